@@ -1,0 +1,34 @@
+"""Emotion recognition from electrodermal activity (EDA) and music, fairly evaluated.
+
+The names below are imported when they are first used, so that ``import edaemo`` takes neither
+torch nor scikit-learn.
+"""
+
+from importlib import import_module
+
+__version__ = "0.1.0.dev0"
+
+_HOME = {
+    "CvxEDATransformer": "edaemo.preprocessing",
+    "SubjectThresholdRelabeler": "edaemo.preprocessing",
+    "MusicFeatureUnion": "edaemo.fusion",
+    "RTCANClassifier": "edaemo.estimators",
+}
+
+__all__ = [
+    "CvxEDATransformer",
+    "MusicFeatureUnion",
+    "RTCANClassifier",
+    "SubjectThresholdRelabeler",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'edaemo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,93 @@
+"""Checks that every room shares: sampling rate, identity of trials, whole-or-nothing fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+
+IDENTITY = ("subject", "stimulus", "trial")
+
+
+def check_sampling_rate(sampling_rate: float) -> float:
+    """Return the sampling rate in Hz as a float; refuse what is not a positive finite number."""
+    if (
+        isinstance(sampling_rate, bool)
+        or not isinstance(sampling_rate, Real)
+        or not np.isfinite(sampling_rate)
+        or sampling_rate <= 0
+    ):
+        raise ValueError(
+            f"sampling_rate must be a positive number of samples per second (Hz), "
+            f"got {sampling_rate!r}."
+        )
+    return float(sampling_rate)
+
+
+def identity(X: object, name: str) -> np.ndarray | None:
+    """Return the column or index level called `name` of a frame or Series, or None."""
+    if isinstance(X, pd.DataFrame) and name in X.columns:
+        return X[name].to_numpy()
+    if isinstance(X, (pd.DataFrame, pd.Series)) and name in X.index.names:
+        return X.index.get_level_values(name).to_numpy()
+    return None
+
+
+def subject_ids(
+    X: object, subject: Sequence | None, *, n: int, needed_by: str | None
+) -> np.ndarray | None:
+    """Find out whose row each row of X is.
+
+    Parameters
+    ----------
+    X : object
+        A trials table (column ``subject``), a frame whose index has a level ``subject``, or
+        anything else, which knows no subjects.
+    subject : sequence of length n or None
+        The ids as metadata; they win over those in X.
+    n : int
+        Number of trials.
+    needed_by : str or None
+        What cannot go on without subjects, for the error; None where they are optional.
+
+    Returns
+    -------
+    ndarray of shape (n,) or None
+    """
+    ids = identity(X, "subject") if subject is None else np.asarray(subject)
+    if ids is None:
+        if needed_by is None:
+            return None
+        raise ValueError(
+            f"{needed_by} needs to know the subject of each trial: pass subject=, or a table with "
+            "a column or an index level named 'subject'."
+        )
+    if ids.ndim != 1 or len(ids) != n:
+        raise ValueError(
+            f"subject must hold one id for each of the {n} trials, got shape {ids.shape}."
+        )
+    if pd.isna(ids).any():
+        raise ValueError(f"subject is missing for trial {int(np.flatnonzero(pd.isna(ids))[0])}.")
+    return ids
+
+
+def name_trial(X: object, row: int) -> str:
+    """Name one trial in an error: its row and, where X knows them, subject, stimulus, trial."""
+    known = ((key, identity(X, key)) for key in IDENTITY)
+    said = ", ".join(f"{key} {values[row]}" for key, values in known if values is not None)
+    return f"row {row} ({said})" if said else f"row {row}"
+
+
+@contextmanager
+def whole_or_nothing(estimator: object) -> Iterator[None]:
+    """Give the estimator back as it was if its fit ends in an error or is interrupted."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
