@@ -91,3 +91,28 @@ def whole_or_nothing(estimator: object) -> Iterator[None]:
         vars(estimator).clear()
         vars(estimator).update(before)
         raise
+
+
+def is_trials_table(X: object) -> bool:
+    """Say whether X is a trials table: a frame whose column ``eda`` holds signals."""
+    return isinstance(X, pd.DataFrame) and "eda" in X.columns and X["eda"].dtype == object
+
+
+def signal_cells(X: object) -> np.ndarray | None:
+    """Return the cells of X, an object array with one signal for each trial, or None.
+
+    Understood are a trials table, and a Series, a one-column frame or an object array whose
+    cells are arrays. None means that X is something else: numbers, to be checked as such.
+    """
+    if is_trials_table(X):
+        return X["eda"].to_numpy()
+    if isinstance(X, pd.DataFrame) and X.shape[1] == 1:
+        X = X.iloc[:, 0]
+    cells = X.to_numpy() if isinstance(X, pd.Series) else X
+    if not isinstance(cells, np.ndarray) or cells.dtype != object or cells.size == 0:
+        return None
+    if cells.ndim == 2 and cells.shape[1] == 1:
+        cells = cells[:, 0]
+    if cells.ndim != 1 or not all(isinstance(cell, (np.ndarray, list, tuple)) for cell in cells):
+        return None
+    return cells

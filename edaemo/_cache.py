@@ -1,0 +1,66 @@
+"""What one trial alone determines is computed once in a process, whoever asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class TrialCache:
+    """Results by content: the least recently used go first once `max_bytes` are held.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Upper bound on the bytes of all results held.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._held: OrderedDict[bytes, tuple[int, object]] = OrderedDict()
+        self._n_bytes = 0
+        self._lock = Lock()
+
+    def get(
+        self,
+        signal: np.ndarray,
+        settings: tuple,
+        compute: Callable[[], T],
+        size: Callable[[T], int],
+    ) -> T:
+        """Return the result for this signal under these settings, computing it if need be.
+
+        Parameters
+        ----------
+        signal : ndarray
+            The trial; its dtype, shape and bytes are part of the key.
+        settings : tuple
+            Everything else that the result depends on; its ``repr`` is part of the key.
+        compute : callable
+            Gives the result; called without the lock, so two threads may both compute it.
+        size : callable
+            Gives the bytes that a result takes.
+        """
+        head = f"{settings!r} {signal.dtype.str} {signal.shape}".encode()
+        key = hashlib.blake2b(head + np.ascontiguousarray(signal).tobytes()).digest()
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key][1]
+        result = compute()
+        n_bytes = size(result)
+        with self._lock:
+            if key not in self._held and n_bytes <= self.max_bytes:
+                self._held[key] = (n_bytes, result)
+                self._n_bytes += n_bytes
+                while self._n_bytes > self.max_bytes:
+                    _, (freed, _) = self._held.popitem(last=False)
+                    self._n_bytes -= freed
+        return result

@@ -1,0 +1,126 @@
+"""What needs no EDA at all: a score below these says nothing about skin conductance."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.compose import make_column_transformer
+from sklearn.pipeline import Pipeline
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_n_features,
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from edaemo._validation import identity, whole_or_nothing
+
+
+def make_time_baseline(*, random_state: int | None = None) -> Pipeline:
+    """Make the baseline that knows the trial's place in the session and nothing else.
+
+    A decision tree on the column ``trial`` of a trials table, each leaf at least one twentieth of
+    the training trials.
+
+    Parameters
+    ----------
+    random_state : int or None
+        Of the tree; with a single column it decides nothing.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``place`` and ``tree``.
+    """
+    return Pipeline(
+        [
+            ("place", make_column_transformer(("passthrough", ["trial"]))),
+            ("tree", DecisionTreeClassifier(min_samples_leaf=0.05, random_state=random_state)),
+        ]
+    )
+
+
+class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
+    """Answer with what the people in the training data said of the same stimulus.
+
+    The probability of a class is its share among the training trials of the stimulus; for a
+    stimulus that none of them met it is the share among all training trials. Where classes are
+    equally probable, the one more frequent in training is predicted.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    class_prior_ : ndarray of shape (n_classes,)
+        Shares among all training trials.
+    stimulus_prior_ : DataFrame of shape (n_stimuli, n_classes)
+        Shares by stimulus.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    """
+
+    _parameter_constraints: dict = {}  # noqa: RUF012
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: object, y: object) -> Self:
+        """Count the classes of each stimulus.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            A frame with a column or an index level ``stimulus``. In anything else the whole row
+            stands for the stimulus.
+        y : array-like of shape (n_trials,)
+            Class labels of any type.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X and y differ in length, or y holds no classes.
+        """
+        with whole_or_nothing(self):
+            stimulus, y = self._read(X, y)
+            check_classification_targets(y)
+            self.classes_, codes = np.unique(y, return_inverse=True)
+            counts = pd.crosstab(pd.Series(stimulus, name="stimulus"), pd.Series(codes))
+            self.class_prior_ = np.bincount(codes) / len(codes)
+            self.stimulus_prior_ = counts.div(counts.sum(axis=1), axis=0)
+        return self
+
+    def predict_proba(self, X: object) -> np.ndarray:
+        """Give the share of each class, shape (n_trials, n_classes); X as in `fit`."""
+        check_is_fitted(self)
+        stimulus, _ = self._read(X, None)
+        shares = np.vstack([self.stimulus_prior_.to_numpy(), self.class_prior_])
+        return shares[self.stimulus_prior_.index.get_indexer(pd.Index(stimulus))]
+
+    def predict(self, X: object) -> np.ndarray:
+        """Give the most probable class of each trial, shape (n_trials,); X as in `fit`."""
+        shares = self.predict_proba(X)
+        among_best = shares == shares.max(axis=1, keepdims=True)
+        return self.classes_[np.argmax(among_best * self.class_prior_, axis=1)]
+
+    def _read(self, X: object, y: object) -> tuple[np.ndarray, np.ndarray | None]:
+        """Give each row's stimulus, and y checked."""
+        fit = y is not None
+        stimulus = identity(X, "stimulus")
+        if stimulus is not None:
+            _check_n_features(self, X, reset=fit)
+            if fit:
+                y = column_or_1d(y, warn=True)
+                check_consistent_length(X, y)
+            return stimulus, y
+        if fit:
+            X, y = validate_data(self, X, y)
+        else:
+            X = validate_data(self, X, reset=False)
+        return pd.MultiIndex.from_arrays(X.T).to_numpy(), y

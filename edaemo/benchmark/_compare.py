@@ -1,0 +1,288 @@
+"""The comparison: every model on the same folds of whole people, every finished fold kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.base import ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import GroupKFold
+from sklearn.utils import Bunch
+from tqdm import tqdm
+
+import edaemo
+from edaemo.benchmark._baselines import StimulusPriorClassifier, make_time_baseline
+from edaemo.benchmark._pipelines import make_rtcan, make_svm_baseline
+from edaemo.benchmark._scores import bootstrap_scores
+from edaemo.preprocessing import CvxEDATransformer, SubjectThresholdRelabeler
+
+N_TIMES = 128
+
+# name -> (needs music, how it is made of the study's music, the epochs and the seed)
+MODELS: dict[str, tuple[bool, Callable[[pd.DataFrame | None, int, int], ClassifierMixin]]] = {
+    "majority": (False, lambda music, epochs, seed: DummyClassifier(strategy="most_frequent")),
+    "time": (False, lambda music, epochs, seed: make_time_baseline(random_state=seed)),
+    "stimulus-prior": (False, lambda music, epochs, seed: StimulusPriorClassifier()),
+    "svm-music": (True, lambda music, epochs, seed: make_svm_baseline(music)),
+    "rtcan-eda": (
+        False,
+        lambda music, epochs, seed: make_rtcan(max_epochs=epochs, random_state=seed),
+    ),
+    "rtcan-eda-music": (
+        True,
+        lambda music, epochs, seed: make_rtcan(music=music, max_epochs=epochs, random_state=seed),
+    ),
+}
+
+
+class ComparisonError(ValueError):
+    """What was asked for cannot be compared; the message says why."""
+
+
+def compare(
+    study: Bunch,
+    target: str,
+    *,
+    models: Sequence[str] | None = None,
+    n_folds: int = 5,
+    max_epochs: int = 10,
+    n_jobs: int = 2,
+    random_state: int = 0,
+    out: str | Path = "results",
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Compare classifiers on the same folds, whole people held out.
+
+    The EDA of each trial is decomposed once. Each model learns on the people of all folds but one
+    and predicts those of that one; scores are of all held-out predictions pooled. Every finished
+    fold is stored under `out` at once, and the same call goes on from what is stored.
+
+    Parameters
+    ----------
+    study : Bunch
+        As a loader of :mod:`edaemo.datasets` returns it.
+    target : str
+        One of ``study.targets``. Valence and arousal become low and high by each person's own
+        threshold (:class:`edaemo.SubjectThresholdRelabeler`); another rating is high above the
+        middle of its range; classes stay what they are, the last in alphabetical order being the
+        positive one.
+    models : sequence of str or None, default=None
+        Names out of ``MODELS``; None for all that the study has the data for.
+    n_folds : int, default=5
+        Folds over people.
+    max_epochs : int, default=10
+        Epochs of RTCAN.
+    n_jobs : int, default=2
+        Processes; each works on one fold of one model, in one thread.
+    random_state : int, default=0
+        Seed of the models and of the bootstrap.
+    out : path, default="results"
+        Folder for ``<study>/<target>/``: ``folds/``, ``table.csv``, ``predictions.csv``.
+    progress : bool, default=True
+        Whether a progress bar is shown.
+
+    Returns
+    -------
+    DataFrame
+        One row for each model: ``accuracy``, ``balanced_accuracy`` and ``f1``, each with the ends
+        of its 95 % bootstrap interval over people (``…_low``, ``…_high``); ``majority_rate``,
+        ``n_people``, ``n_trials``; ``stimuli_seen`` of ``n_stimuli``, those met in training and in
+        the test of some fold; ``fit_seconds`` over all folds; and what it was computed with.
+
+    Raises
+    ------
+    ComparisonError
+        If a name is unknown, the study lacks what a model needs, there are fewer people than
+        folds, or a class is missing.
+    """
+    models = _choose_models(study, models)
+    labels = make_labels(study, target)
+    subject = study.trials["subject"].to_numpy()
+    n_people = len(np.unique(subject))
+    if not 2 <= n_folds <= n_people:
+        raise ComparisonError(
+            f"n_folds={n_folds}: {study.name} has {n_people} people, and each fold holds out at "
+            f"least one: give 2 to {n_people} folds."
+        )
+    folds = list(GroupKFold(n_folds).split(study.trials, labels, subject))
+    decompose = CvxEDATransformer(sampling_rate=study.sampling_rate, n_times=N_TIMES)
+    trials = decompose.fit_transform(study.trials)
+
+    place = Path(out) / study.name / target
+    (place / "folds").mkdir(parents=True, exist_ok=True)
+    data = _fingerprint_data(trials, labels, study.music)
+    jobs = []
+    for model in models:
+        for fold, (training, test) in enumerate(folds):
+            settings = {
+                "model": model,
+                "max_epochs": max_epochs,
+                "random_state": random_state,
+                "data": data,
+                "training": training.tolist(),
+                "test": test.tolist(),
+                "made_with": _made_with(),
+            }
+            name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+            file = place / "folds" / f"{model}-{fold}-{name}.json"
+            jobs.append((file, model, settings))
+    todo = [job for job in jobs if not job[0].exists()]
+    # Long ones first, so that no process is left alone with one at the end.
+    todo.sort(key=lambda job: not job[1].startswith("rtcan"))
+    with tqdm(
+        total=len(jobs),
+        initial=len(jobs) - len(todo),
+        desc=target,
+        unit="fold",
+        disable=not progress,
+    ) as bar:
+        work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+            delayed(_run_fold)(file, settings, trials, labels, study.music)
+            for file, _, settings in todo
+        )
+        for _ in work:
+            bar.update()
+
+    records = [(model, _read_fold(file)) for file, model, _ in jobs]
+    predictions, rows = [], []
+    for model in models:
+        own = [record for name, record in records if name == model]
+        predicted = np.empty_like(labels)
+        for record in own:
+            predicted[record["test"]] = record["predicted"]
+        rows.append(
+            {
+                "study": study.name,
+                "target": target,
+                "protocol": "subject",
+                "model": model,
+                **bootstrap_scores(labels, predicted, subject, random_state=random_state),
+                "majority_rate": max(np.mean(labels), 1 - np.mean(labels)),
+                "n_people": n_people,
+                "n_trials": len(labels),
+                "stimuli_seen": _count_seen(study.trials["stimulus"].to_numpy(), folds),
+                "n_stimuli": study.trials["stimulus"].nunique(),
+                "fit_seconds": sum(record["fit_seconds"] for record in own),
+                "n_folds": n_folds,
+                "max_epochs": max_epochs,
+                "random_state": random_state,
+                "date": datetime.now(UTC).date().isoformat(),
+                "edaemo": edaemo.__version__,
+            }
+        )
+        told = study.trials[["subject", "stimulus", "trial"]].assign(
+            model=model, label=labels, predicted=predicted
+        )
+        predictions.append(told)
+    table = pd.DataFrame(rows)
+    _write(place / "table.csv", table.to_csv(index=False))
+    _write(place / "predictions.csv", pd.concat(predictions).to_csv(index=False))
+    return table
+
+
+def make_labels(study: Bunch, target: str) -> np.ndarray:
+    """Give each trial's class, 0 or 1; see `compare` for the rule.
+
+    Returns
+    -------
+    ndarray of shape (n_trials,), int64
+    """
+    if target not in study.targets:
+        raise ComparisonError(
+            f"{study.name} has no target {target!r}: one of {list(study.targets)}."
+        )
+    values = study.targets[target]
+    if target in ("valence", "arousal"):
+        relabeler = SubjectThresholdRelabeler(target=target)
+        return relabeler.fit_relabel(study.ratings, subject=study.trials["subject"])
+    if pd.api.types.is_numeric_dtype(values):
+        labels = (values > np.mean(study.rating_range)).to_numpy()
+    else:
+        labels = (values == max(values)).to_numpy()
+    if labels.all() or not labels.any():
+        raise ComparisonError(f"{study.name}: target {target!r} leaves one class only.")
+    return labels.astype(np.int64)
+
+
+def _choose_models(study: Bunch, models: Sequence[str] | None) -> list[str]:
+    possible = [name for name, (music, _) in MODELS.items() if not music or study.music is not None]
+    if models is None:
+        return possible
+    for name in models:
+        if name not in MODELS:
+            raise ComparisonError(f"There is no model {name!r}: one of {list(MODELS)}.")
+        if name not in possible:
+            raise ComparisonError(
+                f"{name} needs music, and {study.name} has none: one of {possible}."
+            )
+    return list(dict.fromkeys(models))
+
+
+def _run_fold(
+    file: Path, settings: dict, trials: pd.DataFrame, labels: np.ndarray, music: pd.DataFrame | None
+) -> None:
+    """Fit one model without one fold's people, predict theirs, and store what came out."""
+    training, test = settings["training"], settings["test"]
+    _, make = MODELS[settings["model"]]
+    model = make(music, settings["max_epochs"], settings["random_state"])
+    start = time.perf_counter()
+    model.fit(trials.iloc[training], labels[training])
+    seconds = time.perf_counter() - start
+    predicted = model.predict(trials.iloc[test])
+    record = {**settings, "predicted": predicted.tolist(), "fit_seconds": seconds}
+    _write(file, json.dumps(record))
+
+
+def _read_fold(file: Path) -> dict:
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise ComparisonError(
+            f"{file} is no stored fold; delete it to have it computed."
+        ) from error
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    part.write_text(text)
+    part.replace(file)
+
+
+def _count_seen(stimulus: np.ndarray, folds: list[tuple[np.ndarray, np.ndarray]]) -> int:
+    seen = [np.intersect1d(stimulus[training], stimulus[test]) for training, test in folds]
+    return len(np.unique(np.concatenate(seen)))
+
+
+def _fingerprint_data(trials: pd.DataFrame, labels: np.ndarray, music: pd.DataFrame | None) -> str:
+    digest = hashlib.sha256(labels.tobytes())
+    digest.update(trials[["subject", "stimulus", "trial"]].to_csv().encode())
+    for cell in trials["eda"]:
+        digest.update(np.ascontiguousarray(cell).tobytes())
+    if music is not None:
+        digest.update(music.to_csv().encode())
+    return digest.hexdigest()
+
+
+def _made_with() -> dict[str, str]:
+    """Say what a stored fold depends on beside its settings: our own code and the libraries."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(edaemo.__file__).parent.rglob("*.py")):
+        digest.update(file.read_bytes())
+    libraries = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "skorch")
+    return {
+        "edaemo": digest.hexdigest(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in libraries},
+    }

@@ -1,0 +1,126 @@
+"""The command line: parses, calls the library, prints."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import edaemo
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.utils import Bunch
+
+STUDIES = {"hku956": "load_hku956", "induced-stress": "load_induced_stress"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command ``edaemo``.
+
+    Parameters
+    ----------
+    argv : sequence of str or None
+        Arguments; None for those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, or 130 after Ctrl-C. Wrong arguments and unreadable data exit with 2.
+    """
+    parser = _make_parser()
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments, parser)
+    except KeyboardInterrupt:
+        print("\nInterrupted. Finished folds are kept: the same command goes on from there.")
+        return 130
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="edaemo", description=edaemo.__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=edaemo.__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    compare = commands.add_parser(
+        "compare",
+        help="compare emotion classifiers on recordings, whole people held out",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    compare.set_defaults(run=_compare)
+    compare.add_argument("study", nargs="?", default="hku956", choices=STUDIES, help="recordings")
+    compare.add_argument("--target", nargs="+", metavar="NAME", help="targets; all if left out")
+    compare.add_argument("--models", nargs="+", metavar="NAME", help="models; all if left out")
+    compare.add_argument("--folds", type=int, default=5, metavar="K", help="folds over people")
+    compare.add_argument("--epochs", type=int, default=10, metavar="N", help="epochs of RTCAN")
+    compare.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
+    compare.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything")
+    compare.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")
+    compare.add_argument("--out", default="results", metavar="DIR", help="where results go")
+    return parser
+
+
+def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from edaemo import datasets
+    from edaemo.benchmark import ComparisonError
+
+    try:
+        return _compare_targets(getattr(datasets, STUDIES[arguments.study]), arguments)
+    except (datasets.DatasetError, ComparisonError) as error:
+        parser.exit(2, f"edaemo: error: {error}\n")
+
+
+def _compare_targets(load: Callable[[str | None], Bunch], arguments: argparse.Namespace) -> int:
+    from edaemo.benchmark import compare
+    from edaemo.inspection import plot_comparison
+
+    study = load(arguments.path)
+    for target in arguments.target or study.targets:
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
+            table = compare(
+                study,
+                target,
+                models=arguments.models,
+                n_folds=arguments.folds,
+                max_epochs=arguments.epochs,
+                n_jobs=arguments.jobs,
+                random_state=arguments.seed,
+                out=arguments.out,
+                progress=sys.stderr.isatty(),
+            )
+        place = Path(arguments.out) / study.name / target
+        plot_comparison(table).savefig(place / "figure.png", dpi=150)
+        print(_format(table))
+        for note in dict.fromkeys(str(note.message) for note in notes):
+            print(f"Note: {note}")
+        print(f"Table, predictions and figure: {place}\n")
+    return 0
+
+
+def _format(table: pd.DataFrame) -> str:
+    """Lay the table out for a terminal; the columns line up and pass as Markdown."""
+    first = table.iloc[0]
+    head = ["model", "accuracy", "balanced accuracy", "F1", "stimuli seen in training", "fit (s)"]
+    rows = [head, ["-" * len(name) for name in head]]
+    for _, row in table.iterrows():
+        scores = [
+            f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
+            for name in ("accuracy", "balanced_accuracy", "f1")
+        ]
+        seen = f"{row['stimuli_seen']} of {row['n_stimuli']}"
+        rows.append([row["model"], *scores, seen, f"{row['fit_seconds']:.1f}"])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = [
+        f"{first['study']}, {first['target']}: {first['n_people']} people, {first['n_trials']} "
+        f"trials; held out: whole people, {first['n_folds']} folds; majority class "
+        f"{first['majority_rate']:.3f}.",
+        "In brackets: 95 % bootstrap interval over people.",
+        "",
+    ]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])

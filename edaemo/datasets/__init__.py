@@ -1,0 +1,12 @@
+"""Loaders of public emotion corpora with electrodermal activity (EDA).
+
+A loader returns a Bunch: the table of trials, the ratings, the targets, the music features and a
+report of what was read.
+"""
+
+from edaemo.datasets._corpus import DatasetError
+from edaemo.datasets._hku956 import load_hku956
+from edaemo.datasets._induced_stress import load_induced_stress
+from edaemo.datasets._window import cut_window
+
+__all__ = ["DatasetError", "cut_window", "load_hku956", "load_induced_stress"]

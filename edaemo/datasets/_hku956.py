@@ -1,0 +1,308 @@
+"""The loader of HKU956: wrist EDA of 30 people who listened to 592 songs (Hu, Li & Liu, 2022)."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from edaemo.datasets._corpus import (
+    ENVIRONMENT,
+    Corpus,
+    DatasetError,
+    check_counts,
+    cut_and_align,
+    find_corpus,
+    open_corpus,
+    open_folder,
+    search_folders,
+)
+from edaemo.datasets._window import Window, window_samples
+
+NAME = "hku956"
+SAMPLING_RATE = 4.0
+RATING_RANGE = (-10.0, 10.0)
+PUBLISHED = {"people": 30, "trials": 956, "songs": 592}
+RATINGS_FILE = "3. AV_ratings.csv"
+TAGS_FILE = "hku956_songs_tags.tsv"
+TAGS_FOLDERS = ("hku956_mtg_jamendo_tags", "mtg_jamendo_tags")
+
+HOW_TO_GET = "HKU956 is at the HKU DataHub, figshare id 21080821 (CC BY-NC 4.0)."
+LICENCE = (
+    "EDA and ratings: CC BY-NC 4.0 (non-commercial use, with credit to the authors). "
+    "Music tags: CC BY-NC-SA 4.0, from the metadata of MTG-Jamendo."
+)
+CITATION = (
+    "Hu, X.; Li, F.; Liu, R. Detecting Music-Induced Emotion Based on Acoustic Analysis and "
+    "Physiological Sensing: A Multimodal Approach. Applied Sciences 2022, 12, 9354. "
+    "doi:10.3390/app12189354"
+)
+DESCR = """HKU956: electrodermal activity while listening to music
+
+30 people listened to music within 40 minutes with an Empatica E4 on the wrist: 956 trials of 592
+songs, 33 of the trials a song that the person had already heard. EDA in microsiemens at 4 Hz. For
+each song the person rated the valence and arousal that it had induced, from -10 to 10.
+
+The songs are Jamendo tracks. 267 of the 592 have tags (genre, instrument, mood or theme) in
+MTG-Jamendo; the other 325 have the column `no_tags` instead. Tags are not audio features, and
+neither audio nor audio features are here.
+
+What to know before believing a score:
+- How long a trial lasts is the listener's own doing, who may skip: its length
+  alone gives an AUC of 0.57 for valence. The default window, the first 25 seconds, hides it;
+  `window="end"` and `window=None` do not.
+- Songs recur across people, so holding people out does not hold songs out.
+- Nine trials never exceed 0.05 microsiemens and 24 hardly vary at all. They are kept.
+- 16 to 68 trials a person; the share of positive valence runs from 0.12 to 0.97 across people.
+
+EDA and ratings are CC BY-NC 4.0, the tags CC BY-NC-SA 4.0: neither may be used commercially.
+"""
+
+_SIGNAL_FILE = re.compile(r"1\. physiological[_ ]signals/(?P<within>.*)", re.DOTALL)
+_EDA_FILE = re.compile(r"(?P<subject>hku\d+)/EDA/(?P<trial>\d+)_(?P<stimulus>\d+)\.csv")
+_OTHER_SIGNAL = re.compile(r"hku\d+/(BVP|HR|IBI|TEMP)/[^/]+")
+_TRACK = re.compile(r"track_0*(\d+)")
+
+Key = tuple[str, int]
+
+
+class _Rating(NamedTuple):
+    song_id: str
+    valence: float
+    arousal: float
+    play_duration: float
+
+
+def _eda_files(corpus: Corpus) -> dict[Key, tuple[str, str]]:
+    """Return (subject, song_no) → (file, song_id) of every EDA file."""
+    files: dict[Key, tuple[str, str]] = {}
+    for name in corpus.names:
+        signal = _SIGNAL_FILE.fullmatch(name)
+        if signal is None or _OTHER_SIGNAL.fullmatch(signal["within"]):
+            continue
+        eda = _EDA_FILE.fullmatch(signal["within"])
+        if eda is None:
+            raise corpus.error(
+                name,
+                "is no file of this corpus, which has <person>/EDA/<song_no>_<song_id>.csv.",
+                "Take it away.",
+            )
+        key = eda["subject"], int(eda["trial"])
+        if key in files:
+            raise corpus.error(name, f"has the same person and song_no as {files[key][0]}.")
+        files[key] = name, eda["stimulus"]
+    return files
+
+
+def _ratings(corpus: Corpus) -> dict[Key, _Rating]:
+    """Return the rating of every (subject, song_no)."""
+    columns = ("valence_rating", "arousal_rating", "play_duration")
+    identity = ("participant_id", "song_no", "song_id")
+    ratings: dict[Key, _Rating] = {}
+    for row in corpus.read_table(RATINGS_FILE, identity + columns):
+        if not (row["song_no"].isdecimal() and row["song_id"].isdecimal()):
+            raise corpus.error(
+                RATINGS_FILE,
+                f"has a song_no or song_id that is no whole number: {row['participant_id']}, "
+                f"{row['song_no']!r}, {row['song_id']!r}.",
+            )
+        key = row["participant_id"], int(row["song_no"])
+        who = f"participant_id {key[0]}, song_no {key[1]}"
+        if key in ratings:
+            raise corpus.error(RATINGS_FILE, f"has two ratings of {who}.")
+        valence, arousal, play_duration = (
+            corpus.number(RATINGS_FILE, row[column], f"{column} of {who}") for column in columns
+        )
+        for value in (valence, arousal):
+            if not RATING_RANGE[0] <= value <= RATING_RANGE[1]:
+                raise corpus.error(RATINGS_FILE, f"rates {value:g} in {who}, outside -10 to 10.")
+        ratings[key] = _Rating(row["song_id"], valence, arousal, play_duration)
+    return ratings
+
+
+def _read_trials(corpus: Corpus) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Return all trials whole, their ratings, and the rated people without any recording."""
+    files, ratings = _eda_files(corpus), _ratings(corpus)
+    recorded = {subject for subject, _ in files}
+    for (subject, song_no), rating in ratings.items():
+        if subject in recorded and (subject, song_no) not in files:
+            raise corpus.error(
+                f"{subject}/EDA/{song_no}_{rating.song_id}.csv",
+                f"is missing, although {RATINGS_FILE} has its rating.",
+                f"Get the corpus again, or take {subject} away and pass allow_partial=True.",
+            )
+    rows, rated = [], []
+    for (subject, song_no), (name, song_id) in sorted(files.items()):
+        rating = ratings.get((subject, song_no))
+        if rating is None:
+            raise corpus.error(name, f"has no rating in {RATINGS_FILE}.")
+        if rating.song_id != song_id:
+            raise corpus.error(name, f"is of song {rating.song_id} according to {RATINGS_FILE}.")
+        eda = corpus.numbers(name, corpus.read_lines(name))
+        if len(eda) / SAMPLING_RATE != rating.play_duration:
+            raise corpus.error(
+                name,
+                f"has {len(eda)} samples at 4 Hz where {RATINGS_FILE} gives a play_duration of "
+                f"{rating.play_duration:g} s.",
+            )
+        rows.append((subject, song_id, song_no, eda))
+        rated.append((rating.valence, rating.arousal))
+    if not rows:
+        raise DatasetError(
+            f"{corpus.place} holds no EDA file of HKU956 in '1. physiological_signals'. "
+            f"{HOW_TO_GET}"
+        )
+    trials = pd.DataFrame(rows, columns=["subject", "stimulus", "trial", "eda"])
+    absent = sorted({subject for subject, _ in ratings} - recorded)
+    return trials, pd.DataFrame(rated, columns=["valence", "arousal"]), absent
+
+
+def _tags_file(corpus: Corpus) -> tuple[Corpus, str] | None:
+    """Return where the tags are: beside the corpus' own files, else in the usual places."""
+    own = [name for name in corpus.names if "/" not in name and name.endswith("songs_tags.tsv")]
+    if own:
+        return corpus, own[0]
+    for folder in search_folders():
+        for place in (folder / name for name in TAGS_FOLDERS):
+            if (place / TAGS_FILE).is_file():
+                return open_folder(place), TAGS_FILE
+    return None
+
+
+def _read_music(corpus: Corpus, name: str, songs: list[str]) -> pd.DataFrame:
+    """Return one 0/1 column per tag of the file, and `no_tags`, for each of the songs."""
+    header, *lines = corpus.read_lines(name)
+    columns = header.split("\t")
+    if columns[0] != "TRACK_ID" or columns[-1] != "TAGS":
+        raise corpus.error(name, "is no table of MTG-Jamendo: TRACK_ID … TAGS is expected.")
+    tags: dict[str, list[str]] = {}
+    for number, line in enumerate(lines, start=2):
+        fields = line.split("\t")
+        track = _TRACK.fullmatch(fields[0])
+        if track is None or len(fields) < len(columns) or "" in fields[len(columns) - 1 :]:
+            raise corpus.error(name, f"has no track with tags in line {number}.")
+        if track[1] in tags:
+            raise corpus.error(name, f"has the track {fields[0]} twice, again in line {number}.")
+        tags[track[1]] = fields[len(columns) - 1 :]
+    every_tag = sorted({tag for of_track in tags.values() for tag in of_track})
+    music = pd.DataFrame(
+        np.zeros((len(songs), len(every_tag) + 1), dtype=np.float32),
+        index=pd.Index(songs, name="stimulus"),
+        columns=[*every_tag, "no_tags"],
+    )
+    for song in songs:
+        music.loc[song, tags.get(song, ["no_tags"])] = 1.0
+    return music
+
+
+def load_hku956(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    window: Window = (0.0, 25.0),
+    allow_partial: bool = False,
+) -> Bunch:
+    """Load HKU956: EDA of 30 people in 956 trials of listening to 592 songs.
+
+    Every file is checked as it is read, and the counts are checked against the publication.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The corpus's original folder or a zip archive of it. None looks in the folder that the
+        environment variable ``EDAEMO_DATA`` names (for ``hku956`` or ``hku956.zip``), then in the
+        repository's own ``data`` folder. The music tags, which are not part of the corpus, are
+        looked for in `path` (``*songs_tags.tsv``), then in the same two places.
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each trial before anything else: see :func:`cut_window`.
+    allow_partial : bool
+        Read a part of the corpus: people who are rated but have no recording at all are listed in
+        the report, instead of an error. Every other check stays.
+
+    Returns
+    -------
+    Bunch
+        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` (str),
+        ``stimulus`` (song_id, str), ``trial`` (song_no, the listening order, int) and ``eda``
+        (1-D float64 array in microsiemens, 100 samples by default).
+        ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, -10 to 10.
+        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
+        ``music`` : float32 DataFrame, one row per song (index ``stimulus``), one 0/1 column per
+        tag and ``no_tags``; None, with a warning, where no tags are found.
+        ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (-10.0, 10.0).
+        ``report`` : dict of what was read, left out and why; ``left_out`` is a DataFrame of the
+        trials that are shorter than the window.
+        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
+
+    Raises
+    ------
+    DatasetError
+        If the corpus is not found, is not whole, or a file of it is not as it should be.
+    ValueError
+        If the window makes no sense or is longer than every trial.
+
+    Warns
+    -----
+    UserWarning
+        If trials are left out because they are shorter than the window, or if there are no tags.
+
+    References
+    ----------
+    Hu, X., Li, F., & Liu, R. (2022). Detecting music-induced emotion based on acoustic analysis
+    and physiological sensing: a multimodal approach. Applied Sciences, 12, 9354.
+    """
+    window_samples(window, SAMPLING_RATE)
+    place = find_corpus(NAME, RATINGS_FILE, path, HOW_TO_GET)
+    with open_corpus(place, RATINGS_FILE) as corpus:
+        trials, ratings, absent = _read_trials(corpus)
+        songs = sorted(set(trials["stimulus"]))
+        counts = {
+            "people": trials["subject"].nunique(),
+            "trials": len(trials),
+            "songs": len(songs),
+        }
+        if not allow_partial:
+            check_counts(corpus, counts, PUBLISHED, absent)
+        tags = _tags_file(corpus)
+        music = None if tags is None else _read_music(*tags, songs)
+    if tags is None:
+        warnings.warn(
+            f"No music tags found: music is None. Put {TAGS_FILE} into the corpus's folder or into "
+            f"{TAGS_FOLDERS[0]} in the folder that {ENVIRONMENT} names.",
+            UserWarning,
+            stacklevel=2,
+        )
+    repeats = int(trials.duplicated(["subject", "stimulus"]).sum())
+    trials, ratings, left_out = cut_and_align(trials, ratings, SAMPLING_RATE, window)
+    report = {
+        "source": str(place),
+        "tags_source": None if tags is None else f"{tags[0].place}: {tags[1]}",
+        "window": window,
+        **counts,
+        "repeat_listens": repeats,
+        "songs_with_tags": 0 if music is None else int((music["no_tags"] == 0).sum()),
+        "trials_kept": len(trials),
+        "left_out": left_out,
+        "people_without_recording": absent,
+        "notes": [
+            "A trial is known by subject and trial: a person may hear a song twice.",
+            "Signals other than EDA, if there are any, were not read.",
+        ],
+    }
+    return Bunch(
+        name=NAME,
+        trials=trials,
+        ratings=ratings,
+        targets={target: ratings[target] for target in ("arousal", "valence")},
+        music=music,
+        sampling_rate=SAMPLING_RATE,
+        rating_range=RATING_RANGE,
+        licence=LICENCE,
+        citation=CITATION,
+        report=report,
+        DESCR=DESCR,
+    )

@@ -1,0 +1,342 @@
+"""The loader of the induced-stress sessions: wrist EDA of 36 people (Hongn et al., 2025)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from edaemo.datasets._corpus import (
+    Corpus,
+    DatasetError,
+    check_counts,
+    cut_and_align,
+    find_corpus,
+    open_corpus,
+)
+from edaemo.datasets._window import Window, window_samples
+
+NAME = "induced-stress"
+FOLDER = "induced_stress"
+SAMPLING_RATE = 4.0
+RATING_RANGE = (0.0, 10.0)
+PUBLISHED = {"people": 36, "stages": 252, "rest stages": 90, "task stages": 162}
+RESTS = ("Baseline", "First Rest", "Second Rest")
+
+# Stage → the tags, counted from 1, at which it begins and ends; in the protocol's order.
+V1_TAGS = {
+    "Baseline": (1, 2),
+    "Stroop": (3, 4),
+    "First Rest": (4, 5),
+    "TMCT": (5, 6),
+    "Second Rest": (6, 7),
+    "Real Opinion": (7, 8),
+    "Opposite Opinion": (9, 10),
+    "Subtract": (11, 12),
+}
+V2_TAGS = {
+    "TMCT": (2, 3),
+    "First Rest": (3, 4),
+    "Real Opinion": (4, 5),
+    "Opposite Opinion": (6, 7),
+    "Second Rest": (7, 8),
+    "Subtract": (8, 9),
+}
+# First letter of the person → ratings file, number of tags, stages, place of the first stage.
+PROTOCOLS = {
+    "S": ("Stress_Level_v1.csv", 13, V1_TAGS, 0),
+    "f": ("Stress_Level_v2.csv", 9, V2_TAGS, 1),
+}
+MARKER = "Stress_Level_v1.csv"
+
+# data_constraints.txt: "Duplicated raw values start in: EDA.csv: row 6,195". Rows count from 1 and
+# the first two are the header, so this many samples are good.
+S02_GOOD_SAMPLES = 6195 - 1 - 2
+
+HOW_TO_GET = (
+    "It is the PhysioNet data set 'Wearable Device Dataset from Induced Stress and Structured "
+    "Exercise Sessions' (doi:10.1038/s41597-025-04845-9)."
+)
+LICENCE = (
+    "Open Data Commons Attribution License v1.0 (ODC-By 1.0), by second-hand statement: the copy "
+    "that was read carries no licence text, and the publisher's own page was not seen."
+)
+CITATION = (
+    "Hongn, A.; Bosch, F.; Prado, L. E.; Ferrández, J. M.; Bonomini, M. P. Wearable Physiological "
+    "Signals under Acute Stress and Exercise Conditions. Scientific Data 2025. "
+    "doi:10.1038/s41597-025-04845-9"
+)
+DESCR = """Induced stress: electrodermal activity in rests and stress tasks
+
+The stress protocol of the PhysioNet "Wearable Device Dataset from Induced Stress and Structured
+Exercise Sessions": 36 people with an Empatica E4 on the wrist, EDA in microsiemens at 4 Hz.
+People S* followed protocol V1 (baseline, Stroop, rest, TMCT, rest, real opinion, opposite opinion,
+subtraction), people f* protocol V2 (no Stroop, opinions between the rests). After each stage they
+rated their stress from 0 to 10. 252 stages: 90 rests and 162 tasks.
+
+What to know before believing a score:
+- Which button presses (tags) begin and end a stage is inferred from the time between them; the
+  authors' own mapping was not at hand. The baseline of V2 has no clear boundaries and is left out,
+  although it is rated.
+- Rests last 163 to 1169 s, tasks 26 to 452 s, so the end of a stage knows how long it was:
+  whatever is computed from whole stages, or from `window="end"`, may measure length. The default
+  window is the first 25 seconds of each.
+- The order of the stages is fixed, so the time in the session tells rest from task in part.
+  `session_time` is there for a baseline that uses nothing else.
+- S02: the signal is duplicated from row 6,195 of the file on; those samples are dropped.
+  f07: the sensor dock was left on; the authors hold the EDA to be valid. f14: the connection was
+  lost, and the stages are read from the second recording, f14_b; f14_a, the baseline, is not used.
+
+Licence: ODC-By 1.0 by second-hand statement only; to be confirmed at PhysioNet.
+"""
+
+_FOLDER = "Wearable_Dataset/STRESS/"
+_RECORDING = re.compile(r"(?P<recording>[Sf]\d{2}(_[ab])?)/(?P<file>[^/]+)")
+_E4_FILES = {"EDA.csv", "tags.csv", "ACC.csv", "BVP.csv", "HR.csv", "IBI.csv", "TEMP.csv"}
+
+
+def _recordings(corpus: Corpus) -> dict[str, str]:
+    """Return subject → folder of the recording that holds the stages."""
+    recordings = {}
+    for name in corpus.names:
+        if not name.startswith(_FOLDER):
+            continue
+        match = _RECORDING.fullmatch(name.removeprefix(_FOLDER))
+        if match is None or match["file"] not in _E4_FILES | {"info.txt"}:
+            raise corpus.error(
+                name,
+                "is no file of this corpus, which has <person>/EDA.csv and tags.csv.",
+                "Take it away.",
+            )
+        subject, _, part = match["recording"].partition("_")
+        if part and subject != "f14":
+            raise corpus.error(
+                name, "is in no folder of this corpus: only f14 is in parts.", "Take it away."
+            )
+        if part != "a":
+            recordings[subject] = f"{_FOLDER}{match['recording']}/"
+    return recordings
+
+
+def _time(corpus: Corpus, name: str, text: str, line: int) -> datetime:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise corpus.error(name, f"has no date and time in line {line}: {text[:40]!r}.") from None
+
+
+def _read_eda(corpus: Corpus, name: str) -> tuple[datetime, np.ndarray]:
+    """Return the start of the recording and its samples in microsiemens."""
+    lines = corpus.read_lines(name)
+    if len(lines) < 3:
+        raise corpus.error(name, "is too short: a start time, a rate and samples are expected.")
+    start = _time(corpus, name, lines[0], 1)
+    rate = corpus.number(name, lines[1], "sampling rate in line 2")
+    if rate != SAMPLING_RATE:
+        raise corpus.error(name, f"gives a sampling rate of {rate:g} Hz where 4 Hz is expected.")
+    return start, corpus.numbers(name, lines[2:], first_line=3)
+
+
+def _read_tags(corpus: Corpus, name: str, start: datetime, n_tags: int) -> list[float]:
+    """Return the tags in seconds from the start of the recording."""
+    times = [
+        _time(corpus, name, text, line)
+        for line, text in enumerate(corpus.read_lines(name), start=1)
+    ]
+    if len(times) != n_tags:
+        raise corpus.error(name, f"has {len(times)} tags where its protocol has {n_tags}.")
+    if any((time.tzinfo is None) != (start.tzinfo is None) for time in times):
+        raise corpus.error(name, "gives times in another time zone than EDA.csv beside it.")
+    tags = [(time - start).total_seconds() for time in times]
+    if (np.diff(tags) <= 0).any():
+        raise corpus.error(name, "has tags that do not follow one another in time.")
+    return tags
+
+
+def _read_ratings(corpus: Corpus, name: str, stages: Iterable[str]) -> dict[str, dict[str, float]]:
+    """Return subject → stage → self-reported stress."""
+    ratings: dict[str, dict[str, float]] = {}
+    for row in corpus.read_table(name, ("", *stages)):
+        subject = row.pop("")
+        if subject in ratings:
+            raise corpus.error(name, f"rates {subject} twice.")
+        ratings[subject] = {
+            stage: corpus.number(name, text, f"stress of {subject} in {stage}")
+            for stage, text in row.items()
+        }
+        for stage, stress in ratings[subject].items():
+            if not RATING_RANGE[0] <= stress <= RATING_RANGE[1]:
+                raise corpus.error(
+                    name, f"has a stress of {stress} for {subject} in {stage}, outside 0 to 10."
+                )
+    return ratings
+
+
+def _read_subject(corpus: Corpus, subject: str, folder: str) -> tuple[list[tuple], int]:
+    """Return the stages of one person, and how many duplicated samples were dropped."""
+    _, n_tags, stages, first_place = PROTOCOLS[subject[0]]
+    start, eda = _read_eda(corpus, folder + "EDA.csv")
+    tags = _read_tags(corpus, folder + "tags.csv", start, n_tags)
+    n_read = len(eda)
+    if subject == "S02":
+        eda = eda[:S02_GOOD_SAMPLES]
+    rows = []
+    for place, (stage, (first_tag, last_tag)) in enumerate(stages.items(), start=first_place):
+        onset, end = tags[first_tag - 1], tags[last_tag - 1]
+        if onset < 0 or round(end * SAMPLING_RATE) > len(eda):
+            raise corpus.error(
+                folder + "EDA.csv",
+                f"has {len(eda) / SAMPLING_RATE:g} s of usable signal, but the stage {stage} of "
+                f"{subject} runs from {onset:g} to {end:g} s according to tags.csv beside it.",
+            )
+        samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
+        rows.append((subject, stage, place, samples, onset))
+    return rows, n_read - len(eda)
+
+
+def _read_trials(corpus: Corpus) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
+    """Return all stages whole, their ratings, the rated people not recorded, and the notes."""
+    ratings = {
+        initial: _read_ratings(corpus, file, stages)
+        for initial, (file, _, stages, _) in PROTOCOLS.items()
+    }
+    recordings = _recordings(corpus)
+    if not recordings:
+        raise DatasetError(f"{corpus.place} holds no recording in {_FOLDER!r}. {HOW_TO_GET}")
+    rows, stress, notes = [], [], []
+    for subject, folder in sorted(recordings.items()):
+        rated = ratings[subject[0]].get(subject)
+        if rated is None:
+            raise corpus.error(PROTOCOLS[subject[0]][0], f"has no ratings of {subject}.")
+        stages, n_dropped = _read_subject(corpus, subject, folder)
+        rows += stages
+        stress += [rated[stage] for _, stage, *_ in stages]
+        if subject == "S02":
+            notes.append(
+                f"S02: {n_dropped} samples from row 6,195 of EDA.csv on dropped: duplicated signal "
+                "(data_constraints.txt)."
+            )
+        if subject == "f07":
+            notes.append(
+                "f07: the sensor dock was left on; kept, as EDA is valid (data_constraints.txt)."
+            )
+        if subject == "f14":
+            notes.append(
+                f"f14: read from {folder.split('/')[-2]}, session_time counts from its start; the "
+                "baseline in f14_a is not used."
+            )
+    columns = ["subject", "stimulus", "trial", "eda", "session_time"]
+    trials = pd.DataFrame(rows, columns=columns)
+    absent = sorted({person for group in ratings.values() for person in group} - set(recordings))
+    return trials, pd.DataFrame({"stress": stress}), absent, notes
+
+
+def load_induced_stress(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    window: Window = (0.0, 25.0),
+    allow_partial: bool = False,
+) -> Bunch:
+    """Load the induced-stress sessions: EDA of 36 people in 252 rests and stress tasks.
+
+    Every file is checked as it is read, and the counts are checked against the publication. Which
+    tags bound a stage is inferred from the time between them.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The corpus's original folder (with ``Stress_Level_v1.csv`` and ``Wearable_Dataset``) or a
+        zip archive of it. None looks in the folder that the environment variable ``EDAEMO_DATA``
+        names (for ``induced_stress`` or ``induced_stress.zip``), then in the repository's own
+        ``data`` folder.
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each stage before anything else: see :func:`cut_window`.
+    allow_partial : bool
+        Read a part of the corpus: people who are rated but have no recording at all are listed in
+        the report, instead of an error. Every other check stays.
+
+    Returns
+    -------
+    Bunch
+        ``trials`` : DataFrame, one row per stage by subject and trial: ``subject`` (str),
+        ``stimulus`` (the stage as in the ratings files, str), ``trial`` (the stage's place in the
+        protocol, Baseline 0, int), ``eda`` (1-D float64 array in microsiemens, 100 samples by
+        default) and ``session_time`` (seconds from the start of the recording to the onset of the
+        whole stage, float).
+        ``ratings`` : DataFrame with the same index; ``stress``, float, 0 to 10.
+        ``targets`` : dict, ``"task"`` → Series of ``"rest"`` or ``"task"``, ``"stress"`` → Series
+        of the ratings.
+        ``music`` : None.
+        ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (0.0, 10.0).
+        ``report`` : dict of what was read, left out and why; ``left_out`` is a DataFrame of the
+        stages that are shorter than the window.
+        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
+
+    Raises
+    ------
+    DatasetError
+        If the corpus is not found, is not whole, or a file of it is not as it should be.
+    ValueError
+        If the window makes no sense or is longer than every stage.
+
+    Warns
+    -----
+    UserWarning
+        If stages are left out because they are shorter than the window.
+
+    References
+    ----------
+    Hongn, A., Bosch, F., Prado, L. E., Ferrández, J. M., & Bonomini, M. P. (2025). Wearable
+    physiological signals under acute stress and exercise conditions. Scientific Data.
+    doi:10.1038/s41597-025-04845-9
+    """
+    window_samples(window, SAMPLING_RATE)
+    place = find_corpus(FOLDER, MARKER, path, HOW_TO_GET)
+    with open_corpus(place, MARKER) as corpus:
+        trials, ratings, absent, notes = _read_trials(corpus)
+        n_rests = int(trials["stimulus"].isin(RESTS).sum())
+        counts = {
+            "people": trials["subject"].nunique(),
+            "stages": len(trials),
+            "rest stages": n_rests,
+            "task stages": len(trials) - n_rests,
+        }
+        if not allow_partial:
+            check_counts(corpus, counts, PUBLISHED, absent)
+    trials, ratings, left_out = cut_and_align(trials, ratings, SAMPLING_RATE, window)
+    task = pd.Series(np.where(trials["stimulus"].isin(RESTS), "rest", "task"), name="task")
+    report = {
+        "source": str(place),
+        "window": window,
+        "people": counts["people"],
+        "trials": counts["stages"],
+        "rests": counts["rest stages"],
+        "tasks": counts["task stages"],
+        "trials_kept": len(trials),
+        "left_out": left_out,
+        "people_without_recording": absent,
+        "notes": [
+            *notes,
+            "The tags that bound a stage are inferred from the time between tags.",
+            "The baseline of protocol V2 (people f*) has no clear boundaries: rated, not read.",
+            "Signals other than EDA, if there are any, were not read.",
+        ],
+    }
+    return Bunch(
+        name=NAME,
+        trials=trials,
+        ratings=ratings,
+        targets={"task": task, "stress": ratings["stress"]},
+        music=None,
+        sampling_rate=SAMPLING_RATE,
+        rating_range=RATING_RANGE,
+        licence=LICENCE,
+        citation=CITATION,
+        report=report,
+        DESCR=DESCR,
+    )

@@ -1,0 +1,105 @@
+"""Cutting the same stretch of time out of every trial."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+
+import numpy as np
+import pandas as pd
+
+from edaemo._validation import check_sampling_rate, name_trial
+
+Window = tuple[float, float] | str | None
+
+END_SECONDS = 25.0
+_NAMED_IN_WARNING = 3
+
+
+def window_samples(window: Window, sampling_rate: float) -> tuple[slice, int]:
+    """Return the samples that a window takes and how many samples a trial must have for it."""
+    if window is None:
+        return slice(None), 0
+    if isinstance(window, str):
+        if window != "end":
+            raise ValueError(f"window must be (start, stop), 'end' or None, got {window!r}.")
+        n_samples = max(1, round(END_SECONDS * sampling_rate))
+        return slice(-n_samples, None), n_samples
+    try:
+        start, stop = window
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"window must be (start, stop) in seconds, 'end' or None, got {window!r}."
+        ) from None
+    for end in (start, stop):
+        if isinstance(end, bool) or not isinstance(end, Real) or not np.isfinite(end):
+            raise ValueError(f"window must hold two finite numbers of seconds, got {window!r}.")
+    if not 0 <= start < stop:
+        raise ValueError(f"window needs 0 <= start < stop, got {window!r}.")
+    first, last = round(start * sampling_rate), round(stop * sampling_rate)
+    if first == last:
+        raise ValueError(f"window {window!r} holds no sample at {sampling_rate} Hz.")
+    return slice(first, last), last
+
+
+def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd.DataFrame:
+    """Cut the same window out of every trial and leave out the trials that are too short for it.
+
+    Nothing outside a trial's own window has any influence on what is returned.
+
+    Parameters
+    ----------
+    trials : DataFrame of n_trials rows
+        Table with an object column ``eda``, one 1-D array per cell; ``subject``, ``stimulus`` and
+        ``trial``, where they are there, name the trials in messages. It is not changed.
+    sampling_rate : float
+        Samples per second (Hz).
+    window : tuple (start, stop), 'end' or None
+        Seconds from the beginning of the trial; the sample nearest to `start` is the first one
+        taken, the one nearest to `stop` the first not taken. ``'end'`` takes the last 25 seconds,
+        None the whole trial, so that lengths differ.
+
+    Returns
+    -------
+    DataFrame of at most n_trials rows
+        A new table with the index labels of the trials that were kept, so that ratings follow by
+        ``ratings.loc[cut.index]``. Each ``eda`` cell is a copy that shares no memory with `trials`
+        and has the cell's dtype. Columns other than ``eda`` stay as they are.
+
+    Warns
+    -----
+    UserWarning
+        Once, if trials are shorter than the window: how many, and the names of the first few.
+
+    Raises
+    ------
+    ValueError
+        If the window or the sampling rate makes no sense, if there is no column ``eda`` or a cell
+        of it is not 1-D, or if every trial is shorter than the window.
+    """
+    sampling_rate = check_sampling_rate(sampling_rate)
+    samples, needed = window_samples(window, sampling_rate)
+    if not isinstance(trials, pd.DataFrame) or "eda" not in trials.columns:
+        raise ValueError("trials must be a DataFrame with a column 'eda'.")
+    kept, short, cells = [], [], []
+    for row, cell in enumerate(trials["eda"]):
+        signal = np.asarray(cell)
+        if signal.ndim != 1:
+            raise ValueError(
+                f"eda of {name_trial(trials, row)} must be a 1-D array, got shape {signal.shape}."
+            )
+        if len(signal) < needed:
+            short.append(row)
+        else:
+            kept.append(row)
+            cells.append(signal[samples].copy())
+    if short:
+        said = f"{len(short)} of {len(trials)} trials are shorter than the window {window!r}"
+        if not kept:
+            raise ValueError(f"All {said}: nothing is left. Choose a shorter window.")
+        named = "; ".join(name_trial(trials, row) for row in short[:_NAMED_IN_WARNING])
+        more = "; …" if len(short) > _NAMED_IN_WARNING else ""
+        warnings.warn(f"{said} and are left out: {named}{more}.", UserWarning, stacklevel=2)
+    cut = trials.iloc[kept].copy()
+    cut["eda"] = pd.Series(cells, dtype=object).array
+    return cut

@@ -1,0 +1,62 @@
+"""The cvxEDA problem as a plain quadratic program for cvxopt: the independent reference solver."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+
+from edaemo.decomposition._interior_point import Solution
+from edaemo.decomposition._problem import Problem
+
+
+def solve(problem: Problem, y: np.ndarray, alpha: float, tol: float, max_iter: int) -> Solution:
+    """Minimise over q = Ã⁻¹p̃ and theta subject to Ãq ≥ 0, the form of Greco et al. (2016).
+
+    `y` has no linear trend and unit variance, `alpha` is α̃.
+    """
+    try:
+        from cvxopt import matrix, solvers, spmatrix
+    except ImportError as error:
+        raise ImportError(
+            "solver='cvxopt' needs the package cvxopt: pip install edaemo[cvxopt]"
+        ) from error
+
+    def to_cvxopt(array: sparse.sparray) -> spmatrix:
+        coo = array.tocoo()
+        return spmatrix(coo.data.tolist(), coo.row.tolist(), coo.col.tolist(), coo.shape)
+
+    n, m = len(y), len(problem.penalty)
+    autoregression = _lower_banded(1.0, problem.b1, problem.b2, n)
+    model = sparse.hstack([_lower_banded(1.0, 2.0, 1.0, n), sparse.csr_array(problem.design)])
+    penalty = sparse.diags_array(np.concatenate((np.zeros(n), problem.penalty)))
+    total = np.concatenate((autoregression.T @ np.ones(n), np.zeros(m)))
+    nonnegative = sparse.hstack([-autoregression, sparse.csr_array((n, m))])
+    try:
+        result = solvers.qp(
+            to_cvxopt(model.T @ model + penalty),
+            matrix(alpha * total - model.T @ y),
+            to_cvxopt(nonnegative),
+            matrix(0.0, (n, 1)),
+            # Given with the call: cvxopt's own dictionary of options belongs to the user.
+            options={
+                "show_progress": False,
+                "maxiters": max_iter,
+                "abstol": tol,
+                "reltol": tol,
+                "feastol": tol,
+            },
+        )
+    except (ArithmeticError, ValueError) as error:
+        # A singular first system. The gap says that there is no answer.
+        return Solution(np.zeros(n), np.zeros(m), np.inf, np.inf, 0, f"cvxopt failed: {error}")
+    x = np.array(result["x"]).ravel()
+    driver = np.maximum(autoregression @ x[:n], 0.0)
+    theta = x[n:]
+    residual = y - problem.respond(driver) - problem.baseline(theta)
+    objective, gap = problem.certify(y, alpha, driver, theta, residual)
+    ended = f"cvxopt ended with status {result['status']!r}"
+    return Solution(driver, theta, objective, gap, result["iterations"], ended)
+
+
+def _lower_banded(c0: float, c1: float, c2: float, n: int) -> sparse.sparray:
+    return sparse.diags_array([c0, c1, c2], offsets=[0, -1, -2], shape=(n, n), format="csr")

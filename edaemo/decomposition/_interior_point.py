@@ -1,0 +1,178 @@
+"""A primal-dual interior point method for the cvxEDA problem, on banded Cholesky factors.
+
+In the notation of `_problem`, with the residual written as e = Ã'v, the optimum satisfies
+
+    (1) M'v + z = α̃,   z ≥ 0        (2) ÃÃ'v + M p̃ + ÃX theta = Ãy
+    (3) (ÃX)'v = Γ theta            (4) p̃ᵢzᵢ = 0,   p̃ ≥ 0
+
+Each Newton step eliminates p̃ and z, which leaves the pentadiagonal T = ÃÃ' + M diag(p̃/z) M' in v,
+bordered by the few columns of ÃX. This form, rather than one in the driver, because T is bounded
+below by ÃÃ' however the barrier closes; M'M + A'DA, the matrix of a general solver, loses the data
+under D near the optimum. The steps are Mehrotra's predictor and corrector (SIAM J. Optim. 2(4),
+1992).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
+
+from edaemo.decomposition._problem import (
+    OBJECTIVE_FLOOR,
+    Problem,
+    average,
+    average_transposed,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Where a solver ended: the scaled driver p̃, theta, and how good they are certified to be.
+
+    `ended` says in words why the solver stopped.
+    """
+
+    driver: np.ndarray
+    theta: np.ndarray
+    objective: float
+    gap: float
+    n_iter: int
+    ended: str
+
+
+class _NewtonSystem:
+    """The factored Newton equations at one iterate."""
+
+    def __init__(self, problem: Problem, weight: np.ndarray) -> None:
+        bands = problem.filter_gram.copy(order="F")
+        twice = 2 * weight
+        bands[0] += weight
+        bands[0, 1:] += 4 * weight[:-1]
+        bands[0, 2:] += weight[:-2]
+        bands[1] += twice
+        bands[1, 1:] += twice[:-1]
+        bands[2] += weight
+        self.factor, info = lapack.dpbtrf(bands, lower=1, overwrite_ab=1)
+        if info:
+            raise LinAlgError(f"row {info} of the banded matrix has no Cholesky factor")
+        self.border = lapack.dtbtrs(self.factor, problem.filtered_design, uplo="L")[0]
+        schur = self.border.T @ self.border
+        schur.flat[:: len(schur) + 1] += problem.penalty
+        self.schur = cho_factor(schur, check_finite=False)
+
+    def solve(self, b: np.ndarray, border_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the steps of v and theta."""
+        f = lapack.dtbtrs(self.factor, b[:, None], uplo="L")[0]
+        onto = np.einsum("ij,i->j", self.border, f[:, 0])
+        d_theta = cho_solve(self.schur, onto + border_b, check_finite=False)
+        f[:, 0] -= np.einsum("ij,j->i", self.border, d_theta)
+        d_v = lapack.dtbtrs(self.factor, f, uplo="L", trans="T", overwrite_b=1)[0][:, 0]
+        return d_v, d_theta
+
+
+class _Iterate:
+    """A point that satisfies (1) and (3), its mismatch in (2) and its complementarity gap."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        target: np.ndarray,
+        alpha: float,
+        p: np.ndarray,
+        z: np.ndarray,
+        v: np.ndarray,
+        theta: np.ndarray,
+    ) -> None:
+        self.p, self.z, self.v, self.theta = p, z, v, theta
+        self.residual = problem.autoregress_transposed(v)
+        self.unexplained = target - problem.autoregress(self.residual)
+        self.unexplained -= np.einsum("ij,j->i", problem.filtered_design, theta)
+        self.mismatch = self.unexplained - average(p)
+        self.pz = p * z
+        self.gap = self.pz.sum()
+        self.objective = alpha * p.sum() + 0.5 * (
+            (self.residual * self.residual).sum() + (problem.penalty * theta * theta).sum()
+        )
+
+    def looks_optimal(self, problem: Problem, tol: float) -> bool:
+        scale = max(self.objective, OBJECTIVE_FLOOR * len(self.p))
+        # A mismatch of `settle` times x in (2) is at most x in the phasic component.
+        allowed = 1e-6 * problem.settle + 1e-11
+        return self.gap <= tol * scale and np.abs(self.mismatch).max() <= allowed
+
+
+def _step(problem: Problem, now: _Iterate) -> tuple[np.ndarray, ...]:
+    """Return p, z, v, theta after one predictor and corrector step from `now`."""
+    p, z, mu = now.p, now.z, now.gap / len(now.p)
+    system = _NewtonSystem(problem, p / z)
+    border_b = np.einsum("ij,i->j", problem.filtered_design, now.v) - problem.penalty * now.theta
+
+    # Predictor, straight at complementarity 0. Steps of p and z are kept relative to p and z.
+    d_v, _ = system.solve(now.unexplained, border_b)
+    d_z = -average_transposed(d_v) / z
+    length = 1 / max(1.0, -d_z.min(), 1 + d_z.max())
+    second_order = d_z * (1 + d_z)
+    gap_ahead = (1 - length) * now.gap - length * length * (now.pz * second_order).sum()
+    centre = (gap_ahead / now.gap) ** 3 * mu
+
+    # Corrector: aims at complementarity `centre` and allows for the predictor's second order.
+    aim = p * (1 - second_order) - centre / z
+    d_v, d_theta = system.solve(now.mismatch + average(aim), border_b)
+    d_z = -average_transposed(d_v) / z
+    d_p = second_order - 1 + centre / now.pz - d_z
+    furthest = max(-d_z.min(), -d_p.min())
+    if not np.isfinite(furthest):
+        raise LinAlgError("the Newton step is not finite")
+    fraction = max(0.99, 1 - mu)
+    length = 1.0 if furthest <= fraction else fraction / furthest
+    # Multiplying keeps p and z positive, and their smallest entries to full relative precision.
+    return (
+        p * (1 + length * d_p),
+        z * (1 + length * d_z),
+        now.v + length * d_v,
+        now.theta + length * d_theta,
+    )
+
+
+def solve(problem: Problem, y: np.ndarray, alpha: float, tol: float, max_iter: int) -> Solution:
+    """Minimise; `y` has no linear trend and unit variance, `alpha` is α̃.
+
+    It is done when the certified gap is at most `tol`. If that cannot be had, the best of the last
+    iterates is returned: where rounding spoils a factor, the last may be worse than those before.
+    """
+    n, target = len(y), problem.autoregress(y)
+    # Satisfies (1) and (3), and so does every step from it.
+    point = (
+        np.full(n, 30 * problem.settle / 4),
+        np.full(n, alpha),
+        np.zeros(n),
+        np.zeros(len(problem.penalty)),
+    )
+    recent: deque[_Iterate] = deque(maxlen=4)
+
+    def certified(iterate: _Iterate, n_iter: int, ended: str) -> Solution:
+        p, theta = iterate.p, iterate.theta
+        objective, gap = problem.certify(y, alpha, p, theta, iterate.residual)
+        return Solution(p, theta, objective, gap, n_iter, ended)
+
+    # What overflows ends in a step that is not finite, which `_step` reports.
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        for n_iter in range(max_iter + 1):
+            iterate = _Iterate(problem, target, alpha, *point)
+            recent.append(iterate)
+            if iterate.looks_optimal(problem, tol):
+                solution = certified(iterate, n_iter, "the certified gap reached tol")
+                if solution.gap <= tol:
+                    return solution
+            if n_iter == max_iter:
+                ended = f"max_iter={max_iter} iterations were spent"
+                break
+            try:
+                point = _step(problem, iterate)
+            except LinAlgError as error:
+                ended = f"rounding stopped iteration {n_iter + 1}: {error}"
+                break
+        return min((certified(i, n_iter, ended) for i in recent), key=lambda s: s.gap)

@@ -1,0 +1,215 @@
+"""The cvxEDA problem: filter, spline baseline, objective and an independent bound on its optimum.
+
+Greco, Valenza, Lanata, Scilingo & Citi (2016), "cvxEDA: A Convex Optimization Approach to
+Electrodermal Activity Processing", IEEE TBME 63(4), model a recording as
+
+    y = phasic + tonic + residual,    phasic = A⁻¹ M driver,    tonic = B l + C d,
+
+with the driver p ≥ 0 and minimise  ½‖residual‖² + α Σp + ½ γ‖l‖².  With the one-sample delay S,
+the bilinear transform of the Bateman function gives
+
+    A = a₀ Ã,    Ã = (1 - ρ₀S)(1 - ρ₁S) = 1 + b₁S + b₂S²,    M = (1 + S)² = 1 + 2S + S²,
+
+all lower triangular with zero initial state. Solvers work on p̃ = p/a₀ with α̃ = α a₀, so that
+every filter below starts with a one, and on theta = (l, d) with the design X = [B | C].
+
+Sums over the samples are written with numpy's own loops (``sum``, ``einsum``), not as products of a
+matrix and a vector: BLAS shares those out among its threads, and their number, which is another in
+a worker process, would be seen in the last bits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.signal import lfilter
+
+# The least objective, per sample of unit variance, that a relative gap is measured against: below
+# it the recording is explained to rounding and a ratio would say nothing.
+OBJECTIVE_FLOOR = 1e-5
+
+# Larger designs are built anew each time, so that the cache cannot grow past some 64 MB.
+_CACHED_ELEMENTS = 250_000
+
+
+def average(x: np.ndarray) -> np.ndarray:
+    """Return M x = (1 + S)² x."""
+    out = x.copy()
+    out[1:] += 2 * x[:-1]
+    out[2:] += x[:-2]
+    return out
+
+
+def average_transposed(x: np.ndarray) -> np.ndarray:
+    """Return M' x."""
+    out = x.copy()
+    out[:-1] += 2 * x[1:]
+    out[:-2] += x[2:]
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What the length, the sampling rate and the parameters determine without the recording.
+
+    Attributes
+    ----------
+    b1, b2 : float
+        Coefficients of Ã.
+    lead : float
+        a₀, the leading coefficient of A.
+    settle : float
+        (1 - ρ₀)(1 - ρ₁), what Ã leaves of a constant.
+    design : ndarray of shape (n, m)
+        X, the splines and then the constant and the ramp (i + 1)/n.
+    penalty : ndarray of shape (m,)
+        γ for each spline, 0 for the constant and the ramp.
+    drift : ndarray of shape (2, n)
+        Orthonormal basis of the constant and the ramp, one in a row.
+    filtered_design : ndarray of shape (n, m)
+        Ã X, in Fortran order.
+    filter_gram : ndarray of shape (3, n)
+        ÃÃ' in the lower banded storage of LAPACK.
+    """
+
+    b1: float
+    b2: float
+    lead: float
+    settle: float
+    design: np.ndarray
+    penalty: np.ndarray
+    drift: np.ndarray
+    filtered_design: np.ndarray
+    filter_gram: np.ndarray
+
+    def autoregress(self, x: np.ndarray) -> np.ndarray:
+        """Return Ã x."""
+        return _autoregress(x, self.b1, self.b2)
+
+    def autoregress_transposed(self, x: np.ndarray) -> np.ndarray:
+        """Return Ã' x."""
+        out = x.copy()
+        out[:-1] += self.b1 * x[1:]
+        out[:-2] += self.b2 * x[2:]
+        return out
+
+    def respond(self, driver: np.ndarray) -> np.ndarray:
+        """Return Ã⁻¹ M p̃, the phasic component of a scaled driver."""
+        return lfilter([1.0, 2.0, 1.0], [1.0, self.b1, self.b2], driver)
+
+    def baseline(self, theta: np.ndarray) -> np.ndarray:
+        """Return X theta, the tonic component."""
+        return np.einsum("ij,j->i", self.design, theta)
+
+    def certify(
+        self,
+        y: np.ndarray,
+        alpha: float,
+        driver: np.ndarray,
+        theta: np.ndarray,
+        dual: np.ndarray,
+    ) -> tuple[float, float]:
+        """Return the objective and a bound on how far above the optimum it lies, relative to it.
+
+        The dual of the problem is  max  y'e - ½‖e‖² - ‖B'e‖²/(2γ)  over the e with
+        M'Ã'⁻¹e ≤ α̃ and C'e = 0; any such e bounds the optimum from below, wherever it came from.
+        Here the solver's `dual` is made to satisfy both by a projection and a scaling, so nothing
+        of its own account of its progress is taken on trust.
+
+        The gap is relative to the objective or, if that is smaller, to `OBJECTIVE_FLOOR` per
+        sample; `y` has unit variance.
+        """
+        residual = y - self.respond(driver) - self.baseline(theta)
+        objective = alpha * driver.sum() + 0.5 * (
+            (residual * residual).sum() + (self.penalty * theta * theta).sum()
+        )
+        for unit in self.drift:
+            dual = dual - (unit * dual).sum() * unit
+        # M'Ã'⁻¹ is the phasic filter run backwards in time.
+        pressure = self.respond(dual[::-1]).max()
+        e = dual * (alpha / max(pressure, alpha))
+        splines = self.penalty > 0
+        onto_splines = np.einsum("ij,i->j", self.design[:, splines], e)
+        bound = (y * e).sum() - 0.5 * (
+            (e * e).sum() + (onto_splines * onto_splines / self.penalty[splines]).sum()
+        )
+        gap = (objective - bound) / max(objective, OBJECTIVE_FLOOR * len(y))
+        return float(objective), float(max(gap, 0.0)) if np.isfinite(gap) else np.inf
+
+
+def _autoregress(x: np.ndarray, b1: float, b2: float) -> np.ndarray:
+    """Return (1 + b1 S + b2 S²) x along the first axis."""
+    out = x.copy()
+    out[1:] += b1 * x[:-1]
+    out[2:] += b2 * x[:-2]
+    return out
+
+
+def _splines(n: int, step: int) -> np.ndarray:
+    """Return discrete cubic B-splines of peak 1, one centred on every `step`-th sample.
+
+    The spline is four boxes of `step` samples convolved with one another; its coefficients are
+    those of ((1 - zˢ)/(1 - z))⁴, whose rising half needs two terms of the binomial series.
+    """
+
+    def cubic(j: np.ndarray) -> np.ndarray:
+        j = np.maximum(j, -1.0)
+        return (j + 1) * (j + 2) * (j + 3) / 6
+
+    def spline(distance: np.ndarray) -> np.ndarray:
+        j = 2.0 * (step - 1) - distance
+        return cubic(j) - 4 * cubic(j - step)
+
+    knots = np.arange(0, n + step // 2, step)
+    return spline(np.abs(np.arange(n)[:, None] - knots)) / spline(np.zeros(1))
+
+
+def _build(
+    n: int, sampling_rate: float, tau0: float, tau1: float, delta_knot: float, gamma: float
+) -> Problem:
+    slow, fast = 1 / max(tau0, tau1), 1 / min(tau0, tau1)
+    delta = 1 / sampling_rate
+    rho0, rho1 = ((2 - rate * delta) / (2 + rate * delta) for rate in (slow, fast))
+    b1, b2 = -(rho0 + rho1), rho0 * rho1
+
+    splines = _splines(n, round(delta_knot * sampling_rate))
+    drift = np.column_stack((np.ones(n), np.arange(1.0, n + 1) / n))
+    design = np.asfortranarray(np.hstack((splines, drift)))
+
+    filter_gram = np.empty((3, n), order="F")
+    filter_gram[0] = 1 + b1 * b1 + b2 * b2
+    filter_gram[1] = b1 * (1 + b2)
+    filter_gram[2] = b2
+    # The first two rows of Ã miss the terms that would reach before the recording.
+    filter_gram[:2, 0] = 1, b1
+    filter_gram[0, 1] = 1 + b1 * b1
+
+    problem = Problem(
+        b1=b1,
+        b2=b2,
+        lead=(fast * delta + 2) * (slow * delta + 2) / ((fast - slow) * delta * delta),
+        settle=(1 - rho0) * (1 - rho1),
+        design=design,
+        penalty=np.repeat([gamma, 0.0], [splines.shape[1], 2]),
+        drift=np.ascontiguousarray(np.linalg.qr(drift)[0].T),
+        filtered_design=np.asfortranarray(_autoregress(design, b1, b2)),
+        filter_gram=filter_gram,
+    )
+    for shared in vars(problem).values():
+        if isinstance(shared, np.ndarray):
+            shared.flags.writeable = False
+    return problem
+
+
+_build_cached = lru_cache(maxsize=16)(_build)
+
+
+def build_problem(
+    n: int, sampling_rate: float, tau0: float, tau1: float, delta_knot: float, gamma: float
+) -> Problem:
+    """Return the problem of `n` samples at `sampling_rate` Hz; see `decompose` for the rest."""
+    elements = n * (n / (delta_knot * sampling_rate) + 3)
+    build = _build_cached if elements <= _CACHED_ELEMENTS else _build
+    return build(n, sampling_rate, tau0, tau1, delta_knot, gamma)

@@ -1,0 +1,278 @@
+"""MusicFeatureUnion: the EDA block and the music of each trial's stimulus, side by side."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from edaemo._validation import (
+    IDENTITY,
+    identity,
+    is_trials_table,
+    name_trial,
+    signal_cells,
+    whole_or_nothing,
+)
+from edaemo.fusion._layout import EDA, eda_names, music_names
+
+
+class MusicFeatureUnion(TransformerMixin, BaseEstimator):
+    """Join the EDA of each trial and the music features of its stimulus into one row of numbers.
+
+    Music features are standardised with the mean and standard deviation over the trials seen in
+    `fit`, so nothing of a held-out trial is used.
+
+    Parameters
+    ----------
+    eda : transformer, "passthrough" or "drop", default="passthrough"
+        What makes the EDA block: a transformer such as :class:`edaemo.CvxEDATransformer`, the EDA
+        as it comes, or nothing (music alone).
+    music : DataFrame of shape (n_stimuli, n_features) or None, default=None
+        One row of finite numbers for each stimulus, indexed by stimulus. None: EDA alone.
+    standardize_music : bool, default=True
+        Whether music features are standardised. A feature that does not vary over the trials seen
+        in `fit` becomes zero.
+    handle_unknown : {"error", "impute"}, default="error"
+        What becomes of a trial whose stimulus has no row in `music`: an error that names the
+        stimulus, or the mean over the trials seen in `fit`.
+
+    Attributes
+    ----------
+    eda_ : transformer
+        The fitted copy of `eda`, where it is one.
+    music_scaler_ : StandardScaler
+        Mean and scale of the music features, in float64; only with music.
+    n_features_in_ : int
+        Number of columns of X seen in `fit`; only for a 2-D array of numbers.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from edaemo import MusicFeatureUnion
+    >>> trials = pd.DataFrame({"subject": ["a", "b"], "stimulus": ["s", "t"], "trial": [0, 0]})
+    >>> trials["eda"] = pd.Series([np.array([1.0, 2.0]), np.array([3.0, 4.0])])
+    >>> music = pd.DataFrame({"tempo": [90.0, 120.0]}, index=["s", "t"])
+    >>> list(MusicFeatureUnion(music=music).fit_transform(trials).columns)
+    ['eda_original_0', 'eda_original_1', 'music_tempo']
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "eda": [StrOptions({"passthrough", "drop"}), HasMethods(["fit", "transform"])],
+        "music": [pd.DataFrame, None],
+        "standardize_music": ["boolean"],
+        "handle_unknown": [StrOptions({"error", "impute"})],
+    }
+
+    def __init__(
+        self,
+        *,
+        eda: object = "passthrough",
+        music: pd.DataFrame | None = None,
+        standardize_music: bool = True,
+        handle_unknown: str = "error",
+    ) -> None:
+        self.eda = eda
+        self.music = music
+        self.standardize_music = standardize_music
+        self.handle_unknown = handle_unknown
+
+    def fit(self, X: object, y: object = None) -> Self:
+        """Fit the EDA transformer and the scale of the music.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            A trials table; a frame of numbers whose index holds the stimulus; or, with
+            ``music=None``, an array, whatever `eda` takes.
+        y : array-like or None
+            Handed to `eda`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a stimulus has no row in `music` (see `handle_unknown`), a row of `music` is
+            duplicated or holds anything but finite numbers, X does not say the stimuli, or signals
+            differ in length. The error names the stimulus or trial.
+        """
+        self.fit_transform(X, y)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: object, y: object = None) -> object:
+        """Fit, and join the blocks; see `fit` and `transform`."""
+        with whole_or_nothing(self):
+            if isinstance(self.eda, str) and self.eda == "drop" and self.music is None:
+                raise ValueError("eda='drop' and music=None leave nothing: give one of them.")
+            values, names = self._eda_block(X, y, fit=True)
+            if self.music is not None:
+                _check_music(self.music)
+                self._fit_music(self._stimuli(X))
+            self._names = names + ([] if self.music is None else music_names(self.music.columns))
+            self._n_eda = len(names)
+            return self._join(X, values)
+
+    def transform(self, X: object) -> object:
+        """Join the EDA block and the music block.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        DataFrame or ndarray, float32, of shape (n_trials, n_eda + n_music_features)
+            For a trials table, or a frame whose index holds identities, a frame: its index holds
+            subject, stimulus and trial (those that X has), its columns ``eda_…`` then ``music_…``.
+            For anything else an array.
+        """
+        check_is_fitted(self, "_names")
+        values, names = self._eda_block(X, None, fit=False)
+        if len(names) != self._n_eda:
+            raise ValueError(
+                f"The EDA block has {len(names)} columns, MusicFeatureUnion was fitted with "
+                f"{self._n_eda}. Cut or interpolate all trials to one length."
+            )
+        return self._join(X, values)
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Name the columns of the output."""
+        check_is_fitted(self, "_names")
+        return np.asarray(self._names, dtype=object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
+        return tags
+
+    def _eda_block(self, X: object, y: object, *, fit: bool) -> tuple[Any, list[str]]:
+        """Give the EDA columns, shape (n_trials, n_eda), and their names."""
+        if isinstance(self.eda, str) and self.eda == "drop":
+            return np.empty((len(X), 0), dtype=np.float32), []
+        if not isinstance(self.eda, str):
+            if fit:
+                self.eda_ = clone(self.eda)
+                X = self.eda_.fit_transform(X, y)
+            else:
+                X = self.eda_.transform(X)
+        if is_trials_table(X):
+            return _flatten(X)
+        if signal_cells(X) is not None:
+            raise ValueError(
+                "MusicFeatureUnion joins numbers: signals in cells need a trials table, or a "
+                "transformer as eda= that makes numbers of them."
+            )
+        if not isinstance(self.eda, str):
+            values = np.asarray(X, dtype=np.float32)
+            names = X.columns if isinstance(X, pd.DataFrame) else self.eda_.get_feature_names_out()
+        else:
+            values = validate_data(self, X, reset=fit, dtype=np.float32)
+            names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
+        if self.music is None:
+            return values, list(names)
+        return values, [name if name.startswith(EDA) else EDA + name for name in names]
+
+    def _stimuli(self, X: object) -> np.ndarray:
+        """Give each trial's row in `music`, -1 for one that has none."""
+        stimulus = identity(X, "stimulus")
+        if stimulus is None:
+            raise ValueError(
+                "Music is joined by stimulus, and X does not say the stimulus of each trial: give "
+                "a trials table with a column 'stimulus', or set music=None for EDA alone."
+            )
+        place = self.music.index.get_indexer(stimulus)
+        unknown = np.flatnonzero(place < 0)
+        if len(unknown) and self.handle_unknown == "error":
+            wanted = stimulus[unknown[0]]
+            hint = ""
+            if str(wanted) in {str(known) for known in self.music.index}:
+                hint = (
+                    f" (It has {str(wanted)!r} as another type: stimulus is "
+                    f"{type(wanted).__name__}, music.index is {self.music.index.dtype}.)"
+                )
+            raise ValueError(
+                f"{name_trial(X, unknown[0])}: music has no row for stimulus {wanted!r} "
+                f"({len(set(stimulus[unknown]))} stimuli are without one).{hint} Add the row, leave "
+                "the trial out, or set handle_unknown='impute'."
+            )
+        return place
+
+    def _fit_music(self, place: np.ndarray) -> None:
+        """Learn the scale over the trials: each stimulus counts as often as it was met."""
+        rows, counts = np.unique(place[place >= 0], return_counts=True)
+        if not len(rows):
+            raise ValueError("Not one trial's stimulus has a row in music.")
+        values = self.music.iloc[rows].to_numpy(dtype=np.float64)
+        standardize = self.standardize_music
+        self.music_scaler_ = StandardScaler(with_std=standardize).fit(values, sample_weight=counts)
+
+    def _join(self, X: object, values: np.ndarray) -> object:
+        joined = np.empty((len(values), len(self._names)), dtype=np.float32)
+        joined[:, : self._n_eda] = values
+        if self.music is not None:
+            place = self._stimuli(X)
+            rows, back = np.unique(place, return_inverse=True)
+            features = self.music.iloc[np.maximum(rows, 0)].to_numpy(dtype=np.float64, copy=True)
+            features[rows < 0] = self.music_scaler_.mean_
+            if self.standardize_music:
+                features = self.music_scaler_.transform(features)
+            joined[:, self._n_eda :] = features.astype(np.float32)[back]
+        known = {key: ids for key in IDENTITY if (ids := identity(X, key)) is not None}
+        if not known:
+            return joined
+        index = pd.MultiIndex.from_arrays(list(known.values()), names=list(known))
+        return pd.DataFrame(joined, index=index, columns=self._names, copy=False)
+
+
+def _check_music(music: pd.DataFrame) -> None:
+    if not music.index.is_unique:
+        twice = music.index[music.index.duplicated()][0]
+        raise ValueError(f"music has more than one row for stimulus {twice!r}: keep one.")
+    words = [
+        name for name, dtype in music.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)
+    ]
+    if words:
+        raise ValueError(f"music must hold numbers; column {words[0]!r} does not.")
+    bad = ~np.isfinite(music.to_numpy(dtype=np.float64))
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"music holds NaN or infinite values: stimulus {music.index[row]!r}, feature "
+            f"{music.columns[column]!r}. Fill them or drop the feature."
+        )
+
+
+def _flatten(trials: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
+    """Lay the cells of a trials table out as rows, one channel after the other."""
+    cells = [np.atleast_2d(cell) for cell in trials["eda"]]
+    channels = ["original"]
+    if "channels" in trials.columns:
+        kinds = trials["channels"].unique()
+        if len(kinds) > 1:
+            raise ValueError(f"The trials hold different channels: {list(kinds)}.")
+        channels = kinds[0].split("|")
+    shape = (len(channels), cells[0].shape[1])
+    for row, cell in enumerate(cells):
+        if cell.shape != shape:
+            raise ValueError(
+                f"{name_trial(trials, row)}: its EDA has shape {cell.shape}, row 0 has {shape}. "
+                "Cut all trials to one window, or interpolate them (CvxEDATransformer(n_times=…))."
+            )
+    values = np.stack([cell.ravel() for cell in cells])
+    if not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values).all(axis=1)))
+        raise ValueError(
+            f"{name_trial(trials, row)}: its EDA holds NaN or infinite samples. Leave the trial "
+            "out, or use CvxEDATransformer(missing='interpolate')."
+        )
+    return values, eda_names(channels, shape[1])

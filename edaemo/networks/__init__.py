@@ -1,0 +1,5 @@
+"""Plain torch modules, one file for each paper; they know no scikit-learn and no skorch."""
+
+from edaemo.networks._rtcan import RTCAN
+
+__all__ = ["RTCAN"]

@@ -1,0 +1,6 @@
+"""Transformers over trials, and the definition of the target from a person's own ratings."""
+
+from edaemo.preprocessing._cvxeda import CvxEDATransformer, SignalQualityWarning
+from edaemo.preprocessing._relabel import SubjectThresholdRelabeler
+
+__all__ = ["CvxEDATransformer", "SignalQualityWarning", "SubjectThresholdRelabeler"]

@@ -1,0 +1,428 @@
+"""Raw EDA of each trial to standardised channels: original, phasic, tonic, driver."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from edaemo._cache import TrialCache
+from edaemo._validation import (
+    check_sampling_rate,
+    is_trials_table,
+    name_trial,
+    signal_cells,
+    whole_or_nothing,
+)
+from edaemo.decomposition import Decomposition, DecompositionError, decompose
+from edaemo.fusion._layout import eda_names
+
+COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
+# A channel that varies less than this (in units of the trial's own standard deviation) holds the
+# solver's rounding and nothing else; standardising would blow it up to look like a signal.
+RESOLUTION = 1e-4
+# A trial whose standard deviation is this small beside its own level does not vary at all.
+FLAT = 1e-12
+
+_cache = TrialCache(max_bytes=256 * 2**20)
+
+
+class SignalQualityWarning(UserWarning):
+    """Something about the recordings that the reader of a result should know."""
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One trial, decomposed: `source` is what was decomposed."""
+
+    source: np.ndarray
+    result: Decomposition
+    n_missing: int
+    flat: bool
+
+    def channel(self, name: str) -> np.ndarray:
+        return self.source if name == "original" else getattr(self.result, name)
+
+    def diagnose(self) -> dict[str, Any]:
+        spread = float(np.ptp(self.source))
+        return {
+            "status": self.result.status,
+            "gap": self.result.gap,
+            "n_iter": self.result.n_iter,
+            "residual_rms": float(np.sqrt(np.mean(self.result.residual**2))),
+            "cancellation": bool(np.ptp(self.result.phasic) > 2 * spread),
+            "flat": self.flat,
+            "n_missing": self.n_missing,
+        }
+
+
+class CvxEDATransformer(TransformerMixin, BaseEstimator):
+    """Decompose each trial's EDA by cvxEDA and give channels of one length.
+
+    In this order, for each trial by itself: z-score; cvxEDA [1]_; z-score of each channel; the
+    first `trim_seconds` dropped; linear interpolation to `n_times` samples ([2]_, sections 3.1
+    and 5.1). Nothing is learned from other trials, so nothing can leak between them.
+
+    Parameters
+    ----------
+    sampling_rate : float
+        Samples per second (Hz) of the recordings.
+    n_times : int or None, default=None
+        Samples of each channel in the output. None keeps the recording's own samples; as a bare
+        array the trials must then be equally long.
+    components : tuple of str, default=("original", "phasic", "tonic")
+        The channels, in this order: any of "original", "phasic", "tonic", "driver" (the sparse
+        sudomotor nerve activity, SMNA) and "residual".
+    standardize_input : bool, default=True
+        Z-score the trial before cvxEDA, whose `alpha` and `gamma` are made for signals of unit
+        variance. Without it they hold for the recording's own unit.
+    standardize_output : bool, default=True
+        Z-score each channel. A channel that varies less than 1e-4 of its trial's standard
+        deviation is the solver's rounding: it becomes zeros.
+    trim_seconds : float, default=3.0
+        Seconds dropped from the start, after the decomposition and the z-scores.
+    tau0, tau1 : float, default=2.0, 0.7
+        Slow and fast time constant of the skin conductance response, in seconds.
+    delta_knot : float, default=10.0
+        Distance of the tonic spline's knots, in seconds.
+    alpha, gamma : float, default=8e-4, 1e-2
+        Penalties on the driver and on the tonic spline's coefficients.
+    missing : {"raise", "interpolate"}, default="raise"
+        What becomes of NaN and infinite samples: an error that names the trial, or linear
+        interpolation in time between the finite neighbours (the nearest one at the ends). A trial
+        without a single finite sample is an error in both.
+    solver : {"scipy", "cvxopt"}, default="scipy"
+        Handed to :func:`edaemo.decomposition.decompose`.
+
+    Attributes
+    ----------
+    diagnostics_ : DataFrame
+        One row for each trial seen in `fit`, in order: ``status`` of the solver, ``gap`` (relative
+        duality gap), ``n_iter``, ``residual_rms`` (in units of the decomposed signal),
+        ``cancellation`` (the phasic component spans more than twice what the signal spans: phasic
+        and tonic largely cancel each other), ``flat``, ``n_missing``. For other trials call
+        :meth:`diagnose`.
+    n_times_ : int or None
+        Samples of each channel in the output; None where trials stay unequal in length.
+    n_features_in_ : int
+        Number of columns of X seen in `fit`; only for a 2-D array of numbers.
+
+    Warns
+    -----
+    SignalQualityWarning
+        Once in a `fit`, with the counts of flat trials (all their channels become zeros) and of
+        trials with cancellation; once in a `transform`, with the count of flat trials.
+
+    References
+    ----------
+    .. [1] A. Greco, G. Valenza, A. Lanata, E. P. Scilingo, L. Citi, "cvxEDA: A convex optimization
+       approach to electrodermal activity processing", IEEE Transactions on Biomedical Engineering
+       63 (2016), 797-804.
+    .. [2] G. Yin, S. Sun, D. Yu, D. Li, K. Zhang, "A multimodal framework for large-scale emotion
+       recognition by fusing music and electrodermal activity signals", ACM TOMM 18 (2022).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from edaemo import CvxEDATransformer
+    >>> eda = np.cumsum(np.random.default_rng(0).normal(size=(2, 100)), axis=1)
+    >>> channels = CvxEDATransformer(sampling_rate=4, n_times=64).fit_transform(eda)
+    >>> channels.shape  # two trials, three channels of 64 samples side by side
+    (2, 192)
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "sampling_rate": [Interval(Real, 0, None, closed="neither")],
+        "n_times": [Interval(Integral, 2, None, closed="left"), None],
+        "components": [tuple, list],
+        "standardize_input": ["boolean"],
+        "standardize_output": ["boolean"],
+        "trim_seconds": [Interval(Real, 0, None, closed="left")],
+        "tau0": [Interval(Real, 0, None, closed="neither")],
+        "tau1": [Interval(Real, 0, None, closed="neither")],
+        "delta_knot": [Interval(Real, 0, None, closed="neither")],
+        "alpha": [Interval(Real, 0, None, closed="neither")],
+        "gamma": [Interval(Real, 0, None, closed="neither")],
+        "missing": [StrOptions({"raise", "interpolate"})],
+        "solver": [StrOptions({"scipy", "cvxopt"})],
+    }
+
+    def __init__(
+        self,
+        sampling_rate: float,
+        *,
+        n_times: int | None = None,
+        components: Sequence[str] = ("original", "phasic", "tonic"),
+        standardize_input: bool = True,
+        standardize_output: bool = True,
+        trim_seconds: float = 3.0,
+        tau0: float = 2.0,
+        tau1: float = 0.7,
+        delta_knot: float = 10.0,
+        alpha: float = 8e-4,
+        gamma: float = 1e-2,
+        missing: str = "raise",
+        solver: str = "scipy",
+    ) -> None:
+        self.sampling_rate = sampling_rate
+        self.n_times = n_times
+        self.components = components
+        self.standardize_input = standardize_input
+        self.standardize_output = standardize_output
+        self.trim_seconds = trim_seconds
+        self.tau0 = tau0
+        self.tau1 = tau1
+        self.delta_knot = delta_knot
+        self.alpha = alpha
+        self.gamma = gamma
+        self.missing = missing
+        self.solver = solver
+
+    def fit(self, X: object, y: object = None) -> Self:
+        """Decompose the trials and keep their diagnostics; nothing else is learned.
+
+        Parameters
+        ----------
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
+            one-column frame of 1-D signals, or a 2-D array of numbers.
+        y : ignored
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a trial holds NaN or infinite samples (see `missing`), or is too short; the error
+            names it.
+        """
+        self._decompose_for_fit(X)
+        return self
+
+    def fit_transform(self, X: object, y: object = None) -> object:
+        """Fit to the trials and give their channels; see `fit` and `transform`."""
+        return self._give(X, self._decompose_for_fit(X))
+
+    def transform(self, X: object) -> object:
+        """Give the channels of each trial.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        DataFrame or ndarray
+            For a trials table a new table: cells of ``eda`` become float32 arrays of shape
+            (n_chans, n_times), and a column ``channels`` names them, as in
+            ``"original|phasic|tonic"``. For anything else a float32 array of shape (n_trials,
+            n_chans * n_times), one channel after the other.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; or if the trials of a bare array stay unequal in length (give `n_times`).
+        """
+        check_is_fitted(self, "diagnostics_")
+        trials = self._decompose(X, reset=False)
+        self._warn(pd.DataFrame([trial.diagnose() for trial in trials]), of_fit=False)
+        return self._give(X, trials)
+
+    def diagnose(self, X: object) -> pd.DataFrame:
+        """Give what `diagnostics_` gives, for these trials (X as in `fit`)."""
+        return pd.DataFrame([trial.diagnose() for trial in self._decompose(X, reset=None)])
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Name the columns of the output as a bare array: ``eda_<component>_<sample>``."""
+        check_is_fitted(self, "diagnostics_")
+        if self.n_times_ is None:
+            raise ValueError("Trials of unequal length have no common columns: give n_times.")
+        return np.asarray(eda_names(self.components, self.n_times_), dtype=object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
+        tags.input_tags.allow_nan = self.missing == "interpolate"
+        return tags
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def _decompose_for_fit(self, X: object) -> list[_Trial]:
+        with whole_or_nothing(self):
+            check_sampling_rate(self.sampling_rate)
+            strange = [name for name in self.components if name not in COMPONENTS]
+            if strange or not self.components or len(set(self.components)) < len(self.components):
+                raise ValueError(
+                    f"components must name one or more of {COMPONENTS}, each once; "
+                    f"got {tuple(self.components)!r}."
+                )
+            trials = self._decompose(X, reset=True)
+            diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
+            lengths = {len(trial.source) - self._n_trimmed for trial in trials}
+            self.diagnostics_ = diagnostics
+            self.n_times_ = self.n_times
+            if self.n_times is None and len(lengths) == 1:
+                self.n_times_ = lengths.pop()
+        self._warn(diagnostics, of_fit=True)
+        return trials
+
+    def _decompose(self, X: object, *, reset: bool | None) -> list[_Trial]:
+        """Decompose each trial; `reset` None leaves the number of columns alone."""
+        cells = signal_cells(X)
+        if cells is None:
+            if isinstance(X, pd.DataFrame) and len(X.select_dtypes(object).columns):
+                raise ValueError(
+                    "X is no trials table: it has no column 'eda' with a 1-D signal in each cell. "
+                    f"Its columns are {list(X.columns)}."
+                )
+            if reset is None:
+                cells = np.asarray(X, dtype=float)
+            else:
+                cells = validate_data(
+                    self,
+                    X,
+                    reset=reset,
+                    dtype=np.float64,
+                    ensure_all_finite=self.missing == "raise",
+                )
+        return [self._decompose_one(X, row, cell) for row, cell in enumerate(cells)]
+
+    def _decompose_one(self, X: object, row: int, cell: object) -> _Trial:
+        signal = np.asarray(cell, dtype=np.float64)
+        if signal.ndim != 1:
+            raise ValueError(
+                f"{name_trial(X, row)}: each trial's EDA must be a 1-D signal, got an array of "
+                f"shape {signal.shape}."
+            )
+        if len(signal) < self._n_trimmed + 2:
+            raise ValueError(
+                f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are too "
+                f"few: trim_seconds={self.trim_seconds} drops {self._n_trimmed} of them at "
+                f"{self.sampling_rate} Hz and two must remain. Leave the trial out, or lower "
+                "trim_seconds."
+            )
+        numbers = (
+            self.sampling_rate,
+            self.tau0,
+            self.tau1,
+            self.delta_knot,
+            self.alpha,
+            self.gamma,
+        )
+        settings = (*map(float, numbers), self.solver, self.standardize_input, self.missing)
+        try:
+            return _cache.get(
+                signal,
+                ("cvxeda", *settings),
+                lambda: self._compute(signal),
+                lambda trial: 5 * trial.source.nbytes,
+            )
+        except DecompositionError as error:
+            message = f"{name_trial(X, row)}: {error}"
+            raise DecompositionError(message, error.status, error.gap) from error
+        except ValueError as error:
+            raise ValueError(f"{name_trial(X, row)}: {error}") from error
+
+    def _compute(self, signal: np.ndarray) -> _Trial:
+        finite = np.isfinite(signal)
+        n_missing = int(np.sum(~finite))
+        if n_missing and (self.missing == "raise" or n_missing == len(signal)):
+            raise ValueError(
+                f"{n_missing} of {len(signal)} samples are NaN or infinite, the first at sample "
+                f"{int(np.argmin(finite))}. "
+                + (
+                    "Leave the trial out."
+                    if n_missing == len(signal)
+                    else "Leave the trial out, or set missing='interpolate'."
+                )
+            )
+        if n_missing:
+            place = np.arange(len(signal))
+            signal = np.interp(place, place[finite], signal[finite])
+        spread, level = np.std(signal), np.max(np.abs(signal))
+        flat = bool(spread <= FLAT * level)
+        if self.standardize_input:
+            signal = np.zeros_like(signal) if flat else (signal - np.mean(signal)) / spread
+        result = decompose(
+            signal,
+            self.sampling_rate,
+            tau0=self.tau0,
+            tau1=self.tau1,
+            delta_knot=self.delta_knot,
+            alpha=self.alpha,
+            gamma=self.gamma,
+            solver=self.solver,
+        )
+        return _Trial(signal.copy(), result, n_missing, flat)
+
+    @property
+    def _n_trimmed(self) -> int:
+        return round(self.trim_seconds * self.sampling_rate)
+
+    def _channels(self, trial: _Trial) -> np.ndarray:
+        """Give the trial's channels, float32 of shape (n_chans, n_times)."""
+        channels = np.stack([trial.channel(name) for name in self.components])
+        if self.standardize_output:
+            spread = np.std(channels, axis=1, keepdims=True)
+            channels = channels - np.mean(channels, axis=1, keepdims=True)
+            alive = spread > RESOLUTION * np.std(trial.source)
+            channels = np.where(alive, channels / np.where(alive, spread, 1.0), 0.0)
+        channels = channels[:, self._n_trimmed :]
+        if self.n_times is not None:
+            place = np.linspace(0, channels.shape[1] - 1, self.n_times)
+            samples = np.arange(channels.shape[1])
+            channels = np.stack([np.interp(place, samples, channel) for channel in channels])
+        return channels.astype(np.float32)
+
+    def _give(self, X: object, trials: list[_Trial]) -> object:
+        channels = [self._channels(trial) for trial in trials]
+        if is_trials_table(X):
+            table = X.copy()
+            cells = np.empty(len(channels), dtype=object)
+            cells[:] = channels
+            table["eda"] = pd.Series(cells, index=table.index, dtype=object)
+            table["channels"] = "|".join(self.components)
+            return table
+        odd = [row for row, cell in enumerate(channels) if cell.shape[1] != self.n_times_]
+        if odd:
+            raise ValueError(
+                f"{name_trial(X, odd[0])}: the trials differ in length, so they make no array. "
+                "Give n_times to bring them to one length."
+            )
+        return np.stack([cell.ravel() for cell in channels])
+
+    def _warn(self, diagnostics: pd.DataFrame, *, of_fit: bool) -> None:
+        """Say once what is odd about the trials; the first few by their row."""
+        n = len(diagnostics)
+        said = []
+        flat = np.flatnonzero(diagnostics["flat"])
+        if len(flat):
+            said.append(
+                f"{len(flat)} of {n} trials are flat (first rows: {flat[:3].tolist()}): their "
+                "channels are all zeros."
+            )
+        if of_fit:
+            inaccurate = np.flatnonzero(diagnostics["status"] != "optimal")
+            if len(inaccurate):
+                said.append(
+                    f"{len(inaccurate)} of {n} decompositions miss the solver's tolerance (first "
+                    f"rows: {inaccurate[:3].tolist()}); see diagnostics_['gap']."
+                )
+            if n_cancelled := int(diagnostics["cancellation"].sum()):
+                said.append(
+                    f"In {n_cancelled} of {n} trials the phasic component spans more than twice "
+                    "what the signal spans, so phasic and tonic largely cancel each other; see "
+                    "diagnostics_['cancellation']. Other alpha and gamma may suit these recordings."
+                )
+        if said:
+            warnings.warn(" ".join(said), SignalQualityWarning, stacklevel=4)

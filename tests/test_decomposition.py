@@ -1,0 +1,563 @@
+"""The expected values come from dense matrices and cvxopt, from closed forms and from scipy."""
+
+import pickle
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy.linalg import toeplitz
+from scipy.signal import bilinear, lfilter
+
+from edaemo.decomposition import Decomposition, DecompositionError, decompose, decompose_many
+
+DATA = Path(__file__).parents[1].parent / "shared" / "data"
+ARRAYS = ("phasic", "tonic", "driver", "residual", "spline", "drift")
+
+
+def zscore(x):
+    return (x - x.mean()) / x.std()
+
+
+def bateman(sampling_rate, tau0=2.0, tau1=0.7):
+    """Return the coefficients of the discrete Bateman filter, as scipy's bilinear makes them."""
+    slow, fast = 1 / max(tau0, tau1), 1 / min(tau0, tau1)
+    return bilinear([fast - slow], [1.0, slow + fast, slow * fast], sampling_rate)
+
+
+def wearable(seed, n=100, sampling_rate=4.0):
+    """Simulate a z-scored recording of a wristband: responses, drift, noise and coarse steps."""
+    rng = np.random.default_rng(seed)
+    nerve = (rng.random(n) < 0.2 / sampling_rate) * rng.exponential(sampling_rate, n)
+    skin = lfilter(*bateman(sampling_rate), nerve)
+    level = 0.3 * np.cumsum(rng.normal(size=n)) / np.sqrt(n)
+    noise = 0.01 * rng.normal(size=n)
+    return zscore(np.round((skin + level + noise) / 1.28e-3) * 1.28e-3)
+
+
+def dense_problem(n, sampling_rate, delta_knot=10.0):
+    """Assemble R (driver to phasic), B and C as dense matrices."""
+    impulse = np.zeros(n)
+    impulse[0] = 1.0
+    response = toeplitz(lfilter(*bateman(sampling_rate), impulse), np.zeros(n))
+    step = round(delta_knot * sampling_rate)
+    box = np.ones(step)
+    spline = np.convolve(np.convolve(box, box), np.convolve(box, box))
+    spline /= spline.max()
+    middle = len(spline) // 2
+    knots = np.arange(0, n + step // 2, step)
+    padded = [np.concatenate((np.zeros(n + k), spline, np.zeros(2 * n))) for k in knots]
+    B = np.column_stack([p[n + middle : 2 * n + middle] for p in padded])
+    C = np.column_stack((np.ones(n), np.arange(1, n + 1) / n))
+    return SimpleNamespace(R=response, B=B, C=C)
+
+
+def objective_of(dense, y, driver, spline, drift, alpha=8e-4, gamma=1e-2):
+    e = y - dense.R @ driver - dense.B @ spline - dense.C @ drift
+    return 0.5 * e @ e + alpha * driver.sum() + 0.5 * gamma * spline @ spline
+
+
+def solve_dense_qp(y, sampling_rate, alpha=8e-4, gamma=1e-2):
+    """Solve in the driver itself, with nothing banded, and return driver, phasic, objective."""
+    cvxopt = pytest.importorskip("cvxopt")
+    n = len(y)
+    dense = dense_problem(n, sampling_rate)
+    model = np.hstack((dense.R, dense.B, dense.C))
+    knots = dense.B.shape[1]
+    P = model.T @ model + np.diag(np.repeat([0.0, gamma, 0.0], [n, knots, 2]))
+    q = np.repeat([alpha, 0.0], [n, knots + 2]) - model.T @ y
+    G = np.hstack((-np.eye(n), np.zeros((n, knots + 2))))
+    result = cvxopt.solvers.qp(
+        *map(cvxopt.matrix, (P, q, G, np.zeros(n))),
+        options={"show_progress": False, "abstol": 1e-13, "reltol": 1e-13, "feastol": 1e-10},
+    )
+    x = np.array(result["x"]).ravel()
+    driver, spline, drift = np.maximum(x[:n], 0), x[n:-2], x[-2:]
+    return dense.R @ driver, objective_of(dense, y, driver, spline, drift, alpha, gamma)
+
+
+def read_hku956(count):
+    files = sorted(DATA.glob("hku956/1. physiological_signals/*/EDA/*.csv"))
+    if not files:
+        pytest.skip("the HKU956 recordings are not here")
+    return [zscore(np.loadtxt(f, max_rows=100)) for f in files[:: len(files) // count]]
+
+
+def read_neurokit(name):
+    file = DATA / "neurokit_bio" / "data" / name
+    if not file.exists():
+        pytest.skip("the neurokit recordings are not here")
+    column = file.read_text().splitlines()[0].split(",").index("EDA")
+    eda = np.loadtxt(file, delimiter=",", skiprows=1, usecols=column, max_rows=9000)
+    return zscore(eda[3000:])
+
+
+def assert_sound(result, y):
+    """Check what holds for every decomposition."""
+    assert result.status == "optimal"
+    assert 0 <= result.gap <= 1e-8
+    assert (result.phasic >= 0).all()
+    assert (result.driver >= 0).all()
+    size = np.abs(y).max()
+    total = result.phasic + result.tonic + result.residual
+    np.testing.assert_allclose(total, y, rtol=0, atol=1e-13 * size)
+    for name in ARRAYS:
+        assert getattr(result, name).dtype == np.float64, name
+        assert np.isfinite(getattr(result, name)).all(), name
+
+
+# ---------------------------------------------------------------- the optimum, from outside
+
+
+@pytest.mark.parametrize(("n", "sampling_rate"), [(100, 4.0), (167, 4.0), (120, 8.0), (300, 50.0)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_matches_dense_qp_of_cvxopt_on_simulated_recordings(n, sampling_rate, seed):
+    y = wearable(seed + n, n, sampling_rate)
+    result = decompose(y, sampling_rate)
+    phasic, objective = solve_dense_qp(y, sampling_rate)
+    assert result.objective == pytest.approx(objective, rel=1e-6)
+    np.testing.assert_allclose(result.phasic, phasic, rtol=0, atol=5e-4)
+    assert_sound(result, y)
+
+
+def test_matches_dense_qp_of_cvxopt_on_real_wristband_trials():
+    for y in read_hku956(12):
+        result = decompose(y, 4.0)
+        phasic, objective = solve_dense_qp(y, 4.0)
+        assert result.objective == pytest.approx(objective, rel=1e-6)
+        np.testing.assert_allclose(result.phasic, phasic, rtol=0, atol=5e-4)
+        assert_sound(result, y)
+
+
+@pytest.mark.parametrize(
+    ("alpha", "gamma"), [(8e-2, 1e-2), (8e-5, 1e-2), (8e-4, 1.0), (8e-4, 1e-5)]
+)
+def test_matches_dense_qp_of_cvxopt_with_other_penalties(alpha, gamma):
+    y = wearable(5)
+    result = decompose(y, 4.0, alpha=alpha, gamma=gamma)
+    phasic, objective = solve_dense_qp(y, 4.0, alpha, gamma)
+    assert result.objective == pytest.approx(objective, rel=1e-6)
+    np.testing.assert_allclose(result.phasic, phasic, rtol=0, atol=5e-4)
+
+
+@pytest.mark.parametrize("name", ["bio_eventrelated_100hz.csv", "bio_resting_8min_100hz.csv"])
+def test_solvers_agree_on_a_minute_at_100_hz(name):
+    pytest.importorskip("cvxopt")
+    y = read_neurokit(name)
+    ours, reference = decompose(y, 100.0), decompose(y, 100.0, solver="cvxopt")
+    assert_sound(ours, y)
+    assert ours.objective == pytest.approx(reference.objective, rel=1e-6)
+    np.testing.assert_allclose(ours.phasic, reference.phasic, rtol=0, atol=5e-4)
+
+
+@pytest.mark.parametrize(("n", "sampling_rate"), [(3, 4.0), (100, 4.0), (500, 50.0)])
+def test_solvers_agree_on_simulated_recordings(n, sampling_rate):
+    pytest.importorskip("cvxopt")
+    y = wearable(3, n, sampling_rate)
+    ours, reference = decompose(y, sampling_rate), decompose(y, sampling_rate, solver="cvxopt")
+    assert ours.objective == pytest.approx(reference.objective, rel=1e-6)
+    np.testing.assert_allclose(ours.phasic, reference.phasic, rtol=0, atol=5e-4)
+    np.testing.assert_allclose(ours.tonic, reference.tonic, rtol=0, atol=5e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_meets_the_kkt_conditions_in_dense_matrices(seed):
+    y, alpha, gamma = wearable(seed), 8e-4, 1e-2
+    result = decompose(y, 4.0)
+    dense = dense_problem(len(y), 4.0)
+    e = result.residual
+    slack = alpha - dense.R.T @ e
+    assert slack.min() >= -1e-4 * alpha
+    assert abs(result.driver @ slack) <= 1e-6 * result.objective
+    np.testing.assert_allclose(dense.B.T @ e, gamma * result.spline, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(dense.C.T @ e, 0, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(
+        result.tonic, dense.B @ result.spline + dense.C @ result.drift, rtol=0, atol=1e-12
+    )
+    objective = objective_of(dense, y, result.driver, result.spline, result.drift)
+    assert result.objective == pytest.approx(objective, rel=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_other_decomposition_is_better_than_a_dual_bound_says(seed):
+    y, alpha, gamma = wearable(seed), 8e-4, 1e-2
+    result = decompose(y, 4.0)
+    dense = dense_problem(len(y), 4.0)
+    # A dual point made of the residual: orthogonal to C, and small enough for R'e <= alpha.
+    e = result.residual - dense.C @ np.linalg.lstsq(dense.C, result.residual)[0]
+    e *= min(1.0, alpha / (dense.R.T @ e).max())
+    onto = dense.B.T @ e
+    bound = y @ e - 0.5 * e @ e - 0.5 * onto @ onto / gamma
+    assert bound <= result.objective * (1 + 1e-12)
+    assert result.objective - bound <= 1e-4 * result.objective
+
+
+# ---------------------------------------------------------------- closed forms
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.zeros(50),
+        np.full(50, 3.7),
+        np.linspace(-2.0, 5.0, 50),
+        1e6 - 3.0 * np.arange(50),
+        5.0 + 1e-12 * np.random.default_rng(0).normal(size=50),
+        np.array([0.3, 0.9]),
+    ],
+    ids=["zero", "constant", "rising", "falling far from 0", "rounding noise", "two samples"],
+)
+def test_a_line_is_all_tonic(y):
+    result = decompose(y, 4.0)
+    assert (result.phasic == 0).all()
+    assert (result.driver == 0).all()
+    np.testing.assert_allclose(result.tonic, y, rtol=1e-10, atol=1e-12)
+    ramp = np.arange(1, len(y) + 1) / len(y)
+    np.testing.assert_allclose(result.drift[0] + result.drift[1] * ramp, y, rtol=1e-10, atol=1e-12)
+    assert_sound(result, y)
+
+
+@pytest.mark.parametrize(("sampling_rate", "tau0", "tau1"), [(4, 2, 0.7), (50, 0.5, 3.0)])
+def test_phasic_is_the_driver_through_the_bilinear_bateman_filter(sampling_rate, tau0, tau1):
+    y = wearable(1, 200, sampling_rate)
+    result = decompose(y, sampling_rate, tau0=tau0, tau1=tau1)
+    assert result.driver.max() > 0.01
+    filtered = lfilter(*bateman(sampling_rate, tau0, tau1), result.driver)
+    np.testing.assert_allclose(result.phasic, filtered, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 0.05, 40.0, 1e5])
+def test_scaling_signal_and_alpha_scales_the_answer(scale):
+    y = wearable(2)
+    one, scaled = decompose(y, 4.0), decompose(scale * y, 4.0, alpha=scale * 8e-4)
+    for name in ARRAYS:
+        expected = scale * getattr(one, name)
+        np.testing.assert_allclose(
+            getattr(scaled, name), expected, rtol=0, atol=1e-3 * np.abs(expected).max()
+        )
+    np.testing.assert_allclose(scaled.phasic, scale * one.phasic, rtol=0, atol=1e-5 * scale)
+    assert scaled.objective == pytest.approx(scale**2 * one.objective, rel=1e-7)
+
+
+def test_the_penalties_are_not_scale_free():
+    y = wearable(2)
+    assert np.abs(decompose(100 * y, 4.0).phasic / 100 - decompose(y, 4.0).phasic).max() > 0.01
+
+
+def test_adding_a_line_changes_the_tonic_component_by_that_line():
+    y, line = wearable(4), 7.0 - 0.3 * np.arange(100)
+    plain, lifted = decompose(y, 4.0), decompose(y + line, 4.0)
+    np.testing.assert_allclose(lifted.phasic, plain.phasic, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(lifted.tonic, plain.tonic + line, rtol=0, atol=1e-6)
+
+
+def test_a_response_is_found_where_it_happened():
+    nerve = np.zeros(240)
+    nerve[80] = 4.0
+    y = lfilter(*bateman(4.0), nerve)
+    result = decompose(y, 4.0, alpha=1e-5)
+    assert result.driver[79:82].sum() > 0.95 * result.driver.sum()
+    # The sum over samples estimates 4.0, in the unit of y per second.
+    assert result.driver.sum() == pytest.approx(4.0, rel=0.05)
+    np.testing.assert_allclose(result.phasic, y, rtol=0, atol=0.02 * y.max())
+
+
+def test_a_huge_alpha_leaves_no_phasic_component():
+    y = wearable(6)
+    dense = dense_problem(100, 4.0)
+    model = np.hstack((dense.B, dense.C))
+    penalty = np.diag(np.repeat([1e-2, 0.0], [dense.B.shape[1], 2]))
+    ridge = model @ np.linalg.solve(model.T @ model + penalty, model.T @ y)
+    result = decompose(y, 4.0, alpha=1e3)
+    assert result.phasic.max() < 1e-6
+    np.testing.assert_allclose(result.tonic, ridge, rtol=0, atol=1e-6)
+
+
+# ---------------------------------------------------------------- rates, lengths, inputs
+
+
+@pytest.mark.parametrize("sampling_rate", [4, 8, 32, 50, 128, 1000])
+@pytest.mark.parametrize("n", [2, 3, 4, 5, 10, 100, 3000])
+def test_any_length_at_any_rate(n, sampling_rate):
+    y = np.random.default_rng(n).normal(size=n).cumsum()
+    y = zscore(y)
+    result = decompose(y, sampling_rate)
+    assert_sound(result, y)
+    assert len(result.phasic) == len(result.tonic) == len(result.driver) == n
+
+
+@pytest.mark.parametrize("make", [np.random.Generator.normal, np.random.Generator.exponential])
+def test_z_scored_noise_at_128_hz_converges(make):
+    y = zscore(make(np.random.default_rng(0), size=7680))
+    assert_sound(decompose(y, 128.0), y)
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        np.repeat([0.0, 1.0], 50),
+        np.eye(100)[50],
+        -np.eye(100)[50],
+        np.clip(wearable(0), -0.5, 0.5),
+        np.round(wearable(0)),
+        np.where(np.arange(100) % 17 == 0, 0.0, 5 + wearable(0)),
+    ],
+    ids=["step", "spike", "dip", "saturated", "quantised", "dropouts"],
+)
+def test_artefacts_are_decomposed_too(y):
+    assert_sound(decompose(y, 4.0), y)
+
+
+def test_a_knot_distance_of_one_sample_and_one_beyond_the_recording():
+    y = wearable(1)
+    one = decompose(y, 4.0, delta_knot=0.25)
+    assert len(one.spline) == 100
+    assert_sound(one, y)
+    far = decompose(y, 4.0, delta_knot=1e9)
+    assert len(far.spline) == 1
+    assert_sound(far, y)
+
+
+def test_a_long_recording_is_not_cut():
+    y = wearable(0, 4000, 4.0)
+    assert_sound(decompose(y, 4.0), y)
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.float16, np.float32, np.longdouble, np.int16, np.uint8, ">f4"]
+)
+def test_takes_any_real_dtype(dtype):
+    values = np.round(40 * (wearable(0) - wearable(0).min())).astype(dtype)
+    result = decompose(values, 4.0)
+    expected = decompose(values.astype(np.float64), 4.0)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(result, name), getattr(expected, name))
+
+
+def test_takes_lists_strides_and_read_only_arrays_and_leaves_them_alone():
+    y = wearable(0)
+    expected = decompose(y, 4.0).phasic
+    wide = np.zeros((100, 3))
+    wide[:, 1] = y
+    kept = y.copy()
+    kept.flags.writeable = False
+    for given in (y.tolist(), wide[:, 1], y[::-1].copy()[::-1], kept):
+        np.testing.assert_array_equal(decompose(given, 4.0).phasic, expected)
+    np.testing.assert_array_equal(kept, wearable(0))
+
+
+def test_the_order_of_the_time_constants_does_not_matter():
+    y = wearable(0)
+    np.testing.assert_array_equal(
+        decompose(y, 4.0, tau0=0.7, tau1=2.0).phasic, decompose(y, 4.0).phasic
+    )
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_non_finite_samples_are_named(bad):
+    y = wearable(0)
+    y[[31, 60]] = bad
+    with pytest.raises(
+        ValueError, match=r"2 NaN or infinite .* of 100, the first at index 31.*cut"
+    ):
+        decompose(y, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ([], "at least 2 samples, got 0"),
+        ([1.0], "at least 2 samples, got 1"),
+        (3.0, r"1-D array, got shape \(\)"),
+        (np.zeros((4, 9)), r"1-D array, got shape \(4, 9\).*decompose_many"),
+        (["a", "b", "c"], "real numbers, got dtype <U1"),
+        ([1j, 2, 3], "real numbers, got dtype complex128"),
+        ([True, False, True], "real numbers, got dtype bool"),
+        ([None, 1.0, 2.0], "real numbers, got dtype object"),
+    ],
+)
+def test_what_is_no_recording_is_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        decompose(y, 4.0)
+
+
+@pytest.mark.parametrize("function", [decompose, lambda y, *a, **k: decompose_many([y], *a, **k)])
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"sampling_rate": 0}, "^sampling_rate must be"),
+        ({"sampling_rate": -4.0}, "^sampling_rate must be"),
+        ({"tau0": 0.7}, "^tau0 and tau1 must differ"),
+        ({"tau0": 0.0}, "^tau0 must be a positive"),
+        ({"tau1": -1.0}, "^tau1 must be a positive"),
+        ({"tau1": 0.1}, "longer than half a sample, which is 0.125 s at 4 Hz"),
+        ({"delta_knot": 0.2}, "^delta_knot=0.2 s must be at least one sample, which is 0.25 s"),
+        ({"delta_knot": np.inf}, "^delta_knot must be"),
+        ({"alpha": 0}, "^alpha must be a positive"),
+        ({"alpha": "8e-4"}, "^alpha must be a positive"),
+        ({"gamma": np.nan}, "^gamma must be a positive"),
+        ({"tol": 0.0}, "^tol must be a positive"),
+        ({"max_iter": 0}, "^max_iter must be"),
+        ({"max_iter": 2.5}, "^max_iter must be"),
+        ({"solver": "quadprog"}, r"^solver must be one of \['cvxopt', 'scipy'\], got 'quadprog'"),
+    ],
+)
+def test_bad_parameters_are_refused(function, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        function(wearable(0), **{"sampling_rate": 4.0, **parameters})
+
+
+# ---------------------------------------------------------------- what did not converge
+
+
+def test_the_gap_of_an_inaccurate_answer_bounds_its_error():
+    y = wearable(1)
+    exact = decompose(y, 4.0, tol=1e-11)
+    seen = set()
+    for max_iter in range(1, 15):
+        try:
+            result = decompose(y, 4.0, max_iter=max_iter)
+        except DecompositionError as error:
+            seen.add("error")
+            assert error.gap > 1e-4
+            assert error.status == f"max_iter={max_iter} iterations were spent"
+            assert error.status in str(error)
+            continue
+        seen.add(result.status)
+        excess = (result.objective - exact.objective) / result.objective
+        assert -1e-11 <= excess <= result.gap
+        assert (result.gap <= 1e-8) == (result.status == "optimal")
+        assert result.gap <= 1e-4
+        both = result.phasic + result.tonic - exact.phasic - exact.tonic
+        assert both @ both <= 2 * (result.gap + 1e-10) * result.objective
+    assert seen == {"error", "inaccurate", "optimal"}
+
+
+def test_an_unreachable_tolerance_returns_the_best_iterate():
+    y = wearable(1)
+    result = decompose(y, 4.0, tol=1e-17)
+    assert result.status == "inaccurate"
+    assert result.gap <= 1e-10
+
+
+def test_a_vanishing_alpha_is_an_answer_or_an_error_but_not_silent():
+    # Noise a trillion times larger than the defaults are meant for.
+    y = 1e12 * np.random.default_rng(0).normal(size=100)
+    with pytest.raises(DecompositionError, match=r"rounding stopped iteration .* z-scored"):
+        decompose(y, 4.0)
+
+
+def test_cvxopt_that_ends_as_unknown_is_not_silent():
+    pytest.importorskip("cvxopt")
+    y = wearable(1)
+    with pytest.raises(DecompositionError, match="cvxopt ended with status 'unknown'") as caught:
+        decompose(y, 4.0, solver="cvxopt", max_iter=3)
+    assert caught.value.gap > 1e-4
+    rough = decompose(y, 4.0, solver="cvxopt", max_iter=10)
+    assert rough.status == "inaccurate"
+    assert 1e-8 < rough.gap <= 1e-4
+
+
+@pytest.mark.parametrize("failure", [ArithmeticError("18"), ValueError("Rank(A) < p")])
+def test_cvxopt_that_fails_is_a_decomposition_error(monkeypatch, failure):
+    cvxopt = pytest.importorskip("cvxopt")
+
+    def fail(*_, **__):
+        raise failure
+
+    monkeypatch.setattr(cvxopt.solvers, "qp", fail)
+    with pytest.raises(DecompositionError, match="cvxopt failed"):
+        decompose(wearable(1), 4.0, solver="cvxopt")
+
+
+def test_missing_cvxopt_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cvxopt", None)
+    with pytest.raises(ImportError, match=r"pip install edaemo\[cvxopt\]"):
+        decompose(wearable(0), 4.0, solver="cvxopt")
+    assert decompose(wearable(0), 4.0).status == "optimal"
+
+
+def test_the_options_of_cvxopt_stay_the_users(monkeypatch, capsys):
+    cvxopt = pytest.importorskip("cvxopt")
+    options = {"maxiters": 1, "show_progress": True}
+    monkeypatch.setattr(cvxopt.solvers, "options", options)
+    assert decompose(wearable(0), 4.0, solver="cvxopt").gap < 1e-6
+    assert options == {"maxiters": 1, "show_progress": True}
+    assert capsys.readouterr().out == ""
+
+
+# ---------------------------------------------------------------- same input, same output
+
+
+def assert_identical(one, other):
+    assert one.n_iter == other.n_iter
+    assert one.gap == other.gap
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
+
+
+def test_the_same_answer_bit_for_bit_alone_after_others_and_in_threads():
+    trials = [wearable(seed, n) for seed, n in enumerate([100, 167, 100, 40, 900, 100])]
+    alone = [decompose(y, 4.0) for y in trials]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda y: decompose(y, 4.0), 4 * trials))
+    for one, other in zip(4 * alone, together, strict=True):
+        assert_identical(one, other)
+
+
+def test_results_may_be_changed_without_changing_later_ones():
+    y = wearable(0)
+    first = decompose(y, 4.0)
+    kept = first.tonic.copy()
+    for name in ARRAYS:
+        getattr(first, name)[:] = np.nan
+    np.testing.assert_array_equal(decompose(y, 4.0).tonic, kept)
+
+
+def test_many_keeps_the_order_and_equals_one_by_one_in_any_number_of_processes():
+    trials = [wearable(seed, n, 50.0) for seed, n in enumerate([100, 2000, 167])]
+    parameters = {"tau0": 3.0, "tau1": 0.5, "delta_knot": 5.0, "alpha": 1e-3, "gamma": 2e-2}
+    expected = [decompose(y, 50.0, **parameters) for y in trials]
+    for n_jobs in (None, 2):
+        results = decompose_many(trials, 50.0, n_jobs=n_jobs, **parameters)
+        assert isinstance(results, list)
+        for one, other in zip(expected, results, strict=True):
+            assert isinstance(other, Decomposition)
+            assert_identical(one, other)
+
+
+def test_many_passes_solver_tolerance_and_iterations_on():
+    pytest.importorskip("cvxopt")
+    y = wearable(1)
+    (rough,) = decompose_many([y], 4.0, solver="cvxopt", tol=1e-3, max_iter=50)
+    assert_identical(rough, decompose(y, 4.0, solver="cvxopt", tol=1e-3, max_iter=50))
+    assert rough.gap != decompose(y, 4.0, solver="cvxopt").gap
+    with pytest.raises(DecompositionError, match="max_iter=2 "):
+        decompose_many([y], 4.0, max_iter=2)
+
+
+def test_many_takes_the_rows_of_an_array_and_an_empty_list():
+    rows = np.array([wearable(0), wearable(1)])
+    for one, y in zip(decompose_many(rows, 4.0), rows, strict=True):
+        assert_identical(one, decompose(y, 4.0))
+    assert decompose_many([], 4.0) == []
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_many_names_the_row_of_the_trial_in_an_error(n_jobs):
+    broken = wearable(1)
+    broken[7] = np.nan
+    with pytest.raises(ValueError, match=r"row 1: y has 1 NaN .* index 7"):
+        decompose_many([wearable(0), broken], 4.0, n_jobs=n_jobs)
+    with pytest.raises(DecompositionError, match=r"row 1: .*did not converge") as caught:
+        decompose_many([np.zeros(9), wearable(0)], 4.0, n_jobs=n_jobs, max_iter=2)
+    assert caught.value.gap > 1e-4
+    with pytest.raises(ValueError, match=r"row 0: y must be one recording"):
+        decompose_many(wearable(0), 4.0, n_jobs=n_jobs)
+
+
+def test_the_error_survives_the_way_between_processes():
+    error = pickle.loads(pickle.dumps(DecompositionError("said", "why", 0.5)))
+    assert (str(error), error.status, error.gap) == ("said", "why", 0.5)
