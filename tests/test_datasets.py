@@ -452,6 +452,14 @@ def test_window_end_takes_the_last_25_seconds(ramps):
     assert [(eda[0], eda[-1], len(eda)) for eda in cut["eda"]] == [(4, 103, 100), (20, 119, 100)]
 
 
+@pytest.mark.parametrize("window", [(0, 25), (5, 25), "end"])
+def test_a_trial_of_exactly_25_seconds_fits_and_one_sample_fewer_does_not(window):
+    cells = pd.Series([np.zeros(100), np.zeros(99), np.zeros(101)], dtype=object)
+    with pytest.warns(UserWarning, match="1 of 3 trials"):
+        cut = cut_window(pd.DataFrame({"eda": cells}), 4.0, window)
+    assert list(cut.index) == [0, 2]
+
+
 def test_too_short_trials_are_left_out_with_one_warning_that_names_them(ramps):
     with pytest.warns(UserWarning) as caught:
         cut = cut_window(ramps, 4.0, (0, 28))

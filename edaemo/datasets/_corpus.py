@@ -50,7 +50,7 @@ class Corpus:
         except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise self.error(name, f"cannot be unpacked: {error}.") from error
         try:
-            text = content.decode("latin-1")
+            text = content.decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise self.error(name, "is not a text file.") from error
         if not text.strip():
