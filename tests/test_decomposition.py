@@ -12,6 +12,7 @@ from scipy.linalg import toeplitz
 from scipy.signal import bilinear, lfilter
 
 from edaemo.decomposition import Decomposition, DecompositionError, decompose, decompose_many
+from edaemo.decomposition._problem import build_problem
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 ARRAYS = ("phasic", "tonic", "driver", "residual", "spline", "drift")
@@ -435,11 +436,44 @@ def test_the_gap_of_an_inaccurate_answer_bounds_its_error():
     assert seen == {"error", "inaccurate", "optimal"}
 
 
-def test_an_unreachable_tolerance_returns_the_best_iterate():
+@pytest.mark.parametrize("max_iter", [9, 10, 11])
+def test_the_gap_bounds_the_error_of_cvxopt_too(max_iter):
+    pytest.importorskip("cvxopt")
     y = wearable(1)
-    result = decompose(y, 4.0, tol=1e-17)
+    exact = decompose(y, 4.0, tol=1e-11)
+    rough = decompose(y, 4.0, solver="cvxopt", max_iter=max_iter)
+    excess = (rough.objective - exact.objective) / rough.objective
+    assert rough.status == "inaccurate"
+    assert -1e-11 <= excess <= rough.gap
+
+
+@pytest.mark.parametrize("shape", ["residual", "trebled", "noise", "drift"])
+def test_the_certificate_holds_whatever_dual_point_it_is_given(shape):
+    # Far from 0, where a dual point that is not orthogonal to the drift would promise too much.
+    y, alpha = wearable(1) - 5, 8e-4
+    exact, rough = decompose(y, 4.0, tol=1e-11), decompose(y, 4.0, max_iter=9)
+    dual = {
+        "residual": rough.residual,
+        "trebled": 3 * exact.residual,
+        "noise": np.random.default_rng(0).normal(size=100),
+        "drift": exact.residual - 0.5,
+    }[shape]
+    problem = build_problem(100, 4.0, 2.0, 0.7, 10.0, 1e-2)
+    theta = np.concatenate((rough.spline, rough.drift))
+    objective, gap = problem.certify(
+        y, alpha * problem.lead, rough.driver / problem.lead, theta, dual
+    )
+    assert objective == pytest.approx(rough.objective, rel=1e-9)
+    assert gap >= (objective - exact.objective) / objective > 0
+
+
+@pytest.mark.parametrize("seed", [6, 9, 26, 28])
+def test_an_unreachable_tolerance_returns_the_best_iterate(seed):
+    # Rounding ends these with a last iterate that is useless.
+    y = wearable(seed, 300, 1000.0)
+    result = decompose(y, 1000.0, tol=1e-17)
     assert result.status == "inaccurate"
-    assert result.gap <= 1e-10
+    assert result.gap <= 1e-12
 
 
 def test_a_vanishing_alpha_is_an_answer_or_an_error_but_not_silent():
@@ -513,6 +547,7 @@ def test_results_may_be_changed_without_changing_later_ones():
     kept = first.tonic.copy()
     for name in ARRAYS:
         getattr(first, name)[:] = np.nan
+    assert not build_problem(100, 4.0, 2.0, 0.7, 10.0, 1e-2).design.flags.writeable
     np.testing.assert_array_equal(decompose(y, 4.0).tonic, kept)
 
 
@@ -554,7 +589,7 @@ def test_many_names_the_row_of_the_trial_in_an_error(n_jobs):
     with pytest.raises(DecompositionError, match=r"row 1: .*did not converge") as caught:
         decompose_many([np.zeros(9), wearable(0)], 4.0, n_jobs=n_jobs, max_iter=2)
     assert caught.value.gap > 1e-4
-    with pytest.raises(ValueError, match=r"row 0: y must be one recording"):
+    with pytest.raises(ValueError, match=r"row \d+: y must be one recording"):
         decompose_many(wearable(0), 4.0, n_jobs=n_jobs)
 
 

@@ -91,11 +91,13 @@ def test_two_means_counts_weights_as_repetitions():
     assert_array_equal(weighted.centers, repeated.centers)
 
 
-def test_two_means_of_many_points_goes_through_several_chunks(monkeypatch):
-    points = np.random.default_rng(0).normal(size=(80, 2))
-    at_once = _two_means(points)
-    monkeypatch.setattr("edaemo.preprocessing._relabel._CELLS_AT_ONCE", 300)
-    assert_array_equal(_two_means(points).centers, at_once.centers)
+@pytest.mark.parametrize("n", [4, 30])
+def test_two_means_goes_through_its_points_in_chunks(monkeypatch, n):
+    many = [np.random.default_rng(seed).normal(size=(n, 2)) for seed in range(20)]
+    at_once = [_two_means(points).centers for points in many]
+    for cells in (1, 3 * n):
+        monkeypatch.setattr("edaemo.preprocessing._relabel._CELLS_AT_ONCE", cells)
+        assert_array_equal([_two_means(points).centers for points in many], at_once)
 
 
 def test_equal_optima_take_the_lowest_midpoint_and_warn():
@@ -117,6 +119,16 @@ def test_equal_optima_compare_valence_after_arousal():
     with pytest.warns(UserWarning, match="equally good"):
         relabeler.fit(ratings, subject=["a"] * 3)
     assert relabeler.thresholds_.loc["a", "valence"] == 0.75
+    # Nobody who asks for arousal needs to hear of it.
+    SubjectThresholdRelabeler("arousal", min_center_distance=0).fit(ratings, subject=["a"] * 3)
+
+
+def test_equal_optima_compare_arousal_before_valence():
+    ratings = np.array([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0]])
+    relabeler = SubjectThresholdRelabeler("valence")
+    with pytest.warns(UserWarning, match="equally good"):
+        relabeler.fit(ratings, subject=["a"] * 3)
+    assert relabeler.thresholds_.loc["a"].to_dict() == {"valence": 1.25, "arousal": 0.75}
 
 
 def test_equal_optima_with_the_same_threshold_do_not_warn():
@@ -127,14 +139,14 @@ def test_equal_optima_with_the_same_threshold_do_not_warn():
     assert_array_equal(relabeler.thresholds_, [[0.5, 0.5]])
 
 
-@pytest.mark.parametrize("kind", ["continuous", "grid"])
+@pytest.mark.parametrize("kind", ["continuous", "grid", "zero"])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_row_order_changes_nothing(kind):
     rng = np.random.default_rng(3)
     size = (120, 2)
-    points = rng.uniform(1, 9, size) if kind == "continuous" else rng.integers(1, 6, size) * 0.1
-    points[0] = -0.0
-    points[1] = 0.0
+    points = rng.integers(1, 6, size) * 0.1 if kind == "grid" else rng.uniform(1, 9, size)
+    if kind == "zero":
+        points[:, 0] = rng.choice([0.0, -0.0], 120)
     subject = rng.choice(["a", "b", "c"], 120)
     first = SubjectThresholdRelabeler("both")
     labels = first.fit_relabel(points, subject=subject)
@@ -258,6 +270,8 @@ def test_rating_on_the_threshold_is_low_and_told():
         labels = relabeler.relabel(on, subject=["a", "a"])
     assert len(told) == 1
     assert_array_equal(labels, [0, 1])
+    balance = SubjectThresholdRelabeler(threshold=8).fit(ratings).class_balance_
+    assert balance["n_high"].to_dict() == {"valence": 0, "arousal": 2}
 
 
 def test_tie_survives_rounding():
@@ -271,13 +285,14 @@ def test_tie_survives_rounding():
 
 
 def test_tie_on_the_other_axis_is_not_told():
-    # Valence never varies, so all of it lies on the valence threshold.
-    ratings = FOUR.assign(valence=0.1)
-    SubjectThresholdRelabeler("arousal").fit_relabel(ratings, subject=["a"] * 4)
-    with pytest.warns(UserWarning, match="4 of 4 ratings lie exactly on the valence"):
-        SubjectThresholdRelabeler("valence", min_center_distance=0).fit(
-            ratings, subject=["a"] * 4
-        ).relabel(ratings, subject=["a"] * 4)
+    # Valence never varies, so all of it lies on the valence threshold (though 3 * 0.1 / 3 > 0.1).
+    ratings = np.column_stack([[0.1] * 6, [1.0, 2.0, 1.0, 8.0, 9.0, 8.0]])
+    subject = ["a"] * 6
+    SubjectThresholdRelabeler("arousal").fit_relabel(ratings, subject=subject)
+    relabeler = SubjectThresholdRelabeler("valence", min_center_distance=0)
+    relabeler.fit(ratings, subject=subject)
+    with pytest.warns(UserWarning, match="6 of 6 ratings lie exactly on the valence"):
+        assert_array_equal(relabeler.relabel(ratings, subject=subject), [0] * 6)
 
 
 def test_one_distinct_point_is_all_low_and_told_once():
@@ -306,6 +321,9 @@ def test_close_centres_are_told_and_keep_their_threshold():
     assert relabeler.thresholds_.loc["b", "arousal"] == pytest.approx(5.3)
     assert_array_equal(labels, [0, 0, 1, 1] * 2)
     assert relabeler.rating_span_.to_dict() == {"valence": 6.0, "arousal": 8.0}
+    # The limit on valence is a share of the span of valence, 6: 0.5 apart is more than 0.42.
+    other = pd.concat([FOUR, FOUR.assign(valence=[5.0, 5.2, 5.5, 5.7])])
+    SubjectThresholdRelabeler("valence", min_center_distance=0.07).fit(other, subject=subject)
     # Not so on valence, not below the limit, and not when nothing was asked for.
     for params in (
         {"target": "valence"},

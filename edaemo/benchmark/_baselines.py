@@ -91,9 +91,13 @@ class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
             stimulus, y = self._read(X, y)
             check_classification_targets(y)
             self.classes_, codes = np.unique(y, return_inverse=True)
-            counts = pd.crosstab(pd.Series(stimulus, name="stimulus"), pd.Series(codes))
+            which, stimuli = pd.factorize(pd.Series(stimulus, dtype=object))
+            counts = np.zeros((len(stimuli), len(self.classes_)))
+            np.add.at(counts, (which, codes), 1)
             self.class_prior_ = np.bincount(codes) / len(codes)
-            self.stimulus_prior_ = counts.div(counts.sum(axis=1), axis=0)
+            self.stimulus_prior_ = pd.DataFrame(
+                counts / counts.sum(axis=1, keepdims=True), index=stimuli, columns=self.classes_
+            )
         return self
 
     def predict_proba(self, X: object) -> np.ndarray:
@@ -101,7 +105,7 @@ class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         stimulus, _ = self._read(X, None)
         shares = np.vstack([self.stimulus_prior_.to_numpy(), self.class_prior_])
-        return shares[self.stimulus_prior_.index.get_indexer(pd.Index(stimulus))]
+        return shares[self.stimulus_prior_.index.get_indexer(pd.Index(stimulus, dtype=object))]
 
     def predict(self, X: object) -> np.ndarray:
         """Give the most probable class of each trial, shape (n_trials,); X as in `fit`."""
@@ -120,7 +124,8 @@ class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
                 check_consistent_length(X, y)
             return stimulus, y
         if fit:
-            X, y = validate_data(self, X, y)
+            X, y = validate_data(self, X, y, dtype=np.float64)
         else:
-            X = validate_data(self, X, reset=False)
-        return pd.MultiIndex.from_arrays(X.T).to_numpy(), y
+            X = validate_data(self, X, dtype=np.float64, reset=False)
+        rows = np.ascontiguousarray(X) + 0.0  # -0.0 and 0.0 are one stimulus
+        return np.array([row.tobytes() for row in rows], dtype=object), y

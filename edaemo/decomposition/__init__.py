@@ -1,6 +1,6 @@
 """Convex decomposition of electrodermal activity (cvxEDA) into phasic and tonic components.
 
-This package stands on its own: it needs numpy, scipy and joblib, and takes plain arrays.
+It takes plain arrays and knows nothing of trials tables, scikit-learn or networks.
 """
 
 from edaemo.decomposition._decompose import (

@@ -76,7 +76,8 @@ class Decomposition:
     gap : float
         Certified relative duality gap: how far the objective lies above the optimum at most,
         divided by the objective (or by 1e-5 n times the variance of y around its line if that is
-        larger). It is computed afresh from the result by a feasible point of the dual problem.
+        larger). It is computed afresh from the result by a feasible point of the dual problem, and
+        never given as less than the rounding error of 2e-16; 0 for a line.
     n_iter : int
         Iterations of the solver.
     status : {"optimal", "inaccurate"}

@@ -30,6 +30,9 @@ from scipy.signal import lfilter
 # it the recording is explained to rounding and a ratio would say nothing.
 OBJECTIVE_FLOOR = 1e-5
 
+# No gap is certified below this.
+_ROUNDING = float(np.finfo(np.float64).eps)
+
 # Larger designs are built anew each time, so that the cache cannot grow past some 64 MB.
 _CACHED_ELEMENTS = 250_000
 
@@ -136,7 +139,9 @@ class Problem:
             (e * e).sum() + (onto_splines * onto_splines / self.penalty[splines]).sum()
         )
         gap = (objective - bound) / max(objective, OBJECTIVE_FLOOR * len(y))
-        return float(objective), float(max(gap, 0.0)) if np.isfinite(gap) else np.inf
+        if not np.isfinite(gap):
+            return float(objective), np.inf
+        return float(objective), max(float(gap), _ROUNDING)
 
 
 def _autoregress(x: np.ndarray, b1: float, b2: float) -> np.ndarray:

@@ -220,7 +220,7 @@ class RTCANClassifier(ClassifierMixin, BaseEstimator):
             if len(self.classes_) < 2:
                 raise ValueError(
                     f"RTCANClassifier needs at least two classes; y holds one class only: "
-                    f"{self.classes_[0]!r}."
+                    f"{self.classes_[0]}."
                 )
             seed = int(check_random_state(self.random_state).randint(2**31))
             training, validation = self._set_aside(subject, codes, seed)
@@ -296,7 +296,7 @@ class RTCANClassifier(ClassifierMixin, BaseEstimator):
         lost = np.setdiff1d(np.unique(codes), np.unique(codes[training]))
         if len(lost):
             raise ValueError(
-                f"Setting people aside leaves no training trial of class {self.classes_[lost[0]]!r}"
+                f"Setting people aside leaves no training trial of class {self.classes_[lost[0]]}"
                 ": lower validation_fraction, or give trials of more people."
             )
         return training, validation

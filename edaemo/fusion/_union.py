@@ -202,8 +202,8 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
                 )
             raise ValueError(
                 f"{name_trial(X, unknown[0])}: music has no row for stimulus {wanted!r} "
-                f"({len(set(stimulus[unknown]))} stimuli are without one).{hint} Add the row, leave "
-                "the trial out, or set handle_unknown='impute'."
+                f"({len(set(stimulus[unknown]))} stimuli are without one).{hint} Add the row, "
+                "leave the trial out, or set handle_unknown='impute'."
             )
         return place
 

@@ -280,7 +280,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         """Decompose each trial; `reset` None leaves the number of columns alone."""
         cells = signal_cells(X)
         if cells is None:
-            if isinstance(X, pd.DataFrame) and len(X.select_dtypes(object).columns):
+            if isinstance(X, pd.DataFrame) and any(map(pd.api.types.is_object_dtype, X.dtypes)):
                 raise ValueError(
                     "X is no trials table: it has no column 'eda' with a 1-D signal in each cell. "
                     f"Its columns are {list(X.columns)}."
@@ -393,7 +393,8 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
             table["eda"] = pd.Series(cells, index=table.index, dtype=object)
             table["channels"] = "|".join(self.components)
             return table
-        odd = [row for row, cell in enumerate(channels) if cell.shape[1] != self.n_times_]
+        length = self.n_times_ or channels[0].shape[1]
+        odd = [row for row, cell in enumerate(channels) if cell.shape[1] != length]
         if odd:
             raise ValueError(
                 f"{name_trial(X, odd[0])}: the trials differ in length, so they make no array. "

@@ -59,7 +59,7 @@ def _two_means(points: np.ndarray, weights: np.ndarray | None = None) -> _TwoMea
     _TwoMeans
         ``centers`` of shape (2, 2), ``midpoint`` and ``ambiguous`` of shape (2,).
     """
-    points = np.asarray(points, dtype=float) + 0.0  # -0.0 becomes 0.0
+    points = np.asarray(points, dtype=float)
     weights = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=float)
     points, which = np.unique(points, axis=0, return_inverse=True)
     weights = np.bincount(which.ravel(), weights)
@@ -471,7 +471,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
     @staticmethod
     def _two_groups(points: np.ndarray) -> _TwoMeans:
         if (points == points[0]).all():
-            return _TwoMeans(points[[0, 0]] + 0.0, points[0] + 0.0, np.zeros(2, dtype=bool))
+            return _TwoMeans(points[[0, 0]], points[0], np.zeros(2, dtype=bool))
         return _two_means(points)
 
     def _compare(self, points: np.ndarray, ids: np.ndarray, thresholds: pd.DataFrame) -> np.ndarray:

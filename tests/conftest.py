@@ -1,0 +1,27 @@
+import pandas as pd
+import pytest
+from sklearn.utils import Bunch
+
+from edaemo.datasets import load_hku956
+
+
+@pytest.fixture(scope="session")
+def study() -> Bunch:
+    return load_hku956()
+
+
+@pytest.fixture(scope="session")
+def few(study: Bunch) -> Bunch:
+    """The six people with the fewest trials, for what need not be tried on everybody."""
+    counts = study.trials["subject"].value_counts()
+    people = sorted(counts.index.sort_values(), key=lambda person: counts[person])[:6]
+    rows = study.trials["subject"].isin(people)
+    trials = study.trials[rows].reset_index(drop=True)
+    ratings: pd.DataFrame = study.ratings[rows].reset_index(drop=True)
+    return Bunch(
+        trials=trials,
+        ratings=ratings,
+        music=study.music,
+        sampling_rate=study.sampling_rate,
+        subject=trials["subject"],
+    )

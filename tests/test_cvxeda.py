@@ -1,0 +1,255 @@
+"""CvxEDATransformer."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import zscore
+
+from edaemo import CvxEDATransformer
+from edaemo.decomposition import decompose
+from edaemo.preprocessing import SignalQualityWarning
+from edaemo.preprocessing import _cvxeda as module
+
+
+def make_eda(n: int = 4, n_samples: int = 100, seed: int = 0) -> np.ndarray:
+    """Slowly wandering signals with responses, in microsiemens."""
+    rng = np.random.default_rng(seed)
+    time = np.arange(n_samples) / 4
+    level = 2 + 0.02 * np.cumsum(rng.normal(size=(n, n_samples)), axis=1)
+    for row in level:
+        for onset in rng.uniform(0, time[-1], size=4):
+            since = np.clip(time - onset, 0, None)
+            row += 0.5 * (np.exp(-since / 2) - np.exp(-since / 0.7))
+    return level
+
+
+def make_table(signals: np.ndarray) -> pd.DataFrame:
+    n = len(signals)
+    return pd.DataFrame(
+        {
+            "subject": [f"p{i // 2}" for i in range(n)],
+            "stimulus": ["song"] * n,
+            "trial": range(n),
+            "eda": pd.Series(list(signals), dtype=object),
+        }
+    )
+
+
+def test_steps_come_in_the_order_of_the_paper():
+    signal = make_eda(1)[0]
+    z = zscore(signal)
+    parts = decompose(z, 4.0)
+    place = np.linspace(0, 87, 60)  # 100 samples less the 12 of the first three seconds
+    expected = np.stack(
+        [np.interp(place, np.arange(88), zscore(c)[12:]) for c in (z, parts.phasic, parts.tonic)]
+    )
+    given = CvxEDATransformer(sampling_rate=4, n_times=60).fit_transform(signal[None])
+    np.testing.assert_allclose(given.reshape(3, 60), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_each_step_is_a_parameter():
+    signal = make_eda(1)[0]
+    plain = CvxEDATransformer(
+        sampling_rate=4,
+        components=("original", "phasic", "tonic", "residual", "driver"),
+        standardize_input=False,
+        standardize_output=False,
+        trim_seconds=0,
+        tau0=3.0,
+        tau1=0.5,
+        delta_knot=5.0,
+        alpha=1e-3,
+        gamma=1e-1,
+    )
+    parts = decompose(signal, 4.0, tau0=3.0, tau1=0.5, delta_knot=5.0, alpha=1e-3, gamma=1e-1)
+    given = plain.fit_transform(signal[None]).reshape(5, 100)
+    expected = [signal, parts.phasic, parts.tonic, parts.residual, parts.driver]
+    np.testing.assert_allclose(given, np.stack(expected), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("sampling_rate", [4, 50, 128])
+def test_works_at_the_rate_of_a_wristband_as_at_that_of_a_laboratory(sampling_rate):
+    n = 20 * sampling_rate
+    slow = make_eda(2, 80)
+    signals = [np.interp(np.linspace(0, 79, n), np.arange(80), row) for row in slow]
+    given = CvxEDATransformer(sampling_rate=sampling_rate, n_times=32).fit(np.stack(signals))
+    assert (given.diagnostics_["status"] == "optimal").all()
+    assert given.transform(np.stack(signals)).shape == (2, 96)
+
+
+def test_table_in_table_out_with_cells_of_channels():
+    table = make_table(make_eda()).assign(session_time=[1.0, 2.0, 3.0, 4.0])
+    table.index = [9, 7, 5, 3]
+    given = CvxEDATransformer(sampling_rate=4, n_times=30).fit_transform(table)
+    assert list(given.index) == [9, 7, 5, 3]
+    assert given["session_time"].tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert {cell.shape for cell in given["eda"]} == {(3, 30)}
+    assert {cell.dtype for cell in given["eda"]} == {np.dtype("f4")}
+    assert set(given["channels"]) == {"original|phasic|tonic"}
+    assert table["eda"].iloc[0].shape == (100,)  # the table that came in is left alone
+
+
+def test_series_object_array_frame_and_array_give_the_same_numbers():
+    signals = make_eda()
+    cells = np.empty(4, dtype=object)
+    cells[:] = list(signals)
+    series = pd.Series(list(signals), dtype=object)
+    forms = [cells, cells[:, None], series, series.to_frame("eda"), series.to_frame("signal")]
+    transformer = CvxEDATransformer(sampling_rate=4, n_times=30)
+    expected = transformer.fit_transform(signals)
+    assert expected.shape == (4, 90)
+    for form in forms:
+        given = transformer.fit_transform(form)
+        if isinstance(given, pd.DataFrame):
+            given = np.stack([cell.ravel() for cell in given["eda"]])
+        np.testing.assert_array_equal(given, expected)
+
+
+def test_unequal_lengths_are_brought_to_n_times():
+    cells = pd.Series([make_eda(1, 100)[0], make_eda(1, 140)[0]], dtype=object)
+    assert CvxEDATransformer(sampling_rate=4, n_times=30).fit_transform(cells).shape == (2, 90)
+    with pytest.raises(ValueError, match=r"row 1: the trials differ in length.*n_times"):
+        CvxEDATransformer(sampling_rate=4).fit_transform(cells.rename("x").iloc[[0, 1]])
+
+
+def test_a_trial_does_not_depend_on_the_others():
+    signals = make_eda()
+    transformer = CvxEDATransformer(sampling_rate=4, n_times=30)
+    together = transformer.fit_transform(signals)
+    alone = transformer.fit(signals[2:]).transform(signals[1:2])
+    np.testing.assert_array_equal(alone[0], together[1])
+
+
+def test_offset_and_unit_of_the_recording_do_not_matter():
+    signals = make_eda()
+    transformer = CvxEDATransformer(sampling_rate=4, n_times=30)
+    expected = transformer.fit_transform(signals)
+    np.testing.assert_allclose(transformer.fit_transform(1000 * signals + 5), expected, atol=1e-3)
+
+
+def test_feature_names_say_component_and_sample():
+    transformer = CvxEDATransformer(sampling_rate=4, n_times=2, components=("tonic",))
+    names = transformer.fit(make_eda()).get_feature_names_out()
+    assert list(names) == ["eda_tonic_0", "eda_tonic_1"]
+    frame = transformer.set_output(transform="pandas").fit_transform(make_eda())
+    assert list(frame.columns) == ["eda_tonic_0", "eda_tonic_1"]
+
+
+def test_diagnostics_say_what_the_solver_and_the_signal_did():
+    transformer = CvxEDATransformer(sampling_rate=4, n_times=30)
+    signals = make_eda()
+    table = transformer.fit(signals).diagnostics_
+    parts = [decompose(zscore(signal), 4.0) for signal in signals]
+    np.testing.assert_allclose(table["gap"], [p.gap for p in parts])
+    expected = [np.sqrt(np.mean(p.residual**2)) for p in parts]
+    np.testing.assert_allclose(table["residual_rms"], expected, rtol=1e-6)
+    wider = [np.ptp(p.phasic) > 2 * np.ptp(zscore(s)) for p, s in zip(parts, signals, strict=True)]
+    assert table["cancellation"].tolist() == wider
+    pd.testing.assert_frame_equal(
+        transformer.diagnose(signals[1:]), table[1:].reset_index(drop=True)
+    )
+
+
+def test_cancellation_is_warned_of_once_with_its_count():
+    # A steep ramp down: the spline climbs away from it and the phasic part makes good.
+    signals = make_eda(12, 100, seed=3)
+    transformer = CvxEDATransformer(sampling_rate=4)
+    with pytest.warns(SignalQualityWarning) as caught:
+        transformer.fit(signals)
+    n = int(transformer.diagnostics_["cancellation"].sum())
+    assert n > 0
+    assert len(caught) == 1
+    assert f"In {n} of 12 trials the phasic component" in str(caught[0].message)
+
+
+def test_flat_trial_gives_zeros_and_a_warning():
+    signals = make_eda(3)
+    signals[1] = 0.31
+    transformer = CvxEDATransformer(sampling_rate=4, n_times=20)
+    with pytest.warns(SignalQualityWarning, match=r"1 of 3 trials are flat \(first rows: \[1\]\)"):
+        given = transformer.fit_transform(signals)
+    assert not given[1].any()
+    assert given[0].any()
+    with pytest.warns(SignalQualityWarning, match="1 of 3 trials are flat"):
+        transformer.transform(signals)
+
+
+def test_missing_samples_are_named_or_interpolated():
+    signals = make_eda()
+    signals[2, 40:43] = np.nan
+    signals[3, 0] = np.inf
+    table = make_table(signals)
+    with pytest.raises(ValueError, match=r"row 2 \(subject p1.*3 of 100.*sample 40.*interpolate"):
+        CvxEDATransformer(sampling_rate=4).fit(table)
+    filled = signals.copy()
+    filled[2, 40:43] = np.interp([40, 41, 42], [39, 43], signals[2, [39, 43]])
+    filled[3, 0] = signals[3, 1]
+    lenient = CvxEDATransformer(sampling_rate=4, n_times=30, missing="interpolate")
+    np.testing.assert_array_equal(lenient.fit_transform(signals), lenient.fit_transform(filled))
+    assert lenient.fit(signals).diagnostics_["n_missing"].tolist() == [0, 0, 3, 1]
+
+
+@pytest.mark.parametrize("missing", ["raise", "interpolate"])
+def test_trial_without_a_single_sample_is_named(missing):
+    signals = make_eda()
+    signals[1] = np.nan
+    with pytest.raises(ValueError, match=r"row 1 \(subject p0, stimulus song, trial 1\)"):
+        CvxEDATransformer(sampling_rate=4, missing=missing).fit(make_table(signals))
+
+
+def test_trial_too_short_for_the_method_is_named():
+    cells = pd.Series([make_eda(1)[0], np.ones(13)], dtype=object)
+    table = make_table(make_eda(2)).assign(eda=cells)
+    with pytest.raises(ValueError, match=r"row 1 \(subject p0.*13 samples.*drops 12 of them"):
+        CvxEDATransformer(sampling_rate=4, n_times=20).fit(table)
+
+
+@pytest.mark.parametrize("sampling_rate", [0, -4, np.nan, np.inf, "4"])
+def test_sampling_rate_must_be_positive(sampling_rate):
+    with pytest.raises(ValueError, match="sampling_rate"):
+        CvxEDATransformer(sampling_rate=sampling_rate).fit(make_eda())
+
+
+def test_unknown_columns_components_and_cells_are_named():
+    table = make_table(make_eda())
+    with pytest.raises(ValueError, match=r"no column 'eda'.*gsr"):
+        CvxEDATransformer(sampling_rate=4).fit(table.rename(columns={"eda": "gsr"}))
+    with pytest.raises(ValueError, match="components"):
+        CvxEDATransformer(sampling_rate=4, components=("phasic", "scr")).fit(table)
+    table.at[1, "eda"] = np.zeros((2, 100))
+    with pytest.raises(ValueError, match=r"row 1 .*1-D"):
+        CvxEDATransformer(sampling_rate=4).fit(table)
+
+
+def test_other_width_at_transform_is_an_error():
+    transformer = CvxEDATransformer(sampling_rate=4, n_times=20).fit(make_eda(2, 100))
+    with pytest.raises(ValueError, match="100 features"):
+        transformer.transform(make_eda(2, 101))
+
+
+def test_failed_refit_leaves_the_fitted_transformer_as_it_was():
+    transformer = CvxEDATransformer(sampling_rate=4).fit(make_eda())
+    before = transformer.diagnostics_
+    with pytest.raises(ValueError, match="too few"):
+        transformer.fit(make_eda(2, 13))
+    assert transformer.diagnostics_ is before
+    assert transformer.n_features_in_ == 100
+
+
+def test_each_trial_is_decomposed_once_in_a_process(monkeypatch):
+    signals = make_eda(5, 90, seed=11)
+    calls = []
+    monkeypatch.setattr(module, "decompose", lambda *a, **k: calls.append(1) or decompose(*a, **k))
+    for n_times in (20, 30):
+        CvxEDATransformer(sampling_rate=4, n_times=n_times).fit(signals).transform(signals)
+    assert len(calls) == 5
+    CvxEDATransformer(sampling_rate=4, alpha=1e-3).fit(signals[:2])
+    assert len(calls) == 7
+
+
+def test_solver_cvxopt_agrees():
+    pytest.importorskip("cvxopt")
+    signals = make_eda(2)
+    ours = CvxEDATransformer(sampling_rate=4).fit_transform(signals)
+    theirs = CvxEDATransformer(sampling_rate=4, solver="cvxopt").fit_transform(signals)
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)

@@ -1,0 +1,319 @@
+"""The RTCAN network and RTCANClassifier."""
+
+import os
+import pickle
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from skorch.callbacks import Callback, LRScheduler
+
+from edaemo import RTCANClassifier
+from edaemo.fusion._layout import eda_names, music_names
+from edaemo.networks import RTCAN
+from edaemo.networks._rtcan import ClippedAttention
+
+NARROW = {"channels": (8, 8, 8, 8), "random_state": 0}
+
+
+def make_rows(n_people: int = 8, n_each: int = 10, n_times: int = 40, seed: int = 0) -> tuple:
+    """Rows of two channels and two music features; class 1 has a bump in the first channel."""
+    rng = np.random.default_rng(seed)
+    n = n_people * n_each
+    y = np.tile([0, 1], n // 2)
+    eda = rng.normal(size=(n, 2, n_times))
+    eda[y == 1, 0, 10:20] += 2.0
+    values = np.hstack([eda.reshape(n, -1), rng.normal(size=(n, 2))]).astype(np.float32)
+    subject = np.repeat([f"p{i}" for i in range(n_people)], n_each)
+    index = pd.MultiIndex.from_arrays([subject, np.arange(n)], names=["subject", "trial"])
+    names = eda_names(["a", "b"], n_times) + music_names(["m", "k"])
+    return pd.DataFrame(values, index=index, columns=names), y, subject
+
+
+class Count(Callback):
+    """A callback of a user's."""
+
+    def initialize(self):
+        self.n_epochs_ = 0
+        return self
+
+    def on_epoch_end(self, net, **kwargs):
+        self.n_epochs_ += 1
+
+
+class Interrupt(Callback):
+    """Sends the process what Ctrl-C sends."""
+
+    def on_batch_end(self, net, **kwargs):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+class StopsEarly(Callback):
+    """Stops training as skorch's own EarlyStopping does."""
+
+    def on_epoch_end(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+
+class TestNetwork:
+    @pytest.mark.parametrize("n_times", [1, 2, 7, 40, 128, 500])
+    @pytest.mark.parametrize(("n_chans", "n_music"), [(1, 0), (3, 5)])
+    def test_any_size_gives_logits(self, n_times, n_chans, n_music):
+        net = RTCAN(n_chans, n_times, n_music, 4, channels=(8, 8, 8, 8))
+        logits = net(torch.randn(3, n_chans * n_times + n_music))
+        assert logits.shape == (3, 4)
+        assert torch.isfinite(logits).all()
+
+    def test_pools_of_at_most_14_samples_of_64_filters_feed_the_head(self):
+        # 2500 → 1250 (shallow) → 625 (max pooling) → 625, 313, 157, 79 → 5 pools of 14
+        head = RTCAN(3, 2500, 6373, 2).classify
+        layers = [(layer.in_features, layer.out_features) for layer in head[::2]]
+        assert layers == [(5 * 64 + 6373, 256), (256, 128), (128, 2)]
+        # 128 → 64 → 32 → 32, 16, 8, 4 → one pool of all 4
+        assert RTCAN(3, 128, 0, 2).classify[0].in_features == 64
+
+    def test_from_the_second_step_on_every_parameter_learns(self):
+        torch.manual_seed(0)
+        net = RTCAN(2, 64, 3, 2, channels=(8, 8, 8, 8), reduction=2)
+        X, y = torch.randn(32, 131), torch.arange(32) % 2
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(2):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(net(X), y).backward()
+            optimizer.step()
+        still = [n for n, p in net.named_parameters() if p.grad is None or not p.grad.any()]
+        assert still == []
+
+    def test_attention_looks_at_each_of_three_clips_by_itself_with_the_same_weights(self):
+        torch.manual_seed(0)
+        attention = ClippedAttention(8, n_clips=3, reduction=2).eval()
+        torch.nn.init.ones_(attention.norm.weight)
+        x = torch.randn(2, 8, 30)
+        changed = x.clone()
+        changed[:, :, 20:] += 1
+        before, after = attention(x), attention(changed)
+        torch.testing.assert_close(after[:, :, :20], before[:, :, :20])
+        assert not torch.allclose(after[:, :, 20:], before[:, :, 20:])
+        repeated = attention(x[:, :, :10].repeat(1, 1, 3))
+        torch.testing.assert_close(repeated[:, :, 10:20], repeated[:, :, :10])
+
+    def test_attention_is_equations_8_and_10_to_13(self):
+        torch.manual_seed(0)
+        attention = ClippedAttention(4, n_clips=1, reduction=2).double().eval()
+        torch.nn.init.normal_(attention.norm.weight)
+        x = torch.randn(1, 4, 6, dtype=torch.float64)
+        weights = {k: v.numpy() for k, v in attention.state_dict().items()}
+        f = x[0].numpy()
+        hidden = np.maximum(
+            weights["sca.squeeze.weight"] @ f.mean(1) + weights["sca.squeeze.bias"], 0
+        )
+        excited = weights["sca.excite.weight"] @ hidden + weights["sca.excite.bias"]
+        f = f / (1 + np.exp(-excited))[:, None]
+
+        def embed(name, values):
+            bias = weights[f"rnta.{name}.bias"][:, None]
+            return weights[f"rnta.{name}.weight"][:, :, 0] @ values + bias
+
+        scores = np.exp(embed("theta", f).T @ embed("phi", f))
+        response = embed("g", f) @ (scores / scores.sum(1, keepdims=True)).T
+        projected = embed("project", response)
+        norm = weights["norm.weight"] / np.sqrt(1 + 1e-5)  # running mean 0, variance 1
+        expected = f + projected * norm[:, None] + weights["norm.bias"][:, None]
+        np.testing.assert_allclose(attention(x)[0].detach().numpy(), expected, atol=1e-12)
+
+
+class TestClassifier:
+    def test_learns_what_is_there_to_learn(self):
+        X, y, _ = make_rows()
+        new, labels, _ = make_rows(20, seed=1)
+        model = RTCANClassifier(max_epochs=30, lr=0.01, **NARROW).fit(X, y)
+        assert model.score(X, y) > 0.95
+        assert model.score(new, labels) > 0.8
+
+    def test_layout_is_read_from_the_column_names(self):
+        X, y, _ = make_rows()
+        net = RTCANClassifier(max_epochs=1, **NARROW).fit(X, y).net_.module_
+        assert (net.n_chans, net.n_times, net.classify[0].in_features) == (2, 40, 8 + 2)
+
+    @pytest.mark.parametrize("said", [{"n_chans": 3}, {"n_times": 20}, {"n_music_features": 0}])
+    def test_parameter_that_disagrees_with_the_names_is_an_error(self, said):
+        X, y, _ = make_rows()
+        with pytest.raises(ValueError, match="but the column names say"):
+            RTCANClassifier(**said, **NARROW).fit(X, y)
+
+    def test_frame_and_array_of_the_same_numbers_give_the_same_answer(self):
+        X, y, _ = make_rows()
+        by_name = RTCANClassifier(max_epochs=2, **NARROW).fit(X, y).predict_proba(X)
+        model = RTCANClassifier(max_epochs=2, n_chans=2, n_music_features=2, **NARROW)
+        array = X.to_numpy()
+        assert_array_equal(model.fit(array, y).predict_proba(array), by_name)
+
+    def test_array_that_does_not_add_up_is_an_error(self):
+        X, y, _ = make_rows()
+        model = RTCANClassifier(n_chans=2, n_times=40, n_music_features=3, **NARROW)
+        with pytest.raises(ValueError, match="must be the array's 82 columns"):
+            model.fit(X.to_numpy(), y)
+
+    def test_a_trial_gets_the_same_answer_in_whatever_batch_it_comes(self):
+        X, y, _ = make_rows()
+        model = RTCANClassifier(max_epochs=2, **NARROW).fit(X, y)
+        together = model.predict_proba(X)
+        one_by_one = np.vstack([model.predict_proba(X.iloc[[i]]) for i in range(len(X))])
+        assert_array_equal(one_by_one, together)
+        order = np.random.default_rng(0).permutation(len(X))
+        assert_array_equal(model.predict_proba(X.iloc[order]), together[order])
+
+    def test_same_seed_same_answer_and_torch_outside_is_left_alone(self):
+        X, y, _ = make_rows()
+        torch.manual_seed(7)
+        expected_draw = torch.rand(1)
+        torch.manual_seed(7)
+        n_threads = torch.get_num_threads()
+        first = RTCANClassifier(max_epochs=2, n_threads=2, **NARROW).fit(X, y).predict_proba(X)
+        assert torch.rand(1) == expected_draw
+        assert torch.get_num_threads() == n_threads
+        torch.manual_seed(8)
+        again = RTCANClassifier(max_epochs=2, n_threads=2, **NARROW).fit(X, y).predict_proba(X)
+        assert_array_equal(first, again)
+        other = RTCANClassifier(max_epochs=2, channels=(8, 8, 8, 8), random_state=1).fit(X, y)
+        assert not np.array_equal(other.predict_proba(X), first)
+
+    def test_labels_of_any_type_come_back(self):
+        X, y, _ = make_rows()
+        words = np.array(["low", "high"])[y]
+        model = RTCANClassifier(max_epochs=30, lr=0.01, **NARROW).fit(X, words)
+        assert list(model.classes_) == ["high", "low"]
+        assert model.score(X, words) > 0.95
+
+    def test_optimizer_schedule_and_callbacks_are_the_users(self):
+        X, y, _ = make_rows()
+        count = Count()
+        schedule = LRScheduler(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+        model = RTCANClassifier(
+            max_epochs=3,
+            lr=0.01,
+            optimizer=torch.optim.SGD,
+            optimizer_params={"momentum": 0.9},
+            lr_scheduler=schedule,
+            callbacks=[count],
+            **NARROW,
+        ).fit(X, y)
+        assert isinstance(model.net_.optimizer_, torch.optim.SGD)
+        assert model.net_.optimizer_.defaults["momentum"] == 0.9
+        rates = [epoch["event_lr"] for epoch in model.net_.history]
+        np.testing.assert_allclose(rates, [0.01, 0.005, 0.0025])
+        counted = [c.n_epochs_ for _, c in model.net_.callbacks_ if isinstance(c, Count)]
+        assert counted == [3]
+        assert not hasattr(count, "n_epochs_")  # the user's own object is left as it was
+        assert len(model.net_.history[:, "train_loss"]) == 3
+
+    def test_validation_sets_whole_people_aside_and_keeps_the_best_epoch(self):
+        X, y, subject = make_rows()
+        settings = {"max_epochs": 40, "validation_fraction": 0.25, "patience": 2, **NARROW}
+        model = RTCANClassifier(lr=0.01, **settings).fit(X, y)
+        aside = model.validation_subjects_
+        assert len(aside) == 2
+        losses = model.net_.history[:, "valid_loss"]
+        assert len(losses) < 40
+        held_out = np.isin(subject, aside)
+        chosen = model.predict_proba(X[held_out])[np.arange(held_out.sum()), y[held_out]]
+        np.testing.assert_allclose(-np.log(chosen).mean(), min(losses), rtol=1e-4)
+        by_metadata = RTCANClassifier(n_chans=2, n_music_features=2, lr=0.01, **settings)
+        by_metadata.fit(X.to_numpy(), y, subject=subject)
+        assert_array_equal(by_metadata.predict_proba(X.to_numpy()), model.predict_proba(X))
+
+    def test_people_set_aside_do_not_train(self):
+        X, y, subject = make_rows()
+        settings = {"max_epochs": 2, "validation_fraction": 0.25, **NARROW}
+        model = RTCANClassifier(**settings).fit(X, y)
+        aside = np.isin(subject, model.validation_subjects_)
+        flipped = np.where(aside, 1 - y, y)
+        other = RTCANClassifier(**settings).fit(X, flipped)
+        losses = model.net_.history[:, ("train_loss", "valid_loss")]
+        other_losses = other.net_.history[:, ("train_loss", "valid_loss")]
+        assert [loss for loss, _ in losses] == [loss for loss, _ in other_losses]
+        assert losses != other_losses
+
+    def test_validation_without_subjects_stops_and_says_so(self):
+        X, y, subject = make_rows()
+        model = RTCANClassifier(n_chans=2, n_music_features=2, validation_fraction=0.2, **NARROW)
+        with pytest.raises(ValueError, match="validation_fraction needs to know the subject"):
+            model.fit(X.to_numpy(), y)
+        with pytest.raises(ValueError, match="one person only"):
+            model.fit(X.to_numpy(), y, subject=np.full(len(y), "p0"))
+        model.set_params(max_epochs=1).fit(X.to_numpy(), y, subject)
+        theirs = np.isin(subject, model.validation_subjects_).astype(int)
+        with pytest.raises(ValueError, match="no training trial of class 1"):
+            model.fit(X.to_numpy(), theirs, subject)
+
+    @pytest.mark.parametrize("wrong", [["p0"], [["p0"]] * 80, [None] * 80])
+    def test_subjects_must_fit_the_trials(self, wrong):
+        X, y, _ = make_rows()
+        with pytest.raises(ValueError, match="subject"):
+            RTCANClassifier(max_epochs=1, **NARROW).fit(X, y, subject=wrong)
+
+    def test_one_class_is_an_error(self):
+        X, y, _ = make_rows()
+        with pytest.raises(ValueError, match="one class only: 1"):
+            RTCANClassifier(**NARROW).fit(X, np.ones_like(y))
+
+    def test_trials_table_and_music_alone_are_refused_with_the_way_out(self):
+        X, y, _ = make_rows()
+        table = pd.DataFrame({"subject": ["p"] * 4, "eda": pd.Series([np.ones(9)] * 4)})
+        with pytest.raises(ValueError, match="put MusicFeatureUnion"):
+            RTCANClassifier(**NARROW).fit(table, [0, 1, 0, 1])
+        with pytest.raises(ValueError, match="needs EDA"):
+            RTCANClassifier(**NARROW).fit(X[["music_m", "music_k"]], y)
+
+    def test_nan_and_other_width_are_errors(self):
+        X, y, _ = make_rows()
+        model = RTCANClassifier(max_epochs=1, **NARROW).fit(X, y)
+        with pytest.raises(ValueError, match="feature names"):
+            model.predict(X.iloc[:, 1:])
+        with pytest.raises(ValueError, match="NaN"):
+            model.predict(X.assign(eda_a_0=np.nan))
+        with pytest.raises(ValueError, match="infinity"):
+            RTCANClassifier(**NARROW).fit(X.assign(eda_a_0=np.inf), y)
+
+    def test_ctrl_c_stays_an_interruption_and_the_old_fit_stays_whole(self):
+        X, y, _ = make_rows()
+        model = RTCANClassifier(max_epochs=2, **NARROW).fit(X, y)
+        before = model.predict_proba(X)
+        handler = signal.getsignal(signal.SIGINT)
+        model.set_params(callbacks=[Interrupt()])
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+        assert signal.getsignal(signal.SIGINT) is handler
+        assert_array_equal(model.predict_proba(X), before)
+
+    def test_a_callback_may_stop_training_early(self):
+        X, y, _ = make_rows()
+        model = RTCANClassifier(max_epochs=9, callbacks=[StopsEarly()], **NARROW).fit(X, y)
+        assert len(model.net_.history) == 1
+
+    def test_failed_refit_leaves_the_fitted_model_as_it_was(self):
+        X, y, _ = make_rows()
+        model = RTCANClassifier(max_epochs=2, **NARROW).fit(X, y)
+        before = model.predict_proba(X)
+        with pytest.raises(ValueError, match="one class"):
+            model.fit(X.iloc[:, :40], np.zeros_like(y))
+        assert_array_equal(model.predict_proba(X), before)
+
+    def test_pickle_gives_the_same_answers_and_carries_no_trials(self):
+        X, y, _ = make_rows(40)
+        settings = {"max_epochs": 1, "validation_fraction": 0.5, **NARROW}
+        model = RTCANClassifier(**settings).fit(X, y)
+        stored = pickle.dumps(model)
+        assert_array_equal(pickle.loads(stored).predict_proba(X), model.predict_proba(X))
+        weights = sum(p.nbytes for p in model.net_.module_.parameters())
+        assert len(stored) < 4 * weights + 200_000  # weights, optimizer's moments, best epoch
+
+    def test_a_single_row_left_over_does_not_break_batch_norm(self):
+        X, y, _ = make_rows(5, 10, n_times=4)
+        X, y = X.iloc[:49], y[:49]
+        model = RTCANClassifier(max_epochs=1, batch_size=16, **NARROW).fit(X, y)
+        sizes = [b["train_batch_size"] for b in model.net_.history[0, "batches"]]
+        assert sizes == [16, 16, 17]
