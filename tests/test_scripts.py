@@ -1,0 +1,291 @@
+"""What users write: the examples as they stand, and every way of wiring the same pipeline."""
+
+import pickle
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from imblearn.pipeline import Pipeline as ImbalancedPipeline
+from joblib import Memory
+from numpy.testing import assert_array_equal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.utils import Bunch
+
+from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
+from edaemo.model_selection import SubjectThresholdScorer
+
+# What the relabeler says of people whose ratings form no two groups is tested where it is due.
+pytestmark = pytest.mark.filterwarnings("ignore:.*subjects:UserWarning")
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def routed_folds(n_folds: int = 3) -> GroupKFold:
+    """GroupKFold that takes its groups from the metadata `subject`; only with routing on."""
+    return GroupKFold(n_folds).set_split_request(groups="subject")
+
+
+@pytest.fixture(scope="module")
+def y(few: Bunch) -> np.ndarray:
+    return SubjectThresholdRelabeler(target="arousal").fit_relabel(few.ratings, subject=few.subject)
+
+
+def make_pipe(few: Bunch, **rtcan: object) -> Pipeline:
+    settings = {"max_epochs": 2, "channels": (8, 8, 8, 8), "random_state": 0} | rtcan
+    eda = CvxEDATransformer(sampling_rate=few.sampling_rate, n_times=32)
+    return Pipeline(
+        [
+            ("fuse", MusicFeatureUnion(eda=eda, music=few.music)),
+            ("rtcan", RTCANClassifier(**settings)),
+        ]
+    )
+
+
+def make_chain(few: Bunch, last: object = None) -> ImbalancedPipeline:
+    rtcan = RTCANClassifier(
+        max_epochs=2, channels=(8, 8, 8, 8), validation_fraction=0.2, random_state=0
+    )
+    return ImbalancedPipeline(
+        [
+            ("relabel", SubjectThresholdRelabeler(target="arousal")),
+            ("cvxeda", CvxEDATransformer(sampling_rate=few.sampling_rate, n_times=32)),
+            ("music", MusicFeatureUnion(music=few.music)),
+            ("rtcan", last or rtcan),
+        ]
+    )
+
+
+def test_first_example_runs_as_it_stands():
+    given = runpy.run_path(str(EXAMPLES / "first_study.py"))
+    assert given["probability"].shape == (956, 2)
+    np.testing.assert_allclose(given["probability"].sum(axis=1), 1)
+    for score in ("test_balanced_accuracy", "test_f1"):
+        assert given["scores"][score].shape == (5,)
+        assert ((given["scores"][score] > 0) & (given["scores"][score] < 1)).all()
+
+
+def test_second_example_runs_as_it_stands():
+    scores = runpy.run_path(str(EXAMPLES / "relabel_inside.py"))["scores"]["test_score"]
+    assert scores.shape == (5,)
+    assert ((scores > 0) & (scores < 1)).all()
+
+
+def test_routing_on_and_off_give_the_same_scores(few, y):
+    pipe = make_pipe(few)
+    plain = cross_validate(pipe, few.trials, y, groups=few.subject, cv=GroupKFold(3))
+    with config_context(enable_metadata_routing=True):
+        routed = cross_validate(
+            pipe,
+            few.trials,
+            y,
+            params={"subject": few.subject},
+            cv=routed_folds(),
+            scoring="accuracy",
+        )
+    assert_array_equal(routed["test_score"], plain["test_score"])
+
+
+def test_chain_with_relabelling_inside_gives_the_same_scores_routed_and_plain(few):
+    chain = make_chain(few)
+    scorer = SubjectThresholdScorer("balanced_accuracy", target="arousal")
+    plain = cross_validate(
+        chain, few.trials, few.ratings, groups=few.subject, cv=GroupKFold(3), scoring=scorer
+    )
+    with config_context(enable_metadata_routing=True):
+        routed = cross_validate(
+            chain,
+            few.trials,
+            few.ratings,
+            params={"subject": few.subject},
+            cv=routed_folds(),
+            scoring=scorer,
+        )
+    assert np.isfinite(plain["test_score"]).all()
+    assert_array_equal(routed["test_score"], plain["test_score"])
+
+
+def test_chain_scores_are_those_of_labels_made_before_the_split(few, y):
+    """A person's labels depend on that person alone, so both ways in must agree."""
+    chain = make_chain(few)
+    scorer = SubjectThresholdScorer("balanced_accuracy", target="arousal")
+    inside = cross_validate(
+        chain, few.trials, few.ratings, groups=few.subject, cv=GroupKFold(3), scoring=scorer
+    )["test_score"]
+    before = []
+    for training, test in GroupKFold(3).split(few.trials, y, few.subject):
+        model = Pipeline(chain.steps[1:]).fit(few.trials.iloc[training], y[training])
+        before.append(balanced_accuracy_score(y[test], model.predict(few.trials.iloc[test])))
+    assert_array_equal(inside, before)
+
+
+def test_same_seed_gives_the_same_scores_whatever_n_jobs(few, y):
+    one, two = (
+        cross_validate(
+            make_pipe(few), few.trials, y, groups=few.subject, cv=GroupKFold(3), n_jobs=n_jobs
+        )["test_score"]
+        for n_jobs in (1, 2)
+    )
+    assert_array_equal(one, two)
+
+
+def test_grid_search_with_people_held_out_inside_and_outside(few, y):
+    grid = {"fuse__eda__n_times": [16, 32], "rtcan__lr": [1e-3, 1e-2]}
+    with config_context(enable_metadata_routing=True):
+        search = GridSearchCV(make_pipe(few), grid, cv=routed_folds(2), scoring="balanced_accuracy")
+        given = cross_validate(
+            search,
+            few.trials,
+            y,
+            params={"subject": few.subject},
+            cv=routed_folds(),
+            scoring="balanced_accuracy",
+            return_estimator=True,
+            return_indices=True,
+        )
+    assert np.isfinite(given["test_score"]).all()
+    for model, training in zip(given["estimator"], given["indices"]["train"], strict=True):
+        assert len(model.cv_results_["params"]) == 4
+        assert np.isfinite(model.cv_results_["mean_test_score"]).all()
+        best = model.best_params_["fuse__eda__n_times"]
+        assert model.best_estimator_["rtcan"].net_.module_.n_times == best
+        assert few.subject[training].nunique() == 4
+
+
+def test_clone_and_pickle_give_the_same_model(few, y):
+    pipe = make_pipe(few).fit(few.trials, y)
+    expected = pipe.predict_proba(few.trials)
+    assert_array_equal(clone(pipe).fit(few.trials, y).predict_proba(few.trials), expected)
+    assert_array_equal(pickle.loads(pickle.dumps(pipe)).predict_proba(few.trials), expected)
+
+
+def test_memory_in_the_pipeline_changes_nothing(few, y, tmp_path):
+    expected = make_pipe(few).fit(few.trials, y).predict_proba(few.trials)
+    cached = make_pipe(few).set_params(memory=Memory(tmp_path, verbose=0))
+    for _ in range(2):
+        assert_array_equal(cached.fit(few.trials, y).predict_proba(few.trials), expected)
+    chain = make_chain(few)
+    expected = chain.fit(few.trials, few.ratings).predict_proba(few.trials)
+    chain = make_chain(few).set_params(memory=Memory(tmp_path, verbose=0))
+    for _ in range(2):
+        assert_array_equal(chain.fit(few.trials, few.ratings).predict_proba(few.trials), expected)
+
+
+def test_calibration_around_the_pipeline_and_as_the_last_step(few, y):
+    people = list(GroupKFold(2).split(few.trials, y, few.subject))
+    around = CalibratedClassifierCV(make_pipe(few), cv=people).fit(few.trials, y)
+    probability = around.predict_proba(few.trials)
+    assert probability.shape == (len(y), 2)
+    np.testing.assert_allclose(probability.sum(axis=1), 1)
+
+    rtcan = make_chain(few)["rtcan"]
+    chain = make_chain(few, CalibratedClassifierCV(rtcan, cv=2))
+    chain.fit(few.trials, few.ratings)
+    np.testing.assert_allclose(chain.predict_proba(few.trials).sum(axis=1), 1)
+    inner = chain["rtcan"].calibrated_classifiers_[0].estimator
+    assert len(inner.validation_subjects_)  # subjects reached it through the frame's index
+
+
+def test_array_series_object_array_and_one_column_frame_give_the_same_answer(few, y):
+    array = np.stack(list(few.trials["eda"]))
+    series = few.trials["eda"]
+    forms = [array, series, series.to_numpy(), series.rename("signal").to_frame()]
+    answers = []
+    for X in forms:
+        pipe = make_pipe(few, n_chans=3).set_params(fuse__music=None)
+        given = cross_validate(
+            pipe, X, y, groups=few.subject, cv=GroupKFold(3), error_score="raise"
+        )
+        answers.append((pipe.fit(X, y).predict_proba(X), given["test_score"]))
+    table = make_pipe(few).set_params(fuse__music=None).fit(few.trials, y)
+    answers.append((table.predict_proba(few.trials), answers[0][1]))
+    for probability, scores in answers[1:]:
+        assert_array_equal(probability, answers[0][0])
+        assert_array_equal(scores, answers[0][1])
+
+
+def test_pipeline_output_can_be_asked_for_as_pandas(few, y):
+    pipe = make_pipe(few)
+    frame = pipe[:-1].set_output(transform="pandas").fit_transform(few.trials)
+    assert list(frame.columns) == list(pipe[:-1].get_feature_names_out())
+    assert frame.index.names == ["subject", "stimulus", "trial"]
+
+
+class TestBadInput:
+    """Errors that reach the user through the whole pipeline; each room tests its own."""
+
+    def test_lengths_that_differ(self, few, y):
+        pipe = make_pipe(few)
+        with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+            pipe.fit(few.trials, y[:-1])
+        with pytest.raises(ValueError, match="subject must hold one id for each"):
+            SubjectThresholdRelabeler().fit_relabel(few.ratings, subject=few.subject[:-1])
+        with pytest.raises(ValueError, match="length|inconsistent|one for each"):
+            make_chain(few).fit(few.trials, few.ratings[:-1])
+
+    def test_single_person_under_group_k_fold(self, few, y):
+        alone = (few.subject == few.subject[0]).to_numpy()
+        with pytest.raises(ValueError, match="Cannot have number of splits n_splits=3 greater"):
+            cross_validate(
+                make_pipe(few),
+                few.trials[alone],
+                y[alone],
+                groups=few.subject[alone],
+                cv=GroupKFold(3),
+            )
+
+    def test_spoilt_trial_in_a_fold_is_named_by_subject_and_stimulus(self, few, y):
+        trials = few.trials.copy()
+        signal = trials["eda"].iloc[5].copy()
+        signal[3] = np.nan
+        trials.at[5, "eda"] = signal
+        subject, stimulus = trials.loc[5, ["subject", "stimulus"]]
+        with pytest.raises(ValueError, match=rf"subject {subject}, stimulus {stimulus}"):
+            make_pipe(few).fit(trials, y)
+
+    def test_predict_before_fit(self, few):
+        with pytest.raises(ValueError, match="not fitted"):
+            make_pipe(few).predict(few.trials)
+
+    def test_trials_of_another_length_at_predict_are_an_error_without_interpolation(self, few, y):
+        raw = make_pipeline(MusicFeatureUnion(), RTCANClassifier(max_epochs=1, random_state=0))
+        raw.fit(few.trials, y)
+        shorter = few.trials.assign(eda=[signal[:80] for signal in few.trials["eda"]])
+        with pytest.raises(ValueError, match="80 columns, MusicFeatureUnion was fitted with 100"):
+            raw.predict(shorter)
+
+    def test_raw_ratings_scored_as_labels_never_count_as_a_score(self, few):
+        with pytest.raises(ValueError, match="mix|multi"):
+            make_chain(few).fit(few.trials, few.ratings).score(few.trials, few.ratings)
+
+
+def test_samples_outside_the_window_change_nothing():
+    """Cut before anything else: what is outside may change or vanish, outputs stay the same."""
+    from edaemo.datasets import cut_window, load_hku956
+
+    study = load_hku956(window=None)
+    rows = study.trials["subject"].isin(["hku1903", "hku1904", "hku1905"])
+    whole = study.trials[rows].reset_index(drop=True)
+    subject = whole["subject"]
+    y = SubjectThresholdRelabeler().fit_relabel(
+        study.ratings[rows].reset_index(drop=True), subject=subject
+    )
+    changed, shortened = whole.copy(), whole.copy()
+    changed["eda"] = pd.Series(
+        [np.r_[eda[:100], eda[100:][::-1] * 7 + 1] for eda in whole["eda"]], dtype=object
+    )
+    shortened["eda"] = pd.Series([eda[:100] for eda in whole["eda"]], dtype=object)
+    outputs = []
+    for trials in (whole, changed, shortened):
+        cut = cut_window(trials, 4.0, (0.0, 25.0))
+        pipe = make_pipe(Bunch(sampling_rate=4.0, music=study.music)).fit(cut, y)
+        outputs.append((pipe[0].transform(cut), pipe.predict_proba(cut)))
+    for fused, probability in outputs[1:]:
+        pd.testing.assert_frame_equal(fused, outputs[0][0])
+        assert_array_equal(probability, outputs[0][1])
