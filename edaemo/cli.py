@@ -93,24 +93,34 @@ def _compare_targets(load: Callable[[str | None], Bunch], arguments: argparse.Na
             )
         place = Path(arguments.out) / study.name / target
         plot_comparison(table).savefig(place / "figure.png", dpi=150)
-        print(_format(table))
+        print(_format(table, "stimuli" if study.music is None else "songs"))
         for note in dict.fromkeys(str(note.message) for note in notes):
             print(f"Note: {note}")
         print(f"Table, predictions and figure: {place}\n")
     return 0
 
 
-def _format(table: pd.DataFrame) -> str:
+def _format(table: pd.DataFrame, stimuli: str) -> str:
     """Lay the table out for a terminal; the columns line up and pass as Markdown."""
+    import pandas as pd
+
     first = table.iloc[0]
-    head = ["model", "accuracy", "balanced accuracy", "F1", "stimuli seen in training", "fit (s)"]
+    head = [
+        "model",
+        "accuracy",
+        "balanced accuracy",
+        "F1",
+        f"{stimuli} seen in training",
+        "fit (s)",
+    ]
     rows = [head, ["-" * len(name) for name in head]]
     for _, row in table.iterrows():
         scores = [
             f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
             for name in ("accuracy", "balanced_accuracy", "f1")
         ]
-        seen = f"{row['stimuli_seen']} of {row['n_stimuli']}"
+        known = pd.notna(row["stimuli_seen"])
+        seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if known else "-"
         rows.append([row["model"], *scores, seen, f"{row['fit_seconds']:.1f}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = [
@@ -124,3 +134,7 @@ def _format(table: pd.DataFrame) -> str:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -226,7 +226,7 @@ class TestBadInput:
             pipe.fit(few.trials, y[:-1])
         with pytest.raises(ValueError, match="subject must hold one id for each"):
             SubjectThresholdRelabeler().fit_relabel(few.ratings, subject=few.subject[:-1])
-        with pytest.raises(ValueError, match="length|inconsistent|one for each"):
+        with pytest.raises(ValueError, match=r"length|inconsistent|one for each"):
             make_chain(few).fit(few.trials, few.ratings[:-1])
 
     def test_single_person_under_group_k_fold(self, few, y):
@@ -261,7 +261,7 @@ class TestBadInput:
             raw.predict(shorter)
 
     def test_raw_ratings_scored_as_labels_never_count_as_a_score(self, few):
-        with pytest.raises(ValueError, match="mix|multi"):
+        with pytest.raises(ValueError, match=r"mix|multi"):
             make_chain(few).fit(few.trials, few.ratings).score(few.trials, few.ratings)
 
 

@@ -7,10 +7,12 @@ import json
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,19 +31,35 @@ from edaemo.preprocessing import CvxEDATransformer, SubjectThresholdRelabeler
 
 N_TIMES = 128
 
-# name -> (needs music, how it is made of the study's music, the epochs and the seed)
-MODELS: dict[str, tuple[bool, Callable[[pd.DataFrame | None, int, int], ClassifierMixin]]] = {
-    "majority": (False, lambda music, epochs, seed: DummyClassifier(strategy="most_frequent")),
-    "time": (False, lambda music, epochs, seed: make_time_baseline(random_state=seed)),
-    "stimulus-prior": (False, lambda music, epochs, seed: StimulusPriorClassifier()),
-    "svm-music": (True, lambda music, epochs, seed: make_svm_baseline(music)),
-    "rtcan-eda": (
-        False,
-        lambda music, epochs, seed: make_rtcan(max_epochs=epochs, random_state=seed),
+
+class Model(NamedTuple):
+    """A model of the comparison.
+
+    `make` takes the study's music, the epochs and the seed; `knows_stimulus` says whether the model
+    is told which stimulus a trial had, by its music or by its name.
+    """
+
+    make: Callable[[pd.DataFrame | None, int, int], ClassifierMixin]
+    needs_music: bool = False
+    knows_stimulus: bool = False
+
+
+MODELS = {
+    "majority": Model(lambda music, epochs, seed: DummyClassifier(strategy="most_frequent")),
+    "time": Model(lambda music, epochs, seed: make_time_baseline(random_state=seed)),
+    "stimulus-prior": Model(
+        lambda music, epochs, seed: StimulusPriorClassifier(), knows_stimulus=True
     ),
-    "rtcan-eda-music": (
-        True,
+    "svm-music": Model(
+        lambda music, epochs, seed: make_svm_baseline(music), needs_music=True, knows_stimulus=True
+    ),
+    "rtcan-eda": Model(
+        lambda music, epochs, seed: make_rtcan(max_epochs=epochs, random_state=seed)
+    ),
+    "rtcan-eda-music": Model(
         lambda music, epochs, seed: make_rtcan(music=music, max_epochs=epochs, random_state=seed),
+        needs_music=True,
+        knows_stimulus=True,
     ),
 }
 
@@ -98,7 +116,8 @@ def compare(
         One row for each model: ``accuracy``, ``balanced_accuracy`` and ``f1``, each with the ends
         of its 95 % bootstrap interval over people (``…_low``, ``…_high``); ``majority_rate``,
         ``n_people``, ``n_trials``; ``stimuli_seen`` of ``n_stimuli``, those met in training and in
-        the test of some fold; ``fit_seconds`` over all folds; and what it was computed with.
+        the test of some fold (missing for a model that is not told the stimulus); ``fit_seconds``
+        over all folds; and what it was computed with.
 
     Raises
     ------
@@ -115,6 +134,7 @@ def compare(
             f"n_folds={n_folds}: {study.name} has {n_people} people, and each fold holds out at "
             f"least one: give 2 to {n_people} folds."
         )
+    _warn_of_telling_stimuli(study, target, labels)
     folds = list(GroupKFold(n_folds).split(study.trials, labels, subject))
     decompose = CvxEDATransformer(sampling_rate=study.sampling_rate, n_times=N_TIMES)
     trials = decompose.fit_transform(study.trials)
@@ -154,6 +174,8 @@ def compare(
         for _ in work:
             bar.update()
 
+    stimulus = study.trials["stimulus"].to_numpy()
+    n_seen = _count_seen(stimulus, folds)
     records = [(model, _read_fold(file)) for file, model, _ in jobs]
     predictions, rows = [], []
     for model in models:
@@ -171,8 +193,8 @@ def compare(
                 "majority_rate": max(np.mean(labels), 1 - np.mean(labels)),
                 "n_people": n_people,
                 "n_trials": len(labels),
-                "stimuli_seen": _count_seen(study.trials["stimulus"].to_numpy(), folds),
-                "n_stimuli": study.trials["stimulus"].nunique(),
+                "stimuli_seen": n_seen if MODELS[model].knows_stimulus else pd.NA,
+                "n_stimuli": len(np.unique(stimulus)),
                 "fit_seconds": sum(record["fit_seconds"] for record in own),
                 "n_folds": n_folds,
                 "max_epochs": max_epochs,
@@ -185,7 +207,7 @@ def compare(
             model=model, label=labels, predicted=predicted
         )
         predictions.append(told)
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).astype({"stimuli_seen": "Int64"})
     _write(place / "table.csv", table.to_csv(index=False))
     _write(place / "predictions.csv", pd.concat(predictions).to_csv(index=False))
     return table
@@ -215,8 +237,21 @@ def make_labels(study: Bunch, target: str) -> np.ndarray:
     return labels.astype(np.int64)
 
 
+def _warn_of_telling_stimuli(study: Bunch, target: str, labels: np.ndarray) -> None:
+    by_stimulus = pd.Series(labels).groupby(study.trials["stimulus"].to_numpy())
+    if (by_stimulus.min() == by_stimulus.max()).all() and by_stimulus.ngroups < len(labels):
+        warnings.warn(
+            f"{target} is the same in all trials of a stimulus, so stimulus-prior is right by "
+            "definition.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
 def _choose_models(study: Bunch, models: Sequence[str] | None) -> list[str]:
-    possible = [name for name, (music, _) in MODELS.items() if not music or study.music is not None]
+    possible = [
+        name for name, model in MODELS.items() if study.music is not None or not model.needs_music
+    ]
     if models is None:
         return possible
     for name in models:
@@ -234,8 +269,7 @@ def _run_fold(
 ) -> None:
     """Fit one model without one fold's people, predict theirs, and store what came out."""
     training, test = settings["training"], settings["test"]
-    _, make = MODELS[settings["model"]]
-    model = make(music, settings["max_epochs"], settings["random_state"])
+    model = MODELS[settings["model"]].make(music, settings["max_epochs"], settings["random_state"])
     start = time.perf_counter()
     model.fit(trials.iloc[training], labels[training])
     seconds = time.perf_counter() - start
