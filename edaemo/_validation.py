@@ -1,30 +1,16 @@
-"""Checks that every room shares: sampling rate, identity of trials, whole-or-nothing fits."""
+"""Checks that rooms share: identity of trials, their signals, whole-or-nothing fits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Real
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
 
 IDENTITY = ("subject", "stimulus", "trial")
-
-
-def check_sampling_rate(sampling_rate: float) -> float:
-    """Return the sampling rate in Hz as a float; refuse what is not a positive finite number."""
-    if (
-        isinstance(sampling_rate, bool)
-        or not isinstance(sampling_rate, Real)
-        or not np.isfinite(sampling_rate)
-        or sampling_rate <= 0
-    ):
-        raise ValueError(
-            f"sampling_rate must be a positive number of samples per second (Hz), "
-            f"got {sampling_rate!r}."
-        )
-    return float(sampling_rate)
 
 
 def identity(X: object, name: str) -> np.ndarray | None:
@@ -116,3 +102,71 @@ def signal_cells(X: object) -> np.ndarray | None:
     if cells.ndim != 1 or not all(isinstance(cell, (np.ndarray, list, tuple)) for cell in cells):
         return None
     return cells
+
+
+def read_signals(
+    estimator: BaseEstimator, X: object, *, reset: bool | None, missing: str
+) -> list[tuple[np.ndarray, int]]:
+    """Read the signal of each trial and treat missing samples.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose number of columns a 2-D array is checked against.
+    X : object
+        A trials table; a Series, object array or one-column frame of 1-D signals; or a 2-D array of
+        numbers.
+    reset : bool or None
+        Whether the number of columns of a 2-D array is learned (True), checked (False) or left
+        alone (None).
+    missing : {"raise", "interpolate"}
+        What becomes of NaN and infinite samples: an error, or linear interpolation between finite
+        neighbours, the nearest one at the ends.
+
+    Returns
+    -------
+    list of (ndarray of shape (n_samples,), int)
+        Each trial's samples, float64, and how many of them were missing.
+
+    Raises
+    ------
+    ValueError
+        If X is none of these, a cell is no 1-D signal, samples are missing where they may not be,
+        or a trial has none at all. The error names the trial.
+    """
+    cells = signal_cells(X)
+    if cells is None:
+        if isinstance(X, pd.DataFrame) and any(map(pd.api.types.is_object_dtype, X.dtypes)):
+            raise ValueError(
+                "X is no trials table: it has no column 'eda' with a 1-D signal in each cell. "
+                f"Its columns are {list(X.columns)}."
+            )
+        if reset is None:
+            cells = np.asarray(X, dtype=np.float64)
+        else:
+            finite = missing == "raise"
+            cells = validate_data(
+                estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=finite
+            )
+    return [_read_signal(X, row, cell, missing) for row, cell in enumerate(cells)]
+
+
+def _read_signal(X: object, row: int, cell: object, missing: str) -> tuple[np.ndarray, int]:
+    signal = np.asarray(cell, dtype=np.float64)
+    if signal.ndim != 1:
+        raise ValueError(
+            f"{name_trial(X, row)}: each trial's EDA must be a 1-D signal, got an array of shape "
+            f"{signal.shape}."
+        )
+    finite = np.isfinite(signal)
+    n_missing = int(np.sum(~finite))
+    if not n_missing:
+        return signal, 0
+    if missing == "raise" or n_missing == len(signal):
+        or_fill = "." if n_missing == len(signal) else ", or set missing='interpolate'."
+        raise ValueError(
+            f"{name_trial(X, row)}: {n_missing} of {len(signal)} samples are NaN or infinite, the "
+            f"first at sample {int(np.argmin(finite))}. Leave the trial out{or_fill}"
+        )
+    place = np.arange(len(signal))
+    return np.interp(place, place[finite], signal[finite]), n_missing

@@ -29,6 +29,15 @@ def test_preparing_data_takes_no_torch():
     assert printed.strip() == "False"
 
 
+def test_decomposition_can_be_lifted_out_without_scikit_learn_or_pandas():
+    code = (
+        "import sys; import edaemo.decomposition; "
+        "print({'sklearn', 'pandas', 'torch'} & set(sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert printed.strip() == "set()"
+
+
 def test_every_public_name_is_there():
     for name in edaemo.__all__:
         assert getattr(edaemo, name) is not None

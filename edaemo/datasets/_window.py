@@ -8,7 +8,8 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from edaemo._validation import check_sampling_rate, name_trial
+from edaemo._validation import name_trial
+from edaemo.decomposition._problem import check_sampling_rate
 
 Window = tuple[float, float] | str | None
 

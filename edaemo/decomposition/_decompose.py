@@ -10,9 +10,8 @@ import numpy as np
 from joblib import Parallel, delayed
 from numpy.typing import ArrayLike
 
-from edaemo._validation import check_sampling_rate
 from edaemo.decomposition import _cvxopt, _interior_point
-from edaemo.decomposition._problem import build_problem
+from edaemo.decomposition._problem import build_problem, check_sampling_rate
 
 SOLVERS = {"scipy": _interior_point.solve, "cvxopt": _cvxopt.solve}
 

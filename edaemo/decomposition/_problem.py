@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 
 import numpy as np
 from scipy.signal import lfilter
@@ -35,6 +36,21 @@ _ROUNDING = float(np.finfo(np.float64).eps)
 
 # Larger designs are built anew each time, so that the cache cannot grow past some 64 MB.
 _CACHED_ELEMENTS = 250_000
+
+
+def check_sampling_rate(sampling_rate: float) -> float:
+    """Return the sampling rate in Hz as a float; refuse what is not a positive finite number."""
+    if (
+        isinstance(sampling_rate, bool)
+        or not isinstance(sampling_rate, Real)
+        or not np.isfinite(sampling_rate)
+        or sampling_rate <= 0
+    ):
+        raise ValueError(
+            f"sampling_rate must be a positive number of samples per second (Hz), "
+            f"got {sampling_rate!r}."
+        )
+    return float(sampling_rate)
 
 
 def average(x: np.ndarray) -> np.ndarray:

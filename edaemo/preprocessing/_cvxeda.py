@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -13,17 +13,17 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from edaemo._cache import TrialCache
 from edaemo._validation import (
-    check_sampling_rate,
     is_trials_table,
     name_trial,
-    signal_cells,
+    read_signals,
     whole_or_nothing,
 )
 from edaemo.decomposition import Decomposition, DecompositionError, decompose
+from edaemo.decomposition._problem import check_sampling_rate
 from edaemo.fusion._layout import eda_names
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
@@ -41,28 +41,72 @@ class SignalQualityWarning(UserWarning):
 
 
 @dataclass(frozen=True)
-class _Trial:
-    """One trial, decomposed: `source` is what was decomposed."""
+class DecomposedTrial:
+    """One trial, decomposed.
+
+    `source` is what was decomposed: ``(recording - offset) / scale``, with offset 0 and scale 1
+    where the recording was not z-scored.
+    """
 
     source: np.ndarray
     result: Decomposition
-    n_missing: int
+    scale: float
     flat: bool
+    n_missing: int = 0
 
     def channel(self, name: str) -> np.ndarray:
+        """Give one of COMPONENTS, in the unit of `source`."""
         return self.source if name == "original" else getattr(self.result, name)
 
     def diagnose(self) -> dict[str, Any]:
-        spread = float(np.ptp(self.source))
+        """Give one row of `CvxEDATransformer.diagnostics_`."""
         return {
             "status": self.result.status,
             "gap": self.result.gap,
             "n_iter": self.result.n_iter,
             "residual_rms": float(np.sqrt(np.mean(self.result.residual**2))),
-            "cancellation": bool(np.ptp(self.result.phasic) > 2 * spread),
+            "cancellation": bool(np.ptp(self.result.phasic) > 2 * np.ptp(self.source)),
             "flat": self.flat,
             "n_missing": self.n_missing,
         }
+
+
+def decompose_trial(
+    signal: np.ndarray,
+    sampling_rate: float,
+    *,
+    standardize: bool,
+    tau0: float,
+    tau1: float,
+    delta_knot: float,
+    alpha: float,
+    gamma: float,
+    solver: str,
+) -> DecomposedTrial:
+    """Decompose one trial of finite samples, once in a process for the same content.
+
+    A flat trial is decomposed as zeros where it is to be standardised.
+    """
+    settings = {
+        "tau0": float(tau0),
+        "tau1": float(tau1),
+        "delta_knot": float(delta_knot),
+        "alpha": float(alpha),
+        "gamma": float(gamma),
+        "solver": solver,
+    }
+
+    def compute() -> DecomposedTrial:
+        spread = float(np.std(signal))
+        flat = bool(spread <= FLAT * np.max(np.abs(signal)))
+        scale = spread if standardize and not flat else 1.0
+        source = signal.copy()
+        if standardize:
+            source = np.zeros_like(signal) if flat else (signal - np.mean(signal)) / scale
+        return DecomposedTrial(source, decompose(source, sampling_rate, **settings), scale, flat)
+
+    key = ("cvxeda", float(sampling_rate), standardize, *settings.values())
+    return _cache.get(signal, key, compute, lambda trial: 5 * trial.source.nbytes)
 
 
 class CvxEDATransformer(TransformerMixin, BaseEstimator):
@@ -257,7 +301,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def _decompose_for_fit(self, X: object) -> list[_Trial]:
+    def _decompose_for_fit(self, X: object) -> list[DecomposedTrial]:
         with whole_or_nothing(self):
             check_sampling_rate(self.sampling_rate)
             strange = [name for name in self.components if name not in COMPONENTS]
@@ -276,34 +320,14 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         self._warn(diagnostics, of_fit=True)
         return trials
 
-    def _decompose(self, X: object, *, reset: bool | None) -> list[_Trial]:
-        """Decompose each trial; `reset` None leaves the number of columns alone."""
-        cells = signal_cells(X)
-        if cells is None:
-            if isinstance(X, pd.DataFrame) and any(map(pd.api.types.is_object_dtype, X.dtypes)):
-                raise ValueError(
-                    "X is no trials table: it has no column 'eda' with a 1-D signal in each cell. "
-                    f"Its columns are {list(X.columns)}."
-                )
-            if reset is None:
-                cells = np.asarray(X, dtype=float)
-            else:
-                cells = validate_data(
-                    self,
-                    X,
-                    reset=reset,
-                    dtype=np.float64,
-                    ensure_all_finite=self.missing == "raise",
-                )
-        return [self._decompose_one(X, row, cell) for row, cell in enumerate(cells)]
+    def _decompose(self, X: object, *, reset: bool | None) -> list[DecomposedTrial]:
+        """Decompose each trial; `reset` as in read_signals."""
+        signals = read_signals(self, X, reset=reset, missing=self.missing)
+        return [self._decompose_one(X, row, *signal) for row, signal in enumerate(signals)]
 
-    def _decompose_one(self, X: object, row: int, cell: object) -> _Trial:
-        signal = np.asarray(cell, dtype=np.float64)
-        if signal.ndim != 1:
-            raise ValueError(
-                f"{name_trial(X, row)}: each trial's EDA must be a 1-D signal, got an array of "
-                f"shape {signal.shape}."
-            )
+    def _decompose_one(
+        self, X: object, row: int, signal: np.ndarray, n_missing: int
+    ) -> DecomposedTrial:
         if len(signal) < self._n_trimmed + 2:
             raise ValueError(
                 f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are too "
@@ -311,65 +335,30 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
                 f"{self.sampling_rate} Hz and two must remain. Leave the trial out, or lower "
                 "trim_seconds."
             )
-        numbers = (
-            self.sampling_rate,
-            self.tau0,
-            self.tau1,
-            self.delta_knot,
-            self.alpha,
-            self.gamma,
-        )
-        settings = (*map(float, numbers), self.solver, self.standardize_input, self.missing)
         try:
-            return _cache.get(
+            trial = decompose_trial(
                 signal,
-                ("cvxeda", *settings),
-                lambda: self._compute(signal),
-                lambda trial: 5 * trial.source.nbytes,
+                self.sampling_rate,
+                standardize=self.standardize_input,
+                tau0=self.tau0,
+                tau1=self.tau1,
+                delta_knot=self.delta_knot,
+                alpha=self.alpha,
+                gamma=self.gamma,
+                solver=self.solver,
             )
         except DecompositionError as error:
             message = f"{name_trial(X, row)}: {error}"
             raise DecompositionError(message, error.status, error.gap) from error
         except ValueError as error:
             raise ValueError(f"{name_trial(X, row)}: {error}") from error
-
-    def _compute(self, signal: np.ndarray) -> _Trial:
-        finite = np.isfinite(signal)
-        n_missing = int(np.sum(~finite))
-        if n_missing and (self.missing == "raise" or n_missing == len(signal)):
-            raise ValueError(
-                f"{n_missing} of {len(signal)} samples are NaN or infinite, the first at sample "
-                f"{int(np.argmin(finite))}. "
-                + (
-                    "Leave the trial out."
-                    if n_missing == len(signal)
-                    else "Leave the trial out, or set missing='interpolate'."
-                )
-            )
-        if n_missing:
-            place = np.arange(len(signal))
-            signal = np.interp(place, place[finite], signal[finite])
-        spread, level = np.std(signal), np.max(np.abs(signal))
-        flat = bool(spread <= FLAT * level)
-        if self.standardize_input:
-            signal = np.zeros_like(signal) if flat else (signal - np.mean(signal)) / spread
-        result = decompose(
-            signal,
-            self.sampling_rate,
-            tau0=self.tau0,
-            tau1=self.tau1,
-            delta_knot=self.delta_knot,
-            alpha=self.alpha,
-            gamma=self.gamma,
-            solver=self.solver,
-        )
-        return _Trial(signal.copy(), result, n_missing, flat)
+        return replace(trial, n_missing=n_missing)
 
     @property
     def _n_trimmed(self) -> int:
         return round(self.trim_seconds * self.sampling_rate)
 
-    def _channels(self, trial: _Trial) -> np.ndarray:
+    def _channels(self, trial: DecomposedTrial) -> np.ndarray:
         """Give the trial's channels, float32 of shape (n_chans, n_times)."""
         channels = np.stack([trial.channel(name) for name in self.components])
         if self.standardize_output:
@@ -384,7 +373,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
             channels = np.stack([np.interp(place, samples, channel) for channel in channels])
         return channels.astype(np.float32)
 
-    def _give(self, X: object, trials: list[_Trial]) -> object:
+    def _give(self, X: object, trials: list[DecomposedTrial]) -> object:
         channels = [self._channels(trial) for trial in trials]
         if is_trials_table(X):
             table = X.copy()
