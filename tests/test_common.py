@@ -6,12 +6,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo.benchmark import StimulusPriorClassifier
+from edaemo.estimators import CNNClassifier
 
 ESTIMATORS = [
     CvxEDATransformer(sampling_rate=4, trim_seconds=0),
     CvxEDATransformer(sampling_rate=4, trim_seconds=0, n_times=16, missing="interpolate"),
     MusicFeatureUnion(),
     RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=30),
+    CNNClassifier(n_filters=16, max_epochs=30),
     StimulusPriorClassifier(),
     # A personal threshold needs subjects, which the checks do not give: here is the one for all.
     SubjectThresholdRelabeler(threshold=0.0),

@@ -1,5 +1,6 @@
 """Plain torch modules, one file for each paper; they know no scikit-learn and no skorch."""
 
+from edaemo.networks._cnn import FeatureCNN
 from edaemo.networks._rtcan import RTCAN
 
-__all__ = ["RTCAN"]
+__all__ = ["RTCAN", "FeatureCNN"]

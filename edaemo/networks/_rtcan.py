@@ -13,6 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edaemo.networks._head import make_head
+
 
 class SignalChannelAttention(nn.Module):
     """SCA, equation 8: weigh each filter by what the signal holds on average.
@@ -170,13 +172,7 @@ class RTCAN(nn.Module):
             length = -(-length // 2)
         self.pool = nn.AvgPool1d(min(14, length))
         n_eda = width * (length // min(14, length))
-        self.classify = nn.Sequential(
-            nn.Linear(n_eda + n_music_features, 256),
-            nn.ReLU(),
-            nn.Linear(256, 128),
-            nn.ReLU(),
-            nn.Linear(128, n_outputs),
-        )
+        self.classify = make_head(n_eda + n_music_features, n_outputs)
 
     def forward(self, X: Tensor) -> Tensor:
         """Give logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music]."""

@@ -1,0 +1,211 @@
+"""What every classifier around a net shares: the fit, the people set aside, the prediction."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
+from sklearn.model_selection import GroupShuffleSplit
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping
+from skorch.helper import predefined_split
+from torch import nn
+
+from edaemo._validation import is_trials_table, signal_cells, subject_ids, whole_or_nothing
+from edaemo.estimators._training import Batches, Trials, torch_seed, torch_threads, train
+
+# Every forward pass of a prediction has this many rows, zeros filled in: torch chooses its kernels
+# by shape, and with one shape a trial's answer is the same to the last bit in whatever batch it
+# comes. Smaller answers a single trial sooner, larger is no faster on long signals.
+PREDICTED_TOGETHER = 8
+
+
+class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
+    """A classifier that trains a network in a skorch net; children say which network.
+
+    A child's ``__init__`` takes the parameters of `_parameter_constraints` below and its own.
+    """
+
+    __metadata_request__fit = {"subject": True}  # noqa: RUF012
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "optimizer": [callable],
+        "optimizer_params": [dict, None],
+        "lr_scheduler": "no_validation",
+        "callbacks": [list, None],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left")],
+        "device": [str],
+        "n_threads": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    @abstractmethod
+    def _network(self, X: object) -> tuple[type[nn.Module], dict[str, Any]]:
+        """Give the network's class and its arguments, but for ``n_outputs``; X has been checked."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: object, y: object, subject: Sequence | None = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            Rows of finite numbers as the class describes them; used as float32.
+        y : array-like of shape (n_trials,)
+            Class labels of any type.
+        subject : array-like of shape (n_trials,) or None, default=None
+            Whose trial each row is; needed with `validation_fraction`, unless X is a frame whose
+            index has a level ``subject``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the columns do not divide as said, y holds one class only, lengths differ, values
+            are NaN or infinite, or subjects are needed and absent. The estimator then stays as
+            it was, also when training is interrupted.
+        """
+        with whole_or_nothing(self):
+            self._refuse_signals(X)
+            rows, y = validate_data(self, X, y, dtype=np.float32, ensure_min_samples=2)
+            check_classification_targets(y)
+            network, sizes = self._network(X)
+            subject = subject_ids(
+                X,
+                subject,
+                n=len(rows),
+                needed_by="validation_fraction" if self.validation_fraction else None,
+            )
+            self.classes_, codes = np.unique(y, return_inverse=True)
+            if len(self.classes_) < 2:
+                raise ValueError(
+                    f"{type(self).__name__} needs at least two classes; y holds one class only: "
+                    f"{self.classes_[0]}."
+                )
+            seed = int(check_random_state(self.random_state).randint(2**31))
+            training, validation = self._set_aside(subject, codes, seed)
+            self.validation_subjects_ = (
+                np.unique(subject[validation]) if len(validation) else (np.array([]))
+            )
+            device = self.device
+            if device == "auto":
+                device = "cuda" if torch.cuda.is_available() else "cpu"
+            with torch_threads(self.n_threads), torch_seed(seed, device):
+                held_out = Trials(rows[validation], codes[validation]) if len(validation) else None
+                net = self._make_net(network, sizes, device, held_out)
+                train(net, rows[training], codes[training])
+                net.train_split = None  # or the net would carry the validation trials along
+            self.net_ = net
+        return self
+
+    def predict_proba(self, X: object) -> np.ndarray:
+        """Give the probability of each class.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        ndarray of shape (n_trials, n_classes), float64
+            Columns in the order of `classes_`.
+        """
+        check_is_fitted(self, "net_")
+        self._refuse_signals(X)
+        rows = validate_data(self, X, dtype=np.float32, reset=False)
+        n = len(rows)
+        padded = np.zeros((-(-n // PREDICTED_TOGETHER) * PREDICTED_TOGETHER, rows.shape[1]), "f4")
+        padded[:n] = rows
+        with torch_threads(self.n_threads):
+            logits = self.net_.forward(padded, training=False)[:n]
+        return torch.softmax(logits.double(), dim=1).numpy()
+
+    def predict(self, X: object) -> np.ndarray:
+        """Give the most probable class of each trial, shape (n_trials,); X as in `fit`."""
+        probability = self.predict_proba(X)
+        return self.classes_[np.argmax(probability, axis=1)]
+
+    def _set_aside(
+        self, subject: np.ndarray | None, codes: np.ndarray, seed: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Divide the rows into training rows and those of the people set aside."""
+        everything = np.arange(len(codes))
+        if self.validation_fraction is None:
+            return everything, everything[:0]
+        if len(np.unique(subject)) < 2:
+            raise ValueError(
+                "validation_fraction sets whole people aside, and there is one person only: "
+                "leave it None, or give trials of more people."
+            )
+        split = GroupShuffleSplit(1, test_size=self.validation_fraction, random_state=seed)
+        training, validation = next(split.split(everything, groups=subject))
+        lost = np.setdiff1d(np.unique(codes), np.unique(codes[training]))
+        if len(lost):
+            raise ValueError(
+                f"Setting people aside leaves no training trial of class {self.classes_[lost[0]]}"
+                ": lower validation_fraction, or give trials of more people."
+            )
+        return training, validation
+
+    def _make_net(
+        self,
+        network: type[nn.Module],
+        sizes: dict[str, Any],
+        device: str,
+        validation: Trials | None,
+    ) -> NeuralNet:
+        callbacks = [clone(callback, safe=False) for callback in self.callbacks or []]
+        if self.lr_scheduler is not None:
+            callbacks.append(clone(self.lr_scheduler, safe=False))
+        if validation is not None:
+            sink = print if self.verbose else _silent
+            callbacks.append(EarlyStopping(patience=self.patience, load_best=True, sink=sink))
+        optimizer = {f"optimizer__{k}": v for k, v in (self.optimizer_params or {}).items()}
+        return NeuralNet(
+            network,
+            **{f"module__{name}": value for name, value in sizes.items()},
+            module__n_outputs=len(self.classes_),
+            criterion=torch.nn.CrossEntropyLoss,
+            optimizer=self.optimizer,
+            lr=self.lr,
+            **optimizer,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            dataset=Trials,
+            iterator_train=Batches,
+            iterator_train__shuffle=True,
+            iterator_valid=Batches,
+            iterator_valid__batch_size=PREDICTED_TOGETHER,
+            train_split=None if validation is None else predefined_split(validation),
+            callbacks=callbacks,
+            device=device,
+            verbose=self.verbose,
+        )
+
+    def _refuse_signals(self, X: object) -> None:
+        if is_trials_table(X) or signal_cells(X) is not None:
+            raise ValueError(
+                f"{type(self).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
+                "transformer of the signals as eda=, before it in a Pipeline."
+            )
+
+
+def _silent(message: str) -> None:
+    """Take skorch's remark on early stopping where `verbose` is 0."""

@@ -1,0 +1,50 @@
+"""The 3-layer CNN on hand-crafted EDA features, a baseline of the RTCAN-1D paper.
+
+Yin, Sun, Yu, Li, Zhang, "A multimodal framework for large-scale emotion recognition by fusing music
+and electrodermal activity signals", ACM TOMM 18 (2022), section 5.2.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from edaemo.networks._head import make_head
+
+
+class FeatureCNN(nn.Module):
+    """Three convolutions over the features as a sequence with one channel, then RTCAN's head.
+
+    Parameters
+    ----------
+    n_features : int
+        Features of a trial, in the order of the columns.
+    n_outputs : int
+        Number of classes.
+    n_filters : int, default=64
+        Filters of each convolution.
+
+    Notes
+    -----
+    The paper says "3-layer CNN" with "the same basic convolution layer" as its network: kernel 3,
+    64 filters, batch norm, ReLU. Left open and chosen here: stride 2, as where that network changes
+    the length, so that 128 features become 16 positions; the head is that network's.
+    """
+
+    def __init__(self, n_features: int, n_outputs: int, *, n_filters: int = 64) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        n_in, length = 1, n_features
+        for _ in range(3):
+            layers += [
+                nn.Conv1d(n_in, n_filters, 3, stride=2, padding=1, bias=False),
+                nn.BatchNorm1d(n_filters),
+                nn.ReLU(),
+            ]
+            n_in, length = n_filters, -(-length // 2)
+        self.convolve = nn.Sequential(*layers)
+        self.classify = make_head(n_filters * length, n_outputs)
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Give logits of shape (B, n_outputs) for features of shape (B, n_features)."""
+        return self.classify(torch.flatten(self.convolve(X.unsqueeze(1)), 1))
