@@ -297,7 +297,11 @@ class TestCommandLine:
         command += ["task", "--models", "rtcan-eda", "--folds", "4", "--epochs", "6", "--out"]
         folds = tmp_path / "broken" / "induced-stress" / "task" / "folds"
         process = subprocess.Popen(
-            [*command, str(tmp_path / "broken")], stdout=subprocess.PIPE, text=True
+            [*command, str(tmp_path / "broken")],
+            stdout=subprocess.PIPE,
+            text=True,
+            # A job in the background of a shell would ignore it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         while process.poll() is None and not list(folds.glob("rtcan-*")):
             time.sleep(0.02)

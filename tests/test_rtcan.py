@@ -51,6 +51,14 @@ class Interrupt(Callback):
         os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.fixture
+def ctrl_c_interrupts():
+    """Python's own handler; a job in the background of a shell would ignore the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class StopsEarly(Callback):
     """Stops training as skorch's own EarlyStopping does."""
 
@@ -278,6 +286,7 @@ class TestClassifier:
         with pytest.raises(ValueError, match="infinity"):
             RTCANClassifier(**NARROW).fit(X.assign(eda_a_0=np.inf), y)
 
+    @pytest.mark.usefixtures("ctrl_c_interrupts")
     def test_ctrl_c_stays_an_interruption_and_the_old_fit_stays_whole(self):
         X, y, _ = make_rows()
         model = RTCANClassifier(max_epochs=2, **NARROW).fit(X, y)

@@ -22,8 +22,10 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
     n = len(table)
     figure = Figure(figsize=(7, 1.6 + 0.4 * n), layout="constrained")
     axes = figure.add_subplot()
-    score = table["balanced_accuracy"]
-    error = [score - table["balanced_accuracy_low"], table["balanced_accuracy_high"] - score]
+    score, low, high = (
+        table[f"balanced_accuracy{end}"].to_numpy() for end in ("", "_low", "_high")
+    )
+    error = [score - low, high - score]
     rows = range(n)
     axes.axvline(0.5, color="0.6", linestyle="--", linewidth=1, label="chance")
     axes.errorbar(score, rows, xerr=error, fmt="o", color="#1f5a8a", capsize=3)
