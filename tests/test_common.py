@@ -1,12 +1,26 @@
 """scikit-learn's own checks over every estimator."""
 
+import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.validation import _num_samples
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo.benchmark import StimulusPriorClassifier
 from edaemo.estimators import CNNClassifier
+from edaemo.preprocessing import SubjectStandardizer
+
+
+class SubjectStandardizerOfOne(SubjectStandardizer):
+    """The checks give no subjects: here all rows are one person's."""
+
+    def fit(self, X, y=None, *, subject=None):
+        return super().fit(X, y, subject=np.zeros(_num_samples(X)))
+
+    def transform(self, X, *, subject=None):
+        return super().transform(X, subject=np.zeros(_num_samples(X)))
+
 
 ESTIMATORS = [
     CvxEDATransformer(sampling_rate=4, trim_seconds=0),
@@ -15,6 +29,9 @@ ESTIMATORS = [
     RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=30),
     CNNClassifier(n_filters=16, max_epochs=30),
     StimulusPriorClassifier(),
+    SubjectStandardizerOfOne(),
+    SubjectStandardizerOfOne(unseen="global"),
+    SubjectStandardizerOfOne(calibrate_on=5),
     # A personal threshold needs subjects, which the checks do not give: here is the one for all.
     SubjectThresholdRelabeler(threshold=0.0),
 ]

@@ -2,5 +2,11 @@
 
 from edaemo.preprocessing._cvxeda import CvxEDATransformer, SignalQualityWarning
 from edaemo.preprocessing._relabel import SubjectThresholdRelabeler
+from edaemo.preprocessing._standardize import SubjectStandardizer
 
-__all__ = ["CvxEDATransformer", "SignalQualityWarning", "SubjectThresholdRelabeler"]
+__all__ = [
+    "CvxEDATransformer",
+    "SignalQualityWarning",
+    "SubjectStandardizer",
+    "SubjectThresholdRelabeler",
+]
