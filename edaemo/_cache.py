@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import TypeVar
 
@@ -48,19 +48,61 @@ class TrialCache:
         size : callable
             Gives the bytes that a result takes.
         """
-        head = f"{settings!r} {signal.dtype.str} {signal.shape}".encode()
-        key = hashlib.blake2b(head + np.ascontiguousarray(signal).tobytes()).digest()
+        key = _key(signal, settings)
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
                 return self._held[key][1]
         result = compute()
-        n_bytes = size(result)
         with self._lock:
-            if key not in self._held and n_bytes <= self.max_bytes:
-                self._held[key] = (n_bytes, result)
-                self._n_bytes += n_bytes
-                while self._n_bytes > self.max_bytes:
-                    _, (freed, _) = self._held.popitem(last=False)
-                    self._n_bytes -= freed
+            self._keep(key, result, size(result))
         return result
+
+    def get_many(
+        self,
+        signals: Sequence[np.ndarray],
+        settings: tuple,
+        compute: Callable[[list[int]], Sequence[T]],
+        size: Callable[[T], int],
+    ) -> list[T]:
+        """Return the results for these signals, computing those not held as one batch.
+
+        Parameters
+        ----------
+        signals, settings, size
+            As in `get`.
+        compute : callable
+            Takes the places in `signals` whose results are wanted, ascending and each content once,
+            and gives the results in that order. Not called where there are none.
+        """
+        keys = [_key(signal, settings) for signal in signals]
+        wanted: dict[bytes, int] = {}
+        results: dict[bytes, T] = {}
+        with self._lock:
+            for place, key in enumerate(keys):
+                if key in self._held:
+                    self._held.move_to_end(key)
+                    results[key] = self._held[key][1]
+                else:
+                    wanted.setdefault(key, place)
+        if wanted:
+            new = dict(zip(wanted, compute(list(wanted.values())), strict=True))
+            results.update(new)
+            with self._lock:
+                for key, result in new.items():
+                    self._keep(key, result, size(result))
+        return [results[key] for key in keys]
+
+    def _keep(self, key: bytes, result: object, n_bytes: int) -> None:
+        """Hold a result, and let the oldest go; called with the lock."""
+        if key not in self._held and n_bytes <= self.max_bytes:
+            self._held[key] = (n_bytes, result)
+            self._n_bytes += n_bytes
+            while self._n_bytes > self.max_bytes:
+                _, (freed, _) = self._held.popitem(last=False)
+                self._n_bytes -= freed
+
+
+def _key(signal: np.ndarray, settings: tuple) -> bytes:
+    head = f"{settings!r} {signal.dtype.str} {signal.shape}".encode()
+    return hashlib.blake2b(head + np.ascontiguousarray(signal).tobytes()).digest()

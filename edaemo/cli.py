@@ -54,7 +54,7 @@ def _make_parser() -> argparse.ArgumentParser:
     compare.add_argument("--target", nargs="+", metavar="NAME", help="targets; all if left out")
     compare.add_argument("--models", nargs="+", metavar="NAME", help="models; all if left out")
     compare.add_argument("--folds", type=int, default=5, metavar="K", help="folds over people")
-    compare.add_argument("--epochs", type=int, default=10, metavar="N", help="epochs of RTCAN")
+    compare.add_argument("--epochs", type=int, default=10, metavar="N", help="epochs of the nets")
     compare.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
     compare.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything")
     compare.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")
@@ -121,7 +121,8 @@ def _format(table: pd.DataFrame, stimuli: str) -> str:
         ]
         known = pd.notna(row["stimuli_seen"])
         seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if known else "-"
-        rows.append([row["model"], *scores, seen, f"{row['fit_seconds']:.1f}"])
+        mark = " *" if row["transductive"] else ""
+        rows.append([row["model"] + mark, *scores, seen, f"{row['fit_seconds']:.1f}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
     lines = [
         f"{first['study']}, {first['target']}: {first['n_people']} people, {first['n_trials']} "
@@ -133,6 +134,8 @@ def _format(table: pd.DataFrame, stimuli: str) -> str:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append(f"| {' | '.join(cells)} |")
+    if table["transductive"].any():
+        lines += ["", "* Transductive: all of a test person's unlabelled trials set the scale."]
     return "\n".join([*lines, ""])
 
 

@@ -9,6 +9,7 @@ from sklearn.utils.validation import _num_samples
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo.benchmark import StimulusPriorClassifier
 from edaemo.estimators import CNNClassifier
+from edaemo.features import EDAFeatureExtractor
 from edaemo.preprocessing import SubjectStandardizer
 
 
@@ -25,6 +26,8 @@ class SubjectStandardizerOfOne(SubjectStandardizer):
 ESTIMATORS = [
     CvxEDATransformer(sampling_rate=4, trim_seconds=0),
     CvxEDATransformer(sampling_rate=4, trim_seconds=0, n_times=16, missing="interpolate"),
+    EDAFeatureExtractor(sampling_rate=1),
+    EDAFeatureExtractor(sampling_rate=1, missing="interpolate"),
     MusicFeatureUnion(),
     RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=30),
     CNNClassifier(n_filters=16, max_epochs=30),

@@ -176,7 +176,9 @@ def test_music_models_need_music_and_targets_must_exist(small, tmp_path):
     with pytest.raises(ComparisonError, match="svm-music needs music, and small has none"):
         run(small, tmp_path)
     table = run(small, tmp_path, models=None, n_folds=2)
-    assert list(table["model"]) == ["majority", "time", "stimulus-prior", "rtcan-eda"]
+    assert len(table) == 16
+    assert not table["model"].str.contains("music").any()
+    assert table.set_index("model")["transductive"].sum() == 4
     with pytest.raises(ComparisonError, match=r"no target 'stress'.*arousal"):
         compare(small, "stress", out=tmp_path)
 
@@ -269,11 +271,21 @@ class TestCommandLine:
         printed = capsys.readouterr().out
         assert "hku956, arousal: 30 people, 956 trials" in printed
         assert "songs seen in training" in printed
+        assert "* Transductive" not in printed
         for model in CHEAP:
             assert f"\n| {model} " in printed
         place = tmp_path / "hku956" / "arousal"
         assert len(pd.read_csv(place / "table.csv")) == 4
         assert (place / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+    def test_transductive_models_are_marked(self, tmp_path, capsys):
+        arguments = ["compare", "induced-stress", "--target", "task", "--jobs", "1"]
+        models = ["logistic-eda-person", "logistic-eda-calibrated"]
+        assert main([*arguments, "--models", *models, "--out", str(tmp_path)]) == 0
+        printed = capsys.readouterr().out
+        assert "| logistic-eda-person * " in printed
+        assert "| logistic-eda-calibrated |" in printed
+        assert "* Transductive: all of a test person's unlabelled trials set the scale." in printed
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

@@ -25,9 +25,20 @@ from tqdm import tqdm
 
 import edaemo
 from edaemo.benchmark._baselines import StimulusPriorClassifier, make_time_baseline
-from edaemo.benchmark._pipelines import make_rtcan, make_svm_baseline
+from edaemo.benchmark._pipelines import (
+    make_boosting_baseline,
+    make_cnn_baseline,
+    make_logistic_baseline,
+    make_rtcan,
+    make_svm_baseline,
+)
 from edaemo.benchmark._scores import bootstrap_scores
-from edaemo.preprocessing import CvxEDATransformer, SubjectThresholdRelabeler
+from edaemo.features import EDAFeatureExtractor
+from edaemo.preprocessing import (
+    CvxEDATransformer,
+    SubjectStandardizer,
+    SubjectThresholdRelabeler,
+)
 
 N_TIMES = 128
 
@@ -35,29 +46,76 @@ N_TIMES = 128
 class Model(NamedTuple):
     """A model of the comparison.
 
-    `make` takes the study's music, the epochs and the seed; `knows_stimulus` says whether the model
-    is told which stimulus a trial had, by its music or by its name.
+    `make` takes the study's music, the epochs and the seed. `takes` says what X is: "identity"
+    (subject, stimulus and trial alone), "signals" (decomposed channels in a trials table) or
+    "features" (the 128 of each trial). `knows_stimulus`: the model is told which stimulus a trial
+    had, by its music or by its name. `transductive`: a test person's unlabelled trials, all of
+    them, have a say in each prediction.
     """
 
     make: Callable[[pd.DataFrame | None, int, int], ClassifierMixin]
+    takes: str
     needs_music: bool = False
     knows_stimulus: bool = False
+    transductive: bool = False
+
+
+# On the features: as they are, standardised by each person's own trials, and by the first five.
+CALIBRATION_TRIALS = 5
+_ON_FEATURES: dict[str, Callable[[object, int, int], ClassifierMixin]] = {
+    "svm-eda": lambda eda, epochs, seed: make_svm_baseline(eda=eda),
+    "cnn-eda": lambda eda, epochs, seed: make_cnn_baseline(
+        eda=eda, max_epochs=epochs, random_state=seed
+    ),
+    "logistic-eda": lambda eda, epochs, seed: make_logistic_baseline(eda=eda),
+    "boosting-eda": lambda eda, epochs, seed: make_boosting_baseline(eda=eda, random_state=seed),
+}
+_BY_PERSON: dict[str, object] = {
+    "": "passthrough",
+    "-person": SubjectStandardizer(),
+    "-calibrated": SubjectStandardizer(calibrate_on=CALIBRATION_TRIALS),
+}
+
+
+def _on_features(make: Callable[[object, int, int], ClassifierMixin], eda: object) -> Model:
+    return Model(
+        lambda music, epochs, seed: make(eda, epochs, seed),
+        "features",
+        transductive=getattr(eda, "transductive", False),
+    )
 
 
 MODELS = {
-    "majority": Model(lambda music, epochs, seed: DummyClassifier(strategy="most_frequent")),
-    "time": Model(lambda music, epochs, seed: make_time_baseline(random_state=seed)),
+    "majority": Model(
+        lambda music, epochs, seed: DummyClassifier(strategy="most_frequent"), "identity"
+    ),
+    "time": Model(lambda music, epochs, seed: make_time_baseline(random_state=seed), "identity"),
     "stimulus-prior": Model(
-        lambda music, epochs, seed: StimulusPriorClassifier(), knows_stimulus=True
+        lambda music, epochs, seed: StimulusPriorClassifier(), "identity", knows_stimulus=True
     ),
     "svm-music": Model(
-        lambda music, epochs, seed: make_svm_baseline(music), needs_music=True, knows_stimulus=True
+        lambda music, epochs, seed: make_svm_baseline(music=music),
+        "identity",
+        needs_music=True,
+        knows_stimulus=True,
+    ),
+    **{
+        name + suffix: _on_features(make, eda)
+        for name, make in _ON_FEATURES.items()
+        for suffix, eda in _BY_PERSON.items()
+    },
+    "svm-eda-music": Model(
+        lambda music, epochs, seed: make_svm_baseline(eda="passthrough", music=music),
+        "features",
+        needs_music=True,
+        knows_stimulus=True,
     ),
     "rtcan-eda": Model(
-        lambda music, epochs, seed: make_rtcan(max_epochs=epochs, random_state=seed)
+        lambda music, epochs, seed: make_rtcan(max_epochs=epochs, random_state=seed), "signals"
     ),
     "rtcan-eda-music": Model(
         lambda music, epochs, seed: make_rtcan(music=music, max_epochs=epochs, random_state=seed),
+        "signals",
         needs_music=True,
         knows_stimulus=True,
     ),
@@ -82,9 +140,10 @@ def compare(
 ) -> pd.DataFrame:
     """Compare classifiers on the same folds, whole people held out.
 
-    The EDA of each trial is decomposed once. Each model learns on the people of all folds but one
-    and predicts those of that one; scores are of all held-out predictions pooled. Every finished
-    fold is stored under `out` at once, and the same call goes on from what is stored.
+    Each trial is decomposed, and its features are computed, once. Each model learns on the people
+    of all folds but one and predicts those of that one; scores are of all held-out predictions
+    pooled. Every finished fold is stored under `out` at once, and the same call goes on from what
+    is stored.
 
     Parameters
     ----------
@@ -100,7 +159,7 @@ def compare(
     n_folds : int, default=5
         Folds over people.
     max_epochs : int, default=10
-        Epochs of RTCAN.
+        Epochs of RTCAN and the CNN.
     n_jobs : int, default=2
         Processes; each works on one fold of one model, in one thread.
     random_state : int, default=0
@@ -113,7 +172,8 @@ def compare(
     Returns
     -------
     DataFrame
-        One row for each model: ``accuracy``, ``balanced_accuracy`` and ``f1``, each with the ends
+        One row for each model: ``transductive`` (a test person's unlabelled trials set the scale
+        of the features); ``accuracy``, ``balanced_accuracy`` and ``f1``, each with the ends
         of its 95 % bootstrap interval over people (``…_low``, ``…_high``); ``majority_rate``,
         ``n_people``, ``n_trials``; ``stimuli_seen`` of ``n_stimuli``, those met in training and in
         the test of some fold (missing for a model that is not told the stimulus); ``fit_seconds``
@@ -136,12 +196,9 @@ def compare(
         )
     _warn_of_telling_stimuli(study, target, labels)
     folds = list(GroupKFold(n_folds).split(study.trials, labels, subject))
-    decompose = CvxEDATransformer(sampling_rate=study.sampling_rate, n_times=N_TIMES)
-    trials = decompose.fit_transform(study.trials)
-
     place = Path(out) / study.name / target
     (place / "folds").mkdir(parents=True, exist_ok=True)
-    data = _fingerprint_data(trials, labels, study.music)
+    data = _fingerprint_data(study.trials, labels, study.music)
     jobs = []
     for model in models:
         for fold, (training, test) in enumerate(folds):
@@ -159,7 +216,10 @@ def compare(
             jobs.append((file, model, settings))
     todo = [job for job in jobs if not job[0].exists()]
     # Long ones first, so that no process is left alone with one at the end.
-    todo.sort(key=lambda job: not job[1].startswith("rtcan"))
+    todo.sort(key=lambda job: MODELS[job[1]].takes != "signals")
+    inputs = {
+        takes: _prepare(study, takes) for takes in {MODELS[model].takes for _, model, _ in todo}
+    }
     with tqdm(
         total=len(jobs),
         initial=len(jobs) - len(todo),
@@ -168,8 +228,8 @@ def compare(
         disable=not progress,
     ) as bar:
         work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-            delayed(_run_fold)(file, settings, trials, labels, study.music)
-            for file, _, settings in todo
+            delayed(_run_fold)(file, settings, inputs[MODELS[model].takes], labels, study.music)
+            for file, model, settings in todo
         )
         for _ in work:
             bar.update()
@@ -189,6 +249,7 @@ def compare(
                 "target": target,
                 "protocol": "subject",
                 "model": model,
+                "transductive": MODELS[model].transductive,
                 **bootstrap_scores(labels, predicted, subject, random_state=random_state),
                 "majority_rate": max(np.mean(labels), 1 - np.mean(labels)),
                 "n_people": n_people,
@@ -264,16 +325,26 @@ def _choose_models(study: Bunch, models: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(models))
 
 
+def _prepare(study: Bunch, takes: str) -> pd.DataFrame:
+    """Compute what one trial alone determines, once for all folds and models; see Model."""
+    if takes == "signals":
+        decompose = CvxEDATransformer(sampling_rate=study.sampling_rate, n_times=N_TIMES)
+        return decompose.fit_transform(study.trials)
+    if takes == "features":
+        return EDAFeatureExtractor(sampling_rate=study.sampling_rate).fit_transform(study.trials)
+    return study.trials[["subject", "stimulus", "trial"]]
+
+
 def _run_fold(
-    file: Path, settings: dict, trials: pd.DataFrame, labels: np.ndarray, music: pd.DataFrame | None
+    file: Path, settings: dict, X: pd.DataFrame, labels: np.ndarray, music: pd.DataFrame | None
 ) -> None:
     """Fit one model without one fold's people, predict theirs, and store what came out."""
     training, test = settings["training"], settings["test"]
     model = MODELS[settings["model"]].make(music, settings["max_epochs"], settings["random_state"])
     start = time.perf_counter()
-    model.fit(trials.iloc[training], labels[training])
+    model.fit(X.iloc[training], labels[training])
     seconds = time.perf_counter() - start
-    predicted = model.predict(trials.iloc[test])
+    predicted = model.predict(X.iloc[test])
     record = {**settings, "predicted": predicted.tolist(), "fit_seconds": seconds}
     _write(file, json.dumps(record))
 

@@ -1,0 +1,26 @@
+"""Mean, spread and shape along the last axis, with a rule for what does not vary."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edaemo.features._phasic import RESOLUTION
+
+
+def moments(
+    values: np.ndarray, *, smallest: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Give mean, standard deviation (ddof 0), excess kurtosis and skewness (both biased).
+
+    Where the standard deviation is at most `smallest`, or 1e-9 of the largest absolute value, the
+    values do not vary: standard deviation, kurtosis and skewness are 0.
+    """
+    mean = np.mean(values, axis=-1, keepdims=True)
+    spread = np.sqrt(np.mean((values - mean) ** 2, axis=-1, keepdims=True))
+    level = np.max(np.abs(values), axis=-1, keepdims=True)
+    varies = spread > np.maximum(RESOLUTION * level, smallest)
+    z = np.where(varies, (values - mean) / np.where(varies, spread, 1.0), 0.0)
+    square = z * z
+    kurtosis = np.where(varies[..., 0], np.mean(square * square, axis=-1) - 3.0, 0.0)
+    skewness = np.mean(square * z, axis=-1)
+    return mean[..., 0], np.where(varies, spread, 0.0)[..., 0], kurtosis, skewness
