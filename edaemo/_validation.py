@@ -1,25 +1,68 @@
-"""Checks that rooms share: identity of trials, their signals, whole-or-nothing fits."""
+"""Checks that rooms share: identity of trials, numbers, signals, labels, whole-or-nothing fits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import validate_data
+from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d, validate_data
 
 IDENTITY = ("subject", "stimulus", "trial")
 
+# What float32, the networks' type, cannot hold counts as infinite everywhere.
+LARGEST = float(np.finfo(np.float32).max)
+
+# What is no real number, by numpy's kind, although numpy would make floats of it.
+_NO_NUMBERS = {
+    "U": "text: convert it with astype(float), or leave it out",
+    "T": "text: convert it with astype(float), or leave it out",
+    "S": "bytes: convert them with astype(float), or leave them out",
+    "c": "complex numbers. Complex data not supported: take their real part or their modulus",
+    "b": "booleans, as a mask does: give the values themselves",
+    "M": "dates: give numbers",
+    "m": "durations: give numbers, such as seconds",
+    "V": "records: give a DataFrame",
+    "array": "arrays in its cells: signals come as a trials table (a DataFrame with a column "
+    "'eda') or as a pandas Series of 1-D arrays",
+}
+
 
 def identity(X: object, name: str) -> np.ndarray | None:
-    """Return the column or index level called `name` of a frame or Series, or None."""
+    """Return the column or index level called `name` of a frame or Series, or None.
+
+    A frame of another library that has such a column is an error, so that it is not overlooked.
+    """
+    refuse_foreign_frame(X, [name])
     if isinstance(X, pd.DataFrame) and name in X.columns:
-        return X[name].to_numpy()
+        return _column(X, name).to_numpy()
     if isinstance(X, (pd.DataFrame, pd.Series)) and name in X.index.names:
         return X.index.get_level_values(name).to_numpy()
     return None
+
+
+def refuse_foreign_frame(X: object, names: Sequence[str]) -> None:
+    """Raise where a frame of another library (polars, pyarrow) has one of these columns."""
+    if isinstance(X, (pd.DataFrame, pd.Series)) or not hasattr(X, "to_pandas"):
+        return
+    columns = list(getattr(X, "column_names", getattr(X, "columns", ())))
+    found = [name for name in names if name in columns]
+    if found:
+        raise ValueError(
+            f"A {type(X).__module__.split('.')[0]} frame with a column {found[0]!r}: where names "
+            "count, the frame must be a pandas DataFrame. Call .to_pandas()."
+        )
+
+
+def _column(X: pd.DataFrame, name: str) -> pd.Series:
+    column = X[name]
+    if isinstance(column, pd.DataFrame):
+        raise ValueError(f"The table has more than one column {name!r}: keep one of them.")
+    return column
 
 
 def subject_ids(
@@ -43,7 +86,7 @@ def subject_ids(
     -------
     ndarray of shape (n,) or None
     """
-    ids = identity(X, "subject") if subject is None else np.asarray(subject)
+    ids = identity(X, "subject") if subject is None else _as_ids(subject)
     if ids is None:
         if needed_by is None:
             return None
@@ -56,7 +99,18 @@ def subject_ids(
             f"subject must hold one id for each of the {n} trials, got shape {ids.shape}."
         )
     if pd.isna(ids).any():
-        raise ValueError(f"subject is missing for trial {int(np.flatnonzero(pd.isna(ids))[0])}.")
+        row = int(np.flatnonzero(pd.isna(ids))[0])
+        raise ValueError(f"subject is missing for trial {row}: say whose it is, or leave it out.")
+    return ids
+
+
+def _as_ids(subject: Sequence) -> np.ndarray:
+    """Return ids as an array in which 1 and "1" stay two, and the missing ones missing."""
+    if isinstance(subject, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(subject), None, subject.data.astype(object))
+    ids = np.asarray(subject)
+    if ids.dtype.kind == "U" and ids.ndim and not all(isinstance(one, str) for one in subject):
+        return np.asarray(subject, dtype=object)
     return ids
 
 
@@ -65,6 +119,13 @@ def name_trial(X: object, row: int) -> str:
     known = ((key, identity(X, key)) for key in IDENTITY)
     said = ", ".join(f"{key} {values[row]}" for key, values in known if values is not None)
     return f"row {row} ({said})" if said else f"row {row}"
+
+
+def name_some(subjects: Iterable) -> str:
+    """Name the first few subjects."""
+    names = [str(subject) for subject in subjects]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
 
 
 @contextmanager
@@ -81,7 +142,9 @@ def whole_or_nothing(estimator: object) -> Iterator[None]:
 
 def is_trials_table(X: object) -> bool:
     """Say whether X is a trials table: a frame whose column ``eda`` holds signals."""
-    return isinstance(X, pd.DataFrame) and "eda" in X.columns and X["eda"].dtype == object
+    if not isinstance(X, pd.DataFrame) or "eda" not in X.columns:
+        return False
+    return not pd.api.types.is_numeric_dtype(_column(X, "eda").dtype)
 
 
 def signal_cells(X: object) -> np.ndarray | None:
@@ -91,7 +154,7 @@ def signal_cells(X: object) -> np.ndarray | None:
     cells are arrays. None means that X is something else: numbers, to be checked as such.
     """
     if is_trials_table(X):
-        return X["eda"].to_numpy()
+        return X["eda"].to_numpy(dtype=object)
     if isinstance(X, pd.DataFrame) and X.shape[1] == 1:
         X = X.iloc[:, 0]
     cells = X.to_numpy() if isinstance(X, pd.Series) else X
@@ -99,15 +162,206 @@ def signal_cells(X: object) -> np.ndarray | None:
         return None
     if cells.ndim == 2 and cells.shape[1] == 1:
         cells = cells[:, 0]
-    if cells.ndim != 1 or not all(isinstance(cell, (np.ndarray, list, tuple)) for cell in cells):
+    if cells.ndim != 1 or not any(isinstance(cell, (np.ndarray, list, tuple)) for cell in cells):
         return None
     return cells
+
+
+def plain_numbers(X: object, name: str, *, booleans: bool) -> object:
+    """Refuse what a conversion to floats would silently make numbers of.
+
+    That is text, complex numbers, dates and durations, booleans unless `booleans` lets them count
+    as 0 and 1, rows of unequal length, and columns of the same name. Masked values become NaN.
+
+    Parameters
+    ----------
+    X : object
+        What should be numbers, in whatever form.
+    name : str
+        What the error calls it.
+    booleans : bool
+        Whether booleans are let through.
+
+    Returns
+    -------
+    object
+        X, or an array in its place; scikit-learn or numpy may convert it.
+
+    Raises
+    ------
+    ValueError
+        If something is no number; the error gives the first such value and its place.
+    """
+    if isinstance(X, pd.DataFrame):
+        if not X.columns.is_unique:
+            twice = X.columns[X.columns.duplicated()][0]
+            raise ValueError(f"{name} has more than one column {twice!r}: rename or drop one.")
+        plain = {dtype: dtype.kind in ("iufb" if booleans else "iuf") for dtype in set(X.dtypes)}
+        for column, dtype in X.dtypes.items():
+            if not plain[dtype]:
+                _refuse_non_numbers(X[column].to_numpy(), f"column {column!r} of {name}", booleans)
+        return X
+    if isinstance(X, (list, tuple)) and any(map(np.ma.is_masked, X)):
+        X = np.ma.array(X)
+    try:
+        values = np.asanyarray(X)
+    except ValueError:
+        raise ValueError(
+            f"The rows of {name} differ in length: give rows of one length. Signals of different "
+            "lengths come as a trials table, or as pd.Series(list_of_signals)."
+        ) from None
+    _refuse_non_numbers(np.asarray(values), name, booleans)
+    if np.ma.is_masked(values):
+        return values.astype(np.float64).filled(np.nan)
+    return X
+
+
+def _refuse_non_numbers(values: np.ndarray, name: str, booleans: bool) -> None:
+    refused = set(_NO_NUMBERS) - ({"b"} if booleans else set())
+    if values.dtype.kind == "O" and values.ndim:
+        odd = (at for at, value in np.ndenumerate(values) if _kind(value) in refused)
+        at = next(odd, None)
+    else:
+        at = (0,) * values.ndim if values.size and values.dtype.kind in refused else None
+    if at is not None:
+        what, place = _NO_NUMBERS[_kind(values[at])], list(at)
+        raise ValueError(f"{name} holds {what}. The first is at {place}: {values[at]!r:.60}.")
+
+
+def _objects(X: pd.DataFrame) -> Iterator[object]:
+    """Go through the cells of the columns that hold objects."""
+    return (cell for _, column in X.items() if column.dtype == object for cell in column)
+
+
+def _kind(value: object) -> str:
+    """Return numpy's kind of one cell's content; "array" if that is more than one value."""
+    if isinstance(value, (list, tuple)) or np.ndim(value):
+        return "array"
+    return np.asarray(value).dtype.kind
+
+
+def read_rows(
+    estimator: BaseEstimator,
+    X: object,
+    *,
+    reset: bool | None,
+    dtype: type | None = np.float64,
+    booleans: bool = True,
+    finite: bool = True,
+    min_rows: int = 1,
+) -> np.ndarray:
+    """Read X as rows of numbers, in place of scikit-learn's ``validate_data``.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose number and names of columns X is checked against.
+    X : DataFrame or array-like of shape (n_rows, n_columns)
+        Real numbers; see `plain_numbers` for what is refused. Of a DataFrame, identities may be
+        in the index alone.
+    reset : bool or None
+        Whether number and names of the columns are learned (True), checked (False) or left alone
+        (None).
+    dtype : type or None, default=numpy.float64
+        Of what is returned; None is float32 for float32, else float64.
+    booleans : bool, default=True
+        Whether booleans count, as 0 and 1.
+    finite : bool, default=True
+        Whether NaN, infinite numbers and numbers beyond float32's range are refused.
+    min_rows : int, default=1
+        Fewest rows.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_columns)
+
+    Raises
+    ------
+    ValueError
+        If X is anything else. An error about one value gives its row, with what X says of the
+        trial, and its column.
+    """
+    refuse_foreign_frame(X, [*IDENTITY, "eda"])
+    held = [key for key in IDENTITY if isinstance(X, pd.DataFrame) and key in X.columns]
+    if held:
+        raise ValueError(
+            f"X has the columns {held} among its numbers, and they are no features: move them "
+            f"into the index by X.set_index({held})."
+        )
+    checks = {
+        "dtype": [np.float64, np.float32],
+        "ensure_all_finite": False,
+        "ensure_min_samples": min_rows,
+    }
+    plain = plain_numbers(X, "X", booleans=booleans)
+    if reset is None:
+        rows = check_array(plain, estimator=estimator, **checks)
+    else:
+        rows = validate_data(estimator, plain, reset=reset, **checks)
+    bad = np.argwhere(~(np.abs(rows) <= LARGEST)) if finite else ()
+    if len(bad):
+        row, column = bad[0]
+        called = repr(X.columns[column]) if isinstance(X, pd.DataFrame) else column
+        raise ValueError(
+            f"X contains NaN or infinity, or numbers too large for float32, in {len(bad)} places, "
+            f"first in {name_trial(X, int(row))}, column {called}: {rows[row, column]}. Fill them "
+            "in, or leave these trials or columns out."
+        )
+    return rows if dtype is None else rows.astype(dtype, copy=False)
+
+
+def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
+    """Return y as one label for each row of X.
+
+    Labels may be numbers, text, booleans or dates, in any container, all of one type; a single
+    column is taken as it is, with scikit-learn's DataConversionWarning.
+
+    Raises
+    ------
+    ValueError
+        If y is absent, of another length or shape, continuous, mixed in type, or has a missing
+        label; the error names the trial.
+    """
+    if y is None:
+        name = type(estimator).__name__
+        raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    if isinstance(y, (list, tuple, np.ma.MaskedArray)):
+        y = _as_ids(y)
+    elif isinstance(y, pd.Series) and pd.api.types.is_extension_array_dtype(y.dtype):
+        y = y.to_numpy(dtype=object)
+    labels = column_or_1d(y, warn=True)
+    check_consistent_length(X, labels)
+    missing = pd.isna(labels)
+    if labels.dtype.kind == "f":
+        missing = ~np.isfinite(labels)
+    if missing.any():
+        raise ValueError(
+            f"Input y contains NaN or infinity: {missing.sum()} of {len(labels)} labels are "
+            f"missing, first that of {name_trial(X, int(np.argmax(missing)))}. Leave trials "
+            "without a label out."
+        )
+    if labels.dtype == object:
+        kinds = {_kind(label) for label in labels}
+        if len(kinds) > 1 and not kinds <= set("iuf"):
+            raise ValueError(
+                f"y mixes labels of different types ({labels[0]!r} and others): Unknown label "
+                "type. Give all of them as text, or all as numbers."
+            )
+        if kinds <= set("biuf"):
+            labels = np.array(labels.tolist())
+    if labels.dtype == np.float16:  # pandas has no index of them
+        labels = labels.astype(np.float32)
+    check_classification_targets(labels)
+    return labels
 
 
 def read_signals(
     estimator: BaseEstimator, X: object, *, reset: bool | None, missing: str
 ) -> list[tuple[np.ndarray, int]]:
     """Read the signal of each trial and treat missing samples.
+
+    Samples are real numbers, as :func:`edaemo.decomposition.decompose` takes them: integers and
+    floats of any width. Booleans and text are refused.
 
     Parameters
     ----------
@@ -120,8 +374,9 @@ def read_signals(
         Whether the number of columns of a 2-D array is learned (True), checked (False) or left
         alone (None).
     missing : {"raise", "interpolate"}
-        What becomes of NaN and infinite samples: an error, or linear interpolation between finite
-        neighbours, the nearest one at the ends.
+        What becomes of samples that are missing (NaN, NA, None, masked), infinite or beyond the
+        range of float32: an error, or linear interpolation between finite neighbours, the nearest
+        one at the ends.
 
     Returns
     -------
@@ -131,42 +386,59 @@ def read_signals(
     Raises
     ------
     ValueError
-        If X is none of these, a cell is no 1-D signal, samples are missing where they may not be,
-        or a trial has none at all. The error names the trial.
+        If X is none of these, a cell is no 1-D signal of real numbers, samples are missing where
+        they may not be, or a trial has none at all. The error names the trial.
     """
+    refuse_foreign_frame(X, [*IDENTITY, "eda"])
     cells = signal_cells(X)
     if cells is None:
-        if isinstance(X, pd.DataFrame) and any(map(pd.api.types.is_object_dtype, X.dtypes)):
+        if isinstance(X, pd.DataFrame) and any(_kind(c) == "array" for c in _objects(X)):
             raise ValueError(
                 "X is no trials table: it has no column 'eda' with a 1-D signal in each cell. "
                 f"Its columns are {list(X.columns)}."
             )
-        if reset is None:
-            cells = np.asarray(X, dtype=np.float64)
-        else:
-            finite = missing == "raise"
-            cells = validate_data(
-                estimator, X, reset=reset, dtype=np.float64, ensure_all_finite=finite
-            )
+        cells = read_rows(estimator, X, reset=reset, booleans=False, finite=False)
+    if not len(cells):
+        raise ValueError("X holds no trials: a minimum of 1 is required.")
     return [_read_signal(X, row, cell, missing) for row, cell in enumerate(cells)]
 
 
+def read_cell(X: object, row: int, cell: object) -> np.ndarray:
+    """Return one trial's samples as float64, NaN where they are missing, in the cell's shape.
+
+    Raises
+    ------
+    ValueError
+        If the cell holds anything but real numbers, or nothing; the error names the trial.
+    """
+    values = plain_numbers(cell, f"{name_trial(X, row)}: its EDA", booleans=False)
+    values = np.asarray(values)
+    if values.dtype == object:
+        values = np.where(pd.isna(values), np.nan, values)
+    if not values.size or values.ndim == 0:
+        raise ValueError(
+            f"{name_trial(X, row)}: its EDA is no 1-D signal but {cell!r:.60}. Leave the trial out."
+        )
+    return values.astype(np.float64, copy=False)
+
+
 def _read_signal(X: object, row: int, cell: object, missing: str) -> tuple[np.ndarray, int]:
-    signal = np.asarray(cell, dtype=np.float64)
+    signal = read_cell(X, row, cell)
     if signal.ndim != 1:
         raise ValueError(
             f"{name_trial(X, row)}: each trial's EDA must be a 1-D signal, got an array of shape "
             f"{signal.shape}."
         )
-    finite = np.isfinite(signal)
+    finite = np.abs(signal) <= LARGEST
     n_missing = int(np.sum(~finite))
     if not n_missing:
         return signal, 0
     if missing == "raise" or n_missing == len(signal):
         or_fill = "." if n_missing == len(signal) else ", or set missing='interpolate'."
         raise ValueError(
-            f"{name_trial(X, row)}: {n_missing} of {len(signal)} samples are NaN or infinite, the "
-            f"first at sample {int(np.argmin(finite))}. Leave the trial out{or_fill}"
+            f"{name_trial(X, row)}: {n_missing} of {len(signal)} samples are missing (NaN or "
+            f"masked), infinite or beyond float32, the first at sample {int(np.argmin(finite))}. "
+            f"Leave the trial out{or_fill}"
         )
     place = np.arange(len(signal))
     return np.interp(place, place[finite], signal[finite]), n_missing

@@ -10,16 +10,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_n_features,
-    check_consistent_length,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import _check_n_features, check_is_fitted
 
-from edaemo._validation import identity, whole_or_nothing
+from edaemo._validation import check_labels, identity, read_rows, whole_or_nothing
 
 
 def make_time_baseline(*, random_state: int | None = None) -> Pipeline:
@@ -76,7 +69,7 @@ class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
             A frame with a column or an index level ``stimulus``. In anything else the whole row
             stands for the stimulus.
         y : array-like of shape (n_trials,)
-            Class labels of any type.
+            Class labels of any one type. Where there is one class only, it is always the answer.
 
         Returns
         -------
@@ -85,11 +78,11 @@ class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X and y differ in length, or y holds no classes.
+            If X and y differ in length, a stimulus or a label is missing, or y holds no classes.
         """
         with whole_or_nothing(self):
-            stimulus, y = self._read(X, y)
-            check_classification_targets(y)
+            stimulus = self._stimuli(X, reset=True)
+            y = check_labels(self, X, y)
             self.classes_, codes = np.unique(y, return_inverse=True)
             which, stimuli = pd.factorize(pd.Series(stimulus, dtype=object))
             counts = np.zeros((len(stimuli), len(self.classes_)))
@@ -103,7 +96,7 @@ class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: object) -> np.ndarray:
         """Give the share of each class, shape (n_trials, n_classes); X as in `fit`."""
         check_is_fitted(self)
-        stimulus, _ = self._read(X, None)
+        stimulus = self._stimuli(X, reset=False)
         shares = np.vstack([self.stimulus_prior_.to_numpy(), self.class_prior_])
         return shares[self.stimulus_prior_.index.get_indexer(pd.Index(stimulus, dtype=object))]
 
@@ -113,19 +106,17 @@ class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
         among_best = shares == shares.max(axis=1, keepdims=True)
         return self.classes_[np.argmax(among_best * self.class_prior_, axis=1)]
 
-    def _read(self, X: object, y: object) -> tuple[np.ndarray, np.ndarray | None]:
-        """Give each row's stimulus, and y checked."""
-        fit = y is not None
+    def _stimuli(self, X: object, *, reset: bool) -> np.ndarray:
+        """Give each row's stimulus."""
         stimulus = identity(X, "stimulus")
-        if stimulus is not None:
-            _check_n_features(self, X, reset=fit)
-            if fit:
-                y = column_or_1d(y, warn=True)
-                check_consistent_length(X, y)
-            return stimulus, y
-        if fit:
-            X, y = validate_data(self, X, y, dtype=np.float64)
-        else:
-            X = validate_data(self, X, dtype=np.float64, reset=False)
-        rows = np.ascontiguousarray(X) + 0.0  # -0.0 and 0.0 are one stimulus
-        return np.array([row.tobytes() for row in rows], dtype=object), y
+        if stimulus is None:
+            rows = np.ascontiguousarray(read_rows(self, X, reset=reset)) + 0.0  # -0.0 is 0.0
+            return np.array([row.tobytes() for row in rows], dtype=object)
+        _check_n_features(self, X, reset=reset)
+        missing = np.flatnonzero(pd.isna(stimulus))
+        if len(missing):
+            raise ValueError(
+                f"stimulus is missing in row {missing[0]}: say which it was, or leave the trial "
+                "out."
+            )
+        return stimulus

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import lzma
 import os
 import zipfile
 import zlib
@@ -17,6 +18,12 @@ import pandas as pd
 from edaemo.datasets._window import Window, cut_window
 
 ENVIRONMENT = "EDAEMO_DATA"
+# What every loader takes; the window has its own checks.
+PARAMETERS = {
+    "path": [str, os.PathLike, None],
+    "window": "no_validation",
+    "allow_partial": ["boolean"],
+}
 REPOSITORY_DATA = Path(__file__).parents[2] / "data"
 
 
@@ -25,6 +32,10 @@ class DatasetError(ValueError):
 
     It is a ValueError. The message names the file or the places looked at, and what to do.
     """
+
+
+# What reading a damaged member of a zip archive may raise, by the way it was packed.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 
 
 @dataclass(frozen=True)
@@ -47,7 +58,7 @@ class Corpus:
             raise self.error(name, "is missing.", "Get the corpus again.")
         try:
             content = self.read_bytes(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        except (*_DAMAGED, RuntimeError) as error:  # a RuntimeError where it is encrypted
             raise self.error(name, f"cannot be unpacked: {error}.") from error
         try:
             text = content.decode("utf-8-sig")
@@ -68,7 +79,11 @@ class Corpus:
             rows = list(reader)
         except csv.Error as error:
             raise self.error(name, f"is not a comma-separated table: {error}.") from error
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        names = reader.fieldnames or ()
+        twice = sorted({column for column in names if names.count(column) > 1})
+        if twice:
+            raise self.error(name, f"has the columns {twice} more than once.")
+        missing = [column for column in columns if column not in names]
         if missing:
             raise self.error(name, f"lacks the columns {missing}.")
         for number, row in enumerate(rows, start=2):

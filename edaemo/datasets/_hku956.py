@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
 
 from edaemo.datasets._corpus import (
     ENVIRONMENT,
+    PARAMETERS,
     Corpus,
     DatasetError,
     check_counts,
@@ -200,6 +202,7 @@ def _read_music(corpus: Corpus, name: str, songs: list[str]) -> pd.DataFrame:
     return music
 
 
+@validate_params(PARAMETERS, prefer_skip_nested_validation=True)
 def load_hku956(
     path: str | os.PathLike[str] | None = None,
     *,
@@ -274,7 +277,7 @@ def load_hku956(
             f"No music tags found: music is None. Put {TAGS_FILE} into the corpus's folder or into "
             f"{TAGS_FOLDERS[0]} in the folder that {ENVIRONMENT} names.",
             UserWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     repeats = int(trials.duplicated(["subject", "stimulus"]).sum())
     trials, ratings, left_out = cut_and_align(trials, ratings, SAMPLING_RATE, window)

@@ -10,8 +10,10 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_params
 
 from edaemo.datasets._corpus import (
+    PARAMETERS,
     Corpus,
     DatasetError,
     check_counts,
@@ -236,6 +238,7 @@ def _read_trials(corpus: Corpus) -> tuple[pd.DataFrame, pd.DataFrame, list[str],
     return trials, pd.DataFrame({"stress": stress}), absent, notes
 
 
+@validate_params(PARAMETERS, prefer_skip_nested_validation=True)
 def load_induced_stress(
     path: str | os.PathLike[str] | None = None,
     *,

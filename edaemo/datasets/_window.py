@@ -8,7 +8,7 @@ from numbers import Real
 import numpy as np
 import pandas as pd
 
-from edaemo._validation import name_trial
+from edaemo._validation import name_trial, refuse_foreign_frame
 from edaemo.decomposition._problem import check_sampling_rate
 
 Window = tuple[float, float] | str | None
@@ -76,15 +76,22 @@ def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd
     ------
     ValueError
         If the window or the sampling rate makes no sense, if there is no column ``eda`` or a cell
-        of it is not 1-D, or if every trial is shorter than the window.
+        of it is not 1-D, if an index label occurs twice, or if every trial is shorter than the
+        window.
     """
     sampling_rate = check_sampling_rate(sampling_rate)
     samples, needed = window_samples(window, sampling_rate)
+    refuse_foreign_frame(trials, ["eda"])
     if not isinstance(trials, pd.DataFrame) or "eda" not in trials.columns:
         raise ValueError("trials must be a DataFrame with a column 'eda'.")
+    if not trials.index.is_unique:
+        raise ValueError(
+            f"The index of trials has {trials.index[trials.index.duplicated()][0]!r} more than "
+            "once, so ratings could not follow: call reset_index(drop=True) on both first."
+        )
     kept, short, cells = [], [], []
     for row, cell in enumerate(trials["eda"]):
-        signal = np.asarray(cell)
+        signal = np.asanyarray(cell)  # a mask stays
         if signal.ndim != 1:
             raise ValueError(
                 f"eda of {name_trial(trials, row)} must be a 1-D array, got shape {signal.shape}."

@@ -8,19 +8,26 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.helper import predefined_split
 from torch import nn
 
-from edaemo._validation import is_trials_table, signal_cells, subject_ids, whole_or_nothing
+from edaemo._validation import (
+    check_labels,
+    is_trials_table,
+    read_rows,
+    signal_cells,
+    subject_ids,
+    whole_or_nothing,
+)
 from edaemo.estimators._training import Batches, Trials, torch_seed, torch_threads, train
 
 # Every forward pass of a prediction has this many rows, zeros filled in: torch chooses its kernels
@@ -43,7 +50,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         "lr": [Interval(Real, 0, None, closed="neither")],
         "optimizer": [callable],
         "optimizer_params": [dict, None],
-        "lr_scheduler": "no_validation",
+        "lr_scheduler": [LRScheduler, None],
         "callbacks": [list, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left")],
@@ -64,9 +71,10 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         Parameters
         ----------
         X : DataFrame or array of shape (n_trials, n_columns)
-            Rows of finite numbers as the class describes them; used as float32.
+            Rows of finite numbers as the class describes them; used as float32. Booleans count
+            as 0 and 1.
         y : array-like of shape (n_trials,)
-            Class labels of any type.
+            Class labels of any one type, one for each row, in the order of the rows.
         subject : array-like of shape (n_trials,) or None, default=None
             Whose trial each row is; needed with `validation_fraction`, unless X is a frame whose
             index has a level ``subject``.
@@ -78,14 +86,19 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If the columns do not divide as said, y holds one class only, lengths differ, values
-            are NaN or infinite, or subjects are needed and absent. The estimator then stays as
-            it was, also when training is interrupted.
+            If a parameter is out of its range, the columns do not divide as said, y holds one
+            class only, lengths differ, values are missing, infinite or no numbers, labels are
+            missing or mixed in type, or subjects are needed and absent. The estimator then stays
+            as it was, also when training is interrupted.
         """
         with whole_or_nothing(self):
+            device = _find_device(self.device)
+            odd = [one for one in self.callbacks or [] if not isinstance(one, Callback)]
+            if odd:
+                raise ValueError(f"callbacks must be objects of skorch.callbacks, got {odd[0]!r}.")
             self._refuse_signals(X)
-            rows, y = validate_data(self, X, y, dtype=np.float32, ensure_min_samples=2)
-            check_classification_targets(y)
+            rows = read_rows(self, X, reset=True, dtype=np.float32, min_rows=2)
+            y = check_labels(self, X, y)
             network, sizes = self._network(X)
             subject = subject_ids(
                 X,
@@ -101,12 +114,9 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                 )
             seed = int(check_random_state(self.random_state).randint(2**31))
             training, validation = self._set_aside(subject, codes, seed)
-            self.validation_subjects_ = (
-                np.unique(subject[validation]) if len(validation) else (np.array([]))
-            )
-            device = self.device
-            if device == "auto":
-                device = "cuda" if torch.cuda.is_available() else "cpu"
+            self.validation_subjects_ = np.array([])
+            if len(validation):
+                self.validation_subjects_ = pd.factorize(subject[validation], sort=True)[1]
             with torch_threads(self.n_threads), torch_seed(seed, device):
                 held_out = Trials(rows[validation], codes[validation]) if len(validation) else None
                 net = self._make_net(network, sizes, device, held_out)
@@ -129,7 +139,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         """
         check_is_fitted(self, "net_")
         self._refuse_signals(X)
-        rows = validate_data(self, X, dtype=np.float32, reset=False)
+        rows = read_rows(self, X, reset=False, dtype=np.float32)
         n = len(rows)
         padded = np.zeros((-(-n // PREDICTED_TOGETHER) * PREDICTED_TOGETHER, rows.shape[1]), "f4")
         padded[:n] = rows
@@ -149,13 +159,14 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         everything = np.arange(len(codes))
         if self.validation_fraction is None:
             return everything, everything[:0]
-        if len(np.unique(subject)) < 2:
+        people = pd.factorize(subject, sort=True)[0]
+        if people.max() < 1:
             raise ValueError(
                 "validation_fraction sets whole people aside, and there is one person only: "
                 "leave it None, or give trials of more people."
             )
         split = GroupShuffleSplit(1, test_size=self.validation_fraction, random_state=seed)
-        training, validation = next(split.split(everything, groups=subject))
+        training, validation = next(split.split(everything, groups=people))
         lost = np.setdiff1d(np.unique(codes), np.unique(codes[training]))
         if len(lost):
             raise ValueError(
@@ -205,6 +216,20 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"{type(self).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
                 "transformer of the signals as eda=, before it in a Pipeline."
             )
+
+
+def _find_device(name: str) -> str:
+    """Return the torch device that `name` means; raise a ValueError where there is none."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device={name!r} is no torch device: {error}") from None
+    n_there = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= n_there:
+        raise ValueError(f"device={name!r}, but torch sees {n_there} CUDA devices: use 'auto'.")
+    return name
 
 
 def _silent(message: str) -> None:

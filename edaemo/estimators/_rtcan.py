@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
-import pandas as pd
 import torch
 from sklearn.utils._param_validation import Interval
 
@@ -152,14 +151,16 @@ class RTCANClassifier(NetClassifier):
         self.verbose = verbose
 
     def _network(self, X: object) -> tuple[type[torch.nn.Module], dict[str, Any]]:
-        names = getattr(self, "feature_names_in_", None) if isinstance(X, pd.DataFrame) else None
+        names = getattr(self, "feature_names_in_", None)
         layout = None if names is None else read_layout(names)
         said = {
             "n_chans": self.n_chans,
             "n_times": self.n_times,
             "n_music_features": self.n_music_features,
         }
-        if not all(isinstance(n, Integral) and n > 0 for n in self.channels):
+        if not (
+            len(self.channels) and all(isinstance(n, Integral) and n > 0 for n in self.channels)
+        ):
             raise ValueError(
                 f"channels must be positive numbers of filters, got {self.channels!r}."
             )

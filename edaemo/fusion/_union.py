@@ -10,13 +10,17 @@ from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from edaemo._validation import (
     IDENTITY,
+    LARGEST,
     identity,
     is_trials_table,
     name_trial,
+    plain_numbers,
+    read_cell,
+    read_rows,
     signal_cells,
     whole_or_nothing,
 )
@@ -35,13 +39,14 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         What makes the EDA block: a transformer such as :class:`edaemo.CvxEDATransformer`, the EDA
         as it comes, or nothing (music alone).
     music : DataFrame of shape (n_stimuli, n_features) or None, default=None
-        One row of finite numbers for each stimulus, indexed by stimulus. None: EDA alone.
+        One row of finite numbers for each stimulus, indexed by stimulus; booleans count as 0 and
+        1. None: EDA alone.
     standardize_music : bool, default=True
         Whether music features are standardised. A feature that does not vary over the trials seen
         in `fit` becomes zero.
     handle_unknown : {"error", "impute"}, default="error"
-        What becomes of a trial whose stimulus has no row in `music`: an error that names the
-        stimulus, or the mean over the trials seen in `fit`.
+        What becomes of a trial whose stimulus has no row in `music` or is missing: an error that
+        names the stimulus, or the mean over the trials seen in `fit`.
 
     Attributes
     ----------
@@ -160,6 +165,7 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         if isinstance(self.eda, str) and self.eda == "drop":
             return np.empty((len(X), 0), dtype=np.float32), []
         if not isinstance(self.eda, str):
+            n_trials = len(X)
             if fit:
                 self.eda_ = clone(self.eda)
                 X = self.eda_.fit_transform(X, y)
@@ -173,13 +179,19 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
                 "transformer as eda= that makes numbers of them."
             )
         if not isinstance(self.eda, str):
-            values = np.asarray(X, dtype=np.float32)
+            values = read_rows(self, X, reset=None, dtype=np.float32)
+            if len(values) != n_trials:
+                raise ValueError(
+                    f"eda={self.eda!r} made {len(values)} rows of {n_trials} trials: it must make "
+                    "one of each."
+                )
             names = X.columns if isinstance(X, pd.DataFrame) else self.eda_.get_feature_names_out()
         else:
-            values = validate_data(self, X, reset=fit, dtype=np.float32)
+            values = read_rows(self, X, reset=fit, dtype=np.float32)
             names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
         if self.music is None:
             return values, list(names)
+        names = map(str, names)
         return values, [name if name.startswith(EDA) else EDA + name for name in names]
 
     def _stimuli(self, X: object) -> np.ndarray:
@@ -212,7 +224,7 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         rows, counts = np.unique(place[place >= 0], return_counts=True)
         if not len(rows):
             raise ValueError("Not one trial's stimulus has a row in music.")
-        values = self.music.iloc[rows].to_numpy(dtype=np.float64)
+        values = _numbers(self.music.iloc[rows])
         standardize = self.standardize_music
         self.music_scaler_ = StandardScaler(with_std=standardize).fit(values, sample_weight=counts)
 
@@ -222,7 +234,7 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         if self.music is not None:
             place = self._stimuli(X)
             rows, back = np.unique(place, return_inverse=True)
-            features = self.music.iloc[np.maximum(rows, 0)].to_numpy(dtype=np.float64, copy=True)
+            features = _numbers(self.music.iloc[np.maximum(rows, 0)])
             features[rows < 0] = self.music_scaler_.mean_
             if self.standardize_music:
                 features = self.music_scaler_.transform(features)
@@ -235,15 +247,20 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
 
 
 def _check_music(music: pd.DataFrame) -> None:
+    """Refuse music that has not one row of finite numbers for each stimulus."""
+    if music.index.hasnans:
+        row = int(np.argmax(music.index.isna()))
+        raise ValueError(f"music does not say the stimulus of its row {row}: name it or drop it.")
     if not music.index.is_unique:
         twice = music.index[music.index.duplicated()][0]
         raise ValueError(f"music has more than one row for stimulus {twice!r}: keep one.")
-    words = [
-        name for name, dtype in music.dtypes.items() if not pd.api.types.is_numeric_dtype(dtype)
-    ]
-    if words:
-        raise ValueError(f"music must hold numbers; column {words[0]!r} does not.")
-    bad = ~np.isfinite(music.to_numpy(dtype=np.float64))
+    if not music.size:
+        raise ValueError(
+            f"music has {len(music)} stimuli and {music.shape[1]} features, so there is nothing to "
+            "join: set music=None for EDA alone."
+        )
+    plain_numbers(music, "music", booleans=True)
+    bad = ~(np.abs(_numbers(music)) <= LARGEST)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise ValueError(
@@ -252,9 +269,16 @@ def _check_music(music: pd.DataFrame) -> None:
         )
 
 
+def _numbers(music: pd.DataFrame) -> np.ndarray:
+    """Give rows of music as a new float64 array, NaN where something is missing."""
+    return music.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+
+
 def _flatten(trials: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
     """Lay the cells of a trials table out as rows, one channel after the other."""
-    cells = [np.atleast_2d(cell) for cell in trials["eda"]]
+    if not len(trials):
+        raise ValueError("The table holds no trials: a minimum of 1 is required.")
+    cells = [np.atleast_2d(read_cell(trials, row, cell)) for row, cell in enumerate(trials["eda"])]
     channels = ["original"]
     if "channels" in trials.columns:
         kinds = trials["channels"].unique()
@@ -269,10 +293,10 @@ def _flatten(trials: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
                 "Cut all trials to one window, or interpolate them (CvxEDATransformer(n_times=…))."
             )
     values = np.stack([cell.ravel() for cell in cells])
-    if not np.isfinite(values).all():
-        row = int(np.argmin(np.isfinite(values).all(axis=1)))
+    finite = (np.abs(values) <= LARGEST).all(axis=1)
+    if not finite.all():
         raise ValueError(
-            f"{name_trial(trials, row)}: its EDA holds NaN or infinite samples. Leave the trial "
-            "out, or use CvxEDATransformer(missing='interpolate')."
+            f"{name_trial(trials, int(np.argmin(finite)))}: its EDA holds NaN, masked or infinite "
+            "samples. Leave the trial out, or use CvxEDATransformer(missing='interpolate')."
         )
     return values, eda_names(channels, shape[1])

@@ -23,7 +23,7 @@ from edaemo._validation import (
     whole_or_nothing,
 )
 from edaemo.decomposition import Decomposition, DecompositionError, decompose
-from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition._decompose import _check_parameters
 from edaemo.fusion._layout import eda_names
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
@@ -141,9 +141,10 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     alpha, gamma : float, default=8e-4, 1e-2
         Penalties on the driver and on the tonic spline's coefficients.
     missing : {"raise", "interpolate"}, default="raise"
-        What becomes of NaN and infinite samples: an error that names the trial, or linear
-        interpolation in time between the finite neighbours (the nearest one at the ends). A trial
-        without a single finite sample is an error in both.
+        What becomes of missing samples (NaN, NA, None, masked), infinite ones and those beyond
+        float32's range: an error that names the trial, or linear interpolation in time between
+        the finite neighbours (the nearest one at the ends). A trial without a single finite sample
+        is an error in both.
     solver : {"scipy", "cvxopt"}, default="scipy"
         Handed to :func:`edaemo.decomposition.decompose`.
 
@@ -238,7 +239,8 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         ----------
         X : DataFrame, Series or array of shape (n_trials, n_samples)
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
-            one-column frame of 1-D signals, or a 2-D array of numbers.
+            one-column frame of 1-D signals, or a 2-D array of numbers. Samples are integers or
+            floats of any width; text, booleans and complex numbers are errors.
         y : ignored
 
         Returns
@@ -248,8 +250,10 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a trial holds NaN or infinite samples (see `missing`), or is too short; the error
-            names it.
+            If a parameter is out of its range, or a trial has missing samples (see `missing`),
+            holds no real numbers or is too short; the error names the trial.
+        DecompositionError
+            If cvxEDA finds no acceptable answer for a trial; the error names it.
         """
         self._decompose_for_fit(X)
         return self
@@ -303,7 +307,17 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def _decompose_for_fit(self, X: object) -> list[DecomposedTrial]:
         with whole_or_nothing(self):
-            check_sampling_rate(self.sampling_rate)
+            _check_parameters(  # here, so that no trial is blamed for them
+                self.sampling_rate,
+                self.tau0,
+                self.tau1,
+                self.delta_knot,
+                self.alpha,
+                self.gamma,
+                self.solver,
+                tol=1.0,
+                max_iter=1,
+            )
             strange = [name for name in self.components if name not in COMPONENTS]
             if strange or not self.components or len(set(self.components)) < len(self.components):
                 raise ValueError(

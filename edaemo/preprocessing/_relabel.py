@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Real
 from typing import NamedTuple
 
@@ -15,7 +15,15 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from edaemo._validation import name_trial, subject_ids, whole_or_nothing
+from edaemo._validation import (
+    LARGEST,
+    name_some,
+    name_trial,
+    plain_numbers,
+    refuse_foreign_frame,
+    subject_ids,
+    whole_or_nothing,
+)
 
 AXES = ("valence", "arousal")
 VALENCE, AROUSAL = range(2)
@@ -169,6 +177,7 @@ def _check_ratings(ratings: object) -> np.ndarray:
     )
     if ratings is None:
         raise ValueError(f"The ratings are missing; {both}.")
+    refuse_foreign_frame(ratings, AXES)
     if isinstance(ratings, pd.DataFrame):
         missing = [axis for axis in AXES if axis not in ratings.columns]
         if missing:
@@ -178,7 +187,7 @@ def _check_ratings(ratings: object) -> np.ndarray:
             )
         ratings = ratings[list(AXES)]
     points = check_array(
-        ratings,
+        plain_numbers(ratings, "ratings", booleans=False),
         dtype=np.float64,
         ensure_2d=False,
         allow_nd=True,
@@ -188,13 +197,6 @@ def _check_ratings(ratings: object) -> np.ndarray:
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"Got ratings of shape {points.shape}; {both}.")
     return points
-
-
-def _some(subjects: Iterable) -> str:
-    """Name the first few subjects."""
-    names = [str(subject) for subject in subjects]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
 
 
 class SubjectThresholdRelabeler(BaseEstimator):
@@ -430,7 +432,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         ids = subject_ids(ratings, subject, n=len(points), needed_by=needed_by)
         if ids is None:
             ids = np.full(len(points), "everyone", dtype=object)
-        bad = np.argwhere(~np.isfinite(points))
+        bad = np.argwhere(~(np.abs(points) <= LARGEST))
         if len(bad):
             row, axis = bad[0]
             trial = name_trial(pd.DataFrame({"subject": ids}), int(row))
@@ -489,7 +491,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
             warnings.warn(
                 f"{single.sum()} of {len(subjects)} subjects gave all trials the same ratings: "
                 "they have no two centres, and all their trials are labelled low (0). Subjects: "
-                f"{_some(subjects[single])}.",
+                f"{name_some(subjects[single])}.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -500,7 +502,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
                 f"{close.sum()} of {len(subjects)} subjects have centres that are less than "
                 f"{self.min_center_distance:g} of the range of all ratings apart on {said}: their "
                 "ratings do not fall into a low and a high group there. They keep their threshold. "
-                f"Subjects: {_some(subjects[close])}.",
+                f"Subjects: {name_some(subjects[close])}.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -510,7 +512,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
                 f"{ambiguous.sum()} of {len(subjects)} subjects have several equally good 2-means "
                 f"partitions with different thresholds on {said}: the one with the lowest "
                 "midpoint, arousal before valence, was taken. Subjects: "
-                f"{_some(subjects[ambiguous])}.",
+                f"{name_some(subjects[ambiguous])}.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -524,7 +526,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
             said = " or ".join(AXES[axis] for axis in self._target_axes())
             warnings.warn(
                 f"{on.sum()} of {len(ids)} ratings lie exactly on the {said} threshold and count "
-                f"as low (0). Subjects: {_some(pd.unique(ids[on]))}.",
+                f"as low (0). Subjects: {name_some(pd.unique(ids[on]))}.",
                 UserWarning,
                 stacklevel=2,
             )

@@ -12,17 +12,18 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from edaemo._validation import (
     IDENTITY,
     identity,
+    name_some,
     name_trial,
+    read_rows,
     signal_cells,
     subject_ids,
     whole_or_nothing,
 )
-from edaemo.preprocessing._relabel import _some
 
 # A column whose values differ by no more than this many units in the last place is constant.
 _ROUNDING = 10
@@ -234,7 +235,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
                 "of the signals first, with MusicFeatureUnion for example."
             )
         features, index = _part(X)
-        values = validate_data(self, features, reset=reset, dtype=[np.float64, np.float32])
+        values = read_rows(self, features, reset=reset, dtype=None)
         ids = subject_ids(X, subject, n=len(values), needed_by=type(self).__name__)
         return values, ids, getattr(features, "columns", None), index
 
@@ -263,7 +264,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             warnings.warn(
                 f"{few.sum()} of {len(subjects)} subjects have fewer than {needed} trials to set "
                 "their own scale: they are standardised by the mean and standard deviation of the "
-                f"training trials. Subjects: {_some(subjects[few])}.",
+                f"training trials. Subjects: {name_some(subjects[few])}.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -278,7 +279,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         if new.any() and self.unseen == "error":
             raise ValueError(
                 f"{new.sum()} of {len(subjects)} subjects were not seen in fit: "
-                f"{_some(subjects[new])}. Leave them out, or set unseen='self' or 'global'."
+                f"{name_some(subjects[new])}. Leave them out, or set unseen='self' or 'global'."
             )
         means, scales = self.means_.to_numpy()[place], self.scales_.to_numpy()[place]
         if new.any() and self.unseen == "self":
