@@ -45,6 +45,12 @@ def identity(X: object, name: str) -> np.ndarray | None:
     return None
 
 
+def identity_index(X: object) -> pd.MultiIndex | None:
+    """Return subject, stimulus and trial, those that X knows, as an index; None without any."""
+    known = {key: ids for key in IDENTITY if (ids := identity(X, key)) is not None}
+    return pd.MultiIndex.from_arrays(list(known.values()), names=list(known)) if known else None
+
+
 def refuse_foreign_frame(X: object, names: Sequence[str]) -> None:
     """Raise where a frame of another library (polars, pyarrow) has one of these columns."""
     if isinstance(X, (pd.DataFrame, pd.Series)) or not hasattr(X, "to_pandas"):

@@ -16,8 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from edaemo._cache import TrialCache
 from edaemo._validation import (
-    IDENTITY,
-    identity,
+    identity_index,
     is_trials_table,
     name_trial,
     read_signals,
@@ -187,10 +186,8 @@ class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
         values = np.stack(rows)
         if not is_trials_table(X):
             return values
-        known = {key: ids for key in IDENTITY if (ids := identity(X, key)) is not None}
-        index = X.index
-        if known:
-            index = pd.MultiIndex.from_arrays(list(known.values()), names=list(known))
+        index = identity_index(X)
+        index = X.index if index is None else index
         return pd.DataFrame(values, index=index, columns=self.get_feature_names_out())
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:

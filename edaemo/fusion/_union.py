@@ -13,9 +13,9 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._validation import (
-    IDENTITY,
     LARGEST,
     identity,
+    identity_index,
     is_trials_table,
     name_trial,
     plain_numbers,
@@ -239,10 +239,9 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
             if self.standardize_music:
                 features = self.music_scaler_.transform(features)
             joined[:, self._n_eda :] = features.astype(np.float32)[back]
-        known = {key: ids for key in IDENTITY if (ids := identity(X, key)) is not None}
-        if not known:
+        index = identity_index(X)
+        if index is None:
             return joined
-        index = pd.MultiIndex.from_arrays(list(known.values()), names=list(known))
         return pd.DataFrame(joined, index=index, columns=self._names, copy=False)
 
 

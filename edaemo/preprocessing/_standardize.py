@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from edaemo._validation import (
     IDENTITY,
     identity,
+    identity_index,
     name_some,
     name_trial,
     read_rows,
@@ -297,9 +298,7 @@ def _part(X: object) -> tuple[object, pd.Index | None]:
     columns = [key for key in IDENTITY if key in X.columns]
     if not columns:
         return X, X.index if set(IDENTITY) & set(X.index.names) else None
-    known = {key: ids for key in IDENTITY if (ids := identity(X, key)) is not None}
-    index = pd.MultiIndex.from_arrays(list(known.values()), names=list(known))
-    return X.drop(columns=columns), index
+    return X.drop(columns=columns), identity_index(X)
 
 
 def _place_in_session(X: object) -> np.ndarray | None:
