@@ -9,5 +9,6 @@ from edaemo.decomposition._decompose import (
     decompose,
     decompose_many,
 )
+from edaemo.decomposition._events import scr_events
 
-__all__ = ["Decomposition", "DecompositionError", "decompose", "decompose_many"]
+__all__ = ["Decomposition", "DecompositionError", "decompose", "decompose_many", "scr_events"]

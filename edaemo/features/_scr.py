@@ -2,75 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from edaemo.features._phasic import RESOLUTION
+from edaemo.decomposition._events import Responses, find_responses
 
-SMALLEST = 0.1  # of the trial's largest rise
-
-
-@dataclass(frozen=True)
-class Responses:
-    """All SCRs of a batch, trial after trial and in order of time within each.
-
-    `trial` is the row of each SCR; `onset` and `peak` are samples; `amplitude` is the rise from
-    onset to peak in the unit of the phasic component.
-    """
-
-    n_trials: int
-    trial: np.ndarray
-    onset: np.ndarray
-    peak: np.ndarray
-    amplitude: np.ndarray
-
-    def count(self) -> np.ndarray:
-        """Count the SCRs of each trial."""
-        return np.bincount(self.trial, minlength=self.n_trials).astype(float)
-
-    def total(self, of: np.ndarray) -> np.ndarray:
-        """Sum what belongs to each SCR over those of each trial, 0 for a trial without one."""
-        return np.bincount(self.trial, weights=of, minlength=self.n_trials)
-
-
-def find_responses(phasic: np.ndarray) -> Responses:
-    """Find the SCRs of each trial.
-
-    A rise runs from a sample after which the phasic component goes up (the onset) to the next one
-    after which it goes down (the peak); what stays level on the way interrupts no rise, and of a
-    level top the first sample is the peak. A rise already under way at the first sample, or still
-    under way at the last, has no onset or no peak to be seen and does not count. Of the others
-    those are SCRs that reach a tenth of the trial's largest.
-
-    Parameters
-    ----------
-    phasic : ndarray of shape (n_trials, n_samples)
-
-    Returns
-    -------
-    Responses
-    """
-    n_trials, n_samples = phasic.shape
-    step = np.diff(phasic, axis=1)
-    place = np.arange(n_samples - 1)
-    # The last step up or down before each place: level stretches belong to what came before them.
-    moved = np.maximum.accumulate(np.where(step != 0, place, 0), axis=1)
-    rising = np.take_along_axis(step, moved, axis=1) > 0
-    last_up = np.maximum.accumulate(np.where(step > 0, place, 0), axis=1)
-    edge = np.zeros((n_trials, 1), dtype=bool)
-    begins = rising & ~np.hstack([edge, rising[:, :-1]])
-    ends = rising & ~np.hstack([rising[:, 1:], edge])
-    trial, onset = np.nonzero(begins)  # as many as there are ends, and in the same order
-    peak = last_up[ends] + 1
-    amplitude = phasic[trial, peak] - phasic[trial, onset]
-    seen = (onset > 0) & (peak < n_samples - 1)
-    trial, onset, peak, amplitude = (a[seen] for a in (trial, onset, peak, amplitude))
-    largest = np.zeros(n_trials)
-    np.maximum.at(largest, trial, amplitude)
-    rounding = RESOLUTION * np.max(np.abs(phasic), axis=1)
-    counts = (amplitude >= SMALLEST * largest[trial]) & (amplitude > rounding[trial])
-    return Responses(n_trials, trial[counts], onset[counts], peak[counts], amplitude[counts])
+__all__ = ["Responses", "area_above_onset", "find_responses", "scr_statistics"]
 
 
 def area_above_onset(phasic: np.ndarray, found: Responses, sampling_rate: float) -> np.ndarray:

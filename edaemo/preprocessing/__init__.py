@@ -1,6 +1,7 @@
 """Transformers over trials, and the definition of the target from a person's own ratings."""
 
 from edaemo.preprocessing._cvxeda import CvxEDATransformer, SignalQualityWarning
+from edaemo.preprocessing._quality import signal_quality
 from edaemo.preprocessing._relabel import SubjectThresholdRelabeler
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
@@ -9,4 +10,5 @@ __all__ = [
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
+    "signal_quality",
 ]
