@@ -168,34 +168,61 @@ def _autoregress(x: np.ndarray, b1: float, b2: float) -> np.ndarray:
     return out
 
 
-def _splines(n: int, step: int) -> np.ndarray:
-    """Return discrete cubic B-splines of peak 1, one centred on every `step`-th sample.
+def knot_step(delta_knot: float, sampling_rate: float) -> int:
+    """Return the distance of the knots in samples."""
+    return round(delta_knot * sampling_rate)
 
-    The spline is four boxes of `step` samples convolved with one another; its coefficients are
-    those of ((1 - zˢ)/(1 - z))⁴, whose rising half needs two terms of the binomial series.
+
+def place_knots(n: int, step: int) -> np.ndarray:
+    """Return the samples that splines are centred on, the last up to half a step behind the end."""
+    return np.arange(0, n + step // 2, step)
+
+
+def spline(distance: np.ndarray, step: int) -> np.ndarray:
+    """Return the discrete cubic B-spline of peak 1 at some distance (in samples) from its knot.
+
+    It is four boxes of `step` samples convolved with one another; its coefficients are those of
+    ((1 - zˢ)/(1 - z))⁴, whose rising half needs two terms of the binomial series.
     """
 
     def cubic(j: np.ndarray) -> np.ndarray:
         j = np.maximum(j, -1.0)
         return (j + 1) * (j + 2) * (j + 3) / 6
 
-    def spline(distance: np.ndarray) -> np.ndarray:
+    def rise(distance: np.ndarray) -> np.ndarray:
         j = 2.0 * (step - 1) - distance
         return cubic(j) - 4 * cubic(j - step)
 
-    knots = np.arange(0, n + step // 2, step)
-    return spline(np.abs(np.arange(n)[:, None] - knots)) / spline(np.zeros(1))
+    return rise(distance) / rise(np.zeros(1))
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The phasic filter at a sampling rate: b₁, b₂, the lead a₀ and settle = (1 - ρ₀)(1 - ρ₁)."""
+
+    b1: float
+    b2: float
+    lead: float
+    settle: float
+
+
+def discretise(sampling_rate: float, tau0: float, tau1: float) -> Filter:
+    """Return the bilinear transform of the Bateman function."""
+    slow, fast = 1 / max(tau0, tau1), 1 / min(tau0, tau1)
+    delta = 1 / sampling_rate
+    rho0, rho1 = ((2 - rate * delta) / (2 + rate * delta) for rate in (slow, fast))
+    lead = (fast * delta + 2) * (slow * delta + 2) / ((fast - slow) * delta * delta)
+    return Filter(-(rho0 + rho1), rho0 * rho1, lead, (1 - rho0) * (1 - rho1))
 
 
 def _build(
     n: int, sampling_rate: float, tau0: float, tau1: float, delta_knot: float, gamma: float
 ) -> Problem:
-    slow, fast = 1 / max(tau0, tau1), 1 / min(tau0, tau1)
-    delta = 1 / sampling_rate
-    rho0, rho1 = ((2 - rate * delta) / (2 + rate * delta) for rate in (slow, fast))
-    b1, b2 = -(rho0 + rho1), rho0 * rho1
+    phasic = discretise(sampling_rate, tau0, tau1)
+    b1, b2 = phasic.b1, phasic.b2
 
-    splines = _splines(n, round(delta_knot * sampling_rate))
+    step = knot_step(delta_knot, sampling_rate)
+    splines = spline(np.abs(np.arange(n)[:, None] - place_knots(n, step)), step)
     drift = np.column_stack((np.ones(n), np.arange(1.0, n + 1) / n))
     design = np.asfortranarray(np.hstack((splines, drift)))
 
@@ -210,8 +237,8 @@ def _build(
     problem = Problem(
         b1=b1,
         b2=b2,
-        lead=(fast * delta + 2) * (slow * delta + 2) / ((fast - slow) * delta * delta),
-        settle=(1 - rho0) * (1 - rho1),
+        lead=phasic.lead,
+        settle=phasic.settle,
         design=design,
         penalty=np.repeat([gamma, 0.0], [splines.shape[1], 2]),
         drift=np.ascontiguousarray(np.linalg.qr(drift)[0].T),
