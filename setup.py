@@ -1,8 +1,8 @@
-"""Build the compiled kernel of edaemo.decomposition where there is a compiler; all else is declared
-in pyproject.toml.
+"""Build the compiled kernel of edaemo.decomposition where there is a compiler.
 
-The kernel is a plain shared library that is loaded with ctypes. Without it edaemo works the same
-on its scipy core, so a build that fails is said in one line and no more.
+All else is declared in pyproject.toml. The kernel is a plain shared library that is loaded with
+ctypes. Without it edaemo works the same on its scipy core, so a build that fails is said in one
+line and no more.
 """
 
 import logging

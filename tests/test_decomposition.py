@@ -402,7 +402,7 @@ def test_what_is_no_recording_is_refused(y, message):
         ({"tol": 0.0}, "^tol must be a positive"),
         ({"max_iter": 0}, "^max_iter must be"),
         ({"max_iter": 2.5}, "^max_iter must be"),
-        ({"solver": "quadprog"}, r"^solver must be one of \['cvxopt', 'scipy'\], got 'quadprog'"),
+        ({"solver": "quadprog"}, r"^solver must be one of \['auto', .*'scipy'\], got 'quadprog'"),
     ],
 )
 def test_bad_parameters_are_refused(function, parameters, message):

@@ -6,8 +6,15 @@ It takes plain arrays and knows nothing of trials tables, scikit-learn or networ
 from edaemo.decomposition._decompose import (
     Decomposition,
     DecompositionError,
+    DecompositionWarning,
     decompose,
     decompose_many,
 )
 
-__all__ = ["Decomposition", "DecompositionError", "decompose", "decompose_many"]
+__all__ = [
+    "Decomposition",
+    "DecompositionError",
+    "DecompositionWarning",
+    "decompose",
+    "decompose_many",
+]

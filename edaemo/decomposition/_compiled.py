@@ -95,7 +95,7 @@ class Answer(NamedTuple):
     n_iter: int
 
 
-class Stopped(Exception):  # noqa: N818
+class Stopped(Exception):
     """The call ended early because it was asked to."""
 
 
@@ -255,7 +255,8 @@ def _choose_rows(n: int, step: int, lanes: int) -> int:
     # With one interval between knots for the whole recording, segments may have any length.
     if step < n - 2:
         rows = rows[step % rows == 0]
-    groups = -(-(-(-(n - 2) // rows)) // lanes)
+    segments = -(-(n - 2) // rows)
+    groups = -(-segments // lanes)
     cost = groups * rows + _CHAIN * lanes * groups
     return int(rows[np.argmin(cost)])
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ctypes
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 
-from edaemo.decomposition import _cvxopt, _interior_point
-from edaemo.decomposition._problem import build_problem, check_sampling_rate
+from edaemo.decomposition import _batch, _compiled, _cvxopt, _interior_point
+from edaemo.decomposition._problem import (
+    build_problem,
+    check_sampling_rate,
+    knot_step,
+    place_knots,
+)
 
-SOLVERS = {"scipy": _interior_point.solve, "cvxopt": _cvxopt.solve}
+SOLVERS = ("auto", "compiled", "cvxopt", "scipy")
 
 # Solvers aim at this part of `tol`. One or two iterations more are cheap, and needed: near the
 # optimum the split into phasic and tonic moves with the square root of the gap, and the objective
@@ -23,6 +30,10 @@ AIM = 1e-2
 
 # Beyond this certified gap a result is no answer any more, and an error takes its place.
 LOOSEST_GAP = 1e-4
+
+# Where the compiled kernel fails, scipy tries again if its dense design has no more elements than
+# this (800 MB, and as much again for each of some copies).
+_DENSE_ELEMENTS = 100_000_000
 
 # Constant and ramp are told apart from two samples on.
 MIN_SAMPLES = 2
@@ -47,6 +58,10 @@ class DecompositionError(RuntimeError):
 
     def __str__(self) -> str:
         return self.args[0]
+
+
+class DecompositionWarning(UserWarning):
+    """Some trials of a batch could not be decomposed and were replaced by NaN."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +91,13 @@ class Decomposition:
         Certified relative duality gap: how far the objective lies above the optimum at most,
         divided by the objective (or by 1e-5 n times the variance of y around its line if that is
         larger). It is computed afresh from the result by a feasible point of the dual problem, and
-        never given as less than the rounding error of 2e-16; 0 for a line.
+        never given as less than the rounding error of 2e-16; 0 for a line. With
+        ``certificate=False`` it is the solver's own account of its complementarity gap instead.
     n_iter : int
         Iterations of the solver.
-    status : {"optimal", "inaccurate"}
-        Whether `gap` is at most the `tol` asked for.
+    status : {"optimal", "inaccurate", "failed"}
+        Whether `gap` is at most the `tol` asked for, or at most 1e-4; ``"failed"`` only with
+        ``on_failure="nan"``, and then every number above but `n_iter` is NaN.
     """
 
     phasic: np.ndarray
@@ -95,6 +112,28 @@ class Decomposition:
     status: str
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """The parameters of `decompose`, checked; `solver` is no longer "auto"."""
+
+    sampling_rate: float
+    tau0: float
+    tau1: float
+    delta_knot: float
+    alpha: float
+    gamma: float
+    solver: str
+    tol: float
+    max_iter: int
+    certificate: bool
+    on_failure: str
+
+    @property
+    def shape(self) -> tuple[float, ...]:
+        """What determines the problem together with the length of the recording."""
+        return self.sampling_rate, self.tau0, self.tau1, self.delta_knot, self.gamma
+
+
 def decompose(
     y: ArrayLike,
     sampling_rate: float,
@@ -104,9 +143,11 @@ def decompose(
     delta_knot: float = 10.0,
     alpha: float = 8e-4,
     gamma: float = 1e-2,
-    solver: str = "scipy",
+    solver: str = "auto",
     tol: float = 1e-8,
     max_iter: int = 60,
+    certificate: bool = True,
+    on_failure: str = "raise",
 ) -> Decomposition:
     """Take a recording of electrodermal activity apart by cvxEDA.
 
@@ -138,22 +179,32 @@ def decompose(
         Penalty on the driver: larger is sparser.
     gamma : float
         Penalty on the tonic spline: larger is smoother.
-    solver : {"scipy", "cvxopt"}
-        ``"scipy"`` is an interior point method written for this problem. ``"cvxopt"`` hands the
-        plain quadratic program to cvxopt (``pip install edaemo[cvxopt]``), which is slower and less
-        accurate, but independent.
+    solver : {"auto", "compiled", "scipy", "cvxopt"}
+        ``"scipy"`` is an interior point method written for this problem. ``"compiled"`` is the same
+        method in C++, many times faster. ``"auto"`` is ``"compiled"`` where it was built and
+        ``"scipy"`` elsewhere. ``"cvxopt"`` hands the plain quadratic program to cvxopt (``pip
+        install edaemo[cvxopt]``), which is slower and less accurate, but independent.
+
+        ``"compiled"`` leaves to scipy what has fewer than 16 samples or knots less than 4 samples
+        apart, and what it does not solve to `tol`.
     tol : float
         Relative duality gap to accept. The solver aims at a hundredth of it, because the split into
         phasic and tonic is less sharply determined than the objective.
     max_iter : int
         Iterations to spend at most.
+    certificate : bool
+        Whether `gap` is computed afresh from the result. The answer is the same without, unless a
+        solver was wrong about its own gap.
+    on_failure : {"raise", "nan"}
+        Whether a recording that no solver takes apart is an error or a `Decomposition` of NaN, with
+        status ``"failed"``. A bad input is always an error.
 
     Returns
     -------
     Decomposition
         Its `status` is ``"optimal"`` if the certified `gap` is at most `tol`. If `tol` is out of
         reach (iterations spent, or rounding in the way), the best iterate found is returned with
-        status ``"inaccurate"``, provided that its gap is at most 1e-4; anything worse is an error.
+        status ``"inaccurate"``, provided that its gap is at most 1e-4; anything worse is a failure.
         A gap of g bounds the error: the sum of squares of the error of phasic + tonic is at most
         2 g times the objective.
 
@@ -163,7 +214,8 @@ def decompose(
         If y has another shape, too few samples, or NaN or infinite ones, or a parameter is out of
         its range.
     ImportError
-        If ``solver="cvxopt"`` and cvxopt is not installed.
+        If ``solver="cvxopt"`` and cvxopt is not installed, or ``solver="compiled"`` and the kernel
+        was not built.
     DecompositionError
         If no iterate has a certified gap of at most 1e-4 (or `tol`, if that is larger).
 
@@ -173,8 +225,9 @@ def decompose(
     and y is scaled; both leave the problem the same. A recording that is a line to rounding (1e-11
     of its largest value) has that line as its tonic component and no phasic one.
 
-    The time grows with the number of samples and, in long recordings, with the square of the
-    number of knots as well: milliseconds for a trial, seconds for an hour at 4 Hz.
+    The compiled solver's time and memory grow in proportion to the number of samples: a fraction of
+    a millisecond for a trial, some 160 bytes a sample beside input and output. Those of scipy grow,
+    in long recordings, with the number of knots as well.
 
     References
     ----------
@@ -182,17 +235,190 @@ def decompose(
        Approach to Electrodermal Activity Processing", IEEE Transactions on Biomedical Engineering
        63(4), 2016.
     """
-    sampling_rate = _check_parameters(
-        sampling_rate, tau0, tau1, delta_knot, alpha, gamma, solver, tol, max_iter
+    settings = _check_parameters(
+        sampling_rate,
+        tau0,
+        tau1,
+        delta_knot,
+        alpha,
+        gamma,
+        solver,
+        tol,
+        max_iter,
+        certificate,
+        on_failure,
     )
+    return _decompose_one(y, settings, _compiled.Workspace(), ctypes.c_int32(0))
+
+
+def decompose_many(
+    trials: Iterable[ArrayLike],
+    sampling_rate: float,
+    *,
+    n_jobs: int | None = None,
+    tau0: float = 2.0,
+    tau1: float = 0.7,
+    delta_knot: float = 10.0,
+    alpha: float = 8e-4,
+    gamma: float = 1e-2,
+    solver: str = "auto",
+    tol: float = 1e-8,
+    max_iter: int = 60,
+    certificate: bool = True,
+    on_failure: str = "raise",
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Decomposition]:
+    """Decompose each of several recordings of one sampling rate; see `decompose`.
+
+    Parameters
+    ----------
+    trials : iterable of array-like
+        The recordings, of any lengths; the rows of a two-dimensional array are recordings too.
+    sampling_rate : float
+        Samples per second (Hz), of all recordings.
+    n_jobs : int or None
+        How many work side by side, as in joblib: None is 1, -1 is one for each core. They are
+        threads for the compiled solver and processes for the others. The answers do not depend on
+        it, nor on the order or the company of the trials (beyond some 60 knots, the last bits of
+        scipy's and cvxopt's do, by the threads of BLAS).
+    tau0, tau1, delta_knot, alpha, gamma, solver, tol, max_iter, certificate
+        As in `decompose`.
+    on_failure : {"raise", "nan"}
+        As in `decompose`; with ``"nan"``, one warning names all the rows that failed.
+    progress : callable or None
+        Called as ``progress(n_done, n_total)`` in the calling thread after each trial.
+
+    Returns
+    -------
+    list of Decomposition
+        In the order of `trials`.
+
+    Raises
+    ------
+    ValueError, ImportError, DecompositionError
+        As in `decompose`; what is wrong with one trial is said with its row, the first one where
+        there are several.
+
+    Warns
+    -----
+    DecompositionWarning
+        If trials failed and ``on_failure="nan"``.
+    """
+    settings = _check_parameters(
+        sampling_rate,
+        tau0,
+        tau1,
+        delta_knot,
+        alpha,
+        gamma,
+        solver,
+        tol,
+        max_iter,
+        certificate,
+        on_failure,
+    )
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be callable or None, got {progress!r}.")
+    trials, workers = list(trials), effective_n_jobs(n_jobs)
+    run = _batch.in_threads if settings.solver == "compiled" else _batch.in_processes
+    results = run(_Rows(settings), trials, min(workers, len(trials)), progress)
+    failed = [row for row, result in enumerate(results) if result.status == "failed"]
+    if failed:
+        warnings.warn(
+            f"{len(failed)} of {len(results)} trials could not be decomposed and are NaN: rows "
+            f"{', '.join(map(str, failed))}.",
+            DecompositionWarning,
+            stacklevel=2,
+        )
+    return results
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Decomposes trials by their row; what goes to worker processes."""
+
+    settings: _Settings
+
+    def __call__(
+        self,
+        row: int,
+        y: ArrayLike,
+        workspace: _compiled.Workspace | None = None,
+        stop: ctypes.c_int32 | None = None,
+    ) -> Decomposition:
+        try:
+            return _decompose_one(
+                y,
+                self.settings,
+                workspace or _compiled.Workspace(),
+                ctypes.c_int32(0) if stop is None else stop,
+            )
+        except DecompositionError as error:
+            raise DecompositionError(
+                f"trial in row {row}: {error}", error.status, error.gap
+            ) from error
+        except ValueError as error:
+            raise ValueError(f"trial in row {row}: {error}") from error
+
+
+def _decompose_one(
+    y: ArrayLike, settings: _Settings, workspace: _compiled.Workspace, stop: ctypes.c_int32
+) -> Decomposition:
     y = _check_recording(y)
-    n = len(y)
-    problem = build_problem(n, sampling_rate, tau0, tau1, delta_knot, gamma)
+    try:
+        if settings.solver == "compiled":
+            result = _decompose_compiled(y, settings, workspace, stop)
+            if result is not None:
+                return result
+        return _decompose_python(y, settings)
+    except DecompositionError:
+        if settings.on_failure == "raise":
+            raise
+        n, step = len(y), knot_step(settings.delta_knot, settings.sampling_rate)
+        knots = len(place_knots(n, step))
+        arrays = (np.full(k, np.nan) for k in (n, n, n, n, knots, 2))
+        return Decomposition(*arrays, np.nan, np.nan, 0, "failed")
+
+
+def _decompose_compiled(
+    y: np.ndarray, settings: _Settings, workspace: _compiled.Workspace, stop: ctypes.c_int32
+) -> Decomposition | None:
+    """Return None for what scipy is to do: a short recording, a line, a tolerance not reached."""
+    structure = _compiled.build_structure(len(y), *settings.shape, _compiled.widest())
+    if structure is None:
+        return None
+    answer = _compiled.solve(
+        structure,
+        y,
+        settings.alpha,
+        tol=AIM * settings.tol,
+        max_iter=settings.max_iter,
+        certificate=settings.certificate,
+        workspace=workspace,
+        stop=stop,
+    )
+    if isinstance(answer, int):
+        too_large = len(y) * (structure.n_splines + 2) > _DENSE_ELEMENTS
+        if answer != _compiled.LINE and too_large:
+            raise DecompositionError(
+                f"cvxEDA did not converge in the compiled solver, and {len(y)} samples with "
+                f"{structure.n_splines} knots are too many for scipy to try again.",
+                f"compiled kernel, status {answer}",
+                np.inf,
+            )
+        return None
+    if not answer.gap <= settings.tol:
+        return None
+    return Decomposition(*answer, "optimal")
+
+
+def _decompose_python(y: np.ndarray, settings: _Settings) -> Decomposition:
+    problem = build_problem(len(y), *settings.shape)
     line, drift = _fit_line(y)
     around_line = y - line
     peak = np.abs(around_line).max()
     if peak <= 1e-11 * np.abs(y).max():
-        zero = np.zeros(n)
+        zero = np.zeros(len(y))
         objective = float(0.5 * (around_line * around_line).sum())
         spline = np.zeros(len(problem.penalty) - 2)
         return Decomposition(
@@ -201,13 +427,20 @@ def decompose(
 
     # The peak first: squares of extreme values would leave the range of a float.
     scale = float(peak * (around_line / peak).std())
-    found = SOLVERS[solver](
-        problem, around_line / scale, alpha * problem.lead / scale, AIM * tol, max_iter
+    solve = _cvxopt.solve if settings.solver == "cvxopt" else _interior_point.solve
+    found = solve(
+        problem,
+        around_line / scale,
+        settings.alpha * problem.lead / scale,
+        AIM * settings.tol,
+        settings.max_iter,
+        settings.certificate,
     )
-    if not found.gap <= max(tol, LOOSEST_GAP):
+    accepted = max(settings.tol, LOOSEST_GAP)
+    if not found.gap <= accepted:
         raise DecompositionError(
             f"cvxEDA did not converge: {found.ended}, and the certified relative gap is "
-            f"{found.gap:.1e}, above {max(tol, LOOSEST_GAP):.1e}. Look at the recording for steps "
+            f"{found.gap:.1e}, above {accepted:.1e}. Look at the recording for steps "
             "and at its scale (is it z-scored?), or raise max_iter.",
             found.ended,
             found.gap,
@@ -225,73 +458,8 @@ def decompose(
         objective=found.objective * scale**2,
         gap=found.gap,
         n_iter=found.n_iter,
-        status="optimal" if found.gap <= tol else "inaccurate",
+        status="optimal" if found.gap <= settings.tol else "inaccurate",
     )
-
-
-def decompose_many(
-    trials: Iterable[ArrayLike],
-    sampling_rate: float,
-    *,
-    n_jobs: int | None = None,
-    tau0: float = 2.0,
-    tau1: float = 0.7,
-    delta_knot: float = 10.0,
-    alpha: float = 8e-4,
-    gamma: float = 1e-2,
-    solver: str = "scipy",
-    tol: float = 1e-8,
-    max_iter: int = 60,
-) -> list[Decomposition]:
-    """Decompose each of several recordings of one sampling rate; see `decompose`.
-
-    Parameters
-    ----------
-    trials : iterable of array-like
-        The recordings, of any lengths; the rows of a two-dimensional array are recordings too.
-    sampling_rate : float
-        Samples per second (Hz), of all recordings.
-    n_jobs : int or None
-        Processes to share the work, as in joblib: None is 1, -1 is one for each core. The answers
-        do not depend on it (beyond some 60 knots, their last bits do, by the threads of BLAS).
-    tau0, tau1, delta_knot, alpha, gamma, solver, tol, max_iter
-        As in `decompose`.
-
-    Returns
-    -------
-    list of Decomposition
-        In the order of `trials`.
-
-    Raises
-    ------
-    ValueError, ImportError, DecompositionError
-        As in `decompose`; what is wrong with one trial is said with its row.
-    """
-    _check_parameters(sampling_rate, tau0, tau1, delta_knot, alpha, gamma, solver, tol, max_iter)
-    parameters = {
-        "tau0": tau0,
-        "tau1": tau1,
-        "delta_knot": delta_knot,
-        "alpha": alpha,
-        "gamma": gamma,
-        "solver": solver,
-        "tol": tol,
-        "max_iter": max_iter,
-    }
-    return Parallel(n_jobs=n_jobs)(
-        delayed(_decompose_row)(row, y, sampling_rate, parameters) for row, y in enumerate(trials)
-    )
-
-
-def _decompose_row(
-    row: int, y: ArrayLike, sampling_rate: float, parameters: dict[str, object]
-) -> Decomposition:
-    try:
-        return decompose(y, sampling_rate, **parameters)
-    except DecompositionError as error:
-        raise DecompositionError(f"trial in row {row}: {error}", error.status, error.gap) from error
-    except ValueError as error:
-        raise ValueError(f"trial in row {row}: {error}") from error
 
 
 def _check_recording(y: ArrayLike) -> np.ndarray:
@@ -325,8 +493,10 @@ def _check_parameters(
     solver: str,
     tol: float,
     max_iter: int,
-) -> float:
-    """Refuse parameters out of range; return the sampling rate as a float."""
+    certificate: bool,
+    on_failure: str,
+) -> _Settings:
+    """Refuse parameters out of range, and choose the solver."""
     sampling_rate = check_sampling_rate(sampling_rate)
     positive = {
         "tau0": tau0,
@@ -346,8 +516,13 @@ def _check_parameters(
             raise ValueError(f"{name} must be a positive finite number, got {value!r}.")
     if isinstance(max_iter, bool) or not isinstance(max_iter, Integral) or max_iter < 1:
         raise ValueError(f"max_iter must be a positive integer, got {max_iter!r}.")
-    if solver not in list(SOLVERS):
-        raise ValueError(f"solver must be one of {sorted(SOLVERS)}, got {solver!r}.")
+    for name, value, choices in [
+        ("solver", solver, SOLVERS),
+        ("on_failure", on_failure, ("nan", "raise")),
+        ("certificate", certificate, (False, True)),
+    ]:
+        if not any(value is choice or value == choice for choice in choices):
+            raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}.")
     if tau0 == tau1:
         raise ValueError(
             f"tau0 and tau1 must differ, got {tau0!r} for both: the Bateman function of equal time "
@@ -363,7 +538,22 @@ def _check_parameters(
             f"delta_knot={delta_knot!r} s must be at least one sample, which is "
             f"{1 / sampling_rate:g} s at {sampling_rate:g} Hz."
         )
-    return sampling_rate
+    if solver == "auto":
+        solver = "scipy" if _compiled.load() is None else "compiled"
+    elif solver == "compiled" and _compiled.load() is None:
+        raise ImportError(
+            "solver='compiled' needs the compiled kernel, which this installation of edaemo lacks: "
+            "install edaemo again where a C++ compiler (GCC or Clang) is found, or take "
+            "solver='auto' or 'scipy'."
+        )
+    return _Settings(
+        sampling_rate=sampling_rate,
+        solver=solver,
+        max_iter=int(max_iter),
+        certificate=bool(certificate),
+        on_failure=on_failure,
+        **{name: float(value) for name, value in positive.items()},
+    )
 
 
 def _fit_line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -30,9 +30,10 @@ from edaemo.decomposition._problem import (
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where a solver ended: the scaled driver p̃, theta, and how good they are certified to be.
+    """Where a solver ended: the scaled driver p̃, theta, and how good they are.
 
-    `ended` says in words why the solver stopped.
+    `gap` is the certified one, or the solver's own if no certificate was asked for. `ended` says in
+    words why the solver stopped.
     """
 
     driver: np.ndarray
@@ -97,8 +98,11 @@ class _Iterate:
             (self.residual * self.residual).sum() + (problem.penalty * theta * theta).sum()
         )
 
-    def looks_optimal(self, tol: float) -> bool:
-        return self.gap <= tol * max(self.objective, OBJECTIVE_FLOOR * len(self.p))
+        # With d = Ã⁻¹ mismatch, at most max|mismatch|/settle, the residual is e + d: the objective
+        # exceeds the one above by v'mismatch + ½‖d‖², and both count into the gap.
+        off = np.abs(self.mismatch).max() / problem.settle
+        excess = abs((v * self.mismatch).sum()) + 0.5 * len(p) * off * off
+        self.relative_gap = (self.gap + excess) / max(self.objective, OBJECTIVE_FLOOR * len(p))
 
 
 def _step(problem: Problem, now: _Iterate) -> tuple[np.ndarray, ...]:
@@ -134,11 +138,19 @@ def _step(problem: Problem, now: _Iterate) -> tuple[np.ndarray, ...]:
     )
 
 
-def solve(problem: Problem, y: np.ndarray, alpha: float, tol: float, max_iter: int) -> Solution:
+def solve(
+    problem: Problem,
+    y: np.ndarray,
+    alpha: float,
+    tol: float,
+    max_iter: int,
+    certificate: bool,
+) -> Solution:
     """Minimise; `y` has no linear trend and unit variance, `alpha` is α̃.
 
-    It is done when the certified gap is at most `tol`. If that cannot be had, the best of the last
-    iterates is returned: where rounding spoils a factor, the last may be worse than those before.
+    It is done when the gap, certified if `certificate`, is at most `tol`. If that cannot be had,
+    the best of the last iterates is returned: where rounding spoils a factor, the last may be worse
+    than those before.
     """
     n, target = len(y), problem.autoregress(y)
     # Satisfies (1) and (3), and so does every step from it.
@@ -150,8 +162,11 @@ def solve(problem: Problem, y: np.ndarray, alpha: float, tol: float, max_iter: i
     )
     recent: deque[_Iterate] = deque(maxlen=4)
 
-    def certified(iterate: _Iterate, n_iter: int, ended: str) -> Solution:
+    def conclude(iterate: _Iterate, n_iter: int, ended: str) -> Solution:
         p, theta = iterate.p, iterate.theta
+        if not certificate:
+            gap = iterate.relative_gap if np.isfinite(iterate.relative_gap) else np.inf
+            return Solution(p, theta, iterate.objective, gap, n_iter, ended)
         objective, gap = problem.certify(y, alpha, p, theta, iterate.residual)
         return Solution(p, theta, objective, gap, n_iter, ended)
 
@@ -160,8 +175,8 @@ def solve(problem: Problem, y: np.ndarray, alpha: float, tol: float, max_iter: i
         for n_iter in range(max_iter + 1):
             iterate = _Iterate(problem, target, alpha, *point)
             recent.append(iterate)
-            if iterate.looks_optimal(tol):
-                solution = certified(iterate, n_iter, "the certified gap reached tol")
+            if iterate.relative_gap <= tol:
+                solution = conclude(iterate, n_iter, "the gap reached tol")
                 if solution.gap <= tol:
                     return solution
             if n_iter == max_iter:
@@ -172,4 +187,4 @@ def solve(problem: Problem, y: np.ndarray, alpha: float, tol: float, max_iter: i
             except LinAlgError as error:
                 ended = f"rounding stopped iteration {n_iter + 1}: {error}"
                 break
-        return min((certified(i, n_iter, ended) for i in recent), key=lambda s: s.gap)
+        return min((conclude(i, n_iter, ended) for i in recent), key=lambda s: s.gap)

@@ -35,6 +35,9 @@ enum Status : int { CONVERGED, LINE, SPENT, NOT_DEFINITE, NOT_FINITE, STOPPED };
 // The relative gap is against the objective, or against this per sample where that is more.
 constexpr double OBJECTIVE_FLOOR = 1e-5;
 
+// No gap is given as less.
+constexpr double ROUNDING = 2.220446049250313e-16;
+
 // One set for each translation unit of the kernel, by its number of lanes.
 #define DECLARE_KERNEL(LANES)                                                                     \
     int64_t workspace_##LANES(const Structure* structure);                                        \

@@ -675,7 +675,8 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     report->objective = cost * scale * scale;
     report->gap = report->own_gap;
     if (certify) report->gap = (cost - bound(alpha)) / larger(cost, OBJECTIVE_FLOOR * n);
-    return status;
+    report->gap = larger(report->gap, ROUNDING);
+    return report->gap <= 1e300 ? status : NOT_FINITE;
 }
 
 // Write phasic, tonic, driver, residual, splines and drift in the unit of the recording, and leave

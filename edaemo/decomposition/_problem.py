@@ -169,8 +169,11 @@ def _autoregress(x: np.ndarray, b1: float, b2: float) -> np.ndarray:
 
 
 def knot_step(delta_knot: float, sampling_rate: float) -> int:
-    """Return the distance of the knots in samples."""
-    return round(delta_knot * sampling_rate)
+    """Return the distance of the knots in samples.
+
+    Splines are the same to rounding from a trillion samples on, where integers are still exact.
+    """
+    return round(min(delta_knot * sampling_rate, 1e12))
 
 
 def place_knots(n: int, step: int) -> np.ndarray:
