@@ -20,6 +20,7 @@ KERNEL = Extension(
     extra_compile_args=[
         "-std=c++17",
         "-O3",
+        "-g0",
         "-ffp-contract=fast",
         "-fno-math-errno",
         "-fno-trapping-math",
@@ -66,7 +67,7 @@ class BuildKernelIfPossible(build_ext):
         reason = " ".join(str(error).split())
         logging.getLogger("edaemo").warning(
             "edaemo: the compiled kernel is left out, the decomposition will run on scipy, some "
-            "fifteen times slower (%s)",
+            "twenty times slower (%s)",
             reason,
         )
 

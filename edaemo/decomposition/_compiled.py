@@ -113,7 +113,7 @@ def load() -> ctypes.CDLL | None:
         except (OSError, AttributeError) as error:
             reason = f"it cannot be loaded: {error}"
     logging.getLogger("edaemo").warning(
-        "edaemo: the compiled kernel is missing, so the decomposition runs on scipy, some fifteen "
+        "edaemo: the compiled kernel is missing, so the decomposition runs on scipy, some twenty "
         "times slower (%s).",
         reason,
     )

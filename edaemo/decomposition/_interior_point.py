@@ -19,13 +19,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
+from scipy.signal import lfilter
 
 from edaemo.decomposition._problem import (
     OBJECTIVE_FLOOR,
+    ROUNDING,
     Problem,
     average,
     average_transposed,
 )
+
+# Steps aim at no less than this part of the gap asked for. Where z falls by many orders at once,
+# p̃/z grows beyond what rounding leaves of T.
+LEAST = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,14 +104,22 @@ class _Iterate:
             (self.residual * self.residual).sum() + (problem.penalty * theta * theta).sum()
         )
 
-        # With d = Ã⁻¹ mismatch, at most max|mismatch|/settle, the residual is e + d: the objective
-        # exceeds the one above by v'mismatch + ½‖d‖², and both count into the gap.
-        off = np.abs(self.mismatch).max() / problem.settle
-        excess = abs((v * self.mismatch).sum()) + 0.5 * len(p) * off * off
-        self.relative_gap = (self.gap + excess) / max(self.objective, OBJECTIVE_FLOOR * len(p))
+        self.floor = max(self.objective, OBJECTIVE_FLOOR * len(p))
+
+    def relative_gap(self, problem: Problem, tol: float) -> float:
+        """Return the gap in (4), and that from the mismatch in (2) unless the first is above `tol`.
+
+        With d = Ã⁻¹ mismatch the residual is e + d, and the objective exceeds the one of e by
+        v'mismatch + ½‖d‖².
+        """
+        gap = (self.gap + abs((self.v * self.mismatch).sum())) / self.floor
+        if gap <= tol:
+            d = lfilter([1.0], [1.0, problem.b1, problem.b2], self.mismatch)
+            gap += 0.5 * (d * d).sum() / self.floor
+        return gap
 
 
-def _step(problem: Problem, now: _Iterate) -> tuple[np.ndarray, ...]:
+def _step(problem: Problem, now: _Iterate, tol: float) -> tuple[np.ndarray, ...]:
     """Return p, z, v, theta after one predictor and corrector step from `now`."""
     p, z, mu = now.p, now.z, now.gap / len(now.p)
     system = _NewtonSystem(problem, p / z)
@@ -117,7 +131,7 @@ def _step(problem: Problem, now: _Iterate) -> tuple[np.ndarray, ...]:
     length = 1 / max(1.0, -d_z.min(), 1 + d_z.max())
     second_order = d_z * (1 + d_z)
     gap_ahead = (1 - length) * now.gap - length * length * (now.pz * second_order).sum()
-    centre = (gap_ahead / now.gap) ** 3 * mu
+    centre = max((gap_ahead / now.gap) ** 3 * mu, min(mu, LEAST * tol * now.floor / len(p)))
 
     # Corrector: aims at complementarity `centre` and allows for the predictor's second order.
     aim = p * (1 - second_order) - centre / z
@@ -127,7 +141,7 @@ def _step(problem: Problem, now: _Iterate) -> tuple[np.ndarray, ...]:
     furthest = max(-d_z.min(), -d_p.min())
     if not np.isfinite(furthest):
         raise LinAlgError("the Newton step is not finite")
-    fraction = max(0.99, 1 - mu)
+    fraction = min(max(0.99, 1 - mu), 0.999)
     length = 1.0 if furthest <= fraction else fraction / furthest
     # Multiplying keeps p and z positive, and their smallest entries to full relative precision.
     return (
@@ -165,7 +179,8 @@ def solve(
     def conclude(iterate: _Iterate, n_iter: int, ended: str) -> Solution:
         p, theta = iterate.p, iterate.theta
         if not certificate:
-            gap = iterate.relative_gap if np.isfinite(iterate.relative_gap) else np.inf
+            gap = iterate.relative_gap(problem, np.inf)
+            gap = max(float(gap), ROUNDING) if np.isfinite(gap) else np.inf
             return Solution(p, theta, iterate.objective, gap, n_iter, ended)
         objective, gap = problem.certify(y, alpha, p, theta, iterate.residual)
         return Solution(p, theta, objective, gap, n_iter, ended)
@@ -175,7 +190,7 @@ def solve(
         for n_iter in range(max_iter + 1):
             iterate = _Iterate(problem, target, alpha, *point)
             recent.append(iterate)
-            if iterate.relative_gap <= tol:
+            if iterate.relative_gap(problem, tol) <= tol:
                 solution = conclude(iterate, n_iter, "the gap reached tol")
                 if solution.gap <= tol:
                     return solution
@@ -183,7 +198,7 @@ def solve(
                 ended = f"max_iter={max_iter} iterations were spent"
                 break
             try:
-                point = _step(problem, iterate)
+                point = _step(problem, iterate, tol)
             except LinAlgError as error:
                 ended = f"rounding stopped iteration {n_iter + 1}: {error}"
                 break

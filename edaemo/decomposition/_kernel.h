@@ -35,6 +35,10 @@ enum Status : int { CONVERGED, LINE, SPENT, NOT_DEFINITE, NOT_FINITE, STOPPED };
 // The relative gap is against the objective, or against this per sample where that is more.
 constexpr double OBJECTIVE_FLOOR = 1e-5;
 
+// Steps aim at no less than this part of the gap asked for. Where z falls by many orders at once,
+// p/z grows beyond what rounding leaves of T.
+constexpr double LEAST = 1e-2;
+
 // No gap is given as less.
 constexpr double ROUNDING = 2.220446049250313e-16;
 

@@ -30,6 +30,7 @@ typedef double vd __attribute__((vector_size(8 * LANES)));
 inline vd all(double x) { return x - vd{}; }
 inline vd larger(vd a, vd b) { return a > b ? a : b; }
 inline double larger(double a, double b) { return a > b ? a : b; }
+inline double smaller(double a, double b) { return a < b ? a : b; }
 inline double sum_lanes(vd a) {
     double s = 0;
     for (int l = 0; l < L; l++) s += a[l];
@@ -103,7 +104,7 @@ class Solver {
     double *y, *dual;                         // in the order of time; dual shares memory with f
 
     double schur[36];
-    double energy, worst, cost_of_misfit;     // |A'v|^2, max |misfit|, v'misfit
+    double energy, cost_of_misfit;            // |A'v|^2, v'misfit
     double furthest, second_order;
 
    public:
@@ -150,6 +151,7 @@ class Solver {
     bool factor_chain();
     void solve_chain(double b_0, double b_1);
     void write(const double* recording, double mean, double slope, double scale, double* out);
+    double misfit_energy() const;
     double bound(double alpha);
 };
 
@@ -198,7 +200,7 @@ void Solver::forward(int g) {
 
     vd e2 = V[-2] + b1 * V[-1] + b2 * V[0], e1 = V[-1] + b1 * V[0] + b2 * V[1];
     vd p2 = P[-2], p1 = P[-1], pz2 = p2 * IZ[-2], pz1 = p1 * IZ[-1];
-    vd e_e = zero, v_m = zero, most = zero, g0 = zero, g1 = zero, g2 = zero, g3 = zero;
+    vd e_e = zero, v_m = zero, g0 = zero, g1 = zero, g2 = zero, g3 = zero;
     vd l1_1 = zero, id1 = zero, id2 = zero;  // of the last rows, as all that follow
     vd f1 = zero, f2 = zero, ua1 = zero, ua2 = zero, ub1 = zero, ub2 = zero;
     vd wa1 = zero, wa2 = zero, wb1 = zero, wb2 = zero, wc1 = zero, wc2 = zero, wd1 = zero,
@@ -224,7 +226,6 @@ void Solver::forward(int g) {
             }
             const vd m = b - average;
             MF[t] = m;
-            most = larger(most, larger(m, -m));
             e_e += e * e, v_m += v_t * m;
             g0 += q0 * v_t, g1 += q1 * v_t, g2 += q2 * v_t, g3 += q3 * v_t;
 
@@ -273,7 +274,6 @@ void Solver::forward(int g) {
     }
 
     energy += sum_lanes(e_e), cost_of_misfit += sum_lanes(v_m);
-    worst = larger(worst, max_lanes(most));
     onto[4 * g] = g0, onto[4 * g + 1] = g1, onto[4 * g + 2] = g2, onto[4 * g + 3] = g3;
     for (int l = 0; l < L; l++) {
         Segment& s = segment[g * L + l];
@@ -584,7 +584,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     int status, iteration = 0;
     for (;; iteration++) {
         spread(theta, coefficients);
-        energy = worst = cost_of_misfit = 0;
+        energy = cost_of_misfit = 0;
         for (int g = 0; g < groups; g++) padded(g) ? forward<true>(g) : forward<false>(g);
         const double V2 = row0(v, 0)[0][0], V3 = row0(v, 0)[1][0];
         const double e0 = v0[0] + b1 * v0[1] + b2 * V2, e1 = v0[1] + b1 * V2 + b2 * V3;
@@ -596,15 +596,15 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
         misfit0[0] = b_0 - p0[0], misfit0[1] = b_1 - (p0[1] + 2 * p0[0]);
         energy += e0 * e0 + e1 * e1;
         cost_of_misfit += v0[0] * misfit0[0] + v0[1] * misfit0[1];
-        worst = larger(worst, larger(std::fabs(misfit0[0]), std::fabs(misfit0[1])));
         objective = 0.5 * energy + alpha * driver;
         for (int64_t j = 0; j < S.slots; j++) objective += 0.5 * S.penalty[j] * theta[j] * theta[j];
 
-        // With d = A^-1 misfit, which is at most worst / settle, the residual is A'v + d and the
-        // objective exceeds the one of v by v'misfit + |d|^2 / 2: both count into the gap.
-        const double floor = larger(objective, OBJECTIVE_FLOOR * n), off = worst / S.settle;
+        // With d = A^-1 misfit the residual is A'v + d, and the objective exceeds the one of v by
+        // v'misfit + |d|^2 / 2: both count into the gap.
+        const double floor = larger(objective, OBJECTIVE_FLOOR * n);
         if (!(gap <= 1e300 && objective <= 1e300)) { status = NOT_FINITE; break; }
-        report->own_gap = (gap + std::fabs(cost_of_misfit) + 0.5 * n * off * off) / floor;
+        report->own_gap = (gap + std::fabs(cost_of_misfit)) / floor;
+        if (report->own_gap <= tol) report->own_gap += 0.5 * misfit_energy() / floor;
         if (report->own_gap <= tol) { status = CONVERGED; break; }
         if (iteration == max_iter) { status = SPENT; break; }
         if (*stop) { status = STOPPED; break; }
@@ -628,7 +628,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
         backward<false>(0);
         const double mu = gap / n, ahead = 1 / larger(1, furthest);
         const double left = ((1 - ahead) * gap - ahead * ahead * second_order) / gap;
-        const double centre = left * left * left * mu;
+        const double centre = larger(left * left * left * mu, smaller(mu, LEAST * tol * floor / n));
 
         // Corrector: aims at `centre` and allows for the predictor's second order.
         share(dz, dz0, false);
@@ -640,7 +640,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
         backward<true>(centre);
 
         // Multiplying keeps p and z positive, and their smallest entries to full precision.
-        const double fraction = larger(0.99, 1 - mu);
+        const double fraction = smaller(larger(0.99, 1 - mu), 0.999);
         const double length = furthest <= fraction ? 1.0 : fraction / furthest;
         if (!(length > 1e-6)) { status = NOT_FINITE; break; }
         vd gaps = all(0), drivers = all(0);
@@ -677,6 +677,19 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     if (certify) report->gap = (cost - bound(alpha)) / larger(cost, OBJECTIVE_FLOOR * n);
     report->gap = larger(report->gap, ROUNDING);
     return report->gap <= 1e300 ? status : NOT_FINITE;
+}
+
+// |A^-1 misfit|^2.
+inline double Solver::misfit_energy() const {
+    double d1 = misfit0[0], d2 = 0, energy_of_d = d1 * d1;
+    auto next = [&](double m) {
+        const double d = (m - b2 * d2) - b1 * d1;
+        d2 = d1, d1 = d, energy_of_d += d * d;
+    };
+    next(misfit0[1]);
+    for (int k = 0; k < segments; k++)
+        for (int t = 0; t < H && start(k) + t < n; t++) next(lane(misfit, k, t));
+    return energy_of_d;
 }
 
 // Write phasic, tonic, driver, residual, splines and drift in the unit of the recording, and leave

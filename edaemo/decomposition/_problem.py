@@ -31,8 +31,8 @@ from scipy.signal import lfilter
 # it the recording is explained to rounding and a ratio would say nothing.
 OBJECTIVE_FLOOR = 1e-5
 
-# No gap is certified below this.
-_ROUNDING = float(np.finfo(np.float64).eps)
+# No gap is given as less.
+ROUNDING = float(np.finfo(np.float64).eps)
 
 # Larger designs are built anew each time, so that the cache cannot grow past some 64 MB.
 _CACHED_ELEMENTS = 250_000
@@ -157,7 +157,7 @@ class Problem:
         gap = (objective - bound) / max(objective, OBJECTIVE_FLOOR * len(y))
         if not np.isfinite(gap):
             return float(objective), np.inf
-        return float(objective), max(float(gap), _ROUNDING)
+        return float(objective), max(float(gap), ROUNDING)
 
 
 def _autoregress(x: np.ndarray, b1: float, b2: float) -> np.ndarray:
