@@ -48,7 +48,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a case ended: "certified", "error" (a clear one), or what went wrong."""
+    """How a case ended.
+
+    `outcome` is "certified", "inaccurate" (certified to no more than 1e-4, and said so by its
+    status), "error" (a clear one), or says what went wrong.
+    """
 
     seed: int
     kind: str
@@ -94,6 +98,8 @@ def generate(seed: int) -> Case:
     )
     # Now and then knots are closer than four samples, or far longer than the recording.
     delta_knot = max(float(rng.choice([10.0, 10.0, 0.5, 3.7, 60.0, 1e5])), 1.01 / rate)
+    if delta_knot * rate < 4.5:  # left to scipy, whose time grows with the square of the knots
+        y = y[:100]
     parameters = {
         "sampling_rate": rate,
         "tau0": tau0,
@@ -121,12 +127,12 @@ def judge(case: Case, solver: str = "auto") -> Verdict:
             ("negative phasic", (result.phasic < 0).any()),
             ("negative driver", (result.driver < 0).any()),
             ("does not add up", np.abs(total - case.y).max() > 1e-12 * size),
-            (f"status {result.status}", result.status != "optimal"),
-            (f"gap {result.gap:.1e}", not result.gap <= 1e-8),
+            ("wrong status", result.status != ("optimal" if result.gap <= 1e-8 else "inaccurate")),
+            ("gap", not result.gap <= 1e-4),
         ]
         if there
     ]
-    outcome = ", ".join(faults) or "certified"
+    outcome = ", ".join(faults) or ("certified" if result.gap <= 1e-8 else "inaccurate")
     return Verdict(case.seed, case.kind, outcome, result.gap, result.n_iter)
 
 
@@ -139,19 +145,27 @@ def main() -> int:
     given = parser.parse_args()
     seeds = range(given.first, given.first + given.count)
     verdicts = [judge(generate(seed), given.solver) for seed in seeds]
-    print("| kind | inputs | certified | clear error | otherwise | largest gap | most iterations |")
-    print("|---|---|---|---|---|---|---|")
+    outcomes = ("certified", "inaccurate", "error")
+    print(
+        "| kind | inputs | certified to 1e-8 | to 1e-4, and says so | clear error | otherwise |",
+        end="",
+    )
+    print(" largest gap of the certified | most iterations |")
+    print("|---|---|---|---|---|---|---|---|")
     for kind in (*KINDS, "all"):
         of_kind = [v for v in verdicts if kind in (v.kind, "all")]
-        errors = Counter(v.outcome for v in of_kind)["error"]
+        counts = Counter(v.outcome for v in of_kind)
         fine = [v for v in of_kind if v.outcome == "certified"]
-        print(
-            f"| {kind} | {len(of_kind)} | {len(fine)} | {errors} "
-            f"| {len(of_kind) - len(fine) - errors} "
-            f"| {max((v.gap for v in fine), default=0):.0e} "
-            f"| {max((v.n_iter for v in fine), default=0)} |"
-        )
-    wrong = [v for v in verdicts if v.outcome not in ("certified", "error")]
+        cells = [
+            kind,
+            len(of_kind),
+            *(counts[outcome] for outcome in outcomes),
+            len(of_kind) - sum(counts[outcome] for outcome in outcomes),
+            f"{max((v.gap for v in fine), default=0):.0e}",
+            max((v.n_iter for v in fine), default=0),
+        ]
+        print("|", " | ".join(map(str, cells)), "|")
+    wrong = [v for v in verdicts if v.outcome not in outcomes]
     for verdict in wrong[:20]:
         print(verdict, file=sys.stderr)
     return bool(wrong)

@@ -23,13 +23,23 @@ def in_processes(
     work: Callable[..., Any], trials: Sequence[Any], workers: int, progress: Progress
 ) -> list[Any]:
     """Return ``work(row, trial)`` of each trial, in `workers` processes."""
-    jobs = (delayed(work)(row, trial) for row, trial in enumerate(trials))
+    jobs = (delayed(_attempt)(work, row, trial) for row, trial in enumerate(trials))
     results = []
     for result in Parallel(n_jobs=max(workers, 1), return_as="generator")(jobs):
+        if isinstance(result, Exception):
+            raise result
         results.append(result)
         if progress is not None:
             progress(len(results), len(trials))
     return results
+
+
+def _attempt(work: Callable[..., Any], row: int, trial: Any) -> Any:
+    """Return an error instead of raising it, so that the first row is the first to be heard of."""
+    try:
+        return work(row, trial)
+    except Exception as error:  # noqa: BLE001 - raised by the calling process
+        return error
 
 
 def in_threads(

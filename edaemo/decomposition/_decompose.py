@@ -35,8 +35,8 @@ LOOSEST_GAP = 1e-4
 # this (800 MB, and as much again for each of some copies).
 _DENSE_ELEMENTS = 100_000_000
 
-# Sums of larger samples could overflow.
-LARGEST = 1e300
+# Sums of larger samples could overflow, and smaller deviations from a line count as none.
+LARGEST, LEAST = 1e300, 1e-290
 
 # Constant and ramp are told apart from two samples on.
 MIN_SAMPLES = 2
@@ -226,7 +226,7 @@ def decompose(
     -----
     The least-squares line of y is taken off before and added to the tonic component afterwards,
     and y is scaled; both leave the problem the same. A recording that is a line to rounding (1e-11
-    of its largest value) has that line as its tonic component and no phasic one.
+    of its largest value, or 1e-290) has that line as its tonic component and no phasic one.
 
     The compiled solver's time and memory grow in proportion to the number of samples: a fraction of
     a millisecond for a trial, some 160 bytes a sample beside input and output. Those of scipy grow,
@@ -420,7 +420,7 @@ def _decompose_python(y: np.ndarray, settings: _Settings) -> Decomposition:
     line, drift = _fit_line(y)
     around_line = y - line
     peak = np.abs(around_line).max()
-    if peak <= 1e-11 * np.abs(y).max():
+    if peak <= max(1e-11 * np.abs(y).max(), LEAST):
         zero = np.zeros(len(y))
         objective = float(0.5 * (around_line * around_line).sum())
         spline = np.zeros(len(problem.penalty) - 2)

@@ -167,9 +167,10 @@ def solve(
     than those before.
     """
     n, target = len(y), problem.autoregress(y)
-    # Satisfies (1) and (3), and so does every step from it.
+    # Satisfies (1) and (3), and so does every step from it. Where α̃ is large, p̃ starts where the
+    # penalty alone would not exceed ½‖y‖².
     point = (
-        np.full(n, 30 * problem.settle / 4),
+        np.full(n, min(30 * problem.settle / 4, 0.5 / alpha)),
         np.full(n, alpha),
         np.zeros(n),
         np.zeros(len(problem.penalty)),

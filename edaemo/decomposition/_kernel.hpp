@@ -551,7 +551,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
         peak = larger(std::fabs(around_line(i)), peak);
         peak_of_all = larger(std::fabs(recording[i]), peak_of_all);
     }
-    if (!(peak > 1e-11 * peak_of_all)) return LINE;
+    if (!(peak > larger(1e-11 * peak_of_all, 1e-290))) return LINE;  // as in _decompose.py
     const double scale =
         peak * std::sqrt(total(n, [&](int64_t i) {
                    const double part = around_line(i) / peak;
@@ -561,7 +561,8 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
 
     // Satisfies (1) and (3), and so does every step from it. Rows that fill up lanes stay as they
     // are made here: p/z is 0, and z absorbs no step.
-    const double p_start = 30 * S.settle / 4;
+    // Where alpha is large, p starts where the penalty alone would not exceed |y|^2 / 2.
+    const double p_start = smaller(30 * S.settle / 4, 0.5 / alpha);
     for (int64_t i = 0; i < n; i++) y[i] = around_line(i) / scale;
     for (int k = 0; k < groups * L; k++)
         for (int t = 0; t < H; t++) {
