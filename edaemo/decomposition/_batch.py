@@ -18,19 +18,27 @@ Progress = Callable[[int, int], object] | None
 # queue cannot be interrupted.
 _PATIENCE = 0.2
 
+# Trials for each process at a time.
+_GROUP = 16
+
 
 def in_processes(
     work: Callable[..., Any], trials: Sequence[Any], workers: int, progress: Progress
 ) -> list[Any]:
-    """Return ``work(row, trial)`` of each trial, in `workers` processes."""
-    jobs = (delayed(_attempt)(work, row, trial) for row, trial in enumerate(trials))
+    """Return ``work(row, trial)`` of each trial, in `workers` processes.
+
+    Trials go out in groups, so that after an error little is done in vain.
+    """
     results = []
-    for result in Parallel(n_jobs=max(workers, 1), return_as="generator")(jobs):
-        if isinstance(result, Exception):
-            raise result
-        results.append(result)
-        if progress is not None:
-            progress(len(results), len(trials))
+    with Parallel(n_jobs=max(workers, 1)) as parallel:
+        for begin in range(0, len(trials), _GROUP * workers):
+            group = enumerate(trials[begin : begin + _GROUP * workers], begin)
+            for result in parallel(delayed(_attempt)(work, row, trial) for row, trial in group):
+                if isinstance(result, Exception):
+                    raise result
+                results.append(result)
+                if progress is not None:
+                    progress(len(results), len(trials))
     return results
 
 

@@ -289,7 +289,7 @@ def decompose_many(
     on_failure : {"raise", "nan"}
         As in `decompose`; with ``"nan"``, one warning names all the rows that failed.
     progress : callable or None
-        Called as ``progress(n_done, n_total)`` in the calling thread after each trial.
+        Called as ``progress(n_done, n_total)`` in the calling thread for each trial that is done.
 
     Returns
     -------
