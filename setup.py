@@ -65,6 +65,7 @@ class BuildKernelIfPossible(build_ext):
     def _leave_out(self, error):
         self._left_out = frozenset({KERNEL.name})
         reason = " ".join(str(error).split())
+        reason = reason if len(reason) < 200 else f"{reason[:200]} ..."
         logging.getLogger("edaemo").warning(
             "edaemo: the compiled kernel is left out, the decomposition will run on scipy, some "
             "twenty times slower (%s)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
@@ -30,7 +30,7 @@ def in_processes(
     Trials go out in groups, so that after an error little is done in vain.
     """
     results = []
-    with Parallel(n_jobs=max(workers, 1)) as parallel:
+    with Parallel(n_jobs=workers) as parallel:
         for begin in range(0, len(trials), _GROUP * workers):
             group = enumerate(trials[begin : begin + _GROUP * workers], begin)
             for result in parallel(delayed(_attempt)(work, row, trial) for row, trial in group):
@@ -66,59 +66,62 @@ def in_threads(
                 progress(len(results), len(trials))
         return results
 
-    stop, rows, done = ctypes.c_int32(0), iter(range(len(trials))), SimpleQueue()
-    threads = [
-        Thread(target=_serve, args=(work, trials, rows, stop, done), daemon=True)
-        for _ in range(workers)
-    ]
-    results: dict[int, Any] = {}
-    errors: dict[int, BaseException] = {}
+    batch = _Batch(work, trials, reports=progress is not None)
+    threads = [Thread(target=batch.serve, daemon=True) for _ in range(workers)]
     try:
         for thread in threads:
             thread.start()
-        running = workers
+        running, n_done = workers, 0
         while running:
             try:
-                row, result, error = done.get(timeout=_PATIENCE)
+                finished = batch.news.get(timeout=_PATIENCE)
             except Empty:
                 continue
-            if row is None:
+            if finished:
                 running -= 1
-            elif error is not None:
-                errors[row] = error
-                # Rows begin in order: those before it are done or under way, and are waited for.
-                for _ in rows:
-                    pass
             else:
-                results[row] = result
-                if progress is not None:
-                    progress(len(results), len(trials))
+                n_done += 1
+                progress(n_done, len(trials))
     finally:
-        for _ in rows:
-            pass
-        stop.value = 1
+        batch.end()
+        batch.stop.value = 1
         for thread in threads:
             if thread.ident is not None:
                 thread.join()
-    if errors:
-        raise errors[min(errors)]
-    return [results[row] for row in range(len(trials))]
+    if batch.errors:
+        raise batch.errors[min(batch.errors)]
+    return batch.results
 
 
-def _serve(
-    work: Callable[..., Any],
-    trials: Sequence[Any],
-    rows: Iterator[int],
-    stop: ctypes.c_int32,
-    done: SimpleQueue,
-) -> None:
-    """Work on one row after another, with one workspace, until there are no more."""
-    workspace = Workspace()
-    for row in rows:
-        try:
-            done.put((row, work(row, trials[row], workspace, stop), None))
-        except Stopped:
-            break
-        except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
-            done.put((row, None, error))
-    done.put((None, None, None))
+class _Batch:
+    """What the threads share: the rows not begun yet, and what came of the others."""
+
+    def __init__(self, work: Callable[..., Any], trials: Sequence[Any], reports: bool) -> None:
+        self.work, self.trials, self.reports = work, trials, reports
+        self.rows = iter(range(len(trials)))
+        self.results: list[Any] = [None] * len(trials)
+        self.errors: dict[int, BaseException] = {}
+        self.stop = ctypes.c_int32(0)
+        self.news: SimpleQueue[bool] = SimpleQueue()  # False for a trial, True for a thread's end
+
+    def serve(self) -> None:
+        """Work on one row after another, with one workspace, until there are no more."""
+        workspace = Workspace()
+        for row in self.rows:
+            try:
+                self.results[row] = self.work(row, self.trials[row], workspace, self.stop)
+            except Stopped:
+                break
+            except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
+                self.errors[row] = error
+                # Rows begin in order, so none before this one is left out.
+                self.end()
+                break
+            if self.reports:
+                self.news.put(False)
+        self.news.put(True)
+
+    def end(self) -> None:
+        """Let no further row begin."""
+        for _ in self.rows:
+            pass

@@ -131,6 +131,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     return library
 
 
+@cache
 def widest() -> int:
     """Return how many segments the processor can work on at a time: 4 with AVX2, else 2."""
     return load().edaemo_lanes()

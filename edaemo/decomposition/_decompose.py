@@ -148,7 +148,7 @@ def decompose(
     gamma: float = 1e-2,
     solver: str = "auto",
     tol: float = 1e-8,
-    max_iter: int = 60,
+    max_iter: int = 100,
     certificate: bool = True,
     on_failure: str = "raise",
 ) -> Decomposition:
@@ -266,7 +266,7 @@ def decompose_many(
     gamma: float = 1e-2,
     solver: str = "auto",
     tol: float = 1e-8,
-    max_iter: int = 60,
+    max_iter: int = 100,
     certificate: bool = True,
     on_failure: str = "raise",
     progress: Callable[[int, int], object] | None = None,
@@ -324,7 +324,7 @@ def decompose_many(
         raise ValueError(f"progress must be callable or None, got {progress!r}.")
     trials, workers = list(trials), effective_n_jobs(n_jobs)
     run = _batch.in_threads if settings.solver == "compiled" else _batch.in_processes
-    results = run(_Rows(settings), trials, min(workers, len(trials)), progress)
+    results = run(_Rows(settings), trials, max(1, min(workers, len(trials))), progress)
     failed = [row for row, result in enumerate(results) if result.status == "failed"]
     if failed:
         warnings.warn(

@@ -52,6 +52,19 @@ inline double total(int64_t n, F f) {
     return (a + b) + (c + d);
 }
 
+// The largest of 0 and f(0), ..., f(n - 1), likewise.
+template <class F>
+inline double largest(int64_t n, F f) {
+    double a = 0, b = 0, c = 0, d = 0;
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        a = larger(f(i), a), b = larger(f(i + 1), b);
+        c = larger(f(i + 2), c), d = larger(f(i + 3), d);
+    }
+    for (; i < n; i++) a = larger(f(i), a);
+    return larger(larger(a, b), larger(c, d));
+}
+
 // Cuts the workspace into arrays; without one, it only counts.
 struct Carver {
     char* start;
@@ -132,19 +145,24 @@ class Solver {
    private:
     vd* row0(vd* a, int g) const { return a + g * stride + 2; }
     int64_t start(int k) const { return 2 + int64_t(k) * H; }
-    bool padded(int g) const { return start((g + 1) * L) > n; }
+    int whole(int g) const {  // rows of a group that are samples in every lane
+        const int64_t left = n - start((g + 1) * L - 1);
+        return int(left < 0 ? 0 : left < H ? left : H);
+    }
     double& lane(vd* a, int k, int t) const {
         return reinterpret_cast<double*>(row0(a, k / L) + t)[k % L];
     }
-    vd inside(int g, int t) const {  // 1 in rows of the recording, 0 in those that fill up lanes
-        vd mask;
-        for (int l = 0; l < L; l++) mask[l] = start(g * L + l) + t < n;
-        return mask;
+    vd remaining(int g) const {  // rows of each lane that are samples, if positive
+        vd rows;
+        for (int l = 0; l < L; l++) rows[l] = double(n - start(g * L + l));
+        return rows;
     }
+    // 1 in rows that are samples, 0 in those that fill lanes up.
+    static vd inside(vd rows, int t) { return rows > all(t) ? all(1) : all(0); }
     void share(vd* a, const double* head, bool both_sides) const;
     void spread(const double* th, vd* out) const;
-    template <bool PADDED> void forward(int g);
-    template <bool PADDED> void forward_again(int g, double centre);
+    void forward(int g);
+    void forward_again(int g, double centre);
     template <bool CORRECTOR> void backward(double centre);
     template <bool CORRECTOR> void steps(vd* P, vd* Z, vd* IZ, vd* X, vd* DZ, vd* DP, int t,
                                          double centre, vd& most, vd& second) const;
@@ -187,8 +205,9 @@ inline void Solver::spread(const double* th, vd* out) const {
 }
 
 // Residuals of (2) and (3), the factor of T inside the segments, and the predictor's right side.
-template <bool PADDED>
-void Solver::forward(int g) {
+inline void Solver::forward(int g) {
+    const int full = whole(g);
+    const vd rows = remaining(g);
     vd *P = row0(p, g), *IZ = row0(inv_z, g), *V = row0(v, g), *Y = row0(target, g);
     vd *MF = row0(misfit, g), *L1 = row0(l1, g), *L2 = row0(l2, g), *ID = row0(inv_d, g);
     vd *F = row0(f, g), *U0 = row0(u[0], g), *U1 = row0(u[1], g);
@@ -219,8 +238,8 @@ void Solver::forward(int g) {
             const vd pz = p_t * IZ[t];
             vd T0 = k0 + pz + 4 * pz1 + pz2, T1 = k1 + 2 * (pz1 + pz2), T2 = b2 + pz2;
             vd q0 = all(G[0]), q1 = all(G[1]), q2 = all(G[2]), q3 = all(G[3]);
-            if (PADDED) {  // a row of the identity
-                const vd in = inside(g, t);
+            if (__builtin_expect(t >= full, 0)) {  // a row of the identity
+                const vd in = inside(rows, t);
                 b *= in, average *= in, T0 = in * T0 + (1 - in), T1 *= in, T2 *= in;
                 q0 *= in, q1 *= in, q2 *= in, q3 *= in;
             }
@@ -293,8 +312,9 @@ void Solver::forward(int g) {
 }
 
 // The corrector's right side through the factor: misfit + M (p (1 - dz - dz^2) - centre / z).
-template <bool PADDED>
-void Solver::forward_again(int g, double centre) {
+inline void Solver::forward_again(int g, double centre) {
+    const int full = whole(g);
+    const vd rows = remaining(g);
     vd *P = row0(p, g), *IZ = row0(inv_z, g), *DZ = row0(dz, g), *MF = row0(misfit, g);
     vd *L1 = row0(l1, g), *L2 = row0(l2, g), *ID = row0(inv_d, g), *F = row0(f, g);
     vd *U0 = row0(u[0], g), *U1 = row0(u[1], g);
@@ -305,7 +325,7 @@ void Solver::forward_again(int g, double centre) {
     for (int t = 0; t < H; t++) {
         const vd q = aim(t);
         vd b = MF[t] + q + 2 * q1 + q2;
-        if (PADDED) b *= inside(g, t);
+        if (__builtin_expect(t >= full, 0)) b *= inside(rows, t);
         // As in `forward`, the second separator does not see the first.
         const vd f_t = t < H - 1 ? b - L1[t] * f1 - L2[t] * f2 : b - L2[t] * f2;
         F[t] = f_t;
@@ -542,38 +562,39 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     // The least-squares line costs nothing in the problem and comes off; the rest is scaled to unit
     // variance, peak first, because squares of extreme values would leave the range of a double.
     const double middle = 0.5 * (n + 1), spin = n * (double(n) * n - 1) / 12;
-    const double mean = total(n, [&](int64_t i) { return recording[i] / n; });
+    const double part = 1.0 / n;
+    const double mean = total(n, [&](int64_t i) { return recording[i] * part; });
     const double slope =
         total(n, [&](int64_t i) { return (i + 1 - middle) * (recording[i] - mean); }) / spin;
     auto around_line = [&](int64_t i) { return recording[i] - (mean + slope * (i + 1 - middle)); };
-    double peak = 0, peak_of_all = 0;
-    for (int64_t i = 0; i < n; i++) {
-        peak = larger(std::fabs(around_line(i)), peak);
-        peak_of_all = larger(std::fabs(recording[i]), peak_of_all);
-    }
-    if (!(peak > larger(1e-11 * peak_of_all, 1e-290))) return LINE;  // as in _decompose.py
-    const double scale =
-        peak * std::sqrt(total(n, [&](int64_t i) {
-                   const double part = around_line(i) / peak;
-                   return part * part;
-               }) / n);
+    const double peak = largest(n, [&](int64_t i) { return std::fabs(around_line(i)); });
+    const double size = largest(n, [&](int64_t i) { return std::fabs(recording[i]); });
+    if (!(peak > larger(1e-11 * size, 1e-290))) return LINE;  // as in _decompose.py
+    const double over_peak = 1 / peak;
+    auto square = [&](int64_t i) { return around_line(i) * over_peak * around_line(i) * over_peak; };
+    const double scale = peak * std::sqrt(total(n, square) / n), over_scale = 1 / scale;
     alpha *= S.lead / scale;
 
     // Satisfies (1) and (3), and so does every step from it. Rows that fill up lanes stay as they
     // are made here: p/z is 0, and z absorbs no step.
     // Where alpha is large, p starts where the penalty alone would not exceed |y|^2 / 2.
     const double p_start = smaller(30 * S.settle / 4, 0.5 / alpha);
-    for (int64_t i = 0; i < n; i++) y[i] = around_line(i) / scale;
-    for (int k = 0; k < groups * L; k++)
+    for (int64_t i = 0; i < n; i++) y[i] = around_line(i) * over_scale;
+    for (int g = 0; g < groups; g++) {
+        const vd rows = remaining(g);
         for (int t = 0; t < H; t++) {
-            const int64_t i = start(k) + t;
-            const bool in = i < n;
-            lane(target, k, t) = in ? y[i] + b1 * y[i - 1] + b2 * y[i - 2] : 0;
-            lane(p, k, t) = in ? p_start : 1e-280;
-            lane(z, k, t) = in ? alpha : 1e250;
-            lane(inv_z, k, t) = in ? 1 / alpha : 1e-250;
-            lane(v, k, t) = 0;
+            const vd in = inside(rows, t), out = 1 - in;
+            row0(p, g)[t] = in * p_start + out * 1e-280;
+            row0(z, g)[t] = in * alpha + out * 1e250;
+            row0(inv_z, g)[t] = in * (1 / alpha) + out * 1e-250;
+            row0(v, g)[t] = row0(target, g)[t] = all(0);
         }
+    }
+    for (int k = 0; k < segments; k++) {
+        const int64_t i = start(k);
+        for (int t = 0; t < H && i + t < n; t++)
+            lane(target, k, t) = y[i + t] + b1 * y[i + t - 1] + b2 * y[i + t - 2];
+    }
     target0[0] = y[0], target0[1] = y[1] + b1 * y[0];
     for (int r = 0; r < 2; r++) p0[r] = p_start, z0[r] = alpha, inv_z0[r] = 1 / alpha, v0[r] = 0;
     for (int64_t j = 0; j < S.slots + 2; j++) theta[j] = d_theta[j] = 0;
@@ -586,7 +607,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     for (;; iteration++) {
         spread(theta, coefficients);
         energy = cost_of_misfit = 0;
-        for (int g = 0; g < groups; g++) padded(g) ? forward<true>(g) : forward<false>(g);
+        for (int g = 0; g < groups; g++) forward(g);
         const double V2 = row0(v, 0)[0][0], V3 = row0(v, 0)[1][0];
         const double e0 = v0[0] + b1 * v0[1] + b2 * V2, e1 = v0[1] + b1 * V2 + b2 * V3;
         double b_0 = target0[0] - e0, b_1 = target0[1] - (e1 + b1 * e0);
@@ -633,8 +654,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
 
         // Corrector: aims at `centre` and allows for the predictor's second order.
         share(dz, dz0, false);
-        for (int g = 0; g < groups; g++)
-            padded(g) ? forward_again<true>(g, centre) : forward_again<false>(g, centre);
+        for (int g = 0; g < groups; g++) forward_again(g, centre);
         const double q0 = p0[0] * (1 - dz0[0] * (1 + dz0[0])) - centre * inv_z0[0];
         const double q1 = p0[1] * (1 - dz0[1] * (1 + dz0[1])) - centre * inv_z0[1];
         solve_chain(misfit0[0] + q0, misfit0[1] + q1 + 2 * q0);
@@ -648,12 +668,13 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
         for (int g = 0; g < groups; g++) {
             vd *P = row0(p, g), *Z = row0(z, g), *IZ = row0(inv_z, g), *V = row0(v, g);
             vd *DP = row0(dp, g), *DZ = row0(dz, g), *X = row0(x, g);
-            const bool pads = padded(g);
+            const int full = whole(g);
+            const vd rows = remaining(g);
             for (int t = 0; t < H; t++) {
                 const vd p_t = P[t] * (1 + length * DP[t]), z_t = Z[t] * (1 + length * DZ[t]);
                 P[t] = p_t, Z[t] = z_t, IZ[t] = 1.0 / z_t, V[t] += length * X[t];
-                const vd in = pads ? inside(g, t) : all(1);
-                gaps += in * p_t * z_t, drivers += in * p_t;
+                const vd counted = __builtin_expect(t >= full, 0) ? inside(rows, t) * p_t : p_t;
+                gaps += counted * z_t, drivers += counted;
             }
         }
         gap = sum_lanes(gaps), driver = sum_lanes(drivers);
@@ -667,7 +688,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     report->iterations = iteration;
     if (status != CONVERGED) return status;
 
-    for (int64_t i = 0; i < n; i++) y[i] = around_line(i) / scale;
+    for (int64_t i = 0; i < n; i++) y[i] = around_line(i) * over_scale;
     write(recording, mean, slope, scale, out);
     const double* e = dual;  // now the residual in units of scale
     double cost = 0.5 * total(n, [&](int64_t i) { return e[i] * e[i]; });
