@@ -39,9 +39,9 @@ def run(y: np.ndarray, shape: tuple[float, ...], lanes: int, alpha: float) -> in
     structure = _compiled.build_structure(len(y), *shape, lanes)
     if structure is None:
         return None
-    answer = _compiled.solve(
-        structure,
-        y,
+    (answer,) = _compiled.solve(
+        [structure],
+        [y],
         alpha,
         tol=1e-11,
         max_iter=60,

@@ -51,9 +51,9 @@ def call(y, sampling_rate, *, alpha=8e-4, tol=1e-10, lanes=None, workspace=None,
     structure = _compiled.build_structure(
         len(y), sampling_rate, *parameters.values(), lanes or _compiled.widest()
     )
-    return _compiled.solve(
-        structure,
-        y,
+    (answer,) = _compiled.solve(
+        [structure],
+        [y],
         alpha,
         tol=tol,
         max_iter=60,
@@ -61,6 +61,7 @@ def call(y, sampling_rate, *, alpha=8e-4, tol=1e-10, lanes=None, workspace=None,
         workspace=workspace or _compiled.Workspace(),
         stop=ctypes.c_int32(stop),
     )
+    return answer
 
 
 def assert_identical(one, other):
@@ -253,7 +254,7 @@ def test_what_it_does_not_solve_scipy_tries_again(ended, monkeypatch):
     y = simulate(0, 200, 4.0)
     answer = call(y, 4.0)._replace(gap=1e-3)
     failure = answer if ended == "gap above tol" else _compiled.NOT_DEFINITE
-    monkeypatch.setattr(_compiled, "solve", lambda *_, **__: failure)
+    monkeypatch.setattr(_compiled, "solve", lambda *_, **__: [failure])
     assert_identical(decompose(y, 4.0), decompose(y, 4.0, solver="scipy"))
     monkeypatch.setattr(module, "_DENSE_ELEMENTS", 100)
     if ended == "not definite":

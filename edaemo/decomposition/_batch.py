@@ -18,14 +18,14 @@ Progress = Callable[[int, int], object] | None
 # queue cannot be interrupted.
 _PATIENCE = 0.2
 
-# Trials for each process at a time.
+# Trials for each worker at a time.
 _GROUP = 16
 
 
 def in_processes(
     work: Callable[..., Any], trials: Sequence[Any], workers: int, progress: Progress
 ) -> list[Any]:
-    """Return ``work(row, trial)`` of each trial, in `workers` processes.
+    """Return what ``work(row, [trial])`` gives for each trial, in `workers` processes.
 
     Trials go out in groups, so that after an error little is done in vain.
     """
@@ -36,7 +36,7 @@ def in_processes(
             for result in parallel(delayed(_attempt)(work, row, trial) for row, trial in group):
                 if isinstance(result, Exception):
                     raise result
-                results.append(result)
+                results.extend(result)
                 if progress is not None:
                     progress(len(results), len(trials))
     return results
@@ -45,7 +45,7 @@ def in_processes(
 def _attempt(work: Callable[..., Any], row: int, trial: Any) -> Any:
     """Return an error instead of raising it, so that the first row is the first to be heard of."""
     try:
-        return work(row, trial)
+        return work(row, [trial])
     except Exception as error:  # noqa: BLE001 - raised by the calling process
         return error
 
@@ -53,20 +53,23 @@ def _attempt(work: Callable[..., Any], row: int, trial: Any) -> Any:
 def in_threads(
     work: Callable[..., Any], trials: Sequence[Any], workers: int, progress: Progress
 ) -> list[Any]:
-    """Return ``work(row, trial, workspace, stop)`` of each trial, in `workers` threads.
+    """Return what ``work(row, some_trials, workspace, stop)`` gives, in `workers` threads.
 
     A single worker is the calling thread. Whatever ends the call early, an error, an interrupt or
     what `progress` raises, no thread outlives it.
     """
-    if workers <= 1:
+    if workers == 1:
         workspace, stop, results = Workspace(), ctypes.c_int32(0), []
         for row, trial in enumerate(trials):
-            results.append(work(row, trial, workspace, stop))
+            results.extend(work(row, [trial], workspace, stop))
             if progress is not None:
                 progress(len(results), len(trials))
         return results
 
-    batch = _Batch(work, trials, reports=progress is not None)
+    # Several trials for each call: threads that meet every quarter of a millisecond over the
+    # interpreter's lock are found to run in turns rather than side by side.
+    size = min(_GROUP, -(-len(trials) // (4 * workers)))
+    batch = _Batch(work, trials, size)
     threads = [Thread(target=batch.serve, daemon=True) for _ in range(workers)]
     try:
         for thread in threads:
@@ -74,14 +77,15 @@ def in_threads(
         running, n_done = workers, 0
         while running:
             try:
-                finished = batch.news.get(timeout=_PATIENCE)
+                news = batch.news.get(timeout=_PATIENCE)
             except Empty:
                 continue
-            if finished:
+            if news == 0:
                 running -= 1
-            else:
+            for _ in range(news):
                 n_done += 1
-                progress(n_done, len(trials))
+                if progress is not None:
+                    progress(n_done, len(trials))
     finally:
         batch.end()
         batch.stop.value = 1
@@ -96,32 +100,33 @@ def in_threads(
 class _Batch:
     """What the threads share: the rows not begun yet, and what came of the others."""
 
-    def __init__(self, work: Callable[..., Any], trials: Sequence[Any], reports: bool) -> None:
-        self.work, self.trials, self.reports = work, trials, reports
-        self.rows = iter(range(len(trials)))
+    def __init__(self, work: Callable[..., Any], trials: Sequence[Any], size: int) -> None:
+        self.work, self.trials, self.size = work, trials, size
+        self.begins = iter(range(0, len(trials), size))
         self.results: list[Any] = [None] * len(trials)
         self.errors: dict[int, BaseException] = {}
         self.stop = ctypes.c_int32(0)
-        self.news: SimpleQueue[bool] = SimpleQueue()  # False for a trial, True for a thread's end
+        self.news: SimpleQueue[int] = SimpleQueue()  # how many are done; 0 for a thread's end
 
     def serve(self) -> None:
-        """Work on one row after another, with one workspace, until there are no more."""
+        """Work on some rows after others, with one workspace, until there are no more."""
         workspace = Workspace()
-        for row in self.rows:
+        for begin in self.begins:
+            some = self.trials[begin : begin + self.size]
             try:
-                self.results[row] = self.work(row, self.trials[row], workspace, self.stop)
+                done = self.work(begin, some, workspace, self.stop)
             except Stopped:
                 break
             except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
-                self.errors[row] = error
-                # Rows begin in order, so none before this one is left out.
+                self.errors[begin] = error
+                # Rows begin in order, so none before these is left out.
                 self.end()
                 break
-            if self.reports:
-                self.news.put(False)
-        self.news.put(True)
+            self.results[begin : begin + self.size] = done
+            self.news.put(len(done))
+        self.news.put(0)
 
     def end(self) -> None:
         """Let no further row begin."""
-        for _ in self.rows:
+        for _ in self.begins:
             pass

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.util import find_spec
@@ -51,6 +52,7 @@ class _Report(ctypes.Structure):
         ("gap", ctypes.c_double),
         ("own_gap", ctypes.c_double),
         ("iterations", ctypes.c_int64),
+        ("status", ctypes.c_int64),
     )
 
 
@@ -70,8 +72,6 @@ class Workspace:
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
-        self.report = _Report()
-        self.report_pointer = ctypes.addressof(self.report)
 
     def reserve(self, n_bytes: int) -> int:
         """Return an aligned address with that many bytes behind it."""
@@ -124,10 +124,11 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.edaemo_workspace.argtypes = [ctypes.c_void_p]
     library.edaemo_workspace.restype = ctypes.c_int64
     library.edaemo_solve.argtypes = (
-        [ctypes.c_void_p] * 3
+        [ctypes.c_int64, *[ctypes.c_void_p] * 3]
         + [ctypes.c_double, ctypes.c_double, ctypes.c_int, ctypes.c_int]
         + [ctypes.c_void_p] * 3
     )
+    library.edaemo_solve.restype = None
     return library
 
 
@@ -138,8 +139,8 @@ def widest() -> int:
 
 
 def solve(
-    structure: Structure,
-    y: np.ndarray,
+    structures: Sequence[Structure],
+    recordings: Sequence[np.ndarray],
     alpha: float,
     *,
     tol: float,
@@ -147,37 +148,49 @@ def solve(
     certificate: bool,
     workspace: Workspace,
     stop: ctypes.c_int32,
-) -> Answer | int:
-    """Decompose `y`, contiguous float64, or return the status why it was not.
+) -> list[Answer | int]:
+    """Decompose recordings, contiguous float64; return the answer, or why there is none, of each.
 
-    Nothing in the answer depends on what `workspace` was used for before.
+    Nothing in an answer depends on the other recordings, nor on what `workspace` was used for.
+
+    Raises
+    ------
+    Stopped
+        If `stop` became other than 0.
     """
-    n, knots = structure.n, structure.n_splines
-    out = np.empty(4 * n + knots + 2)
-    status = load().edaemo_solve(
-        ctypes.addressof(structure.c),
-        workspace.reserve(structure.workspace_bytes),
-        y.ctypes.data,
+    count = len(recordings)
+    out = [np.empty(4 * s.n + s.n_splines + 2) for s in structures]
+    reports = (_Report * count)()
+    pointers = ctypes.c_void_p * count
+    load().edaemo_solve(
+        count,
+        pointers(*(ctypes.addressof(s.c) for s in structures)),
+        workspace.reserve(max(s.workspace_bytes for s in structures)),
+        pointers(*(y.ctypes.data for y in recordings)),
         alpha,
         tol,
         max_iter,
         certificate,
         ctypes.addressof(stop),
-        out.ctypes.data,
-        workspace.report_pointer,
+        pointers(*(block.ctypes.data for block in out)),
+        reports,
     )
-    if status == STOPPED:
+    return [_read(*one) for one in zip(structures, out, reports, strict=True)]
+
+
+def _read(structure: Structure, out: np.ndarray, report: _Report) -> Answer | int:
+    if report.status == STOPPED:
         raise Stopped
-    if status != CONVERGED:
-        return status
-    report = workspace.report
+    if report.status != CONVERGED:
+        return report.status
+    n = structure.n
     return Answer(
         out[:n],
         out[n : 2 * n],
         out[2 * n : 3 * n],
         out[3 * n : 4 * n],
-        out[4 * n : 4 * n + knots],
-        out[4 * n + knots :],
+        out[4 * n : -2],
+        out[-2:],
         report.objective,
         report.gap,
         report.iterations,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
@@ -251,7 +251,7 @@ def decompose(
         certificate,
         on_failure,
     )
-    return _decompose_one(y, settings, _compiled.Workspace(), ctypes.c_int32(0))
+    return next(_decompose_all([_check_recording(y)], settings))
 
 
 def decompose_many(
@@ -338,96 +338,116 @@ def decompose_many(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Decomposes trials by their row; what goes to worker processes."""
+    """Decomposes some trials, and says which row is at fault; what goes to worker processes."""
 
     settings: _Settings
 
     def __call__(
         self,
-        row: int,
-        y: ArrayLike,
+        begin: int,
+        trials: Sequence[ArrayLike],
         workspace: _compiled.Workspace | None = None,
         stop: ctypes.c_int32 | None = None,
-    ) -> Decomposition:
+    ) -> list[Decomposition]:
+        checked, results, refused = [], [], None
+        for row, y in enumerate(trials, begin):
+            try:
+                checked.append(_check_recording(y))
+            except ValueError as error:
+                # Only after those before it: the first row at fault is the one to name.
+                refused = ValueError(f"trial in row {row}: {error}")
+                break
         try:
-            return _decompose_one(
-                y,
-                self.settings,
-                workspace or _compiled.Workspace(),
-                ctypes.c_int32(0) if stop is None else stop,
-            )
+            for result in _decompose_all(checked, self.settings, workspace, stop):
+                results.append(result)  # their number says which one failed
         except DecompositionError as error:
-            raise DecompositionError(
-                f"trial in row {row}: {error}", error.status, error.gap
-            ) from error
-        except ValueError as error:
-            raise ValueError(f"trial in row {row}: {error}") from error
+            message = f"trial in row {begin + len(results)}: {error}"
+            raise DecompositionError(message, error.status, error.gap) from error
+        if refused is not None:
+            raise refused
+        return results
 
 
-def _decompose_one(
-    y: ArrayLike, settings: _Settings, workspace: _compiled.Workspace, stop: ctypes.c_int32
-) -> Decomposition:
-    y = _check_recording(y)
-    try:
-        if settings.solver == "compiled":
-            result = _decompose_compiled(y, settings, workspace, stop)
-            if result is not None:
-                return result
-        return _decompose_python(y, settings)
-    except DecompositionError:
-        if settings.on_failure == "raise":
-            raise
-        n, step = len(y), knot_step(settings.delta_knot, settings.sampling_rate)
-        knots = len(place_knots(n, step))
-        arrays = (np.full(k, np.nan) for k in (n, n, n, n, knots, 2))
-        return Decomposition(*arrays, np.nan, np.nan, 0, "failed")
+def _decompose_all(
+    recordings: list[np.ndarray],
+    settings: _Settings,
+    workspace: _compiled.Workspace | None = None,
+    stop: ctypes.c_int32 | None = None,
+) -> Iterator[Decomposition]:
+    """Yield the decomposition of each checked recording."""
+    answers = [None] * len(recordings)
+    if settings.solver == "compiled":
+        answers = _run_kernel(
+            recordings,
+            settings,
+            _compiled.Workspace() if workspace is None else workspace,
+            ctypes.c_int32(0) if stop is None else stop,
+        )
+    for y, answer in zip(recordings, answers, strict=True):
+        try:
+            if isinstance(answer, _compiled.Answer) and answer.gap <= settings.tol:
+                yield Decomposition(*answer, "optimal")
+            else:
+                yield _decompose_python(y, settings, tried=answer not in (None, _compiled.LINE))
+        except DecompositionError:
+            if settings.on_failure == "raise":
+                raise
+            n = len(y)
+            sizes = (n, n, n, n, _count_knots(n, settings), 2)
+            arrays = (np.full(size, np.nan) for size in sizes)
+            yield Decomposition(*arrays, np.nan, np.nan, 0, "failed")
 
 
-def _decompose_compiled(
-    y: np.ndarray, settings: _Settings, workspace: _compiled.Workspace, stop: ctypes.c_int32
-) -> Decomposition | None:
-    """Return None for what scipy is to do: a short recording, a line, a tolerance not reached."""
-    structure = _compiled.build_structure(len(y), *settings.shape, _compiled.widest())
-    if structure is None:
-        return None
-    answer = _compiled.solve(
-        structure,
-        y,
-        settings.alpha,
-        tol=AIM * settings.tol,
-        max_iter=settings.max_iter,
-        certificate=settings.certificate,
-        workspace=workspace,
-        stop=stop,
-    )
-    if isinstance(answer, int):
-        too_large = len(y) * (structure.n_splines + 2) > _DENSE_ELEMENTS
-        if answer != _compiled.LINE and too_large:
-            raise DecompositionError(
-                f"cvxEDA did not converge in the compiled solver, and {len(y)} samples with "
-                f"{structure.n_splines} knots are too many for scipy to try again.",
-                f"compiled kernel, status {answer}",
-                np.inf,
-            )
-        return None
-    if not answer.gap <= settings.tol:
-        return None
-    return Decomposition(*answer, "optimal")
+def _run_kernel(
+    recordings: list[np.ndarray],
+    settings: _Settings,
+    workspace: _compiled.Workspace,
+    stop: ctypes.c_int32,
+) -> list[_compiled.Answer | int | None]:
+    """Return None for what the kernel does not take, else its answer or why there is none."""
+    lanes = _compiled.widest()
+    structures = [_compiled.build_structure(len(y), *settings.shape, lanes) for y in recordings]
+    taken = [i for i, structure in enumerate(structures) if structure is not None]
+    answers: list[_compiled.Answer | int | None] = [None] * len(recordings)
+    if taken:
+        found = _compiled.solve(
+            [structures[i] for i in taken],
+            [recordings[i] for i in taken],
+            settings.alpha,
+            tol=AIM * settings.tol,
+            max_iter=settings.max_iter,
+            certificate=settings.certificate,
+            workspace=workspace,
+            stop=stop,
+        )
+        for i, answer in zip(taken, found, strict=True):
+            answers[i] = answer
+    return answers
 
 
-def _decompose_python(y: np.ndarray, settings: _Settings) -> Decomposition:
-    problem = build_problem(len(y), *settings.shape)
+def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Decomposition:
+    """Decompose by scipy or cvxopt; `tried` if the compiled kernel has failed on it."""
+    knots = _count_knots(len(y), settings)
     line, drift = _fit_line(y)
     around_line = y - line
     peak = np.abs(around_line).max()
     if peak <= max(1e-11 * np.abs(y).max(), LEAST):
         zero = np.zeros(len(y))
         objective = float(0.5 * (around_line * around_line).sum())
-        spline = np.zeros(len(problem.penalty) - 2)
+        spline = np.zeros(knots)
         return Decomposition(
             zero, line, zero.copy(), around_line, spline, drift, objective, 0.0, 0, "optimal"
         )
 
+    if tried and len(y) * (knots + 2) > _DENSE_ELEMENTS:
+        raise DecompositionError(
+            f"cvxEDA did not converge in the compiled solver, and {len(y)} samples with {knots} "
+            "knots are too many for scipy to try again. Look at the recording for steps and at its "
+            "scale (is it z-scored?), or cut it into pieces.",
+            "the compiled solver did not converge",
+            np.inf,
+        )
+    problem = build_problem(len(y), *settings.shape)
     # The peak first: squares of extreme values would leave the range of a float.
     scale = float(peak * (around_line / peak).std())
     solve = _cvxopt.solve if settings.solver == "cvxopt" else _interior_point.solve
@@ -463,6 +483,10 @@ def _decompose_python(y: np.ndarray, settings: _Settings) -> Decomposition:
         n_iter=found.n_iter,
         status="optimal" if found.gap <= settings.tol else "inaccurate",
     )
+
+
+def _count_knots(n: int, settings: _Settings) -> int:
+    return len(place_knots(n, knot_step(settings.delta_knot, settings.sampling_rate)))
 
 
 def _check_recording(y: ArrayLike) -> np.ndarray:

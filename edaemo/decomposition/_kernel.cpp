@@ -57,18 +57,24 @@ PUBLIC int64_t edaemo_workspace(const Structure* structure) {
     return workspace_2(structure);
 }
 
-// Decompose one recording y of n samples. `out` receives phasic, tonic, driver and residual, n
-// each, then the splines and the drift, all in the unit of y. Returns a Status; `out` is complete
-// only if it is CONVERGED. Ends with STOPPED at the next iteration once *stop is not 0.
-PUBLIC int edaemo_solve(const Structure* structure, void* workspace, const double* y, double alpha,
-                        double tol, int max_iter, int certify, const volatile int32_t* stop,
-                        double* out, Report* report) {
+// Decompose `count` recordings one after another, in one workspace that is large enough for each.
+// An entry of `out` receives phasic, tonic, driver and residual, n each, then the splines and the
+// drift, all in the unit of y; it is complete only if the status in its report is CONVERGED. Once
+// *stop is not 0, the recording under way ends at its next iteration and the others do not begin.
+PUBLIC void edaemo_solve(int64_t count, const Structure* const* structure, void* workspace,
+                         const double* const* y, double alpha, double tol, int max_iter,
+                         int certify, const volatile int32_t* stop, double* const* out,
+                         Report* report) {
     FlushDenormals flush;
-    const auto solve =
+    for (int64_t i = 0; i < count; i++) {
+        const auto solve =
 #if defined(__x86_64__)
-        structure->lanes == 4 ? solve_4 :
+            structure[i]->lanes == 4 ? solve_4 :
 #endif
-                              solve_2;
-    return solve(structure, workspace, y, alpha, tol, max_iter, certify, stop, out, report);
+                                     solve_2;
+        report[i].status = *stop ? int(STOPPED)
+                                 : solve(structure[i], workspace, y[i], alpha, tol, max_iter,
+                                         certify, stop, out[i], report + i);
+    }
 }
 }

@@ -25,12 +25,12 @@ struct Structure {
     const double* penalty;        // (slots,)         gamma, 1 where there is no spline
 };
 
+enum Status : int { CONVERGED, LINE, SPENT, NOT_DEFINITE, NOT_FINITE, STOPPED };
+
 struct Report {
     double objective, gap, own_gap;
-    int64_t iterations;
+    int64_t iterations, status;
 };
-
-enum Status : int { CONVERGED, LINE, SPENT, NOT_DEFINITE, NOT_FINITE, STOPPED };
 
 // The relative gap is against the objective, or against this per sample where that is more.
 constexpr double OBJECTIVE_FLOOR = 1e-5;
