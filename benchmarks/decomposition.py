@@ -111,10 +111,9 @@ def compare(n: int, rate: float, count: int, reference: Callable | None) -> None
     for k in range(ROUNDS):
         some = trials[k::ROUNDS]
         for name, run in runs.items():
-            # Repeated, a fast alternative is measured over as long a time as a clock needs.
-            repeats = 1 if name in ("reference", "scipy") else 5
-            total = clock(lambda run=run, some=some, r=repeats: [run(some, rate) for _ in range(r)])
-            seconds[name].append(total / repeats / len(some))
+            # A fast alternative gets them several times over, for as long a time as a clock needs.
+            given = some if name in ("reference", "scipy") else 5 * some
+            seconds[name].append(clock(lambda run=run, given=given: run(given, rate)) / len(given))
     print(f"\n{count} trials of {n} samples at {rate:g} Hz\n")
     print("| | ms a trial | times the reference's speed |")
     print("|---|---|---|")
