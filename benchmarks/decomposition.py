@@ -136,7 +136,9 @@ def long_recordings(quick: bool) -> None:
         y = simulate(1, n, 128.0)
         result = decompose(y, 128.0)
         times = np.array([clock(lambda y=y: decompose(y, 128.0)) for _ in range(5)])
-        structure = _compiled.build_structure(n, 128.0, 2.0, 0.7, 10.0, 1e-2, _compiled.widest())
+        structure = _compiled.build_structure(
+            n, 128.0, 2.0, 0.7, 10.0, 1e-2, "reference", _compiled.widest()
+        )
         each = 1e9 * np.median(times) / n / result.n_iter
         print(
             f"| {n} | {name} | {spread(times * 1e3, '.3g')} | {each:.1f} "

@@ -34,7 +34,7 @@ class ExactWorkspace(_compiled.Workspace):
         _LIBC.free(getattr(self, "_held", None))
 
 
-def run(y: np.ndarray, shape: tuple[float, ...], lanes: int, alpha: float) -> int | None:
+def run(y: np.ndarray, shape: tuple[float | str, ...], lanes: int, alpha: float) -> int | None:
     """Decompose; return whether it converged, or None for what the kernel does not take."""
     structure = _compiled.build_structure(len(y), *shape, lanes)
     if structure is None:
@@ -61,11 +61,12 @@ def main() -> None:
         for n in LENGTHS:
             y = np.random.default_rng(n).normal(size=n).cumsum()
             for rate, knots in ((4.0, 1.0), (4.0, 10.0), (50.0, 10.0), (31.0, 1e6)):
-                jobs.append((y, (rate, 2.0, 0.7, knots, 1e-2), lanes, 8e-4))
+                jobs.append((y, (rate, 2.0, 0.7, knots, 1e-2, "reference"), lanes, 8e-4))
         for seed in range(600):
             case = generate(seed)
             p = case.parameters
             shape = (p["sampling_rate"], p["tau0"], p["tau1"], p["delta_knot"], p["gamma"])
+            shape = (*shape, "reference")
             jobs.append((case.y, shape, lanes, p["alpha"]))
     results = [run(*job) for job in jobs]
     with ThreadPoolExecutor(2) as pool:

@@ -28,7 +28,7 @@ from edaemo.decomposition._problem import build_problem
 
 ROOT = Path(__file__).parents[1]
 ARRAYS = ("phasic", "tonic", "driver", "residual", "spline", "drift")
-DEFAULTS = {"tau0": 2.0, "tau1": 0.7, "delta_knot": 10.0, "gamma": 1e-2}
+DEFAULTS = {"tau0": 2.0, "tau1": 0.7, "delta_knot": 10.0, "gamma": 1e-2, "variant": "reference"}
 
 built = pytest.mark.skipif(_compiled.load() is None, reason="the compiled kernel was not built")
 
@@ -237,9 +237,9 @@ def test_a_long_recording_with_a_hundred_knots_equals_scipy():
 @built
 @pytest.mark.parametrize(("n", "delta_knot"), [(15, 10.0), (100, 0.75)])
 def test_short_recordings_and_dense_knots_go_to_scipy(n, delta_knot):
-    parameters = (4.0, 2.0, 0.7, delta_knot, 1e-2)
-    assert _compiled.build_structure(n, *parameters, 2) is None
-    assert _compiled.build_structure(n + 1, *parameters[:3], delta_knot + 0.25, 1e-2, 2) is not None
+    build = _compiled.build_structure
+    assert build(n, 4.0, 2.0, 0.7, delta_knot, 1e-2, "reference", 2) is None
+    assert build(n + 1, 4.0, 2.0, 0.7, delta_knot + 0.25, 1e-2, "reference", 2) is not None
     y = simulate(0, n, 4.0)
     for solver in ("auto", "compiled"):
         assert_identical(

@@ -292,6 +292,110 @@ def test_a_huge_alpha_leaves_no_phasic_component():
     np.testing.assert_allclose(result.tonic, ridge, rtol=0, atol=1e-6)
 
 
+# ---------------------------------------------------------------- NeuroKit's problem
+
+# Every sixth sample of what neurokit2 0.2.13 makes of `responses()` at 4 Hz:
+# nk.eda_phasic(responses(), sampling_rate=4, method="cvxeda"), solved by cvxopt to 1e-4 or so.
+NEUROKIT_PHASIC = [
+    0.000000,
+    -0.077783,
+    1.223311,
+    1.130430,
+    0.764273,
+    2.240025,
+    2.168020,
+    1.531762,
+    3.268785,
+    4.589537,
+    3.838823,
+    2.310366,
+    1.410359,
+    1.219175,
+    3.473462,
+    2.186230,
+    1.290694,
+]
+NEUROKIT_TONIC = [
+    -0.912647,
+    -1.111158,
+    -1.322320,
+    -1.534253,
+    -1.735082,
+    -1.912926,
+    -2.055907,
+    -2.152262,
+    -2.199255,
+    -2.208266,
+    -2.191804,
+    -2.162375,
+    -2.132489,
+    -2.114652,
+    -2.120592,
+    -2.152274,
+    -2.205414,
+]
+
+
+def responses():
+    """Make a recording without random numbers, one of its responses cut off by the start."""
+    t = np.arange(100) / 4
+    y = 0.2 * np.sin(0.11 * t)
+    for k, onset in enumerate((-1.0, 2.3, 6.9, 11.2, 13.0, 19.5)):
+        since = np.maximum(t - onset, 0)
+        y += (1.0 + 0.3 * k) * (np.exp(-since / 2) - np.exp(-since / 0.7))
+    return zscore(np.round(y + 0.004 * np.sin(97.0 * t * t), 3))
+
+
+@pytest.mark.parametrize("solver", ["auto", "cvxopt"])
+def test_the_variant_neurokit_equals_neurokits_output(solver):
+    if solver == "cvxopt":
+        pytest.importorskip("cvxopt")
+    y = responses()
+    result = decompose(y, 4.0, variant="neurokit", solver=solver)
+    np.testing.assert_allclose(result.phasic[::6], NEUROKIT_PHASIC, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(result.tonic[::6], NEUROKIT_TONIC, rtol=0, atol=1e-4)
+    assert np.abs(decompose(y, 4.0).phasic[::6] - NEUROKIT_PHASIC).max() > 0.1
+
+
+@pytest.mark.parametrize(("n", "sampling_rate"), [(6, 4.0), (41, 4.0), (300, 50.0), (2000, 128.0)])
+def test_the_variant_neurokit_has_a_free_initial_state_behind_two_samples(n, sampling_rate):
+    y = wearable(n, n, sampling_rate)
+    result = decompose(y, sampling_rate, variant="neurokit")
+    assert result.status == "optimal"
+    assert (result.driver >= 0).all()
+    assert (result.driver[:2] == 0).all()
+    assert (result.phasic[:2] == 0).all()
+    total = result.phasic + result.tonic + result.residual
+    np.testing.assert_allclose(total, y, rtol=0, atol=1e-12 * max(1, np.abs(result.phasic).max()))
+    # From the fifth sample on, the difference equation of the filter holds.
+    b, a = bateman(sampling_rate)
+    left = np.convolve(result.phasic[2:], a)[2 : n - 2]
+    right = np.convolve(result.driver[2:], b)[2 : n - 2]
+    np.testing.assert_allclose(left, right, rtol=0, atol=1e-11 * np.abs(result.phasic).max())
+    # It has what the reference's problem has, but for a knot behind the end, and more freedom.
+    same_knots = len(result.spline) == len(decompose(y, sampling_rate).spline)
+    assert same_knots or len(result.spline) == len(decompose(y, sampling_rate).spline) - 1
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_solvers_agree_on_the_variant_neurokit(seed):
+    pytest.importorskip("cvxopt")
+    y = wearable(seed, 200, 8.0)
+    ours = decompose(y, 8.0, variant="neurokit")
+    reference = decompose(y, 8.0, variant="neurokit", solver="cvxopt")
+    assert ours.objective == pytest.approx(reference.objective, rel=1e-6)
+    np.testing.assert_allclose(ours.phasic, reference.phasic, rtol=0, atol=1e-3)
+
+
+def test_the_variant_neurokit_takes_six_samples_and_no_other_name():
+    with pytest.raises(ValueError, match="at least 6 samples, got 5"):
+        decompose(np.arange(5.0), 4.0, variant="neurokit")
+    with pytest.raises(ValueError, match="row 1: y must have at least 6 samples, got 5"):
+        decompose_many([np.arange(6.0), np.arange(5.0)], 4.0, variant="neurokit")
+    with pytest.raises(ValueError, match=r"^variant must be one of \['neurokit', 'reference'\]"):
+        decompose(np.arange(9.0), 4.0, variant="biosppy")
+
+
 # ---------------------------------------------------------------- rates, lengths, inputs
 
 

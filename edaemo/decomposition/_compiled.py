@@ -205,14 +205,16 @@ def build_structure(
     tau1: float,
     delta_knot: float,
     gamma: float,
+    variant: str,
     lanes: int,
 ) -> Structure | None:
     """Return the kernel's tables, or None for a recording that it does not take.
 
-    It takes recordings of `MIN_SAMPLES` or more whose knots are at least four samples apart.
+    It takes recordings of `MIN_SAMPLES` or more whose knots are at least four samples apart, and
+    only the variant "reference".
     """
     step = knot_step(delta_knot, sampling_rate)
-    if n < MIN_SAMPLES or step < _MIN_ROWS:
+    if n < MIN_SAMPLES or step < _MIN_ROWS or variant != "reference":
         return None
     phasic = discretise(sampling_rate, tau0, tau1)
     rows = _choose_rows(n, step, lanes)

@@ -20,6 +20,7 @@ from edaemo.decomposition._problem import (
     place_knots,
 )
 
+VARIANTS = ("neurokit", "reference")
 SOLVERS = ("auto", "compiled", "cvxopt", "scipy")
 
 # Solvers aim at this part of `tol`. An iteration or two more are cheap, and needed: near the
@@ -38,8 +39,8 @@ _DENSE_ELEMENTS = 100_000_000
 # Sums of larger samples could overflow, and smaller deviations from a line count as none.
 LARGEST, LEAST = 1e300, 1e-290
 
-# Constant and ramp are told apart from two samples on.
-MIN_SAMPLES = 2
+# Constant and ramp are told apart from two samples on; a free initial state takes four more.
+MIN_SAMPLES = {"reference": 2, "neurokit": 6}
 
 
 class DecompositionError(RuntimeError):
@@ -74,13 +75,15 @@ class Decomposition:
     Attributes
     ----------
     phasic : ndarray of shape (n,)
-        Skin conductance responses, never negative; in the unit of y.
+        Skin conductance responses; in the unit of y. Never negative, but for what the free initial
+        state of ``variant="neurokit"`` adds.
     tonic : ndarray of shape (n,)
         Skin conductance level, with the drift; in the unit of y.
     driver : ndarray of shape (n,)
         Sudomotor nerve activity (SMNA), never negative; in the unit of y per second. The phasic
         component is this driver through the filter (1/tau1 - 1/tau0)/((s + 1/tau0)(s + 1/tau1)),
-        discretised by the bilinear transform and at rest before the first sample.
+        discretised by the bilinear transform and at rest before the first sample (but see
+        `variant`).
     residual : ndarray of shape (n,)
         What neither explains; in the unit of y.
     spline : ndarray of shape (n_knots,)
@@ -125,6 +128,7 @@ class _Settings:
     delta_knot: float
     alpha: float
     gamma: float
+    variant: str
     solver: str
     tol: float
     max_iter: int
@@ -132,9 +136,16 @@ class _Settings:
     on_failure: str
 
     @property
-    def shape(self) -> tuple[float, ...]:
+    def shape(self) -> tuple[float | str, ...]:
         """What determines the problem together with the length of the recording."""
-        return self.sampling_rate, self.tau0, self.tau1, self.delta_knot, self.gamma
+        return (
+            self.sampling_rate,
+            self.tau0,
+            self.tau1,
+            self.delta_knot,
+            self.gamma,
+            self.variant,
+        )
 
 
 def decompose(
@@ -146,6 +157,7 @@ def decompose(
     delta_knot: float = 10.0,
     alpha: float = 8e-4,
     gamma: float = 1e-2,
+    variant: str = "reference",
     solver: str = "auto",
     tol: float = 1e-8,
     max_iter: int = 100,
@@ -182,6 +194,14 @@ def decompose(
         Penalty on the driver: larger is sparser.
     gamma : float
         Penalty on the tonic spline: larger is smoother.
+    variant : {"reference", "neurokit"}
+        Which of two problems that both go by the name of cvxEDA. ``"reference"`` is that of the
+        authors' code of 2025: the filter is at rest before the first sample (p₋₁ = p₋₂ = 0), so the
+        phasic component is never negative. ``"neurokit"`` is that of NeuroKit, and of the authors'
+        code before: A and M (equations 11 and 12 of [1]_) lack their first two rows. There is no
+        phasic component in the first two samples, and from the third on a free combination of
+        exp(-t/tau0) and exp(-t/tau1), without a penalty and of either sign, is added to it; and the
+        last knot lies in the recording. It takes six or more samples.
     solver : {"auto", "compiled", "scipy", "cvxopt"}
         ``"scipy"`` is an interior point method written for this problem. ``"compiled"`` is the same
         method in C++, many times faster. ``"auto"`` is ``"compiled"`` where it was built and
@@ -189,7 +209,7 @@ def decompose(
         install edaemo[cvxopt]``), which is slower and less accurate, but independent.
 
         ``"compiled"`` leaves to scipy what has fewer than 16 samples or knots less than 4 samples
-        apart, and what it does not solve to `tol`.
+        apart, ``variant="neurokit"``, and what it does not solve to `tol`.
     tol : float
         Relative duality gap to accept. The solver aims at a thousandth of it, because the split
         into phasic and tonic is less sharply determined than the objective.
@@ -245,13 +265,14 @@ def decompose(
         delta_knot,
         alpha,
         gamma,
+        variant,
         solver,
         tol,
         max_iter,
         certificate,
         on_failure,
     )
-    return next(_decompose_all([_check_recording(y)], settings))
+    return next(_decompose_all([_check_recording(y, variant)], settings))
 
 
 def decompose_many(
@@ -264,6 +285,7 @@ def decompose_many(
     delta_knot: float = 10.0,
     alpha: float = 8e-4,
     gamma: float = 1e-2,
+    variant: str = "reference",
     solver: str = "auto",
     tol: float = 1e-8,
     max_iter: int = 100,
@@ -284,7 +306,7 @@ def decompose_many(
         threads for the compiled solver and processes for the others. The answers do not depend on
         it, nor on the order or the company of the trials (beyond some 60 knots, the last bits of
         scipy's and cvxopt's do, by the threads of BLAS).
-    tau0, tau1, delta_knot, alpha, gamma, solver, tol, max_iter, certificate
+    tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
         As in `decompose`.
     on_failure : {"raise", "nan"}
         As in `decompose`; with ``"nan"``, one warning names all the rows that failed.
@@ -314,6 +336,7 @@ def decompose_many(
         delta_knot,
         alpha,
         gamma,
+        variant,
         solver,
         tol,
         max_iter,
@@ -352,7 +375,7 @@ class _Rows:
         checked, results, refused = [], [], None
         for row, y in enumerate(trials, begin):
             try:
-                checked.append(_check_recording(y))
+                checked.append(_check_recording(y, self.settings.variant))
             except ValueError as error:
                 # Only after those before it: the first row at fault is the one to name.
                 refused = ValueError(f"trial in row {row}: {error}")
@@ -468,16 +491,16 @@ def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Dec
             found.ended,
             found.gap,
         )
-    phasic = scale * problem.respond(found.driver)
-    theta = scale * found.theta
-    tonic = line + problem.baseline(theta)
+    phasic, tonic = problem.split(found.driver, found.theta)
+    phasic, tonic, theta = scale * phasic, line + scale * tonic, scale * found.theta
+    found.driver[: problem.head] = 0
     return Decomposition(
         phasic=phasic,
         tonic=tonic,
         driver=found.driver * (scale * problem.lead),
         residual=y - phasic - tonic,
-        spline=theta[:-2],
-        drift=drift + theta[-2:],
+        spline=theta[:knots],
+        drift=drift + theta[knots : knots + 2],
         objective=found.objective * scale**2,
         gap=found.gap,
         n_iter=found.n_iter,
@@ -486,10 +509,11 @@ def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Dec
 
 
 def _count_knots(n: int, settings: _Settings) -> int:
-    return len(place_knots(n, knot_step(settings.delta_knot, settings.sampling_rate)))
+    step = knot_step(settings.delta_knot, settings.sampling_rate)
+    return len(place_knots(n, step, settings.variant))
 
 
-def _check_recording(y: ArrayLike) -> np.ndarray:
+def _check_recording(y: ArrayLike, variant: str) -> np.ndarray:
     """Return the recording as a contiguous float64 array."""
     y = np.asarray(y)
     if y.ndim != 1:
@@ -499,8 +523,8 @@ def _check_recording(y: ArrayLike) -> np.ndarray:
         )
     if y.dtype.kind not in "iuf":
         raise ValueError(f"y must hold real numbers, got dtype {y.dtype}.")
-    if len(y) < MIN_SAMPLES:
-        raise ValueError(f"y must have at least {MIN_SAMPLES} samples, got {len(y)}.")
+    if len(y) < MIN_SAMPLES[variant]:
+        raise ValueError(f"y must have at least {MIN_SAMPLES[variant]} samples, got {len(y)}.")
     y = np.ascontiguousarray(y, dtype=np.float64)
     peak = np.abs(y).max()
     if peak <= LARGEST:
@@ -524,6 +548,7 @@ def _check_parameters(
     delta_knot: float,
     alpha: float,
     gamma: float,
+    variant: str,
     solver: str,
     tol: float,
     max_iter: int,
@@ -551,6 +576,7 @@ def _check_parameters(
     if isinstance(max_iter, bool) or not isinstance(max_iter, Integral) or max_iter < 1:
         raise ValueError(f"max_iter must be a positive integer, got {max_iter!r}.")
     for name, value, choices in [
+        ("variant", variant, VARIANTS),
         ("solver", solver, SOLVERS),
         ("on_failure", on_failure, ("nan", "raise")),
         ("certificate", certificate, (False, True)),
@@ -582,6 +608,7 @@ def _check_parameters(
         )
     return _Settings(
         sampling_rate=sampling_rate,
+        variant=variant,
         solver=solver,
         max_iter=int(max_iter),
         certificate=bool(certificate),

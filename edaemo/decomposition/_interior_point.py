@@ -19,15 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
-from scipy.signal import lfilter
 
-from edaemo.decomposition._problem import (
-    OBJECTIVE_FLOOR,
-    ROUNDING,
-    Problem,
-    average,
-    average_transposed,
-)
+from edaemo.decomposition._problem import OBJECTIVE_FLOOR, ROUNDING, Problem
 
 # Steps aim at no less than this part of the gap asked for. Where z falls by many orders at once,
 # p̃/z grows beyond what rounding leaves of T.
@@ -55,6 +48,8 @@ class _NewtonSystem:
 
     def __init__(self, problem: Problem, weight: np.ndarray) -> None:
         bands = problem.filter_gram.copy(order="F")
+        weight = weight.copy()
+        weight[: problem.head] = 0
         twice = 2 * weight
         bands[0] += weight
         bands[0, 1:] += 4 * weight[:-1]
@@ -97,7 +92,7 @@ class _Iterate:
         self.residual = problem.autoregress_transposed(v)
         self.unexplained = target - problem.autoregress(self.residual)
         self.unexplained -= np.einsum("ij,j->i", problem.filtered_design, theta)
-        self.mismatch = self.unexplained - average(p)
+        self.mismatch = self.unexplained - problem.average(p)
         self.pz = p * z
         self.gap = self.pz.sum()
         self.objective = alpha * p.sum() + 0.5 * (
@@ -114,7 +109,7 @@ class _Iterate:
         """
         gap = (self.gap + abs((self.v * self.mismatch).sum())) / self.floor
         if gap <= tol:
-            d = lfilter([1.0], [1.0, problem.b1, problem.b2], self.mismatch)
+            d = problem.deregress(self.mismatch)
             gap += 0.5 * (d * d).sum() / self.floor
         return gap
 
@@ -127,7 +122,7 @@ def _step(problem: Problem, now: _Iterate, tol: float) -> tuple[np.ndarray, ...]
 
     # Predictor, straight at complementarity 0. Steps of p and z are kept relative to p and z.
     d_v, _ = system.solve(now.unexplained, border_b)
-    d_z = -average_transposed(d_v) / z
+    d_z = -problem.average_transposed(d_v) / z
     length = 1 / max(1.0, -d_z.min(), 1 + d_z.max())
     second_order = d_z * (1 + d_z)
     gap_ahead = (1 - length) * now.gap - length * length * (now.pz * second_order).sum()
@@ -135,8 +130,8 @@ def _step(problem: Problem, now: _Iterate, tol: float) -> tuple[np.ndarray, ...]
 
     # Corrector: aims at complementarity `centre` and allows for the predictor's second order.
     aim = p * (1 - second_order) - centre / z
-    d_v, d_theta = system.solve(now.mismatch + average(aim), border_b)
-    d_z = -average_transposed(d_v) / z
+    d_v, d_theta = system.solve(now.mismatch + problem.average(aim), border_b)
+    d_z = -problem.average_transposed(d_v) / z
     d_p = second_order - 1 + centre / now.pz - d_z
     furthest = max(-d_z.min(), -d_p.min())
     if not np.isfinite(furthest):
