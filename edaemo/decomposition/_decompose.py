@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import ctypes
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 
 import numpy as np
-from joblib import Parallel, delayed
+from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 
-from edaemo.decomposition import _cvxopt, _interior_point
-from edaemo.decomposition._problem import build_problem, check_sampling_rate
+from edaemo.decomposition import _batch, _compiled, _cvxopt, _interior_point
+from edaemo.decomposition._problem import (
+    build_problem,
+    check_sampling_rate,
+    knot_step,
+    place_knots,
+)
 
-SOLVERS = {"scipy": _interior_point.solve, "cvxopt": _cvxopt.solve}
+VARIANTS = ("neurokit", "reference")
+SOLVERS = ("auto", "compiled", "cvxopt", "scipy")
 
-# Solvers aim at this part of `tol`. One or two iterations more are cheap, and needed: near the
+# Solvers aim at this part of `tol`. An iteration or two more are cheap, and needed: near the
 # optimum the split into phasic and tonic moves with the square root of the gap, and the objective
-# hardly notices. At a gap of 1e-8 the phasic component of some short real trials is still 0.007
-# standard deviations off, at 1e-10 at most 0.0003.
-AIM = 1e-2
+# hardly notices. On the 956 windows of HKU956 (25 s at 4 Hz) the phasic component is up to 0.0075
+# standard deviations off at a gap of 1e-8, 0.00016 at 1e-10, 0.00001 at 1e-11.
+AIM = 1e-3
 
 # Beyond this certified gap a result is no answer any more, and an error takes its place.
 LOOSEST_GAP = 1e-4
 
-# Constant and ramp are told apart from two samples on.
-MIN_SAMPLES = 2
+# Where the compiled kernel fails, scipy tries again if its dense design has no more elements than
+# this (800 MB, and as much again for each of some copies).
+_DENSE_ELEMENTS = 100_000_000
+
+# Sums of larger samples could overflow, and smaller deviations from a line count as none.
+LARGEST, LEAST = 1e300, 1e-290
+
+# Constant and ramp are told apart from two samples on; a free initial state takes four more.
+MIN_SAMPLES = {"reference": 2, "neurokit": 6}
 
 
 class DecompositionError(RuntimeError):
@@ -49,6 +64,10 @@ class DecompositionError(RuntimeError):
         return self.args[0]
 
 
+class DecompositionWarning(UserWarning):
+    """Some trials of a batch could not be decomposed and were replaced by NaN."""
+
+
 @dataclass(frozen=True, eq=False)
 class Decomposition:
     """One recording taken apart: ``y == phasic + tonic + residual``. Everything is float64.
@@ -56,13 +75,15 @@ class Decomposition:
     Attributes
     ----------
     phasic : ndarray of shape (n,)
-        Skin conductance responses, never negative; in the unit of y.
+        Skin conductance responses; in the unit of y. Never negative, but for what the free initial
+        state of ``variant="neurokit"`` adds.
     tonic : ndarray of shape (n,)
         Skin conductance level, with the drift; in the unit of y.
     driver : ndarray of shape (n,)
         Sudomotor nerve activity (SMNA), never negative; in the unit of y per second. The phasic
         component is this driver through the filter (1/tau1 - 1/tau0)/((s + 1/tau0)(s + 1/tau1)),
-        discretised by the bilinear transform and at rest before the first sample.
+        discretised by the bilinear transform and at rest before the first sample (but see
+        `variant`).
     residual : ndarray of shape (n,)
         What neither explains; in the unit of y.
     spline : ndarray of shape (n_knots,)
@@ -76,11 +97,13 @@ class Decomposition:
         Certified relative duality gap: how far the objective lies above the optimum at most,
         divided by the objective (or by 1e-5 n times the variance of y around its line if that is
         larger). It is computed afresh from the result by a feasible point of the dual problem, and
-        never given as less than the rounding error of 2e-16; 0 for a line.
+        never given as less than the rounding error of 2e-16; 0 for a line. With
+        ``certificate=False`` it is the solver's own account of its complementarity gap instead.
     n_iter : int
         Iterations of the solver.
-    status : {"optimal", "inaccurate"}
-        Whether `gap` is at most the `tol` asked for.
+    status : {"optimal", "inaccurate", "failed"}
+        Whether `gap` is at most the `tol` asked for, or at most 1e-4; ``"failed"`` only with
+        ``on_failure="nan"``, and then every number above but `n_iter` is NaN.
     """
 
     phasic: np.ndarray
@@ -95,6 +118,36 @@ class Decomposition:
     status: str
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """The parameters of `decompose`, checked; `solver` is no longer "auto"."""
+
+    sampling_rate: float
+    tau0: float
+    tau1: float
+    delta_knot: float
+    alpha: float
+    gamma: float
+    variant: str
+    solver: str
+    tol: float
+    max_iter: int
+    certificate: bool
+    on_failure: str
+
+    @property
+    def shape(self) -> tuple[float | str, ...]:
+        """What determines the problem together with the length of the recording."""
+        return (
+            self.sampling_rate,
+            self.tau0,
+            self.tau1,
+            self.delta_knot,
+            self.gamma,
+            self.variant,
+        )
+
+
 def decompose(
     y: ArrayLike,
     sampling_rate: float,
@@ -104,9 +157,12 @@ def decompose(
     delta_knot: float = 10.0,
     alpha: float = 8e-4,
     gamma: float = 1e-2,
-    solver: str = "scipy",
+    variant: str = "reference",
+    solver: str = "auto",
     tol: float = 1e-8,
-    max_iter: int = 60,
+    max_iter: int = 100,
+    certificate: bool = True,
+    on_failure: str = "raise",
 ) -> Decomposition:
     """Take a recording of electrodermal activity apart by cvxEDA.
 
@@ -138,22 +194,40 @@ def decompose(
         Penalty on the driver: larger is sparser.
     gamma : float
         Penalty on the tonic spline: larger is smoother.
-    solver : {"scipy", "cvxopt"}
-        ``"scipy"`` is an interior point method written for this problem. ``"cvxopt"`` hands the
-        plain quadratic program to cvxopt (``pip install edaemo[cvxopt]``), which is slower and less
-        accurate, but independent.
+    variant : {"reference", "neurokit"}
+        Which of two problems that both go by the name of cvxEDA. ``"reference"`` is that of the
+        authors' code of 2025: the filter is at rest before the first sample (p₋₁ = p₋₂ = 0), so the
+        phasic component is never negative. ``"neurokit"`` is that of NeuroKit, and of the authors'
+        code before: A and M (equations 11 and 12 of [1]_) lack their first two rows. There is no
+        phasic component in the first two samples, and from the third on a free combination of
+        exp(-t/tau0) and exp(-t/tau1), without a penalty and of either sign, is added to it; and the
+        last knot lies in the recording. It takes six or more samples.
+    solver : {"auto", "compiled", "scipy", "cvxopt"}
+        ``"scipy"`` is an interior point method written for this problem. ``"compiled"`` is the same
+        method in C++, many times faster. ``"auto"`` is ``"compiled"`` where it was built and
+        ``"scipy"`` elsewhere. ``"cvxopt"`` hands the plain quadratic program to cvxopt (``pip
+        install edaemo[cvxopt]``), which is slower and less accurate, but independent.
+
+        ``"compiled"`` leaves to scipy what has fewer than 16 samples or knots less than 4 samples
+        apart, ``variant="neurokit"``, and what it does not solve to `tol`.
     tol : float
-        Relative duality gap to accept. The solver aims at a hundredth of it, because the split into
-        phasic and tonic is less sharply determined than the objective.
+        Relative duality gap to accept. The solver aims at a thousandth of it, because the split
+        into phasic and tonic is less sharply determined than the objective.
     max_iter : int
         Iterations to spend at most.
+    certificate : bool
+        Whether `gap` is computed afresh from the result. The answer is the same without, unless a
+        solver was wrong about its own gap.
+    on_failure : {"raise", "nan"}
+        Whether a recording that no solver takes apart is an error or a `Decomposition` of NaN, with
+        status ``"failed"``. A bad input is always an error.
 
     Returns
     -------
     Decomposition
         Its `status` is ``"optimal"`` if the certified `gap` is at most `tol`. If `tol` is out of
         reach (iterations spent, or rounding in the way), the best iterate found is returned with
-        status ``"inaccurate"``, provided that its gap is at most 1e-4; anything worse is an error.
+        status ``"inaccurate"``, provided that its gap is at most 1e-4; anything worse is a failure.
         A gap of g bounds the error: the sum of squares of the error of phasic + tonic is at most
         2 g times the objective.
 
@@ -163,7 +237,8 @@ def decompose(
         If y has another shape, too few samples, or NaN or infinite ones, or a parameter is out of
         its range.
     ImportError
-        If ``solver="cvxopt"`` and cvxopt is not installed.
+        If ``solver="cvxopt"`` and cvxopt is not installed, or ``solver="compiled"`` and the kernel
+        was not built.
     DecompositionError
         If no iterate has a certified gap of at most 1e-4 (or `tol`, if that is larger).
 
@@ -171,10 +246,11 @@ def decompose(
     -----
     The least-squares line of y is taken off before and added to the tonic component afterwards,
     and y is scaled; both leave the problem the same. A recording that is a line to rounding (1e-11
-    of its largest value) has that line as its tonic component and no phasic one.
+    of its largest value, or 1e-290) has that line as its tonic component and no phasic one.
 
-    The time grows with the number of samples and, in long recordings, with the square of the
-    number of knots as well: milliseconds for a trial, seconds for an hour at 4 Hz.
+    The compiled solver's time and memory grow in proportion to the number of samples: a fraction of
+    a millisecond for a trial, some 160 bytes a sample beside input and output. Those of scipy grow,
+    in long recordings, with the number of knots as well.
 
     References
     ----------
@@ -182,51 +258,21 @@ def decompose(
        Approach to Electrodermal Activity Processing", IEEE Transactions on Biomedical Engineering
        63(4), 2016.
     """
-    sampling_rate = _check_parameters(
-        sampling_rate, tau0, tau1, delta_knot, alpha, gamma, solver, tol, max_iter
+    settings = _check_parameters(
+        sampling_rate,
+        tau0,
+        tau1,
+        delta_knot,
+        alpha,
+        gamma,
+        variant,
+        solver,
+        tol,
+        max_iter,
+        certificate,
+        on_failure,
     )
-    y = _check_recording(y)
-    n = len(y)
-    problem = build_problem(n, sampling_rate, tau0, tau1, delta_knot, gamma)
-    line, drift = _fit_line(y)
-    around_line = y - line
-    peak = np.abs(around_line).max()
-    if peak <= 1e-11 * np.abs(y).max():
-        zero = np.zeros(n)
-        objective = float(0.5 * (around_line * around_line).sum())
-        spline = np.zeros(len(problem.penalty) - 2)
-        return Decomposition(
-            zero, line, zero.copy(), around_line, spline, drift, objective, 0.0, 0, "optimal"
-        )
-
-    # The peak first: squares of extreme values would leave the range of a float.
-    scale = float(peak * (around_line / peak).std())
-    found = SOLVERS[solver](
-        problem, around_line / scale, alpha * problem.lead / scale, AIM * tol, max_iter
-    )
-    if not found.gap <= max(tol, LOOSEST_GAP):
-        raise DecompositionError(
-            f"cvxEDA did not converge: {found.ended}, and the certified relative gap is "
-            f"{found.gap:.1e}, above {max(tol, LOOSEST_GAP):.1e}. Look at the recording for steps "
-            "and at its scale (is it z-scored?), or raise max_iter.",
-            found.ended,
-            found.gap,
-        )
-    phasic = scale * problem.respond(found.driver)
-    theta = scale * found.theta
-    tonic = line + problem.baseline(theta)
-    return Decomposition(
-        phasic=phasic,
-        tonic=tonic,
-        driver=found.driver * (scale * problem.lead),
-        residual=y - phasic - tonic,
-        spline=theta[:-2],
-        drift=drift + theta[-2:],
-        objective=found.objective * scale**2,
-        gap=found.gap,
-        n_iter=found.n_iter,
-        status="optimal" if found.gap <= tol else "inaccurate",
-    )
+    return next(_decompose_all([_check_recording(y, variant)], settings))
 
 
 def decompose_many(
@@ -239,9 +285,13 @@ def decompose_many(
     delta_knot: float = 10.0,
     alpha: float = 8e-4,
     gamma: float = 1e-2,
-    solver: str = "scipy",
+    variant: str = "reference",
+    solver: str = "auto",
     tol: float = 1e-8,
-    max_iter: int = 60,
+    max_iter: int = 100,
+    certificate: bool = True,
+    on_failure: str = "raise",
+    progress: Callable[[int, int], object] | None = None,
 ) -> list[Decomposition]:
     """Decompose each of several recordings of one sampling rate; see `decompose`.
 
@@ -252,10 +302,16 @@ def decompose_many(
     sampling_rate : float
         Samples per second (Hz), of all recordings.
     n_jobs : int or None
-        Processes to share the work, as in joblib: None is 1, -1 is one for each core. The answers
-        do not depend on it (beyond some 60 knots, their last bits do, by the threads of BLAS).
-    tau0, tau1, delta_knot, alpha, gamma, solver, tol, max_iter
+        How many work side by side, as in joblib: None is 1, -1 is one for each core. They are
+        threads for the compiled solver and processes for the others. The answers do not depend on
+        it, nor on the order or the company of the trials (beyond some 60 knots, the last bits of
+        scipy's and cvxopt's do, by the threads of BLAS).
+    tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
         As in `decompose`.
+    on_failure : {"raise", "nan"}
+        As in `decompose`; with ``"nan"``, one warning names all the rows that failed.
+    progress : callable or None
+        Called as ``progress(n_done, n_total)`` in the calling thread for each trial that is done.
 
     Returns
     -------
@@ -265,36 +321,199 @@ def decompose_many(
     Raises
     ------
     ValueError, ImportError, DecompositionError
-        As in `decompose`; what is wrong with one trial is said with its row.
+        As in `decompose`; what is wrong with one trial is said with its row, the first one where
+        there are several.
+
+    Warns
+    -----
+    DecompositionWarning
+        If trials failed and ``on_failure="nan"``.
     """
-    _check_parameters(sampling_rate, tau0, tau1, delta_knot, alpha, gamma, solver, tol, max_iter)
-    parameters = {
-        "tau0": tau0,
-        "tau1": tau1,
-        "delta_knot": delta_knot,
-        "alpha": alpha,
-        "gamma": gamma,
-        "solver": solver,
-        "tol": tol,
-        "max_iter": max_iter,
-    }
-    return Parallel(n_jobs=n_jobs)(
-        delayed(_decompose_row)(row, y, sampling_rate, parameters) for row, y in enumerate(trials)
+    settings = _check_parameters(
+        sampling_rate,
+        tau0,
+        tau1,
+        delta_knot,
+        alpha,
+        gamma,
+        variant,
+        solver,
+        tol,
+        max_iter,
+        certificate,
+        on_failure,
+    )
+    if progress is not None and not callable(progress):
+        raise ValueError(f"progress must be callable or None, got {progress!r}.")
+    trials, workers = list(trials), effective_n_jobs(n_jobs)
+    run = _batch.in_threads if settings.solver == "compiled" else _batch.in_processes
+    results = run(_Rows(settings), trials, max(1, min(workers, len(trials))), progress)
+    failed = [row for row, result in enumerate(results) if result.status == "failed"]
+    if failed:
+        warnings.warn(
+            f"{len(failed)} of {len(results)} trials could not be decomposed and are NaN: rows "
+            f"{', '.join(map(str, failed))}.",
+            DecompositionWarning,
+            stacklevel=2,
+        )
+    return results
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Decomposes some trials, and says which row is at fault; what goes to worker processes."""
+
+    settings: _Settings
+
+    def __call__(
+        self,
+        begin: int,
+        trials: Sequence[ArrayLike],
+        workspace: _compiled.Workspace | None = None,
+        stop: ctypes.c_int32 | None = None,
+    ) -> list[Decomposition]:
+        checked, results, refused = [], [], None
+        for row, y in enumerate(trials, begin):
+            try:
+                checked.append(_check_recording(y, self.settings.variant))
+            except ValueError as error:
+                # Only after those before it: the first row at fault is the one to name.
+                refused = ValueError(f"trial in row {row}: {error}")
+                break
+        try:
+            for result in _decompose_all(checked, self.settings, workspace, stop):
+                results.append(result)  # their number says which one failed
+        except DecompositionError as error:
+            message = f"trial in row {begin + len(results)}: {error}"
+            raise DecompositionError(message, error.status, error.gap) from error
+        if refused is not None:
+            raise refused
+        return results
+
+
+def _decompose_all(
+    recordings: list[np.ndarray],
+    settings: _Settings,
+    workspace: _compiled.Workspace | None = None,
+    stop: ctypes.c_int32 | None = None,
+) -> Iterator[Decomposition]:
+    """Yield the decomposition of each checked recording."""
+    answers = [None] * len(recordings)
+    if settings.solver == "compiled":
+        answers = _run_kernel(
+            recordings,
+            settings,
+            _compiled.Workspace() if workspace is None else workspace,
+            ctypes.c_int32(0) if stop is None else stop,
+        )
+    for y, answer in zip(recordings, answers, strict=True):
+        try:
+            if isinstance(answer, _compiled.Answer) and answer.gap <= settings.tol:
+                yield Decomposition(*answer, "optimal")
+            else:
+                yield _decompose_python(y, settings, tried=answer not in (None, _compiled.LINE))
+        except DecompositionError:
+            if settings.on_failure == "raise":
+                raise
+            n = len(y)
+            sizes = (n, n, n, n, _count_knots(n, settings), 2)
+            arrays = (np.full(size, np.nan) for size in sizes)
+            yield Decomposition(*arrays, np.nan, np.nan, 0, "failed")
+
+
+def _run_kernel(
+    recordings: list[np.ndarray],
+    settings: _Settings,
+    workspace: _compiled.Workspace,
+    stop: ctypes.c_int32,
+) -> list[_compiled.Answer | int | None]:
+    """Return None for what the kernel does not take, else its answer or why there is none."""
+    lanes = _compiled.widest()
+    structures = [_compiled.build_structure(len(y), *settings.shape, lanes) for y in recordings]
+    taken = [i for i, structure in enumerate(structures) if structure is not None]
+    answers: list[_compiled.Answer | int | None] = [None] * len(recordings)
+    if taken:
+        found = _compiled.solve(
+            [structures[i] for i in taken],
+            [recordings[i] for i in taken],
+            settings.alpha,
+            tol=AIM * settings.tol,
+            max_iter=settings.max_iter,
+            certificate=settings.certificate,
+            workspace=workspace,
+            stop=stop,
+        )
+        for i, answer in zip(taken, found, strict=True):
+            answers[i] = answer
+    return answers
+
+
+def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Decomposition:
+    """Decompose by scipy or cvxopt; `tried` if the compiled kernel has failed on it."""
+    knots = _count_knots(len(y), settings)
+    line, drift = _fit_line(y)
+    around_line = y - line
+    peak = np.abs(around_line).max()
+    if peak <= max(1e-11 * np.abs(y).max(), LEAST):
+        zero = np.zeros(len(y))
+        objective = float(0.5 * (around_line * around_line).sum())
+        spline = np.zeros(knots)
+        return Decomposition(
+            zero, line, zero.copy(), around_line, spline, drift, objective, 0.0, 0, "optimal"
+        )
+
+    if tried and len(y) * (knots + 2) > _DENSE_ELEMENTS:
+        raise DecompositionError(
+            f"cvxEDA did not converge in the compiled solver, and {len(y)} samples with {knots} "
+            "knots are too many for scipy to try again. Look at the recording for steps and at its "
+            "scale (is it z-scored?), or cut it into pieces.",
+            "the compiled solver did not converge",
+            np.inf,
+        )
+    problem = build_problem(len(y), *settings.shape)
+    # The peak first: squares of extreme values would leave the range of a float.
+    scale = float(peak * (around_line / peak).std())
+    solve = _cvxopt.solve if settings.solver == "cvxopt" else _interior_point.solve
+    found = solve(
+        problem,
+        around_line / scale,
+        settings.alpha * problem.lead / scale,
+        AIM * settings.tol,
+        settings.max_iter,
+        settings.certificate,
+    )
+    accepted = max(settings.tol, LOOSEST_GAP)
+    if not found.gap <= accepted:
+        raise DecompositionError(
+            f"cvxEDA did not converge: {found.ended}, and the certified relative gap is "
+            f"{found.gap:.1e}, above {accepted:.1e}. Look at the recording for steps "
+            "and at its scale (is it z-scored?), or raise max_iter.",
+            found.ended,
+            found.gap,
+        )
+    phasic, tonic = problem.split(found.driver, found.theta)
+    phasic, tonic, theta = scale * phasic, line + scale * tonic, scale * found.theta
+    found.driver[: problem.head] = 0
+    return Decomposition(
+        phasic=phasic,
+        tonic=tonic,
+        driver=found.driver * (scale * problem.lead),
+        residual=y - phasic - tonic,
+        spline=theta[:knots],
+        drift=drift + theta[knots : knots + 2],
+        objective=found.objective * scale**2,
+        gap=found.gap,
+        n_iter=found.n_iter,
+        status="optimal" if found.gap <= settings.tol else "inaccurate",
     )
 
 
-def _decompose_row(
-    row: int, y: ArrayLike, sampling_rate: float, parameters: dict[str, object]
-) -> Decomposition:
-    try:
-        return decompose(y, sampling_rate, **parameters)
-    except DecompositionError as error:
-        raise DecompositionError(f"trial in row {row}: {error}", error.status, error.gap) from error
-    except ValueError as error:
-        raise ValueError(f"trial in row {row}: {error}") from error
+def _count_knots(n: int, settings: _Settings) -> int:
+    step = knot_step(settings.delta_knot, settings.sampling_rate)
+    return len(place_knots(n, step, settings.variant))
 
 
-def _check_recording(y: ArrayLike) -> np.ndarray:
+def _check_recording(y: ArrayLike, variant: str) -> np.ndarray:
     """Return the recording as a contiguous float64 array."""
     y = np.asarray(y)
     if y.ndim != 1:
@@ -304,15 +523,22 @@ def _check_recording(y: ArrayLike) -> np.ndarray:
         )
     if y.dtype.kind not in "iuf":
         raise ValueError(f"y must hold real numbers, got dtype {y.dtype}.")
-    if len(y) < MIN_SAMPLES:
-        raise ValueError(f"y must have at least {MIN_SAMPLES} samples, got {len(y)}.")
+    if len(y) < MIN_SAMPLES[variant]:
+        raise ValueError(f"y must have at least {MIN_SAMPLES[variant]} samples, got {len(y)}.")
+    y = np.ascontiguousarray(y, dtype=np.float64)
+    peak = np.abs(y).max()
+    if peak <= LARGEST:
+        return y
     bad = np.flatnonzero(~np.isfinite(y))
     if len(bad):
         raise ValueError(
             f"y has {len(bad)} NaN or infinite samples of {len(y)}, the first at index {bad[0]}. "
             "Interpolate short gaps, or cut or drop the trial, before decomposing."
         )
-    return np.ascontiguousarray(y, dtype=np.float64)
+    raise ValueError(
+        f"y has samples up to {peak:.0e}, and sums of more than {LARGEST:.0e} are out of the range "
+        "of a float: give it in another unit."
+    )
 
 
 def _check_parameters(
@@ -322,11 +548,14 @@ def _check_parameters(
     delta_knot: float,
     alpha: float,
     gamma: float,
+    variant: str,
     solver: str,
     tol: float,
     max_iter: int,
-) -> float:
-    """Refuse parameters out of range; return the sampling rate as a float."""
+    certificate: bool,
+    on_failure: str,
+) -> _Settings:
+    """Refuse parameters out of range, and choose the solver."""
     sampling_rate = check_sampling_rate(sampling_rate)
     positive = {
         "tau0": tau0,
@@ -346,8 +575,14 @@ def _check_parameters(
             raise ValueError(f"{name} must be a positive finite number, got {value!r}.")
     if isinstance(max_iter, bool) or not isinstance(max_iter, Integral) or max_iter < 1:
         raise ValueError(f"max_iter must be a positive integer, got {max_iter!r}.")
-    if solver not in list(SOLVERS):
-        raise ValueError(f"solver must be one of {sorted(SOLVERS)}, got {solver!r}.")
+    for name, value, choices in [
+        ("variant", variant, VARIANTS),
+        ("solver", solver, SOLVERS),
+        ("on_failure", on_failure, ("nan", "raise")),
+        ("certificate", certificate, (False, True)),
+    ]:
+        if not any(value is choice or value == choice for choice in choices):
+            raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}.")
     if tau0 == tau1:
         raise ValueError(
             f"tau0 and tau1 must differ, got {tau0!r} for both: the Bateman function of equal time "
@@ -363,7 +598,23 @@ def _check_parameters(
             f"delta_knot={delta_knot!r} s must be at least one sample, which is "
             f"{1 / sampling_rate:g} s at {sampling_rate:g} Hz."
         )
-    return sampling_rate
+    if solver == "auto":
+        solver = "scipy" if _compiled.load() is None else "compiled"
+    elif solver == "compiled" and _compiled.load() is None:
+        raise ImportError(
+            "solver='compiled' needs the compiled kernel, which this installation of edaemo lacks: "
+            "install edaemo again where a C++ compiler (GCC or Clang) is found, or take "
+            "solver='auto' or 'scipy'."
+        )
+    return _Settings(
+        sampling_rate=sampling_rate,
+        variant=variant,
+        solver=solver,
+        max_iter=int(max_iter),
+        certificate=bool(certificate),
+        on_failure=on_failure,
+        **{name: float(value) for name, value in positive.items()},
+    )
 
 
 def _fit_line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

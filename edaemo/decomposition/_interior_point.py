@@ -20,19 +20,19 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
 
-from edaemo.decomposition._problem import (
-    OBJECTIVE_FLOOR,
-    Problem,
-    average,
-    average_transposed,
-)
+from edaemo.decomposition._problem import OBJECTIVE_FLOOR, ROUNDING, Problem
+
+# Steps aim at no less than this part of the gap asked for. Where z falls by many orders at once,
+# p̃/z grows beyond what rounding leaves of T.
+LEAST = 1e-2
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where a solver ended: the scaled driver p̃, theta, and how good they are certified to be.
+    """Where a solver ended: the scaled driver p̃, theta, and how good they are.
 
-    `ended` says in words why the solver stopped.
+    `gap` is the certified one, or the solver's own if no certificate was asked for. `ended` says in
+    words why the solver stopped.
     """
 
     driver: np.ndarray
@@ -48,6 +48,8 @@ class _NewtonSystem:
 
     def __init__(self, problem: Problem, weight: np.ndarray) -> None:
         bands = problem.filter_gram.copy(order="F")
+        weight = weight.copy()
+        weight[: problem.head] = 0
         twice = 2 * weight
         bands[0] += weight
         bands[0, 1:] += 4 * weight[:-1]
@@ -90,18 +92,29 @@ class _Iterate:
         self.residual = problem.autoregress_transposed(v)
         self.unexplained = target - problem.autoregress(self.residual)
         self.unexplained -= np.einsum("ij,j->i", problem.filtered_design, theta)
-        self.mismatch = self.unexplained - average(p)
+        self.mismatch = self.unexplained - problem.average(p)
         self.pz = p * z
         self.gap = self.pz.sum()
         self.objective = alpha * p.sum() + 0.5 * (
             (self.residual * self.residual).sum() + (problem.penalty * theta * theta).sum()
         )
 
-    def looks_optimal(self, tol: float) -> bool:
-        return self.gap <= tol * max(self.objective, OBJECTIVE_FLOOR * len(self.p))
+        self.floor = max(self.objective, OBJECTIVE_FLOOR * len(p))
+
+    def relative_gap(self, problem: Problem, tol: float) -> float:
+        """Return the gap in (4), and that from the mismatch in (2) unless the first is above `tol`.
+
+        With d = Ã⁻¹ mismatch the residual is e + d, and the objective exceeds the one of e by
+        v'mismatch + ½‖d‖².
+        """
+        gap = (self.gap + abs((self.v * self.mismatch).sum())) / self.floor
+        if gap <= tol:
+            d = problem.deregress(self.mismatch)
+            gap += 0.5 * (d * d).sum() / self.floor
+        return gap
 
 
-def _step(problem: Problem, now: _Iterate) -> tuple[np.ndarray, ...]:
+def _step(problem: Problem, now: _Iterate, tol: float) -> tuple[np.ndarray, ...]:
     """Return p, z, v, theta after one predictor and corrector step from `now`."""
     p, z, mu = now.p, now.z, now.gap / len(now.p)
     system = _NewtonSystem(problem, p / z)
@@ -109,21 +122,21 @@ def _step(problem: Problem, now: _Iterate) -> tuple[np.ndarray, ...]:
 
     # Predictor, straight at complementarity 0. Steps of p and z are kept relative to p and z.
     d_v, _ = system.solve(now.unexplained, border_b)
-    d_z = -average_transposed(d_v) / z
+    d_z = -problem.average_transposed(d_v) / z
     length = 1 / max(1.0, -d_z.min(), 1 + d_z.max())
     second_order = d_z * (1 + d_z)
     gap_ahead = (1 - length) * now.gap - length * length * (now.pz * second_order).sum()
-    centre = (gap_ahead / now.gap) ** 3 * mu
+    centre = max((gap_ahead / now.gap) ** 3 * mu, min(mu, LEAST * tol * now.floor / len(p)))
 
     # Corrector: aims at complementarity `centre` and allows for the predictor's second order.
     aim = p * (1 - second_order) - centre / z
-    d_v, d_theta = system.solve(now.mismatch + average(aim), border_b)
-    d_z = -average_transposed(d_v) / z
+    d_v, d_theta = system.solve(now.mismatch + problem.average(aim), border_b)
+    d_z = -problem.average_transposed(d_v) / z
     d_p = second_order - 1 + centre / now.pz - d_z
     furthest = max(-d_z.min(), -d_p.min())
     if not np.isfinite(furthest):
         raise LinAlgError("the Newton step is not finite")
-    fraction = max(0.99, 1 - mu)
+    fraction = min(max(0.99, 1 - mu), 0.999)
     length = 1.0 if furthest <= fraction else fraction / furthest
     # Multiplying keeps p and z positive, and their smallest entries to full relative precision.
     return (
@@ -134,24 +147,37 @@ def _step(problem: Problem, now: _Iterate) -> tuple[np.ndarray, ...]:
     )
 
 
-def solve(problem: Problem, y: np.ndarray, alpha: float, tol: float, max_iter: int) -> Solution:
+def solve(
+    problem: Problem,
+    y: np.ndarray,
+    alpha: float,
+    tol: float,
+    max_iter: int,
+    certificate: bool,
+) -> Solution:
     """Minimise; `y` has no linear trend and unit variance, `alpha` is α̃.
 
-    It is done when the certified gap is at most `tol`. If that cannot be had, the best of the last
-    iterates is returned: where rounding spoils a factor, the last may be worse than those before.
+    It is done when the gap, certified if `certificate`, is at most `tol`. If that cannot be had,
+    the best of the last iterates is returned: where rounding spoils a factor, the last may be worse
+    than those before.
     """
     n, target = len(y), problem.autoregress(y)
-    # Satisfies (1) and (3), and so does every step from it.
+    # Satisfies (1) and (3), and so does every step from it. Where α̃ is large, p̃ starts where the
+    # penalty alone would not exceed ½‖y‖².
     point = (
-        np.full(n, 30 * problem.settle / 4),
+        np.full(n, min(30 * problem.settle / 4, 0.5 / alpha)),
         np.full(n, alpha),
         np.zeros(n),
         np.zeros(len(problem.penalty)),
     )
     recent: deque[_Iterate] = deque(maxlen=4)
 
-    def certified(iterate: _Iterate, n_iter: int, ended: str) -> Solution:
+    def conclude(iterate: _Iterate, n_iter: int, ended: str) -> Solution:
         p, theta = iterate.p, iterate.theta
+        if not certificate:
+            gap = iterate.relative_gap(problem, np.inf)
+            gap = max(float(gap), ROUNDING) if np.isfinite(gap) else np.inf
+            return Solution(p, theta, iterate.objective, gap, n_iter, ended)
         objective, gap = problem.certify(y, alpha, p, theta, iterate.residual)
         return Solution(p, theta, objective, gap, n_iter, ended)
 
@@ -160,16 +186,16 @@ def solve(problem: Problem, y: np.ndarray, alpha: float, tol: float, max_iter: i
         for n_iter in range(max_iter + 1):
             iterate = _Iterate(problem, target, alpha, *point)
             recent.append(iterate)
-            if iterate.looks_optimal(tol):
-                solution = certified(iterate, n_iter, "the certified gap reached tol")
+            if iterate.relative_gap(problem, tol) <= tol:
+                solution = conclude(iterate, n_iter, "the gap reached tol")
                 if solution.gap <= tol:
                     return solution
             if n_iter == max_iter:
                 ended = f"max_iter={max_iter} iterations were spent"
                 break
             try:
-                point = _step(problem, iterate)
+                point = _step(problem, iterate, tol)
             except LinAlgError as error:
                 ended = f"rounding stopped iteration {n_iter + 1}: {error}"
                 break
-        return min((certified(i, n_iter, ended) for i in recent), key=lambda s: s.gap)
+        return min((conclude(i, n_iter, ended) for i in recent), key=lambda s: s.gap)

@@ -31,8 +31,8 @@ from scipy.signal import lfilter
 # it the recording is explained to rounding and a ratio would say nothing.
 OBJECTIVE_FLOOR = 1e-5
 
-# No gap is certified below this.
-_ROUNDING = float(np.finfo(np.float64).eps)
+# No gap is given as less.
+ROUNDING = float(np.finfo(np.float64).eps)
 
 # Larger designs are built anew each time, so that the cache cannot grow past some 64 MB.
 _CACHED_ELEMENTS = 250_000
@@ -53,22 +53,6 @@ def check_sampling_rate(sampling_rate: float) -> float:
     return float(sampling_rate)
 
 
-def average(x: np.ndarray) -> np.ndarray:
-    """Return M x = (1 + S)² x."""
-    out = x.copy()
-    out[1:] += 2 * x[:-1]
-    out[2:] += x[:-2]
-    return out
-
-
-def average_transposed(x: np.ndarray) -> np.ndarray:
-    """Return M' x."""
-    out = x.copy()
-    out[:-1] += 2 * x[1:]
-    out[:-2] += x[2:]
-    return out
-
-
 @dataclass(frozen=True, eq=False)
 class Problem:
     """What the length, the sampling rate and the parameters determine without the recording.
@@ -81,12 +65,15 @@ class Problem:
         a₀, the leading coefficient of A.
     settle : float
         (1 - ρ₀)(1 - ρ₁), what Ã leaves of a constant.
+    head : int
+        Samples at the start without filter and driver: 0, or 2 if the initial state is free.
     design : ndarray of shape (n, m)
-        X, the splines and then the constant and the ramp (i + 1)/n.
+        X: the splines, the constant, the ramp (i + 1)/n and, if the initial state is free, the
+        filter's answers to impulses in the two samples behind the head.
     penalty : ndarray of shape (m,)
-        γ for each spline, 0 for the constant and the ramp.
-    drift : ndarray of shape (2, n)
-        Orthonormal basis of the constant and the ramp, one in a row.
+        γ for each spline, 0 for the other columns.
+    free : ndarray of shape (2 or 4, n)
+        Orthonormal basis of the columns without a penalty, one in a row.
     filtered_design : ndarray of shape (n, m)
         Ã X, in Fortran order.
     filter_gram : ndarray of shape (3, n)
@@ -97,30 +84,63 @@ class Problem:
     b2: float
     lead: float
     settle: float
+    head: int
     design: np.ndarray
     penalty: np.ndarray
-    drift: np.ndarray
+    free: np.ndarray
     filtered_design: np.ndarray
     filter_gram: np.ndarray
 
+    # Each of these leaves the head as it is, or without an answer where a driver is taken.
+
     def autoregress(self, x: np.ndarray) -> np.ndarray:
         """Return Ã x."""
-        return _autoregress(x, self.b1, self.b2)
+        return _autoregress(x, self.b1, self.b2, self.head)
 
     def autoregress_transposed(self, x: np.ndarray) -> np.ndarray:
         """Return Ã' x."""
+        out, behind = x.copy(), x[self.head :]
+        out[self.head : -1] += self.b1 * behind[1:]
+        out[self.head : -2] += self.b2 * behind[2:]
+        return out
+
+    def deregress(self, x: np.ndarray) -> np.ndarray:
+        """Return Ã⁻¹ x."""
         out = x.copy()
-        out[:-1] += self.b1 * x[1:]
-        out[:-2] += self.b2 * x[2:]
+        out[self.head :] = lfilter([1.0], [1.0, self.b1, self.b2], x[self.head :])
+        return out
+
+    def average(self, x: np.ndarray) -> np.ndarray:
+        """Return M x = (1 + S)² x."""
+        out, behind = x.copy(), x[self.head :]
+        out[: self.head] = 0
+        out[self.head + 1 :] += 2 * behind[:-1]
+        out[self.head + 2 :] += behind[:-2]
+        return out
+
+    def average_transposed(self, x: np.ndarray) -> np.ndarray:
+        """Return M' x."""
+        out, behind = x.copy(), x[self.head :]
+        out[: self.head] = 0
+        out[self.head : -1] += 2 * behind[1:]
+        out[self.head : -2] += behind[2:]
         return out
 
     def respond(self, driver: np.ndarray) -> np.ndarray:
-        """Return Ã⁻¹ M p̃, the phasic component of a scaled driver."""
+        """Return Ã⁻¹ M p̃, the answer to a scaled driver from rest."""
+        out = np.zeros(len(driver))
+        out[self.head :] = self._respond(driver[self.head :])
+        return out
+
+    def _respond(self, driver: np.ndarray) -> np.ndarray:
         return lfilter([1.0, 2.0, 1.0], [1.0, self.b1, self.b2], driver)
 
-    def baseline(self, theta: np.ndarray) -> np.ndarray:
-        """Return X theta, the tonic component."""
-        return np.einsum("ij,j->i", self.design, theta)
+    def split(self, driver: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the phasic component, with what the initial state adds, and the tonic one."""
+        n_tonic = len(theta) - self.head
+        initial = np.einsum("ij,j->i", self.design[:, n_tonic:], theta[n_tonic:])
+        tonic = np.einsum("ij,j->i", self.design[:, :n_tonic], theta[:n_tonic])
+        return (self.respond(driver) + initial if self.head else self.respond(driver)), tonic
 
     def certify(
         self,
@@ -133,21 +153,23 @@ class Problem:
         """Return the objective and a bound on how far above the optimum it lies, relative to it.
 
         The dual of the problem is  max  y'e - ½‖e‖² - ‖B'e‖²/(2γ)  over the e with
-        M'Ã'⁻¹e ≤ α̃ and C'e = 0; any such e bounds the optimum from below, wherever it came from.
-        Here the solver's `dual` is made to satisfy both by a projection and a scaling, so nothing
-        of its own account of its progress is taken on trust.
+        M'Ã'⁻¹e ≤ α̃ and C'e = 0, where C has the columns of a free initial state too; any such e
+        bounds the optimum from below, wherever it came from. Here the solver's `dual` is made to
+        satisfy both by a projection and a scaling, so nothing of its own account of its progress
+        is taken on trust.
 
         The gap is relative to the objective or, if that is smaller, to `OBJECTIVE_FLOOR` per
         sample; `y` has unit variance.
         """
-        residual = y - self.respond(driver) - self.baseline(theta)
+        phasic, tonic = self.split(driver, theta)
+        residual = y - phasic - tonic
         objective = alpha * driver.sum() + 0.5 * (
             (residual * residual).sum() + (self.penalty * theta * theta).sum()
         )
-        for unit in self.drift:
+        for unit in self.free:
             dual = dual - (unit * dual).sum() * unit
         # M'Ã'⁻¹ is the phasic filter run backwards in time.
-        pressure = self.respond(dual[::-1]).max()
+        pressure = self._respond(dual[self.head :][::-1]).max()
         e = dual * (alpha / max(pressure, alpha))
         splines = self.penalty > 0
         onto_splines = np.einsum("ij,i->j", self.design[:, splines], e)
@@ -157,65 +179,110 @@ class Problem:
         gap = (objective - bound) / max(objective, OBJECTIVE_FLOOR * len(y))
         if not np.isfinite(gap):
             return float(objective), np.inf
-        return float(objective), max(float(gap), _ROUNDING)
+        return float(objective), max(float(gap), ROUNDING)
 
 
-def _autoregress(x: np.ndarray, b1: float, b2: float) -> np.ndarray:
-    """Return (1 + b1 S + b2 S²) x along the first axis."""
-    out = x.copy()
-    out[1:] += b1 * x[:-1]
-    out[2:] += b2 * x[:-2]
+def _autoregress(x: np.ndarray, b1: float, b2: float, head: int) -> np.ndarray:
+    """Return (1 + b1 S + b2 S²) x along the first axis, behind the head."""
+    out, behind = x.copy(), x[head:]
+    out[head + 1 :] += b1 * behind[:-1]
+    out[head + 2 :] += b2 * behind[:-2]
     return out
 
 
-def _splines(n: int, step: int) -> np.ndarray:
-    """Return discrete cubic B-splines of peak 1, one centred on every `step`-th sample.
+def knot_step(delta_knot: float, sampling_rate: float) -> int:
+    """Return the distance of the knots in samples.
 
-    The spline is four boxes of `step` samples convolved with one another; its coefficients are
-    those of ((1 - zˢ)/(1 - z))⁴, whose rising half needs two terms of the binomial series.
+    Splines are the same to rounding from a trillion samples on, where integers are still exact.
+    """
+    return round(min(delta_knot * sampling_rate, 1e12))
+
+
+def place_knots(n: int, step: int, variant: str = "reference") -> np.ndarray:
+    """Return the samples that splines are centred on.
+
+    The last is up to half a step behind the end, or in the recording if `variant` is "neurokit".
+    """
+    return np.arange(0, n if variant == "neurokit" else n + step // 2, step)
+
+
+def spline(distance: np.ndarray, step: int) -> np.ndarray:
+    """Return the discrete cubic B-spline of peak 1 at some distance (in samples) from its knot.
+
+    It is four boxes of `step` samples convolved with one another; its coefficients are those of
+    ((1 - zˢ)/(1 - z))⁴, whose rising half needs two terms of the binomial series.
     """
 
     def cubic(j: np.ndarray) -> np.ndarray:
         j = np.maximum(j, -1.0)
         return (j + 1) * (j + 2) * (j + 3) / 6
 
-    def spline(distance: np.ndarray) -> np.ndarray:
+    def rise(distance: np.ndarray) -> np.ndarray:
         j = 2.0 * (step - 1) - distance
         return cubic(j) - 4 * cubic(j - step)
 
-    knots = np.arange(0, n + step // 2, step)
-    return spline(np.abs(np.arange(n)[:, None] - knots)) / spline(np.zeros(1))
+    return rise(distance) / rise(np.zeros(1))
 
 
-def _build(
-    n: int, sampling_rate: float, tau0: float, tau1: float, delta_knot: float, gamma: float
-) -> Problem:
+@dataclass(frozen=True)
+class Filter:
+    """The phasic filter at a sampling rate: b₁, b₂, the lead a₀ and settle = (1 - ρ₀)(1 - ρ₁)."""
+
+    b1: float
+    b2: float
+    lead: float
+    settle: float
+
+
+def discretise(sampling_rate: float, tau0: float, tau1: float) -> Filter:
+    """Return the bilinear transform of the Bateman function."""
     slow, fast = 1 / max(tau0, tau1), 1 / min(tau0, tau1)
     delta = 1 / sampling_rate
     rho0, rho1 = ((2 - rate * delta) / (2 + rate * delta) for rate in (slow, fast))
-    b1, b2 = -(rho0 + rho1), rho0 * rho1
+    lead = (fast * delta + 2) * (slow * delta + 2) / ((fast - slow) * delta * delta)
+    return Filter(-(rho0 + rho1), rho0 * rho1, lead, (1 - rho0) * (1 - rho1))
 
-    splines = _splines(n, round(delta_knot * sampling_rate))
-    drift = np.column_stack((np.ones(n), np.arange(1.0, n + 1) / n))
-    design = np.asfortranarray(np.hstack((splines, drift)))
+
+def _build(
+    n: int,
+    sampling_rate: float,
+    tau0: float,
+    tau1: float,
+    delta_knot: float,
+    gamma: float,
+    variant: str,
+) -> Problem:
+    phasic = discretise(sampling_rate, tau0, tau1)
+    b1, b2 = phasic.b1, phasic.b2
+
+    step = knot_step(delta_knot, sampling_rate)
+    splines = spline(np.abs(np.arange(n)[:, None] - place_knots(n, step, variant)), step)
+    free = np.column_stack((np.ones(n), np.arange(1.0, n + 1) / n))
+    head = 2 if variant == "neurokit" else 0
+    if head:
+        impulses = np.eye(n, 2, -2)
+        free = np.hstack((free, lfilter([1.0], [1.0, b1, b2], impulses, axis=0)))
+    design = np.asfortranarray(np.hstack((splines, free)))
 
     filter_gram = np.empty((3, n), order="F")
     filter_gram[0] = 1 + b1 * b1 + b2 * b2
     filter_gram[1] = b1 * (1 + b2)
     filter_gram[2] = b2
-    # The first two rows of Ã miss the terms that would reach before the recording.
-    filter_gram[:2, 0] = 1, b1
-    filter_gram[0, 1] = 1 + b1 * b1
+    # The first two rows of Ã miss the terms that would reach before them; the head has no filter.
+    filter_gram[:2, head] = 1, b1
+    filter_gram[0, head + 1] = 1 + b1 * b1
+    filter_gram[:, :head] = np.array([[1.0], [0.0], [0.0]])
 
     problem = Problem(
         b1=b1,
         b2=b2,
-        lead=(fast * delta + 2) * (slow * delta + 2) / ((fast - slow) * delta * delta),
-        settle=(1 - rho0) * (1 - rho1),
+        lead=phasic.lead,
+        settle=phasic.settle,
+        head=head,
         design=design,
-        penalty=np.repeat([gamma, 0.0], [splines.shape[1], 2]),
-        drift=np.ascontiguousarray(np.linalg.qr(drift)[0].T),
-        filtered_design=np.asfortranarray(_autoregress(design, b1, b2)),
+        penalty=np.repeat([gamma, 0.0], [splines.shape[1], free.shape[1]]),
+        free=np.ascontiguousarray(np.linalg.qr(free)[0].T),
+        filtered_design=np.asfortranarray(_autoregress(design, b1, b2, head)),
         filter_gram=filter_gram,
     )
     for shared in vars(problem).values():
@@ -228,9 +295,15 @@ _build_cached = lru_cache(maxsize=16)(_build)
 
 
 def build_problem(
-    n: int, sampling_rate: float, tau0: float, tau1: float, delta_knot: float, gamma: float
+    n: int,
+    sampling_rate: float,
+    tau0: float,
+    tau1: float,
+    delta_knot: float,
+    gamma: float,
+    variant: str = "reference",
 ) -> Problem:
     """Return the problem of `n` samples at `sampling_rate` Hz; see `decompose` for the rest."""
     elements = n * (n / (delta_knot * sampling_rate) + 3)
     build = _build_cached if elements <= _CACHED_ELEMENTS else _build
-    return build(n, sampling_rate, tau0, tau1, delta_knot, gamma)
+    return build(n, sampling_rate, tau0, tau1, delta_knot, gamma, variant)

@@ -1,0 +1,176 @@
+"""The decomposition's speed beside the reference implementation's, as Markdown tables.
+
+Usage: ``EDAEMO_CVXEDA=/path/to/cvxEDA python benchmarks/decomposition.py [--quick]``. The path is a
+checkout of https://github.com/lciti/cvxEDA (GPL-3, which is why none is here), and cvxopt is
+installed. Without it only our own times are printed.
+
+Everything is measured in one process, the alternatives interleaved: a round gives each of them the
+same few trials, and ratios are those within a round. Given are the median over the rounds and, in
+brackets, the least and the greatest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from scipy.signal import bilinear, lfilter
+
+from edaemo.decomposition import _compiled, decompose, decompose_many
+
+ROUNDS = 8
+
+
+def simulate(seed: int, n: int, sampling_rate: float) -> np.ndarray:
+    """Make a z-scored trial: 3 to 15 responses a minute, drift, noise, an ADC's steps."""
+    rng = np.random.default_rng(seed)
+    slow, fast = 1 / 2.0, 1 / 0.7
+    skin = bilinear([fast - slow], [1.0, slow + fast, slow * fast], sampling_rate)
+    per_minute = rng.uniform(3, 15)
+    nerve = (rng.random(n) < per_minute / 60 / sampling_rate) * rng.exponential(sampling_rate, n)
+    y = lfilter(*skin, nerve) + 0.5 * np.cumsum(rng.normal(size=n)) / np.sqrt(n)
+    y += (0.0, 0.01, 0.03)[seed % 3] * rng.normal(size=n)
+    step = (0.0, 1e-3, 5e-3)[seed // 3 % 3]
+    if step:
+        y = np.round(y / step) * step
+    return (y - y.mean()) / y.std()
+
+
+def find_reference() -> Callable[[np.ndarray, float], object] | None:
+    """Return the reference implementation, or None, said in a line, where there is none."""
+    given = os.environ.get("EDAEMO_CVXEDA")
+    if not given:
+        print("EDAEMO_CVXEDA is not set: the reference is left out.\n")
+        return None
+    path = next(Path(given).expanduser().rglob("cvxEDA.py"), None)
+    if path is None:
+        print(f"No cvxEDA.py below EDAEMO_CVXEDA={given}: the reference is left out.\n")
+        return None
+    sys.path.insert(0, str(path.parent))
+    from cvxEDA import cvxEDA
+
+    return lambda y, rate: cvxEDA(y, 1 / rate, options={"show_progress": False})
+
+
+@contextmanager
+def lanes(count: int):
+    """Let the kernel work on so many segments at a time."""
+    widest = _compiled.widest
+    _compiled.widest = lambda: count
+    try:
+        yield
+    finally:
+        _compiled.widest = widest
+
+
+def ours(**parameters: object) -> Callable[[list[np.ndarray], float], object]:
+    """Return what decomposes trials with these parameters."""
+    return lambda trials, rate: decompose_many(trials, rate, **parameters)
+
+
+def in_two_lanes(trials: list[np.ndarray], rate: float) -> object:
+    """Decompose as on a processor without AVX2."""
+    with lanes(2):
+        return decompose_many(trials, rate)
+
+
+def clock(run: Callable[[], object]) -> float:
+    """Return the seconds that a call takes."""
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin
+
+
+def spread(values: np.ndarray, form: str) -> str:
+    """Return median, least and greatest."""
+    low, middle, high = (format(v, form) for v in np.quantile(values, [0, 0.5, 1]))
+    return f"{middle} ({low} to {high})"
+
+
+def compare(n: int, rate: float, count: int, reference: Callable | None) -> None:
+    """Print the table of all alternatives on `count` trials of `n` samples."""
+    trials = [simulate(seed, n, rate) for seed in range(count)]
+    runs = {
+        "compiled": ours(),
+        "compiled, no certificate": ours(certificate=False),
+        "compiled, two threads": ours(n_jobs=2),
+        f"compiled, two lanes of {_compiled.widest()}": in_two_lanes,
+        "scipy": ours(solver="scipy"),
+    }
+    if reference is not None:
+        runs = {"reference": lambda some, r: [reference(y, r) for y in some], **runs}
+    for run in runs.values():
+        run(trials[:2], rate)
+    seconds = {name: [] for name in runs}
+    for k in range(ROUNDS):
+        some = trials[k::ROUNDS]
+        for name, run in runs.items():
+            # A fast alternative gets them several times over, for as long a time as a clock needs.
+            given = some if name in ("reference", "scipy") else 5 * some
+            seconds[name].append(clock(lambda run=run, given=given: run(given, rate)) / len(given))
+    print(f"\n{count} trials of {n} samples at {rate:g} Hz\n")
+    print("| | ms a trial | times the reference's speed |")
+    print("|---|---|---|")
+    for name, times in seconds.items():
+        times = np.array(times)
+        ratio = "" if reference is None else spread(np.array(seconds["reference"]) / times, ".0f")
+        print(f"| {name} | {spread(times * 1e3, '.3g')} | {ratio} |")
+    gaps = np.array([r.gap for r in decompose_many(trials, rate)])
+    print(f"\nCertified gap: median {np.median(gaps):.0e}, largest {gaps.max():.0e}.")
+
+
+def long_recordings(quick: bool) -> None:
+    """Print time and memory of single long recordings."""
+    print("\nLong recordings at 128 Hz in one piece, one core\n")
+    print("| samples | | ms | ns a sample and iteration | bytes a sample |")
+    print("|---|---|---|---|---|")
+    for n, name in [(7680, "1 min"), (107_520, "14 min"), (460_800, "1 h"), (1_843_200, "4 h")]:
+        if quick and n > 200_000:
+            continue
+        y = simulate(1, n, 128.0)
+        result = decompose(y, 128.0)
+        times = np.array([clock(lambda y=y: decompose(y, 128.0)) for _ in range(5)])
+        structure = _compiled.build_structure(
+            n, 128.0, 2.0, 0.7, 10.0, 1e-2, "reference", _compiled.widest()
+        )
+        each = 1e9 * np.median(times) / n / result.n_iter
+        print(
+            f"| {n} | {name} | {spread(times * 1e3, '.3g')} | {each:.1f} "
+            f"| {structure.workspace_bytes / n:.0f} |"
+        )
+
+
+def large_batch(count: int) -> None:
+    """Print the time of a corpus of the size of PMEmo's."""
+    trials = [simulate(seed, 2000, 50.0) for seed in range(count)]
+    print(f"\n{count} trials of 2000 samples at 50 Hz\n")
+    print("| threads | s |")
+    print("|---|---|")
+    for n_jobs in (1, 2):
+        seconds = clock(lambda n_jobs=n_jobs: decompose_many(trials, 50.0, n_jobs=n_jobs))
+        print(f"| {n_jobs} | {seconds:.2f} |")
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="few trials, no hours")
+    quick = parser.parse_args().quick
+    if _compiled.load() is None:
+        sys.exit("There is no compiled kernel to measure.")
+    reference = find_reference()
+    count = ROUNDS if quick else 64
+    compare(2000, 50.0, count, reference)
+    compare(7680, 128.0, count, reference)
+    long_recordings(quick)
+    large_batch(200 if quick else 7962)
+
+
+if __name__ == "__main__":
+    main()

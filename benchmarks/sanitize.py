@@ -1,0 +1,81 @@
+"""Run a kernel built with sanitizers over nasty recordings; see sanitize.sh.
+
+The workspace of each call is an allocation of its own of exactly the size that the kernel asks for,
+so that a step beyond it is a finding.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from nasty_decompositions import generate
+
+from edaemo.decomposition import _compiled
+
+_LIBC = ctypes.CDLL(None)
+LENGTHS = (*range(16, 75), 100, 101, 127, 128, 129, 167, 500, 502, 503, 1000, 2003, 5000)
+
+
+class ExactWorkspace(_compiled.Workspace):
+    """Memory that ends where the kernel said that it would."""
+
+    def reserve(self, n_bytes: int) -> int:
+        """Return an address aligned to 64 bytes with that many bytes behind it and no more."""
+        self.__del__()
+        self._held = ctypes.c_void_p()
+        assert _LIBC.posix_memalign(ctypes.byref(self._held), 64, ctypes.c_size_t(n_bytes)) == 0
+        ctypes.memset(self._held, 0xFF, n_bytes)
+        return self._held.value
+
+    def __del__(self) -> None:
+        _LIBC.free(getattr(self, "_held", None))
+
+
+def run(y: np.ndarray, shape: tuple[float | str, ...], lanes: int, alpha: float) -> int | None:
+    """Decompose; return whether it converged, or None for what the kernel does not take."""
+    structure = _compiled.build_structure(len(y), *shape, lanes)
+    if structure is None:
+        return None
+    (answer,) = _compiled.solve(
+        [structure],
+        [y],
+        alpha,
+        tol=1e-11,
+        max_iter=60,
+        certificate=True,
+        workspace=ExactWorkspace(),
+        stop=ctypes.c_int32(0),
+    )
+    return not isinstance(answer, int)
+
+
+def main() -> None:
+    """Run them all."""
+    library = _compiled._declare(ctypes.CDLL(sys.argv[1]))
+    _compiled.load = lambda: library
+    jobs = []
+    for lanes in range(2, library.edaemo_lanes() + 1, 2):
+        for n in LENGTHS:
+            y = np.random.default_rng(n).normal(size=n).cumsum()
+            for rate, knots in ((4.0, 1.0), (4.0, 10.0), (50.0, 10.0), (31.0, 1e6)):
+                jobs.append((y, (rate, 2.0, 0.7, knots, 1e-2, "reference"), lanes, 8e-4))
+        for seed in range(600):
+            case = generate(seed)
+            p = case.parameters
+            shape = (p["sampling_rate"], p["tau0"], p["tau1"], p["delta_knot"], p["gamma"])
+            shape = (*shape, "reference")
+            jobs.append((case.y, shape, lanes, p["alpha"]))
+    results = [run(*job) for job in jobs]
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(lambda job: run(*job), jobs)) == results
+    print(
+        f"{len(jobs)} recordings, each alone and beside another: {results.count(True)} converged, "
+        f"{results.count(False)} were left to scipy, {results.count(None)} not taken; no findings"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+// The C interface of the kernel, and two lanes for any processor (SSE2, NEON).
+
+#define LANES 2
+#include "_kernel.hpp"
+
+#if defined(__x86_64__) || defined(__i386__)
+#include <xmmintrin.h>
+#endif
+
+DEFINE_KERNEL(2)
+
+namespace {
+
+// Numbers below 1e-308 cost a hundred times the others and mean 0 here. The processor's mode goes
+// back to what the caller had, flags included.
+class FlushDenormals {
+#if defined(__x86_64__) || defined(__i386__)
+    unsigned before = _mm_getcsr();
+
+   public:
+    FlushDenormals() { _mm_setcsr(before | 0x8040); }
+    ~FlushDenormals() { _mm_setcsr(before); }
+#elif defined(__aarch64__)
+    uint64_t before;
+
+   public:
+    FlushDenormals() {
+        asm volatile("mrs %0, fpcr" : "=r"(before));
+        asm volatile("msr fpcr, %0" : : "r"(before | (uint64_t(1) << 24)));
+    }
+    ~FlushDenormals() { asm volatile("msr fpcr, %0" : : "r"(before)); }
+#endif
+};
+
+}  // namespace
+
+#define PUBLIC __attribute__((visibility("default")))
+
+extern "C" {
+
+// Python asks, so that a library built from older sources is not used.
+PUBLIC int edaemo_abi() { return KERNEL_ABI; }
+
+// The most lanes that this processor has instructions for.
+PUBLIC int edaemo_lanes() {
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 4;
+#endif
+    return 2;
+}
+
+// Bytes that `edaemo_solve` needs, aligned to 64.
+PUBLIC int64_t edaemo_workspace(const Structure* structure) {
+#if defined(__x86_64__)
+    if (structure->lanes == 4) return workspace_4(structure);
+#endif
+    return workspace_2(structure);
+}
+
+// Decompose `count` recordings one after another, in one workspace that is large enough for each.
+// An entry of `out` receives phasic, tonic, driver and residual, n each, then the splines and the
+// drift, all in the unit of y; it is complete only if the status in its report is CONVERGED. Once
+// *stop is not 0, the recording under way ends at its next iteration and the others do not begin.
+PUBLIC void edaemo_solve(int64_t count, const Structure* const* structure, void* workspace,
+                         const double* const* y, double alpha, double tol, int max_iter,
+                         int certify, const volatile int32_t* stop, double* const* out,
+                         Report* report) {
+    FlushDenormals flush;
+    for (int64_t i = 0; i < count; i++) {
+        const auto solve =
+#if defined(__x86_64__)
+            structure[i]->lanes == 4 ? solve_4 :
+#endif
+                                     solve_2;
+        report[i].status = *stop ? int(STOPPED)
+                                 : solve(structure[i], workspace, y[i], alpha, tol, max_iter,
+                                         certify, stop, out[i], report + i);
+    }
+}
+}
