@@ -21,7 +21,7 @@ lint: $(VENV)/installed
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/installed: pyproject.toml constraints.txt setup.py $(wildcard edaemo/decomposition/_kernel*.[ch]*)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
 	touch $@

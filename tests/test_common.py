@@ -10,7 +10,7 @@ from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, Subjec
 from edaemo.benchmark import StimulusPriorClassifier
 from edaemo.estimators import CNNClassifier
 from edaemo.features import EDAFeatureExtractor
-from edaemo.preprocessing import SubjectStandardizer
+from edaemo.preprocessing import EDADecomposer, SubjectStandardizer
 
 
 class SubjectStandardizerOfOne(SubjectStandardizer):
@@ -26,6 +26,10 @@ class SubjectStandardizerOfOne(SubjectStandardizer):
 ESTIMATORS = [
     CvxEDATransformer(sampling_rate=4, trim_seconds=0),
     CvxEDATransformer(sampling_rate=4, trim_seconds=0, n_times=16, missing="interpolate"),
+    EDADecomposer(sampling_rate=1),
+    EDADecomposer(sampling_rate=1, method="highpass"),
+    EDADecomposer(sampling_rate=1, method="median"),
+    EDADecomposer(sampling_rate=1, method="smooth", missing="interpolate"),
     EDAFeatureExtractor(sampling_rate=1),
     EDAFeatureExtractor(sampling_rate=1, missing="interpolate"),
     MusicFeatureUnion(),

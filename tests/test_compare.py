@@ -111,9 +111,14 @@ def test_each_trial_is_decomposed_once_for_all_folds_and_models(small, tmp_path,
     from edaemo.preprocessing import _cvxeda
 
     calls = []
-    original = _cvxeda.decompose
+    original = _cvxeda.decompose_many
+
+    def note(trials: list, *rest: object, **settings: object) -> list:
+        calls.extend(trials)
+        return original(trials, *rest, **settings)
+
     monkeypatch.setattr(_cvxeda, "_cache", _cvxeda.TrialCache(0))
-    monkeypatch.setattr(_cvxeda, "decompose", lambda *a, **k: calls.append(1) or original(*a, **k))
+    monkeypatch.setattr(_cvxeda, "decompose_many", note)
     run(small, tmp_path, models=["rtcan-eda", "rtcan-eda-music", "time"])
     assert len(calls) == len(small.trials)
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import zscore
 
 from edaemo import CvxEDATransformer
-from edaemo.decomposition import decompose
+from edaemo.decomposition import DecompositionError, decompose, decompose_many
 from edaemo.preprocessing import SignalQualityWarning
 from edaemo.preprocessing import _cvxeda as module
 
@@ -135,6 +135,17 @@ def test_feature_names_say_component_and_sample():
     assert list(frame.columns) == ["eda_tonic_0", "eda_tonic_1"]
 
 
+def test_set_output_leaves_a_table_alone():
+    table = make_table(make_eda())
+    transformer = CvxEDATransformer(sampling_rate=4, n_times=30)
+    expected = transformer.fit_transform(table)
+    given = transformer.set_output(transform="pandas").fit_transform(table)
+    assert list(given.columns) == list(expected.columns)
+    assert list(transformer.transform(table).columns) == list(expected.columns)
+    with pytest.raises(AttributeError, match="fitted to a trials table"):
+        transformer.get_feature_names_out()
+
+
 def test_diagnostics_say_what_the_solver_and_the_signal_did():
     transformer = CvxEDATransformer(sampling_rate=4, n_times=30)
     signals = make_eda()
@@ -239,12 +250,48 @@ def test_failed_refit_leaves_the_fitted_transformer_as_it_was():
 def test_each_trial_is_decomposed_once_in_a_process(monkeypatch):
     signals = make_eda(5, 90, seed=11)
     calls = []
-    monkeypatch.setattr(module, "decompose", lambda *a, **k: calls.append(1) or decompose(*a, **k))
+
+    def note(trials: list, *rest: object, **settings: object) -> list:
+        calls.extend(trials)
+        return decompose_many(trials, *rest, **settings)
+
+    monkeypatch.setattr(module, "decompose_many", note)
     for n_times in (20, 30):
         CvxEDATransformer(sampling_rate=4, n_times=n_times).fit(signals).transform(signals)
     assert len(calls) == 5
     CvxEDATransformer(sampling_rate=4, alpha=1e-3).fit(signals[:2])
     assert len(calls) == 7
+
+
+def test_n_jobs_changes_nothing(monkeypatch):
+    signals = make_eda(40, 90, seed=12)
+    monkeypatch.setattr(module, "_cache", module.TrialCache(0))
+    one, two = (
+        CvxEDATransformer(sampling_rate=4, n_times=20, n_jobs=n).fit_transform(signals)
+        for n in (None, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+
+
+def test_trial_that_the_solver_fails_on_is_named(monkeypatch):
+    signals = make_eda(3, 90, seed=13)
+    bad = zscore(signals[1])
+
+    def fail_on_second(trial: np.ndarray, *rest: object, **settings: object) -> object:
+        if np.allclose(trial, bad):
+            raise DecompositionError("cvxEDA did not converge", "max_iter", 1.0)
+        return decompose(trial, *rest, **settings)
+
+    def fail(trials: list, *rest: object, **settings: object) -> list:
+        return [fail_on_second(trial, *rest) for trial in trials]
+
+    monkeypatch.setattr(module, "decompose", fail_on_second)
+    monkeypatch.setattr(module, "decompose_many", fail)
+    with pytest.raises(
+        DecompositionError, match=r"row 1 \(subject p0, .*did not converge"
+    ) as found:
+        CvxEDATransformer(sampling_rate=4).fit(make_table(signals))
+    assert found.value.gap == 1.0
 
 
 def test_solver_cvxopt_agrees():

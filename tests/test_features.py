@@ -26,6 +26,7 @@ from edaemo.features import EDAFeatureExtractor, _edaemo, _phasic, _pmemo
 from edaemo.features import _extractor as module
 from edaemo.features._moments import moments
 from edaemo.features._scr import find_responses
+from edaemo.preprocessing import _cvxeda
 
 DOCS = Path(__file__).parents[1] / "docs" / "features.md"
 PRESETS = ["edaemo", "pmemo"]
@@ -154,7 +155,7 @@ def test_a_short_window_has_about_the_phasic_component_of_the_whole_recording():
 def test_cvxeda_gives_the_phasic_component_in_microsiemens():
     signal = make_eda(1)[0]
     expected = decompose(zscore(signal), 4.0).phasic * np.std(signal)
-    np.testing.assert_allclose(_phasic.cvxeda(signal, 4.0), expected)
+    np.testing.assert_allclose(_phasic.cvxeda(signal[None], 4.0, str)[0], expected)
     given = frame_of(EDAFeatureExtractor(4, decomposition="cvxeda"), signal[None])
     np.testing.assert_allclose(given["eda_mean"], np.mean(expected), rtol=1e-6)
     np.testing.assert_allclose(given["eda_std"], np.std(expected), rtol=1e-6)
@@ -867,19 +868,22 @@ def test_trial_too_large_for_float32_is_named():
         EDAFeatureExtractor(4).transform(make_table(signals))
 
 
-@pytest.mark.parametrize(
-    "error", [DecompositionError("no optimum", "stalled", 0.5), ValueError("no optimum")]
-)
-def test_trial_on_which_cvxeda_fails_is_named(error, monkeypatch):
-    def fail(signal: np.ndarray, sampling_rate: float) -> np.ndarray:
-        if signal[0] == 7:
-            raise error
-        return signal
-
-    monkeypatch.setattr(module, "cvxeda", fail)
+def test_trial_on_which_cvxeda_fails_is_named(monkeypatch):
     signals = make_eda()
-    signals[2, 0] = 7
-    with pytest.raises(type(error), match=r"row 2 \(subject p1.*no optimum"):
+    bad = zscore(signals[2])
+
+    def fail(trial: np.ndarray, *rest: object, **settings: object) -> object:
+        if np.allclose(trial, bad):
+            raise DecompositionError("no optimum", "stalled", 0.5)
+        return decompose(trial, *rest, **settings)
+
+    def fail_all(*arguments: object, **settings: object) -> list:
+        raise DecompositionError("trial in row 0", "stalled", 0.5)
+
+    monkeypatch.setattr(_cvxeda, "decompose", fail)
+    monkeypatch.setattr(_cvxeda, "decompose_many", fail_all)
+    monkeypatch.setattr(_cvxeda, "_cache", _cvxeda.TrialCache(0))
+    with pytest.raises(DecompositionError, match=r"row 2 \(subject p1.*no optimum"):
         EDAFeatureExtractor(4, decomposition="cvxeda").transform(make_table(signals))
 
 

@@ -49,7 +49,7 @@ def test_wheel_and_sdist_hold_the_package_and_no_recordings(tmp_path):
     source.mkdir()
     for name in ("edaemo", "data", "tests"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "MANIFEST.in"):
         shutil.copy(ROOT / name, source)
     build = "from setuptools import build_meta as b; b.build_wheel('out'); b.build_sdist('out')"
     subprocess.run([sys.executable, "-c", build], cwd=source, check=True, capture_output=True)
@@ -63,6 +63,7 @@ def test_wheel_and_sdist_hold_the_package_and_no_recordings(tmp_path):
     assert "edaemo/py.typed" in in_wheel
     assert "edaemo/decomposition/_interior_point.py" in in_wheel
     assert any(name.endswith("licenses/LICENSE") for name in in_wheel)
+    assert any(name.endswith("edaemo/decomposition/_kernel.hpp") for name in in_sdist)
     for name in in_wheel + in_sdist:
         assert "hku956" not in name.replace("_hku956.py", "")
         assert not name.endswith((".zip", ".tsv", ".csv"))

@@ -22,7 +22,6 @@ from edaemo._validation import (
     read_signals,
     whole_or_nothing,
 )
-from edaemo.decomposition import DecompositionError
 from edaemo.decomposition._problem import check_sampling_rate
 from edaemo.features import _edaemo, _pmemo
 from edaemo.features._phasic import cvxeda, highpass
@@ -255,13 +254,4 @@ class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
         rate = float(self.sampling_rate)
         if self.decomposition == "highpass":
             return highpass(signals, rate)
-        phasic = np.empty_like(signals)
-        for row, signal, out in zip(rows, signals, phasic, strict=True):
-            try:
-                out[:] = cvxeda(signal, rate)
-            except DecompositionError as error:
-                message = f"{name_trial(X, row)}: {error}"
-                raise DecompositionError(message, error.status, error.gap) from error
-            except ValueError as error:
-                raise ValueError(f"{name_trial(X, row)}: {error}") from error
-        return phasic
+        return cvxeda(signals, rate, lambda place: name_trial(X, rows[place]))

@@ -10,6 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
 EDA, MUSIC = "eda_", "music_"
 _SAMPLE = re.compile(rf"{EDA}(.+)_(\d+)")
 
@@ -36,6 +39,21 @@ def eda_names(channels: Sequence[str], n_times: int) -> list[str]:
 def music_names(features: Sequence[object]) -> list[str]:
     """Name the columns of music features."""
     return [f"{MUSIC}{feature}" for feature in features]
+
+
+def channels_table(
+    trials: pd.DataFrame, cells: Sequence[np.ndarray], channels: Sequence[str]
+) -> pd.DataFrame:
+    """Return a trials table with these cells of shape (n_chans, n_times), and its channels named.
+
+    The column ``channels`` holds ``"original|phasic|tonic"`` or the like in each row.
+    """
+    table = trials.copy()
+    objects = np.empty(len(cells), dtype=object)
+    objects[:] = cells
+    table["eda"] = pd.Series(objects, index=table.index, dtype=object)
+    table["channels"] = "|".join(channels)
+    return table
 
 
 def read_layout(names: Sequence[str]) -> Layout | None:

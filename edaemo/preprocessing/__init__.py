@@ -1,12 +1,14 @@
 """Transformers over trials, and the definition of the target from a person's own ratings."""
 
 from edaemo.preprocessing._cvxeda import CvxEDATransformer, SignalQualityWarning
+from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._quality import signal_quality
 from edaemo.preprocessing._relabel import SubjectThresholdRelabeler
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
     "CvxEDATransformer",
+    "EDADecomposer",
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",

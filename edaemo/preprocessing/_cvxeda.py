@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, Self
@@ -22,9 +22,14 @@ from edaemo._validation import (
     read_signals,
     whole_or_nothing,
 )
-from edaemo.decomposition import Decomposition, DecompositionError, decompose
+from edaemo.decomposition import (
+    Decomposition,
+    DecompositionError,
+    decompose,
+    decompose_many,
+)
 from edaemo.decomposition._decompose import _check_parameters
-from edaemo.fusion._layout import eda_names
+from edaemo.fusion._layout import channels_table, eda_names
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
 # A channel that varies less than this (in units of the trial's own standard deviation) holds the
@@ -71,21 +76,24 @@ class DecomposedTrial:
         }
 
 
-def decompose_trial(
-    signal: np.ndarray,
+def decompose_trials(
+    signals: Sequence[np.ndarray],
     sampling_rate: float,
     *,
     standardize: bool,
-    tau0: float,
-    tau1: float,
-    delta_knot: float,
-    alpha: float,
-    gamma: float,
-    solver: str,
-) -> DecomposedTrial:
-    """Decompose one trial of finite samples, once in a process for the same content.
+    tau0: float = 2.0,
+    tau1: float = 0.7,
+    delta_knot: float = 10.0,
+    alpha: float = 8e-4,
+    gamma: float = 1e-2,
+    solver: str = "auto",
+    n_jobs: int | None = None,
+    name: Callable[[int], str] = "row {}".format,
+) -> list[DecomposedTrial]:
+    """Decompose trials of finite samples, each content once in a process.
 
-    A flat trial is decomposed as zeros where it is to be standardised.
+    A flat trial is decomposed as zeros where it is to be standardised. `name` says in an error
+    which trial it is about; everything else is as in `decompose_many`.
     """
     settings = {
         "tau0": float(tau0),
@@ -96,17 +104,45 @@ def decompose_trial(
         "solver": solver,
     }
 
-    def compute() -> DecomposedTrial:
-        spread = float(np.std(signal))
-        flat = bool(spread <= FLAT * np.max(np.abs(signal)))
-        scale = spread if standardize and not flat else 1.0
-        source = signal.copy()
-        if standardize:
-            source = np.zeros_like(signal) if flat else (signal - np.mean(signal)) / scale
-        return DecomposedTrial(source, decompose(source, sampling_rate, **settings), scale, flat)
+    def compute(places: list[int]) -> list[DecomposedTrial]:
+        prepared = [_prepare(signals[place], standardize) for place in places]
+        sources = [source for source, _, _ in prepared]
+        try:
+            results = decompose_many(sources, sampling_rate, n_jobs=n_jobs, **settings)
+        except DecompositionError:
+            # Which one it was, and what was the matter: once more, one by one.
+            for place, source in zip(places, sources, strict=True):
+                try:
+                    decompose(source, sampling_rate, **settings)
+                except DecompositionError as error:
+                    message = f"{name(place)}: {error}"
+                    raise DecompositionError(message, error.status, error.gap) from None
+            raise
+        return [
+            DecomposedTrial(source, result, scale, flat)
+            for (source, scale, flat), result in zip(prepared, results, strict=True)
+        ]
 
     key = ("cvxeda", float(sampling_rate), standardize, *settings.values())
-    return _cache.get(signal, key, compute, lambda trial: 5 * trial.source.nbytes)
+    return _cache.get_many(signals, key, compute, lambda trial: 5 * trial.source.nbytes)
+
+
+def decompose_trial(
+    signal: np.ndarray, sampling_rate: float, **parameters: object
+) -> DecomposedTrial:
+    """Decompose one trial; see decompose_trials."""
+    return decompose_trials([signal], sampling_rate, **parameters)[0]
+
+
+def _prepare(signal: np.ndarray, standardize: bool) -> tuple[np.ndarray, float, bool]:
+    """Return what is to be decomposed, what it was divided by, and whether the trial is flat."""
+    spread = float(np.std(signal))
+    flat = bool(spread <= FLAT * np.max(np.abs(signal)))
+    if not standardize:
+        return signal.copy(), 1.0, flat
+    if flat:
+        return np.zeros_like(signal), 1.0, flat
+    return (signal - np.mean(signal)) / spread, spread, flat
 
 
 class CvxEDATransformer(TransformerMixin, BaseEstimator):
@@ -145,8 +181,11 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         float32's range: an error that names the trial, or linear interpolation in time between
         the finite neighbours (the nearest one at the ends). A trial without a single finite sample
         is an error in both.
-    solver : {"scipy", "cvxopt"}, default="scipy"
-        Handed to :func:`edaemo.decomposition.decompose`.
+    solver : {"auto", "compiled", "scipy", "cvxopt"}, default="auto"
+        Handed to :func:`edaemo.decomposition.decompose_many`.
+    n_jobs : int or None, default=None
+        How many trials are decomposed side by side; None is one, -1 as many as there are cores. The
+        answers do not depend on it.
 
     Attributes
     ----------
@@ -198,7 +237,8 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "gamma": [Interval(Real, 0, None, closed="neither")],
         "missing": [StrOptions({"raise", "interpolate"})],
-        "solver": [StrOptions({"scipy", "cvxopt"})],
+        "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
+        "n_jobs": [Integral, None],
     }
 
     def __init__(
@@ -216,7 +256,8 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         alpha: float = 8e-4,
         gamma: float = 1e-2,
         missing: str = "raise",
-        solver: str = "scipy",
+        solver: str = "auto",
+        n_jobs: int | None = None,
     ) -> None:
         self.sampling_rate = sampling_rate
         self.n_times = n_times
@@ -231,6 +272,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         self.gamma = gamma
         self.missing = missing
         self.solver = solver
+        self.n_jobs = n_jobs
 
     def fit(self, X: object, y: object = None) -> Self:
         """Decompose the trials and keep their diagnostics; nothing else is learned.
@@ -294,8 +336,12 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Name the columns of the output as a bare array: ``eda_<component>_<sample>``."""
         check_is_fitted(self, "diagnostics_")
-        if self.n_times_ is None:
-            raise ValueError("Trials of unequal length have no common columns: give n_times.")
+        if self._makes_tables or self.n_times_ is None:
+            # In these words and as this type it is how set_output learns to leave a table alone.
+            raise AttributeError(
+                "CvxEDATransformer was fitted to a trials table, or to signals of unequal length "
+                "without n_times, and so does not provide get_feature_names_out."
+            )
         return np.asarray(eda_names(self.components, self.n_times_), dtype=object)
 
     def __sklearn_tags__(self) -> Tags:
@@ -314,9 +360,12 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
                 self.delta_knot,
                 self.alpha,
                 self.gamma,
-                self.solver,
+                variant="reference",
+                solver=self.solver,
                 tol=1.0,
                 max_iter=1,
+                certificate=True,
+                on_failure="raise",
             )
             strange = [name for name in self.components if name not in COMPONENTS]
             if strange or not self.components or len(set(self.components)) < len(self.components):
@@ -328,6 +377,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
             diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
             lengths = {len(trial.source) - self._n_trimmed for trial in trials}
             self.diagnostics_ = diagnostics
+            self._makes_tables = is_trials_table(X)
             self.n_times_ = self.n_times
             if self.n_times is None and len(lengths) == 1:
                 self.n_times_ = lengths.pop()
@@ -336,37 +386,31 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
 
     def _decompose(self, X: object, *, reset: bool | None) -> list[DecomposedTrial]:
         """Decompose each trial; `reset` as in read_signals."""
-        signals = read_signals(self, X, reset=reset, missing=self.missing)
-        return [self._decompose_one(X, row, *signal) for row, signal in enumerate(signals)]
-
-    def _decompose_one(
-        self, X: object, row: int, signal: np.ndarray, n_missing: int
-    ) -> DecomposedTrial:
-        if len(signal) < self._n_trimmed + 2:
-            raise ValueError(
-                f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are too "
-                f"few: trim_seconds={self.trim_seconds} drops {self._n_trimmed} of them at "
-                f"{self.sampling_rate} Hz and two must remain. Leave the trial out, or lower "
-                "trim_seconds."
-            )
-        try:
-            trial = decompose_trial(
-                signal,
-                self.sampling_rate,
-                standardize=self.standardize_input,
-                tau0=self.tau0,
-                tau1=self.tau1,
-                delta_knot=self.delta_knot,
-                alpha=self.alpha,
-                gamma=self.gamma,
-                solver=self.solver,
-            )
-        except DecompositionError as error:
-            message = f"{name_trial(X, row)}: {error}"
-            raise DecompositionError(message, error.status, error.gap) from error
-        except ValueError as error:
-            raise ValueError(f"{name_trial(X, row)}: {error}") from error
-        return replace(trial, n_missing=n_missing)
+        signals, n_missing = zip(
+            *read_signals(self, X, reset=reset, missing=self.missing), strict=True
+        )
+        for row, signal in enumerate(signals):
+            if len(signal) < self._n_trimmed + 2:
+                raise ValueError(
+                    f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
+                    f"too few: trim_seconds={self.trim_seconds} drops {self._n_trimmed} of them at "
+                    f"{self.sampling_rate} Hz and two must remain. Leave the trial out, or lower "
+                    "trim_seconds."
+                )
+        trials = decompose_trials(
+            signals,
+            self.sampling_rate,
+            standardize=self.standardize_input,
+            tau0=self.tau0,
+            tau1=self.tau1,
+            delta_knot=self.delta_knot,
+            alpha=self.alpha,
+            gamma=self.gamma,
+            solver=self.solver,
+            n_jobs=self.n_jobs,
+            name=lambda row: name_trial(X, row),
+        )
+        return [replace(trial, n_missing=n) for trial, n in zip(trials, n_missing, strict=True)]
 
     @property
     def _n_trimmed(self) -> int:
@@ -390,12 +434,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     def _give(self, X: object, trials: list[DecomposedTrial]) -> object:
         channels = [self._channels(trial) for trial in trials]
         if is_trials_table(X):
-            table = X.copy()
-            cells = np.empty(len(channels), dtype=object)
-            cells[:] = channels
-            table["eda"] = pd.Series(cells, index=table.index, dtype=object)
-            table["channels"] = "|".join(self.components)
-            return table
+            return channels_table(X, channels, self.components)
         length = self.n_times_ or channels[0].shape[1]
         odd = [row for row, cell in enumerate(channels) if cell.shape[1] != length]
         if odd:
