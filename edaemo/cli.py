@@ -146,7 +146,8 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
     from edaemo.preprocessing._files import decompose_files, plan_outputs
 
     if arguments.format == "parquet" and not _can_import("pyarrow"):
-        parser.exit(2, "edaemo: error: --format parquet needs pyarrow: pip install edaemo[parquet]\n")
+        needed = "pip install edaemo[parquet]"
+        parser.exit(2, f"edaemo: error: --format parquet needs pyarrow: {needed}\n")
     out = Path(arguments.out)
     try:
         plan = plan_outputs(

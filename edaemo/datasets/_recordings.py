@@ -292,7 +292,8 @@ def _read_parquet(path: Path, column: str | None) -> np.ndarray:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise DatasetError(f"{path}: parquet needs pyarrow: pip install edaemo[parquet].") from error
+        needed = "pip install edaemo[parquet]"
+        raise DatasetError(f"{path}: parquet needs pyarrow: {needed}.") from error
     try:
         with parquet.ParquetFile(path) as file:
             # What pandas keeps of an index without a name is no column of the recording.
