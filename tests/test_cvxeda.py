@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import Memory
 from scipy.stats import zscore
 
 from edaemo import CvxEDATransformer
@@ -154,6 +155,12 @@ def test_diagnostics_say_what_the_solver_and_the_signal_did():
     np.testing.assert_allclose(table["gap"], [p.gap for p in parts])
     expected = [np.sqrt(np.mean(p.residual**2)) for p in parts]
     np.testing.assert_allclose(table["residual_rms"], expected, rtol=1e-6)
+    shares = [
+        np.mean(p.residual**2) / np.var(zscore(s)) for p, s in zip(parts, signals, strict=True)
+    ]
+    np.testing.assert_allclose(table["residual_share"], shares, rtol=1e-6)
+    active = [np.count_nonzero(p.driver > p.driver.max() / 100) / 100 for p in parts]
+    np.testing.assert_allclose(table["driver_density"], active)
     wider = [np.ptp(p.phasic) > 2 * np.ptp(zscore(s)) for p, s in zip(parts, signals, strict=True)]
     assert table["cancellation"].tolist() == wider
     pd.testing.assert_frame_equal(
@@ -181,6 +188,8 @@ def test_flat_trial_gives_zeros_and_a_warning():
         given = transformer.fit_transform(signals)
     assert not given[1].any()
     assert given[0].any()
+    flat = transformer.diagnostics_.loc[1]
+    assert (flat["residual_share"], flat["driver_density"], flat["cancellation"]) == (0, 0, False)
     with pytest.warns(SignalQualityWarning, match="1 of 3 trials are flat"):
         transformer.transform(signals)
 
@@ -261,6 +270,21 @@ def test_each_trial_is_decomposed_once_in_a_process(monkeypatch):
     assert len(calls) == 5
     CvxEDATransformer(sampling_rate=4, alpha=1e-3).fit(signals[:2])
     assert len(calls) == 7
+
+
+@pytest.mark.parametrize("as_path", [True, False])
+def test_memory_keeps_each_trial_on_disk_by_its_content(as_path, monkeypatch, tmp_path):
+    signals = make_eda(5, 90, seed=14)
+    expected = CvxEDATransformer(sampling_rate=4, n_times=20).fit_transform(signals)
+    memory = str(tmp_path) if as_path else Memory(tmp_path, verbose=0)
+    kept = []
+    for rows in ([0, 1, 2], [2, 3, 4, 0]):
+        # As another process would begin.
+        monkeypatch.setattr(module, "_cache", module.TrialCache(0))
+        transformer = CvxEDATransformer(sampling_rate=4, n_times=20, memory=memory, n_jobs=2)
+        np.testing.assert_array_equal(transformer.fit_transform(signals[rows]), expected[rows])
+        kept.append(len(list(tmp_path.rglob("output.pkl"))))
+    assert kept == [3, 5]
 
 
 def test_n_jobs_changes_nothing(monkeypatch):

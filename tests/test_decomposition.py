@@ -179,6 +179,49 @@ def test_solvers_agree_on_simulated_recordings(n, sampling_rate):
     np.testing.assert_allclose(ours.tonic, reference.tonic, rtol=0, atol=5e-4)
 
 
+def solve_by_active_set(y, dense, alpha=8e-4, gamma=1e-2):
+    """Change the set of samples with a driver, one at a time, until the KKT conditions hold."""
+    free = np.hstack([dense.B, dense.C])
+    penalty = np.diag(np.r_[np.full(dense.B.shape[1], gamma), 0.0, 0.0])
+    active = np.zeros(len(y), dtype=bool)
+    for _ in range(500):
+        G = np.hstack([dense.R[:, active], free])
+        k = active.sum()
+        hessian = G.T @ G
+        hessian[k:, k:] += penalty
+        x = np.linalg.solve(hessian, G.T @ y - np.r_[np.full(k, alpha), np.zeros(len(penalty))])
+        driver = np.zeros(len(y))
+        driver[active] = x[:k]
+        price = alpha - dense.R.T @ (y - G @ x)
+        if k and x[:k].min() < 0:
+            active[np.argmin(driver)] = False
+        elif price.min() < -1e-10:
+            active[np.argmin(price)] = True
+        else:
+            return driver, x[k:-2], x[-2:]
+    raise AssertionError("the active set does not settle")
+
+
+@pytest.mark.parametrize("n", [30, 60, 90])
+@pytest.mark.parametrize("seed", range(3))
+def test_matches_a_dense_active_set_method_on_small_problems(n, seed):
+    y, dense = wearable(seed, n), dense_problem(n, 4.0)
+    driver, spline, drift = solve_by_active_set(y, dense)
+    given = decompose(y, 4.0)
+    expected = objective_of(dense, y, driver, spline, drift)
+    assert given.objective == pytest.approx(expected, rel=1e-9)
+    assert np.abs(given.phasic - dense.R @ driver).max() < 5e-5
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_objective_is_never_above_that_of_cvxopt(seed):
+    pytest.importorskip("cvxopt")
+    rng = np.random.default_rng(seed)
+    y = zscore(rng.normal(size=int(rng.integers(20, 400))).cumsum())
+    theirs = decompose(y, 4.0, solver="cvxopt").objective
+    assert decompose(y, 4.0).objective <= theirs * (1 + 1e-7)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_meets_the_kkt_conditions_in_dense_matrices(seed):
     y, alpha, gamma = wearable(seed), 8e-4, 1e-2

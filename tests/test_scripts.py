@@ -77,6 +77,15 @@ def test_second_example_runs_as_it_stands():
     assert ((scores > 0) & (scores < 1)).all()
 
 
+@pytest.mark.filterwarnings("ignore:.*shorter than the window:UserWarning")
+def test_picture_example_runs_as_it_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = runpy.run_path(str(EXAMPLES / "plot_decomposition.py"))
+    assert (tmp_path / "decomposition.png").read_bytes().startswith(b"\x89PNG")
+    spans = [np.ptp(parts.phasic) / np.ptp(signal) for _, signal, parts in given["recordings"]]
+    assert [span > 2 for span in spans] == [False, True, False, True]
+
+
 def test_routing_on_and_off_give_the_same_scores(few, y):
     pipe = make_pipe(few)
     plain = cross_validate(pipe, few.trials, y, groups=few.subject, cv=GroupKFold(3))
