@@ -33,6 +33,7 @@ from edaemo.benchmark._pipelines import (
     make_svm_baseline,
 )
 from edaemo.benchmark._scores import bootstrap_scores
+from edaemo.decomposition._compiled import load as find_kernel
 from edaemo.features import EDAFeatureExtractor
 from edaemo.preprocessing import (
     CvxEDATransformer,
@@ -198,51 +199,40 @@ def compare(
     folds = list(GroupKFold(n_folds).split(study.trials, labels, subject))
     place = Path(out) / study.name / target
     (place / "folds").mkdir(parents=True, exist_ok=True)
-    data = _fingerprint_data(study.trials, labels, study.music)
-    jobs = []
-    for model in models:
-        for fold, (training, test) in enumerate(folds):
-            settings = {
-                "model": model,
-                "max_epochs": max_epochs,
-                "random_state": random_state,
-                "data": data,
-                "training": training.tolist(),
-                "test": test.tolist(),
-                "made_with": _made_with(),
-            }
-            name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
-            file = place / "folds" / f"{model}-{fold}-{name}.json"
-            jobs.append((file, model, settings))
-    todo = [job for job in jobs if not job[0].exists()]
-    # Long ones first, so that no process is left alone with one at the end.
-    todo.sort(key=lambda job: MODELS[job[1]].takes != "signals")
-    inputs = {
-        takes: _prepare(study, takes) for takes in {MODELS[model].takes for _, model, _ in todo}
+    common = {
+        "max_epochs": max_epochs,
+        "random_state": random_state,
+        "data": _fingerprint_data(study.trials, labels, study.music),
+        "made_with": _made_with(),
     }
-    with tqdm(
-        total=len(jobs),
-        initial=len(jobs) - len(todo),
-        desc=target,
-        unit="fold",
-        disable=not progress,
-    ) as bar:
-        work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-            delayed(_run_fold)(file, settings, inputs[MODELS[model].takes], labels, study.music)
-            for file, model, settings in todo
-        )
-        for _ in work:
-            bar.update()
+    jobs = [
+        _Job.plan(place / "folds", fold, {"model": model, **common}, *rows)
+        for model in models
+        for fold, rows in enumerate(folds)
+    ]
+    _run(jobs, study, labels, n_jobs=n_jobs, bar={"desc": target, "disable": not progress})
 
     stimulus = study.trials["stimulus"].to_numpy()
+    whole_study = {
+        "majority_rate": max(np.mean(labels), 1 - np.mean(labels)),
+        "n_people": n_people,
+        "n_trials": len(labels),
+        "n_stimuli": len(np.unique(stimulus)),
+        "n_folds": n_folds,
+        "max_epochs": max_epochs,
+        "random_state": random_state,
+        "date": datetime.now(UTC).date().isoformat(),
+        "edaemo": edaemo.__version__,
+    }
     n_seen = _count_seen(stimulus, folds)
-    records = [(model, _read_fold(file)) for file, model, _ in jobs]
     predictions, rows = [], []
     for model in models:
-        own = [record for name, record in records if name == model]
+        records = [_read_fold(job.file) for job in jobs if job.settings["model"] == model]
         predicted = np.empty_like(labels)
-        for record in own:
+        for record in records:
             predicted[record["test"]] = record["predicted"]
+        told = study.trials[["subject", "stimulus", "trial"]]
+        predictions.append(told.assign(model=model, label=labels, predicted=predicted))
         rows.append(
             {
                 "study": study.name,
@@ -251,27 +241,51 @@ def compare(
                 "model": model,
                 "transductive": MODELS[model].transductive,
                 **bootstrap_scores(labels, predicted, subject, random_state=random_state),
-                "majority_rate": max(np.mean(labels), 1 - np.mean(labels)),
-                "n_people": n_people,
-                "n_trials": len(labels),
                 "stimuli_seen": n_seen if MODELS[model].knows_stimulus else pd.NA,
-                "n_stimuli": len(np.unique(stimulus)),
-                "fit_seconds": sum(record["fit_seconds"] for record in own),
-                "n_folds": n_folds,
-                "max_epochs": max_epochs,
-                "random_state": random_state,
-                "date": datetime.now(UTC).date().isoformat(),
-                "edaemo": edaemo.__version__,
+                "fit_seconds": sum(record["fit_seconds"] for record in records),
+                **whole_study,
             }
         )
-        told = study.trials[["subject", "stimulus", "trial"]].assign(
-            model=model, label=labels, predicted=predicted
-        )
-        predictions.append(told)
     table = pd.DataFrame(rows).astype({"stimuli_seen": "Int64"})
     _write(place / "table.csv", table.to_csv(index=False))
     _write(place / "predictions.csv", pd.concat(predictions).to_csv(index=False))
     return table
+
+
+class _Job(NamedTuple):
+    """One fold of one model: where its record goes, and everything that the record depends on."""
+
+    file: Path
+    settings: dict
+
+    @classmethod
+    def plan(
+        cls, folder: Path, fold: int, settings: dict, training: np.ndarray, test: np.ndarray
+    ) -> _Job:
+        """Name the record after all settings, so that one made under others is never taken."""
+        settings = {**settings, "training": training.tolist(), "test": test.tolist()}
+        name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+        return cls(folder / f"{settings['model']}-{fold}-{name}.json", settings)
+
+    @property
+    def takes(self) -> str:
+        return MODELS[self.settings["model"]].takes
+
+
+def _run(jobs: list[_Job], study: Bunch, labels: np.ndarray, *, n_jobs: int, bar: dict) -> None:
+    """Compute the records that are not there yet."""
+    todo = [job for job in jobs if not job.file.exists()]
+    # Long ones first, so that no process is left alone with one at the end.
+    todo.sort(key=lambda job: job.takes != "signals")
+    inputs = {takes: _prepare(study, takes) for takes in {job.takes for job in todo}}
+    done = len(jobs) - len(todo)
+    with tqdm(total=len(jobs), initial=done, unit="fold", **bar) as progress:
+        work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
+            delayed(_run_fold)(job.file, job.settings, inputs[job.takes], labels, study.music)
+            for job in todo
+        )
+        for _ in work:
+            progress.update()
 
 
 def make_labels(study: Bunch, target: str) -> np.ndarray:
@@ -383,11 +397,13 @@ def _fingerprint_data(trials: pd.DataFrame, labels: np.ndarray, music: pd.DataFr
 def _made_with() -> dict[str, str]:
     """Say what a stored fold depends on beside its settings: our own code and the libraries."""
     digest = hashlib.sha256()
-    for file in sorted(Path(edaemo.__file__).parent.rglob("*.py")):
-        digest.update(file.read_bytes())
+    for file in sorted(Path(edaemo.__file__).parent.rglob("*")):
+        if file.suffix in (".py", ".cpp", ".h", ".hpp"):
+            digest.update(file.read_bytes())
     libraries = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "skorch")
     return {
         "edaemo": digest.hexdigest(),
+        "decomposition": "scipy" if find_kernel() is None else "compiled",
         "python": platform.python_version(),
         **{name: version(name) for name in libraries},
     }
