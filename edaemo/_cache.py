@@ -28,36 +28,6 @@ class TrialCache:
         self._n_bytes = 0
         self._lock = Lock()
 
-    def get(
-        self,
-        signal: np.ndarray,
-        settings: tuple,
-        compute: Callable[[], T],
-        size: Callable[[T], int],
-    ) -> T:
-        """Return the result for this signal under these settings, computing it if need be.
-
-        Parameters
-        ----------
-        signal : ndarray
-            The trial; its dtype, shape and bytes are part of the key.
-        settings : tuple
-            Everything else that the result depends on; its ``repr`` is part of the key.
-        compute : callable
-            Gives the result; called without the lock, so two threads may both compute it.
-        size : callable
-            Gives the bytes that a result takes.
-        """
-        key = _key(signal, settings)
-        with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-                return self._held[key][1]
-        result = compute()
-        with self._lock:
-            self._keep(key, result, size(result))
-        return result
-
     def get_many(
         self,
         signals: Sequence[np.ndarray],
@@ -69,11 +39,16 @@ class TrialCache:
 
         Parameters
         ----------
-        signals, settings, size
-            As in `get`.
+        signals : sequence of ndarray
+            The trials; dtype, shape and bytes of each are part of its key.
+        settings : tuple
+            Everything else that a result depends on; its ``repr`` is part of the key.
         compute : callable
             Takes the places in `signals` whose results are wanted, ascending and each content once,
-            and gives the results in that order. Not called where there are none.
+            and gives the results in that order. Not called where there are none. It runs without
+            the lock, so two threads may both compute a result.
+        size : callable
+            Gives the bytes that a result takes.
         """
         keys = [_key(signal, settings) for signal in signals]
         wanted: dict[bytes, int] = {}

@@ -949,7 +949,7 @@ def test_cache_computes_the_misses_of_a_batch_once_and_in_order():
     batch = [signals[0], signals[3], signals[1], signals[3], signals[2]]
     assert cache.get_many(batch, ("a",), compute, lambda _: 1) == [0, 3, 1, 3, 2]
     assert cache.get_many(batch, ("a",), compute, lambda _: 1) == [0, 3, 1, 3, 2]
-    assert cache.get(signals[3], ("a",), lambda: -1.0, lambda _: 1) == 3
+    assert cache.get_many([signals[3]], ("a",), compute, lambda _: 1) == [3]
     assert cache.get_many(batch[:1], ("b",), compute, lambda _: 1) == [0]
     assert asked == [[0, 1], [1, 2], [0]]
 

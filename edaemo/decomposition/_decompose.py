@@ -258,7 +258,7 @@ def decompose(
        Approach to Electrodermal Activity Processing", IEEE Transactions on Biomedical Engineering
        63(4), 2016.
     """
-    settings = _check_parameters(
+    settings = check_parameters(
         sampling_rate,
         tau0,
         tau1,
@@ -329,7 +329,7 @@ def decompose_many(
     DecompositionWarning
         If trials failed and ``on_failure="nan"``.
     """
-    settings = _check_parameters(
+    settings = check_parameters(
         sampling_rate,
         tau0,
         tau1,
@@ -541,7 +541,7 @@ def _check_recording(y: ArrayLike, variant: str) -> np.ndarray:
     )
 
 
-def _check_parameters(
+def check_parameters(
     sampling_rate: float,
     tau0: float,
     tau1: float,

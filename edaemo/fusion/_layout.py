@@ -41,6 +41,15 @@ def music_names(features: Sequence[object]) -> list[str]:
     return [f"{MUSIC}{feature}" for feature in features]
 
 
+def check_components(components: Sequence[str], possible: Sequence[str]) -> None:
+    """Raise a ValueError unless the components are one or more of those possible, each once."""
+    strange = [name for name in components if name not in possible]
+    if strange or not components or len(set(components)) < len(components):
+        raise ValueError(
+            f"components must name one or more of {possible}, each once; got {tuple(components)!r}."
+        )
+
+
 def channels_table(
     trials: pd.DataFrame, cells: Sequence[np.ndarray], channels: Sequence[str]
 ) -> pd.DataFrame:

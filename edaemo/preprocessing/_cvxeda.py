@@ -29,8 +29,8 @@ from edaemo.decomposition import (
     decompose,
     decompose_many,
 )
-from edaemo.decomposition._decompose import _check_parameters
-from edaemo.fusion._layout import channels_table, eda_names
+from edaemo.decomposition._decompose import check_parameters
+from edaemo.fusion._layout import channels_table, check_components, eda_names
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
 # A channel that varies less than this (in units of the trial's own standard deviation) holds the
@@ -351,7 +351,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "diagnostics_")
         trials = self._decompose(X, reset=False)
-        self._warn(pd.DataFrame([trial.diagnose() for trial in trials]), of_fit=False)
+        self._warn(pd.DataFrame({"flat": [trial.flat for trial in trials]}), of_fit=False)
         return self._give(X, trials)
 
     def diagnose(self, X: object) -> pd.DataFrame:
@@ -378,7 +378,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def _decompose_for_fit(self, X: object) -> list[DecomposedTrial]:
         with whole_or_nothing(self):
-            _check_parameters(  # here, so that no trial is blamed for them
+            check_parameters(  # here, so that no trial is blamed for them
                 self.sampling_rate,
                 self.tau0,
                 self.tau1,
@@ -392,12 +392,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
                 certificate=True,
                 on_failure="raise",
             )
-            strange = [name for name in self.components if name not in COMPONENTS]
-            if strange or not self.components or len(set(self.components)) < len(self.components):
-                raise ValueError(
-                    f"components must name one or more of {COMPONENTS}, each once; "
-                    f"got {tuple(self.components)!r}."
-                )
+            check_components(self.components, COMPONENTS)
             trials = self._decompose(X, reset=True)
             diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
             lengths = {len(trial.source) - self._n_trimmed for trial in trials}

@@ -23,7 +23,7 @@ from edaemo._validation import (
 )
 from edaemo.decomposition._filters import highpass, median, silence_rounding, smooth
 from edaemo.decomposition._problem import check_sampling_rate
-from edaemo.fusion._layout import channels_table, eda_names
+from edaemo.fusion._layout import channels_table, check_components, eda_names
 from edaemo.preprocessing._cvxeda import (
     FLAT,
     DecomposedTrial,
@@ -249,12 +249,7 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
     def _read(self, X: object, *, reset: bool) -> list[np.ndarray]:
         """Read the signal of each trial and check that it is long enough."""
         rate = check_sampling_rate(self.sampling_rate)
-        strange = [name for name in self.components if name not in COMPONENTS]
-        if strange or not self.components or len(set(self.components)) < len(self.components):
-            raise ValueError(
-                f"components must name one or more of {COMPONENTS}, each once; "
-                f"got {tuple(self.components)!r}."
-            )
+        check_components(self.components, COMPONENTS)
         signals = [signal for signal, _ in read_signals(self, X, reset=reset, missing=self.missing)]
         shortest = ceil(SHORTEST * rate)
         for row, signal in enumerate(signals):

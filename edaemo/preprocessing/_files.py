@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from edaemo._validation import LARGEST, read_signals
 from edaemo.decomposition import DecompositionError
-from edaemo.preprocessing._cvxeda import CvxEDATransformer, DecomposedTrial, decompose_trial
+from edaemo.preprocessing._cvxeda import DecomposedTrial, decompose_trial
 
 # Gives the EDA of a file, float64 and NaN where it is missing, and its sampling rate in Hz.
 Read = Callable[[Path], tuple[np.ndarray, float]]
@@ -245,19 +245,7 @@ def _fill(eda: np.ndarray, missing: str) -> tuple[np.ndarray, int]:
 def _decompose(signal: np.ndarray, sampling_rate: float, source: Path) -> DecomposedTrial:
     if len(signal) < 2:
         raise ValueError(f"too short: {len(signal)} sample, and 2 are the least.")
-    usual = CvxEDATransformer(sampling_rate)
-    return decompose_trial(
-        signal,
-        sampling_rate,
-        standardize=usual.standardize_input,
-        tau0=usual.tau0,
-        tau1=usual.tau1,
-        delta_knot=usual.delta_knot,
-        alpha=usual.alpha,
-        gamma=usual.gamma,
-        solver=usual.solver,
-        name=lambda row: str(source),
-    )
+    return decompose_trial(signal, sampling_rate, standardize=True, name=lambda row: str(source))
 
 
 def _part(target: Path) -> Path:
