@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -15,9 +16,8 @@ import edaemo
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sklearn.utils import Bunch
 
-STUDIES = {"hku956": "load_hku956", "induced-stress": "load_induced_stress"}
+    from edaemo.benchmark import FoldRecord
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,8 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0; 1 if some of the files given to ``decompose`` failed; 130 after Ctrl-C.
-        Wrong arguments and unreadable data exit with 2.
+        Exit status: 0; 1 if some of the folds of ``compare`` or of the files given to ``decompose``
+        failed; 130 after Ctrl-C. Wrong arguments and unreadable data exit with 2.
     """
     parser = _make_parser()
     arguments = parser.parse_args(argv)
@@ -47,26 +47,86 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="edaemo", description=edaemo.__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=edaemo.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_compare(commands)
+    _add_decompose(commands)
+    return parser
+
+
+def _add_compare(commands: argparse._SubParsersAction) -> None:
     compare = commands.add_parser(
         "compare",
-        help="compare emotion classifiers on recordings, whole people held out",
+        help="compare emotion classifiers on recordings of people they have never met",
+        description="Evaluate emotion classifiers beside what needs no EDA at all. Every finished "
+        "fold is stored at once, and the same command goes on from what is stored.",
+        epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data or "
+        "an unusable store; 130 after Ctrl-C.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     compare.set_defaults(
         run=_compare,
         interrupted="Finished folds are kept: the same command goes on from there.",
     )
-    compare.add_argument("study", nargs="?", default="hku956", choices=STUDIES, help="recordings")
-    compare.add_argument("--target", nargs="+", metavar="NAME", help="targets; all if left out")
-    compare.add_argument("--models", nargs="+", metavar="NAME", help="models; all if left out")
-    compare.add_argument("--folds", type=int, default=5, metavar="K", help="folds over people")
+    several = {"nargs": "+", "metavar": "NAME"}
+    compare.add_argument(
+        "study", nargs="*", default=["hku956"], help="recordings: hku956, induced-stress"
+    )
+    compare.add_argument("--target", **several, help="targets; all if left out")
+    compare.add_argument(
+        "--protocol",
+        default=["subject"],
+        **several,
+        help="what is held out: subject, subject-loso, subject+stimulus, stimulus, within-subject, "
+        "trial, paper",
+    )
+    compare.add_argument("--pipelines", **several, help="pipelines; all if left out")
+    compare.add_argument(
+        "--threshold",
+        nargs="+",
+        metavar="T",
+        type=_threshold,
+        default=["subject"],
+        help="what high valence and arousal are above: subject (each person's own) or a number",
+    )
+    compare.add_argument(
+        "--people",
+        default="reported",
+        choices=["reported", "development", "all"],
+        help="whose trials: all but the development people, they alone, or both",
+    )
+    compare.add_argument("--folds", type=int, default=5, metavar="K", help="folds")
+    compare.add_argument(
+        "--repeats",
+        type=int,
+        default=1,
+        metavar="R",
+        help="repeats, each with other folds and another seed",
+    )
     compare.add_argument("--epochs", type=int, default=10, metavar="N", help="epochs of the nets")
     compare.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
+    compare.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler (tcp://...) whose workers do it"
+    )
     compare.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything")
     compare.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")
+    compare.add_argument(
+        "--plugin",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        help="Python modules, found from the present folder too, that register studies and "
+        "pipelines of your own",
+    )
     compare.add_argument("--out", default="results", metavar="DIR", help="where results go")
-    _add_decompose(commands)
-    return parser
+    compare.add_argument(
+        "--store", metavar="FILE", help="finished folds (default: results.sqlite in --out)"
+    )
+    compare.add_argument(
+        "--json", action="store_true", help="print a line of JSON for each fold and table row"
+    )
+
+
+def _threshold(text: str) -> str | float:
+    return text if text == "subject" else float(text)
 
 
 def _add_decompose(commands: argparse._SubParsersAction) -> None:
@@ -105,8 +165,9 @@ def _add_decompose(commands: argparse._SubParsersAction) -> None:
     decompose.add_argument(
         "--missing",
         default="raise",
-        choices=["raise", "interpolate"],
-        help="what becomes of missing samples: the file fails (default), or they are interpolated",
+        choices=["raise", "interpolate", "mask"],
+        help="what becomes of missing samples: the file fails (default), they are interpolated, or "
+        "they have no weight in the decomposition",
     )
     decompose.add_argument(
         "--format", default="csv", choices=["csv", "parquet"], help="of the results (default: csv)"
@@ -181,80 +242,73 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
 
 
 def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from edaemo import datasets
-    from edaemo.benchmark import ComparisonError
-
     try:
-        return _compare_targets(getattr(datasets, STUDIES[arguments.study]), arguments)
-    except (datasets.DatasetError, ComparisonError) as error:
+        return _evaluate(arguments)
+    except ValueError as error:  # every error of ours about arguments, data and store is one
         parser.exit(2, f"edaemo: error: {error}\n")
 
 
-def _compare_targets(load: Callable[[str | None], Bunch], arguments: argparse.Namespace) -> int:
-    from edaemo.benchmark import compare
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from edaemo.benchmark import STUDIES, evaluate
+    from edaemo.benchmark._registry import find
+
+    sys.path.insert(0, "")
+    for module in arguments.plugin:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ValueError(f"--plugin {module}: {error}") from error
+    names = [find(name, STUDIES, "study") for name in arguments.study]
+    studies = [STUDIES[name](arguments.path) for name in names]
+    with warnings.catch_warnings(record=True) as notes:
+        warnings.simplefilter("always")
+        table = evaluate(
+            arguments.pipelines,
+            studies,
+            arguments.target,
+            arguments.protocol,
+            thresholds=arguments.threshold,
+            people=arguments.people,
+            n_splits=arguments.folds,
+            n_repeats=arguments.repeats,
+            max_epochs=arguments.epochs,
+            n_jobs=arguments.jobs,
+            scheduler=arguments.scheduler,
+            random_state=arguments.seed,
+            store=arguments.store or Path(arguments.out) / "results.sqlite",
+            on_fold=_print_fold if arguments.json else None,
+        )
+    said = list(dict.fromkeys(str(note.message) for note in notes))
+    _report(table, said, Path(arguments.out), as_json=arguments.json)
+    return 1 if table["n_failed"].any() else 0
+
+
+def _print_fold(record: FoldRecord) -> None:
+    told = ("study", "target", "threshold", "protocol", "pipeline", "repeat", "fold")
+    told += ("status", "error", "scores", "fit_seconds")
+    print(json.dumps({"fold": {name: getattr(record, name) for name in told}}), flush=True)
+
+
+def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
+    """Print every table and write it, with its figure, into a folder of its own."""
+    from edaemo.benchmark._tables import format_table
     from edaemo.inspection import plot_comparison
 
-    study = load(arguments.path)
-    for target in arguments.target or study.targets:
-        with warnings.catch_warnings(record=True) as notes:
-            warnings.simplefilter("always")
-            table = compare(
-                study,
-                target,
-                models=arguments.models,
-                n_folds=arguments.folds,
-                max_epochs=arguments.epochs,
-                n_jobs=arguments.jobs,
-                random_state=arguments.seed,
-                out=arguments.out,
-                progress=sys.stderr.isatty(),
-            )
-        place = Path(arguments.out) / study.name / target
-        plot_comparison(table).savefig(place / "figure.png", dpi=150)
-        print(_format(table, "stimuli" if study.music is None else "songs"))
-        for note in dict.fromkeys(str(note.message) for note in notes):
-            print(f"Note: {note}")
-        print(f"Table, predictions and figure: {place}\n")
-    return 0
-
-
-def _format(table: pd.DataFrame, stimuli: str) -> str:
-    """Lay the table out for a terminal; the columns line up and pass as Markdown."""
-    import pandas as pd
-
-    first = table.iloc[0]
-    head = [
-        "model",
-        "accuracy",
-        "balanced accuracy",
-        "F1",
-        f"{stimuli} seen in training",
-        "fit (s)",
-    ]
-    rows = [head, ["-" * len(name) for name in head]]
-    for _, row in table.iterrows():
-        scores = [
-            f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-            for name in ("accuracy", "balanced_accuracy", "f1")
-        ]
-        known = pd.notna(row["stimuli_seen"])
-        seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if known else "-"
-        mark = " *" if row["transductive"] else ""
-        rows.append([row["model"] + mark, *scores, seen, f"{row['fit_seconds']:.1f}"])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = [
-        f"{first['study']}, {first['target']}: {first['n_people']} people, {first['n_trials']} "
-        f"trials; held out: whole people, {first['n_folds']} folds; majority class "
-        f"{first['majority_rate']:.3f}.",
-        "In brackets: 95 % bootstrap interval over people.",
-        "",
-    ]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append(f"| {' | '.join(cells)} |")
-    if table["transductive"].any():
-        lines += ["", "* Transductive: all of a test person's unlabelled trials set the scale."]
-    return "\n".join([*lines, ""])
+    case = ["study", "target", "threshold", "protocol"]
+    for (study, target, threshold, protocol), rows in table.groupby(case, sort=False, dropna=False):
+        fixed = isinstance(threshold, float) and threshold == threshold
+        place = out / study / (f"{target}-above-{threshold:g}" if fixed else target) / protocol
+        place.mkdir(parents=True, exist_ok=True)
+        rows.to_csv(place / "table.csv", index=False)
+        plot_comparison(rows).savefig(place / "figure.png", dpi=150)
+        if as_json:
+            for line in rows.to_json(orient="records", lines=True).splitlines():
+                print(f'{{"row": {line}}}')
+        else:
+            print(format_table(rows))
+            print(f"Table and figure: {place}\n")
+    for note in notes:
+        print(json.dumps({"note": note}) if as_json else f"Note: {note}")
 
 
 if __name__ == "__main__":

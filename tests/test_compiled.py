@@ -249,6 +249,23 @@ def test_short_recordings_and_dense_knots_go_to_scipy(n, delta_knot):
 
 
 @built
+def test_missing_samples_go_to_scipy_unless_there_are_too_many(monkeypatch):
+    y = simulate(0, 200, 4.0)
+    y[50:60] = np.nan
+    for solver in ("auto", "compiled"):
+        assert_identical(
+            decompose(y, 4.0, missing="mask", solver=solver),
+            decompose(y, 4.0, missing="mask", solver="scipy"),
+        )
+    monkeypatch.setattr(module, "_DENSE_ELEMENTS", 100)
+    with pytest.raises(
+        DecompositionError, match=r"masks no samples, and 200 .* too many for scipy"
+    ):
+        decompose(y, 4.0, missing="mask")
+    decompose(y, 4.0, missing="mask", solver="scipy")
+
+
+@built
 @pytest.mark.parametrize("ended", ["not definite", "gap above tol"])
 def test_what_it_does_not_solve_scipy_tries_again(ended, monkeypatch):
     y = simulate(0, 200, 4.0)
@@ -258,7 +275,7 @@ def test_what_it_does_not_solve_scipy_tries_again(ended, monkeypatch):
     assert_identical(decompose(y, 4.0), decompose(y, 4.0, solver="scipy"))
     monkeypatch.setattr(module, "_DENSE_ELEMENTS", 100)
     if ended == "not definite":
-        with pytest.raises(DecompositionError, match="too many for scipy to try again"):
+        with pytest.raises(DecompositionError, match="too many for scipy"):
             decompose(y, 4.0)
 
 
@@ -306,6 +323,22 @@ def test_bit_identical_in_any_number_of_threads_order_and_company():
         for one, other in zip(alone, decompose_many(trials, 20.0, n_jobs=n_jobs), strict=True):
             assert_identical(one, other)
     backwards = decompose_many(trials[::-1], 20.0, n_jobs=2)[::-1]
+    for one, other in zip(alone, backwards, strict=True):
+        assert_identical(one, other)
+
+
+@pytest.mark.parametrize("solver", ["auto", "scipy"])
+def test_masked_trials_are_bit_identical_in_any_company_and_change_no_other(solver):
+    trials = [simulate(seed, n, 20.0) for seed, n in enumerate([100, 400, 100, 40, 333])]
+    for k in (1, 3):
+        trials[k][5 * k : 20] = np.nan
+    alone = [decompose(y, 20.0, missing="mask", solver=solver) for y in trials]
+    assert_identical(alone[0], decompose(trials[0], 20.0, solver=solver))
+    for n_jobs in (1, 2):
+        together = decompose_many(trials, 20.0, n_jobs=n_jobs, missing="mask", solver=solver)
+        for one, other in zip(alone, together, strict=True):
+            assert_identical(one, other)
+    backwards = decompose_many(trials[::-1], 20.0, missing="mask", solver=solver)[::-1]
     for one, other in zip(alone, backwards, strict=True):
         assert_identical(one, other)
 

@@ -209,7 +209,72 @@ def test_missing_samples_are_named_or_interpolated():
     assert lenient.fit(signals).diagnostics_["n_missing"].tolist() == [0, 0, 3, 1]
 
 
-@pytest.mark.parametrize("missing", ["raise", "interpolate"])
+def test_masked_samples_have_no_weight_and_every_channel_has_a_number_there():
+    signals = make_eda()
+    signals[2, 40:60], signals[3, :2] = np.nan, np.inf
+    given = CvxEDATransformer(
+        sampling_rate=4,
+        missing="mask",
+        trim_seconds=0,
+        components=("original", "phasic", "tonic", "driver", "residual"),
+    )
+    channels = given.fit_transform(make_table(signals))["eda"]
+    assert given.diagnostics_["n_missing"].tolist() == [0, 0, 20, 2]
+    for signal, cell in zip(signals, channels, strict=True):
+        seen = np.isfinite(signal)
+        scaled = np.full(100, np.nan)
+        scaled[seen] = zscore(signal[seen])
+        result = decompose(scaled, 4, missing="mask")
+        place = np.arange(100)
+        expected = [
+            np.interp(place, place[seen], scaled[seen]),
+            result.phasic,
+            result.tonic,
+            result.driver,
+            np.where(seen, result.residual, 0.0),
+        ]
+        for own, full in zip(cell, expected, strict=True):
+            own_scale = (full - full[seen].mean()) / full[seen].std()
+            np.testing.assert_allclose(own, own_scale, rtol=0, atol=1e-5)
+        residual = result.residual[seen]
+        row = given.diagnose(pd.Series([signal])).iloc[0]
+        assert row["residual_rms"] == pytest.approx(np.sqrt(np.mean(residual**2)))
+        assert row["residual_share"] == pytest.approx(np.mean(residual**2))
+
+
+def test_a_mask_of_nothing_changes_no_channel():
+    signals = make_eda()
+    plain, masked = (CvxEDATransformer(4, n_times=30, missing=m) for m in ("raise", "mask"))
+    np.testing.assert_array_equal(masked.fit_transform(signals), plain.fit_transform(signals))
+
+
+def test_masked_and_interpolated_are_two_things_for_the_cache():
+    signals = make_eda()
+    signals[:, 40:60] = np.nan
+    outputs = [
+        CvxEDATransformer(4, missing=missing).fit_transform(signals)
+        for missing in ("mask", "interpolate", "mask")
+    ]
+    np.testing.assert_array_equal(outputs[0], outputs[2])
+    assert np.abs(outputs[0] - outputs[1]).max() > 0.1
+
+
+def test_a_flat_trial_with_missing_samples_is_zeros():
+    signals = make_eda(2)
+    signals[1], signals[1, 7] = 3.7, np.nan
+    with pytest.warns(SignalQualityWarning, match="1 of 2 trials are flat"):
+        channels = CvxEDATransformer(4, missing="mask").fit_transform(make_table(signals))["eda"]
+    assert not channels[1].any()
+
+
+def test_two_samples_are_the_least_to_mask_the_others():
+    signals = make_eda(2)
+    signals[1, 1:] = np.nan
+    with pytest.raises(ValueError, match=r"row 1 \(subject p0.*: 1 of 100 samples are not missing"):
+        CvxEDATransformer(sampling_rate=4, missing="mask").fit(make_table(signals))
+
+
+@pytest.mark.parametrize("missing", ["raise", "interpolate", "mask"])
 def test_trial_without_a_single_sample_is_named(missing):
     signals = make_eda()
     signals[1] = np.nan

@@ -4,11 +4,14 @@ import hashlib
 import shutil
 import warnings
 import zipfile
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
+from sklearn.utils import Bunch
 
 from edaemo.datasets import (
     DatasetError,
@@ -16,6 +19,7 @@ from edaemo.datasets import (
     cut_window,
     load_hku956,
     load_induced_stress,
+    select_people,
 )
 
 ROOT = Path(__file__).parents[1]
@@ -255,7 +259,11 @@ def test_names_ranges_and_licences(hku, stress):
 
 
 def test_descriptions_say_what_makes_scores_look_good(hku, stress):
-    assert "0.57" in hku.DESCR
+    signed = hku.ratings["valence"] != 0
+    told = roc_auc_score(hku.ratings["valence"][signed] > 0, hku.trials["duration"][signed])
+    assert f"AUC of {told:.2f} for positive against negative valence" in hku.DESCR
+    told = roc_auc_score(stress.targets["task"] == "rest", stress.trials["duration"])
+    assert f"AUC of {told:.2f} for rest" in stress.DESCR
     assert "inferred" in stress.DESCR
     assert "knows how long it was" in stress.DESCR
 
@@ -367,6 +375,43 @@ def test_samples_are_those_of_the_file(hku):
     assert row["eda"].tolist() == [float(line) for line in lines[:100]]
 
 
+def test_duration_is_the_length_of_the_whole_file_in_hku956(hku):
+    with zipfile.ZipFile(HKU_ZIP) as opened:
+        for row in hku.trials.itertuples():
+            name = f"{SIGNALS}/{row.subject}/EDA/{row.trial}_{row.stimulus}.csv"
+            assert row.duration == len(opened.read(name).split()) / 4
+    assert (hku.trials["duration"].min(), hku.trials["duration"].max()) == (27, 329)
+
+
+def test_duration_is_the_time_between_the_tags_of_the_stage_in_induced_stress(stress):
+    tags_of = {
+        "S": [(1, 2), (3, 4), (4, 5), (5, 6), (6, 7), (7, 8), (9, 10), (11, 12)],
+        "f": [(2, 3), (3, 4), (4, 5), (6, 7), (7, 8), (8, 9)],
+    }
+    with zipfile.ZipFile(STRESS_ZIP) as opened:
+        for subject, rows in stress.trials.groupby("subject"):
+            folder = "f14_b" if subject == "f14" else subject
+            lines = opened.read(f"{PEOPLE}/{folder}/tags.csv").decode().split("\n")
+            tags = [datetime.fromisoformat(line.strip()) for line in lines if line.strip()]
+            expected = [
+                (tags[end - 1] - tags[begin - 1]).total_seconds()
+                for begin, end in tags_of[subject[0]]
+            ]
+            assert rows["duration"].tolist() == expected
+    by_stage = stress.trials.groupby(stress.targets["task"])["duration"].agg(["min", "max"])
+    assert by_stage.loc["rest"].tolist() == [163, 1169]
+    assert by_stage.loc["task"].tolist() == [26, 452]
+
+
+@LOADERS
+def test_duration_is_of_the_whole_trial_whatever_the_window(load):
+    whole = load(window=None).trials
+    assert whole["duration"].dtype == np.float64
+    assert whole["duration"].tolist() == [len(eda) / 4 for eda in whole["eda"]]
+    for window in ((5, 20), "end"):
+        pd.testing.assert_series_equal(load(window=window).trials["duration"], whole["duration"])
+
+
 def test_whole_trials_last_as_long_as_they_were_played():
     with zipfile.ZipFile(HKU_ZIP) as opened, opened.open("3. AV_ratings.csv") as file:
         ratings = pd.read_csv(file).set_index(["participant_id", "song_no"])
@@ -374,6 +419,71 @@ def test_whole_trials_last_as_long_as_they_were_played():
     keys = zip(trials["subject"], trials["trial"], strict=True)
     played = [ratings.loc[key, "play_duration"] for key in keys]
     assert [len(eda) / 4 for eda in trials["eda"]] == played
+
+
+# Development people
+
+
+@pytest.mark.parametrize(("name", "n"), [("hku", 15), ("stress", 18)])
+def test_development_people_are_the_drawn_half(name, n, request):
+    data = request.getfixturevalue(name)
+    people = sorted(set(data.trials["subject"]))
+    drawn = np.random.default_rng(20261120).permutation(people)[: len(people) // 2]
+    assert data.development == tuple(sorted(drawn))
+    assert len(data.development) == n == len(people) - n
+
+
+def keyed(data):
+    """Every trial's samples, ratings and targets by subject and trial; columns side by side."""
+    targets = pd.DataFrame(data.targets).add_prefix("target_")
+    table = pd.concat([data.trials, data.ratings, targets], axis=1)
+    assert len(table) == len(data.trials) == len(data.ratings)
+    return table.assign(eda=[eda.tobytes() for eda in table["eda"]]).set_index(["subject", "trial"])
+
+
+@pytest.mark.parametrize("name", ["hku", "stress"])
+def test_development_and_reported_people_share_nobody_and_are_everybody(name, request):
+    data = request.getfixturevalue(name)
+    development, reported = (select_people(data, who) for who in ("development", "reported"))
+    assert set(development.trials["subject"]) == set(data.development)
+    assert not set(reported.trials["subject"]) & set(data.development)
+    assert len(development.trials) + len(reported.trials) == len(data.trials)
+    whole = keyed(data)
+    for part in (development, reported):
+        for aligned in (part.trials, part.ratings, *part.targets.values()):
+            assert aligned.index.equals(pd.RangeIndex(len(part.trials)))
+        rows = keyed(part)
+        pd.testing.assert_frame_equal(rows, whole[whole.index.isin(rows.index)])
+    assert select_people(data, "all") is data
+
+
+def test_what_is_not_about_people_is_kept_and_the_selection_is_told(hku):
+    before = keyed(hku)
+    part = select_people(hku, "development")
+    assert set(part) == set(hku)
+    cut = {"trials", "ratings", "targets", "report", "DESCR"}
+    assert all(part[key] is hku[key] for key in set(hku) - cut)
+    told = f"The development people alone: 15 of 30, {len(part.trials)} of 956 trials."
+    assert part.report["selected"] == told
+    assert part.DESCR.startswith(hku.DESCR)
+    assert told in part.DESCR
+    assert "selected" not in hku.report
+    pd.testing.assert_frame_equal(keyed(hku), before)
+
+
+def test_without_a_list_of_development_people_all_are_reported(ramps):
+    ratings = pd.DataFrame({"valence": [1.0, 2.0, 3.0]}, index=ramps.index)
+    own = Bunch(trials=ramps, ratings=ratings, targets={"valence": ratings["valence"]})
+    assert keyed(select_people(own, "reported")).equals(keyed(own))
+    with pytest.raises(ValueError, match="no development people among the 2"):
+        select_people(own, "development")
+
+
+def test_people_are_chosen_by_three_words(hku):
+    with pytest.raises(ValueError, match="people"):
+        select_people(hku, "hku1903")
+    with pytest.raises(ValueError, match="study"):
+        select_people(hku.trials, "all")
 
 
 # Known faults of the induced-stress recordings
@@ -601,7 +711,8 @@ def test_trials_left_out_are_reported_and_their_ratings_go_with_them(small_hku):
         ["hku0001", "5", 1],
         ["hku0002", "77", 0],
     ]
-    assert left_out["seconds"].tolist() == [27, 30]
+    assert left_out["duration"].tolist() == [27, 30]
+    assert data.trials["duration"].tolist() == [31, 40]
     assert (data.report["trials"], data.report["trials_kept"]) == (4, 2)
     assert set(data.music.index) == {"5", "77"}
 

@@ -277,6 +277,26 @@ class TestResult:
         between = EDA[8] + (EDA[11] - EDA[8]) * np.array([1, 2]) / 3
         assert_allclose(total[[9, 10, 31]], [*between, EDA[30]], rtol=0, atol=1e-14)
 
+    def test_masked_samples_have_no_weight_and_no_residual(self, tmp_path, capsys):
+        holed = [*SAMPLES]
+        holed[9], holed[10], holed[31] = "nan", "", "inf"
+        file = write(tmp_path / "a.csv", "\n".join(["eda", *holed]))
+        arguments = (file, tmp_path / "out", "--sampling-rate", 4, "--missing", "mask")
+        status, printed, _ = run(capsys, *arguments)
+        assert status == 0
+        assert f"Note: {file}: 3 of 32 samples were masked." in printed
+        result = pd.read_csv(tmp_path / "out" / "a.csv")
+        known = np.isfinite(result["eda"].to_numpy())
+        assert list(np.flatnonzero(~known)) == [9, 10, 31]
+        assert_array_equal(result["residual"].isna(), ~known)
+        assert np.isfinite(result[["phasic", "tonic", "driver"]]).all(axis=None)
+        mean, spread = EDA[known].mean(), EDA[known].std()
+        own = decompose(np.where(known, (EDA - mean) / spread, np.nan), 4.0, missing="mask")
+        assert_allclose(result["phasic"], spread * own.phasic, rtol=1e-9, atol=1e-12)
+        assert_allclose(result["tonic"], mean + spread * own.tonic, rtol=1e-9)
+        total = (result["phasic"] + result["tonic"] + result["residual"]).to_numpy()
+        assert_allclose(total[known], EDA[known], rtol=0, atol=1e-14)
+
 
 class TestManyFiles:
     @pytest.mark.parametrize("jobs", [1, 2])

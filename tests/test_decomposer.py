@@ -212,6 +212,30 @@ def test_missing_samples_are_named_or_interpolated(method):
     np.testing.assert_array_equal(lenient.fit_transform(signals), lenient.fit_transform(filled))
 
 
+def test_masked_samples_have_no_weight_and_components_add_up_where_there_are_samples():
+    signals = make_eda()
+    seen = np.ones(100, dtype=bool)
+    seen[40:60] = False
+    signals[2, ~seen] = np.nan
+    decomposer = EDADecomposer(4, missing="mask", components=("phasic", "tonic", "residual"))
+    phasic, tonic, residual = decomposer.fit_transform(make_table(signals))["eda"][2]
+    signal = signals[2]
+    mean, spread = signal[seen].mean(), signal[seen].std()
+    result = decompose((signal - mean) / spread, 4, missing="mask")
+    np.testing.assert_allclose(phasic, spread * result.phasic, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(tonic, spread * result.tonic + mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose((phasic + tonic + residual)[seen], signal[seen], rtol=1e-5)
+    assert not residual[~seen].any()
+    assert residual[seen].any()
+
+
+@pytest.mark.parametrize("method", sorted(set(METHODS) - {"cvxeda"}))
+def test_a_filter_masks_no_samples(method):
+    decomposer = EDADecomposer(4, method=method, missing="mask")
+    with pytest.raises(ValueError, match=rf"needs method='cvxeda', got '{method}'.*interpolate"):
+        decomposer.fit(make_eda())
+
+
 @every_method
 def test_hostile_recordings_are_split_into_finite_components_that_add_up(method):
     eda = make_eda(1)[0]

@@ -8,7 +8,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.linalg import toeplitz
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.linalg import null_space, toeplitz
+from scipy.optimize import nnls
 from scipy.signal import bilinear, lfilter
 
 from edaemo.decomposition import (
@@ -18,6 +21,7 @@ from edaemo.decomposition import (
     decompose,
     decompose_many,
 )
+from edaemo.decomposition import _decompose as module
 from edaemo.decomposition._problem import build_problem
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
@@ -123,6 +127,12 @@ def assert_sound(result, y):
     for name in ARRAYS:
         assert getattr(result, name).dtype == np.float64, name
         assert np.isfinite(getattr(result, name)).all(), name
+
+
+def assert_identical(one, other):
+    assert (one.n_iter, one.gap, one.objective) == (other.n_iter, other.gap, other.objective)
+    for name in ARRAYS:
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
 
 
 # ---------------------------------------------------------------- the optimum, from outside
@@ -335,6 +345,205 @@ def test_a_huge_alpha_leaves_no_phasic_component():
     np.testing.assert_allclose(result.tonic, ridge, rtol=0, atol=1e-6)
 
 
+# ---------------------------------------------------------------- missing samples
+
+
+def gaps(n, kind, seed=0):
+    """Return where samples are missing."""
+    rng = np.random.default_rng(seed)
+    missing = np.zeros(n, dtype=bool)
+    if kind == "one":
+        missing[n // 3] = True
+    elif kind == "a tenth":
+        missing[rng.choice(n, n // 10, replace=False)] = True
+    elif kind == "half":
+        missing[rng.choice(n, n // 2, replace=False)] = True
+    elif kind == "the middle":
+        missing[n // 4 : 3 * n // 4] = True
+    elif kind == "start":
+        missing[: n // 4] = True
+    elif kind == "end":
+        missing[-n // 4 :] = True
+    else:
+        missing[:] = True
+        missing[rng.choice(n, 6, replace=False)] = False
+    return missing
+
+
+every_gap = pytest.mark.parametrize(
+    "kind", ["one", "a tenth", "half", "the middle", "start", "end", "all but six"]
+)
+
+
+def without(dense, missing):
+    """Delete the rows of the missing samples."""
+    return SimpleNamespace(R=dense.R[~missing], B=dense.B[~missing], C=dense.C[~missing])
+
+
+def solve_by_nnls(y, dense, alpha=8e-4, gamma=1e-2):
+    """Solve the dual, a least distance under R'e <= alpha and C'e = 0 (Lawson and Hanson, 1974)."""
+    basis = null_space(dense.C.T)
+    metric = np.eye(len(y)) + dense.B @ dense.B.T / gamma
+    root = np.linalg.cholesky(basis.T @ metric @ basis)
+    centre = np.linalg.solve(root, basis.T @ y)
+    to_e = basis @ np.linalg.inv(root).T
+    press = dense.R.T @ to_e
+    system = np.vstack([-press.T, press @ centre - alpha])
+    target = np.r_[np.zeros(len(centre)), 1.0]
+    x = nnls(system, target, maxiter=10_000)[0]
+    rest = system @ x - target
+    e = to_e @ (centre - rest[:-1] / rest[-1])
+    driver, spline = -x / rest[-1], dense.B.T @ e / gamma
+    drift = np.linalg.lstsq(dense.C, y - e - dense.R @ driver - dense.B @ spline)[0]
+    return driver, spline, drift
+
+
+@every_gap
+@pytest.mark.parametrize("n", [30, 90, 160])
+def test_masked_samples_are_rows_deleted_from_the_dense_problem(n, kind):
+    y, dense, missing = wearable(n, n), dense_problem(n, 4.0), gaps(n, kind)
+    left = without(dense, missing)
+    driver, spline, drift = solve_by_nnls(y[~missing], left)
+    result = decompose(np.where(missing, np.nan, y), 4.0, missing="mask")
+    expected = objective_of(left, y[~missing], driver, spline, drift)
+    assert result.status == "optimal"
+    assert result.objective == pytest.approx(expected, rel=1e-9)
+    np.testing.assert_allclose(result.phasic, dense.R @ driver, rtol=0, atol=5e-5)
+    tonic = dense.B @ spline + dense.C @ drift
+    np.testing.assert_allclose(result.tonic, tonic, rtol=0, atol=2e-4)
+
+
+@every_gap
+@pytest.mark.parametrize(("n", "sampling_rate"), [(150, 4.0), (2000, 50.0), (3000, 1000.0)])
+def test_masked_recordings_add_up_where_they_are_known(n, sampling_rate, kind):
+    y, missing = wearable(n, n, sampling_rate), gaps(n, kind)
+    result = decompose(np.where(missing, np.nan, y), sampling_rate, missing="mask")
+    assert result.status == "optimal"
+    assert 0 <= result.gap <= 1e-8
+    assert (result.phasic >= 0).all()
+    assert (result.driver >= 0).all()
+    assert np.isfinite(result.phasic + result.tonic).all()
+    np.testing.assert_array_equal(np.isnan(result.residual), missing)
+    total = (result.phasic + result.tonic + result.residual)[~missing]
+    np.testing.assert_allclose(total, y[~missing], rtol=0, atol=1e-12 * np.abs(result.tonic).max())
+    filtered = lfilter(*bateman(sampling_rate), result.driver)
+    np.testing.assert_allclose(result.phasic, filtered, rtol=1e-9, atol=1e-12)
+
+
+@every_gap
+def test_the_gap_of_a_masked_recording_is_bounded_by_a_dense_dual_point_without_its_rows(kind):
+    n, alpha, gamma = 120, 8e-4, 1e-2
+    y, missing = wearable(2, n), gaps(n, kind)
+    left = without(dense_problem(n, 4.0), missing)
+    result = decompose(np.where(missing, np.nan, y), 4.0, missing="mask")
+    e = result.residual[~missing]
+    e = e - left.C @ np.linalg.lstsq(left.C, e)[0]
+    e *= min(1.0, alpha / (left.R.T @ e).max())
+    onto = left.B.T @ e
+    bound = y[~missing] @ e - 0.5 * e @ e - 0.5 * onto @ onto / gamma
+    assert bound <= result.objective * (1 + 1e-12)
+    assert result.objective - bound <= 1e-4 * result.objective
+
+
+@every_gap
+def test_solvers_agree_on_masked_recordings(kind):
+    pytest.importorskip("cvxopt")
+    y = np.where(gaps(300, kind), np.nan, wearable(3, 300, 10.0))
+    ours = decompose(y, 10.0, missing="mask")
+    reference = decompose(y, 10.0, missing="mask", solver="cvxopt")
+    assert ours.objective == pytest.approx(reference.objective, rel=1e-6)
+    np.testing.assert_allclose(ours.phasic, reference.phasic, rtol=0, atol=5e-4)
+    np.testing.assert_allclose(ours.tonic, reference.tonic, rtol=0, atol=5e-4)
+
+
+@pytest.mark.parametrize("solver", ["auto", "cvxopt"])
+def test_what_stands_in_place_of_missing_samples_has_no_influence(solver):
+    if solver == "cvxopt":
+        pytest.importorskip("cvxopt")
+    y, missing = wearable(4), gaps(100, "a tenth")
+    expected = decompose(np.where(missing, np.nan, y), 4.0, missing="mask", solver=solver)
+    for filling in (np.inf, -np.inf, 1e5, 1e300):
+        given = np.ma.array(np.where(missing, filling, y), mask=missing)
+        assert_identical(decompose(given, 4.0, missing="mask", solver=solver), expected)
+    with pytest.raises(ValueError, match="10 NaN, infinite or masked samples of 100"):
+        decompose(np.ma.array(y, mask=missing), 4.0)
+
+
+def test_a_mask_of_nothing_changes_nothing():
+    y = wearable(5, 400)
+    for form in (y, np.ma.array(y, mask=np.zeros(400, dtype=bool))):
+        assert_identical(decompose(form, 4.0, missing="mask"), decompose(y, 4.0))
+
+
+def test_in_a_long_gap_tonic_is_the_drift_and_phasic_dies_away():
+    y = wearable(7, 1200)
+    y[300:900] = np.nan
+    result = decompose(y, 4.0, missing="mask")
+    drift = result.drift[0] + result.drift[1] * np.arange(1, 1201) / 1200
+    np.testing.assert_allclose(result.tonic[500:700], drift[500:700], rtol=0, atol=1e-9)
+    assert result.phasic[500:700].max() < 1e-6
+    assert result.phasic[:300].max() > 0.5
+
+
+@pytest.mark.parametrize("seen", [[3, 90], [0, 1], list(range(40, 90))])
+def test_a_line_with_gaps_is_all_tonic(seen):
+    line = 5.0 - 0.3 * np.arange(100)
+    y = np.full(100, np.nan)
+    y[seen] = line[seen]
+    result = decompose(y, 4.0, missing="mask")
+    assert (result.phasic == 0).all()
+    np.testing.assert_allclose(result.tonic, line, rtol=0, atol=1e-9)
+    np.testing.assert_array_equal(np.isnan(result.residual), np.isnan(y))
+
+
+@pytest.mark.parametrize("n_seen", [0, 1])
+def test_fewer_than_two_samples_left_are_an_error(n_seen):
+    y = np.full(100, np.nan)
+    y[5 : 5 + n_seen] = 1.0
+    with pytest.raises(ValueError, match=f"2 samples that are not missing, got {n_seen} of 100"):
+        decompose(y, 4.0, missing="mask")
+    with pytest.raises(ValueError, match=r"trial in row 1: .*not missing"):
+        decompose_many([wearable(0), y], 4.0, missing="mask")
+
+
+def test_masked_samples_of_a_number_too_large_are_still_an_error():
+    y = wearable(0)
+    y[3], y[4] = np.nan, 1e301
+    with pytest.raises(ValueError, match=r"samples up to 1e\+301"):
+        decompose(y, 4.0, missing="mask")
+
+
+def test_a_next_to_vanishing_penalty_takes_longer_steps_into_the_gaps(monkeypatch):
+    y = np.where(gaps(200, "half"), np.nan, wearable(8, 200, 32.0))
+    result = decompose(y, 32.0, alpha=1e-6, missing="mask")
+    assert result.status == "optimal"
+    monkeypatch.setattr(module, "SLACKS", (1e5,))
+    with pytest.raises(DecompositionError):
+        decompose(y, 32.0, alpha=1e-6, missing="mask")
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    n=st.integers(4, 400),
+    sampling_rate=st.sampled_from([4.0, 15.5, 50.0, 128.0]),
+    share=st.floats(0, 0.95),
+    run=st.integers(1, 100),
+    seed=st.integers(0, 10**6),
+)
+def test_any_mask_is_certified(n, sampling_rate, share, run, seed):
+    rng = np.random.default_rng(seed)
+    missing = np.repeat(rng.random(n // run + 1) < share, run)[:n]
+    missing[rng.choice(n, 2, replace=False)] = False
+    y = np.where(missing, np.nan, wearable(seed, n, sampling_rate))
+    result = decompose(y, sampling_rate, missing="mask")
+    assert result.status == "optimal"
+    assert (result.driver >= 0).all()
+    np.testing.assert_array_equal(np.isnan(result.residual), missing)
+    without_certificate = decompose(y, sampling_rate, missing="mask", certificate=False)
+    assert without_certificate.gap <= 1e-8
+    assert without_certificate.objective == pytest.approx(result.objective, rel=1e-7, abs=1e-9)
+
+
 # ---------------------------------------------------------------- NeuroKit's problem
 
 # Every sixth sample of what neurokit2 0.2.13 makes of `responses()` at 4 Hz:
@@ -507,8 +716,8 @@ def test_takes_lists_strides_and_read_only_arrays_and_leaves_them_alone():
     wide[:, 1] = y
     kept = y.copy()
     kept.flags.writeable = False
-    for given in (y.tolist(), wide[:, 1], y[::-1].copy()[::-1], kept):
-        np.testing.assert_array_equal(decompose(given, 4.0).phasic, expected)
+    for form in (y.tolist(), wide[:, 1], y[::-1].copy()[::-1], kept):
+        np.testing.assert_array_equal(decompose(form, 4.0).phasic, expected)
     np.testing.assert_array_equal(kept, wearable(0))
 
 
@@ -524,7 +733,8 @@ def test_non_finite_samples_are_named(bad):
     y = wearable(0)
     y[[31, 60]] = bad
     with pytest.raises(
-        ValueError, match=r"2 NaN or infinite .* of 100, the first at index 31.*cut"
+        ValueError,
+        match=r"2 NaN, infinite or masked .* of 100, the first at index 31.*missing='mask', or cut",
     ):
         decompose(y, 4.0)
 
@@ -567,6 +777,8 @@ def test_what_is_no_recording_is_refused(y, message):
         ({"max_iter": 0}, "^max_iter must be"),
         ({"max_iter": 2.5}, "^max_iter must be"),
         ({"solver": "quadprog"}, r"^solver must be one of \['auto', .*'scipy'\], got 'quadprog'"),
+        ({"missing": "drop"}, r"^missing must be one of \['mask', 'raise'\], got 'drop'"),
+        ({"missing": "mask", "variant": "neurokit"}, "variant='reference' alone"),
     ],
 )
 def test_bad_parameters_are_refused(function, parameters, message):
@@ -690,13 +902,6 @@ def test_the_options_of_cvxopt_stay_the_users(monkeypatch, capsys):
 # ---------------------------------------------------------------- same input, same output
 
 
-def assert_identical(one, other):
-    assert one.n_iter == other.n_iter
-    assert one.gap == other.gap
-    for name in ARRAYS:
-        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
-
-
 def test_the_same_answer_bit_for_bit_alone_after_others_and_in_threads():
     trials = [wearable(seed, n) for seed, n in enumerate([100, 167, 100, 40, 900, 100])]
     alone = [decompose(y, 4.0) for y in trials]
@@ -749,7 +954,7 @@ def test_many_takes_the_rows_of_an_array_and_an_empty_list():
 def test_many_names_the_row_of_the_trial_in_an_error(n_jobs):
     broken = wearable(1)
     broken[7] = np.nan
-    with pytest.raises(ValueError, match=r"row 1: y has 1 NaN .* index 7"):
+    with pytest.raises(ValueError, match=r"row 1: y has 1 NaN, .* index 7"):
         decompose_many([wearable(0), broken], 4.0, n_jobs=n_jobs)
     with pytest.raises(DecompositionError, match=r"row 1: .*did not converge") as caught:
         decompose_many([np.zeros(9), wearable(0)], 4.0, n_jobs=n_jobs, max_iter=2)

@@ -8,15 +8,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from imblearn.pipeline import Pipeline as ImbalancedPipeline
+from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_array_equal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, cross_validate
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
 from skorch.callbacks import Callback, LRScheduler
 
-from edaemo import RTCANClassifier
+from edaemo import MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
+from edaemo.estimators import CNNClassifier
 from edaemo.fusion._layout import eda_names, music_names
 from edaemo.networks import RTCAN
 from edaemo.networks._rtcan import ClippedAttention
 
 NARROW = {"channels": (8, 8, 8, 8), "random_state": 0}
+EARLY = {"max_epochs": 30, "lr": 0.01, "patience": 2}
 
 
 def make_rows(n_people: int = 8, n_each: int = 10, n_times: int = 40, seed: int = 0) -> tuple:
@@ -312,7 +321,7 @@ class TestClassifier:
         assert_array_equal(model.predict_proba(X), before)
 
     def test_pickle_gives_the_same_answers_and_carries_no_trials(self):
-        X, y, _ = make_rows(40)
+        X, y, _ = make_rows(40, n_times=400)
         settings = {"max_epochs": 1, "validation_fraction": 0.5, **NARROW}
         model = RTCANClassifier(**settings).fit(X, y)
         stored = pickle.dumps(model)
@@ -326,3 +335,163 @@ class TestClassifier:
         model = RTCANClassifier(max_epochs=1, batch_size=16, **NARROW).fit(X, y)
         sizes = [b["train_batch_size"] for b in model.net_.history[0, "batches"]]
         assert sizes == [16, 16, 17]
+
+
+def weights_of(model: RTCANClassifier) -> list[np.ndarray]:
+    return [value.numpy() for value in model.net_.module_.state_dict().values()]
+
+
+def assert_same_model(one: RTCANClassifier, other: RTCANClassifier) -> None:
+    assert len(one.net_.history) == len(other.net_.history)
+    for first, second in zip(weights_of(one), weights_of(other), strict=True):
+        assert_array_equal(first, second)
+
+
+class TestValidationRows:
+    @pytest.mark.parametrize(
+        "model",
+        [RTCANClassifier(**EARLY, **NARROW), CNNClassifier(**EARLY, n_filters=8, random_state=0)],
+        ids=lambda model: type(model).__name__,
+    )
+    def test_rows_of_the_people_that_a_fraction_draws_train_the_same_weights(self, model):
+        X, y, subject = make_rows()
+        by_fraction = clone(model).set_params(validation_fraction=0.25).fit(X, y)
+        mask = np.isin(subject, by_fraction.validation_subjects_)
+        assert mask.sum() == 20
+        assert_same_model(clone(model).fit(X, y, validation=mask), by_fraction)
+
+    @pytest.mark.parametrize(
+        "form",
+        [list, pd.Series, lambda mask: pd.Series(mask, dtype="boolean")],
+        ids=["list", "Series", "nullable"],
+    )
+    def test_any_container_of_booleans_will_do(self, form):
+        X, y, subject = make_rows()
+        mask = np.isin(subject, ["p2", "p5"])
+        expected = RTCANClassifier(**EARLY, **NARROW).fit(X, y, validation=mask)
+        assert_same_model(RTCANClassifier(**EARLY, **NARROW).fit(X, y, None, form(mask)), expected)
+
+    def test_rows_may_cut_across_people_and_win_over_the_fraction(self):
+        X, y, subject = make_rows()
+        mask = np.arange(len(y)) % 10 < 2  # two trials of everybody
+        model = RTCANClassifier(**EARLY, **NARROW).fit(X, y, validation=mask)
+        losses = model.net_.history[:, "valid_loss"]
+        assert len(losses) < EARLY["max_epochs"]
+        probability = model.predict_proba(X[mask])[np.arange(mask.sum()), y[mask]]
+        np.testing.assert_allclose(-np.log(probability).mean(), min(losses), rtol=1e-4)
+        assert list(model.validation_subjects_) == sorted(set(subject))
+        both = RTCANClassifier(validation_fraction=0.25, **EARLY, **NARROW)
+        assert_same_model(both.fit(X, y, validation=mask), model)
+
+    def test_rows_set_aside_do_not_train(self):
+        X, y, _ = make_rows()
+        mask = np.arange(len(y)) % 10 < 2
+        losses, other_losses = (
+            RTCANClassifier(max_epochs=2, **NARROW)
+            .fit(X, labels, validation=mask)
+            .net_.history[:, ("train_loss", "valid_loss")]
+            for labels in (y, np.where(mask, 1 - y, y))
+        )
+        assert [loss for loss, _ in losses] == [loss for loss, _ in other_losses]
+        assert losses != other_losses
+
+    def test_subjects_are_not_needed_and_the_fraction_does_not_ask_for_them(self):
+        X, y, subject = make_rows()
+        mask = subject == "p3"
+        settings = {"n_chans": 2, "n_music_features": 2, **EARLY, **NARROW}
+        model = RTCANClassifier(validation_fraction=0.25, **settings)
+        model.fit(X.to_numpy(), y, validation=mask)
+        assert model.validation_subjects_.size == 0
+        assert_same_model(model, RTCANClassifier(**EARLY, **NARROW).fit(X, y, validation=mask))
+        model.fit(X.to_numpy(), y, subject, mask)
+        assert list(model.validation_subjects_) == ["p3"]
+
+    @pytest.mark.parametrize(
+        ("wrong", "message"),
+        [
+            (lambda mask, y: mask[:-1], r"one boolean for each of the 80 trials.*\(79,\)"),
+            (lambda mask, y: mask[:, None], r"one boolean for each.*\(80, 1\)"),
+            (lambda mask, y: True, r"one boolean for each.*\(\)"),
+            (lambda mask, y: mask.astype(int), "True or False for each row"),
+            (lambda mask, y: np.flatnonzero(mask), "True or False for each row"),
+            (lambda mask, y: [None, *mask[1:]], "True or False for each row"),
+            (lambda mask, y: np.ma.array(mask, mask=mask), "True or False for each row"),
+            (lambda mask, y: np.ones_like(mask), "is True for all rows"),
+            (lambda mask, y: np.zeros_like(mask), "is False for all rows"),
+            (lambda mask, y: y == 1, "no training trial of class 1"),
+        ],
+    )
+    def test_rows_that_make_no_sense_are_one_error_and_the_old_fit_stays(self, wrong, message):
+        X, y, subject = make_rows()
+        mask = subject == "p0"
+        model = RTCANClassifier(max_epochs=1, **NARROW)
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, y, validation=wrong(mask, y))
+        assert not hasattr(model, "classes_")
+        before = model.fit(X, y, validation=mask).predict_proba(X)
+        with pytest.raises(ValueError, match=message):
+            model.fit(X, y, validation=wrong(mask, y))
+        assert_array_equal(model.predict_proba(X), before)
+        assert list(model.validation_subjects_) == ["p0"]
+
+
+@pytest.mark.filterwarnings("ignore:.*subjects:UserWarning")
+class TestValidationRowsInPipelines:
+    @pytest.mark.parametrize("relabel", [False, True])
+    def test_rows_reach_the_net_with_routing_on_and_off(self, few: Bunch, relabel):
+        """Through scikit-learn's Pipeline, and through imbalanced-learn's with a relabeler."""
+        mask = (few.trials["trial"] % 5 == 0).to_numpy()
+        y = SubjectThresholdRelabeler().fit_relabel(few.ratings, subject=few.subject)
+        steps = [("fuse", MusicFeatureUnion()), ("rtcan", RTCANClassifier(**EARLY, **NARROW))]
+        target, kind = y, Pipeline
+        if relabel:
+            steps.insert(0, ("relabel", SubjectThresholdRelabeler()))
+            target, kind = few.ratings, ImbalancedPipeline
+        fused = MusicFeatureUnion().fit_transform(few.trials)
+        expected = RTCANClassifier(**EARLY, **NARROW).fit(fused, y, validation=mask)
+        plain = clone(kind(steps)).fit(few.trials, target, rtcan__validation=mask)
+        assert_same_model(plain["rtcan"], expected)
+        with config_context(enable_metadata_routing=True):
+            routed = clone(kind(steps)).fit(few.trials, target, validation=mask)
+            assert_same_model(routed["rtcan"], expected)
+        assert len(expected.validation_subjects_) == 6
+
+    def test_cross_validation_hands_each_fold_its_own_rows(self, few: Bunch):
+        mask = (few.trials["trial"] % 5 == 0).to_numpy()
+        y = SubjectThresholdRelabeler().fit_relabel(few.ratings, subject=few.subject)
+        pipe = Pipeline([("fuse", MusicFeatureUnion()), ("rtcan", RTCANClassifier(**NARROW))])
+        pipe.set_params(rtcan__max_epochs=3, rtcan__patience=1)
+        settings = {"return_estimator": True, "return_indices": True}
+        plain = cross_validate(
+            pipe,
+            few.trials,
+            y,
+            groups=few.subject,
+            cv=GroupKFold(3),
+            params={"rtcan__validation": mask},
+            **settings,
+        )
+        with config_context(enable_metadata_routing=True):
+            cv = GroupKFold(3).set_split_request(groups="subject")
+            params = {"subject": few.subject, "validation": mask}
+            routed = cross_validate(pipe, few.trials, y, cv=cv, params=params, **settings)
+        for given in (plain, routed):
+            for model, rows in zip(given["estimator"], given["indices"]["train"], strict=True):
+                expected = clone(pipe["rtcan"]).fit(
+                    MusicFeatureUnion().fit_transform(few.trials.iloc[rows]),
+                    y[rows],
+                    validation=mask[rows],
+                )
+                assert_same_model(model["rtcan"], expected)
+
+    def test_a_sampler_that_drops_rows_is_told_to_the_user(self):
+        X, y, subject = make_rows()
+        y[:2] = 1
+        chain = ImbalancedPipeline(
+            [
+                ("fewer", RandomUnderSampler(random_state=0)),
+                ("rtcan", RTCANClassifier(max_epochs=1, **NARROW)),
+            ]
+        )
+        with pytest.raises(ValueError, match="one boolean for each"):
+            chain.fit(X, y, rtcan__validation=subject == "p0")

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
 
-from edaemo.model_selection import SubjectThresholdScorer
+from edaemo.model_selection import SubjectKFold, SubjectThresholdScorer, make_protocol
 from edaemo.preprocessing import SubjectThresholdRelabeler
 
 
@@ -229,3 +229,113 @@ def test_unrequested_metadata_is_refused(study):
             params={"subject": subject, "stimulus": subject},
             scoring=SubjectThresholdScorer(),
         )
+
+
+# --- people cut in two
+
+
+def scores(study, protocol, *, routing=False, estimator=None, scoring=None, **kwargs):
+    X, ratings, subject = study
+    with config_context(enable_metadata_routing=routing):
+        given = {"params": {"subject": subject}} if routing else {}
+        return cross_validate(
+            pipeline() if estimator is None else estimator,
+            X.to_numpy() if routing else X,
+            ratings,
+            cv=protocol,
+            scoring=SubjectThresholdScorer() if scoring is None else scoring,
+            error_score="raise",
+            **given,
+            **kwargs,
+        )
+
+
+@pytest.fixture
+def with_songs(study):
+    """The study with an index level stimulus: everybody heard the same twelve."""
+    X, ratings, subject = study
+    songs = pd.Index(list("abcdefghijkl") * 8, name="stimulus")
+    index = pd.MultiIndex.from_arrays([X.index, songs])
+    return X.set_axis(index), ratings.set_axis(index), subject
+
+
+@pytest.mark.parametrize("name", ["trial", "within-subject", "stimulus"])
+def test_splits_that_cut_people_in_two_are_refused(with_songs, name):
+    with pytest.raises(ValueError, match=r"subjects have some .*: p\d.*Hold out whole people"):
+        scores(with_songs, make_protocol(name, 3))
+
+
+@pytest.mark.parametrize("name", ["trial", "within-subject"])
+def test_halves_are_refused_though_they_are_of_one_length(study, name):
+    with pytest.raises(ValueError, match=r"p\d"):
+        scores(study, make_protocol(name, 2))
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_refused_with_routing_in_a_search_and_with_memory(study, routing, tmp_path):
+    protocol = make_protocol("trial", 3)
+    cached = make_pipeline(*[step for _, step in pipeline().steps], memory=str(tmp_path))
+    whole = GridSearchCV(
+        pipeline(), {}, cv=SubjectKFold(2), scoring=SubjectThresholdScorer(), error_score="raise"
+    )
+    for estimator in (None, cached, make_pipeline(pipeline()), whole):
+        with pytest.raises(ValueError, match="Hold out whole people"):
+            scores(study, protocol, routing=routing, estimator=estimator)
+
+
+def test_one_person_cut_in_two_is_named(study):
+    X, ratings, subject = study
+    training = np.flatnonzero(subject != "p7")
+    model = pipeline().fit(X.iloc[training], ratings.iloc[training])
+    rest = np.flatnonzero((subject == "p7") | ((subject == "p3") & (np.arange(96) % 2 == 0)))
+    with pytest.raises(ValueError, match=r"1 of 2 subjects .*: p3\. "):
+        SubjectThresholdScorer()(model, X.iloc[rest], ratings.iloc[rest])
+
+
+@pytest.mark.parametrize("routing", [False, True])
+def test_train_scores_and_whole_people_are_let_through(study, routing):
+    got = scores(study, SubjectKFold(4), routing=routing, return_train_score=True)
+    assert np.isfinite(got["train_score"]).all()
+    X, ratings, subject = study
+    model = pipeline().fit(X, ratings)
+    scorer, shuffled = SubjectThresholdScorer(), np.random.default_rng(0).permutation(96)
+    expected = scorer(model, X, ratings)
+    assert scorer(model, X.iloc[shuffled], ratings.iloc[shuffled]) == pytest.approx(expected)
+    two = np.isin(subject, ["p1", "p5"])
+    assert np.isfinite(scorer(model, X[two], ratings[two]))
+
+
+def test_a_threshold_for_everybody_may_be_used_under_any_split(study):
+    everybody = make_pipeline(SubjectThresholdRelabeler(threshold=5), LogisticRegression())
+    got = scores(
+        study,
+        make_protocol("trial", 3),
+        estimator=everybody,
+        scoring=SubjectThresholdScorer(threshold=5),
+    )
+    assert np.isfinite(got["test_score"]).all()
+
+
+def test_labels_made_before_the_split_may_be_used_under_any_split(study):
+    X, ratings, _ = study
+    labels = SubjectThresholdRelabeler(min_center_distance=0).fit_relabel(ratings)
+    got = cross_validate(LogisticRegression(), X, labels, cv=make_protocol("trial", 3))
+    assert (got["test_score"] > 0.5).all()
+
+
+def test_the_digest_tells_whether_ratings_are_the_same():
+    def digest(ratings, subject):
+        return SubjectThresholdRelabeler(threshold=5).fit(ratings, subject=subject).ratings_digest_
+
+    ratings = np.array([[1.0, 2], [3, 4], [5, 6], [0, 8], [9, 9]])
+    first = digest(ratings, ["b", "b", "a", "b", "a"])
+    assert first.index.tolist() == ["a", "b"]
+    order = [3, 4, 2, 0, 1]
+    assert digest(ratings[order], np.array(["b", "b", "a", "b", "a"])[order]).equals(first)
+    assert digest(ratings - 0.0 * ratings, ["b", "b", "a", "b", "a"]).equals(first)
+    other = ratings.copy()
+    other[0] = [2, 1]
+    assert (digest(other, ["b", "b", "a", "b", "a"]) == first).tolist() == [True, False]
+    zeros = np.array([[0.0, 1], [-0.0, 1]])
+    assert len(set(digest(zeros, [1, 2]))) == 1
+    assert digest(ratings[[0, 0]], [1, 1]).iloc[0] != digest(ratings[[0]], [1]).iloc[0]

@@ -31,15 +31,108 @@ def make_time_baseline(*, random_state: int | None = None) -> Pipeline:
     Pipeline
         Steps ``place`` and ``tree``.
     """
+    return _tree_on("trial", "place", random_state)
+
+
+def make_duration_baseline(*, random_state: int | None = None) -> Pipeline:
+    """Make the baseline that knows how long the whole trial lasted and nothing else.
+
+    A decision tree on the column ``duration`` of a trials table, in seconds, each leaf at least one
+    twentieth of the training trials.
+
+    Parameters
+    ----------
+    random_state : int or None
+        Of the tree; with a single column it decides nothing.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``duration`` and ``tree``.
+    """
+    return _tree_on("duration", "duration", random_state)
+
+
+def _tree_on(column: str, step: str, random_state: int | None) -> Pipeline:
     return Pipeline(
         [
-            ("place", make_column_transformer(("passthrough", ["trial"]))),
+            (step, make_column_transformer(("passthrough", [column]))),
             ("tree", DecisionTreeClassifier(min_samples_leaf=0.05, random_state=random_state)),
         ]
     )
 
 
-class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
+class _PriorClassifier(ClassifierMixin, BaseEstimator):
+    """A classifier that knows the shares of the classes by one identity; children say which."""
+
+    _key: str
+    _parameter_constraints: dict = {}  # noqa: RUF012
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: object, y: object) -> Self:
+        """Count the classes.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            A frame with a column or an index level ``stimulus``; for SubjectPriorClassifier
+            ``subject``. In anything else the whole row stands for it.
+        y : array-like of shape (n_trials,)
+            Class labels of any one type. Where there is one class only, it is always the answer.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X and y differ in length, a stimulus, a subject or a label is missing, or y holds no
+            classes.
+        """
+        with whole_or_nothing(self):
+            keys = self._keys(X, reset=True)
+            y = check_labels(self, X, y)
+            self.classes_, codes = np.unique(y, return_inverse=True)
+            which, known = pd.factorize(pd.Series(keys, dtype=object))
+            counts = np.zeros((len(known), len(self.classes_)))
+            np.add.at(counts, (which, codes), 1)
+            self.class_prior_ = np.bincount(codes) / len(codes)
+            self.prior_ = pd.DataFrame(
+                counts / counts.sum(axis=1, keepdims=True), index=known, columns=self.classes_
+            )
+        return self
+
+    def predict_proba(self, X: object) -> np.ndarray:
+        """Give the share of each class, shape (n_trials, n_classes); X as in `fit`."""
+        check_is_fitted(self)
+        keys = self._keys(X, reset=False)
+        shares = np.vstack([self.prior_.to_numpy(), self.class_prior_])
+        return shares[self.prior_.index.get_indexer(pd.Index(keys, dtype=object))]
+
+    def predict(self, X: object) -> np.ndarray:
+        """Give the most probable class of each trial, shape (n_trials,); X as in `fit`."""
+        shares = self.predict_proba(X)
+        among_best = shares == shares.max(axis=1, keepdims=True)
+        return self.classes_[np.argmax(among_best * self.class_prior_, axis=1)]
+
+    def _keys(self, X: object, *, reset: bool) -> np.ndarray:
+        """Give each row's stimulus or subject."""
+        keys = identity(X, self._key)
+        if keys is None:
+            rows = np.ascontiguousarray(read_rows(self, X, reset=reset)) + 0.0  # -0.0 is 0.0
+            return np.array([row.tobytes() for row in rows], dtype=object)
+        _check_n_features(self, X, reset=reset)
+        missing = np.flatnonzero(pd.isna(keys))
+        if len(missing):
+            raise ValueError(
+                f"{self._key} is missing in row {missing[0]}: say which it was, or leave the trial "
+                "out."
+            )
+        return keys
+
+
+class StimulusPriorClassifier(_PriorClassifier):
     """Answer with what the people in the training data said of the same stimulus.
 
     The probability of a class is its share among the training trials of the stimulus; for a
@@ -51,72 +144,31 @@ class StimulusPriorClassifier(ClassifierMixin, BaseEstimator):
     classes_ : ndarray of shape (n_classes,)
     class_prior_ : ndarray of shape (n_classes,)
         Shares among all training trials.
-    stimulus_prior_ : DataFrame of shape (n_stimuli, n_classes)
+    prior_ : DataFrame of shape (n_stimuli, n_classes)
         Shares by stimulus.
     n_features_in_ : int
         Number of columns seen in `fit`.
     """
 
-    _parameter_constraints: dict = {}  # noqa: RUF012
+    _key = "stimulus"
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: object, y: object) -> Self:
-        """Count the classes of each stimulus.
 
-        Parameters
-        ----------
-        X : DataFrame or array of shape (n_trials, n_columns)
-            A frame with a column or an index level ``stimulus``. In anything else the whole row
-            stands for the stimulus.
-        y : array-like of shape (n_trials,)
-            Class labels of any one type. Where there is one class only, it is always the answer.
+class SubjectPriorClassifier(_PriorClassifier):
+    """Answer with what the same person said in the training data.
 
-        Returns
-        -------
-        self
+    The probability of a class is its share among the person's training trials; for a person who
+    has none it is the share among all training trials, so it knows nothing where whole people are
+    held out. Where classes are equally probable, the one more frequent in training is predicted.
 
-        Raises
-        ------
-        ValueError
-            If X and y differ in length, a stimulus or a label is missing, or y holds no classes.
-        """
-        with whole_or_nothing(self):
-            stimulus = self._stimuli(X, reset=True)
-            y = check_labels(self, X, y)
-            self.classes_, codes = np.unique(y, return_inverse=True)
-            which, stimuli = pd.factorize(pd.Series(stimulus, dtype=object))
-            counts = np.zeros((len(stimuli), len(self.classes_)))
-            np.add.at(counts, (which, codes), 1)
-            self.class_prior_ = np.bincount(codes) / len(codes)
-            self.stimulus_prior_ = pd.DataFrame(
-                counts / counts.sum(axis=1, keepdims=True), index=stimuli, columns=self.classes_
-            )
-        return self
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    class_prior_ : ndarray of shape (n_classes,)
+        Shares among all training trials.
+    prior_ : DataFrame of shape (n_people, n_classes)
+        Shares by person.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    """
 
-    def predict_proba(self, X: object) -> np.ndarray:
-        """Give the share of each class, shape (n_trials, n_classes); X as in `fit`."""
-        check_is_fitted(self)
-        stimulus = self._stimuli(X, reset=False)
-        shares = np.vstack([self.stimulus_prior_.to_numpy(), self.class_prior_])
-        return shares[self.stimulus_prior_.index.get_indexer(pd.Index(stimulus, dtype=object))]
-
-    def predict(self, X: object) -> np.ndarray:
-        """Give the most probable class of each trial, shape (n_trials,); X as in `fit`."""
-        shares = self.predict_proba(X)
-        among_best = shares == shares.max(axis=1, keepdims=True)
-        return self.classes_[np.argmax(among_best * self.class_prior_, axis=1)]
-
-    def _stimuli(self, X: object, *, reset: bool) -> np.ndarray:
-        """Give each row's stimulus."""
-        stimulus = identity(X, "stimulus")
-        if stimulus is None:
-            rows = np.ascontiguousarray(read_rows(self, X, reset=reset)) + 0.0  # -0.0 is 0.0
-            return np.array([row.tobytes() for row in rows], dtype=object)
-        _check_n_features(self, X, reset=reset)
-        missing = np.flatnonzero(pd.isna(stimulus))
-        if len(missing):
-            raise ValueError(
-                f"stimulus is missing in row {missing[0]}: say which it was, or leave the trial "
-                "out."
-            )
-        return stimulus
+    _key = "subject"

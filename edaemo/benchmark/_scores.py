@@ -1,8 +1,11 @@
-"""Scores of pooled predictions, with intervals over people."""
+"""Scores of pooled predictions, with intervals over people and tests between pipelines."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from scipy.stats import wilcoxon
 
 N_DRAWS = 2000
 
@@ -17,7 +20,8 @@ def bootstrap_scores(
     labels, predicted : ndarray of shape (n_trials,)
         Classes 0 and 1; 1 is the positive one.
     subject : ndarray of shape (n_trials,)
-        Whose trial each is. People are drawn with replacement, all trials of a person together.
+        Whose trial each is. People are drawn with replacement, all trials of a person together;
+        where a trial was predicted in several repeats, each counts alike.
     random_state : int
         Seed of the 2000 draws.
 
@@ -27,11 +31,10 @@ def bootstrap_scores(
         ``accuracy``, ``balanced_accuracy``, ``f1``, and for each ``…_low`` and ``…_high``, the
         2.5th and 97.5th percentile over the draws.
     """
-    people, whose = np.unique(subject, return_inverse=True)
-    counts = np.zeros((len(people), 2, 2))
-    np.add.at(counts, (whose, labels, predicted), 1)
+    counts = _count(labels, predicted, subject)
+    n_people = len(counts)
     rng = np.random.default_rng(random_state)
-    drawn = rng.multinomial(len(people), np.full(len(people), 1 / len(people)), size=N_DRAWS)
+    drawn = rng.multinomial(n_people, np.full(n_people, 1 / n_people), size=N_DRAWS)
     scores = _scores(counts.sum(axis=0))
     draws = _scores(np.einsum("dp,pij->dij", drawn, counts))
     told: dict[str, float] = {}
@@ -39,6 +42,58 @@ def bootstrap_scores(
         low, high = np.percentile(draws[name], [2.5, 97.5])
         told |= {name: float(score), f"{name}_low": float(low), f"{name}_high": float(high)}
     return told
+
+
+def score_predictions(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    """Give accuracy, balanced accuracy and F1 of binary predictions."""
+    confusion = _count(labels, predicted, np.zeros(len(labels)))[0]
+    return {name: float(score) for name, score in _scores(confusion).items()}
+
+
+def score_people(labels: np.ndarray, predicted: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """Give each person's balanced accuracy, shape (n_people,), in the order of their ids.
+
+    Of a person whose labels are all of one class it is the share of right answers.
+    """
+    return _scores(_count(labels, predicted, subject))["balanced_accuracy"]
+
+
+def p_above(scores: np.ndarray, reference: np.ndarray) -> float:
+    """Test over people whether the scores are above those of a reference on the same people.
+
+    Parameters
+    ----------
+    scores, reference : ndarray of shape (n_people,)
+        One score for each person, in the same order.
+
+    Returns
+    -------
+    float
+        p of the one-sided Wilcoxon signed-rank test (Wilcoxon, Biometrics Bulletin 1(6), 1945);
+        people without a difference are left out, and 1 if none has any.
+    """
+    differences = np.round(scores - reference, 12)  # equal shares may differ in the last bit
+    if not differences.any():
+        return 1.0
+    return float(wilcoxon(differences, alternative="greater").pvalue)
+
+
+def adjust_holm(p: Sequence[float]) -> np.ndarray:
+    """Adjust p values for their number (Holm, Scandinavian Journal of Statistics 6(2), 1979)."""
+    p = np.asarray(p, dtype=float)
+    order = np.argsort(p)
+    adjusted = np.empty_like(p)
+    stepped = p[order] * np.arange(len(p), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
+    return adjusted
+
+
+def _count(labels: np.ndarray, predicted: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """Count label by prediction for each person, shape (n_people, 2, 2)."""
+    people, whose = np.unique(subject, return_inverse=True)
+    counts = np.zeros((len(people), 2, 2))
+    np.add.at(counts, (whose, labels, predicted), 1)
+    return counts
 
 
 def _scores(confusion: np.ndarray) -> dict[str, np.ndarray]:

@@ -5,8 +5,9 @@ report of what was read.
 """
 
 from edaemo.datasets._corpus import DatasetError
+from edaemo.datasets._development import select_people
 from edaemo.datasets._hku956 import load_hku956
 from edaemo.datasets._induced_stress import load_induced_stress
 from edaemo.datasets._window import cut_window
 
-__all__ = ["DatasetError", "cut_window", "load_hku956", "load_induced_stress"]
+__all__ = ["DatasetError", "cut_window", "load_hku956", "load_induced_stress", "select_people"]

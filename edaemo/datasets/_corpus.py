@@ -215,12 +215,13 @@ def check_counts(
 def cut_and_align(
     trials: pd.DataFrame, ratings: pd.DataFrame, sampling_rate: float, window: Window
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Cut the window and return trials, ratings (both numbered anew) and the trials left out."""
+    """Cut the window and return trials, ratings (both numbered anew) and the trials left out.
+
+    The trials get a column ``duration``: the seconds that each was recorded, before the cut.
+    """
+    trials = trials.assign(duration=[len(eda) / sampling_rate for eda in trials["eda"]])
     cut = cut_window(trials, sampling_rate, window)
-    left_out = trials.drop(index=cut.index)
-    left_out = left_out[["subject", "stimulus", "trial"]].assign(
-        seconds=[len(eda) / sampling_rate for eda in left_out["eda"]],
-        reason="shorter than the window",
-    )
+    left_out = trials.drop(index=cut.index)[["subject", "stimulus", "trial", "duration"]]
+    left_out["reason"] = "shorter than the window"
     ratings = ratings.loc[cut.index].reset_index(drop=True)
     return cut.reset_index(drop=True), ratings, left_out.reset_index(drop=True)

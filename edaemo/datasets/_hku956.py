@@ -24,6 +24,7 @@ from edaemo.datasets._corpus import (
     open_folder,
     search_folders,
 )
+from edaemo.datasets._development import HKU956_DEVELOPMENT
 from edaemo.datasets._window import Window, window_samples
 
 NAME = "hku956"
@@ -55,9 +56,9 @@ MTG-Jamendo; the other 325 have the column `no_tags` instead. Tags are not audio
 neither audio nor audio features are here.
 
 What to know before believing a score:
-- How long a trial lasts is the listener's own doing, who may skip: its length
-  alone gives an AUC of 0.57 for valence. The default window, the first 25 seconds, hides it;
-  `window="end"` and `window=None` do not.
+- How long a trial lasts is the listener's own doing, who may skip: its length alone (the column
+  `duration`) gives an AUC of 0.57 for positive against negative valence, the 26 neutral trials left
+  out. The default window, the first 25 seconds, hides it; `window="end"` and `window=None` do not.
 - Songs recur across people, so holding people out does not hold songs out.
 - Nine trials never exceed 0.05 microsiemens and 24 hardly vary at all. They are kept.
 - 16 to 68 trials a person; the share of positive valence runs from 0.12 to 0.97 across people.
@@ -230,13 +231,16 @@ def load_hku956(
     -------
     Bunch
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` (str),
-        ``stimulus`` (song_id, str), ``trial`` (song_no, the listening order, int) and ``eda``
-        (1-D float64 array in microsiemens, 100 samples by default).
+        ``stimulus`` (song_id, str), ``trial`` (song_no, the listening order, int), ``eda``
+        (1-D float64 array in microsiemens, 100 samples by default) and ``duration`` (seconds of
+        the whole trial, before the window is cut, float).
         ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, -10 to 10.
         ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
         ``music`` : float32 DataFrame, one row per song (index ``stimulus``), one 0/1 column per
         tag and ``no_tags``; None, with a warning, where no tags are found.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (-10.0, 10.0).
+        ``development`` : tuple of the 15 people on whom defaults may be decided; tables report the
+        others (:func:`select_people`).
         ``report`` : dict of what was read, left out and why; ``left_out`` is a DataFrame of the
         trials that are shorter than the window.
         ``name``, ``licence``, ``citation``, ``DESCR`` : str.
@@ -304,6 +308,7 @@ def load_hku956(
         music=music,
         sampling_rate=SAMPLING_RATE,
         rating_range=RATING_RANGE,
+        development=HKU956_DEVELOPMENT,
         licence=LICENCE,
         citation=CITATION,
         report=report,

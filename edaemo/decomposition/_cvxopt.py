@@ -43,14 +43,15 @@ def solve(
     averages = sparse.block_diag(
         [sparse.csr_array((head, head)), _lower_banded(1.0, 2.0, 1.0, n - head)]
     )
-    model = sparse.hstack([averages, sparse.csr_array(problem.design)])
+    seen = slice(None) if problem.missing is None else ~problem.missing
+    model = sparse.hstack([averages, sparse.csr_array(problem.design)], format="csr")[seen]
     penalty = sparse.diags_array(np.concatenate((np.zeros(n), problem.penalty)))
     total = np.concatenate((autoregression.T @ np.ones(n), np.zeros(m)))
     nonnegative = sparse.hstack([-autoregression, sparse.csr_array((n, m))])
     try:
         result = solvers.qp(
             to_cvxopt(model.T @ model + penalty),
-            matrix(alpha * total - model.T @ y),
+            matrix(alpha * total - model.T @ y[seen]),
             to_cvxopt(nonnegative),
             matrix(0.0, (n, 1)),
             # Given with the call: cvxopt's own dictionary of options belongs to the user.

@@ -13,7 +13,9 @@ from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 
 from edaemo.decomposition import _batch, _compiled, _cvxopt, _interior_point
+from edaemo.decomposition._interior_point import Solution
 from edaemo.decomposition._problem import (
+    Problem,
     build_problem,
     check_sampling_rate,
     knot_step,
@@ -29,10 +31,15 @@ SOLVERS = ("auto", "compiled", "cvxopt", "scipy")
 # standard deviations off at a gap of 1e-8, 0.00016 at 1e-10, 0.00001 at 1e-11.
 AIM = 1e-3
 
+# How far steps of scipy may move where samples are missing, in the order of trying. The first takes
+# some two iterations more than without missing samples; it is too little where next to no penalty
+# lets the phasic component climb, and the others too much for rounding at 1,000 Hz.
+SLACKS = (1e5, 1e8, 1e12)
+
 # Beyond this certified gap a result is no answer any more, and an error takes its place.
 LOOSEST_GAP = 1e-4
 
-# Where the compiled kernel fails, scipy tries again if its dense design has no more elements than
+# What the compiled kernel does not solve, scipy does if its dense design has no more elements than
 # this (800 MB, and as much again for each of some copies).
 _DENSE_ELEMENTS = 100_000_000
 
@@ -72,6 +79,9 @@ class DecompositionWarning(UserWarning):
 class Decomposition:
     """One recording taken apart: ``y == phasic + tonic + residual``. Everything is float64.
 
+    With ``missing="mask"``, all but the residual have finite values where y is missing, too: what
+    the samples around say.
+
     Attributes
     ----------
     phasic : ndarray of shape (n,)
@@ -85,20 +95,22 @@ class Decomposition:
         discretised by the bilinear transform and at rest before the first sample (but see
         `variant`).
     residual : ndarray of shape (n,)
-        What neither explains; in the unit of y.
+        What neither explains; in the unit of y. NaN where y is missing.
     spline : ndarray of shape (n_knots,)
         Coefficients of the tonic splines of peak 1, centred on every round(delta_knot *
         sampling_rate)-th sample from the first on; in the unit of y.
     drift : ndarray of shape (2,)
         Coefficients of the constant 1 and of the ramp (i + 1)/n, i = 0, …, n - 1.
     objective : float
-        ½‖residual‖² + alpha Σ driver + ½ gamma ‖spline‖², in the squared unit of y.
+        ½‖residual‖² + alpha Σ driver + ½ gamma ‖spline‖², in the squared unit of y; without the
+        residual of missing samples.
     gap : float
         Certified relative duality gap: how far the objective lies above the optimum at most,
         divided by the objective (or by 1e-5 n times the variance of y around its line if that is
-        larger). It is computed afresh from the result by a feasible point of the dual problem, and
-        never given as less than the rounding error of 2e-16; 0 for a line. With
-        ``certificate=False`` it is the solver's own account of its complementarity gap instead.
+        larger, n without the missing samples). It is computed afresh from the result by a feasible
+        point of the dual problem, and never given as less than the rounding error of 2e-16; 0 for a
+        line. With ``certificate=False`` it is the solver's own account of its complementarity gap
+        instead.
     n_iter : int
         Iterations of the solver.
     status : {"optimal", "inaccurate", "failed"}
@@ -134,6 +146,7 @@ class _Settings:
     max_iter: int
     certificate: bool
     on_failure: str
+    missing: str
 
     @property
     def shape(self) -> tuple[float | str, ...]:
@@ -163,6 +176,7 @@ def decompose(
     max_iter: int = 100,
     certificate: bool = True,
     on_failure: str = "raise",
+    missing: str = "raise",
 ) -> Decomposition:
     """Take a recording of electrodermal activity apart by cvxEDA.
 
@@ -182,7 +196,8 @@ def decompose(
     Parameters
     ----------
     y : array-like of shape (n,)
-        The recording: two or more finite real numbers, of any float or integer dtype and any unit.
+        The recording: two or more finite real numbers, of any float or integer dtype and any unit;
+        see `missing` for NaN, infinite and masked ones.
     sampling_rate : float
         Samples per second (Hz).
     tau0, tau1 : float
@@ -209,18 +224,24 @@ def decompose(
         install edaemo[cvxopt]``), which is slower and less accurate, but independent.
 
         ``"compiled"`` leaves to scipy what has fewer than 16 samples or knots less than 4 samples
-        apart, ``variant="neurokit"``, and what it does not solve to `tol`.
+        apart, ``variant="neurokit"``, missing samples, and what it does not solve to `tol`.
     tol : float
         Relative duality gap to accept. The solver aims at a thousandth of it, because the split
         into phasic and tonic is less sharply determined than the objective.
     max_iter : int
-        Iterations to spend at most.
+        Iterations to spend at most, in each of up to three attempts where samples are missing.
     certificate : bool
         Whether `gap` is computed afresh from the result. The answer is the same without, unless a
         solver was wrong about its own gap.
     on_failure : {"raise", "nan"}
         Whether a recording that no solver takes apart is an error or a `Decomposition` of NaN, with
         status ``"failed"``. A bad input is always an error.
+    missing : {"raise", "mask"}
+        What becomes of samples that are NaN, infinite or masked (``numpy.ma``): an error, or they
+        have no weight. Then the residual in the objective is that of the other samples alone, of
+        which there must be two; what stands in place of the missing ones has no influence. In long
+        gaps tonic goes back to the drift and phasic to zero: there the components are a guess. Not
+        with ``variant="neurokit"``, whose free initial state nothing would hold.
 
     Returns
     -------
@@ -234,8 +255,8 @@ def decompose(
     Raises
     ------
     ValueError
-        If y has another shape, too few samples, or NaN or infinite ones, or a parameter is out of
-        its range.
+        If y has another shape, too few samples, or missing ones that may not be, or a parameter is
+        out of its range.
     ImportError
         If ``solver="cvxopt"`` and cvxopt is not installed, or ``solver="compiled"`` and the kernel
         was not built.
@@ -271,8 +292,9 @@ def decompose(
         max_iter,
         certificate,
         on_failure,
+        missing,
     )
-    return next(_decompose_all([_check_recording(y, variant)], settings))
+    return next(_decompose_all([_check_recording(y, settings)], settings))
 
 
 def decompose_many(
@@ -291,6 +313,7 @@ def decompose_many(
     max_iter: int = 100,
     certificate: bool = True,
     on_failure: str = "raise",
+    missing: str = "raise",
     progress: Callable[[int, int], object] | None = None,
 ) -> list[Decomposition]:
     """Decompose each of several recordings of one sampling rate; see `decompose`.
@@ -310,6 +333,8 @@ def decompose_many(
         As in `decompose`.
     on_failure : {"raise", "nan"}
         As in `decompose`; with ``"nan"``, one warning names all the rows that failed.
+    missing : {"raise", "mask"}
+        As in `decompose`, in each trial by itself.
     progress : callable or None
         Called as ``progress(n_done, n_total)`` in the calling thread for each trial that is done.
 
@@ -342,6 +367,7 @@ def decompose_many(
         max_iter,
         certificate,
         on_failure,
+        missing,
     )
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable or None, got {progress!r}.")
@@ -375,7 +401,7 @@ class _Rows:
         checked, results, refused = [], [], None
         for row, y in enumerate(trials, begin):
             try:
-                checked.append(_check_recording(y, self.settings.variant))
+                checked.append(_check_recording(y, self.settings))
             except ValueError as error:
                 # Only after those before it: the first row at fault is the one to name.
                 refused = ValueError(f"trial in row {row}: {error}")
@@ -429,7 +455,10 @@ def _run_kernel(
 ) -> list[_compiled.Answer | int | None]:
     """Return None for what the kernel does not take, else its answer or why there is none."""
     lanes = _compiled.widest()
-    structures = [_compiled.build_structure(len(y), *settings.shape, lanes) for y in recordings]
+    structures = [
+        None if np.isnan(y).any() else _compiled.build_structure(len(y), *settings.shape, lanes)
+        for y in recordings
+    ]
     taken = [i for i, structure in enumerate(structures) if structure is not None]
     answers: list[_compiled.Answer | int | None] = [None] * len(recordings)
     if taken:
@@ -451,37 +480,33 @@ def _run_kernel(
 def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Decomposition:
     """Decompose by scipy or cvxopt; `tried` if the compiled kernel has failed on it."""
     knots = _count_knots(len(y), settings)
-    line, drift = _fit_line(y)
-    around_line = y - line
+    missing = np.isnan(y)
+    line, drift = _fit_line(y, ~missing)
+    around_line = np.where(missing, 0.0, y - line)
     peak = np.abs(around_line).max()
-    if peak <= max(1e-11 * np.abs(y).max(), LEAST):
+    if peak <= max(1e-11 * np.abs(y[~missing]).max(), LEAST):
         zero = np.zeros(len(y))
         objective = float(0.5 * (around_line * around_line).sum())
         spline = np.zeros(knots)
         return Decomposition(
-            zero, line, zero.copy(), around_line, spline, drift, objective, 0.0, 0, "optimal"
+            zero, line, zero.copy(), y - line, spline, drift, objective, 0.0, 0, "optimal"
         )
 
-    if tried and len(y) * (knots + 2) > _DENSE_ELEMENTS:
+    masked = bool(missing.any())
+    handed_over = tried or (masked and settings.solver == "compiled")
+    if handed_over and len(y) * (knots + 2) > _DENSE_ELEMENTS:
+        why = f"the compiled solver {'did not converge' if tried else 'masks no samples'}"
         raise DecompositionError(
-            f"cvxEDA did not converge in the compiled solver, and {len(y)} samples with {knots} "
-            "knots are too many for scipy to try again. Look at the recording for steps and at its "
-            "scale (is it z-scored?), or cut it into pieces.",
-            "the compiled solver did not converge",
+            f"cvxEDA has no answer: {why}, and {len(y)} samples with {knots} knots are too many "
+            "for scipy. Cut the recording into pieces, look at it for steps and at its scale (is "
+            "it z-scored?), or interpolate what is missing.",
+            why,
             np.inf,
         )
     problem = build_problem(len(y), *settings.shape)
     # The peak first: squares of extreme values would leave the range of a float.
-    scale = float(peak * (around_line / peak).std())
-    solve = _cvxopt.solve if settings.solver == "cvxopt" else _interior_point.solve
-    found = solve(
-        problem,
-        around_line / scale,
-        settings.alpha * problem.lead / scale,
-        AIM * settings.tol,
-        settings.max_iter,
-        settings.certificate,
-    )
+    scale = float(peak * (around_line[~missing] / peak).std())
+    found = _solve_python(problem, around_line / scale, scale, missing, settings)
     accepted = max(settings.tol, LOOSEST_GAP)
     if not found.gap <= accepted:
         raise DecompositionError(
@@ -508,14 +533,40 @@ def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Dec
     )
 
 
+def _solve_python(
+    problem: Problem, y: np.ndarray, scale: float, missing: np.ndarray, settings: _Settings
+) -> Solution:
+    """Solve for a recording that was divided by `scale`, by scipy or cvxopt."""
+    solve = _cvxopt.solve if settings.solver == "cvxopt" else _interior_point.solve
+
+    def attempt(problem: Problem) -> Solution:
+        return solve(
+            problem,
+            y,
+            settings.alpha * problem.lead / scale,
+            AIM * settings.tol,
+            settings.max_iter,
+            settings.certificate,
+        )
+
+    if not missing.any():
+        return attempt(problem)
+    attempts = []
+    for slack in SLACKS:
+        attempts.append(attempt(problem.mask(missing, slack)))
+        if attempts[-1].gap <= settings.tol or settings.solver == "cvxopt":
+            break
+    return min(attempts, key=lambda found: found.gap)
+
+
 def _count_knots(n: int, settings: _Settings) -> int:
     step = knot_step(settings.delta_knot, settings.sampling_rate)
     return len(place_knots(n, step, settings.variant))
 
 
-def _check_recording(y: ArrayLike, variant: str) -> np.ndarray:
-    """Return the recording as a contiguous float64 array."""
-    y = np.asarray(y)
+def _check_recording(y: ArrayLike, settings: _Settings) -> np.ndarray:
+    """Return the recording as a contiguous float64 array, NaN where it is missing."""
+    mask, y = np.ma.getmask(y), np.asarray(y)
     if y.ndim != 1:
         raise ValueError(
             f"y must be one recording, a 1-D array, got shape {y.shape}; decompose_many takes "
@@ -523,18 +574,31 @@ def _check_recording(y: ArrayLike, variant: str) -> np.ndarray:
         )
     if y.dtype.kind not in "iuf":
         raise ValueError(f"y must hold real numbers, got dtype {y.dtype}.")
-    if len(y) < MIN_SAMPLES[variant]:
-        raise ValueError(f"y must have at least {MIN_SAMPLES[variant]} samples, got {len(y)}.")
+    least = MIN_SAMPLES[settings.variant]
+    if len(y) < least:
+        raise ValueError(f"y must have at least {least} samples, got {len(y)}.")
     y = np.ascontiguousarray(y, dtype=np.float64)
+    if mask.any():
+        y = np.where(mask, np.nan, y)
     peak = np.abs(y).max()
     if peak <= LARGEST:
         return y
-    bad = np.flatnonzero(~np.isfinite(y))
-    if len(bad):
+    bad = ~np.isfinite(y)
+    n_bad = int(bad.sum())
+    if n_bad and settings.missing == "raise":
         raise ValueError(
-            f"y has {len(bad)} NaN or infinite samples of {len(y)}, the first at index {bad[0]}. "
-            "Interpolate short gaps, or cut or drop the trial, before decomposing."
+            f"y has {n_bad} NaN, infinite or masked samples of {len(y)}, the first at index "
+            f"{int(np.argmax(bad))}. Interpolate short gaps, give them no weight by "
+            "missing='mask', or cut or drop the trial."
         )
+    if len(y) - n_bad < least:
+        raise ValueError(
+            f"y must have at least {least} samples that are not missing, got {len(y) - n_bad} of "
+            f"{len(y)}."
+        )
+    peak = np.abs(y[~bad]).max()
+    if peak <= LARGEST:
+        return np.where(bad, np.nan, y)
     raise ValueError(
         f"y has samples up to {peak:.0e}, and sums of more than {LARGEST:.0e} are out of the range "
         "of a float: give it in another unit."
@@ -554,6 +618,7 @@ def check_parameters(
     max_iter: int,
     certificate: bool,
     on_failure: str,
+    missing: str,
 ) -> _Settings:
     """Refuse parameters out of range, and choose the solver."""
     sampling_rate = check_sampling_rate(sampling_rate)
@@ -579,10 +644,16 @@ def check_parameters(
         ("variant", variant, VARIANTS),
         ("solver", solver, SOLVERS),
         ("on_failure", on_failure, ("nan", "raise")),
+        ("missing", missing, ("mask", "raise")),
         ("certificate", certificate, (False, True)),
     ]:
         if not any(value is choice or value == choice for choice in choices):
             raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}.")
+    if missing == "mask" and variant == "neurokit":
+        raise ValueError(
+            "missing='mask' takes variant='reference' alone: nothing holds the free initial state "
+            "of 'neurokit' where the first samples are missing."
+        )
     if tau0 == tau1:
         raise ValueError(
             f"tau0 and tau1 must differ, got {tau0!r} for both: the Bateman function of equal time "
@@ -613,14 +684,15 @@ def check_parameters(
         max_iter=int(max_iter),
         certificate=bool(certificate),
         on_failure=on_failure,
+        missing=missing,
         **{name: float(value) for name, value in positive.items()},
     )
 
 
-def _fit_line(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least-squares line of y and its coefficients of 1 and of the ramp (i + 1)/n."""
+def _fit_line(y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the line of least squares and its coefficients of 1 and of the ramp (i + 1)/n."""
     ramp = np.arange(1.0, len(y) + 1) / len(y)
-    centred = ramp - ramp.mean()
-    mean = y.mean()
+    y, middle = y[seen], ramp[seen].mean()
+    mean, centred = y.mean(), ramp[seen] - middle
     slope = (centred * (y - mean)).sum() / (centred * centred).sum()
-    return mean + slope * centred, np.array([mean - slope * ramp.mean(), slope])
+    return mean + slope * (ramp - middle), np.array([mean - slope * middle, slope])

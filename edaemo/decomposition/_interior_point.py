@@ -10,6 +10,11 @@ bordered by the few columns of ÃX. This form, rather than one in the driver, be
 below by ÃÃ' however the barrier closes; M'M + A'DA, the matrix of a general solver, loses the data
 under D near the optimum. The steps are Mehrotra's predictor and corrector (SIAM J. Optim. 2(4),
 1992).
+
+Where y is missing it may be anything, for which the price is eᵢ = 0. Each step takes it to be what
+p̃ explains there at present, and lets it move away at the price of ½/slack of the square: ÃΣÃ' in T
+in place of ÃÃ'. A point that no longer moves pays nothing, so the limit is exact (Rockafellar's
+proximal point algorithm, SIAM J. Control Optim. 14(5), 1976), and T stays pentadiagonal.
 """
 
 from __future__ import annotations
@@ -18,7 +23,7 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve, lapack
+from scipy.linalg import LinAlgError, lapack
 
 from edaemo.decomposition._problem import OBJECTIVE_FLOOR, ROUNDING, Problem
 
@@ -44,9 +49,11 @@ class Solution:
 
 
 class _NewtonSystem:
-    """The factored Newton equations at one iterate."""
+    """The factored Newton equations at one iterate, and f = L⁻¹b for the predictor's b."""
 
-    def __init__(self, problem: Problem, weight: np.ndarray) -> None:
+    def __init__(
+        self, problem: Problem, weight: np.ndarray, b: np.ndarray, border_b: np.ndarray
+    ) -> None:
         bands = problem.filter_gram.copy(order="F")
         weight = weight.copy()
         weight[: problem.head] = 0
@@ -60,18 +67,44 @@ class _NewtonSystem:
         self.factor, info = lapack.dpbtrf(bands, lower=1, overwrite_ab=1)
         if info:
             raise LinAlgError(f"row {info} of the banded matrix has no Cholesky factor")
-        self.border = lapack.dtbtrs(self.factor, problem.filtered_design, uplo="L")[0]
-        schur = self.border.T @ self.border
-        schur.flat[:: len(schur) + 1] += problem.penalty
-        self.schur = cho_factor(schur, check_finite=False)
 
-    def solve(self, b: np.ndarray, border_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        columns = self._solve_columns(problem, b)
+        # The products of all are quicker than those of the border, being an even number.
+        products, m = columns @ columns.T, len(border_b)
+        self.border, self.f = columns[:m], columns[m]
+        self.border_b, self.onto = border_b, products[m, :m]
+        schur = products[:m, :m].copy()
+        schur.flat[:: m + 1] += problem.penalty
+        self.schur, info = lapack.dpotrf(schur, overwrite_a=1)
+        if info:
+            raise LinAlgError(f"row {info} of the Schur complement has no Cholesky factor")
+
+    def _solve_columns(self, problem: Problem, b: np.ndarray) -> np.ndarray:
+        """Return L⁻¹ times each column of ÃX, and b, in rows; there may be one of zeros behind.
+
+        LAPACK calls BLAS for each row of each column, which takes longer than the arithmetic: two
+        columns as real and imaginary part take as long as one.
+        """
+        n, m = problem.filtered_design.shape
+        pairs = problem.paired_design.copy(order="F")
+        pairs.T.view(np.float64)[m // 2, m % 2 :: 2] = b
+        factor = self.factor.astype(np.complex128)
+        pairs = lapack.ztbtrs(factor, pairs, uplo="L", overwrite_b=1)[0]
+        return pairs.T.view(np.float64).reshape(-1, n, 2).swapaxes(1, 2).reshape(-1, n)
+
+    def predict(self) -> np.ndarray:
+        """Return the predictor's step of v."""
+        return self._finish(self.f, self.onto)[0]
+
+    def solve(self, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the steps of v and theta."""
-        f = lapack.dtbtrs(self.factor, b[:, None], uplo="L")[0]
-        onto = np.einsum("ij,i->j", self.border, f[:, 0])
-        d_theta = cho_solve(self.schur, onto + border_b, check_finite=False)
-        f[:, 0] -= np.einsum("ij,j->i", self.border, d_theta)
-        d_v = lapack.dtbtrs(self.factor, f, uplo="L", trans="T", overwrite_b=1)[0][:, 0]
+        f = lapack.dtbtrs(self.factor, b[:, None], uplo="L")[0][:, 0]
+        return self._finish(f, np.einsum("ij,j->i", self.border, f))
+
+    def _finish(self, f: np.ndarray, onto: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        d_theta = lapack.dpotrs(self.schur, onto + self.border_b)[0]
+        f = f - np.einsum("ij,i->j", self.border, d_theta)
+        d_v = lapack.dtbtrs(self.factor, f[:, None], uplo="L", trans="T", overwrite_b=1)[0][:, 0]
         return d_v, d_theta
 
 
@@ -81,6 +114,7 @@ class _Iterate:
     def __init__(
         self,
         problem: Problem,
+        y: np.ndarray,
         target: np.ndarray,
         alpha: float,
         p: np.ndarray,
@@ -90,6 +124,9 @@ class _Iterate:
     ) -> None:
         self.p, self.z, self.v, self.theta = p, z, v, theta
         self.residual = problem.autoregress_transposed(v)
+        if problem.missing is not None:
+            explained = problem.respond(p) + (1 - problem.slack) * self.residual
+            target = problem.autoregress(np.where(problem.missing, explained, y))
         self.unexplained = target - problem.autoregress(self.residual)
         self.unexplained -= np.einsum("ij,j->i", problem.filtered_design, theta)
         self.mismatch = self.unexplained - problem.average(p)
@@ -99,7 +136,7 @@ class _Iterate:
             (self.residual * self.residual).sum() + (problem.penalty * theta * theta).sum()
         )
 
-        self.floor = max(self.objective, OBJECTIVE_FLOOR * len(p))
+        self.floor = max(self.objective, OBJECTIVE_FLOOR * problem.n_observed)
 
     def relative_gap(self, problem: Problem, tol: float) -> float:
         """Return the gap in (4), and that from the mismatch in (2) unless the first is above `tol`.
@@ -117,11 +154,11 @@ class _Iterate:
 def _step(problem: Problem, now: _Iterate, tol: float) -> tuple[np.ndarray, ...]:
     """Return p, z, v, theta after one predictor and corrector step from `now`."""
     p, z, mu = now.p, now.z, now.gap / len(now.p)
-    system = _NewtonSystem(problem, p / z)
     border_b = np.einsum("ij,i->j", problem.filtered_design, now.v) - problem.penalty * now.theta
+    system = _NewtonSystem(problem, p / z, now.unexplained, border_b)
 
     # Predictor, straight at complementarity 0. Steps of p and z are kept relative to p and z.
-    d_v, _ = system.solve(now.unexplained, border_b)
+    d_v = system.predict()
     d_z = -problem.average_transposed(d_v) / z
     length = 1 / max(1.0, -d_z.min(), 1 + d_z.max())
     second_order = d_z * (1 + d_z)
@@ -130,7 +167,7 @@ def _step(problem: Problem, now: _Iterate, tol: float) -> tuple[np.ndarray, ...]
 
     # Corrector: aims at complementarity `centre` and allows for the predictor's second order.
     aim = p * (1 - second_order) - centre / z
-    d_v, d_theta = system.solve(now.mismatch + problem.average(aim), border_b)
+    d_v, d_theta = system.solve(now.mismatch + problem.average(aim))
     d_z = -problem.average_transposed(d_v) / z
     d_p = second_order - 1 + centre / now.pz - d_z
     furthest = max(-d_z.min(), -d_p.min())
@@ -155,7 +192,7 @@ def solve(
     max_iter: int,
     certificate: bool,
 ) -> Solution:
-    """Minimise; `y` has no linear trend and unit variance, `alpha` is α̃.
+    """Minimise; `y` has no linear trend and unit variance, 0 where missing; `alpha` is α̃.
 
     It is done when the gap, certified if `certificate`, is at most `tol`. If that cannot be had,
     the best of the last iterates is returned: where rounding spoils a factor, the last may be worse
@@ -184,7 +221,7 @@ def solve(
     # What overflows ends in a step that is not finite, which `_step` reports.
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         for n_iter in range(max_iter + 1):
-            iterate = _Iterate(problem, target, alpha, *point)
+            iterate = _Iterate(problem, y, target, alpha, *point)
             recent.append(iterate)
             if iterate.relative_gap(problem, tol) <= tol:
                 solution = conclude(iterate, n_iter, "the gap reached tol")

@@ -20,7 +20,7 @@ a worker process, would be seen in the last bits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Real
 
@@ -34,7 +34,7 @@ OBJECTIVE_FLOOR = 1e-5
 # No gap is given as less.
 ROUNDING = float(np.finfo(np.float64).eps)
 
-# Larger designs are built anew each time, so that the cache cannot grow past some 64 MB.
+# Larger designs are built anew each time, so that the cache cannot grow past some 100 MB.
 _CACHED_ELEMENTS = 250_000
 
 
@@ -69,15 +69,22 @@ class Problem:
         Samples at the start without filter and driver: 0, or 2 if the initial state is free.
     design : ndarray of shape (n, m)
         X: the splines, the constant, the ramp (i + 1)/n and, if the initial state is free, the
-        filter's answers to impulses in the two samples behind the head.
+        filter's answers to impulses in the two samples behind the head. 0 where y is missing.
     penalty : ndarray of shape (m,)
         γ for each spline, 0 for the other columns.
     free : ndarray of shape (2 or 4, n)
         Orthonormal basis of the columns without a penalty, one in a row.
     filtered_design : ndarray of shape (n, m)
         Ã X, in Fortran order.
+    paired_design : ndarray of shape (n, m // 2 + 1)
+        Its columns two by two as the parts of complex ones, with room for another column, in
+        Fortran order.
     filter_gram : ndarray of shape (3, n)
-        ÃÃ' in the lower banded storage of LAPACK.
+        ÃΣÃ' in the lower banded storage of LAPACK; Σ is 1, or `slack` where y is missing.
+    missing : ndarray of shape (n,) or None
+        Where y is missing, so that the residual has no weight; None is nowhere.
+    slack : float
+        How far a step of `_interior_point` may move from what is explained where y is missing.
     """
 
     b1: float
@@ -89,7 +96,29 @@ class Problem:
     penalty: np.ndarray
     free: np.ndarray
     filtered_design: np.ndarray
+    paired_design: np.ndarray
     filter_gram: np.ndarray
+    missing: np.ndarray | None = None
+    slack: float = 1.0
+
+    @property
+    def n_observed(self) -> int:
+        """The number of samples that are not missing."""
+        return len(self.design) - (0 if self.missing is None else int(self.missing.sum()))
+
+    def mask(self, missing: np.ndarray, slack: float) -> Problem:
+        """Return the problem in which the residual has no weight where `missing` is true.
+
+        There the design is 0: it is without influence, and steps of theta shall not be held back.
+        """
+        design = np.where(missing[:, None], 0.0, self.design)
+        return replace(
+            self,
+            filter_gram=_filter_gram(np.where(missing, slack, 1.0), self.b1, self.b2, self.head),
+            missing=missing,
+            slack=slack,
+            **_derive(design, self.penalty == 0, self.b1, self.b2, self.head),
+        )
 
     # Each of these leaves the head as it is, or without an answer where a driver is taken.
 
@@ -159,10 +188,12 @@ class Problem:
         is taken on trust.
 
         The gap is relative to the objective or, if that is smaller, to `OBJECTIVE_FLOOR` per
-        sample; `y` has unit variance.
+        sample; `y` has unit variance. Where y is missing, the dual has to be 0.
         """
         phasic, tonic = self.split(driver, theta)
         residual = y - phasic - tonic
+        if self.missing is not None:
+            residual, dual = (np.where(self.missing, 0.0, x) for x in (residual, dual))
         objective = alpha * driver.sum() + 0.5 * (
             (residual * residual).sum() + (self.penalty * theta * theta).sum()
         )
@@ -176,7 +207,7 @@ class Problem:
         bound = (y * e).sum() - 0.5 * (
             (e * e).sum() + (onto_splines * onto_splines / self.penalty[splines]).sum()
         )
-        gap = (objective - bound) / max(objective, OBJECTIVE_FLOOR * len(y))
+        gap = (objective - bound) / max(objective, OBJECTIVE_FLOOR * self.n_observed)
         if not np.isfinite(gap):
             return float(objective), np.inf
         return float(objective), max(float(gap), ROUNDING)
@@ -188,6 +219,35 @@ def _autoregress(x: np.ndarray, b1: float, b2: float, head: int) -> np.ndarray:
     out[head + 1 :] += b1 * behind[:-1]
     out[head + 2 :] += b2 * behind[:-2]
     return out
+
+
+def _derive(
+    design: np.ndarray, free: np.ndarray, b1: float, b2: float, head: int
+) -> dict[str, np.ndarray]:
+    """Return those attributes of a problem that follow from its design and its free columns."""
+    filtered = np.asfortranarray(_autoregress(design, b1, b2, head))
+    n, m = design.shape
+    paired = np.zeros((n, m // 2 + 1), np.complex128, order="F")
+    paired.real[:, : (m + 1) // 2] = filtered[:, ::2]
+    paired.imag[:, : m // 2] = filtered[:, 1::2]
+    return {
+        "design": np.asfortranarray(design),
+        "free": np.ascontiguousarray(np.linalg.qr(design[:, free])[0].T),
+        "filtered_design": filtered,
+        "paired_design": paired,
+    }
+
+
+def _filter_gram(variance: np.ndarray, b1: float, b2: float, head: int) -> np.ndarray:
+    """Return ÃΣÃ' for a diagonal Σ in the lower banded storage of LAPACK."""
+    bands, behind = np.zeros((3, len(variance)), order="F"), variance[head:]
+    bands[0] = variance
+    bands[0, head + 1 :] += b1 * b1 * behind[:-1]
+    bands[0, head + 2 :] += b2 * b2 * behind[:-2]
+    bands[1, head:] = b1 * behind
+    bands[1, head + 1 :] += b1 * b2 * behind[:-1]
+    bands[2, head:] = b2 * behind
+    return bands
 
 
 def knot_step(delta_knot: float, sampling_rate: float) -> int:
@@ -262,28 +322,17 @@ def _build(
     if head:
         impulses = np.eye(n, 2, -2)
         free = np.hstack((free, lfilter([1.0], [1.0, b1, b2], impulses, axis=0)))
-    design = np.asfortranarray(np.hstack((splines, free)))
 
-    filter_gram = np.empty((3, n), order="F")
-    filter_gram[0] = 1 + b1 * b1 + b2 * b2
-    filter_gram[1] = b1 * (1 + b2)
-    filter_gram[2] = b2
-    # The first two rows of Ã miss the terms that would reach before them; the head has no filter.
-    filter_gram[:2, head] = 1, b1
-    filter_gram[0, head + 1] = 1 + b1 * b1
-    filter_gram[:, :head] = np.array([[1.0], [0.0], [0.0]])
-
+    penalty = np.repeat([gamma, 0.0], [splines.shape[1], free.shape[1]])
     problem = Problem(
         b1=b1,
         b2=b2,
         lead=phasic.lead,
         settle=phasic.settle,
         head=head,
-        design=design,
-        penalty=np.repeat([gamma, 0.0], [splines.shape[1], free.shape[1]]),
-        free=np.ascontiguousarray(np.linalg.qr(free)[0].T),
-        filtered_design=np.asfortranarray(_autoregress(design, b1, b2, head)),
-        filter_gram=filter_gram,
+        penalty=penalty,
+        filter_gram=_filter_gram(np.ones(n), b1, b2, head),
+        **_derive(np.hstack((splines, free)), penalty == 0, b1, b2, head),
     )
     for shared in vars(problem).values():
         if isinstance(shared, np.ndarray):

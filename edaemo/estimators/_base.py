@@ -1,4 +1,4 @@
-"""What every classifier around a net shares: the fit, the people set aside, the prediction."""
+"""What every classifier around a net shares: the fit, the rows set aside, the prediction."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
     A child's ``__init__`` takes the parameters of `_parameter_constraints` below and its own.
     """
 
-    __metadata_request__fit = {"subject": True}  # noqa: RUF012
+    __metadata_request__fit = {"subject": True, "validation": True}  # noqa: RUF012
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -65,7 +65,13 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         """Give the network's class and its arguments, but for ``n_outputs``; X has been checked."""
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: object, y: object, subject: Sequence | None = None) -> Self:
+    def fit(
+        self,
+        X: object,
+        y: object,
+        subject: Sequence | None = None,
+        validation: Sequence[bool] | None = None,
+    ) -> Self:
         """Train the network.
 
         Parameters
@@ -78,6 +84,11 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         subject : array-like of shape (n_trials,) or None, default=None
             Whose trial each row is; needed with `validation_fraction`, unless X is a frame whose
             index has a level ``subject``.
+        validation : array-like of bool of shape (n_trials,) or None, default=None
+            True for the rows to set aside, of whatever people or stimuli, in the order of the
+            rows: they do not train, and their loss decides when training stops and which epoch's
+            weights are kept. It wins over `validation_fraction`, which then has no effect, and
+            needs no subjects.
 
         Returns
         -------
@@ -88,8 +99,9 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         ValueError
             If a parameter is out of its range, the columns do not divide as said, y holds one
             class only, lengths differ, values are missing, infinite or no numbers, labels are
-            missing or mixed in type, or subjects are needed and absent. The estimator then stays
-            as it was, also when training is interrupted.
+            missing or mixed in type, subjects are needed and absent, `validation` is not boolean
+            or marks all rows or none, or a class is left without a training row. The estimator
+            then stays as it was, also when training is interrupted.
         """
         with whole_or_nothing(self):
             device = _find_device(self.device)
@@ -100,12 +112,9 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             rows = read_rows(self, X, reset=True, dtype=np.float32, min_rows=2)
             y = check_labels(self, X, y)
             network, sizes = self._network(X)
-            subject = subject_ids(
-                X,
-                subject,
-                n=len(rows),
-                needed_by="validation_fraction" if self.validation_fraction else None,
-            )
+            by_people = validation is None and self.validation_fraction is not None
+            needed_by = "validation_fraction" if by_people else None
+            subject = subject_ids(X, subject, n=len(rows), needed_by=needed_by)
             self.classes_, codes = np.unique(y, return_inverse=True)
             if len(self.classes_) < 2:
                 raise ValueError(
@@ -113,14 +122,14 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                     f"{self.classes_[0]}."
                 )
             seed = int(check_random_state(self.random_state).randint(2**31))
-            training, validation = self._set_aside(subject, codes, seed)
+            aside = self._set_aside(subject, validation, codes, seed)
             self.validation_subjects_ = np.array([])
-            if len(validation):
-                self.validation_subjects_ = pd.factorize(subject[validation], sort=True)[1]
+            if aside.any() and subject is not None:
+                self.validation_subjects_ = pd.factorize(subject[aside], sort=True)[1]
             with torch_threads(self.n_threads), torch_seed(seed, device):
-                held_out = Trials(rows[validation], codes[validation]) if len(validation) else None
+                held_out = Trials(rows[aside], codes[aside]) if aside.any() else None
                 net = self._make_net(network, sizes, device, held_out)
-                train(net, rows[training], codes[training])
+                train(net, rows[~aside], codes[~aside])
                 net.train_split = None  # or the net would carry the validation trials along
             self.net_ = net
         return self
@@ -153,12 +162,29 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         return self.classes_[np.argmax(probability, axis=1)]
 
     def _set_aside(
-        self, subject: np.ndarray | None, codes: np.ndarray, seed: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Divide the rows into training rows and those of the people set aside."""
-        everything = np.arange(len(codes))
-        if self.validation_fraction is None:
-            return everything, everything[:0]
+        self,
+        subject: np.ndarray | None,
+        validation: Sequence[bool] | None,
+        codes: np.ndarray,
+        seed: int,
+    ) -> np.ndarray:
+        """Mark the rows that do not train: those the caller chose, else those of some people."""
+        if validation is not None:
+            aside = _check_mask(validation, len(codes))
+        elif self.validation_fraction is not None:
+            aside = self._choose_people(subject, seed)
+        else:
+            return np.zeros(len(codes), dtype=bool)
+        lost = np.setdiff1d(codes, codes[~aside])
+        if len(lost):
+            raise ValueError(
+                "What is set aside for validation leaves no training trial of class "
+                f"{self.classes_[lost[0]]}: set less aside, or give more trials."
+            )
+        return aside
+
+    def _choose_people(self, subject: np.ndarray, seed: int) -> np.ndarray:
+        """Mark all rows of a share of the people, drawn at random."""
         people = pd.factorize(subject, sort=True)[0]
         if people.max() < 1:
             raise ValueError(
@@ -166,14 +192,8 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                 "leave it None, or give trials of more people."
             )
         split = GroupShuffleSplit(1, test_size=self.validation_fraction, random_state=seed)
-        training, validation = next(split.split(everything, groups=people))
-        lost = np.setdiff1d(np.unique(codes), np.unique(codes[training]))
-        if len(lost):
-            raise ValueError(
-                f"Setting people aside leaves no training trial of class {self.classes_[lost[0]]}"
-                ": lower validation_fraction, or give trials of more people."
-            )
-        return training, validation
+        _, chosen = next(split.split(people, groups=people))
+        return np.isin(np.arange(len(people)), chosen)
 
     def _make_net(
         self,
@@ -216,6 +236,23 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"{type(self).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
                 "transformer of the signals as eda=, before it in a Pipeline."
             )
+
+
+def _check_mask(validation: Sequence[bool], n: int) -> np.ndarray:
+    """Return `validation` as an array that is True for some of the n rows and not for all."""
+    mask = np.asarray(validation)
+    if mask.dtype != bool or np.ma.is_masked(validation):
+        raise ValueError("validation must be True or False for each row, no numbers and no gaps.")
+    if mask.shape != (n,):
+        raise ValueError(
+            f"validation must hold one boolean for each of the {n} trials, got shape {mask.shape}."
+        )
+    if mask.all() or not mask.any():
+        raise ValueError(
+            f"validation is {bool(mask[0])} for all rows: mark some of them, or leave it None to "
+            "train on all."
+        )
+    return mask
 
 
 def _find_device(name: str) -> str:

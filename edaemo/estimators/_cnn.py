@@ -41,9 +41,10 @@ class CNNClassifier(NetClassifier):
     validation_fraction : float or None, default=None
         Share of the people in the training data that is set aside, whole people each, to stop
         early: training ends when their loss has not improved for `patience` epochs, and the best
-        epoch's weights are kept. Needs subjects. None trains on everybody for `max_epochs`.
+        epoch's weights are kept. Needs subjects. None trains on everybody for `max_epochs`. The
+        argument `validation` of `fit` names the rows instead, and wins over it.
     patience : int, default=10
-        Epochs without improvement before training stops; only with `validation_fraction`.
+        Epochs without improvement before training stops; only where rows are set aside.
     device : str, default="auto"
         A torch device; "auto" is CUDA where there is one, else the CPU.
     n_threads : int, default=1
@@ -61,7 +62,7 @@ class CNNClassifier(NetClassifier):
     net_ : skorch.NeuralNet
         The trained net; ``net_.history`` holds the losses, ``net_.module_`` the network.
     validation_subjects_ : ndarray
-        The people set aside; empty without `validation_fraction`.
+        The people of the rows set aside; empty where none are, or where people are not known.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import compress
+
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -12,7 +15,8 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : DataFrame
-        As :func:`edaemo.benchmark.compare` returns it.
+        The rows of one study, target, threshold and protocol, as
+        :func:`edaemo.benchmark.evaluate` returns them.
 
     Returns
     -------
@@ -29,15 +33,18 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
     rows = range(n)
     axes.axvline(0.5, color="0.6", linestyle="--", linewidth=1, label="chance")
     axes.errorbar(score, rows, xerr=error, fmt="o", color="#1f5a8a", capsize=3)
-    for row, value in zip(rows, score, strict=True):
+    for row, value in compress(zip(rows, score, strict=True), np.isfinite(score)):
         axes.annotate(f"{value:.2f}", (value, row), (0, 6), textcoords="offset points", ha="center")
-    axes.set_yticks(rows, table["model"])
+    axes.set_yticks(rows, table["pipeline"])
     axes.set_ylim(n - 0.4, -0.8)
     axes.set_xlabel("balanced accuracy, 95 % bootstrap interval over people")
     first = table.iloc[0]
+    held_out = f"protocol {first['protocol']}, {first['n_folds']} folds"
+    if first["warning"]:
+        held_out += f" ({first['warning']})"
     axes.set_title(
         f"{first['study']}, {first['target']}: {first['n_people']} people, {first['n_trials']} "
-        f"trials, {first['n_folds']} folds of whole people",
+        f"trials, {held_out}",
         fontsize="medium",
     )
     axes.legend(loc="best", fontsize="small", frameon=False)

@@ -1,5 +1,27 @@
 """Splitters and scorers that know whose trial it is."""
 
+from edaemo.model_selection._protocols import (
+    PROTOCOLS,
+    LeaveOneSubjectOut,
+    PaperKFold,
+    StimulusKFold,
+    SubjectKFold,
+    SubjectStimulusKFold,
+    TrialKFold,
+    WithinSubjectKFold,
+    make_protocol,
+)
 from edaemo.model_selection._scorers import SubjectThresholdScorer
 
-__all__ = ["SubjectThresholdScorer"]
+__all__ = [
+    "PROTOCOLS",
+    "LeaveOneSubjectOut",
+    "PaperKFold",
+    "StimulusKFold",
+    "SubjectKFold",
+    "SubjectStimulusKFold",
+    "SubjectThresholdScorer",
+    "TrialKFold",
+    "WithinSubjectKFold",
+    "make_protocol",
+]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
+from edaemo._validation import name_some
 from edaemo.preprocessing._relabel import SubjectThresholdRelabeler, aligned_subjects
 
 
@@ -18,8 +19,11 @@ class SubjectThresholdScorer:
     same way, each held-out person's from that person's own held-out ratings, and hands X and the
     labels to the metric.
 
-    Split by subject: with only part of a person's trials held out, the threshold would come from
-    that part.
+    Hold out whole people, each with all trials. Part of a person's ratings defines another
+    threshold, so where a person is both in training and in test (protocols "trial",
+    "within-subject", "stimulus"), scoring is refused; training scores are not. Nothing tells of a
+    person whose other trials are on neither side: under "subject+stimulus", relabel before the
+    split. So too where the estimator has no relabeler inside.
 
     Parameters
     ----------
@@ -89,10 +93,15 @@ class SubjectThresholdScorer:
         Raises
         ------
         ValueError
-            As in SubjectThresholdRelabeler.fit_resample, except for a single class.
+            As in SubjectThresholdRelabeler.fit_resample, except for a single class, and if a person
+            was seen in fit with other ratings than the ones to be scored.
         """
         subject = aligned_subjects(X, y, subject)
-        labels = self._relabeler().fit(y, subject=subject).relabel(y, subject=subject)
+        relabeler = self._relabeler().fit(y, subject=subject)
+        if self.threshold == "subject":
+            for fitted in _fitted_relabelers(estimator):
+                _refuse_parted_people(fitted, relabeler)
+        labels = relabeler.relabel(y, subject=subject)
         return get_scorer(self.metric)(estimator, X, labels)
 
     def __repr__(self) -> str:
@@ -115,4 +124,29 @@ class SubjectThresholdScorer:
     def _relabeler(self) -> SubjectThresholdRelabeler:
         return SubjectThresholdRelabeler(
             self.target, threshold=self.threshold, min_center_distance=0.0
+        )
+
+
+def _fitted_relabelers(estimator: object) -> Iterator[SubjectThresholdRelabeler]:
+    """Find the fitted relabelers in pipelines and in searches over them."""
+    if isinstance(estimator, SubjectThresholdRelabeler) and hasattr(estimator, "ratings_digest_"):
+        yield estimator
+    for _, step in getattr(estimator, "steps", ()):
+        yield from _fitted_relabelers(step)
+    for name in ("best_estimator_", "estimator_"):
+        if hasattr(estimator, name):
+            yield from _fitted_relabelers(getattr(estimator, name))
+
+
+def _refuse_parted_people(
+    fitted: SubjectThresholdRelabeler, scored: SubjectThresholdRelabeler
+) -> None:
+    seen = fitted.ratings_digest_.reindex(scored.ratings_digest_.index)
+    parted = seen.index[seen.notna() & (seen != scored.ratings_digest_)]
+    if len(parted):
+        raise ValueError(
+            f"{len(parted)} of {len(seen)} subjects have some of their ratings in training and "
+            f"others to be scored: {name_some(parted)}. Their thresholds would come from a part of "
+            "their ratings, and be two. Hold out whole people (SubjectKFold), or relabel before "
+            "the split: y = SubjectThresholdRelabeler(...).fit_relabel(ratings, subject=...)."
         )

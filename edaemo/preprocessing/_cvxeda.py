@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -53,7 +54,7 @@ class DecomposedTrial:
     """One trial, decomposed.
 
     `source` is what was decomposed: ``(recording - offset) / scale``, with offset 0 and scale 1
-    where the recording was not z-scored.
+    where the recording was not z-scored; NaN where it is missing.
     """
 
     source: np.ndarray
@@ -62,14 +63,33 @@ class DecomposedTrial:
     flat: bool
     n_missing: int = 0
 
+    @cached_property
+    def seen(self) -> np.ndarray | slice:
+        """The samples that are not missing, as an index."""
+        missing = np.isnan(self.source)
+        return ~missing if missing.any() else slice(None)
+
     def channel(self, name: str) -> np.ndarray:
-        """Give one of COMPONENTS, in the unit of `source`."""
-        return self.source if name == "original" else getattr(self.result, name)
+        """Give one of COMPONENTS, in the unit of `source`, with a number for every sample.
+
+        Where samples are missing, the original is interpolated linearly, as the nearest one at the
+        ends, and the residual is 0.
+        """
+        if name not in ("original", "residual"):
+            return getattr(self.result, name)
+        values = self.source if name == "original" else self.result.residual
+        if isinstance(self.seen, slice):
+            return values
+        if name == "residual":
+            return np.where(self.seen, values, 0.0)
+        place = np.arange(len(values))
+        return np.interp(place, place[self.seen], values[self.seen])
 
     def diagnose(self) -> dict[str, Any]:
         """Give one row of `CvxEDATransformer.diagnostics_`."""
-        variance, driver = np.var(self.source), self.result.driver
-        power = float(np.mean(self.result.residual**2))
+        source, driver = self.source[self.seen], self.result.driver
+        variance = np.var(source)
+        power = float(np.mean(self.result.residual[self.seen] ** 2))
         return {
             "status": self.result.status,
             "gap": self.result.gap,
@@ -77,7 +97,7 @@ class DecomposedTrial:
             "residual_rms": float(np.sqrt(power)),
             "residual_share": power / float(variance) if variance > 0 else 0.0,
             "driver_density": float(np.mean(driver > ACTIVE * np.max(driver))),
-            "cancellation": bool(np.ptp(self.result.phasic) > 2 * np.ptp(self.source)),
+            "cancellation": bool(np.ptp(self.result.phasic) > 2 * np.ptp(source)),
             "flat": self.flat,
             "n_missing": self.n_missing,
         }
@@ -98,11 +118,11 @@ def decompose_trials(
     memory: str | Memory | None = None,
     name: Callable[[int], str] = "row {}".format,
 ) -> list[DecomposedTrial]:
-    """Decompose trials of finite samples, each content once in a process.
+    """Decompose trials, each content once in a process.
 
-    A flat trial is decomposed as zeros where it is to be standardised. `memory` keeps each trial's
-    result on disk as well. `name` says in an error which trial it is about; everything else is as
-    in `decompose_many`.
+    Samples that are NaN have no weight, as by ``missing="mask"``. A flat trial is decomposed as
+    zeros where it is to be standardised. `memory` keeps each trial's result on disk as well. `name`
+    says in an error which trial it is about; everything else is as in `decompose_many`.
     """
     settings = {
         "tau0": float(tau0),
@@ -111,7 +131,14 @@ def decompose_trials(
         "alpha": float(alpha),
         "gamma": float(gamma),
         "solver": solver,
+        "missing": "mask",
     }
+    for row, signal in enumerate(signals):
+        if (n_seen := int(np.sum(~np.isnan(signal)))) < 2:
+            raise ValueError(
+                f"{name(row)}: {n_seen} of {len(signal)} samples are not missing, and 2 are the "
+                "least. Leave the trial out."
+            )
 
     def compute(places: list[int]) -> list[DecomposedTrial]:
         prepared = [_prepare(signals[place], standardize) for place in places]
@@ -151,13 +178,14 @@ def decompose_trial(
 
 def _prepare(signal: np.ndarray, standardize: bool) -> tuple[np.ndarray, float, bool]:
     """Return what is to be decomposed, what it was divided by, and whether the trial is flat."""
-    spread = float(np.std(signal))
-    flat = bool(spread <= FLAT * np.max(np.abs(signal)))
+    seen = signal[~np.isnan(signal)]
+    spread = float(np.std(seen))
+    flat = bool(spread <= FLAT * np.max(np.abs(seen)))
     if not standardize:
         return signal.copy(), 1.0, flat
     if flat:
         return np.zeros_like(signal), 1.0, flat
-    return (signal - np.mean(signal)) / spread, spread, flat
+    return (signal - np.mean(seen)) / spread, spread, flat
 
 
 class CvxEDATransformer(TransformerMixin, BaseEstimator):
@@ -191,11 +219,14 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         Distance of the tonic spline's knots, in seconds.
     alpha, gamma : float, default=8e-4, 1e-2
         Penalties on the driver and on the tonic spline's coefficients.
-    missing : {"raise", "interpolate"}, default="raise"
+    missing : {"raise", "interpolate", "mask"}, default="raise"
         What becomes of missing samples (NaN, NA, None, masked), infinite ones and those beyond
-        float32's range: an error that names the trial, or linear interpolation in time between
-        the finite neighbours (the nearest one at the ends). A trial without a single finite sample
-        is an error in both.
+        float32's range. "raise": an error that names the trial. "interpolate": linear interpolation
+        in time between the finite neighbours (the nearest one at the ends), as if it were a
+        recording. "mask": they have no weight in cvxEDA nor in the z-scores; phasic, tonic and
+        driver are there what the samples around say, the original is interpolated so that a network
+        finds a number, and the residual is 0. Without a single finite sample (two for "mask") a
+        trial is an error in all.
     solver : {"auto", "compiled", "scipy", "cvxopt"}, default="auto"
         Handed to :func:`edaemo.decomposition.decompose_many`.
     n_jobs : int or None, default=None
@@ -258,7 +289,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         "delta_knot": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "gamma": [Interval(Real, 0, None, closed="neither")],
-        "missing": [StrOptions({"raise", "interpolate"})],
+        "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
         "n_jobs": [Integral, None],
         "memory": [str, HasMethods(["cache"]), None],
@@ -372,7 +403,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
-        tags.input_tags.allow_nan = self.missing == "interpolate"
+        tags.input_tags.allow_nan = self.missing != "raise"
         return tags
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -391,6 +422,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
                 max_iter=1,
                 certificate=True,
                 on_failure="raise",
+                missing="raise",
             )
             check_components(self.components, COMPONENTS)
             trials = self._decompose(X, reset=True)
@@ -441,9 +473,10 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         """Give the trial's channels, float32 of shape (n_chans, n_times)."""
         channels = np.stack([trial.channel(name) for name in self.components])
         if self.standardize_output:
-            spread = np.std(channels, axis=1, keepdims=True)
-            channels = channels - np.mean(channels, axis=1, keepdims=True)
-            alive = spread > RESOLUTION * np.std(trial.source)
+            seen = channels[:, trial.seen]
+            spread = np.std(seen, axis=1, keepdims=True)
+            channels = channels - np.mean(seen, axis=1, keepdims=True)
+            alive = spread > RESOLUTION * np.std(trial.source[trial.seen])
             channels = np.where(alive, channels / np.where(alive, spread, 1.0), 0.0)
         channels = channels[:, self._n_trimmed :]
         if self.n_times is not None:

@@ -81,11 +81,13 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
     components : tuple of str, default=("phasic", "tonic")
         The channels, in this order: any of "phasic", "tonic" and "residual", which is zero but
         for "cvxeda".
-    missing : {"raise", "interpolate"}, default="raise"
+    missing : {"raise", "interpolate", "mask"}, default="raise"
         What becomes of missing samples (NaN, NA, None, masked), infinite ones and those beyond
-        float32's range: an error that names the trial, or linear interpolation in time between
-        the finite neighbours (the nearest one at the ends); then the components add up to the
-        interpolated recording. A trial without a single finite sample is an error in both.
+        float32's range. "raise": an error that names the trial. "interpolate": linear interpolation
+        in time between the finite neighbours (the nearest one at the ends); then the components add
+        up to the interpolated recording. "mask", for "cvxeda" alone: they have no weight; there the
+        phasic and tonic component are what the samples around say, and the residual is 0. Without a
+        single finite sample (two for "mask") a trial is an error in all.
 
     Attributes
     ----------
@@ -138,7 +140,7 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
         "sampling_rate": [Interval(Real, LOWEST_RATE, None, closed="left")],
         "method": [StrOptions({"cvxeda", *FILTERS})],
         "components": [tuple, list],
-        "missing": [StrOptions({"raise", "interpolate"})],
+        "missing": [StrOptions({"raise", "interpolate", "mask"})],
     }
 
     def __init__(
@@ -242,7 +244,7 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
-        tags.input_tags.allow_nan = self.missing == "interpolate"
+        tags.input_tags.allow_nan = self.missing != "raise"
         tags.requires_fit = False
         return tags
 
@@ -250,6 +252,11 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
         """Read the signal of each trial and check that it is long enough."""
         rate = check_sampling_rate(self.sampling_rate)
         check_components(self.components, COMPONENTS)
+        if self.missing == "mask" and self.method != "cvxeda":
+            raise ValueError(
+                f"missing='mask' needs method='cvxeda', got {self.method!r}: a filter needs every "
+                "sample. Set missing='interpolate'."
+            )
         signals = [signal for signal, _ in read_signals(self, X, reset=reset, missing=self.missing)]
         shortest = ceil(SHORTEST * rate)
         for row, signal in enumerate(signals):
@@ -275,13 +282,18 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
         self, X: object, row: int, signal: np.ndarray, trial: DecomposedTrial | None
     ) -> tuple[np.ndarray, set[str]]:
         """Give one trial's channels, float32 (n_components, n_samples), and what is odd of ODD."""
+        missing = np.isnan(signal)
+        if trial is not None and missing.any():
+            fit = trial.result.phasic + trial.result.tonic
+            fit = trial.scale * fit + np.mean(signal[~missing])
+            signal = np.where(missing, fit, signal)
         residual = np.zeros_like(signal)
         odd = {"flat": np.std(signal) <= FLAT * np.max(np.abs(signal))}
         if trial is not None:
             found = trial.diagnose()
             odd["inaccurate"] = found["status"] != "optimal"
             odd["cancellation"] = found["cancellation"]
-            residual = trial.scale * trial.result.residual
+            residual = trial.scale * trial.channel("residual")
             phasic = trial.scale * trial.result.phasic
             phasic = silence_rounding(phasic[None], signal[None])[0]
         else:

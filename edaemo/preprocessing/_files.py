@@ -117,27 +117,30 @@ def decompose_file(
         The output, ending in ``.csv`` or ``.parquet``; its folder is made if need be. It appears
         whole or not at all. Columns, all float64: ``time`` (s, from 0), ``eda`` (as read),
         ``phasic``, ``tonic``, ``driver`` (per second) and ``residual``, in the unit of the
-        recording. Where samples were interpolated, ``eda`` stays as it was read.
+        recording. Where samples are missing, ``eda`` stays as it was read; ``residual`` is NaN
+        there if they were masked.
     read : callable
         Takes the path of a recording and gives its EDA and sampling rate, as
         `edaemo.datasets._recordings.read_recording` does.
-    missing : {"raise", "interpolate"}, default="raise"
+    missing : {"raise", "interpolate", "mask"}, default="raise"
         What becomes of missing samples (NaN), infinite ones and those beyond float32's range: an
-        error, or linear interpolation between finite neighbours, the nearest one at the ends.
+        error, linear interpolation between finite neighbours (the nearest one at the ends), or no
+        weight in the decomposition.
     overwrite : bool, default=False
         Whether an output that is there already is replaced.
 
     Returns
     -------
     tuple of str
-        What the reader of the output should know: samples filled in, a constant recording, a
+        What the reader of the output should know: missing samples, a constant recording, a
         decomposition off its tolerance, phasic and tonic that cancel each other.
 
     Raises
     ------
     ValueError
-        If the recording is too short, or has missing samples that may not be interpolated, or none
-        that are finite. The message begins with the recording's path; `read` raises its own.
+        If the recording is too short, or has missing samples that may not be, or none that are
+        finite (one, if they are masked). The message begins with the recording's path; `read`
+        raises its own.
     DecompositionError
         If cvxEDA finds no acceptable answer; the message begins with the path, too.
     FileExistsError
@@ -150,7 +153,7 @@ def decompose_file(
         trial = _decompose(signal, sampling_rate, source)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
-    level = np.mean(signal)
+    level = np.mean(signal[~np.isnan(signal)])
     table = pd.DataFrame(
         {
             "time": np.arange(len(eda)) / sampling_rate,
@@ -162,7 +165,7 @@ def decompose_file(
         }
     )
     _write(table, target, overwrite=overwrite)
-    return _remark(trial, n_missing)
+    return _remark(trial, n_missing, missing)
 
 
 def decompose_files(
@@ -228,7 +231,7 @@ def _try_file(
 
 
 def _fill(eda: np.ndarray, missing: str) -> tuple[np.ndarray, int]:
-    """Return finite samples, and how many were not."""
+    """Return the samples, NaN only where they are to be masked, and how many were missing."""
     finite = np.abs(eda) <= LARGEST
     n_missing = int(np.sum(~finite))
     if n_missing == len(eda):
@@ -237,8 +240,10 @@ def _fill(eda: np.ndarray, missing: str) -> tuple[np.ndarray, int]:
         raise ValueError(
             f"{n_missing} of {len(eda)} samples are missing (NaN), infinite or beyond float32, the "
             f"first is sample {int(np.argmin(finite))}, counted from 0. Repair the file, or let "
-            "them be interpolated: missing='interpolate' (--missing interpolate)."
+            "them be interpolated (--missing interpolate) or have no weight (--missing mask)."
         )
+    if missing == "mask":
+        return np.where(finite, eda, np.nan), n_missing
     return read_signals(None, pd.Series([eda]), reset=None, missing=missing)[0]
 
 
@@ -268,11 +273,12 @@ def _write(table: pd.DataFrame, target: Path, *, overwrite: bool) -> None:
         part.unlink(missing_ok=True)
 
 
-def _remark(trial: DecomposedTrial, n_missing: int) -> tuple[str, ...]:
+def _remark(trial: DecomposedTrial, n_missing: int, missing: str) -> tuple[str, ...]:
     """Say what is odd about a decomposition."""
     known = trial.diagnose()
+    done = "masked" if missing == "mask" else "interpolated"
     remarks = {
-        f"{n_missing} of {len(trial.source)} samples were interpolated.": n_missing > 0,
+        f"{n_missing} of {len(trial.source)} samples were {done}.": n_missing > 0,
         "constant: all of it is tonic.": known["flat"],
         f"the solver missed its tolerance, relative gap {known['gap']:.1e}.": (
             known["status"] != "optimal"

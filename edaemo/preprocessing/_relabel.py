@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
@@ -199,6 +200,16 @@ def _check_ratings(ratings: object) -> np.ndarray:
     return points
 
 
+def _digest(points: np.ndarray, ids: np.ndarray) -> pd.Series:
+    """Return one SHA-256 for each person's ratings; their order does not matter."""
+    codes, subjects = pd.factorize(ids, sort=True)
+    in_order = np.lexsort([*points.T, codes])
+    ends = np.cumsum(np.bincount(codes))
+    parts = np.split(points[in_order] + 0.0, ends[:-1])  # 0.0 makes -0.0 the same as 0.0
+    digests = [sha256(np.ascontiguousarray(part)).hexdigest() for part in parts]
+    return pd.Series(digests, index=pd.Index(subjects, name="subject"), name="ratings_digest")
+
+
 class SubjectThresholdRelabeler(BaseEstimator):
     """Turn a person's ratings into low and high, with a threshold of that person's own.
 
@@ -243,6 +254,9 @@ class SubjectThresholdRelabeler(BaseEstimator):
         Highest minus lowest rating seen in fit, over all people, on valence and on arousal.
     class_balance_ : DataFrame
         For valence and arousal: n, n_high and share_high among the ratings seen in fit.
+    ratings_digest_ : Series of str
+        SHA-256 of each person's ratings seen in fit, in whatever order they came, indexed by
+        subject: whether others are the same ratings.
     n_features_in_ : int
         Always 2.
 
@@ -325,6 +339,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
             self.n_features_in_ = len(AXES)
             self.rating_span_ = pd.Series(np.ptp(points, axis=0), index=list(AXES))
             self.thresholds_, self.centers_ = self._learn(points, ids)
+            self.ratings_digest_ = _digest(points, ids)
             high = self._compare(points, ids, self.thresholds_) > 0
             self.class_balance_ = pd.DataFrame(
                 {"n": len(high), "n_high": high.sum(axis=0), "share_high": high.mean(axis=0)},

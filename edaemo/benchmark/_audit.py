@@ -1,0 +1,218 @@
+"""What training and test share, fold by fold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import check_cv
+from sklearn.utils.metadata_routing import get_routing_for_object
+
+from edaemo._validation import IDENTITY, read_cell, signal_cells
+from edaemo.model_selection._protocols import Protocol, n_rows, read_classes, read_ids
+
+# What may be on both sides, by its column in the table: one and many of it, and its id.
+_SHARED = {
+    "trials_shared": ("trial", "trials", None),
+    "subjects_shared": ("subject", "subjects", "subject"),
+    "stimuli_shared": ("stimulus", "stimuli", "stimulus"),
+    # Where subjects cross, those they watched with do.
+    "viewing_groups_shared": ("viewing group", "viewing groups", "subject"),
+    "recordings_shared": ("identical recording", "identical recordings", None),
+}
+
+
+def audit(
+    cv: object,
+    X: object,
+    y: object,
+    *,
+    subject: Sequence | None = None,
+    stimulus: Sequence | None = None,
+    viewing_group: Sequence | None = None,
+) -> pd.DataFrame:
+    """Count what the training and the test trials of each fold have in common.
+
+    Parameters
+    ----------
+    cv : splitter or iterable of (training, test)
+        A protocol of :mod:`edaemo.model_selection`, a splitter of scikit-learn (groups are the
+        subjects), or the folds themselves: row numbers or masks.
+    X : DataFrame or array-like with n rows
+        Trials table, signals, or features.
+    y : array-like with n rows
+        Labels; of ratings, as `SubjectKFold.split` tells them from labels, no classes are counted.
+    subject, stimulus, viewing_group : array-like of shape (n,), default=None
+        Whose trial it is, what was watched or heard, and who watched together; when None, the
+        column or index level of that name of X. Missing ids are not counted.
+
+    Returns
+    -------
+    DataFrame of shape (n_folds, n_columns)
+        One row for each fold.
+
+        ``fold``, from 0; ``n_training``, ``n_test`` and ``n_left_out``, the trials in neither.
+
+        ``trials_shared``, ``subjects_shared``, ``stimuli_shared``, ``viewing_groups_shared``: how
+        many of the test are in training as well; <NA> where they are not known.
+        ``recordings_shared``: test trials whose content, to the last bit, is also that of a
+        training trial. The content is the signal of a table, Series or object array of signals,
+        else the row of an array or frame of numbers; rows and signals of one single value carry
+        nothing and do not count. <NA> for anything else, such as a trials table without ``eda``.
+
+        ``n_subjects_test``, ``n_stimuli_test``; ``n_classes_training``, ``n_classes_test``; and for
+        each class ``share_training_<class>`` and ``share_test_<class>`` of the trials.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a signal is none, or the splitter refuses the trials.
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import KFold
+    >>> table = audit(KFold(2), np.eye(4), [0, 1, 0, 1], subject=["a", "b", "b", "c"])
+    >>> table[["n_training", "n_test", "subjects_shared", "share_test_1"]]
+       n_training  n_test  subjects_shared  share_test_1
+    0           2       2                1           0.5
+    1           2       2                1           0.5
+    """
+    n = n_rows(X)
+    given = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
+    ids = {name: read_ids(X, name, values, n) for name, values in given.items()}
+    codes = {name: _codes(values) for name, values in ids.items()}
+    recordings = _codes(_contents(X))
+    of_y, labels = read_classes(y) or (None, ())
+    classes = None if of_y is None else of_y + 1
+    if classes is not None and len(classes) != n:
+        raise ValueError(f"y must hold one label for each of the {n} trials, got {len(classes)}.")
+
+    rows = []
+    for fold, (training, test) in enumerate(_folds(cv, X, y, given, ids["subject"])):
+        training, test = np.arange(n)[training], np.arange(n)[test]
+        sides = np.bincount(training, minlength=n) > 0, np.bincount(test, minlength=n) > 0
+        row = {
+            "fold": fold,
+            "n_training": len(training),
+            "n_test": len(test),
+            "n_left_out": n - np.sum(sides[0] | sides[1]),
+            "trials_shared": np.sum(sides[0] & sides[1]),
+            "subjects_shared": _count(codes["subject"], training, test),
+            "stimuli_shared": _count(codes["stimulus"], training, test),
+            "viewing_groups_shared": _count(codes["viewing_group"], training, test),
+            "recordings_shared": _count_seen(recordings, training, test),
+            "n_subjects_test": _count(codes["subject"], test),
+            "n_stimuli_test": _count(codes["stimulus"], test),
+            "n_classes_training": _count(classes, training),
+            "n_classes_test": _count(classes, test),
+        }
+        for code, label in enumerate(labels, start=1):
+            row[f"share_training_{label}"] = _share(classes[training] == code)
+            row[f"share_test_{label}"] = _share(classes[test] == code)
+        rows.append(row)
+    table = pd.DataFrame(rows)
+    return table.astype({name: "Int64" for name in table if not name.startswith("share_")})
+
+
+def leaks(table: pd.DataFrame, announced: Iterable[str]) -> list[str]:
+    """Say which leaks the name of a protocol does not announce.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `audit` returns it.
+    announced : iterable of {"subject", "stimulus"}
+        What may be on both sides; the attribute ``announced`` of a protocol. Identical recordings
+        are never announced, nor are trials that are in training and in test.
+
+    Returns
+    -------
+    list of str
+        One line for each fold that leaks, such as "fold 2: 3 subjects, 1 identical recording on
+        both sides".
+
+    Examples
+    --------
+    >>> from sklearn.model_selection import KFold
+    >>> table = audit(KFold(2), np.eye(4), [0, 1, 0, 1], subject=["a", "b", "b", "c"])
+    >>> leaks(table, announced={"stimulus"})
+    ['fold 0: 1 subject on both sides', 'fold 1: 1 subject on both sides']
+    """
+    counted = {
+        column: (one, many)
+        for column, (one, many, name) in _SHARED.items()
+        if name is None or name not in set(announced)
+    }
+    lines = []
+    for fold, shared in zip(table["fold"], table[list(counted)].to_numpy(), strict=True):
+        found = [
+            f"{n} {one if n == 1 else many}"
+            for n, (one, many) in zip(shared, counted.values(), strict=True)
+            if pd.notna(n) and n > 0
+        ]
+        if found:
+            lines.append(f"fold {fold}: {', '.join(found)} on both sides")
+    return lines
+
+
+def _folds(
+    cv: object, X: object, y: object, given: dict[str, object], subject: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    if isinstance(cv, Protocol):
+        return cv.split(X, y, **given)
+    splitter = check_cv(cv)
+    if "groups" in get_routing_for_object(splitter).split.requests:
+        return splitter.split(X, y, subject)
+    return splitter.split(X, y)
+
+
+def _codes(values: object) -> np.ndarray | None:
+    """Return codes from 1 on, 0 for what is missing."""
+    return None if values is None else pd.factorize(values)[0] + 1
+
+
+def _present(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Say of each code, from 1 on, whether it is among these rows."""
+    return np.bincount(codes[rows], minlength=codes.max(initial=0) + 1)[1:] > 0
+
+
+def _count(codes: np.ndarray | None, *sides: np.ndarray) -> int | None:
+    """Count what is present on every side."""
+    if codes is None:
+        return None
+    return int(np.all([_present(codes, rows) for rows in sides], axis=0).sum())
+
+
+def _count_seen(codes: np.ndarray | None, training: np.ndarray, test: np.ndarray) -> int | None:
+    """Count the test rows, rather than what they hold, that are found in training."""
+    if codes is None:
+        return None
+    return int(np.append(False, _present(codes, training))[codes[test]].sum())
+
+
+def _share(hit: np.ndarray) -> float:
+    return float(hit.mean()) if len(hit) else np.nan
+
+
+def _contents(X: object) -> np.ndarray | None:
+    """Return a digest of each row's content, None for what does not vary; None if X has none."""
+    cells = signal_cells(X)
+    if cells is not None:
+        values = (read_cell(None, row, cell) for row, cell in enumerate(cells))
+    elif isinstance(X, pd.DataFrame) and not set(IDENTITY).isdisjoint(X.columns):
+        return None
+    else:
+        array = np.asarray(X)
+        if array.ndim < 2 or array.dtype.kind not in "biuf":
+            return None
+        values = array.reshape(len(array), -1).astype(np.float64)
+    return np.array([_digest(one) for one in values], dtype=object)
+
+
+def _digest(values: np.ndarray) -> bytes | None:
+    finite = values[np.isfinite(values)]
+    if not finite.size or np.ptp(finite) == 0:
+        return None
+    return blake2b(np.ascontiguousarray(values), digest_size=16).digest()

@@ -1,0 +1,579 @@
+"""The evaluation: every pipeline on the same folds, every finished fold stored."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
+from functools import cache, partial
+from itertools import compress
+from numbers import Integral
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed, parallel_config
+from sklearn.base import ClassifierMixin, clone
+from sklearn.utils import Bunch
+from tqdm import tqdm
+
+from edaemo._validation import IDENTITY
+from edaemo.benchmark._audit import audit, leaks
+from edaemo.benchmark._fold import cuda_devices, find_validation, may_use_gpu, run_fold
+from edaemo.benchmark._keys import canonical, fingerprint, made_with
+from edaemo.benchmark._registry import PIPELINES, STUDIES, Entry, EvaluationError, as_entry, find
+from edaemo.benchmark._store import FoldRecord, ResultStore
+from edaemo.benchmark._tables import make_table
+from edaemo.datasets import select_people
+from edaemo.features import EDAFeatureExtractor
+from edaemo.model_selection import PROTOCOLS, make_protocol
+from edaemo.model_selection._protocols import Protocol
+from edaemo.preprocessing import CvxEDATransformer, SubjectThresholdRelabeler
+
+N_TIMES = 128
+TRIALS_PER_TASK = 64
+CONNECT_SECONDS = 10
+RELABELLED = ("valence", "arousal")
+PEOPLE = ("reported", "development", "all")
+# A name, an object, or several of them.
+Several = str | object | Sequence | None
+
+
+def evaluate(
+    pipelines: Several = None,
+    studies: Several = "hku956",
+    targets: Several = None,
+    protocols: Several = "subject",
+    *,
+    thresholds: Several = "subject",
+    people: str = "reported",
+    n_splits: int = 5,
+    n_repeats: int = 1,
+    max_epochs: int = 10,
+    n_jobs: int = 2,
+    scheduler: str | None = None,
+    random_state: int = 0,
+    store: str | Path = "results/results.sqlite",
+    progress: bool | None = None,
+    on_fold: Callable[[FoldRecord], None] | None = None,
+) -> pd.DataFrame:
+    """Evaluate emotion classifiers under named protocols, beside what needs no EDA at all.
+
+    Each trial is decomposed, and its features are computed, once; all that is fitted is fitted on
+    the training trials of each fold. Before anything is computed the folds are audited, and a
+    leak that the protocol's name does not announce is refused. Every finished fold is stored at
+    once, and the same call goes on from what is stored.
+
+    Parameters
+    ----------
+    pipelines : str, classifier, mapping of name to classifier, or sequence of these, default=None
+        Names out of ``PIPELINES`` (see :func:`register_pipeline`); a classifier of your own takes
+        the trials table with the raw EDA, and goes by its class's name where none is given. None
+        for all that the study has the data for. The reference rows always take part.
+    studies : str, Bunch, or sequence of these, default="hku956"
+        Names out of ``STUDIES`` (see :func:`register_study`), or what a loader returned.
+    targets : str, sequence of str or None, default=None
+        Out of the ``targets`` of every study; None for all. Valence and arousal become low and high
+        by `thresholds`; another rating is high above the middle of its range; classes stay what
+        they are, the last in alphabetical order being the positive one.
+    protocols : str, splitter, or sequence of these, default="subject"
+        Names that :func:`edaemo.model_selection.make_protocol` knows, or its splitters.
+    thresholds : "subject", float, or sequence of these, default="subject"
+        Valence and arousal are high above each person's own threshold, from all of that person's
+        ratings (:class:`edaemo.SubjectThresholdRelabeler`), or above a number.
+    people : {"reported", "development", "all"}, default="reported"
+        Whose trials are used: all but the development people of the study, they alone, or both.
+    n_splits : int, default=5
+        Folds of the protocols that are named.
+    n_repeats : int, default=1
+        How often everything is repeated; repeat r splits and trains with seed ``random_state + r``.
+    max_epochs : int, default=10
+        Epochs of the networks that are named; your own objects keep theirs.
+    n_jobs : int, default=2
+        Processes; each works on one fold of one pipeline, in one thread.
+    scheduler : str or None, default=None
+        Address of a Dask scheduler (``tcp://…``) whose workers do the work in place of processes
+        on this machine; needs ``pip install edaemo[distributed]``.
+    random_state : int, default=0
+        Seed of splits, pipelines (parameters ``random_state`` that are None) and bootstrap.
+    store : path, default="results/results.sqlite"
+        The file that finished folds are kept in; several runs may share it.
+    progress : bool or None, default=None
+        Whether a bar is shown; None: where standard error is a terminal.
+    on_fold : callable or None, default=None
+        Called with the record of each fold that has been stored.
+
+    Returns
+    -------
+    DataFrame
+        One row for each study, target, threshold, protocol and pipeline; see
+        ``docs/evaluation.md`` for the columns. Where folds failed, ``n_failed`` counts them,
+        ``error`` holds the first of their errors, and the scores are missing.
+
+    Raises
+    ------
+    EvaluationError
+        If a name is unknown, the study lacks what was asked for, a leak was not announced, a fold
+        would train on one class, or no scheduler answers.
+    StoreError
+        If the store cannot be read or written; what it holds stays.
+    ValueError
+        If the protocol cannot split the study; see :mod:`edaemo.model_selection`.
+    """
+    if people not in PEOPLE:
+        raise EvaluationError(f"people={people!r}: one of {list(PEOPLE)}.")
+    if n_repeats < 1:
+        raise EvaluationError(f"n_repeats={n_repeats}: at least 1.")
+    chosen = [_load(study, people) for study in _several(studies)]
+    entries = _choose_pipelines(pipelines, chosen)
+    cases = [
+        _Case(study, target, threshold, protocol, _make_labels(study, target, threshold))
+        for study in chosen
+        for target in _choose_targets(study, targets)
+        for threshold in (_several(thresholds) if target in RELABELLED else [None])
+        for protocol in _several(protocols)
+    ]
+    settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
+    jobs = [job for case in cases for job in _plan(case, entries, settings)]
+    quiet = not (sys.stderr.isatty() if progress is None else progress)
+    with ResultStore(store) as kept:
+        _run(jobs, kept, n_jobs, scheduler, quiet, on_fold)
+        tables = [
+            _summarise(case, [job for job in jobs if job.case is case], kept, settings)
+            for case in cases
+        ]
+    return pd.concat(tables, ignore_index=True)
+
+
+class _Settings(NamedTuple):
+    """What holds for all studies, pipelines and protocols of a call."""
+
+    people: str
+    n_splits: int
+    n_repeats: int
+    max_epochs: int
+    random_state: int
+
+
+class _Case(NamedTuple):
+    """One table to be: a study, a target and how it is labelled, a protocol."""
+
+    study: Bunch
+    target: str
+    threshold: str | float | None
+    protocol: object
+    labels: np.ndarray
+
+
+class _Job(NamedTuple):
+    """One fold of one pipeline.
+
+    `told` are the columns of its rows in the store that are known beforehand, `work` is what
+    `run_fold` takes, `takes` and `case` say for which X.
+    """
+
+    case: _Case
+    entry: Entry
+    protocol: Protocol
+    told: dict
+    work: dict
+    audited: dict
+
+
+def _several(asked: Several) -> list:
+    return list(asked) if isinstance(asked, (list, tuple)) else [asked]
+
+
+def _load(study: str | Bunch, people: str) -> Bunch:
+    if isinstance(study, str):
+        study = STUDIES[find(study, STUDIES, "study")]()
+    if not isinstance(study, Mapping) or not {"name", "trials", "targets"} <= set(study):
+        raise EvaluationError(
+            f"A study must be a name out of {list(STUDIES)}, or a Bunch with name, trials, targets "
+            f"and sampling_rate, got {study!r:.80}."
+        )
+    missing = [key for key in ("subject", "trial", "eda") if key not in study["trials"]]
+    if missing:
+        raise EvaluationError(f"The trials of {study['name']} have no column {missing[0]!r}.")
+    return study if people == "all" else select_people(study, people)
+
+
+def _choose_targets(study: Bunch, targets: Several) -> list[str]:
+    if targets is None:
+        return list(study.targets)
+    return [find(target, study.targets, f"target of {study.name}") for target in _several(targets)]
+
+
+def _choose_pipelines(pipelines: Several, studies: list[Bunch]) -> dict[str, Entry]:
+    """Return the entries by name, the reference rows first."""
+    asked: dict[str, Entry] = {}
+    for one in [None] if pipelines is None else _several(pipelines):
+        if one is None:
+            asked |= PIPELINES
+        elif isinstance(one, str):
+            asked[one] = PIPELINES[find(one, PIPELINES, "pipeline")]
+        elif isinstance(one, Mapping):
+            asked |= {name: as_entry(estimator) for name, estimator in one.items()}
+        else:
+            asked[type(one).__name__] = as_entry(one)
+    for study in studies:
+        for name, entry in asked.items():
+            if pipelines is not None and entry.needs_music and study.get("music") is None:
+                raise EvaluationError(f"{name} needs music, and {study.name} has none.")
+    return {name: entry for name, entry in PIPELINES.items() if entry.reference} | asked
+
+
+def _make_labels(study: Bunch, target: str, threshold: str | float | None) -> np.ndarray:
+    """Give each trial's class, 0 or 1, shape (n_trials,); see `evaluate` for the rule."""
+    values = study.targets[target]
+    if target in RELABELLED:
+        relabeler = SubjectThresholdRelabeler(target=target, threshold=threshold)
+        labels = relabeler.fit_relabel(study.ratings, subject=study.trials["subject"])
+    elif pd.api.types.is_numeric_dtype(values):
+        labels = (values > np.mean(study.rating_range)).to_numpy()
+    else:
+        labels = (values == max(values)).to_numpy()
+    if labels.all() or not labels.any():
+        raise EvaluationError(f"{study.name}: target {target!r} leaves one class only.")
+    return labels.astype(np.int64)
+
+
+def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterator[_Job]:
+    """Lay out every fold of every pipeline that the study has the data for, audited."""
+    study, trials = case.study, case.study.trials
+    common = {
+        "study": study.name,
+        "people": settings.people,
+        "target": case.target,
+        "threshold": case.threshold,
+        "data": fingerprint({"trials": trials, "music": study.get("music")}),
+        "labels": fingerprint(case.labels),
+        "made_with": made_with(),
+    }
+    for repeat in range(settings.n_repeats):
+        seed = settings.random_state + repeat
+        protocol = _make_protocol(case.protocol, settings.n_splits, seed, repeat)
+        audited = _audit(case, protocol)
+        folds = cache(partial(_split, case, protocol))
+        for name, entry in entries.items():
+            if not _takes_part(entry, name, study, protocol):
+                continue
+            estimator = _make_estimator(entry, study, protocol, settings.max_epochs, seed)
+            about = {
+                **common,
+                "pipeline": name,
+                "parameters": canonical(estimator),
+                "takes": entry.takes,
+                "protocol": protocol.name,
+                "repeat": repeat,
+                "seed": seed,
+            }
+            for fold, rows in enumerate(folds(_count_inner(estimator, protocol))):
+                told = {**about, "fold": fold, "rows": {k: fingerprint(v) for k, v in rows.items()}}
+                work = {
+                    "key": fingerprint(told),
+                    "estimator": estimator,
+                    "labels": case.labels,
+                    "made_with": common["made_with"],
+                    **rows,
+                }
+                yield _Job(case, entry, protocol, told, work, audited[fold])
+
+
+def _make_protocol(protocol: str | Protocol, n_splits: int, seed: int, repeat: int) -> Protocol:
+    if isinstance(protocol, str):
+        return make_protocol(protocol, n_splits, seed)
+    if not isinstance(protocol, Protocol):
+        raise EvaluationError(
+            f"A protocol must be a name out of {list(PROTOCOLS)} or one of the splitters of "
+            f"edaemo.model_selection, got {protocol!r:.80}."
+        )
+    protocol = copy(protocol)
+    if hasattr(protocol, "random_state"):
+        protocol.random_state += repeat
+    return protocol
+
+
+def _audit(case: _Case, protocol: Protocol) -> list[dict]:
+    """Audit the folds; refuse leaks that the name does not announce, and training on one class."""
+    where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
+    table = audit(protocol, case.study.trials, case.labels)
+    found = leaks(table, protocol.announced)
+    if found:
+        raise EvaluationError(f"{where}: the split leaks what its name does not say: {found}.")
+    alone = table.loc[table["n_classes_training"] < 2, "fold"]
+    if len(alone):
+        raise EvaluationError(
+            f"{where}: in {len(alone)} of {len(table)} folds, first in fold {alone.iloc[0]}, the "
+            "training trials are all of one class, so nothing can be learned: use fewer folds, or "
+            "leave those people or stimuli out."
+        )
+    return table.to_dict("records")
+
+
+def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
+    """Give the rows of each fold; without `n_inner` none are set aside for validation."""
+    trials, labels = case.study.trials, case.labels
+    if n_inner is None:
+        return [
+            {"training": training, "validation": test[:0], "test": test}
+            for training, test in protocol.split(trials, labels)
+        ]
+    return [
+        dict(zip(("training", "validation", "test"), rows, strict=True))
+        for rows in protocol.split_with_validation(trials, labels, n_inner=n_inner)
+    ]
+
+
+def _count_inner(estimator: ClassifierMixin, protocol: Protocol) -> int | None:
+    """Say which part of the training units the estimator takes for validation, one of how many."""
+    name = find_validation(estimator)
+    if name is None:
+        return None
+    fraction = estimator.get_params()[f"{name}_fraction"]
+    if protocol.name == "paper":
+        return 2  # it has a validation fold of its own
+    return None if fraction is None else max(2, round(1 / fraction))
+
+
+def _takes_part(entry: Entry, name: str, study: Bunch, protocol: Protocol) -> bool:
+    """Say whether the study has what a pipeline reads, and a reference row something to say."""
+    if entry.needs_music and study.get("music") is None:
+        return False
+    if name == "subject-prior":
+        return "subject" in protocol.announced
+    if name == "stimulus-prior":
+        return "stimulus" in study.trials
+    return entry.needs is None or (
+        entry.needs in study.trials and len(study.trials[entry.needs].unique()) > 1
+    )
+
+
+def _make_estimator(
+    entry: Entry, study: Bunch, protocol: Protocol, max_epochs: int, seed: int
+) -> ClassifierMixin:
+    """Make a pipeline, seeded, its searches held to the unit of the protocol."""
+    estimator = clone(entry.make(study))
+    for name, value in sorted(estimator.get_params(deep=True).items()):
+        last = name.rpartition("__")[2]
+        if last == "random_state" and value is None:
+            estimator.set_params(**{name: seed})
+        elif last == "max_epochs" and entry.sets_epochs:
+            estimator.set_params(**{name: max_epochs})
+        elif last == "cv" and (value is None or isinstance(value, Integral)):
+            estimator.set_params(**{name: protocol.inner(5 if value is None else value)})
+        elif last == "cv" and not getattr(value, "announced", {"all"}) <= protocol.announced:
+            raise EvaluationError(
+                f"{name}={value!r} may hold out less than the protocol {protocol.name!r} does: "
+                f"give {name} as a number of folds, or as {protocol.inner(5)!r}."
+            )
+    return estimator
+
+
+def _run(
+    jobs: list[_Job],
+    kept: ResultStore,
+    n_jobs: int,
+    scheduler: str | None,
+    quiet: bool,
+    on_fold: Callable[[FoldRecord], None] | None,
+) -> None:
+    """Compute and store the folds that are not in the store."""
+    by_key = {job.work["key"]: job for job in jobs}
+    done = kept.done(by_key)
+    # Long ones first, so that no process is left alone with one at the end.
+    todo = [job for key, job in by_key.items() if key not in done]
+    todo.sort(key=lambda job: job.entry.takes != "signals")
+    with (
+        _cluster(scheduler) as client,
+        tqdm(total=len(by_key), initial=len(done), unit="fold", disable=quiet) as bar,
+    ):
+        inputs = _prepare(todo, n_jobs, client)
+        scores: dict[tuple, list[float]] = {}
+        noted: dict[str, list[str]] = {}
+        for result in _compute(todo, inputs, n_jobs, client):
+            job = by_key[result.pop("key")]
+            record = _record(job, result)
+            kept.add(record)
+            if on_fold is not None:
+                on_fold(record)
+            bar.update()
+            for note in result["warnings"]:
+                noted.setdefault(job.told["pipeline"], []).append(note)
+            if result["status"] == "done":
+                told = tuple(job.told[k] for k in ("study", "target", "protocol", "pipeline"))
+                scores.setdefault(told, []).append(result["scores"]["balanced_accuracy"])
+                best = max(scores, key=lambda told: np.mean(scores[told]))
+                bar.set_postfix_str(f"best so far {np.mean(scores[best]):.2f}: {', '.join(best)}")
+    for name, notes in noted.items():
+        warnings.warn(f"{name} warned {len(notes)} times, first: {notes[0]}", stacklevel=3)
+
+
+def _compute(todo: list[_Job], inputs: dict, n_jobs: int, client: object | None) -> Iterator[dict]:
+    def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict]:
+        tasks = (delayed(run_fold)(inputs[_input_of(job)], job.work) for job in jobs)
+        return Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
+
+    if client is not None:
+        with parallel_config(backend="dask", client=client, scatter=list(inputs.values())):
+            yield from start(todo, -1)
+        return
+    # One process for each CUDA device: more would only wait for one another.
+    on_gpu = [may_use_gpu(job.work["estimator"]) for job in todo]
+    n_devices = len(cuda_devices()) if any(on_gpu) else 0
+    if n_devices:
+        yield from start(list(compress(todo, on_gpu)), n_devices)
+        todo = [job for job, gpu in zip(todo, on_gpu, strict=True) if not gpu]
+    yield from start(todo, n_jobs)
+
+
+def _input_of(job: _Job) -> tuple[int, str]:
+    return id(job.case.study), job.entry.takes
+
+
+def _prepare(todo: list[_Job], n_jobs: int, client: object | None) -> dict:
+    """Compute what one trial alone determines, once for all folds and pipelines."""
+    wanted = {_input_of(job): job.case.study for job in todo}
+    return {
+        (study_id, takes): _prepare_one(study, takes, n_jobs, client)
+        for (study_id, takes), study in wanted.items()
+    }
+
+
+def _prepare_one(study: Bunch, takes: str, n_jobs: int, client: object | None) -> pd.DataFrame:
+    if takes == "trials":
+        return study.trials
+    if takes == "identity":
+        return study.trials.drop(columns="eda")
+    rate = study.sampling_rate
+    if takes == "signals":
+        step = CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, n_jobs=n_jobs)
+    else:
+        step = EDAFeatureExtractor(sampling_rate=rate)
+    if client is None:
+        return step.fit_transform(study.trials)
+    parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))
+    with parallel_config(backend="dask", client=client):
+        done = Parallel(n_jobs=-1)(
+            delayed(step.fit_transform)(study.trials.iloc[rows]) for rows in parts
+        )
+    return pd.concat(done)
+
+
+@contextmanager
+def _cluster(scheduler: str | None) -> Iterator[object | None]:
+    """Connect to a Dask scheduler, if there is to be one."""
+    if scheduler is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise EvaluationError("scheduler= needs Dask: pip install edaemo[distributed].") from None
+    try:
+        client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise EvaluationError(
+            f"No Dask scheduler answers at {scheduler} within {CONNECT_SECONDS} s ({error}): start "
+            "one with `dask scheduler`, and workers with `dask worker ADDRESS`."
+        ) from error
+    with client:
+        yield client
+
+
+def _record(job: _Job, result: dict) -> FoldRecord:
+    """Make the row of the store."""
+    trials, told, rows = job.case.study.trials, job.told, job.work["test"]
+    predictions = None
+    if result["status"] == "done":
+        names = [name for name in IDENTITY if name in trials]
+        predictions = {
+            "row": rows,
+            **dict.fromkeys(IDENTITY, [None] * len(rows)),
+            **{name: trials[name].iloc[rows].tolist() for name in names},
+            "label": job.case.labels[rows],
+            "predicted": result["predicted"],
+            "probability": result["probability"],
+        }
+    measured = ("error", "scores", "fit_seconds", "predict_seconds", "device")
+    return FoldRecord(
+        **{
+            name: told[name]
+            for name in ("study", "people", "target", "pipeline", "protocol", "repeat", "fold")
+        },
+        key=job.work["key"],
+        threshold=None if told["threshold"] is None else str(told["threshold"]),
+        settings=told,
+        versions=told["made_with"],
+        seed=told["seed"],
+        classes=[0, 1],
+        training_subjects=_people(trials, job.work["training"]),
+        test_subjects=_people(trials, rows),
+        audit={
+            **job.audited,
+            "warning": job.protocol.warning,
+            "validation_subjects": _people(trials, job.work["validation"]),
+            "warnings": result["warnings"],
+        },
+        predictions=predictions,
+        **{name: result[name] for name in measured if name in result},
+    )
+
+
+def _people(trials: pd.DataFrame, rows: np.ndarray) -> list:
+    return trials["subject"].iloc[rows].unique().tolist()
+
+
+def _summarise(
+    case: _Case, jobs: list[_Job], kept: ResultStore, settings: _Settings
+) -> pd.DataFrame:
+    """Make the table of one case from what the store holds."""
+    keys = [job.work["key"] for job in jobs]
+    study, labels, audited = case.study, case.labels, pd.DataFrame([job.audited for job in jobs])
+    stimulus = study.trials.get("stimulus")
+    protocol = jobs[0].protocol
+    about = {
+        "study": study.name,
+        "people": settings.people,
+        "target": case.target,
+        "threshold": case.threshold,
+        "protocol": protocol.name,
+        "warning": protocol.warning,
+        "majority_rate": max(np.mean(labels), 1 - np.mean(labels)),
+        "n_people": study.trials["subject"].nunique(),
+        "n_trials": len(labels),
+        "n_training": audited["n_training"].mean(),
+        "left_out": audited["n_left_out"].mean(),
+        "stimuli_seen": _count_seen(stimulus, jobs),
+        "n_stimuli": 0 if stimulus is None else stimulus.nunique(),
+        "stimuli": "stimuli" if study.get("music") is None else "songs",
+        "n_folds": len({job.told["fold"] for job in jobs}),
+        "n_repeats": settings.n_repeats,
+        "max_epochs": settings.max_epochs,
+        "random_state": settings.random_state,
+    }
+    pipelines = {
+        job.told["pipeline"]: {
+            "pipeline": job.told["pipeline"],
+            "reference": job.entry.reference,
+            "transductive": job.entry.transductive,
+            "knows_stimulus": job.entry.is_told(job.work["estimator"]),
+        }
+        for job in jobs
+    }
+    folds = kept.folds(keys)
+    predictions = kept.predictions(keys).merge(folds[["key", "pipeline"]], on="key")
+    return make_table(about, list(pipelines.values()), predictions, folds)
+
+
+def _count_seen(stimulus: pd.Series | None, jobs: list[_Job]) -> int:
+    """Count the stimuli that are on both sides of some fold."""
+    if stimulus is None:
+        return 0
+    values = stimulus.to_numpy()
+    folds = {job.told["rows"]["test"]: job.work for job in jobs}.values()
+    seen = [set(values[rows["training"]]) & set(values[rows["test"]]) for rows in folds]
+    return len(set().union(*seen))

@@ -1,0 +1,161 @@
+"""One fold of one pipeline, in whatever process it runs."""
+
+from __future__ import annotations
+
+import getpass
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from inspect import signature
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock, Timeout
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from threadpoolctl import threadpool_limits
+
+from edaemo.benchmark._keys import made_with
+from edaemo.benchmark._scores import score_predictions
+
+
+def run_fold(X: pd.DataFrame, job: dict) -> dict:
+    """Fit a pipeline on a fold's training trials, and predict its test trials.
+
+    Parameters
+    ----------
+    X : DataFrame with n_trials rows
+        What the pipeline takes, for the whole study.
+    job : dict
+        ``key``; ``estimator``; ``labels`` (n_trials,), 0 and 1; the row numbers ``training``,
+        ``validation`` (empty where the estimator takes none) and ``test``; ``made_with``, the
+        versions that the result is stored under. A dict and no class, so that a Dask cluster ships
+        it with the task and does not lose it with one worker.
+
+    Returns
+    -------
+    dict
+        ``key``; ``warnings``, the first from each place in the code; ``status`` "done" with
+        ``scores``, ``predicted``, ``probability`` (None where the estimator gives none),
+        ``fit_seconds``, ``predict_seconds`` and ``device``; or "failed" with ``error``, whatever
+        the pipeline raised.
+    """
+    with warnings.catch_warnings(record=True) as notes:
+        try:
+            result = {"status": "done", **_fit_and_predict(X, job)}
+        except Exception as error:  # noqa: BLE001  a pipeline may raise anything; it is stored
+            result = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+    said = {(note.filename, note.lineno): str(note.message) for note in reversed(notes)}
+    return {"key": job["key"], "warnings": list(said.values()), **result}
+
+
+def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
+    if made_with() != job["made_with"]:
+        raise RuntimeError(
+            "this process runs other versions than the one that asked: install the same edaemo "
+            "and the same libraries on all workers."
+        )
+    labels, test = job["labels"], job["test"]
+    learned = np.concatenate([job["training"], job["validation"]])
+    with threadpool_limits(1), _claimed_device(clone(job["estimator"])) as estimator:
+        settings = {}
+        if len(job["validation"]):
+            aside = np.repeat([False, True], [len(job["training"]), len(job["validation"])])
+            settings[find_validation(estimator)] = aside
+        start = time.perf_counter()
+        estimator.fit(X.iloc[learned], labels[learned], **settings)
+        fitted = time.perf_counter()
+        predicted = np.asarray(estimator.predict(X.iloc[test]))
+        probability = None
+        if hasattr(estimator, "predict_proba"):
+            probability = np.asarray(estimator.predict_proba(X.iloc[test]))
+            if probability.shape != (len(test), 2):
+                raise ValueError(
+                    f"predict_proba gave shape {probability.shape} for {len(test)} trials of two "
+                    "classes."
+                )
+        predicted_at = time.perf_counter()
+        device = _device_of(estimator)
+    if predicted.shape != (len(test),) or not np.isin(predicted, [0, 1]).all():
+        raise ValueError(
+            f"predict gave shape {predicted.shape} and the values {np.unique(predicted)[:5]} for "
+            f"{len(test)} trials of the classes 0 and 1: is it a classifier?"
+        )
+    return {
+        "scores": score_predictions(labels[test], predicted),
+        "predicted": predicted.astype(np.int64),
+        "probability": probability,
+        "fit_seconds": fitted - start,
+        "predict_seconds": predicted_at - fitted,
+        "device": device,
+    }
+
+
+def find_validation(estimator: ClassifierMixin) -> str | None:
+    """Return the name by which `fit` takes rows set aside for validation, or None."""
+    steps = getattr(estimator, "steps", None)
+    prefix, last = ("", estimator) if steps is None else (f"{steps[-1][0]}__", steps[-1][1])
+    takes = hasattr(last, "fit") and "validation" in signature(last.fit).parameters
+    return f"{prefix}validation" if takes else None
+
+
+def _free_devices(estimator: BaseEstimator) -> list[str]:
+    """Name the parameters that leave the choice of the device open."""
+    return [
+        name
+        for name, value in estimator.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "device"
+        and isinstance(value, str)
+        and value in ("auto", "cuda")
+    ]
+
+
+def may_use_gpu(estimator: BaseEstimator) -> bool:
+    """Say whether the estimator runs on a CUDA device where there is one."""
+    return bool(_free_devices(estimator))
+
+
+@contextmanager
+def _claimed_device(estimator: BaseEstimator) -> Iterator[BaseEstimator]:
+    """Give the estimator a CUDA device of its own, if it may use one and there are any."""
+    names = _free_devices(estimator)
+    devices = cuda_devices() if names else {}
+    if not devices:
+        yield estimator
+        return
+    with claim(list(devices.values())) as place:
+        yield estimator.set_params(**dict.fromkeys(names, list(devices)[place]))
+
+
+def cuda_devices() -> dict[str, str]:
+    """Return the CUDA devices of this machine, and what identifies each in every process."""
+    import torch
+
+    n_devices = torch.cuda.device_count()
+    return {f"cuda:{i}": str(torch.cuda.get_device_properties(i).uuid) for i in range(n_devices)}
+
+
+@contextmanager
+def claim(things: list[str]) -> Iterator[int]:
+    """Wait for one of the things that no other process of this user holds; give its place."""
+    folder = Path(tempfile.gettempdir())
+    locks = [FileLock(folder / f"edaemo-{getpass.getuser()}-{thing}.lock") for thing in things]
+    while True:
+        for place, lock in enumerate(locks):
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                continue
+            try:
+                yield place
+            finally:
+                lock.release()
+            return
+        time.sleep(0.05)
+
+
+def _device_of(estimator: ClassifierMixin) -> str:
+    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    return str(getattr(getattr(last, "net_", None), "device", "cpu"))

@@ -1,0 +1,232 @@
+"""The pipelines and studies that can be asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.utils import Bunch
+
+from edaemo.benchmark._baselines import (
+    StimulusPriorClassifier,
+    SubjectPriorClassifier,
+    make_duration_baseline,
+    make_time_baseline,
+)
+from edaemo.benchmark._pipelines import (
+    make_boosting_baseline,
+    make_cnn_baseline,
+    make_logistic_baseline,
+    make_rtcan,
+    make_svm_baseline,
+)
+from edaemo.datasets import load_hku956, load_induced_stress
+from edaemo.preprocessing import SubjectStandardizer
+
+TAKES = ("identity", "features", "signals", "trials")
+
+
+class EvaluationError(ValueError):
+    """What was asked for cannot be evaluated; the message says why."""
+
+
+class Entry(NamedTuple):
+    """A pipeline that takes part; see `register_pipeline`.
+
+    `reference`: it needs no EDA at all, and stands in every table. `needs`: a column of the trials
+    that it reads. `sets_epochs`: its networks train for as many epochs as the call says.
+    """
+
+    make: Callable[[Bunch], ClassifierMixin]
+    takes: str = "trials"
+    needs_music: bool = False
+    knows_stimulus: bool | None = False
+    transductive: bool = False
+    reference: bool = False
+    needs: str | None = None
+    sets_epochs: bool = False
+
+    def is_told(self, estimator: ClassifierMixin) -> bool:
+        """Say whether the estimator that was made is told which stimulus a trial had."""
+        if self.knows_stimulus is not None:
+            return self.knows_stimulus
+        return any(
+            value is not None
+            for name, value in estimator.get_params(deep=True).items()
+            if name.rpartition("__")[2] == "music"
+        )
+
+
+CALIBRATION_TRIALS = 5
+# On the features: as they are, standardised by each person's own trials, and by the first five.
+_BY_PERSON: dict[str, object] = {
+    "": "passthrough",
+    "-person": SubjectStandardizer(),
+    "-calibrated": SubjectStandardizer(calibrate_on=CALIBRATION_TRIALS),
+}
+
+
+def _on_features(make: Callable[..., ClassifierMixin], eda: object) -> Entry:
+    return Entry(
+        lambda study: make(eda=eda),
+        "features",
+        transductive=getattr(eda, "transductive", False),
+        sets_epochs=make is make_cnn_baseline,
+    )
+
+
+PIPELINES = {
+    "majority": Entry(
+        lambda study: DummyClassifier(strategy="most_frequent"), "identity", reference=True
+    ),
+    "time": Entry(lambda study: make_time_baseline(), "identity", reference=True, needs="trial"),
+    "duration": Entry(
+        lambda study: make_duration_baseline(), "identity", reference=True, needs="duration"
+    ),
+    "subject-prior": Entry(lambda study: SubjectPriorClassifier(), "identity", reference=True),
+    "stimulus-prior": Entry(
+        lambda study: StimulusPriorClassifier(), "identity", knows_stimulus=True, reference=True
+    ),
+    "svm-music": Entry(
+        lambda study: make_svm_baseline(music=study.music),
+        "identity",
+        needs_music=True,
+        knows_stimulus=True,
+    ),
+    **{
+        f"{name}-eda{suffix}": _on_features(make, eda)
+        for name, make in [
+            ("svm", make_svm_baseline),
+            ("cnn", make_cnn_baseline),
+            ("logistic", make_logistic_baseline),
+            ("boosting", make_boosting_baseline),
+        ]
+        for suffix, eda in _BY_PERSON.items()
+    },
+    "svm-eda-music": Entry(
+        lambda study: make_svm_baseline(eda="passthrough", music=study.music),
+        "features",
+        needs_music=True,
+        knows_stimulus=True,
+    ),
+    "rtcan-eda": Entry(lambda study: make_rtcan(), "signals", sets_epochs=True),
+    "rtcan-eda-music": Entry(
+        lambda study: make_rtcan(music=study.music),
+        "signals",
+        needs_music=True,
+        knows_stimulus=True,
+        sets_epochs=True,
+    ),
+}
+
+STUDIES: dict[str, Callable[..., Bunch]] = {
+    "hku956": load_hku956,
+    "induced-stress": load_induced_stress,
+}
+
+
+def register_pipeline(
+    name: str,
+    make: ClassifierMixin | Callable[[Bunch], ClassifierMixin],
+    *,
+    takes: str = "trials",
+    needs_music: bool = False,
+    knows_stimulus: bool | None = None,
+    transductive: bool = False,
+) -> None:
+    """Let `evaluate` know a pipeline by name.
+
+    Parameters
+    ----------
+    name : str
+        New name.
+    make : classifier or callable
+        The pipeline, or what makes it of a study: a callable that takes the Bunch. Parameters named
+        ``random_state`` that are None are seeded by `evaluate`, and every other parameter stays as
+        it is.
+    takes : {"trials", "features", "signals", "identity"}, default="trials"
+        What X is: the trials table with the raw EDA; a frame of the 128 features of each trial; a
+        trials table with the decomposed channels; the trials table without EDA. The middle two are
+        computed once for all pipelines.
+    needs_music : bool, default=False
+        Whether studies without music are left out.
+    knows_stimulus : bool or None, default=None
+        Whether the pipeline is told which stimulus a trial had, by its music or by its name; it is
+        then compared with ``stimulus-prior``. None: told if any of its parameters ``music`` is set.
+    transductive : bool, default=False
+        Whether all of a test person's unlabelled trials have a say in each prediction; such rows
+        are marked.
+
+    Raises
+    ------
+    EvaluationError
+        If the name is taken, or `takes` is none of these.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> register_pipeline("knn-eda", KNeighborsClassifier(), takes="features")
+    >>> del PIPELINES["knn-eda"]
+    """
+    if name in PIPELINES:
+        raise EvaluationError(f"There is a pipeline {name!r} already: choose another name.")
+    PIPELINES[name] = as_entry(
+        make,
+        takes=takes,
+        needs_music=needs_music,
+        knows_stimulus=knows_stimulus,
+        transductive=transductive,
+    )
+
+
+def as_entry(
+    make: object, *, takes: str = "trials", knows_stimulus: bool | None = None, **said: bool
+) -> Entry:
+    """Describe a classifier, or what makes one; see `register_pipeline`."""
+    if takes not in TAKES:
+        raise EvaluationError(f"takes={takes!r}: one of {list(TAKES)}.")
+    if isinstance(make, BaseEstimator):
+        estimator = make
+        return Entry(lambda study: estimator, takes, knows_stimulus=knows_stimulus, **said)
+    if isinstance(make, type) or not callable(make):
+        raise EvaluationError(
+            "A pipeline must be a scikit-learn classifier, or a function that makes one of a "
+            f"study, got {make!r:.80}."
+        )
+    return Entry(make, takes, knows_stimulus=knows_stimulus, **said)
+
+
+def register_study(name: str, load: Callable[..., Bunch]) -> None:
+    """Let `evaluate` and ``edaemo compare`` know a study by name.
+
+    Parameters
+    ----------
+    name : str
+        New name.
+    load : callable
+        Takes ``path`` (None, or what ``--path`` says) and gives a Bunch with ``trials``,
+        ``targets``, ``sampling_rate``, and, where there are any, ``ratings`` (valence, arousal),
+        ``rating_range``, ``music`` and ``development``; :func:`edaemo.datasets.load_hku956` says
+        what each is.
+
+    Raises
+    ------
+    EvaluationError
+        If the name is taken.
+    """
+    if name in STUDIES:
+        raise EvaluationError(f"There is a study {name!r} already: choose another name.")
+    STUDIES[name] = load
+
+
+def find(name: object, known: Iterable[str], what: str) -> str:
+    """Return the name if it is known; else say which are near."""
+    known = list(known)
+    if name in known:
+        return name
+    near = get_close_matches(str(name), known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {known}."
+    raise EvaluationError(f"There is no {what} {name!r}: {hint}")

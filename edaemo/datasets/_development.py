@@ -1,0 +1,106 @@
+"""The people on whom defaults are decided, and studies cut to them or to the others.
+
+Defaults, windows, features and numbers of epochs may be decided on the development people alone;
+tables report the others. Half of each bundled study's people, drawn once::
+
+    numpy.random.default_rng(20261120).permutation(sorted(ids))[: len(ids) // 2]
+
+and sorted. A test draws them again.
+"""
+
+from __future__ import annotations
+
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+HKU956_DEVELOPMENT = (
+    "hku1906",
+    "hku1908",
+    "hku1909",
+    "hku1914",
+    "hku1916",
+    "hku1917",
+    "hku1918",
+    "hku1919",
+    "hku1923",
+    "hku1926",
+    "hku1927",
+    "hku1928",
+    "hku1929",
+    "hku1930",
+    "hku1931",
+)
+INDUCED_STRESS_DEVELOPMENT = (
+    "S06",
+    "S09",
+    "S10",
+    "S12",
+    "S14",
+    "S16",
+    "S17",
+    "f01",
+    "f02",
+    "f03",
+    "f08",
+    "f09",
+    "f10",
+    "f11",
+    "f13",
+    "f15",
+    "f17",
+    "f18",
+)
+
+
+@validate_params(
+    {"study": [Bunch], "people": [StrOptions({"reported", "development", "all"})]},
+    prefer_skip_nested_validation=True,
+)
+def select_people(study: Bunch, people: str) -> Bunch:
+    """Cut a study to the people whose scores are reported, or to those of its development.
+
+    Parameters
+    ----------
+    study : Bunch
+        As a loader returns it; without ``development``, all its people are reported. It is not
+        changed.
+    people : {"reported", "development", "all"}
+        The people in ``study.development``, those not in it, or everybody.
+
+    Returns
+    -------
+    Bunch
+        ``trials``, ``ratings`` and each of ``targets`` hold the rows of these people, in the order
+        of `study`, numbered anew; ``report["selected"]`` and the end of ``DESCR`` say whose.
+        Everything else is as in `study`. With "all" it is `study` itself.
+
+    Raises
+    ------
+    ValueError
+        If `study` holds no such people.
+    """
+    if people == "all":
+        return study
+    subject = study.trials["subject"]
+    developed = subject.isin(study.get("development", ())).to_numpy()
+    rows = developed if people == "development" else ~developed
+    if not rows.any():
+        raise ValueError(
+            f"There are no {people} people among the {subject.nunique()} of the study."
+        )
+    selected = (
+        f"The {people} people alone: {subject[rows].nunique()} of {subject.nunique()}, "
+        f"{rows.sum()} of {len(rows)} trials."
+    )
+    return Bunch(
+        **{
+            **study,
+            "trials": study.trials[rows].reset_index(drop=True),
+            "ratings": study.ratings[rows].reset_index(drop=True),
+            "targets": {
+                name: values[rows].reset_index(drop=True) for name, values in study.targets.items()
+            },
+            "report": {**study.get("report", {}), "selected": selected},
+            "DESCR": f"{study.get('DESCR', '')}\n{selected}\n",
+        }
+    )

@@ -1,0 +1,369 @@
+"""The evaluation: protocols, reference rows, labels, people, and what cannot be evaluated."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+from sklearn.utils import Bunch
+
+from edaemo import SubjectThresholdRelabeler
+from edaemo.benchmark import (
+    PIPELINES,
+    EvaluationError,
+    ResultStore,
+    evaluate,
+    make_svm_baseline,
+)
+from edaemo.benchmark._evaluate import _make_labels
+from edaemo.benchmark._scores import adjust_holm, p_above, score_people
+from edaemo.benchmark._tables import format_table
+from edaemo.datasets import load_induced_stress, select_people
+from edaemo.features import EDAFeatureExtractor
+from edaemo.model_selection import SubjectKFold
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning"),
+    pytest.mark.filterwarnings("ignore:.*exactly on the arousal threshold:UserWarning"),
+]
+
+REFERENCES = ["majority", "time", "duration", "stimulus-prior"]
+
+
+@pytest.fixture
+def small(few: Bunch) -> Bunch:
+    """Six people of HKU956 as a study of its own, without development people."""
+    return Bunch(
+        name="small",
+        trials=few.trials,
+        ratings=few.ratings,
+        targets={name: few.ratings[name] for name in ("arousal", "valence")},
+        music=few.music,
+        sampling_rate=few.sampling_rate,
+        rating_range=(-10.0, 10.0),
+    )
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(
+        study: Bunch, pipelines: object = "svm-music", protocols: object = "subject", **settings
+    ) -> pd.DataFrame:
+        settings = {"targets": "arousal", "n_splits": 3, "n_jobs": 1, "max_epochs": 1} | settings
+        return evaluate(pipelines, study, protocols=protocols, store=tmp_path / "s", **settings)
+
+    return run
+
+
+@pytest.fixture
+def stored(tmp_path):
+    def stored() -> tuple[pd.DataFrame, pd.DataFrame]:
+        with ResultStore(tmp_path / "s") as store:
+            folds, predictions = store.folds(), store.predictions()
+        return folds, predictions.merge(folds[["key", "pipeline", "protocol", "repeat"]], on="key")
+
+    return stored
+
+
+class TestTable:
+    def test_scores_are_those_of_the_pooled_predictions(self, small, run, stored):
+        table = run(small).set_index("pipeline")
+        assert list(table.index) == [*REFERENCES, "svm-music"]
+        for name, own in stored()[1].groupby("pipeline"):
+            assert sorted(own["row"]) == list(range(len(small.trials)))
+            expected = balanced_accuracy_score(own["label"].astype(int), own["predicted"])
+            assert_allclose(table.loc[name, "balanced_accuracy"], expected)
+        assert (table["n_people"] == 6).all()
+        assert (table["n_failed"] == 0).all()
+        share = own["label"].mean()
+        assert_allclose(table["majority_rate"], max(share, 1 - share))
+
+    def test_what_needs_no_eda_is_in_every_table(self, small, run):
+        told = {"subject": 0, "stimulus": 1, "trial": 1, "subject+stimulus": 0}
+        table = run(small, "svm-music", list(told))
+        for protocol, sees_person in told.items():
+            rows = list(table.loc[table["protocol"] == protocol, "pipeline"])
+            assert set(REFERENCES) <= set(rows)
+            assert ("subject-prior" in rows) == sees_person
+
+    def test_duration_takes_part_where_lengths_differ(self, small, run):
+        small.trials = small.trials.assign(duration=25.0)
+        assert "duration" not in set(run(small)["pipeline"])
+
+    def test_what_leaks_says_so_wherever_it_is_shown(self, small, run, stored):
+        table = run(small, "svm-music", "trial")
+        assert (table["warning"] == "leaks subjects and stimuli").all()
+        assert "leaks subjects and stimuli" in format_table(table)
+        assert all(said["warning"] == "leaks subjects and stimuli" for said in stored()[0]["audit"])
+        clean = run(small)
+        assert (clean["warning"] == "").all()
+        assert "leaks" not in format_table(clean)
+
+    def test_songs_seen_in_training_are_counted(self, small, run, stored):
+        table = run(small, ["svm-music"], ["subject", "subject+stimulus"])
+        table = table.set_index(["protocol", "pipeline"])
+        _, predictions = stored()
+        own = predictions.query("pipeline == 'svm-music' and protocol == 'subject'")
+        fold = own.set_index("subject")["key"].to_dict()
+        heard = small.trials.groupby("stimulus")["subject"].agg(lambda s: len({fold[i] for i in s}))
+        assert table.loc[("subject", "svm-music"), "stimuli_seen"] == (heard > 1).sum()
+        assert table.loc[("subject", "svm-music"), "n_stimuli"] == len(heard)
+        assert table.loc[("subject+stimulus", "svm-music"), "stimuli_seen"] == 0
+        assert pd.isna(table.loc[("subject", "time"), "stimuli_seen"])
+        said = format_table(table.reset_index().query("protocol == 'subject'"))
+        assert "songs seen in training" in said
+        assert f"{(heard > 1).sum()} of {len(heard)}" in said
+
+    def test_rows_that_a_protocol_costs_are_reported(self, small, run):
+        table = run(small, "svm-music", "subject+stimulus")
+        row = table.iloc[0]
+        assert row["n_training"] + row["left_out"] < row["n_trials"]
+        assert row["left_out"] > 0.2 * row["n_trials"]
+        assert f"{row['left_out']:.0f} are on neither side" in format_table(table)
+
+    def test_verdicts_follow_from_the_tests_over_people(self, small, run, stored):
+        pipelines = ["logistic-eda", "svm-eda", "svm-music", "svm-eda-music"]
+        table = run(small, pipelines).set_index("pipeline")
+        by_person = {
+            name: score_people(
+                own["label"].to_numpy(int), own["predicted"].to_numpy(), own["subject"].to_numpy()
+            )
+            for name, own in stored()[1].groupby("pipeline")
+        }
+        for names, reference in [(pipelines[:2], "time"), (pipelines[2:], "stimulus-prior")]:
+            p = adjust_holm([p_above(by_person[name], by_person[reference]) for name in names])
+            assert_allclose(table.loc[names, f"p_above_{reference.replace('-', '_')}"], p)
+        p = adjust_holm([p_above(by_person[name], by_person["majority"]) for name in pipelines])
+        assert_allclose(table.loc[pipelines, "p_above_majority"], p)
+        assert table["reads_eda"].notna().sum() == table["music_helps"].notna().sum() == 2
+        assert table.loc[REFERENCES, "reads_eda"].isna().all()
+
+    def test_above_time_alone_is_not_reading_eda(self, run):
+        """Where `time` is below chance, what guesses is above it and yet reads nothing."""
+        study = select_people(load_induced_stress(), "reported")
+        table = run(study, ["logistic-eda"], "within-subject", targets="task", n_splits=5)
+        row = table.set_index("pipeline").loc["logistic-eda"]
+        assert row["p_above_time"] < 0.05
+        assert row["p_above_majority"] > 0.05
+        assert not row["reads_eda"]
+
+    def test_repeats_use_other_folds_and_seeds_and_are_pooled(self, small, run, stored):
+        table = run(small, "cnn-eda", n_repeats=2, n_splits=2).set_index("pipeline")
+        folds, predictions = stored()
+        own = predictions[predictions["pipeline"] == "cnn-eda"]
+        assert len(own) == 2 * len(small.trials)
+        first, second = (
+            set(map(tuple, own)) for _, own in folds.groupby("repeat")["test_subjects"]
+        )
+        assert first != second
+        assert sorted(set(folds["seed"])) == [0, 1]
+        expected = balanced_accuracy_score(own["label"].astype(int), own["predicted"])
+        assert_allclose(table.loc["cnn-eda", "balanced_accuracy"], expected)
+        assert (table["n_repeats"] == 2).all()
+
+
+class TestLabels:
+    def test_each_person_has_a_threshold_unless_a_number_is_given(self, small, run, stored):
+        table = run(small, "svm-music", thresholds=["subject", 5.0])
+        assert list(table.drop_duplicates("threshold")["threshold"]) == ["subject", 5.0]
+        folds, _ = stored()
+        with_number = set(folds.loc[folds["threshold"] == "5.0", "key"])
+        _, predictions = stored()
+        chosen = predictions["key"].isin(with_number) & (predictions["pipeline"] == "time")
+        own = predictions[chosen].sort_values("row")
+        assert_array_equal(own["label"].astype(bool), small.ratings["arousal"] > 5)
+        expected = SubjectThresholdRelabeler(target="arousal").fit_relabel(
+            small.ratings, subject=small.trials["subject"]
+        )
+        chosen = ~predictions["key"].isin(with_number) & (predictions["pipeline"] == "time")
+        assert_array_equal(predictions[chosen].sort_values("row")["label"], expected)
+        assert "above 5.0" in format_table(table[table["threshold"] == 5.0])
+
+    def test_classes_and_other_ratings(self):
+        study = load_induced_stress()
+        task = _make_labels(study, "task", None)
+        assert task.sum() == 162
+        rests = study.trials["stimulus"].isin(["Baseline", "First Rest", "Second Rest"])
+        assert not task[rests].any()
+        assert_array_equal(_make_labels(study, "stress", None), study.ratings["stress"] > 5)
+
+    def test_threshold_that_leaves_one_class_is_refused(self, small, run):
+        with pytest.raises(ValueError, match=r"get the label 0 for target='arousal'"):
+            run(small, thresholds=10.0)
+
+
+class TestPeople:
+    def test_development_people_and_the_others(self, small, run, stored):
+        people = tuple(small.trials["subject"].unique())
+        small.development = people[:2]
+        for asked, expected in [
+            ("reported", people[2:]),
+            ("development", people[:2]),
+            ("all", people),
+        ]:
+            table = run(small, people=asked, n_splits=2)
+            assert (table["people"] == asked).all()
+            assert (table["n_people"] == len(expected)).all()
+        folds, _ = stored()
+        for asked, own in folds.groupby("people"):
+            met = set(own["training_subjects"].sum()) | set(own["test_subjects"].sum())
+            assert met == set(
+                {"reported": people[2:], "development": people[:2]}.get(asked, people)
+            )
+
+    def test_bundled_studies_report_half_of_their_people(self, run):
+        table = run("induced-stress", "time", targets="task")
+        assert (table["n_people"] == 18).all()
+
+
+class TestPipelines:
+    def test_an_object_takes_raw_trials_and_goes_by_its_class_or_name(self, small, run):
+        features = EDAFeatureExtractor(sampling_rate=small.sampling_rate)
+        by_hand = make_svm_baseline(eda=features)
+        table = run(small, [{"mine": by_hand}, "svm-eda"]).set_index("pipeline")
+        scores = ["accuracy", "balanced_accuracy", "f1"]
+        assert_allclose(
+            table.loc["mine", scores].astype(float), table.loc["svm-eda", scores].astype(float)
+        )
+        assert "Pipeline" in set(run(small, make_svm_baseline(eda=features))["pipeline"])
+
+    def test_music_in_an_object_is_noticed(self, small, run):
+        table = run(small, {"mine": make_svm_baseline(music=small.music)}).set_index("pipeline")
+        assert pd.notna(table.loc["mine", "p_above_stimulus_prior"])
+        assert pd.notna(table.loc["mine", "stimuli_seen"])
+
+    def test_without_predict_proba_there_are_no_probabilities(self, small, run, stored):
+        features = EDAFeatureExtractor(sampling_rate=small.sampling_rate)
+        pipelines = {
+            "no": make_pipeline(features, SVC()),
+            "yes": make_pipeline(features, LogisticRegression(max_iter=5000)),
+        }
+        table = run(small, pipelines).set_index("pipeline")
+        assert table.loc[["no", "yes"], "balanced_accuracy"].notna().all()
+        _, predictions = stored()
+        by_pipeline = predictions.groupby("pipeline")["probability"]
+        assert by_pipeline.get_group("no").isna().all()
+        assert_allclose([sum(p) for p in by_pipeline.get_group("yes")], 1)
+
+    def test_all_that_the_study_has_the_data_for(self, small, run):
+        small.music = None
+        table = run(small, None, n_splits=2)
+        assert not table["pipeline"].str.contains("music").any()
+        assert len(table) == len(PIPELINES) - 4  # three with music, and subject-prior
+        assert set(table.loc[table["transductive"], "pipeline"]) == {
+            f"{name}-eda-person" for name in ("svm", "cnn", "logistic", "boosting")
+        }
+
+    def test_worker_processes_give_the_same_table(self, small, run, tmp_path):
+        pipelines = ["rtcan-eda", "rtcan-eda-music", "logistic-eda"]
+        one = run(small, pipelines, n_splits=2)
+        settings = {"n_splits": 2, "max_epochs": 1}
+        two = evaluate(pipelines, small, "arousal", store=tmp_path / "two", n_jobs=2, **settings)
+        pd.testing.assert_frame_equal(
+            one.drop(columns="fit_seconds"), two.drop(columns="fit_seconds")
+        )
+
+    def test_each_trial_is_decomposed_once_for_all(self, small, run, monkeypatch):
+        from edaemo.preprocessing import _cvxeda
+
+        calls = []
+        original = _cvxeda.decompose_many
+
+        def note(trials: list, *rest: object, **settings: object) -> list:
+            calls.extend(trials)
+            return original(trials, *rest, **settings)
+
+        monkeypatch.setattr(_cvxeda, "_cache", _cvxeda.TrialCache(0))
+        monkeypatch.setattr(_cvxeda, "decompose_many", note)
+        run(small, ["rtcan-eda", "rtcan-eda-music"], ["subject", "stimulus"], n_splits=2)
+        assert len(calls) == len(small.trials)
+
+
+class TestProtocols:
+    @pytest.mark.parametrize("viewing_group", [False, True])
+    def test_units_stay_on_one_side(self, small, run, stored, viewing_group):
+        people = sorted(small.trials["subject"].unique())
+        if viewing_group:
+            groups = dict(zip(people, ["a", "a", "b", "b", None, None], strict=True))
+            small.trials = small.trials.assign(viewing_group=small.trials["subject"].map(groups))
+        run(small)
+        folds, _ = stored()
+        for training, test in zip(folds["training_subjects"], folds["test_subjects"], strict=True):
+            assert not set(training) & set(test)
+            if viewing_group:
+                assert (people[0] in test) == (people[1] in test)
+                assert (people[2] in test) == (people[3] in test)
+
+    def test_all_pipelines_are_tested_on_the_same_trials(self, small, run, stored):
+        run(small, ["svm-music", "logistic-eda"], ["subject", "subject+stimulus"])
+        _, predictions = stored()
+        for _, own in predictions.groupby("protocol"):
+            tests = own.groupby(["pipeline", "key"])["row"].agg(frozenset)
+            by_pipeline = tests.groupby(level="pipeline").agg(frozenset)
+            assert len(set(by_pipeline)) == 1
+
+    def test_splitter_objects_are_taken_too(self, small, run):
+        named, given = run(small), run(small, protocols=SubjectKFold(3))
+        pd.testing.assert_frame_equal(named, given)
+
+    def test_the_audit_is_stored(self, small, run, stored):
+        run(small)
+        told = pd.DataFrame(stored()[0]["audit"].tolist())
+        assert (told["subjects_shared"] == 0).all()
+        assert (told["n_training"] + told["n_test"] == len(small.trials)).all()
+        assert (told["recordings_shared"] == 0).all()
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("asked", "message"),
+        [
+            ({"pipelines": "svm-musik"}, "no pipeline 'svm-musik': did you mean 'svm-music'"),
+            ({"studies": "hku965"}, "no study 'hku965': did you mean 'hku956'"),
+            ({"studies": 3}, "A study must be a name"),
+            ({"targets": "boredom"}, "no target of small 'boredom'.*arousal"),
+            ({"protocols": "subjects"}, "no protocol 'subjects': did you mean 'subject'"),
+            ({"protocols": KFold(3)}, "A protocol must be a name"),
+            ({"people": "some"}, "people='some': one of"),
+            ({"n_splits": 7}, "n_splits=7, but there are 6 people"),
+            ({"n_splits": 1}, "n_splits=1"),
+            ({"n_repeats": 0}, "n_repeats=0"),
+            ({"pipelines": SVC}, "A pipeline must be a scikit-learn classifier"),
+        ],
+    )
+    def test_what_cannot_be_evaluated_is_said(self, small, tmp_path, asked, message):
+        settings = {"pipelines": "svm-music", "studies": small, "targets": "arousal"} | asked
+        with pytest.raises(ValueError, match=message):
+            evaluate(**settings, store=tmp_path / "s")
+        assert not (tmp_path / "s").exists()
+
+    def test_subject_and_stimulus_needs_stimuli(self, small, run):
+        small.trials = small.trials.drop(columns="stimulus")
+        with pytest.raises(ValueError, match="needs to know the stimulus of each trial"):
+            run(small, "logistic-eda", "subject+stimulus")
+        assert "stimulus-prior" not in set(run(small, "logistic-eda")["pipeline"])
+
+    def test_music_pipelines_need_music(self, small, run):
+        small.music = None
+        with pytest.raises(EvaluationError, match="svm-music needs music, and small has none"):
+            run(small)
+
+    def test_fold_that_would_train_on_one_class_is_named(self, small, run):
+        """All high ratings are one person's: nobody else can teach what high is."""
+        subject = small.trials["subject"]
+        small.targets = {"odd": pd.Series(np.where(subject == subject[0], "high", "a low one"))}
+        with pytest.raises(EvaluationError, match=r"in 1 of 3 folds.*all of one class"):
+            run(small, targets="odd")
+
+    def test_identical_recordings_on_both_sides_are_refused(self, small, run, tmp_path):
+        people = small.trials["subject"].unique()
+        first = [np.flatnonzero(small.trials["subject"] == person)[0] for person in people[:4]]
+        for row in first[1:]:
+            small.trials.at[row, "eda"] = small.trials.at[first[0], "eda"].copy()
+        with pytest.raises(EvaluationError, match=r"identical recordings? on both sides"):
+            run(small)
+        assert not (tmp_path / "s").exists()

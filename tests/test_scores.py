@@ -1,0 +1,111 @@
+"""Scores, intervals over people, and tests between pipelines."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import wilcoxon
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+from edaemo.benchmark._scores import (
+    adjust_holm,
+    bootstrap_scores,
+    p_above,
+    score_people,
+    score_predictions,
+)
+
+
+@pytest.fixture
+def predictions() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Labels, predictions and whose, of 12 people of whom the later ones are told better."""
+    rng = np.random.default_rng(1)
+    subject = rng.integers(12, size=300)
+    labels = rng.integers(2, size=300)
+    return labels, np.where(rng.random(300) < 0.5 + 0.03 * subject, labels, 1 - labels), subject
+
+
+def test_scores_are_those_of_scikit_learn(predictions):
+    labels, predicted, subject = predictions
+    scores = bootstrap_scores(labels, predicted, subject, random_state=0)
+    for name, metric in [
+        ("accuracy", accuracy_score),
+        ("balanced_accuracy", balanced_accuracy_score),
+        ("f1", f1_score),
+    ]:
+        assert_allclose(scores[name], metric(labels, predicted))
+        assert_allclose(score_predictions(labels, predicted)[name], metric(labels, predicted))
+        assert scores[f"{name}_low"] <= scores[name] <= scores[f"{name}_high"]
+    by_person = [
+        balanced_accuracy_score(labels[subject == i], predicted[subject == i]) for i in range(12)
+    ]
+    assert_allclose(score_people(labels, predicted, subject), by_person)
+
+
+def test_repeats_of_the_same_predictions_change_nothing(predictions):
+    once = bootstrap_scores(*predictions, random_state=0)
+    thrice = bootstrap_scores(*(np.tile(one, 3) for one in predictions), random_state=0)
+    assert_allclose(list(once.values()), list(thrice.values()))
+
+
+def test_people_are_drawn_whole():
+    """Four people all right, four all wrong: the interval is a binomial's of 8 draws."""
+    subject = np.repeat(np.arange(8), 50)
+    labels = np.tile([0, 1], 200)
+    predicted = np.where(subject < 4, labels, 1 - labels)
+    scores = bootstrap_scores(labels, predicted, subject, random_state=0)
+    assert scores["accuracy"] == 0.5
+    # P(at most 1 of 8) = 0.035, P(none) = 0.004: the 2.5th percentile is 1/8
+    assert (scores["accuracy_low"], scores["accuracy_high"]) == (1 / 8, 7 / 8)
+
+
+def test_people_who_are_all_alike_leave_no_doubt():
+    subject = np.repeat(np.arange(5), 4)
+    labels, predicted = np.tile([0, 0, 1, 1], 5), np.tile([0, 1, 1, 1], 5)
+    scores = bootstrap_scores(labels, predicted, subject, random_state=0)
+    for name, score in [("accuracy", 0.75), ("balanced_accuracy", 0.75), ("f1", 0.8)]:
+        assert_allclose([scores[name], scores[f"{name}_low"], scores[f"{name}_high"]], score)
+
+
+def test_interval_agrees_with_plain_resampling(predictions):
+    labels, predicted, subject = predictions
+    rng = np.random.default_rng(2)
+    scores = bootstrap_scores(labels, predicted, subject, random_state=0)
+    rows = [np.flatnonzero(subject == person) for person in range(12)]
+    draws = []
+    for _ in range(2000):
+        drawn = np.concatenate([rows[i] for i in rng.integers(12, size=12)])
+        draws.append(f1_score(labels[drawn], predicted[drawn]))
+    expected = np.percentile(draws, [2.5, 97.5])
+    assert_allclose([scores["f1_low"], scores["f1_high"]], expected, atol=0.015)
+
+
+def test_person_with_one_class_counts_with_the_share_of_right_answers():
+    assert_allclose(score_people(np.ones(4, int), np.array([1, 1, 1, 0]), np.zeros(4)), [0.75])
+
+
+def test_wilcoxon_counts_the_signed_ranks():
+    """Five people all better: p = 1 / 2^5, the exact distribution's smallest value."""
+    assert_allclose(p_above(np.linspace(0.6, 0.9, 5), np.full(5, 0.5)), 1 / 32)
+    assert_allclose(p_above(np.full(5, 0.5), np.linspace(0.6, 0.9, 5)), 1)
+    assert p_above(np.full(5, 0.5), np.full(5, 0.5)) == 1
+    rng = np.random.default_rng(0)
+    a, b = rng.random(20), rng.random(20)
+    assert_allclose(p_above(a, b), wilcoxon(a, b, alternative="greater").pvalue)
+
+
+def test_shares_that_are_equal_but_for_rounding_are_no_difference():
+    assert p_above(np.array([0.1 + 0.2, 0.7]), np.array([0.3, 0.7])) == 1
+
+
+def test_holm_on_a_worked_example():
+    """Four p values and their adjusted ones, as step-down by 4, 3, 2, 1 gives them by hand."""
+    assert_allclose(adjust_holm([0.01, 0.04, 0.03, 0.005]), [0.03, 0.06, 0.06, 0.02])
+    assert_allclose(adjust_holm([0.6, 0.7]), [1, 1])
+    assert len(adjust_holm([])) == 0
+
+
+def test_false_positives_of_the_test_over_people_are_as_rare_as_stated():
+    """1,000 null studies of 15 people: the share of p < 0.05 lies in its own 99.9 % interval."""
+    rng = np.random.default_rng(3)
+    p = [p_above(*rng.normal(size=(2, 15))) for _ in range(1000)]
+    assert np.mean(np.array(p) < 0.05) < 0.05 + 3.3 * np.sqrt(0.05 * 0.95 / 1000)

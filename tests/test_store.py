@@ -1,0 +1,669 @@
+"""The store of results."""
+
+import json
+import math
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.testing import assert_frame_equal
+
+from edaemo.benchmark import _store
+from edaemo.benchmark._store import FoldRecord, ResultStore, StoreError
+
+DONE = {
+    "study": "hku956",
+    "people": "reported",
+    "target": "arousal",
+    "threshold": "subject",
+    "pipeline": "svm-eda",
+    "protocol": "subject",
+    "repeat": 0,
+    "fold": 1,
+    "settings": {"svm": {"C": 0.25}, "rows": [1, 2]},
+    "versions": {"numpy": "2.4"},
+    "seed": 0,
+    "device": "cpu",
+    "training_subjects": ["a", 7],
+    "test_subjects": ["b"],
+    "classes": [0, 1],
+    "audit": {"n_trials": 2, "warnings": []},
+    "scores": {"f1": 0.5},
+    "fit_seconds": 1.5,
+    "predict_seconds": 0.25,
+}
+
+
+def make_record(key: str = "k", n_trials: int = 2, **changes: object) -> FoldRecord:
+    predictions = {
+        "row": np.arange(n_trials),
+        "subject": ["b"] * n_trials,
+        "stimulus": [f"{i}.mp3" for i in range(n_trials)],
+        "trial": np.arange(n_trials),
+        "label": [i % 2 for i in range(n_trials)],
+        "predicted": np.ones(n_trials, np.int8),
+        "probability": [[0.25, 0.75]] * n_trials,
+    }
+    return FoldRecord(key=key, **{**DONE, "predictions": predictions, **changes})
+
+
+def make_failed(key: str = "k", **changes: object) -> FoldRecord:
+    changes = {"error": "ValueError: no", "predictions": None, "scores": None, **changes}
+    return make_record(key, **changes)
+
+
+@pytest.fixture
+def path(tmp_path) -> Path:
+    return tmp_path / "deep" / "results.sqlite"
+
+
+@pytest.fixture
+def filled(path) -> Path:
+    """Give the path of a closed store with forty folds."""
+    with ResultStore(path) as store:
+        for i in range(40):
+            store.add(make_record(f"k{i:02d}", n_trials=30 + i, fold=i))
+    return path
+
+
+def check_filled(path: Path, n_folds: int = 40) -> None:
+    with ResultStore(path) as store:
+        folds, predictions = store.folds(), store.predictions()
+    assert folds["key"].tolist() == [f"k{i:02d}" for i in range(n_folds)]
+    assert folds["settings"].tolist() == [DONE["settings"]] * n_folds
+    lengths = predictions.groupby("key").size()
+    assert lengths.tolist() == [30 + i for i in range(n_folds)]
+
+
+# What goes in comes back -------------------------------------------------------------------------
+
+
+def test_a_record_comes_back_as_it_went_in(path):
+    record = make_record()
+    with ResultStore(path) as store:
+        assert store.add(record)
+        (fold,) = store.folds().to_dict("records")
+        predictions = store.predictions()
+    created = pd.Timestamp(fold.pop("created"))
+    assert abs(created - pd.Timestamp.now("UTC")) < pd.Timedelta("1min")
+    assert fold == {**DONE, "key": "k", "status": "done", "error": None}
+    expected = {
+        "key": ["k", "k"],
+        "row": [0, 1],
+        "subject": ["b", "b"],
+        "stimulus": ["0.mp3", "1.mp3"],
+        "trial": [0, 1],
+        "label": [0, 1],
+        "predicted": [1, 1],
+        "probability": [[0.25, 0.75]] * 2,
+    }
+    assert_frame_equal(predictions, pd.DataFrame(expected))
+
+
+ids = st.lists(
+    st.one_of(
+        st.integers(-(2**70), 2**70),
+        st.text(max_size=3),
+        st.sampled_from([None, pd.NA, math.nan, math.inf, 1.5, True, "NA", "nan", "\ud800"]),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(deadline=None, max_examples=100)
+@given(ids)
+def test_ids_of_any_kind_come_back_with_their_types(tmp_path_factory, values):
+    record = make_record(
+        n_trials=len(values),
+        test_subjects=values,
+        predictions={
+            "row": range(len(values)),
+            **{name: values for name in ("subject", "stimulus", "trial", "label", "predicted")},
+        },
+    )
+    with ResultStore(tmp_path_factory.mktemp("ids") / "store") as store:
+        store.add(record)
+        found = store.predictions()
+        subjects = store.folds()["test_subjects"][0]
+    expected = [(type(value), repr(value)) for value in values]
+    assert [(type(value), repr(value)) for value in subjects] == expected
+    for name in ("subject", "stimulus", "trial", "label", "predicted"):
+        column = found[name].tolist()
+        assert [(type(value), repr(value)) for value in column] == expected
+    assert found["probability"].tolist() == [None] * len(values)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        np.array([1, 2], np.int8),
+        pd.Series([1, 2], dtype="Int64"),
+        pd.Series([1, 2], index=[7, 8]),
+        [np.int64(1), np.uint8(2)],
+        np.array([1, 2], object),
+        range(1, 3),
+        pd.Index([1, 2]),
+    ],
+)
+def test_columns_of_any_container_are_taken(path, column):
+    record = make_record(n_trials=2)
+    record.predictions.update(trial=column, probability=np.array([[0, 1], [0.5, 0.5]], np.float32))
+    for predictions in (record.predictions, _as_frame(record.predictions)):
+        with ResultStore(path) as store:
+            store.add(make_record(type(predictions).__name__, predictions=predictions))
+    with ResultStore(path) as store:
+        found = store.predictions()
+    assert found["trial"].tolist() == [1, 2] * 2
+    assert found["trial"].dtype == np.int64
+    assert found["probability"].tolist() == [[0.0, 1.0], [0.5, 0.5]] * 2
+
+
+def _as_frame(columns: dict) -> pd.DataFrame:
+    return pd.DataFrame({name: list(column) for name, column in columns.items()})
+
+
+def test_missing_ids_and_integers_live_in_one_column(path):
+    with ResultStore(path) as store:
+        store.add(make_record("a", predictions={**make_record().predictions, "trial": [1, None]}))
+        store.add(make_record("b", fold=2, predictions=make_record().predictions))
+        found = store.predictions()["trial"].tolist()
+    assert found == [1, None, 0, 1]
+    assert [type(trial) for trial in found] == [int, type(None), int, int]
+
+
+def test_numpy_scalars_and_undefined_scores_are_taken(path):
+    scores = {"f1": np.float32(0.5), "auc": math.nan, "n": np.int64(3), "by": {"x": [np.bool_(1)]}}
+    record = make_record(
+        scores=scores, seed=np.int64(7), fold=np.uint8(3), fit_seconds=np.float32(0.5)
+    )
+    with ResultStore(path) as store:
+        store.add(record)
+        fold = store.folds().iloc[0]
+    assert math.isnan(fold["scores"].pop("auc"))
+    assert fold["scores"] == {"f1": 0.5, "n": 3, "by": {"x": [True]}}
+    assert (fold["seed"], fold["fold"], fold["fit_seconds"]) == (7, 3, 0.5)
+
+
+@pytest.mark.parametrize(
+    "changes, what",
+    [
+        ({"key": ""}, "key must be a text"),
+        ({"study": 3}, "study must be a text"),
+        ({"pipeline": "\ud800"}, "surrogates not allowed"),
+        ({"fold": 1.5}, "'float' object cannot be interpreted as an integer"),
+        ({"seed": 2**63}, "seed is too large"),
+        ({"fit_seconds": "fast"}, "could not convert"),
+        ({"scores": {0: 0.5}}, "scores has the name 0, which is no text"),
+        ({"audit": [{"a": {1: 2}}]}, r"audit\['a'\] has the name 1"),
+        ({"settings": {"file": sys.stdout}}, "settings holds <.*TextIOWrapper"),
+        ({"test_subjects": [pd.Timestamp(0)]}, "test_subjects holds Timestamp"),
+        ({"test_subjects": [np.datetime64(1, "ns")]}, "test_subjects holds np.datetime64"),
+        ({"predictions": None}, "predictions are missing"),
+        ({"predictions": {"row": [1]}}, r"lack the columns \['subject', 'stimulus'"),
+        ({"predictions": make_record().predictions | {"label": [1]}}, "differ in length"),
+        ({"predictions": make_record().predictions | {"label": [{1}, 2]}}, r"holds \{1\}, a set"),
+    ],
+)
+def test_what_could_not_come_back_is_refused(path, changes, what):
+    with ResultStore(path) as store:
+        record = make_record(**{"key": "k", **changes})
+        with pytest.raises(StoreError, match=rf"^{path}: cannot take the record .*: .*{what}"):
+            store.add(record)
+        assert store.folds().empty
+        assert store.add(make_record())
+
+
+def test_an_empty_store_has_its_columns(path):
+    with ResultStore(path) as store:
+        folds, predictions = store.folds(), store.predictions()
+    assert folds.empty and predictions.empty
+    assert {"key", "status", *DONE} <= set(folds)
+    assert list(predictions) == ["key", *_store._TRIAL]
+
+
+def test_keys_choose(path):
+    with ResultStore(path) as store:
+        for key in "abc":
+            store.add(make_record(key, repeat="cba".index(key)))
+        store.add(make_failed("d", repeat=9))
+        assert store.done(["a", "d", "x"]) == {"a"}
+        assert store.done(f"{i}" for i in range(100_000)) == set()
+        assert store.done([]) == set()
+        assert store.folds(["a", "d", "b"])["key"].tolist() == ["b", "a", "d"]
+        assert store.folds([]).empty
+        assert store.predictions(["a", "d"])["key"].tolist() == ["a", "a"]
+        assert store.predictions()["key"].tolist() == [*"ccbbaa"]
+
+
+def test_the_first_done_record_stands_and_a_failed_one_gives_way(path):
+    with ResultStore(path) as store:
+
+        def found() -> tuple:
+            fold = store.folds().iloc[0]
+            return fold["status"], fold["error"], fold["seed"], len(store.predictions())
+
+        assert store.add(make_failed(seed=1))
+        assert store.done(["k"]) == set()
+        assert found() == ("failed", "ValueError: no", 1, 0)
+        assert store.add(make_failed(seed=2, error="again"))
+        assert found() == ("failed", "again", 2, 0)
+        assert store.add(make_record(seed=3, n_trials=5))
+        assert found() == ("done", None, 3, 5)
+        assert not store.add(make_failed(seed=4))
+        assert not store.add(make_record(seed=5))
+        assert found() == ("done", None, 3, 5)
+
+
+def test_a_closed_store_says_so(path):
+    with ResultStore(path) as store:
+        store.close()
+    with pytest.raises(StoreError, match="closed database"):
+        store.add(make_record())
+
+
+@pytest.mark.parametrize("name", [":memory:", "a b?c#d%20.sqlite", "ä.sqlite", "file:x"])
+def test_any_name_is_a_file(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    for place in (name, tmp_path / name):
+        with ResultStore(place) as store:
+            store.add(make_record())
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+# Files that are no store -------------------------------------------------------------------------
+
+
+def refuse(path: Path, what: str, **settings: object) -> None:
+    with pytest.raises(StoreError, match=rf"^{path}: .*{what}"):
+        ResultStore(path, **settings).close()
+
+
+def test_a_folder_is_refused(tmp_path):
+    refuse(tmp_path, "is a folder: give the name of a file in it")
+
+
+def test_a_file_where_a_folder_should_be_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    refuse(tmp_path / "file" / "store", "folder that you can write to")
+
+
+@pytest.mark.parametrize("content", ["", "SQLite format 3\0", "text, " * 100, "{" * 100])
+def test_a_file_of_another_kind_is_refused_and_stays(tmp_path, content):
+    file = tmp_path / "notes"
+    file.write_text(content)
+    refuse(file, "(empty or cut short|no store of results): give another path")
+    assert file.read_text() == content
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_database_of_another_program_is_refused_and_stays(tmp_path):
+    file = tmp_path / "bookmarks"
+    with closing(sqlite3.connect(file)) as other:
+        other.executescript("CREATE TABLE folds (key); INSERT INTO folds VALUES ('x');")
+    before = file.read_bytes()
+    refuse(file, "database of another program: give another path")
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("version, age", [(0, "an older"), (99, "a newer")])
+def test_a_store_of_another_version_is_refused_and_stays(filled, version, age):
+    with closing(sqlite3.connect(filled)) as other:
+        other.execute(f"PRAGMA user_version = {version}")
+    before = filled.read_bytes()
+    refuse(filled, f"{age} edaemo made it .version {version} .*: use that one, or give another")
+    assert filled.read_bytes() == before
+
+
+def test_a_store_that_was_cut_short_says_so_wherever_it_was_cut(filled):
+    whole = filled.read_bytes()
+    places = random.Random(0).sample(range(len(whole)), 40)
+    for n in [0, 1, 99, 100, 101, 4095, 4096, 4097, 8192, len(whole) - 4096, len(whole) - 1]:
+        places.append(n)
+    for n in places:
+        filled.write_bytes(whole[:n])
+        refuse(filled, "(empty or cut short|is damaged): ")
+        assert filled.read_bytes() == whole[:n]
+    filled.write_bytes(whole)
+    check_filled(filled)
+
+
+def test_a_store_with_foreign_bytes_never_gives_wrong_folds(filled):
+    """Whatever is overwritten, what comes is an error or the folds as they were."""
+    whole = filled.read_bytes()
+    with ResultStore(filled) as store:
+        expected = store.folds().drop(columns="created"), store.predictions()
+    rng = random.Random(0)
+    n_refused = 0
+    for _ in range(40):
+        place = rng.randrange(4096, len(whole) - 600)
+        filled.write_bytes(whole[:place] + rng.randbytes(600) + whole[place + 600 :])
+        try:
+            with ResultStore(filled) as store:
+                found = store.predictions()
+                store.folds()
+        except StoreError as error:
+            assert str(error).startswith(f"{filled}: ")
+            n_refused += 1
+        else:
+            assert_frame_equal(found, expected[1])
+    assert n_refused > 20
+
+
+def test_a_log_without_its_store_is_not_taken_for_that_of_a_new_one(tmp_path):
+    path = tmp_path / "store"
+    with ResultStore(path) as store:
+        store.add(make_record())
+        shutil.copy(f"{path}-wal", tmp_path / "log")
+    path.unlink()
+    shutil.move(tmp_path / "log", f"{path}-wal")
+    refuse(path, "it is gone, but store-wal is there: put it back or delete that")
+    Path(f"{path}-wal").unlink()
+    with ResultStore(path) as store:
+        assert store.folds().empty
+
+
+def test_a_store_that_another_process_locks_says_so_in_time(filled):
+    with closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        start = time.monotonic()
+        refuse(filled, "another process keeps it locked: wait", timeout=0.3)
+        assert 0.2 < time.monotonic() - start < 5
+        other.execute("ROLLBACK")
+        with ResultStore(filled, timeout=0.3) as store:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match=rf"^{filled}: another process keeps it locked"):
+                store.add(make_record("new"))
+            assert store.folds(["k03"])["fold"].tolist() == [3]  # reading goes on
+            other.execute("ROLLBACK")
+            assert store.add(make_record("new"))
+
+
+def test_a_lock_that_ends_in_time_is_waited_for(filled):
+    code = """
+        import sqlite3, sys, time
+        other = sqlite3.connect(sys.argv[1], isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        print("locked", flush=True)
+        time.sleep(0.5)
+        other.execute("ROLLBACK")
+    """
+    with start(code, filled) as other:
+        assert other.stdout.readline() == "locked\n"
+        check_filled(filled)
+
+
+# Trouble on the way ------------------------------------------------------------------------------
+
+
+def start(code: str, *arguments: object) -> subprocess.Popen:
+    """Start Python code in a process of its own, which sees this module as `t`."""
+    path = [str(Path(__file__).parent), *sys.path]
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+ADD = """
+    import sys
+    import test_store as t
+    path, first, last, step, seed = sys.argv[1], *map(int, sys.argv[2:])
+    with t.ResultStore(path) as store:
+        print("open", flush=True)
+        for i in range(first, last, step):
+            store.add(t.make_record(f"k{i:02d}", n_trials=30 + i, fold=i, seed=seed))
+            print(i, flush=True)
+"""
+
+
+def test_no_record_is_lost_when_a_run_is_killed(path):
+    """kill -9 at ten moments; whatever add() had returned for is there, whole."""
+    rng = random.Random(0)
+    n_told = 0
+    with ResultStore(path) as store:
+        store.add(make_record("k00", n_trials=30, fold=0))
+    for _ in range(10):
+        with start(ADD, path, n_told + 1, 100_000, 1, 0) as run:
+            assert run.stdout.readline() == "open\n"
+            time.sleep(rng.uniform(0, 0.15))
+            run.kill()
+            told = run.stdout.read().split()
+        n_told = int(told[-1]) if told else n_told
+        with ResultStore(path, timeout=1) as store:
+            folds, lengths = store.folds(), store.predictions().groupby("key").size()
+        # The one in work when it was killed may be there, or not.
+        assert len(folds) - 1 in (n_told, n_told + 1)
+        n_told = len(folds) - 1
+        assert folds["fold"].tolist() == list(range(n_told + 1))
+        assert lengths[folds["key"]].tolist() == [30 + i for i in range(n_told + 1)]
+    assert n_told > 10
+
+
+def test_a_store_is_whole_or_not_there_when_its_making_is_killed(tmp_path):
+    code = """
+        import os, sys
+        import test_store as t
+        path, nth = sys.argv[1], int(sys.argv[2])
+        seen = []
+        def trace(frame, event, argument):
+            if frame.f_code.co_filename == t._store.__file__:
+                seen.append(event)
+                if len(seen) == nth:
+                    os.kill(os.getpid(), 9)
+            return trace
+        sys.settrace(trace)
+        t.ResultStore(path)
+    """
+    for i, nth in enumerate([10, 25, 40, 55]):
+        path = tmp_path / f"{i}.sqlite"
+        with start(code, path, nth) as run:
+            run.wait()
+            assert run.returncode == -signal.SIGKILL
+        with ResultStore(path) as store:
+            assert store.add(make_record())
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_two_processes_add_at_the_same_time(path, exists):
+    if exists:
+        ResultStore(path).close()
+    with start(ADD, path, 0, 200, 1, 1) as one, start(ADD, path, 260, 60, -1, 2) as two:
+        assert one.wait() == two.wait() == 0
+    with ResultStore(path) as store:
+        folds, lengths = store.folds(), store.predictions().groupby("key").size()
+    assert sorted(folds["fold"]) == list(range(261))
+    assert set(folds["seed"]) == {1, 2}
+    assert sorted(lengths) == [30 + i for i in range(261)]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_a_reader_sees_whole_folds_while_a_run_writes(path):
+    with start(ADD, path, 0, 150, 1, 0) as run, ResultStore(path) as store:
+        counts = []
+        while run.poll() is None or not counts:
+            counts.append(len(store.done(f"k{i:02d}" for i in range(150))))
+            lengths = store.predictions().groupby("key").size()
+            assert sorted(lengths) == [30 + i for i in range(len(lengths))]
+        assert run.returncode == 0
+        assert counts == sorted(counts)
+        assert len(store.folds()) == 150
+
+
+def test_no_space_left_loses_nothing(filled):
+    code = """
+        import resource, signal, sys
+        import test_store as t
+        from pathlib import Path
+        assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN
+        path = Path(sys.argv[1])
+        store = t.ResultStore(path)
+        free, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20_000, hard))
+        for i in range(40, 100):
+            try:
+                store.add(t.make_record(f"k{i}", n_trials=30 + i, fold=i))
+            except t.StoreError as error:
+                print(error)
+                break
+        try:
+            t.ResultStore(path.with_name("new")).close()
+        except t.StoreError as error:
+            print(error)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (free, hard))
+        print(store.add(t.make_record(f"k{i}", n_trials=30 + i, fold=i)), i)
+        store.close()
+    """
+    with start(code, filled) as run:
+        full, *_, again = run.stdout.read().splitlines()
+    assert run.returncode == 0
+    assert full.startswith(f"{filled}: ")
+    assert "What was stored before is safe: make room, and run again." in full
+    added, i = again.split()
+    assert added == "True"
+    check_filled(filled, int(i) + 1)
+
+
+def test_no_space_left_for_a_new_store_leaves_nothing_behind(tmp_path):
+    code = """
+        import resource, sys
+        import test_store as t
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+        try:
+            t.ResultStore(sys.argv[1])
+        except t.StoreError as error:
+            print(error)
+    """
+    with start(code, tmp_path / "store") as run:
+        assert run.stdout.read().startswith(f"{tmp_path / 'store'}: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+READ_ONLY = """
+    import os, sys
+    import test_store as t
+    if os.getuid() == 0:
+        os.setgid(65534)
+        os.setuid(65534)
+    for path in sys.argv[1:]:
+        try:
+            t.ResultStore(path)
+        except t.StoreError as error:
+            print(error)
+"""
+
+
+def test_what_cannot_be_written_to_is_refused(tmp_path, filled):
+    def copy(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        return shutil.copy(filled, tmp_path / name / "store")
+
+    file, folder, absent, hidden = (copy(name) for name in ("file", "folder", "absent", "hidden"))
+    file.chmod(0o444)
+    file.parent.chmod(0o777)
+    folder.chmod(0o666)
+    folder.parent.chmod(0o555)
+    absent.unlink()
+    absent.parent.chmod(0o555)
+    hidden.chmod(0o000)
+    places = [file, folder, absent, hidden]
+    reachable = tmp_path
+    while os.getuid() == 0 and reachable != Path("/tmp") and reachable != reachable.parent:
+        reachable.chmod(reachable.stat().st_mode | 0o055)  # for whom the child becomes
+        reachable = reachable.parent
+    with start(READ_ONLY, *places) as run:
+        lines = run.stdout.read().splitlines()
+    for path in places:
+        path.parent.chmod(0o777)
+    assert run.returncode == 0
+    assert len(lines) == 4
+    for line, path, what in zip(
+        lines, places, ["writable", "writable", "can write to", "can write to"], strict=True
+    ):
+        assert line.startswith(f"{path}: ") and what in line
+    check_filled(folder)
+
+
+def test_without_shared_memory_it_falls_back_to_a_rollback_journal(tmp_path, monkeypatch):
+    """A folder in the place of the file of shared memory, as on a drive that has none."""
+    monkeypatch.setattr(_store, "uuid4", lambda: type("", (), {"hex": "0"}))
+    fresh = tmp_path / ".store.0-shm"
+    make = _store._make
+
+    def make_hindered(path: Path, journal: str) -> None:
+        if journal == "WAL":
+            fresh.mkdir()
+        try:
+            make(path, journal)
+        finally:
+            if journal == "WAL":
+                fresh.rmdir()
+
+    monkeypatch.setattr(_store, "_make", make_hindered)
+    with ResultStore(tmp_path / "store") as store:
+        store.add(make_record())
+        assert not Path(f"{store.path}-wal").exists()
+        (journal,) = store._connection.execute("PRAGMA journal_mode").fetchone()
+        (synchronous,) = store._connection.execute("PRAGMA synchronous").fetchone()
+    assert (journal, synchronous) == ("delete", 3)
+    with ResultStore(tmp_path / "store") as store:
+        assert store.done(["k"]) == {"k"}
+
+
+def test_a_store_waits_for_the_disk_at_each_commit(path):
+    with ResultStore(path) as store:
+        (journal,) = store._connection.execute("PRAGMA journal_mode").fetchone()
+        (synchronous,) = store._connection.execute("PRAGMA synchronous").fetchone()
+    assert (journal, synchronous) == ("wal", 3)
+
+
+def test_a_file_system_without_hard_links_will_do(path, monkeypatch):
+    def link(*arguments: object) -> None:
+        raise PermissionError("no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    for _ in range(2):
+        with ResultStore(path) as store:
+            store.add(make_record())
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+def test_an_interrupted_add_leaves_nothing(path, monkeypatch):
+    with ResultStore(path) as store:
+
+        def interrupt(record: FoldRecord) -> dict:
+            raise KeyboardInterrupt
+
+        encode: Callable = _store._encode
+        monkeypatch.setattr(_store, "_encode", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store.add(make_record())
+        monkeypatch.setattr(_store, "_encode", encode)
+        assert store.folds().empty
+        assert store.add(make_record())
+
+
+def test_settings_are_readable_with_plain_sqlite(path):
+    with ResultStore(path) as store:
+        store.add(make_record())
+    with closing(sqlite3.connect(path)) as other:
+        (text,) = other.execute("SELECT settings FROM folds WHERE pipeline = 'svm-eda'").fetchone()
+    assert json.loads(text) == DONE["settings"]
