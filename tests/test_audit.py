@@ -79,6 +79,13 @@ def test_what_is_not_known_is_missing_and_not_zero():
     assert audit([FOLD], table(), None).loc[0, "n_classes_test"] is pd.NA
 
 
+@pytest.mark.parametrize(("n_values", "n_classes"), [(20, 20), (21, pd.NA)])
+def test_many_different_values_are_no_classes(n_values, n_classes):
+    counted = audit([(range(21), range(21, 42))], np.eye(42), np.arange(42) % n_values).loc[0]
+    found = counted["n_classes_test"]
+    assert (found is pd.NA) if n_classes is pd.NA else found == n_classes
+
+
 def test_missing_ids_are_not_shared():
     counted = audit([([0, 1], [2, 3])], np.eye(4), None, subject=[None, "a", np.nan, "b"]).loc[0]
     assert counted["subjects_shared"] == 0
@@ -106,6 +113,7 @@ def test_missing_ids_are_not_shared():
         (table(eda=[np.eye(3)[:, ::-1]] * 3 + [np.eye(3)] * 2 + [np.eye(3)[:, ::-1]]), 1),
         (table(), pd.NA),
         (table(session_time=range(6)), pd.NA),
+        (pd.DataFrame({"subject": range(6), "trial": [1, 2, 3] * 2, "age": 30}), pd.NA),
         (pd.DataFrame({"a": [1] * 6, "b": ["x"] * 6}), pd.NA),
         (csr_array(np.eye(6)), pd.NA),
         (["a"] * 6, pd.NA),
@@ -125,6 +133,7 @@ def test_missing_ids_are_not_shared():
         "components",
         "no eda",
         "numbers beside ids",
+        "ids alone are numbers",
         "text",
         "sparse",
         "list of text",

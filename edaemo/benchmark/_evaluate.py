@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
 from copy import copy
 from functools import cache, partial
-from itertools import compress
+from itertools import compress, islice
 from numbers import Integral
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import Bunch
 from tqdm import tqdm
 
 from edaemo._validation import IDENTITY
 from edaemo.benchmark._audit import audit, leaks
-from edaemo.benchmark._fold import cuda_devices, find_validation, may_use_gpu, run_fold
+from edaemo.benchmark._fold import (
+    cuda_devices,
+    find_validation,
+    may_use_gpu,
+    run_fold,
+    run_fold_for,
+)
 from edaemo.benchmark._keys import canonical, fingerprint, made_with
 from edaemo.benchmark._registry import PIPELINES, STUDIES, Entry, EvaluationError, as_entry, find
 from edaemo.benchmark._store import FoldRecord, ResultStore
@@ -390,11 +398,11 @@ def _run(
     with (
         _cluster(scheduler) as client,
         tqdm(total=len(by_key), initial=len(done), unit="fold", disable=quiet) as bar,
+        closing(_compute(todo, _prepare(todo, n_jobs, client), n_jobs, client)) as results,
     ):
-        inputs = _prepare(todo, n_jobs, client)
         scores: dict[tuple, list[float]] = {}
         noted: dict[str, list[str]] = {}
-        for result in _compute(todo, inputs, n_jobs, client):
+        for result in results:
             job = by_key[result.pop("key")]
             record = _record(job, result)
             kept.add(record)
@@ -413,13 +421,23 @@ def _run(
 
 
 def _compute(todo: list[_Job], inputs: dict, n_jobs: int, client: object | None) -> Iterator[dict]:
+    """Give what `run_fold` gives for each, as they finish."""
+
     def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict]:
-        tasks = (delayed(run_fold)(inputs[_input_of(job)], job.work) for job in jobs)
-        return Parallel(n_jobs=n_jobs, return_as="generator_unordered")(tasks)
+        run, driver = delayed(run_fold_for), os.getpid()
+        tasks = (run(driver, inputs[_input_of(job)], job.work) for job in jobs)
+        # One by one: joblib would hand out quick folds together, and slow ones that come after.
+        parallel = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
+        try:
+            yield from parallel(tasks)
+        except BrokenProcessPool as error:
+            raise EvaluationError(
+                "A process that worked on a fold was killed, perhaps for want of memory (then use "
+                "fewer processes). Finished folds are kept: the same call goes on from there."
+            ) from error
 
     if client is not None:
-        with parallel_config(backend="dask", client=client, scatter=list(inputs.values())):
-            yield from start(todo, -1)
+        yield from _compute_on_cluster(todo, inputs, client)
         return
     # One process for each CUDA device: more would only wait for one another.
     on_gpu = [may_use_gpu(job.work["estimator"]) for job in todo]
@@ -428,6 +446,42 @@ def _compute(todo: list[_Job], inputs: dict, n_jobs: int, client: object | None)
         yield from start(list(compress(todo, on_gpu)), n_devices)
         todo = [job for job, gpu in zip(todo, on_gpu, strict=True) if not gpu]
     yield from start(todo, n_jobs)
+
+
+def _compute_on_cluster(todo: list[_Job], inputs: dict, client: object) -> Iterator[dict]:
+    """Let Dask's workers do it: what is lost with a worker is done again by another."""
+    from distributed import as_completed
+
+    # As results of tasks: unlike scattered data these can be had again when a worker has died.
+    held = {which: client.submit(_as_it_is, X, pure=False) for which, X in inputs.items()}
+    waiting, running = iter(todo), {}
+    finished = as_completed(with_results=True, raise_errors=False)
+
+    def top_up() -> None:
+        n_wanted = 2 * sum(client.nthreads().values()) + 1
+        for job in islice(waiting, max(0, n_wanted - len(running))):
+            future = client.submit(run_fold, held[_input_of(job)], job.work, pure=False)
+            running[future] = job
+            finished.add(future)
+
+    top_up()
+    for future, result in finished:
+        job = running.pop(future)
+        if future.status == "error":
+            # It took its workers along, or they cannot read it: `run_fold` catches all else.
+            error = f"{type(result[1]).__name__}: {result[1]}"
+            result = {"key": job.work["key"], "status": "failed", "error": error, "warnings": []}
+        elif future.status != "finished":
+            raise EvaluationError(
+                "The Dask scheduler is gone. Finished folds are kept: the same call goes on from "
+                "there."
+            )
+        yield result
+        top_up()
+
+
+def _as_it_is(X: pd.DataFrame) -> pd.DataFrame:
+    return X
 
 
 def _input_of(job: _Job) -> tuple[int, str]:
@@ -450,17 +504,17 @@ def _prepare_one(study: Bunch, takes: str, n_jobs: int, client: object | None) -
         return study.trials.drop(columns="eda")
     rate = study.sampling_rate
     if takes == "signals":
+        n_jobs = n_jobs if client is None else 1
         step = CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, n_jobs=n_jobs)
     else:
         step = EDAFeatureExtractor(sampling_rate=rate)
     if client is None:
         return step.fit_transform(study.trials)
     parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))
-    with parallel_config(backend="dask", client=client):
-        done = Parallel(n_jobs=-1)(
-            delayed(step.fit_transform)(study.trials.iloc[rows]) for rows in parts
-        )
-    return pd.concat(done)
+    done = [
+        client.submit(step.fit_transform, study.trials.iloc[rows], pure=False) for rows in parts
+    ]
+    return pd.concat(client.gather(done))
 
 
 @contextmanager
@@ -481,6 +535,13 @@ def _cluster(scheduler: str | None) -> Iterator[object | None]:
             "one with `dask scheduler`, and workers with `dask worker ADDRESS`."
         ) from error
     with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise EvaluationError(
+                f"The Dask scheduler at {scheduler} has no workers, after {CONNECT_SECONDS} s: "
+                f"start some with `dask worker {scheduler}`."
+            ) from error
         yield client
 
 

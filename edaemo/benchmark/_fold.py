@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import getpass
+import os
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from inspect import signature
 from pathlib import Path
 
@@ -19,6 +22,10 @@ from threadpoolctl import threadpool_limits
 
 from edaemo.benchmark._keys import made_with
 from edaemo.benchmark._scores import score_predictions
+
+# Warnings, torch's generator and its number of threads belong to the whole process, and a Dask
+# worker may have several threads.
+_alone = threading.Lock()
 
 
 def run_fold(X: pd.DataFrame, job: dict) -> dict:
@@ -42,13 +49,38 @@ def run_fold(X: pd.DataFrame, job: dict) -> dict:
         ``fit_seconds``, ``predict_seconds`` and ``device``; or "failed" with ``error``, whatever
         the pipeline raised.
     """
-    with warnings.catch_warnings(record=True) as notes:
+    with _alone, warnings.catch_warnings(record=True) as notes:
+        # The same in every process, whatever its filters: only what is said to users.
+        warnings.simplefilter("default")
+        for kind in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
+            warnings.simplefilter("ignore", kind)
         try:
             result = {"status": "done", **_fit_and_predict(X, job)}
         except Exception as error:  # noqa: BLE001  a pipeline may raise anything; it is stored
             result = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
-    said = {(note.filename, note.lineno): str(note.message) for note in reversed(notes)}
+    said: dict[tuple[str, int], str] = {}
+    for note in notes:
+        said.setdefault((note.filename, note.lineno), str(note.message))
     return {"key": job["key"], "warnings": list(said.values()), **result}
+
+
+def run_fold_for(driver: int, X: pd.DataFrame, job: dict) -> dict:
+    """Run a fold in a process that ends when the process `driver`, which started it, has ended."""
+    if driver == os.getppid():
+        _end_with(driver)
+    return run_fold(X, job)
+
+
+@cache
+def _end_with(driver: int) -> None:
+    """Watch whether the process that started this one is there; one that was killed cannot say."""
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
@@ -95,10 +127,22 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
 
 def find_validation(estimator: ClassifierMixin) -> str | None:
     """Return the name by which `fit` takes rows set aside for validation, or None."""
-    steps = getattr(estimator, "steps", None)
-    prefix, last = ("", estimator) if steps is None else (f"{steps[-1][0]}__", steps[-1][1])
-    takes = hasattr(last, "fit") and "validation" in signature(last.fit).parameters
+    prefix, last = _last_step(estimator)
+    takes = (
+        hasattr(last, "fit")
+        and "validation" in signature(last.fit).parameters
+        and hasattr(last, "validation_fraction")
+    )
     return f"{prefix}validation" if takes else None
+
+
+def _last_step(estimator: ClassifierMixin) -> tuple[str, ClassifierMixin]:
+    """Return what stands at the end of pipelines, also of one in another, and how it is reached."""
+    prefix = ""
+    while hasattr(estimator, "steps"):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    return prefix, estimator
 
 
 def _free_devices(estimator: BaseEstimator) -> list[str]:
@@ -157,5 +201,5 @@ def claim(things: list[str]) -> Iterator[int]:
 
 
 def _device_of(estimator: ClassifierMixin) -> str:
-    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    _, last = _last_step(estimator)
     return str(getattr(getattr(last, "net_", None), "device", "cpu"))

@@ -161,7 +161,7 @@ class ResultStore:
         with self._explained():
             if not self.path.exists():
                 self._create()
-            self._check_header()
+            self._check_file()
             address = f"{self.path.absolute().as_uri()}?mode=rw"
             self._connection = sqlite3.connect(
                 address, uri=True, timeout=timeout, isolation_level=None
@@ -170,11 +170,7 @@ class ResultStore:
             with self._explained():
                 # Each commit waits for the disk, the removal of a rollback journal included.
                 self._connection.execute("PRAGMA synchronous = EXTRA")
-                with self._connection:
-                    self._connection.execute("BEGIN IMMEDIATE")  # can it be written to?
-                found = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise self._error(f"{_DAMAGED} SQLite says: {found}")
+                self._check_content()
         except BaseException:
             self.close()
             raise
@@ -312,8 +308,8 @@ class ResultStore:
         finally:
             _remove(fresh)
 
-    def _check_header(self) -> None:
-        """Read whose file it is, before SQLite touches it."""
+    def _check_file(self) -> None:
+        """Look at whose file it is, before SQLite touches it."""
         if self.path.is_dir():
             raise self._error("it is a folder: give the name of a file in it.")
         with self.path.open("rb") as file:
@@ -330,6 +326,21 @@ class ResultStore:
                 f"{age} edaemo made it (version {version} of the store, this one reads version "
                 f"{SCHEMA_VERSION}): use that one, or give another path."
             )
+        if not all(os.access(place, os.W_OK) for place in (self.path, self.path.absolute().parent)):
+            raise self._error(_ADVICE["READONLY"])
+
+    def _check_content(self) -> None:
+        """Look for missing and broken pages."""
+        ask = self._connection.execute
+        found = ask("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise self._error(f"{_DAMAGED} SQLite says: {found}")
+        # SQLite takes what is missing of the last page for zeros. Where nobody else is at work the
+        # log is empty after this, and the file has all pages.
+        n_bytes = ask("PRAGMA page_count").fetchone()[0] * ask("PRAGMA page_size").fetchone()[0]
+        _, n_logged, n_moved = ask("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if n_moved == n_logged and self.path.stat().st_size < n_bytes:
+            raise self._error(f"{_DAMAGED} Its end is missing.")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -442,7 +453,9 @@ def _dump(value: object, where: str) -> str:
             return part.item()
         raise TypeError(f"{where} holds {part!r}, a {type(part).__name__}")
 
-    return json.dumps(value, default=plain, separators=(",", ":"))
+    text = json.dumps(value, default=plain, separators=(",", ":"), ensure_ascii=False)
+    text.encode()  # a lone surrogate could not be read into a table
+    return text
 
 
 def _restore(part: dict) -> object:

@@ -31,6 +31,10 @@ from edaemo.decomposition._problem import OBJECTIVE_FLOOR, ROUNDING, Problem
 # p̃/z grows beyond what rounding leaves of T.
 LEAST = 1e-2
 
+# And at no more than this part of the present gap, however little the predictor thinks it can do.
+# That saves one step in thirty.
+MOST = 0.1
+
 
 @dataclass(frozen=True, eq=False)
 class Solution:
@@ -163,7 +167,8 @@ def _step(problem: Problem, now: _Iterate, tol: float) -> tuple[np.ndarray, ...]
     length = 1 / max(1.0, -d_z.min(), 1 + d_z.max())
     second_order = d_z * (1 + d_z)
     gap_ahead = (1 - length) * now.gap - length * length * (now.pz * second_order).sum()
-    centre = max((gap_ahead / now.gap) ** 3 * mu, min(mu, LEAST * tol * now.floor / len(p)))
+    share = min((gap_ahead / now.gap) ** 3, MOST)
+    centre = max(share * mu, min(mu, LEAST * tol * now.floor / len(p)))
 
     # Corrector: aims at complementarity `centre` and allows for the predictor's second order.
     aim = p * (1 - second_order) - centre / z
