@@ -417,8 +417,11 @@ def read_cell(X: object, row: int, cell: object) -> np.ndarray:
     ValueError
         If the cell holds anything but real numbers, or nothing; the error names the trial.
     """
-    values = plain_numbers(cell, f"{name_trial(X, row)}: its EDA", booleans=False)
-    values = np.asarray(values)
+    if type(cell) is np.ndarray and cell.dtype.kind in "iuf":
+        values = cell  # naming every trial of a long table would take longer than reading it
+    else:
+        values = plain_numbers(cell, f"{name_trial(X, row)}: its EDA", booleans=False)
+        values = np.asarray(values)
     if values.dtype == object:
         values = np.where(pd.isna(values), np.nan, values)
     if not values.size or values.ndim == 0:

@@ -78,7 +78,7 @@ class Peeking(MeanLevel):
 
 class Slow(MeanLevel):
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> "Slow":
-        time.sleep(0.25)
+        time.sleep(0.15)
         return super().fit(X, y)
 
 

@@ -481,7 +481,8 @@ def test_the_error_travels_between_processes():
 
 def run(code: str, folder: Path, hash_seed: int = 0) -> list[str]:
     """Run code in a process of its own, in a folder, and give the lines that it prints."""
-    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": str(folder)}
+    path = os.pathsep.join([str(folder), *sys.path])
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed), "PYTHONPATH": path}
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],
         cwd=folder,

@@ -26,10 +26,10 @@ from edaemo._validation import IDENTITY
 from edaemo.benchmark._audit import audit, leaks
 from edaemo.benchmark._fold import (
     cuda_devices,
+    end_with,
     find_validation,
     may_use_gpu,
     run_fold,
-    run_fold_for,
 )
 from edaemo.benchmark._keys import canonical, fingerprint, made_with
 from edaemo.benchmark._registry import PIPELINES, STUDIES, Entry, EvaluationError, as_entry, find
@@ -424,10 +424,16 @@ def _compute(todo: list[_Job], inputs: dict, n_jobs: int, client: object | None)
     """Give what `run_fold` gives for each, as they finish."""
 
     def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict]:
-        run, driver = delayed(run_fold_for), os.getpid()
-        tasks = (run(driver, inputs[_input_of(job)], job.work) for job in jobs)
-        # One by one: joblib would hand out quick folds together, and slow ones that come after.
-        parallel = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
+        tasks = (delayed(run_fold)(inputs[_input_of(job)], job.work) for job in jobs)
+        parallel = Parallel(
+            n_jobs=n_jobs,
+            backend="loky",
+            # One by one: joblib would hand out quick folds together, and slow ones that follow.
+            batch_size=1,
+            return_as="generator_unordered",
+            initializer=end_with,
+            initargs=(os.getpid(),),
+        )
         try:
             yield from parallel(tasks)
         except BrokenProcessPool as error:

@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from inspect import signature
 from pathlib import Path
 
@@ -64,23 +63,16 @@ def run_fold(X: pd.DataFrame, job: dict) -> dict:
     return {"key": job["key"], "warnings": list(said.values()), **result}
 
 
-def run_fold_for(driver: int, X: pd.DataFrame, job: dict) -> dict:
-    """Run a fold in a process that ends when the process `driver`, which started it, has ended."""
-    if driver == os.getppid():
-        _end_with(driver)
-    return run_fold(X, job)
-
-
-@cache
-def _end_with(driver: int) -> None:
-    """Watch whether the process that started this one is there; one that was killed cannot say."""
+def end_with(driver: int) -> None:
+    """Let this process end when the one that started it has; what was killed cannot see to it."""
 
     def watch() -> None:
         while os.getppid() == driver:
             time.sleep(1)
         os._exit(1)
 
-    threading.Thread(target=watch, daemon=True).start()
+    if os.getpid() != driver:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:

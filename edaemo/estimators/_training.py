@@ -85,8 +85,9 @@ def torch_threads(n_threads: int) -> Iterator[None]:
 @contextmanager
 def torch_seed(seed: int, device: str) -> Iterator[None]:
     """Seed torch inside the block; its generators outside go on as if nothing had been drawn."""
-    cuda = [torch.cuda.current_device()] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=cuda):
+    # manual_seed seeds every CUDA device.
+    cuda = range(torch.cuda.device_count()) if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=list(cuda)):
         torch.manual_seed(seed)
         yield
 
