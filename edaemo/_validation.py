@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -92,7 +93,7 @@ def subject_ids(
     -------
     ndarray of shape (n,) or None
     """
-    ids = identity(X, "subject") if subject is None else _as_ids(subject)
+    ids = identity(X, "subject") if subject is None else as_ids(subject)
     if ids is None:
         if needed_by is None:
             return None
@@ -110,7 +111,7 @@ def subject_ids(
     return ids
 
 
-def _as_ids(subject: Sequence) -> np.ndarray:
+def as_ids(subject: Sequence) -> np.ndarray:
     """Return ids as an array in which 1 and "1" stay two, and the missing ones missing."""
     if isinstance(subject, np.ma.MaskedArray):
         return np.where(np.ma.getmaskarray(subject), None, subject.data.astype(object))
@@ -125,6 +126,13 @@ def name_trial(X: object, row: int) -> str:
     known = ((key, identity(X, key)) for key in IDENTITY)
     said = ", ".join(f"{key} {values[row]}" for key, values in known if values is not None)
     return f"row {row} ({said})" if said else f"row {row}"
+
+
+def suggest(name: object, known: Iterable[str]) -> str:
+    """Say which known names are near one that is not, or which there are."""
+    known = list(known)
+    near = get_close_matches(str(name), known, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {known}."
 
 
 def name_some(subjects: Iterable) -> str:
@@ -332,7 +340,7 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
     if isinstance(y, (list, tuple, np.ma.MaskedArray)):
-        y = _as_ids(y)
+        y = as_ids(y)
     elif isinstance(y, pd.Series) and pd.api.types.is_extension_array_dtype(y.dtype):
         y = y.to_numpy(dtype=object)
     labels = column_or_1d(y, warn=True)

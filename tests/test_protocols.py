@@ -804,7 +804,7 @@ def test_protocols_by_name():
 def test_unknown_names_are_told_the_near_ones():
     with pytest.raises(ValueError, match=r"no protocol 'subjects': did you mean 'subject'"):
         make_protocol("subjects")
-    with pytest.raises(ValueError, match=r"no protocol 'loocv': One of \['subject', "):
+    with pytest.raises(ValueError, match=r"no protocol 'loocv': there are \['subject', "):
         make_protocol("loocv")
     with pytest.raises(ValueError, match="no protocol 5"):
         make_protocol(5)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import NamedTuple
 
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.dummy import DummyClassifier
 from sklearn.utils import Bunch
 
+from edaemo._validation import suggest
 from edaemo.benchmark._baselines import (
     StimulusPriorClassifier,
     SubjectPriorClassifier,
@@ -227,6 +227,4 @@ def find(name: object, known: Iterable[str], what: str) -> str:
     known = list(known)
     if name in known:
         return name
-    near = get_close_matches(str(name), known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {known}."
-    raise EvaluationError(f"There is no {what} {name!r}: {hint}")
+    raise EvaluationError(f"There is no {what} {name!r}: {suggest(name, known)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from numbers import Integral
 from typing import ClassVar, NamedTuple
 
@@ -13,7 +12,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import BaseCrossValidator
 
-from edaemo._validation import _as_ids, identity, name_trial
+from edaemo._validation import as_ids, identity, name_trial, suggest
 
 Fold = tuple[np.ndarray, np.ndarray]  # rows of the training and of the test trials
 
@@ -263,7 +262,7 @@ class Protocol(BaseCrossValidator):
             if all(identity(groups, name) is None for name in names):
                 raise ValueError(f"groups has none of the columns {names}: {list(groups.columns)}.")
             return identity(groups, name)
-        values = _as_ids(groups)
+        values = as_ids(groups)
         if values.ndim == 2 and values.shape[1] == 2:
             return {"subject": values[:, 0], "stimulus": values[:, 1]}.get(name)
         if values.ndim == 1 and self._unit is not None:
@@ -582,9 +581,7 @@ def make_protocol(name: str, n_splits: int = 5, random_state: int = 0) -> Protoc
     SubjectStimulusKFold(n_splits=4, random_state=0)
     """
     if name not in PROTOCOLS:
-        near = get_close_matches(str(name), PROTOCOLS)
-        meant = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
-        raise ValueError(f"There is no protocol {name!r}: {meant}One of {list(PROTOCOLS)}.")
+        raise ValueError(f"There is no protocol {name!r}: {suggest(name, PROTOCOLS)}")
     if name == "subject-loso":
         return LeaveOneSubjectOut()
     if name == "paper":
@@ -646,7 +643,7 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
 
 def read_classes(y: object) -> tuple[np.ndarray, pd.Index] | None:
     """Return the class of each trial as a code, and the classes; None where y holds none."""
-    values = None if y is None else _as_ids(y)
+    values = None if y is None else as_ids(y)
     if values is None or values.shape[1:] not in ((), (1,)):
         return None
     values = values.ravel().astype(float if values.dtype.kind == "f" else values.dtype)
@@ -658,7 +655,7 @@ def read_classes(y: object) -> tuple[np.ndarray, pd.Index] | None:
 
 def read_ids(X: object, name: str, given: object, n: int) -> np.ndarray | None:
     """Return the ids called `name` as given, else as X knows them, else None."""
-    ids = identity(X, name) if given is None else _as_ids(given)
+    ids = identity(X, name) if given is None else as_ids(given)
     if ids is not None and ids.shape != (n,):
         raise ValueError(
             f"{name} must hold one id for each of the {n} trials, got shape {ids.shape}."
