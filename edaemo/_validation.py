@@ -103,7 +103,9 @@ def subject_ids(
         )
     if ids.ndim != 1 or len(ids) != n:
         raise ValueError(
-            f"subject must hold one id for each of the {n} trials, got shape {ids.shape}."
+            f"subject must hold one id for each of the {n} trials, got shape {ids.shape}. (A "
+            "sampler before this step, such as RandomOverSampler, draws rows anew but not their "
+            "subjects.)"
         )
     if pd.isna(ids).any():
         row = int(np.flatnonzero(pd.isna(ids))[0])

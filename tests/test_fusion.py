@@ -1,11 +1,23 @@
 """MusicFeatureUnion and the column layout."""
 
+from pathlib import Path
+from typing import ClassVar
+
 import numpy as np
 import pandas as pd
 import pytest
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.pipeline import make_pipeline as make_imblearn_pipeline
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest, VarianceThreshold
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from edaemo import CvxEDATransformer, MusicFeatureUnion
+from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier
 from edaemo.fusion._layout import Layout, eda_names, infer_layout, music_names, read_layout
 
 
@@ -19,6 +31,10 @@ def make_trials(n: int = 6, n_samples: int = 4) -> pd.DataFrame:
             "eda": pd.Series(list(rng.normal(size=(n, n_samples))), dtype=object),
         }
     )
+
+
+def trials_of(stimuli: list[str]) -> pd.DataFrame:
+    return make_trials(len(stimuli)).assign(stimulus=stimuli)
 
 
 @pytest.fixture
@@ -219,3 +235,141 @@ def test_layout_of_a_bare_array_of_12_columns_adds_up_or_is_refused(said, layout
             infer_layout(12, *said)
     else:
         assert infer_layout(12, *said) == layout
+
+
+class TestMusicFromElsewhere:
+    """Music as a callable, or as files and an extractor."""
+
+    class Loudness(TransformerMixin, BaseEstimator):
+        """A transformer of files: their size and the number of their name's letters."""
+
+        seen: ClassVar[list] = []
+
+        def fit(self, X, y=None):
+            return self
+
+        def transform(self, X):
+            type(self).seen += list(X)
+            sizes = [[float(Path(file).stat().st_size), len(Path(file).name)] for file in X]
+            return pd.DataFrame(sizes, index=X.index, columns=["size", "letters"])
+
+        def get_feature_names_out(self, input_features=None):
+            return np.array(["size", "letters"], dtype=object)
+
+    def test_extractor_reads_the_files_of_the_stimuli_that_are_met(self, tmp_path):
+        files = {}
+        for i, name in enumerate(["a", "b", "c"]):
+            files[name] = tmp_path / f"{name * (i + 1)}.wav"
+            files[name].write_bytes(b"x" * 10 * (i + 1))
+        trials = trials_of(["a", "b", "a"])
+        self.Loudness.seen.clear()
+        union = MusicFeatureUnion(music=(self.Loudness(), files), standardize_music=False)
+        joined = union.fit_transform(trials)
+        assert_array_equal(joined["music_size"], [10, 20, 10])
+        assert set(self.Loudness.seen) == {files["a"], files["b"]}
+        assert_array_equal(union.transform(trials_of(["c"]))["music_size"], [30])
+        series = MusicFeatureUnion(music=(self.Loudness(), pd.Series(files)))
+        assert series.fit_transform(trials).shape == joined.shape
+        with pytest.raises(ValueError, match=r"no row for stimulus 'v'"):
+            union.transform(trials_of(["a", "v"]))
+
+    def test_callable_is_asked_for_the_stimuli_that_are_met(self, music):
+        asked = []
+
+        def look_up(stimuli):
+            asked.append(list(stimuli))
+            return music.loc[[one for one in stimuli if one in music.index]]
+
+        trials = trials_of(["a", "b", "a"])
+        joined = MusicFeatureUnion(music=look_up).fit_transform(trials)
+        pd.testing.assert_frame_equal(joined, MusicFeatureUnion(music=music).fit_transform(trials))
+        assert asked == [["a", "b"]]
+
+    @pytest.mark.parametrize(
+        ("give", "message"),
+        [
+            (lambda stimuli: 3, "gave int: it must give a DataFrame"),
+            (lambda stimuli: pd.DataFrame(index=stimuli), "2 stimuli and 0 features"),
+        ],
+    )
+    def test_callable_that_gives_no_music_is_an_error(self, give, message):
+        with pytest.raises(ValueError, match=message):
+            MusicFeatureUnion(music=give).fit(trials_of(["a", "b"]))
+
+    def test_features_that_change_after_fit_are_an_error(self, music):
+        given = [music, music[["tempo"]]]
+        union = MusicFeatureUnion(music=lambda stimuli: given.pop(0)).fit(trials_of(["a", "b"]))
+        with pytest.raises(ValueError, match="the same ones each time"):
+            union.transform(trials_of(["a"]))
+
+    @pytest.mark.parametrize("music", [(1, 2), (StandardScaler(),)])
+    def test_tuple_that_is_no_extractor_and_files_is_an_error(self, music):
+        with pytest.raises(ValueError, match=r"\(extractor, files\)"):
+            MusicFeatureUnion(music=music).fit(trials_of(["a"]))
+
+
+class TestReducedMusic:
+    def test_reduction_is_fitted_on_the_training_trials(self):
+        """Of two held-out halves of songs the features differ, and only one half was seen."""
+        rng = np.random.default_rng(0)
+        songs = [f"s{i}" for i in range(40)]
+        music = pd.DataFrame(rng.normal(size=(40, 6)), index=songs, columns=list("abcdef"))
+        music.loc[songs[20:], "a"] *= 100
+        trials = trials_of(songs[:20] * 2)
+        union = MusicFeatureUnion(music=music, reduce_music=PCA(2)).fit(trials)
+        expected = PCA(2).fit(StandardScaler().fit_transform(music.iloc[:20]).astype(np.float32))
+        assert_allclose(
+            union.music_reducer_.explained_variance_ratio_, expected.explained_variance_ratio_, 1e-4
+        )
+        joined = union.transform(trials)
+        assert list(joined.columns[-2:]) == ["music_pca0", "music_pca1"]
+        assert joined.dtypes.eq(np.float32).all()
+
+    def test_selection_uses_the_labels_and_keeps_the_names(self):
+        rng = np.random.default_rng(0)
+        songs = [f"s{i}" for i in range(30)]
+        music = pd.DataFrame(rng.normal(size=(30, 5)), index=songs, columns=list("abcde"))
+        y = (music["d"] > 0).to_numpy()
+        union = MusicFeatureUnion(eda="drop", music=music, reduce_music=SelectKBest(k=1))
+        joined = union.fit_transform(trials_of(songs), y)
+        assert list(joined.columns) == ["music_d"]
+        pipe = make_pipeline(union, VarianceThreshold())
+        assert pipe.fit(trials_of(songs), y)[-1].n_features_in_ == 1
+
+    def test_inside_a_column_transformer_and_as_html(self, music):
+        trials = trials_of(["a", "b", "a"])
+        union = MusicFeatureUnion(music=music, reduce_music=PCA(1))
+        columns = ColumnTransformer([("both", union, list(trials.columns))])
+        joined = columns.set_output(transform="pandas").fit_transform(trials)
+        assert joined.columns[-1] == "both__music_pca0"
+        assert list(columns.get_feature_names_out()) == list(joined.columns)
+        assert "MusicFeatureUnion" in union._repr_html_()
+        assert "PCA" in union._repr_html_()
+
+
+class TestSamplersBehind:
+    """imbalanced-learn draws rows anew, and does not draw the metadata with them."""
+
+    def make(self, n=24):
+        trials = trials_of(["a", "b"] * (n // 2))
+        trials["subject"] = np.repeat(list("abcdef"), n // 6)
+        return trials, (np.arange(n) < 6).astype(int)
+
+    @pytest.mark.parametrize("sampler", [RandomOverSampler(random_state=0), SMOTE(k_neighbors=2)])
+    def test_classifier_that_sets_nobody_aside_takes_the_new_rows(self, music, sampler):
+        trials, y = self.make()
+        net = RTCANClassifier(max_epochs=1, random_state=0)
+        pipe = make_imblearn_pipeline(MusicFeatureUnion(music=music), sampler, net)
+        assert pipe.fit(trials, y).predict(trials).shape == (24,)
+
+    def test_people_set_aside_behind_a_sampler_are_one_error(self, music):
+        trials, y = self.make()
+        net = RTCANClassifier(max_epochs=1, validation_fraction=0.3)
+        pipe = make_imblearn_pipeline(
+            MusicFeatureUnion(music=music), RandomOverSampler(random_state=0), net
+        )
+        with (
+            config_context(enable_metadata_routing=True),
+            pytest.raises(ValueError, match="RandomOverSampler"),
+        ):
+            pipe.fit(trials, y, subject=trials["subject"].to_numpy())

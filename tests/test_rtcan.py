@@ -270,7 +270,7 @@ class TestClassifier:
     def test_subjects_must_fit_the_trials(self, wrong):
         X, y, _ = make_rows()
         with pytest.raises(ValueError, match="subject"):
-            RTCANClassifier(max_epochs=1, **NARROW).fit(X, y, subject=wrong)
+            RTCANClassifier(max_epochs=1, validation_fraction=0.2, **NARROW).fit(X, y, wrong)
 
     def test_one_class_is_an_error(self):
         X, y, _ = make_rows()

@@ -113,8 +113,9 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             y = check_labels(self, X, y)
             network, sizes = self._network(X)
             by_people = validation is None and self.validation_fraction is not None
-            needed_by = "validation_fraction" if by_people else None
-            subject = subject_ids(X, subject, n=len(rows), needed_by=needed_by)
+            if by_people or validation is not None:
+                needed_by = "validation_fraction" if by_people else None
+                subject = subject_ids(X, subject, n=len(rows), needed_by=needed_by)
             self.classes_, codes = np.unique(y, return_inverse=True)
             if len(self.classes_) < 2:
                 raise ValueError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Tags
+from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -38,12 +39,20 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
     eda : transformer, "passthrough" or "drop", default="passthrough"
         What makes the EDA block: a transformer such as :class:`edaemo.CvxEDATransformer`, the EDA
         as it comes, or nothing (music alone).
-    music : DataFrame of shape (n_stimuli, n_features) or None, default=None
-        One row of finite numbers for each stimulus, indexed by stimulus; booleans count as 0 and
-        1. None: EDA alone.
+    music : DataFrame, (extractor, files), callable or None, default=None
+        A DataFrame of shape (n_stimuli, n_features): one row of finite numbers for each stimulus,
+        indexed by stimulus; booleans count as 0 and 1. Or a transformer of audio files, such as
+        :class:`edaemo.features.MusicFeatureExtractor`, with a mapping (dict or Series) from
+        stimulus to file: only files of stimuli that are met are read. Or a callable that takes an
+        array of stimuli and gives such a DataFrame; those it leaves out are unknown. None: EDA
+        alone.
     standardize_music : bool, default=True
         Whether music features are standardised. A feature that does not vary over the trials seen
         in `fit` becomes zero.
+    reduce_music : transformer or None, default=None
+        What makes fewer features of the (standardised) ones, such as ``PCA(50)``,
+        ``VarianceThreshold()`` or ``SelectKBest(k=100)``; fitted on the music of the trials seen
+        in `fit`, and their y. None: all features.
     handle_unknown : {"error", "impute"}, default="error"
         What becomes of a trial whose stimulus has no row in `music` or is missing: an error that
         names the stimulus, or the mean over the trials seen in `fit`.
@@ -54,6 +63,10 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         The fitted copy of `eda`, where it is one.
     music_scaler_ : StandardScaler
         Mean and scale of the music features, in float64; only with music.
+    music_reducer_ : transformer
+        The fitted copy of `reduce_music`, where it is one.
+    music_feature_names_in_ : ndarray of shape (n_features,)
+        Names of the music features before they are reduced; only with music.
     n_features_in_ : int
         Number of columns of X seen in `fit`; only for a 2-D array of numbers.
 
@@ -70,8 +83,9 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "eda": [StrOptions({"passthrough", "drop"}), HasMethods(["fit", "transform"])],
-        "music": [pd.DataFrame, None],
+        "music": [pd.DataFrame, tuple, callable, None],
         "standardize_music": ["boolean"],
+        "reduce_music": [HasMethods(["fit", "transform"]), None],
         "handle_unknown": [StrOptions({"error", "impute"})],
     }
 
@@ -79,13 +93,15 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         self,
         *,
         eda: object = "passthrough",
-        music: pd.DataFrame | None = None,
+        music: pd.DataFrame | tuple | Callable[[np.ndarray], pd.DataFrame] | None = None,
         standardize_music: bool = True,
+        reduce_music: object = None,
         handle_unknown: str = "error",
     ) -> None:
         self.eda = eda
         self.music = music
         self.standardize_music = standardize_music
+        self.reduce_music = reduce_music
         self.handle_unknown = handle_unknown
 
     def fit(self, X: object, y: object = None) -> Self:
@@ -97,7 +113,7 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
             A trials table; a frame of numbers whose index holds the stimulus; or, with
             ``music=None``, an array, whatever `eda` takes.
         y : array-like or None
-            Handed to `eda`.
+            Handed to `eda` and `reduce_music`.
 
         Returns
         -------
@@ -120,12 +136,11 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
             if isinstance(self.eda, str) and self.eda == "drop" and self.music is None:
                 raise ValueError("eda='drop' and music=None leave nothing: give one of them.")
             values, names = self._eda_block(X, y, fit=True)
+            self._names, self._n_eda = names, len(names)
+            music = None
             if self.music is not None:
-                _check_music(self.music)
-                self._fit_music(self._stimuli(X))
-            self._names = names + ([] if self.music is None else music_names(self.music.columns))
-            self._n_eda = len(names)
-            return self._join(X, values)
+                music = self._fit_music(*self._find_music(X, fit=True), y)
+            return self._join(X, values, music)
 
     def transform(self, X: object) -> object:
         """Join the EDA block and the music block.
@@ -148,7 +163,12 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
                 f"The EDA block has {len(names)} columns, MusicFeatureUnion was fitted with "
                 f"{self._n_eda}. Cut or interpolate all trials to one length."
             )
-        return self._join(X, values)
+        music = None
+        if self.music is not None:
+            music = self._scale(*self._find_music(X, fit=False))
+            if self.reduce_music is not None:
+                music = _Rows.whole(self.music_reducer_.transform(music.expand()))
+        return self._join(X, values, music)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Name the columns of the output."""
@@ -194,55 +214,119 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         names = map(str, names)
         return values, [name if name.startswith(EDA) else EDA + name for name in names]
 
-    def _stimuli(self, X: object) -> np.ndarray:
-        """Give each trial's row in `music`, -1 for one that has none."""
+    def _find_music(self, X: object, *, fit: bool) -> tuple[pd.DataFrame, np.ndarray]:
+        """Give rows of music, and each trial's place among them, -1 for one that has none."""
         stimulus = identity(X, "stimulus")
         if stimulus is None:
             raise ValueError(
                 "Music is joined by stimulus, and X does not say the stimulus of each trial: give "
                 "a trials table with a column 'stimulus', or set music=None for EDA alone."
             )
-        place = self.music.index.get_indexer(stimulus)
+        music = self._look_up(stimulus)
+        if fit:
+            self.music_feature_names_in_ = music.columns.to_numpy()
+        elif list(music.columns) != list(self.music_feature_names_in_):
+            raise ValueError(
+                f"music gave {music.shape[1]} features, first {music.columns[0]!r}, and at fit "
+                f"{len(self.music_feature_names_in_)}, first {self.music_feature_names_in_[0]!r}: "
+                "it must give the same ones each time."
+            )
+        place = music.index.get_indexer(stimulus)
         unknown = np.flatnonzero(place < 0)
         if len(unknown) and self.handle_unknown == "error":
             wanted = stimulus[unknown[0]]
             hint = ""
-            if str(wanted) in {str(known) for known in self.music.index}:
+            if str(wanted) in {str(known) for known in music.index}:
                 hint = (
                     f" (It has {str(wanted)!r} as another type: stimulus is "
-                    f"{type(wanted).__name__}, music.index is {self.music.index.dtype}.)"
+                    f"{type(wanted).__name__}, music.index is {music.index.dtype}.)"
                 )
             raise ValueError(
                 f"{name_trial(X, unknown[0])}: music has no row for stimulus {wanted!r} "
                 f"({len(set(stimulus[unknown]))} stimuli are without one).{hint} Add the row, "
                 "leave the trial out, or set handle_unknown='impute'."
             )
-        return place
+        return music, place
 
-    def _fit_music(self, place: np.ndarray) -> None:
-        """Learn the scale over the trials: each stimulus counts as often as it was met."""
+    def _look_up(self, stimulus: np.ndarray) -> pd.DataFrame:
+        """Give the music of these stimuli, or all there is, checked."""
+        wanted = pd.unique(stimulus[~pd.isna(stimulus)])
+        if isinstance(self.music, pd.DataFrame):
+            music = self.music
+        elif isinstance(self.music, tuple):
+            if len(self.music) != 2 or not hasattr(self.music[0], "fit_transform"):
+                raise ValueError(
+                    "music as a tuple must be (extractor, files): a transformer of audio files, "
+                    "and a mapping from stimulus to file."
+                )
+            extractor, files = self.music[0], dict(self.music[1])
+            known = [one for one in wanted if one in files]
+            if not known:
+                raise ValueError("Not one trial's stimulus has a file in music.")
+            files = pd.Series([files[one] for one in known], index=known)
+            music = clone(extractor).set_output(transform="pandas").fit_transform(files)
+            music = music.set_axis(pd.Index(known), axis=0)
+        else:
+            music = self.music(wanted)
+            if not isinstance(music, pd.DataFrame):
+                raise ValueError(
+                    f"music({wanted[:3]!r}…) gave {type(music).__name__}: it must give a DataFrame "
+                    "indexed by stimulus."
+                )
+        _check_music(music)
+        return music
+
+    def _fit_music(self, music: pd.DataFrame, place: np.ndarray, y: object) -> _Rows:
+        """Learn the scale over the trials, each stimulus as often as it was met, and reduce."""
         rows, counts = np.unique(place[place >= 0], return_counts=True)
         if not len(rows):
             raise ValueError("Not one trial's stimulus has a row in music.")
-        values = _numbers(self.music.iloc[rows])
+        values = _numbers(music.iloc[rows])
         standardize = self.standardize_music
         self.music_scaler_ = StandardScaler(with_std=standardize).fit(values, sample_weight=counts)
+        names = music.columns
+        scaled = self._scale(music, place)
+        if self.reduce_music is not None:
+            self.music_reducer_ = clone(self.reduce_music).set_output(transform="default")
+            scaled = _Rows.whole(self.music_reducer_.fit_transform(scaled.expand(), y))
+            names = self.music_reducer_.get_feature_names_out(names.astype(str).to_numpy(object))
+        self._names = self._names + music_names(names)
+        return scaled
 
-    def _join(self, X: object, values: np.ndarray) -> object:
+    def _scale(self, music: pd.DataFrame, place: np.ndarray) -> _Rows:
+        """Standardise the music; the training mean where it is unknown."""
+        rows, back = np.unique(place, return_inverse=True)
+        features = _numbers(music.iloc[np.maximum(rows, 0)])
+        features[rows < 0] = self.music_scaler_.mean_
+        if self.standardize_music:
+            features = self.music_scaler_.transform(features)
+        return _Rows(features.astype(np.float32), back)
+
+    def _join(self, X: object, values: np.ndarray, music: _Rows | None) -> object:
         joined = np.empty((len(values), len(self._names)), dtype=np.float32)
         joined[:, : self._n_eda] = values
-        if self.music is not None:
-            place = self._stimuli(X)
-            rows, back = np.unique(place, return_inverse=True)
-            features = _numbers(self.music.iloc[np.maximum(rows, 0)])
-            features[rows < 0] = self.music_scaler_.mean_
-            if self.standardize_music:
-                features = self.music_scaler_.transform(features)
-            joined[:, self._n_eda :] = features.astype(np.float32)[back]
+        if music is not None:
+            # In batches, so that the music of all trials is not held twice.
+            for batch in gen_batches(len(values), 512):
+                joined[batch, self._n_eda :] = music.distinct[music.place[batch]]
         index = identity_index(X)
         if index is None:
             return joined
         return pd.DataFrame(joined, index=index, columns=self._names, copy=False)
+
+
+class _Rows(NamedTuple):
+    """Rows of music, of which each trial has the one at its place."""
+
+    distinct: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def whole(cls, rows: np.ndarray) -> _Rows:
+        return cls(rows, np.arange(len(rows)))
+
+    def expand(self) -> np.ndarray:
+        return self.distinct[self.place]
 
 
 def _check_music(music: pd.DataFrame) -> None:
