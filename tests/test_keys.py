@@ -99,6 +99,11 @@ def test_the_order_of_a_dict_does_not_matter(value, rng):
     assert fingerprint(dict(pairs)) == fingerprint(copy.deepcopy(value))
 
 
+def test_a_dict_is_never_taken_for_another_type():
+    for value in [(1,), {1}, b"1", math.nan, {1: 2}, SVC(), np.arange(3), pd.Series([1]), MUSIC]:
+        differ([value, canonical(value)])
+
+
 def test_numpy_scalars_are_their_python_twins():
     for scalar, twin in [
         (np.float64(0.1), 0.1),
@@ -130,9 +135,11 @@ def test_an_array_counts_with_its_dtype_shape_and_every_bit():
 
 
 def test_arrays_of_any_dtype_are_told_apart():
+    # Long ones are not in the array but somewhere in memory.
+    texts = np.array(["a" * 1000, "b" * 1000, "c" * 1000], np.dtypes.StringDType())
     for first, second in [
         (np.array(["a", None], object), np.array(["b", None], object)),
-        (np.array(["a", "b"], np.dtypes.StringDType()), np.array(["a", "c"], object)),
+        (texts, np.where(texts == texts[0], texts, texts[::-1])),
         (np.array([np.arange(3.0), 1], object), np.array([np.arange(3.0) + 1e-15, 1], object)),
         (np.array([1, 2], "M8[D]"), np.array([1, 3], "M8[D]")),
         (np.ma.masked_array([1, 2], [0, 1]), np.ma.masked_array([1, 2], [1, 0])),
@@ -155,7 +162,7 @@ def test_what_lies_between_the_fields_of_an_array_does_not_matter():
 def make_table() -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "subject": ["a", "b"],
+            "subject": pd.array(["a", "b"], "string"),
             "trial": [0, 1],
             "eda": [np.array([1.0, 2.0]), np.array([3.0, 4.0, 5.0])],
             "mood": pd.Categorical(["low", "high"], ["low", "high"]),
@@ -182,6 +189,9 @@ def change_cell(table: pd.DataFrame) -> pd.DataFrame:
         lambda table: table.rename_axis("row"),
         lambda table: table.astype({"trial": "int32"}),
         lambda table: table.astype({"subject": "category"}),
+        lambda table: table.astype({"subject": object}),
+        lambda table: table.astype({"n": object}),
+        lambda table: table.assign(mood=table["mood"].cat.rename_categories(["high", "low"])),
         lambda table: table.assign(mood=table["mood"].cat.reorder_categories(["high", "low"])),
         lambda table: table.assign(mood=table["mood"].cat.add_categories("none")),
         lambda table: table.assign(mood=table["mood"].cat.as_ordered()),
@@ -312,11 +322,11 @@ def test_what_a_pipeline_has_learnt_is_no_part_of_its_key():
 
 
 def test_what_a_frozen_estimator_has_learnt_is_part_of_its_key():
-    X, y = np.arange(12.0).reshape(6, 2), [0, 1] * 3
+    X, y = np.arange(12.0).reshape(6, 2), np.array([0, 1] * 3)
 
-    def make(seed: int) -> Pipeline:
-        frozen = FrozenEstimator(RandomForestClassifier(3, random_state=seed).fit(X, y))
-        return Pipeline([("first", "passthrough"), ("forest", frozen)])
+    def make(shift: int) -> Pipeline:
+        forest = RandomForestClassifier(3, random_state=0).fit(X, (y + shift) % 2)
+        return Pipeline([("first", "passthrough"), ("forest", FrozenEstimator(forest))])
 
     assert fingerprint(make(0)) == fingerprint(make(0))
     assert fingerprint(make(0)) != fingerprint(make(1))
@@ -326,11 +336,12 @@ def test_output_containers_and_metadata_requests_are_part_of_the_key():
     plain, pandas = StandardScaler(), StandardScaler().set_output(transform="pandas")
     differ([plain, pandas])
     with config_context(enable_metadata_routing=True):
-        asking = LogisticRegression().set_fit_request(sample_weight=True)
-        scorers = [make_scorer(f1_score), make_scorer(f1_score)]
-        scorers[1].set_score_request(sample_weight=True)
-    differ([LogisticRegression(), asking])
-    differ(scorers)
+        for make, ask in [
+            (LogisticRegression, LogisticRegression.set_fit_request),
+            (lambda: make_scorer(f1_score), lambda scorer, **k: scorer.set_score_request(**k)),
+        ]:
+            asking = [ask(make(), sample_weight=answer) for answer in (True, False, "weight")]
+            differ([make(), *asking])
 
 
 def test_distributions_of_a_search_are_told_apart():
@@ -527,8 +538,11 @@ OWN = {
     """,
     "own_late.py": "from own_shared import FACTOR\n\ndef scale(X):\n    return X * FACTOR\n",
     "own_shared/__init__.py": "FACTOR = 2\n",
-    "own_shared/tools.py": "from . import deeper\nfrom .deeper import *\n",
-    "own_shared/deeper.py": "import own_model\n",
+    "own_shared/tools.py": "from . import deeper\n",
+    "own_shared/deeper.py": "import own_model\nimport own_far.inner.end\n",
+    "own_far/__init__.py": "",
+    "own_far/inner/__init__.py": "",
+    "own_far/inner/end.py": "",
     "own_other.py": "x = 1\n",
 }
 
@@ -537,7 +551,7 @@ OWN = {
 def own(tmp_path, monkeypatch) -> Path:
     """Give a folder with modules that no library released."""
     for name, code in OWN.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(textwrap.dedent(code))
     monkeypatch.syspath_prepend(tmp_path)
     yield tmp_path

@@ -425,6 +425,30 @@ def test_reading_goes_on_while_another_process_writes(filled):
             assert store.add(make_record("new"))
 
 
+def test_a_store_opens_while_another_process_reads_what_it_was_before(filled):
+    with ResultStore(filled) as store, closing(sqlite3.connect(filled)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM folds").fetchone()
+        for i in range(40, 60):
+            store.add(make_record(f"k{i:02d}", n_trials=30 + i, fold=i))
+        check_filled(filled, 60)
+        assert other.execute("SELECT count(*) FROM folds").fetchone() == (40,)
+
+
+def test_a_store_that_another_process_makes_meanwhile_is_kept(path, monkeypatch):
+    make = _store._make
+
+    def make_later(fresh: Path, journal: str) -> None:
+        monkeypatch.setattr(_store, "_make", make)
+        with ResultStore(path) as other:
+            other.add(make_record("of the other"))
+        make(fresh, journal)
+
+    monkeypatch.setattr(_store, "_make", make_later)
+    with ResultStore(path) as store:
+        assert store.done(["of the other"])
+
+
 def test_a_lock_that_ends_in_time_is_waited_for(filled):
     code = """
         import sqlite3, time
@@ -691,6 +715,7 @@ def test_without_shared_memory_it_falls_back_to_a_rollback_journal(tmp_path, mon
         (journal,) = store._connection.execute("PRAGMA journal_mode").fetchone()
         (synchronous,) = store._connection.execute("PRAGMA synchronous").fetchone()
     assert (journal, synchronous) == ("delete", 3)
+    assert [file.name for file in tmp_path.iterdir()] == ["store"]
     with ResultStore(tmp_path / "store") as store:
         assert store.done(["k"]) == {"k"}
 

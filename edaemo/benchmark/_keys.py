@@ -26,7 +26,7 @@ from functools import cache
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from types import BuiltinMethodType, CodeType, MethodType, ModuleType
+from types import CodeType, MethodType, ModuleType
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -370,13 +370,10 @@ def _no_content(value: object) -> str:
 
 
 def _is_named(value: object) -> bool:
-    """Tell whether a class or function stands under a name of its own, unlike a bound method."""
+    """Tell whether a class or function says its name; bound methods say that of a function."""
     names = [getattr(value, attribute, None) for attribute in ("__module__", "__qualname__")]
-    if not all(isinstance(name, str) for name in names):
-        return False
-    if isinstance(value, BuiltinMethodType):
-        return isinstance(value.__self__, ModuleType | None)
-    return not isinstance(value, MethodType | np.ufunc)
+    bound = isinstance(value, MethodType | np.ufunc)
+    return not bound and all(isinstance(name, str) for name in names)
 
 
 def _is_of_scipy(distribution: object) -> bool:

@@ -163,6 +163,7 @@ class ResultStore:
                 self._create()
             self._check_file()
             address = f"{self.path.absolute().as_uri()}?mode=rw"
+            # Without Python's own transactions each statement is one, committed when it is over.
             self._connection = sqlite3.connect(
                 address, uri=True, timeout=timeout, isolation_level=None
             )
@@ -186,7 +187,7 @@ class ResultStore:
         self._connection.close()
 
     def add(self, record: FoldRecord) -> bool:
-        """Store a record in a transaction of its own; it is on the disk when this returns.
+        """Store a record, all of it at once; it is on the disk when this returns.
 
         A record that is done stays as it is, whatever comes later; a failed one gives way.
 
@@ -209,8 +210,7 @@ class ResultStore:
             row = _encode(record)
         except (TypeError, ValueError, OverflowError) as error:
             raise self._error(f"cannot take the record {record.key!r}: {error}") from error
-        with self._explained(), self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
+        with self._explained():
             return self._connection.execute(_ADD, row).rowcount == 1
 
     def done(self, keys: Iterable[str]) -> set[str]:
@@ -377,10 +377,9 @@ def _name(fresh: Path, path: Path) -> None:
     """Give the file its name unless there is one of that name."""
     try:
         os.link(fresh, path)
-    except FileExistsError:
-        return
     except OSError:
-        # A file system without hard links: here another process's new file could be replaced.
+        # There is one, or there are no hard links here; a new file of another process may be
+        # replaced then if it comes between these two lines.
         if not path.exists():
             fresh.rename(path)
 
