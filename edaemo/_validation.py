@@ -389,10 +389,10 @@ def read_signals(
     reset : bool or None
         Whether the number of columns of a 2-D array is learned (True), checked (False) or left
         alone (None).
-    missing : {"raise", "interpolate"}
+    missing : {"raise", "interpolate", "mask"}
         What becomes of samples that are missing (NaN, NA, None, masked), infinite or beyond the
-        range of float32: an error, or linear interpolation between finite neighbours, the nearest
-        one at the ends.
+        range of float32: an error; linear interpolation between finite neighbours, the nearest
+        one at the ends; or NaN.
 
     Returns
     -------
@@ -459,5 +459,7 @@ def _read_signal(X: object, row: int, cell: object, missing: str) -> tuple[np.nd
             f"masked), infinite or beyond float32, the first at sample {int(np.argmin(finite))}. "
             f"Leave the trial out{or_fill}"
         )
+    if missing == "mask":
+        return np.where(finite, signal, np.nan), n_missing
     place = np.arange(len(signal))
     return np.interp(place, place[finite], signal[finite]), n_missing

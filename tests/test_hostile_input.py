@@ -813,7 +813,7 @@ PARAMETERS = {
         "delta_knot": [0, 0.1, np.inf],
         "alpha": [0, np.nan, "8e-4"],
         "gamma": [-1, np.inf],
-        "missing": ["mask", None],
+        "missing": ["drop", None],
         "solver": ["ecos", None],
     },
     "features": {

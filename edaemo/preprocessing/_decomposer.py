@@ -113,7 +113,7 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
     between dips below zero; "median" keeps 0.3, as it takes most of what lasts longer than half its
     window for tonic.
 
-    sparsEDA is not offered.
+    sparsEDA is not offered; ``docs/decomposition.md`` says why.
 
     References
     ----------
