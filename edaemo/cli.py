@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return arguments.run(arguments, parser)
     except KeyboardInterrupt:
-        print(f"\nInterrupted. {arguments.interrupted}")
+        print(f"\nInterrupted. {arguments.interrupted}", file=sys.stderr)
         return 130
 
 

@@ -24,7 +24,7 @@ def make_study(path: object = None, *, n_people: int = 8) -> Bunch:
     rng = np.random.default_rng(0)
     person, trial = np.indices((n_people, 6)).reshape(2, -1)
     n = len(person)
-    high = rng.random(n) < 0.5
+    high = rng.permuted(np.tile([True, False], (n_people, 3)), axis=1).ravel()
     rise = np.linspace(0, 1, 80) * np.where(high, 1.0, -1.0)[:, None]
     eda = 5 + rise + 0.1 * np.cumsum(rng.normal(size=(n, 80)), axis=1)
     stimulus = rng.permuted(np.tile(range(6), (n_people, 1)), axis=1).ravel()
@@ -79,6 +79,21 @@ class Peeking(MeanLevel):
 class Slow(MeanLevel):
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> "Slow":
         time.sleep(0.15)
+        return super().fit(X, y)
+
+
+class Waiting(MeanLevel):
+    """Wait for a file before it learns, and fail where that never comes."""
+
+    def __init__(self, file: str = ""):
+        self.file = file
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> "Waiting":
+        end = time.monotonic() + 20
+        while not Path(self.file).exists():
+            if time.monotonic() > end:
+                raise TimeoutError(self.file)
+            time.sleep(0.01)
         return super().fit(X, y)
 
 

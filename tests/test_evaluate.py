@@ -152,7 +152,7 @@ class TestTable:
         assert not row["reads_eda"]
 
     def test_repeats_use_other_folds_and_seeds_and_are_pooled(self, small, run, stored):
-        table = run(small, "cnn-eda", n_repeats=2, n_splits=2).set_index("pipeline")
+        table = run(small, "cnn-eda", "trial", n_repeats=2, n_splits=2).set_index("pipeline")
         folds, predictions = stored()
         own = predictions[predictions["pipeline"] == "cnn-eda"]
         assert len(own) == 2 * len(small.trials)
@@ -333,6 +333,9 @@ class TestRefused:
             ({"n_splits": 1}, "n_splits=1"),
             ({"n_repeats": 0}, "n_repeats=0"),
             ({"pipelines": SVC}, "A pipeline must be a scikit-learn classifier"),
+            ({"pipelines": {"time": SVC()}}, "There is a pipeline 'time' already"),
+            ({"pipelines": [SVC(), SVC(C=2)]}, "There is a pipeline 'SVC' already"),
+            ({"studies": Bunch(name="empty", trials=pd.DataFrame())}, "'empty' has no ratings"),
         ],
     )
     def test_what_cannot_be_evaluated_is_said(self, small, tmp_path, asked, message):

@@ -6,6 +6,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from copy import copy
@@ -46,6 +47,7 @@ TRIALS_PER_TASK = 64
 CONNECT_SECONDS = 10
 RELABELLED = ("valence", "arousal")
 PEOPLE = ("reported", "development", "all")
+NEEDED = ("name", "trials", "ratings", "targets", "sampling_rate")
 # A name, an object, or several of them.
 Several = str | object | Sequence | None
 
@@ -198,15 +200,18 @@ def _several(asked: Several) -> list:
 def _load(study: str | Bunch, people: str) -> Bunch:
     if isinstance(study, str):
         study = STUDIES[find(study, STUDIES, "study")]()
-    if not isinstance(study, Mapping) or not {"name", "trials", "targets"} <= set(study):
+    if not isinstance(study, Bunch):
         raise EvaluationError(
-            f"A study must be a name out of {list(STUDIES)}, or a Bunch with name, trials, targets "
-            f"and sampling_rate, got {study!r:.80}."
+            f"A study must be a name out of {list(STUDIES)} or a Bunch as loaders return it, got "
+            f"{study!r:.80}."
         )
-    missing = [key for key in ("subject", "trial", "eda") if key not in study["trials"]]
+    missing = [key for key in NEEDED if key not in study]
+    missing += [
+        f"trials[{key!r}]" for key in ("subject", "trial", "eda") if key not in study.trials
+    ]
     if missing:
-        raise EvaluationError(f"The trials of {study['name']} have no column {missing[0]!r}.")
-    return study if people == "all" else select_people(study, people)
+        raise EvaluationError(f"The study {study.get('name', '')!r} has no {missing[0]}.")
+    return select_people(study, people)
 
 
 def _choose_targets(study: Bunch, targets: Several) -> list[str]:
@@ -223,10 +228,15 @@ def _choose_pipelines(pipelines: Several, studies: list[Bunch]) -> dict[str, Ent
             asked |= PIPELINES
         elif isinstance(one, str):
             asked[one] = PIPELINES[find(one, PIPELINES, "pipeline")]
-        elif isinstance(one, Mapping):
-            asked |= {name: as_entry(estimator) for name, estimator in one.items()}
         else:
-            asked[type(one).__name__] = as_entry(one)
+            named = one if isinstance(one, Mapping) else {type(one).__name__: one}
+            for name, estimator in named.items():
+                if name in asked or name in PIPELINES:
+                    raise EvaluationError(
+                        f"There is a pipeline {name!r} already: give yours another name, as "
+                        "{name: pipeline}."
+                    )
+                asked[name] = as_entry(estimator)
     for study in studies:
         for name, entry in asked.items():
             if pipelines is not None and entry.needs_music and study.get("music") is None:
@@ -251,13 +261,15 @@ def _make_labels(study: Bunch, target: str, threshold: str | float | None) -> np
 
 def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterator[_Job]:
     """Lay out every fold of every pipeline that the study has the data for, audited."""
-    study, trials = case.study, case.study.trials
+    study = case.study
     common = {
         "study": study.name,
         "people": settings.people,
         "target": case.target,
         "threshold": case.threshold,
-        "data": fingerprint({"trials": trials, "music": study.get("music")}),
+        "data": fingerprint(
+            {name: study.get(name) for name in ("trials", "music", "sampling_rate")}
+        ),
         "labels": fingerprint(case.labels),
         "made_with": made_with(),
     }
@@ -408,14 +420,15 @@ def _run(
             kept.add(record)
             if on_fold is not None:
                 on_fold(record)
-            bar.update()
             for note in result["warnings"]:
                 noted.setdefault(job.told["pipeline"], []).append(note)
             if result["status"] == "done":
                 told = tuple(job.told[k] for k in ("study", "target", "protocol", "pipeline"))
                 scores.setdefault(told, []).append(result["scores"]["balanced_accuracy"])
                 best = max(scores, key=lambda told: np.mean(scores[told]))
-                bar.set_postfix_str(f"best so far {np.mean(scores[best]):.2f}: {', '.join(best)}")
+                said = f"best so far {np.mean(scores[best]):.2f}: {', '.join(best)}"
+                bar.set_postfix_str(said, refresh=False)
+            bar.update()
     for name, notes in noted.items():
         warnings.warn(f"{name} warned {len(notes)} times, first: {notes[0]}", stacklevel=3)
 
@@ -458,10 +471,12 @@ def _compute_on_cluster(todo: list[_Job], inputs: dict, client: object) -> Itera
     """Let Dask's workers do it: what is lost with a worker is done again by another."""
     from distributed import as_completed
 
-    # As results of tasks: unlike scattered data these can be had again when a worker has died.
-    held = {which: client.submit(_as_it_is, X, pure=False) for which, X in inputs.items()}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sending large graph")  # once for all folds
+        # As results of tasks: unlike scattered data these can be had again if a worker dies.
+        held = {which: client.submit(_as_it_is, X, pure=False) for which, X in inputs.items()}
     waiting, running = iter(todo), {}
-    finished = as_completed(with_results=True, raise_errors=False)
+    finished = as_completed(loop=client.loop, with_results=True, raise_errors=False)
 
     def top_up() -> None:
         n_wanted = 2 * sum(client.nthreads().values()) + 1
@@ -470,20 +485,28 @@ def _compute_on_cluster(todo: list[_Job], inputs: dict, client: object) -> Itera
             running[future] = job
             finished.add(future)
 
-    top_up()
-    for future, result in finished:
-        job = running.pop(future)
-        if future.status == "error":
-            # It took its workers along, or they cannot read it: `run_fold` catches all else.
-            error = f"{type(result[1]).__name__}: {result[1]}"
-            result = {"key": job.work["key"], "status": "failed", "error": error, "warnings": []}
-        elif future.status != "finished":
-            raise EvaluationError(
-                "The Dask scheduler is gone. Finished folds are kept: the same call goes on from "
-                "there."
-            )
-        yield result
+    with _scheduler_gone_is_said():
         top_up()
+        for future, result in finished:
+            job = running.pop(future)
+            if future.status == "error":
+                # It took its workers along, or they cannot read it; `run_fold` catches all else.
+                error = f"{type(result[1]).__name__}: {result[1]}"
+                failed = {"status": "failed", "error": error, "warnings": []}
+                yield {"key": job.work["key"], **failed}
+            else:
+                yield future.result() if future.cancelled() else result
+            top_up()
+
+
+@contextmanager
+def _scheduler_gone_is_said() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, CancelledError) as error:
+        raise EvaluationError(
+            "The Dask scheduler is gone. Finished folds are kept: the same call goes on from there."
+        ) from error
 
 
 def _as_it_is(X: pd.DataFrame) -> pd.DataFrame:
@@ -517,10 +540,11 @@ def _prepare_one(study: Bunch, takes: str, n_jobs: int, client: object | None) -
     if client is None:
         return step.fit_transform(study.trials)
     parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))
-    done = [
-        client.submit(step.fit_transform, study.trials.iloc[rows], pure=False) for rows in parts
-    ]
-    return pd.concat(client.gather(done))
+    with _scheduler_gone_is_said():
+        done = [
+            client.submit(step.fit_transform, study.trials.iloc[rows], pure=False) for rows in parts
+        ]
+        return pd.concat(client.gather(done))
 
 
 @contextmanager
