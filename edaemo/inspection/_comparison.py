@@ -44,7 +44,7 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
         held_out += f" ({first['warning']})"
     axes.set_title(
         f"{first['study']}, {first['target']}: {first['n_people']} people, {first['n_trials']} "
-        f"trials, {held_out}",
+        f"trials\n{held_out}",
         fontsize="medium",
     )
     axes.legend(loc="best", fontsize="small", frameon=False)
