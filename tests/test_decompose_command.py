@@ -544,7 +544,7 @@ class TestCommand:
         while process.poll() is None and not list(out.glob("*.csv")):
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the workers as well
-        printed, said = process.communicate(timeout=120)
+        _, said = process.communicate(timeout=120)
         assert process.returncode == 130, said
         assert "Interrupted. Files that were finished" in said
         assert 1 <= len(files_in(out)) < 400

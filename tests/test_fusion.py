@@ -14,10 +14,12 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest, VarianceThreshold
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier
+from edaemo.features import MusicFeatureExtractor
 from edaemo.fusion._layout import Layout, eda_names, infer_layout, music_names, read_layout
 
 
@@ -373,3 +375,30 @@ class TestSamplersBehind:
             pytest.raises(ValueError, match="RandomOverSampler"),
         ):
             pipe.fit(trials, y, subject=trials["subject"].to_numpy())
+
+
+def test_opensmile_on_audio_files_inside_a_pipeline(tmp_path):
+    """Songs on disk in, a fitted classifier out; nothing is read for songs that are not met."""
+    soundfile = pytest.importorskip("soundfile")
+    pytest.importorskip("opensmile")
+    time = np.arange(16_000) / 16_000
+    files = {}
+    for i, name in enumerate("abc"):
+        files[name] = tmp_path / f"{name}.wav"
+        soundfile.write(files[name], 0.3 * np.sin(2 * np.pi * 220 * (i + 1) * time), 16_000)
+    files["gone"] = tmp_path / "gone.wav"
+    extractor = MusicFeatureExtractor("eGeMAPSv02", cache=tmp_path / "cache")
+    union = MusicFeatureUnion(music=(extractor, files))
+    trials = trials_of(["a", "b", "c", "a"])
+    joined = union.fit_transform(trials)
+    assert joined.shape == (4, 4 + 88)
+    assert joined.iloc[0, 4:].equals(joined.iloc[3, 4:])
+    pipe = make_pipeline(union, LogisticRegression())
+    assert pipe.fit(trials, [0, 1, 1, 0]).predict(trials).tolist() == [0, 1, 1, 0]
+    late = MusicFeatureUnion(
+        music=(extractor.set_params(on_error="nan"), files), handle_unknown="impute"
+    )
+    assert (late.fit_transform(trials_of(["a", "b", "gone"])).iloc[2, 4:] == 0).all()
+    over_time = MusicFeatureUnion(music=(MusicFeatureExtractor("eGeMAPSv02", level="lld"), files))
+    with pytest.raises(ValueError, match="one row of each"):
+        over_time.fit(trials_of(["a", "b"]))

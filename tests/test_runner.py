@@ -203,7 +203,7 @@ def test_ctrl_c_keeps_finished_folds_and_the_same_command_goes_on(
     wait_until(partial(has_folds, store, 14, lambda: process.poll() is None), "no fold")
     workers = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
-    printed, said = process.communicate(timeout=PATIENCE)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
     assert "Finished folds are kept: the same command goes on from there." in said
     assert "Traceback" not in said

@@ -1,5 +1,6 @@
-"""Numbers that describe a trial: the 128 hand-crafted features of electrodermal activity."""
+"""Numbers that describe a trial: 128 of electrodermal activity, openSMILE's of the music."""
 
 from edaemo.features._extractor import EDAFeatureExtractor
+from edaemo.features._music import MusicFeatureExtractor, read_pmemo_features
 
-__all__ = ["EDAFeatureExtractor"]
+__all__ = ["EDAFeatureExtractor", "MusicFeatureExtractor", "read_pmemo_features"]

@@ -265,7 +265,13 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
                 raise ValueError("Not one trial's stimulus has a file in music.")
             files = pd.Series([files[one] for one in known], index=known)
             music = clone(extractor).set_output(transform="pandas").fit_transform(files)
-            music = music.set_axis(pd.Index(known), axis=0)
+            if len(music) != len(files) or music.index.nlevels > 1:
+                raise ValueError(
+                    f"{extractor!r} gave {len(music)} rows of {len(files)} files: music is joined "
+                    "by stimulus and takes one row of each, so no descriptors over time."
+                )
+            # A file that could not be read, and was let pass as NaN, is an unknown stimulus.
+            music = music.set_axis(pd.Index(known), axis=0).dropna(how="all")
         else:
             music = self.music(wanted)
             if not isinstance(music, pd.DataFrame):
