@@ -99,7 +99,8 @@ def test_rtcan_from_raw_trials_is_rtcan_from_a_decomposed_table(few, y):
     )
 
 
-@pytest.mark.parametrize("name", list(PIPELINES))
+# tests/outside.py, if it was read before, has registered its own.
+@pytest.mark.parametrize("name", [name for name in PIPELINES if not name.startswith("my-")])
 def test_every_pipeline_that_has_a_name_is_a_classifier(name, few):
     pipe = PIPELINES[name].make(few)
     assert isinstance(pipe[-1] if hasattr(pipe, "steps") else pipe, ClassifierMixin)
