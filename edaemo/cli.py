@@ -68,7 +68,10 @@ def _add_compare(commands: argparse._SubParsersAction) -> None:
     )
     several = {"nargs": "+", "metavar": "NAME"}
     compare.add_argument(
-        "study", nargs="*", default=["hku956"], help="recordings: hku956, induced-stress"
+        "study",
+        nargs="*",
+        default=["hku956"],
+        help="recordings: hku956, induced-stress; or generated, which is artificial",
     )
     compare.add_argument("--target", **several, help="targets; all if left out")
     compare.add_argument(

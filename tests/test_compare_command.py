@@ -70,3 +70,15 @@ def test_wrong_arguments_end_with_one_line(tmp_path, capsys, arguments, message)
     said = capsys.readouterr().err
     assert message in said
     assert said.startswith("edaemo: error:")
+
+
+def test_generated_study_is_called_artificial(tmp_path, capsys):
+    arguments = ["generated", "--target", "arousal", "--pipelines", "svm-music"]
+    assert compare(tmp_path, *arguments) == 0
+    assert "This study is ARTIFICIAL: no person took part." in capsys.readouterr().out
+    assert pd.read_csv(tmp_path / "generated" / "arousal" / "subject" / "table.csv")[
+        "artificial"
+    ].all()
+    with pytest.raises(SystemExit):
+        compare(tmp_path, *arguments, "--path", "somewhere")
+    assert "is made and not read" in capsys.readouterr().err

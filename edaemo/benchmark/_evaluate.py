@@ -628,6 +628,7 @@ def _summarise(
     protocol = jobs[0].protocol
     about = {
         "study": study.name,
+        "artificial": bool(study.get("artificial", False)),
         "people": settings.people,
         "target": case.target,
         "threshold": case.threshold,

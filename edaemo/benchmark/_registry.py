@@ -23,7 +23,7 @@ from edaemo.benchmark._pipelines import (
     make_rtcan,
     make_svm_baseline,
 )
-from edaemo.datasets import load_hku956, load_induced_stress
+from edaemo.datasets import load_hku956, load_induced_stress, make_music_listening
 from edaemo.preprocessing import SubjectStandardizer
 
 TAKES = ("identity", "features", "signals", "trials")
@@ -122,9 +122,18 @@ PIPELINES = {
     ),
 }
 
+
+def _make_generated(path: object = None) -> Bunch:
+    """Make the artificial study that goes by the name of ``generated``."""
+    if path is not None:
+        raise EvaluationError(f"The study 'generated' is made and not read: no path, got {path!r}.")
+    return make_music_listening(60, 120, 20, duration=25.0)
+
+
 STUDIES: dict[str, Callable[..., Bunch]] = {
     "hku956": load_hku956,
     "induced-stress": load_induced_stress,
+    "generated": _make_generated,
 }
 
 

@@ -174,6 +174,8 @@ def describe(row: pd.Series) -> str:
             f"\nA fold trains on {row['n_training']:.0f} trials on average; "
             f"{row['left_out']:.0f} are on neither side."
         )
+    if row["artificial"]:
+        said += "\nThis study is ARTIFICIAL: no person took part."
     if row["warning"]:
         said += f"\nThis protocol {row['warning']}."
     return said

@@ -43,7 +43,8 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
     if first["warning"]:
         held_out += f" ({first['warning']})"
     axes.set_title(
-        f"{first['study']}, {first['target']}: {first['n_people']} people, {first['n_trials']} "
+        f"{first['study']}{' (artificial)' if first['artificial'] else ''}, {first['target']}: "
+        f"{first['n_people']} people, {first['n_trials']} "
         f"trials\n{held_out}",
         fontsize="medium",
     )

@@ -1,0 +1,131 @@
+"""Recordings of artificial studies: from a trial's physiology to its skin conductance."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from scipy.signal import lfilter
+
+SIZE_SPREAD = 0.4  # of the logarithm of the responses' sizes in one trial
+LEAD = 15.0  # s before the trial whose responses still fade in it
+WANDER = 0.01  # of the level
+WANDER_PERIOD = 90.0  # s
+
+ARTEFACTS = ("spike", "lost_contact", "saturated", "quantized")
+SPIKE_SECONDS = 0.2, 0.6
+SPIKE_HEIGHT = 3.0, 6.0  # µS
+LOST_SECONDS = 1.0, 4.0
+SATURATED = 0.3  # of the trial
+QUANTUM = 0.02  # µS
+
+
+class Physiology(Protocol):
+    """What is known of a trial: a row of ``study.truth``."""
+
+    duration: float
+    response_rate: float
+    response_size: float
+    slow_constant: float
+    fast_constant: float
+    latency: float
+    level: float
+    drift: float
+    breathing_rate: float
+    breathing_depth: float
+    sensor_noise: float
+    artefact: str
+
+
+class Recording(NamedTuple):
+    """Skin conductance in µS, what it is made of, and where its artefact is, in samples."""
+
+    eda: np.ndarray
+    phasic: np.ndarray
+    tonic: np.ndarray
+    noise: np.ndarray
+    driver: np.ndarray
+    positions: list[tuple[int, int]]
+
+
+def record(
+    rng: np.random.Generator,
+    trial: Physiology,
+    accents: np.ndarray,
+    follows: float,
+    sampling_rate: float,
+) -> Recording:
+    """Record one trial; a share `follows` of its responses follows the song's accents (s)."""
+    n = round(trial.duration * sampling_rate)
+    driver = _driver(rng, trial, accents, follows, n, sampling_rate)
+    phasic = _respond(driver, trial.slow_constant, trial.fast_constant, sampling_rate)[-n:]
+    time = np.arange(n) / sampling_rate
+    waves = np.arange(1, 4)[:, None] * time / WANDER_PERIOD + rng.random((3, 1))
+    wander = WANDER * rng.standard_normal(3) @ np.sin(2 * np.pi * waves)
+    tonic = trial.level * (1 + trial.drift * time / 60 + wander)
+    breath = np.sin(2 * np.pi * (trial.breathing_rate * time + rng.random()))
+    noise = trial.breathing_depth * breath + trial.sensor_noise * rng.standard_normal(n)
+    eda, positions = _spoil(rng, trial.artefact, phasic + tonic + noise, sampling_rate)
+    return Recording(eda, phasic, tonic, noise, driver[-n:], positions)
+
+
+def _driver(
+    rng: np.random.Generator,
+    trial: Physiology,
+    accents: np.ndarray,
+    follows: float,
+    n: int,
+    sampling_rate: float,
+) -> np.ndarray:
+    """Draw the sudomotor driver (µS/s), from LEAD seconds before the trial on."""
+    seconds = n / sampling_rate
+    before = -LEAD * spread_out(rng, round(trial.response_rate * LEAD / 60))
+    during = seconds * spread_out(rng, max(1, round(trial.response_rate * seconds / 60)))
+    follow = rng.random(len(during)) < follows
+    during[follow] = rng.choice(accents, follow.sum()) + trial.latency
+    during[0] = trial.latency  # what the beginning of the song evokes
+    sizes = np.exp(SIZE_SPREAD * rng.standard_normal(len(before) + len(during)))
+    sizes *= trial.response_size / sizes[len(before) :].mean()
+    lead = round(LEAD * sampling_rate)
+    samples = lead + np.floor(np.concatenate([before, during]) * sampling_rate).astype(int)
+    driver = np.zeros(lead + n)
+    np.add.at(driver, np.clip(samples, 0, lead + n - 1), sizes * sampling_rate)
+    return driver
+
+
+def spread_out(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Draw one number from each n-th part of 0 to 1: none follows another at once."""
+    return (np.arange(n) + rng.random(n)) / max(n, 1)
+
+
+def _respond(driver: np.ndarray, slow: float, fast: float, sampling_rate: float) -> np.ndarray:
+    """Filter the driver by a Bateman function, sampled, of peak 1."""
+    peak = np.log(slow / fast) / (1 / fast - 1 / slow)  # s
+    height = np.exp(-peak / slow) - np.exp(-peak / fast)
+    a, b = np.exp(-1 / (slow * sampling_rate)), np.exp(-1 / (fast * sampling_rate))
+    return lfilter([0, (a - b) / height / sampling_rate], [1, -(a + b), a * b], driver)
+
+
+def _spoil(
+    rng: np.random.Generator, kind: str, clean: np.ndarray, sampling_rate: float
+) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Give the recording with its artefact, and the samples (start, stop) that it covers."""
+    n = len(clean)
+    if kind == "quantized":
+        return np.round(clean / QUANTUM) * QUANTUM, [(0, n)]
+    if kind == "saturated":
+        ceiling = np.quantile(clean, 1 - SATURATED)
+        edges = np.flatnonzero(np.diff(clean >= ceiling, prepend=False, append=False)).tolist()
+        return np.minimum(clean, ceiling), list(zip(edges[::2], edges[1::2], strict=True))
+    if not kind:
+        return clean, []
+    seconds = rng.uniform(*(SPIKE_SECONDS if kind == "spike" else LOST_SECONDS))
+    width = max(1, round(seconds * sampling_rate))
+    start = int(rng.integers(round(sampling_rate), n - width))
+    spoilt, covered = clean.copy(), slice(start, start + width)
+    if kind == "spike":
+        hump = np.sin(np.pi * np.arange(1, width + 1) / (width + 1))
+        spoilt[covered] += rng.uniform(*SPIKE_HEIGHT) * hump
+    else:
+        spoilt[covered] = 0.0
+    return spoilt, [(start, start + width)]

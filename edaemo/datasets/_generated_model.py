@@ -1,0 +1,288 @@
+"""Who feels, shows and says what in artificial studies, and how much of it can be predicted."""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from edaemo.preprocessing import SubjectThresholdRelabeler
+
+RATING_RANGE = (1.0, 9.0)
+AXES = ("valence", "arousal")
+
+# Each use of chance has its own stream of random numbers.
+SONGS, AUDIO, PEOPLE, DESIGN, TRIALS, SIGNAL, DEVELOPMENT, ORACLE = range(8)
+
+# Ratings, in points.
+CENTRE = np.array([5.8, 6.0])
+CENTRE_SPREAD = 0.8
+SPREAD = 1.7
+SPREAD_SPREAD = 0.25  # of the logarithm
+SKEW = np.array([0.2, 0.25])
+SKEW_SPREAD = 1.2
+MOST_SKEW = 1.5
+RATING_NOISE = 0.05  # share of the variance
+KEPT_CORRELATION = 0.94  # of what people mean, after rounding and with skews of their own
+
+# The body in a trial: for what is positive the median and the spread of the logarithm.
+BODY = ("gain", "level", "drift", "latency", "rise", "breathing", "depth", "noise")
+HABITUATES = np.isin(BODY, ("gain", "level")).astype(float)
+GAIN = 0.3, 0.7  # µS, of a response
+LEVEL = 5.0, 0.6  # µS
+DRIFT = 0.06  # of the level in a minute, standard deviation
+LATENCY = 1.8, 0.2  # s
+FAST = 0.7, 0.3  # s
+BREATHING = 0.27, 0.25  # Hz
+DEPTH = 0.02, 0.9  # µS, amplitude of what breathing leaves in the recording
+NOISE = 0.004, 0.5  # µS, of the sensor
+# What the body shows of arousal and valence.
+RATE = 7.0, 0.6  # responses a minute, by arousal
+SIZE_BY_AROUSAL = 0.25
+SLOWER = 1.5, -0.5  # s by which the slow time constant exceeds the fast one, by valence
+
+ORACLE_PEOPLE = 10_000
+ORACLE_AT_ONCE = 1000
+
+
+class Dials(NamedTuple):
+    """How strongly what shows in what: shares of the variance."""
+
+    eda: float
+    music: float
+    subject: float
+    stimulus: float
+    time: float
+    mix: np.ndarray  # makes two independent variables into correlated valence and arousal
+    scale_use: float
+
+    def emotions(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Draw standard normal valence and arousal, (n, 2)."""
+        return rng.standard_normal((n, 2)) @ self.mix.T
+
+
+class People(NamedTuple):
+    """How each person rates, and the own part of the body; one row for each."""
+
+    centre: np.ndarray
+    spread: np.ndarray
+    skew: np.ndarray
+    body: np.ndarray
+
+
+class Songs(NamedTuple):
+    """The emotion that can be heard in each song, another one, and its part of the body."""
+
+    expressed: np.ndarray
+    unheard: np.ndarray
+    body: np.ndarray
+
+
+class Trials(NamedTuple):
+    """What is felt in each trial, what the EDA shows of it, the body, and the ratings."""
+
+    felt: np.ndarray
+    shown: np.ndarray
+    body: np.ndarray
+    ratings: np.ndarray
+
+
+def make_rng(seed: int, *stream: int) -> np.random.Generator:
+    """Give the random numbers of one stream."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=stream))
+
+
+def mixing_matrix(correlation: float) -> np.ndarray:
+    """Give what mixes valence and arousal so that ratings have this Spearman correlation."""
+    pearson = 2 * np.sin(np.pi * correlation / 6) / KEPT_CORRELATION
+    return np.array([[np.sqrt(1 - pearson**2), pearson], [0.0, 1.0]])
+
+
+def deal(rng: np.random.Generator, n_stimuli: int, counts: np.ndarray) -> np.ndarray:
+    """Deal songs to people: all equally often, none twice to one person."""
+    pile, hands = np.arange(0), []
+    for count in counts:
+        if len(pile) < count:
+            fresh = rng.permutation(n_stimuli)
+            left = np.isin(fresh, pile)
+            pile = np.concatenate([pile, fresh[~left], fresh[left]])
+        hands.append(rng.permutation(pile[:count]))
+        pile = pile[count:]
+    return np.concatenate(hands)
+
+
+def places(counts: np.ndarray) -> np.ndarray:
+    """Give each trial's place in its session, between 0 and 1."""
+    return np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
+
+
+def draw_people(rng: np.random.Generator, dials: Dials, n: int) -> People:
+    """Draw people."""
+    skew = SKEW + dials.subject**2 * SKEW_SPREAD * dials.emotions(rng, n)
+    return People(
+        centre=CENTRE + dials.scale_use * CENTRE_SPREAD * dials.emotions(rng, n),
+        spread=SPREAD * np.exp(dials.scale_use * SPREAD_SPREAD * rng.standard_normal(n)),
+        skew=np.clip(skew, -MOST_SKEW, MOST_SKEW),
+        body=rng.standard_normal((n, len(BODY))),
+    )
+
+
+def draw_songs(rng: np.random.Generator, dials: Dials, n: int) -> Songs:
+    """Draw songs."""
+    body = rng.standard_normal((n, len(BODY)))
+    return Songs(dials.emotions(rng, n), dials.emotions(rng, n), body)
+
+
+def draw_trials(
+    rng: np.random.Generator,
+    dials: Dials,
+    people: People,
+    songs: Songs,
+    subject: np.ndarray,
+    stimulus: np.ndarray,
+    place: np.ndarray,
+) -> Trials:
+    """Draw trials; `subject` and `stimulus` are rows of `people` and `songs`."""
+    n = len(subject)
+    own = _share(dials.stimulus, songs.unheard[stimulus], dials.emotions(rng, n))
+    felt = _share(dials.music, songs.expressed[stimulus], own)
+    shown = _share(dials.eda, felt, dials.emotions(rng, n))
+
+    # Two functions of the place: of mean 0 and variance 1, and without correlation.
+    x = 2 * place - 1
+    late = np.stack([np.sqrt(5) * (1.5 * x**2 - 0.5), np.sqrt(3) * x], axis=1)
+    of_time = dials.time * HABITUATES
+    of_trial = np.maximum(1 - dials.subject - dials.stimulus - of_time, 0.0)
+    body = (
+        np.sqrt(dials.subject) * people.body[subject]
+        + np.sqrt(dials.stimulus) * songs.body[stimulus]
+        - np.sqrt(of_time) * late[:, [1]]
+        + np.sqrt(of_trial) * rng.standard_normal((n, len(BODY)))
+    )
+    meant = _share(RATING_NOISE, dials.emotions(rng, n), felt)
+    meant = _share(dials.time, -late @ dials.mix.T, meant)
+    points = _skewed(meant, people.skew[subject]) * people.spread[subject, None]
+    ratings = np.clip(np.rint(people.centre[subject] + points), *RATING_RANGE)
+    return Trials(felt, shown, body, ratings)
+
+
+def _share(share: float, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Mix two standard normal variables so that `share` of the variance is the first one's."""
+    return np.sqrt(share) * one + np.sqrt(1 - share) * other
+
+
+def _skewed(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
+    """Give a standard normal variable a long lower tail; mean 0 and variance 1 remain."""
+    k = np.where(np.abs(skew) < 1e-3, 1e-3, skew)
+    mean = -np.expm1(k**2 / 2) / k
+    spread = np.sqrt(np.exp(k**2) * np.expm1(k**2)) / np.abs(k)
+    return (-np.expm1(-k * z) / k - mean) / spread
+
+
+def physiology(trials: Trials) -> dict[str, np.ndarray]:
+    """Give each trial's body in physical units."""
+    body = dict(zip(BODY, trials.body.T, strict=True))
+    valence, arousal = trials.shown.T
+    fast = _lognormal(FAST, body["rise"])
+    return {
+        "response_rate": _lognormal(RATE, arousal),
+        "response_size": _lognormal(GAIN, body["gain"]) * np.exp(SIZE_BY_AROUSAL * arousal),
+        "slow_constant": fast + _lognormal(SLOWER, valence),
+        "fast_constant": fast,
+        "latency": _lognormal(LATENCY, body["latency"]),
+        "level": _lognormal(LEVEL, body["level"]),
+        "drift": DRIFT * body["drift"],
+        "breathing_rate": _lognormal(BREATHING, body["breathing"]),
+        "breathing_depth": _lognormal(DEPTH, body["depth"]),
+        "sensor_noise": _lognormal(NOISE, body["noise"]),
+    }
+
+
+def _lognormal(median_and_spread: tuple[float, float], z: np.ndarray) -> np.ndarray:
+    median, spread = median_and_spread
+    return median * np.exp(spread * z)
+
+
+def bayes_rate(
+    seed: int, dials: Dials, counts: np.ndarray, n_people: int = ORACLE_PEOPLE
+) -> pd.DataFrame:
+    """Score the best guesses that the latent variables allow; see ``docs/generated.md``.
+
+    Parameters
+    ----------
+    n_people : int
+        People drawn for it, each with as many trials as somebody in the study.
+
+    Returns
+    -------
+    DataFrame
+        Index ``target`` (valence, arousal) and ``knows`` (none, eda, music, both); columns
+        ``accuracy``, ``accuracy_se``, ``balanced_accuracy`` and ``balanced_accuracy_se``, the
+        standard errors over people.
+    """
+    rng = make_rng(seed, ORACLE)
+    person, evidence, labels = [], [], []
+    for first in range(0, n_people, ORACLE_AT_ONCE):
+        n_trials = rng.choice(counts, min(ORACLE_AT_ONCE, n_people - first))
+        subject = np.repeat(np.arange(len(n_trials)), n_trials)
+        people = draw_people(rng, dials, len(n_trials))
+        songs = draw_songs(rng, dials, len(subject))
+        each = np.arange(len(subject))
+        trials = draw_trials(rng, dials, people, songs, subject, each, places(n_trials))
+        person.append(first + subject)
+        evidence.append(np.hstack([trials.shown, trials.body[:, HABITUATES > 0], songs.expressed]))
+        labels.append(_labels(trials.ratings, subject))
+    person, evidence, labels = np.concatenate(person), np.concatenate(evidence), np.hstack(labels)
+    eda, music = [0, 1, 2, 3], [4, 5]
+    rows = [
+        {"target": axis, "knows": knows} | _oracle(person, evidence[:, columns], labels[k])
+        for k, axis in enumerate(AXES)
+        for knows, columns in [("none", []), ("eda", eda), ("music", music), ("both", eda + music)]
+    ]
+    return pd.DataFrame(rows).set_index(["target", "knows"])
+
+
+def _labels(ratings: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """Give high and low on both axes, (2, n)."""
+    with warnings.catch_warnings():
+        # Of whole numbers several partitions are often equally good; the rule is part of the label.
+        warnings.simplefilter("ignore", UserWarning)
+        quadrant = SubjectThresholdRelabeler(target="both").fit_relabel(ratings, subject=subject)
+    return np.stack([quadrant % 2, quadrant // 2])
+
+
+def _oracle(person: np.ndarray, evidence: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Score the best quadratic rule, found on half of the people and scored on the others."""
+    one, other = np.triu_indices(evidence.shape[1])
+    X = np.column_stack([np.ones(len(y)), evidence, evidence[:, one] * evidence[:, other]])
+    scores = {}
+    for name, balanced in [("accuracy", False), ("balanced_accuracy", True)]:
+        right = np.empty(len(y))
+        for half in (0, 1):
+            known = person % 2 == half
+            slopes, *_ = np.linalg.lstsq(X[known], y[known], rcond=None)
+            score = X @ slopes
+            cut = _best_cut(score[known], y[known], _weights(y[known], balanced))
+            right[~known] = ((score > cut) == y)[~known]
+        weight = _weights(y, balanced)
+        rate = np.bincount(y, weight * right) / np.bincount(y, weight)
+        expected = rate[y] if balanced else right.mean()
+        error = np.bincount(person, weight * (right - expected))
+        scores[name] = np.mean(weight * right)
+        scores[f"{name}_se"] = np.sqrt(np.sum(error**2)) / len(y)
+    return scores
+
+
+def _weights(y: np.ndarray, balanced: bool) -> np.ndarray:
+    """Give each trial's weight; balanced, both classes have the same in all."""
+    return (len(y) / 2 / np.bincount(y))[y] if balanced else np.ones(len(y))
+
+
+def _best_cut(score: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
+    """Find the score up to which all are best called low."""
+    order = np.argsort(score)
+    gained = np.cumsum((weight * (1 - 2 * y))[order])
+    gained[:-1][np.diff(score[order]) == 0] = -np.inf  # equal scores are called the same
+    return score[order[np.argmax(gained)]] if gained.max() > 1e-6 else -np.inf
