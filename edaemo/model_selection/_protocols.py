@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from numbers import Integral
 from typing import ClassVar, NamedTuple
@@ -196,8 +197,9 @@ class Protocol(BaseCrossValidator):
         """
         return make_protocol(self._inner or self.name, n_splits, getattr(self, "random_state", 0))
 
+    @abstractmethod
     def _folds(self, trials: _Trials) -> list[Fold]:
-        raise NotImplementedError
+        """Give the rows of each fold; `split` has read what is known of the trials."""
 
     def _folds_with_validation(
         self, trials: _Trials, n_inner: int
