@@ -140,8 +140,8 @@ def evaluate(
     chosen = [_load(study, people) for study in _several(studies)]
     entries = _choose_pipelines(pipelines, chosen)
     cases = [
-        _Case(study, target, threshold, protocol, _make_labels(study, target, threshold))
-        for study in chosen
+        _Case(study, data, target, threshold, protocol, _make_labels(study, target, threshold))
+        for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
         for target in _choose_targets(study, targets)
         for threshold in (_several(thresholds) if target in RELABELLED else [None])
         for protocol in _several(protocols)
@@ -169,9 +169,10 @@ class _Settings(NamedTuple):
 
 
 class _Case(NamedTuple):
-    """One table to be: a study, a target and how it is labelled, a protocol."""
+    """One table to be: a study and its fingerprint, a target and how it is labelled, a protocol."""
 
     study: Bunch
+    data: str
     target: str
     threshold: str | float | None
     protocol: object
@@ -181,8 +182,8 @@ class _Case(NamedTuple):
 class _Job(NamedTuple):
     """One fold of one pipeline.
 
-    `told` are the columns of its rows in the store that are known beforehand, `work` is what
-    `run_fold` takes, `takes` and `case` say for which X.
+    `told` is what its key is made of, `work` what `run_fold` takes beside X, `audited` its row of
+    the audit; `case` and `entry` say for which X.
     """
 
     case: _Case
@@ -212,6 +213,10 @@ def _load(study: str | Bunch, people: str) -> Bunch:
     if missing:
         raise EvaluationError(f"The study {study.get('name', '')!r} has no {missing[0]}.")
     return select_people(study, people)
+
+
+def _fingerprint_data(study: Bunch) -> str:
+    return fingerprint({name: study.get(name) for name in ("trials", "music", "sampling_rate")})
 
 
 def _choose_targets(study: Bunch, targets: Several) -> list[str]:
@@ -267,9 +272,7 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
         "people": settings.people,
         "target": case.target,
         "threshold": case.threshold,
-        "data": fingerprint(
-            {name: study.get(name) for name in ("trials", "music", "sampling_rate")}
-        ),
+        "data": case.data,
         "labels": fingerprint(case.labels),
         "made_with": made_with(),
     }

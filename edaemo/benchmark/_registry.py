@@ -216,8 +216,8 @@ def register_study(name: str, load: Callable[..., Bunch]) -> None:
     name : str
         New name.
     load : callable
-        Takes ``path`` (None, or what ``--path`` says) and gives a Bunch with ``trials``,
-        ``targets``, ``sampling_rate``, and, where there are any, ``ratings`` (valence, arousal),
+        Takes ``path`` (None, or what ``--path`` says) and gives a Bunch with ``name``,
+        ``trials``, ``ratings``, ``targets``, ``sampling_rate`` (Hz), and, where there are any,
         ``rating_range``, ``music`` and ``development``; :func:`edaemo.datasets.load_hku956` says
         what each is.
 
