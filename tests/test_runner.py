@@ -602,7 +602,8 @@ def in_this_process(**settings: object) -> object:
 
 def jobs_of(study: Bunch, entries: dict[str, Entry]) -> list:
     labels = _evaluate._make_labels(study, "arousal", "subject")
-    case = _evaluate._Case(study, "arousal", "subject", "subject", labels)
+    data = _evaluate._fingerprint_data(study)
+    case = _evaluate._Case(study, data, "arousal", "subject", "subject", labels)
     settings = _evaluate._Settings("reported", 2, 1, 1, 0)
     jobs = _evaluate._plan(case, entries, settings)
     return [job for job in jobs if job.told["fold"] == 0]
