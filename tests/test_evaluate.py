@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, recall_score
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
@@ -77,6 +77,11 @@ class TestTable:
             assert sorted(own["row"]) == list(range(len(small.trials)))
             expected = balanced_accuracy_score(own["label"].astype(int), own["predicted"])
             assert_allclose(table.loc[name, "balanced_accuracy"], expected)
+            each = own.astype({"label": int}).groupby("subject")
+            by_person = each.apply(
+                lambda one: recall_score(one["label"], one["predicted"], average="macro")
+            )
+            assert_allclose(table.loc[name, "balanced_accuracy_by_person"], by_person.mean())
         assert (table["n_people"] == 6).all()
         assert (table["n_failed"] == 0).all()
         share = own["label"].mean()

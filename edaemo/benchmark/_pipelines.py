@@ -116,7 +116,7 @@ def make_rtcan(
     *,
     eda: object = "passthrough",
     music: pd.DataFrame | None = None,
-    max_epochs: int = 50,
+    max_epochs: int | None = None,
     random_state: object = None,
 ) -> Pipeline:
     """Make RTCAN on EDA, or on EDA and music.
@@ -128,8 +128,8 @@ def make_rtcan(
         n_times=128)``; "passthrough" for a table whose EDA has been decomposed already.
     music : DataFrame of shape (n_stimuli, n_features) or None, default=None
         None: EDA alone.
-    max_epochs : int, default=50
-        Passes over the training trials.
+    max_epochs : int or None, default=None
+        Passes over the training trials; None: as the recipe says.
     random_state : int, RandomState instance or None, default=None
         Of the classifier.
 

@@ -44,6 +44,7 @@ def make_table(
         own = folds[folds["pipeline"] == name]
         failed = own[own["status"] == "failed"]
         scores = dict.fromkeys([s + end for s in SCORES for end in ("", "_low", "_high")], np.nan)
+        of_people = np.nan
         if failed.empty:
             told = predictions[predictions["pipeline"] == name]
             arrays = (
@@ -53,11 +54,13 @@ def make_table(
             )
             scores = bootstrap_scores(*arrays, random_state=case["random_state"])
             by_person[name] = pd.Series(score_people(*arrays), index=pd.unique(told["subject"]))
+            of_people = by_person[name].mean()
         rows.append(
             {
                 **case,
                 **pipeline,
                 **scores,
+                "balanced_accuracy_by_person": of_people,
                 "stimuli_seen": case["stimuli_seen"] if pipeline["knows_stimulus"] else pd.NA,
                 "fit_seconds": own["fit_seconds"].sum(),
                 "n_failed": len(failed),

@@ -2,5 +2,6 @@
 
 from edaemo.estimators._cnn import CNNClassifier
 from edaemo.estimators._rtcan import RTCANClassifier
+from edaemo.estimators._training import TrainingError
 
-__all__ = ["CNNClassifier", "RTCANClassifier"]
+__all__ = ["CNNClassifier", "RTCANClassifier", "TrainingError"]

@@ -14,9 +14,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRScheduler
 from skorch.helper import predefined_split
 from torch import nn
 
@@ -28,7 +29,16 @@ from edaemo._validation import (
     subject_ids,
     whole_or_nothing,
 )
-from edaemo.estimators._training import Batches, Trials, torch_seed, torch_threads, train
+from edaemo.estimators._recipes import Augmentation, Recipe
+from edaemo.estimators._training import (
+    Batches,
+    FiniteLoss,
+    Trials,
+    in_memory,
+    torch_seed,
+    torch_threads,
+    train,
+)
 
 # Every forward pass of a prediction has this many rows, zeros filled in: torch chooses its kernels
 # by shape, and with one shape a trial's answer is the same to the last bit in whatever batch it
@@ -63,6 +73,10 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
     @abstractmethod
     def _network(self, X: object) -> tuple[type[nn.Module], dict[str, Any]]:
         """Give the network's class and its arguments, but for ``n_outputs``; X has been checked."""
+
+    @abstractmethod
+    def _recipe(self) -> Recipe:
+        """Say how the network is trained."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -102,6 +116,8 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             missing or mixed in type, subjects are needed and absent, `validation` is not boolean
             or marks all rows or none, or a class is left without a training row. The estimator
             then stays as it was, also when training is interrupted.
+        TrainingError
+            If the loss is no longer finite, or memory runs out.
         """
         with whole_or_nothing(self):
             device = _find_device(self.device)
@@ -129,7 +145,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                 self.validation_subjects_ = pd.factorize(subject[aside], sort=True)[1]
             with torch_threads(self.n_threads), torch_seed(seed, device):
                 held_out = Trials(rows[aside], codes[aside]) if aside.any() else None
-                net = self._make_net(network, sizes, device, held_out)
+                net = self._make_net(network, sizes, device, codes[~aside], held_out)
                 train(net, rows[~aside], codes[~aside])
                 net.train_split = None  # or the net would carry the validation trials along
             self.net_ = net
@@ -153,7 +169,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         n = len(rows)
         padded = np.zeros((-(-n // PREDICTED_TOGETHER) * PREDICTED_TOGETHER, rows.shape[1]), "f4")
         padded[:n] = rows
-        with torch_threads(self.n_threads):
+        with torch_threads(self.n_threads), in_memory(PREDICTED_TOGETHER):
             logits = self.net_.forward(padded, training=False)[:n]
         return torch.softmax(logits.double(), dim=1).numpy()
 
@@ -201,28 +217,45 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         network: type[nn.Module],
         sizes: dict[str, Any],
         device: str,
+        codes: np.ndarray,
         validation: Trials | None,
     ) -> NeuralNet:
-        callbacks = [clone(callback, safe=False) for callback in self.callbacks or []]
-        if self.lr_scheduler is not None:
-            callbacks.append(clone(self.lr_scheduler, safe=False))
+        recipe = self._recipe()
+        callbacks: list[Callback] = [FiniteLoss()]
+        if recipe.gradient_clip:
+            callbacks.append(GradientNormClipping(recipe.gradient_clip))
+        # Before early stopping, which ends the epoch for those behind it.
+        callbacks += [clone(callback, safe=False) for callback in self.callbacks or []]
+        if (schedule := recipe.make_schedule()) is not None:
+            callbacks.append(schedule)
         if validation is not None:
             sink = print if self.verbose else _silent
             callbacks.append(EarlyStopping(patience=self.patience, load_best=True, sink=sink))
-        optimizer = {f"optimizer__{k}": v for k, v in (self.optimizer_params or {}).items()}
+        weight = None
+        if recipe.class_weight is not None:
+            weigh = compute_class_weight(
+                recipe.class_weight, classes=self.classes_, y=self.classes_[codes]
+            )
+            weight = torch.as_tensor(weigh, dtype=torch.float32)
+        augment = None
+        if recipe.augmentation:
+            augment = Augmentation(sizes["n_chans"], sizes["n_times"], **recipe.augmentation)
         return NeuralNet(
             network,
             **{f"module__{name}": value for name, value in sizes.items()},
             module__n_outputs=len(self.classes_),
             criterion=torch.nn.CrossEntropyLoss,
-            optimizer=self.optimizer,
-            lr=self.lr,
-            **optimizer,
-            max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
+            criterion__weight=weight,
+            criterion__label_smoothing=recipe.label_smoothing,
+            optimizer=recipe.optimizer,
+            lr=recipe.lr,
+            **{f"optimizer__{k}": v for k, v in recipe.optimizer_arguments().items()},
+            max_epochs=recipe.max_epochs,
+            batch_size=recipe.batch_size,
             dataset=Trials,
             iterator_train=Batches,
             iterator_train__shuffle=True,
+            iterator_train__augment=augment,
             iterator_valid=Batches,
             iterator_valid__batch_size=PREDICTED_TOGETHER,
             train_split=None if validation is None else predefined_split(validation),

@@ -9,6 +9,7 @@ import torch
 from sklearn.utils._param_validation import Interval
 
 from edaemo.estimators._base import NetClassifier
+from edaemo.estimators._recipes import CONSTANT, Recipe
 from edaemo.networks import FeatureCNN
 
 
@@ -124,6 +125,17 @@ class CNNClassifier(NetClassifier):
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
+
+    def _recipe(self) -> Recipe:
+        return Recipe(
+            optimizer=self.optimizer,
+            optimizer_params=self.optimizer_params or {},
+            weight_decay=None,
+            lr=self.lr,
+            lr_scheduler=CONSTANT if self.lr_scheduler is None else self.lr_scheduler,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+        )
 
     def _network(self, X: object) -> tuple[type[torch.nn.Module], dict[str, Any]]:
         return FeatureCNN, {"n_features": self.n_features_in_, "n_filters": self.n_filters}

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import torch
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from skorch.callbacks import LRScheduler
 
 from edaemo.estimators._base import NetClassifier
+from edaemo.estimators._recipes import CONSTANT, COSINE, Recipe, check_augmentation, find_recipe
 from edaemo.fusion._layout import agree, infer_layout, read_layout
 from edaemo.networks import RTCAN
 
@@ -29,24 +31,70 @@ class RTCANClassifier(NetClassifier):
         its column names, and a parameter that says otherwise is an error. For a bare array one of
         them may be left out and is worked out from the others; without `n_times` and
         `n_music_features` there is no music.
+    architecture : {"paper", "published"}, default="paper"
+        What the paper describes, or what the code released with it computes; ``docs/models.md`` has
+        both, layer by layer.
+    form : {"large-corpus", "small-corpus"}, default="large-corpus"
+        With channel attention in the residual blocks, as on PMEmo, or without it, as on DEAP and
+        AMIGOS.
+    sca : bool, default=True
+        Channel attention before the residual blocks.
+    sca_res : bool or None, default=None
+        Channel attention in the residual blocks; None: as `form` says.
+    rnta : bool, default=True
+        Non-local attention over time.
+    depth : {1, 2}, default=1
+        Convolutions of each residual unit.
     channels : sequence of 4 int, default=(64, 64, 64, 64)
         Filters of the four stages of the residual trunk.
     n_clips : int, default=3
         Parts of the signal that attention looks at one by one.
     reduction : int, default=8
         Reduction of the channel attention's hidden layers.
-    max_epochs : int, default=50
+    recipe : str, default="default"
+        How the network is trained, in every respect below that is None.
+
+        - "default": AdamW, chosen on generated studies and development people
+          (``docs/models.md``).
+        - "paper": SGD, 0.001 times 0.9 every 15 epochs, batches of 256, weights from
+          N(0, 0.01²); section 5.1, which says nothing of momentum and decay (none here) and of
+          epochs (100 here).
+        - "published": what the released code does on PMEmo: SGD with momentum 0.9, 0.001
+          throughout, batches of 300, 100 epochs, its initial weights. "published-deap": 0.1, decay
+          0.001, 300 epochs. "published-amigos": 0.001, decay 0.01, 1000 epochs.
+    max_epochs : int or None, default=None
         Passes over the training trials.
-    batch_size : int, default=64
+    batch_size : int or None, default=None
         Trials in a training step, at least 2.
-    lr : float, default=1e-3
+    lr : float or None, default=None
         Learning rate.
-    optimizer : type, default=torch.optim.AdamW
-        A torch optimizer's class.
+    optimizer : type or None, default=None
+        A torch optimizer's class. With one of your own, neither `optimizer_params` nor
+        `weight_decay` are the recipe's.
     optimizer_params : dict or None, default=None
-        Further arguments of the optimizer, such as ``{"weight_decay": 0.01}``.
-    lr_scheduler : skorch.callbacks.LRScheduler or None, default=None
-        The learning rate's schedule; a copy of it is used.
+        Further arguments of the optimizer, such as ``{"momentum": 0.9}``.
+    lr_scheduler : skorch.callbacks.LRScheduler, "constant", "cosine" or None, default=None
+        The learning rate's schedule; a copy of it is used. "cosine": half a cosine wave from `lr`
+        down to 0 over `max_epochs`.
+    weight_decay : float or None, default=None
+        The optimizer's argument of that name.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class in the loss; "balanced": inverse to its share of the training trials.
+        None: 1 each, in every recipe.
+    label_smoothing : float or None, default=None
+        From 0 to below 1: how far the targets are moved towards equal probabilities.
+    dropout : float or None, default=None
+        From 0 to below 1: share of the units that are dropped between the linear layers.
+    gradient_clip : float or None, default=None
+        Largest norm of the gradient; 0 for no limit.
+    augmentation : dict or None, default=None
+        Changes of the EDA in training, each by chance anew in each epoch: ``time_shift`` (moved by
+        up to this share of its length, ends repeated), ``scaling`` (all channels of a trial
+        multiplied by exp of a normal variable with this standard deviation), ``noise`` (standard
+        deviation of white noise), ``channel_drop`` (probability that a channel becomes zero; one
+        stays). Music is left alone; ``{}`` is none.
+    init : {"torch", "normal", "published"} or None, default=None
+        Initial weights: PyTorch's own, N(0, 0.01²), or the released code's.
     callbacks : list of skorch.callbacks.Callback or None, default=None
         Copies of them are called during training.
     validation_fraction : float or None, default=None
@@ -103,9 +151,28 @@ class RTCANClassifier(NetClassifier):
         "n_chans": [Interval(Integral, 1, None, closed="left"), None],
         "n_times": [Interval(Integral, 1, None, closed="left"), None],
         "n_music_features": [Interval(Integral, 0, None, closed="left"), None],
+        "architecture": [StrOptions({"paper", "published"})],
+        "form": [StrOptions({"large-corpus", "small-corpus"})],
+        "sca": ["boolean"],
+        "sca_res": ["boolean", None],
+        "rnta": ["boolean"],
+        "depth": [Options(Integral, {1, 2})],
         "channels": ["array-like"],
         "n_clips": [Interval(Integral, 1, None, closed="left")],
         "reduction": [Interval(Integral, 1, None, closed="left")],
+        "recipe": [str],
+        **{
+            name: [*NetClassifier._parameter_constraints[name], None]
+            for name in ("max_epochs", "batch_size", "lr", "optimizer")
+        },
+        "lr_scheduler": [LRScheduler, StrOptions({CONSTANT, COSINE}), None],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left"), None],
+        "dropout": [Interval(Real, 0, 1, closed="left"), None],
+        "gradient_clip": [Interval(Real, 0, None, closed="left"), None],
+        "augmentation": [dict, None],
+        "init": [StrOptions({"torch", "normal", "published"}), None],
     }
 
     def __init__(
@@ -114,15 +181,29 @@ class RTCANClassifier(NetClassifier):
         n_chans: int | None = None,
         n_times: int | None = None,
         n_music_features: int | None = None,
+        architecture: str = "paper",
+        form: str = "large-corpus",
+        sca: bool = True,
+        sca_res: bool | None = None,
+        rnta: bool = True,
+        depth: int = 1,
         channels: Sequence[int] = (64, 64, 64, 64),
         n_clips: int = 3,
         reduction: int = 8,
-        max_epochs: int = 50,
-        batch_size: int = 64,
-        lr: float = 1e-3,
-        optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
+        recipe: str = "default",
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        optimizer: type[torch.optim.Optimizer] | None = None,
         optimizer_params: dict[str, Any] | None = None,
         lr_scheduler: object = None,
+        weight_decay: float | None = None,
+        class_weight: dict | str | None = None,
+        label_smoothing: float | None = None,
+        dropout: float | None = None,
+        gradient_clip: float | None = None,
+        augmentation: dict[str, float] | None = None,
+        init: str | None = None,
         callbacks: list | None = None,
         validation_fraction: float | None = None,
         patience: int = 10,
@@ -134,15 +215,29 @@ class RTCANClassifier(NetClassifier):
         self.n_chans = n_chans
         self.n_times = n_times
         self.n_music_features = n_music_features
+        self.architecture = architecture
+        self.form = form
+        self.sca = sca
+        self.sca_res = sca_res
+        self.rnta = rnta
+        self.depth = depth
         self.channels = channels
         self.n_clips = n_clips
         self.reduction = reduction
+        self.recipe = recipe
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
         self.optimizer = optimizer
         self.optimizer_params = optimizer_params
         self.lr_scheduler = lr_scheduler
+        self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.gradient_clip = gradient_clip
+        self.augmentation = augmentation
+        self.init = init
         self.callbacks = callbacks
         self.validation_fraction = validation_fraction
         self.patience = patience
@@ -150,6 +245,12 @@ class RTCANClassifier(NetClassifier):
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
+
+    def _recipe(self) -> Recipe:
+        recipe = find_recipe(self.recipe)
+        recipe = recipe.but_for(**{name: getattr(self, name) for name in Recipe._fields})
+        check_augmentation(recipe.augmentation)
+        return recipe
 
     def _network(self, X: object) -> tuple[type[torch.nn.Module], dict[str, Any]]:
         names = getattr(self, "feature_names_in_", None)
@@ -173,11 +274,20 @@ class RTCANClassifier(NetClassifier):
                 "RTCANClassifier needs EDA, and the columns hold music alone: use an SVM on music "
                 "(edaemo.benchmark.make_svm_baseline)."
             )
+        recipe = self._recipe()
         return RTCAN, {
             "n_chans": layout.n_chans,
             "n_times": layout.n_times,
             "n_music_features": layout.n_music_features,
+            "architecture": self.architecture,
+            "form": self.form,
+            "sca": self.sca,
+            "sca_res": self.sca_res,
+            "rnta": self.rnta,
+            "depth": self.depth,
             "channels": tuple(self.channels),
             "n_clips": self.n_clips,
             "reduction": self.reduction,
+            "dropout": recipe.dropout,
+            "init": recipe.init,
         }

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import Callback
 from torch.utils.data import Dataset
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on: the loss is no longer finite, or memory has run out."""
+
+
+class FiniteLoss(Callback):
+    """Stop where the training loss is no longer finite."""
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: object = None, training: bool = False, **kwargs: object
+    ) -> None:
+        """Look at the loss of the batch."""
+        loss = net.history[-1, "batches", -1, "train_loss"] if training else 0.0
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The training loss became {loss} in epoch {len(net.history)}: lower lr, clip the "
+                "gradients, or standardise the columns if they are large."
+            )
 
 
 class Trials(Dataset):
@@ -46,12 +67,21 @@ class Batches:
         At least 2; -1 for everything at once.
     shuffle : bool, default=False
         New order at each pass, from torch's global generator.
+    augment : callable or None, default=None
+        Changes the rows of each batch.
     """
 
-    def __init__(self, dataset: Trials, batch_size: int, shuffle: bool = False) -> None:
+    def __init__(
+        self,
+        dataset: Trials,
+        batch_size: int,
+        shuffle: bool = False,
+        augment: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
         self.dataset = dataset
         self.batch_size = len(dataset) if batch_size < 0 else batch_size
         self.shuffle = shuffle
+        self.augment = augment
 
     def __len__(self) -> int:
         return len(self._starts())
@@ -63,7 +93,7 @@ class Batches:
         starts = self._starts()
         for start, stop in zip(starts, [*starts[1:], n], strict=True):
             rows = slice(start, stop) if order is None else order[start:stop]
-            yield X[rows], y[rows]
+            yield (X[rows] if self.augment is None else self.augment(X[rows])), y[rows]
 
     def _starts(self) -> list[int]:
         n = len(self.dataset)
@@ -98,10 +128,25 @@ def train(net: NeuralNet, X: np.ndarray, y: np.ndarray) -> None:
     skorch takes a KeyboardInterrupt for a callback's wish to stop early, and would hand back a
     half-trained net after Ctrl-C as if it were finished. Here Ctrl-C stays an interruption.
     """
-    with _remember_interrupt() as interrupted:
+    with _remember_interrupt() as interrupted, in_memory(net.batch_size):
         net.fit(Trials(X, y), y=None)
     if interrupted:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def in_memory(n_rows: int) -> Iterator[None]:
+    """Say what to do where memory does not hold `n_rows` trials at once."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On the CPU torch raises a RuntimeError like any other.
+        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not known and "can't allocate memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"Out of memory with {n_rows} trials at once: lower batch_size, channels or n_times."
+        ) from error
 
 
 @contextmanager

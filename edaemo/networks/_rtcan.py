@@ -15,6 +15,11 @@ from torch.nn import functional as F
 
 from edaemo.networks._head import make_head
 
+# Samples that the average pooling spans, in the figure and in the released code.
+POOL = 14
+# Samples of the signal for one of the trunk's: five layers of stride 2, then published one of 3.
+STEP = {"paper": 2**5, "published": 2**5 * 3}
+
 
 class SignalChannelAttention(nn.Module):
     """SCA, equation 8: weigh each filter by what the signal holds on average.
@@ -29,83 +34,237 @@ class SignalChannelAttention(nn.Module):
     def __init__(self, n_filters: int, reduction: int) -> None:
         super().__init__()
         n_hidden = max(n_filters // reduction, 1)
-        self.squeeze = nn.Linear(n_filters, n_hidden)
-        self.excite = nn.Linear(n_hidden, n_filters)
+        self.squeeze = nn.Conv1d(n_filters, n_hidden, 1)
+        self.excite = nn.Conv1d(n_hidden, n_filters, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Weigh x of shape (B, C, L)."""
-        weight = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean(dim=-1)))))
-        return x * weight.unsqueeze(-1)
+        hidden = F.relu(self.squeeze(x.mean(dim=-1, keepdim=True)))
+        return x * torch.sigmoid(self.excite(hidden))
 
 
 class NonlocalAttention(nn.Module):
     """The non-local operation of RNTA, equations 10 to 12, and the convolution of W in 13.
 
-    Embedded Gaussian: ``softmax(theta' phi) g`` over time, without a scale. The average pooling of
-    equation 10 has a kernel of one sample, which changes nothing, and is left out.
+    Embedded Gaussian: ``softmax(theta' phi) g`` over time, without a scale.
+
+    Parameters
+    ----------
+    n_filters : int
+    published : bool
+        The paper's average pooling of phi and g has a kernel of one sample, which changes nothing
+        and is left out, and its equations have no biases. The released code has biases, and takes
+        the larger of each two samples of phi and g.
     """
 
-    def __init__(self, n_filters: int) -> None:
+    def __init__(self, n_filters: int, *, published: bool) -> None:
         super().__init__()
         n_inner = max(n_filters // 2, 1)
-        self.theta = nn.Conv1d(n_filters, n_inner, 1)
-        self.phi = nn.Conv1d(n_filters, n_inner, 1)
-        self.g = nn.Conv1d(n_filters, n_inner, 1)
-        self.project = nn.Conv1d(n_inner, n_filters, 1)
+        self.theta = nn.Conv1d(n_filters, n_inner, 1, bias=published)
+        self.phi = nn.Conv1d(n_filters, n_inner, 1, bias=published)
+        self.g = nn.Conv1d(n_filters, n_inner, 1, bias=published)
+        self.project = nn.Conv1d(n_inner, n_filters, 1, bias=published)
+        self.pool = nn.MaxPool1d(2) if published else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Give the filtered response to x of shape (B, C, L)."""
-        query, key, value = (embed(x).mT for embed in (self.theta, self.phi, self.g))
+        query, key, value = self.theta(x).mT, self.pool(self.phi(x)).mT, self.pool(self.g(x)).mT
         return self.project(F.scaled_dot_product_attention(query, key, value, scale=1.0).mT)
 
 
-class ClippedAttention(nn.Module):
-    """SCA, then RNTA, on each of `n_clips` parts of the signal with the same weights (13).
+class ResidualAttention(nn.Module):
+    """RNTA, equation 13: the batch norm of W on a response, added to the input.
 
-    The batch norm of W sees the parts joined again, so its statistics are those of all parts; its
-    gain starts at zero, so that RNTA starts as the identity (Wang et al. 2018; the paper leaves
-    the start open).
+    Its gain starts at zero, so that RNTA starts as the identity (Wang et al. 2018, and the released
+    code; the paper leaves the start open).
     """
 
-    def __init__(self, n_filters: int, n_clips: int, reduction: int) -> None:
+    def __init__(self, respond: nn.Module, n_filters: int) -> None:
         super().__init__()
-        self.n_clips = n_clips
-        self.sca = SignalChannelAttention(n_filters, reduction)
-        self.rnta = NonlocalAttention(n_filters)
+        self.respond = respond
         self.norm = nn.BatchNorm1d(n_filters)
         nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reweigh x of shape (B, C, L), L >= n_clips."""
-        parts = [self.sca(part) for part in x.tensor_split(self.n_clips, dim=-1)]
-        response = torch.cat([self.rnta(part) for part in parts], dim=-1)
-        return torch.cat(parts, dim=-1) + self.norm(response)
+        """Reweigh x of shape (B, C, L)."""
+        return x + self.norm(self.respond(x))
+
+
+class EachClip(nn.Module):
+    """One layer on each of `n_clips` parts of the signal, with the same weights, joined again.
+
+    Part i begins at sample ``i * L // n_clips``; L >= n_clips.
+    """
+
+    def __init__(self, layer: nn.Module, n_clips: int) -> None:
+        super().__init__()
+        self.layer, self.n_clips = layer, n_clips
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Transform x of shape (B, C, L) part by part."""
+        starts = [i * x.shape[-1] // self.n_clips for i in range(1, self.n_clips)]
+        return torch.cat([self.layer(part) for part in x.tensor_split(starts, dim=-1)], dim=-1)
 
 
 class ResidualUnit(nn.Module):
-    """SCA, one convolution, batch norm, ReLU, around a shortcut: d = 1 of the paper's Table 4.
+    """SCA and convolutions around a shortcut.
 
-    Where the shape changes, the shortcut is a 1 x 1 convolution with batch norm.
+    Parameters
+    ----------
+    n_in, n_out : int
+        Filters.
+    stride : int or None
+        Of the first convolution and of the downsampling that the shortcut then has. None: a step
+        of one sample, and the shortcut is the input itself.
+    depth : {1, 2}
+        d of the paper's Table 4. 1: convolution, batch norm, ReLU. 2: after these another
+        convolution and batch norm, the basic block of ResNet-18.
+    sca : bool
+        SCA before the first convolution (SCA_Res of Table 5).
+    reduction : int
+        Of SCA.
+    attended_shortcut : bool
+        Whether the shortcut begins after SCA; else before.
     """
 
     def __init__(
-        self, n_in: int, n_out: int, *, kernel_size: int, stride: int, reduction: int
+        self,
+        n_in: int,
+        n_out: int,
+        stride: int | None,
+        *,
+        depth: int,
+        sca: bool,
+        reduction: int,
+        attended_shortcut: bool,
     ) -> None:
         super().__init__()
-        self.sca = SignalChannelAttention(n_in, reduction)
-        self.conv = nn.Conv1d(
-            n_in, n_out, kernel_size, stride=stride, padding=kernel_size // 2, bias=False
+        self.attended_shortcut = attended_shortcut
+        self.sca = SignalChannelAttention(n_in, reduction) if sca else nn.Identity()
+        self.convolve = nn.Sequential(
+            nn.Conv1d(n_in, n_out, 3, stride=stride or 1, padding=1, bias=False),
+            nn.BatchNorm1d(n_out),
+            nn.ReLU(),
         )
-        self.norm = nn.BatchNorm1d(n_out)
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or n_in != n_out:
-            self.shortcut = nn.Sequential(
-                nn.Conv1d(n_in, n_out, 1, stride=stride, bias=False), nn.BatchNorm1d(n_out)
-            )
+        if depth == 2:
+            self.convolve.append(nn.Conv1d(n_out, n_out, 3, padding=1, bias=False))
+            self.convolve.append(nn.BatchNorm1d(n_out))
+        self.shortcut = nn.Identity() if stride is None else make_downsample(n_in, n_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform x of shape (B, n_in, L) to (B, n_out, ceil(L / stride))."""
-        return F.relu(F.relu(self.norm(self.conv(self.sca(x)))) + self.shortcut(x))
+        attended = self.sca(x)
+        shortcut = self.shortcut(attended if self.attended_shortcut else x)
+        return F.relu(self.convolve(attended) + shortcut)
+
+
+def make_downsample(n_in: int, n_out: int, stride: int) -> nn.Sequential:
+    """Make the figure's "Downsample": a convolution of kernel 1 and its batch norm."""
+    return nn.Sequential(
+        nn.Conv1d(n_in, n_out, 1, stride=stride, bias=False), nn.BatchNorm1d(n_out)
+    )
+
+
+def make_blocks(
+    channels: Sequence[int],
+    strides: Sequence[int],
+    last_stride: int,
+    *,
+    depth: int,
+    sca: bool,
+    reduction: int,
+    attended_shortcut: bool,
+) -> list[nn.Module]:
+    """Make four blocks of two residual units, the first one downsampled, and a downsampling."""
+    options = {"depth": depth, "sca": sca, "reduction": reduction}
+    units: list[nn.Module] = []
+    width = channels[0]
+    for n_out, stride in zip(channels, strides, strict=True):
+        units += [
+            ResidualUnit(width, n_out, stride, attended_shortcut=attended_shortcut, **options),
+            ResidualUnit(n_out, n_out, None, attended_shortcut=False, **options),
+        ]
+        width = n_out
+    return [*units, make_downsample(width, width, last_stride)]
+
+
+def make_paper_layers(
+    n_chans: int,
+    channels: Sequence[int],
+    *,
+    sca: bool,
+    sca_res: bool,
+    rnta: bool,
+    depth: int,
+    n_clips: int,
+    reduction: int,
+) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
+    """Make the shallow features (3), attention (4) and residual features (5) of figure 2."""
+    width = channels[0]
+    shallow = nn.Sequential(
+        nn.Conv1d(n_chans, width, 7, stride=2, padding=3, bias=False), nn.BatchNorm1d(width)
+    )
+    attention = nn.Sequential()
+    if sca:
+        attention.add_module("sca", EachClip(SignalChannelAttention(width, reduction), n_clips))
+    if rnta:
+        respond = EachClip(NonlocalAttention(width, published=False), n_clips)
+        attention.add_module("rnta", ResidualAttention(respond, width))
+    trunk = nn.Sequential(
+        nn.Conv1d(width, width, 7, padding=3, bias=False),
+        nn.BatchNorm1d(width),
+        nn.ReLU(),
+        nn.MaxPool1d(3, stride=2, padding=1),
+        *make_blocks(
+            channels,
+            (1, 2, 2, 2),
+            1,
+            depth=depth,
+            sca=sca_res,
+            reduction=reduction,
+            attended_shortcut=False,
+        ),
+    )
+    return shallow, attention, trunk
+
+
+def make_published_layers(
+    n_chans: int,
+    channels: Sequence[int],
+    *,
+    sca: bool,
+    sca_res: bool,
+    rnta: bool,
+    depth: int,
+    n_clips: int,
+    reduction: int,
+) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
+    """Make the same three as the released code does."""
+    width = channels[0]
+    attended = sca or rnta
+    shallow = nn.Sequential(
+        nn.Conv1d(n_chans, width, 7, stride=2, padding=3, bias=attended), nn.BatchNorm1d(width)
+    )
+    if not attended:
+        shallow.append(nn.ReLU())
+    attention = nn.Sequential()
+    if rnta:
+        respond = NonlocalAttention(width, published=True)
+        attention.add_module("rnta", EachClip(ResidualAttention(respond, width), n_clips))
+    if sca:
+        attention.add_module("sca", SignalChannelAttention(width, reduction))
+    trunk = nn.Sequential(
+        *make_blocks(
+            channels,
+            (2, 2, 2, 2),
+            3,
+            depth=depth,
+            sca=sca_res,
+            reduction=reduction,
+            attended_shortcut=True,
+        )
+    )
+    return shallow, attention, trunk
 
 
 class RTCAN(nn.Module):
@@ -114,25 +273,90 @@ class RTCAN(nn.Module):
     Parameters
     ----------
     n_chans, n_times : int
-        EDA channels and samples of each. Signals too short for `n_clips` parts are padded with
-        zeros at their end.
+        EDA channels and samples of each. ``architecture="paper"`` takes any length, and pads
+        signals too short for `n_clips` parts with zeros at their end. ``architecture="published"``
+        needs 1249 samples or more.
     n_music_features : int
         Zero for EDA alone.
     n_outputs : int
         Number of classes.
-    channels : sequence of int, default=(64, 64, 64, 64)
-        Filters of the four stages of the trunk; the shallow convolution has as many as the first.
+    architecture : {"paper", "published"}, default="paper"
+        The network of the paper's text, equations and figures, or that of the code its authors
+        released, which is another one in many places (see Notes).
+    form : {"large-corpus", "small-corpus"}, default="large-corpus"
+        With SCA in the residual units, as for PMEmo, or without, as for DEAP and AMIGOS.
+    sca : bool, default=True
+        Signal channel attention on the shallow features.
+    sca_res : bool or None, default=None
+        Signal channel attention in the residual units; None is as `form` says.
+    rnta : bool, default=True
+        Residual non-local temporal attention on the shallow features.
+    depth : {1, 2}, default=1
+        Convolutions in a residual unit, d of Table 4.
+    channels : sequence of 4 int, default=(64, 64, 64, 64)
+        Filters of the four blocks of the trunk, c of Table 4. The layers before them have as many
+        as the first, the downsampling after them as many as the last.
     n_clips : int, default=3
-        Parts of the signal that attention looks at one by one (latency, rise, recovery).
+        Parts of the signal that attention looks at one by one (latency, rise, recovery): `sca` and
+        `rnta` of "paper", `rnta` of "published".
     reduction : int, default=8
-        Of the channel attention's hidden layers.
+        SCA's hidden layers have so many times fewer units than filters, and at least one.
+    dropout : float, default=0.0
+        Share of units dropped in training between the linear layers. Neither the paper nor the
+        released code drops any.
+    init : {"torch", "normal", "published"}, default="torch"
+        Initial weights. "torch": PyTorch's own. "normal": section 5.1, each weight of a convolution
+        or linear layer from N(0, 0.01), each bias zero. "published": as the released code, that is
+        PyTorch's own but for the weights of the trunk's convolutions (and of the shallow one where
+        neither `sca` nor `rnta` is), which are normal with variance 2 / fan-out in the large-corpus
+        form and Xavier normal in the small-corpus form. Batch norms begin alike in all three: gain
+        1 and bias 0, in RNTA gain 0.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range, or the signal too short for the published architecture.
 
     Notes
     -----
-    Left open by the paper, chosen here: strides (2 in the shallow convolution, the pooling after
-    the first unit, and the first unit of stages 2 to 4, as in ResNet-18, the paper's backbone);
-    the final pooling spans at most 14 samples and does not overlap; the last layer gives raw
-    logits, for a cross-entropy that takes the softmax itself. PyTorch's own initial weights.
+    ``docs/models.md`` lists the layers of both architectures with lengths and numbers of
+    parameters.
+
+    *Paper.* Shallow convolution and batch norm; SCA, then RNTA, on each clip; the "Res1D" unit of
+    kernel 7 and max pooling; four blocks of two residual units, where the first unit's shortcut is
+    downsampled; another downsampling; average pooling; three linear layers. What the paper leaves
+    open or says in two ways, and what was chosen:
+
+    - Strides are those of ResNet-18, the backbone: 2 in the shallow convolution, the max pooling
+      and the first unit of blocks 2 to 4. The other two downsamplings that the figure draws have 1.
+    - "Res1D" is convolution, batch norm and ReLU: the figure's name for it lacks the "CA" of the
+      other units, and no sum is drawn.
+    - The average pooling spans 14 samples, or all where there are fewer, and does not overlap; what
+      is left over at the end is dropped (9 samples of 79 for a signal of 2500).
+    - ReLU after each sum, as in ResNet-18 and the released code. The figure draws none.
+    - SCA has no ReLU before its sigmoid: so equation 8, and weights "between 0 to 1" need negative
+      inputs; the figure draws one. Each filter has one weight in a clip, as in the squeeze and
+      excitation block that the paper cites.
+    - Clip i begins at ``i * L // n_clips``, as in the released code.
+    - RNTA's batch norm sees the clips joined again, so its statistics are those of all of them. Its
+      gain starts at zero (Wang et al. 2018, whose block it is).
+    - Convolutions have a bias in SCA alone: equations 10 to 12 have none, and a batch norm cancels
+      those before it.
+    - The softmax of equation 7 is the loss's, and the ReLU between it and the last layer is left
+      out: it would cut logits off at zero, where the gradient is zero, and the released code has
+      none with music.
+    - 0.01 in section 5.1 is taken as the standard deviation.
+
+    *Published.* What the released code computes: RNTA before SCA; RNTA, with its batch norm, on
+    each clip, its phi and g pooled by maximum; SCA over the whole signal; no "Res1D" unit and no
+    max pooling; stride 2 in each block and 3 in the last downsampling; an average pooling that
+    moves on by one sample; a shortcut that is downsampled begins after SCA. Without `sca` and
+    `rnta` the shallow convolution has no bias and a ReLU follows it. With music that code ends in a
+    softmax, and its loss takes another one; here the softmax is left out and the network gives raw
+    logits. Without music it ends in a ReLU, which is kept: logits are never below zero, and a trial
+    whose logits are all zero teaches nothing. The biases of the shallow convolution and of RNTA's
+    phi, g and W change nothing in training, since batch norm and softmax cancel them. Combinations
+    that the released code lacks follow the same rules.
     """
 
     def __init__(
@@ -142,37 +366,62 @@ class RTCAN(nn.Module):
         n_music_features: int,
         n_outputs: int,
         *,
+        architecture: str = "paper",
+        form: str = "large-corpus",
+        sca: bool = True,
+        sca_res: bool | None = None,
+        rnta: bool = True,
+        depth: int = 1,
         channels: Sequence[int] = (64, 64, 64, 64),
         n_clips: int = 3,
         reduction: int = 8,
+        dropout: float = 0.0,
+        init: str = "torch",
     ) -> None:
         super().__init__()
+        _one_of("architecture", architecture, ("paper", "published"))
+        _one_of("form", form, ("large-corpus", "small-corpus"))
+        _one_of("depth", depth, (1, 2))
+        _one_of("init", init, ("torch", "normal", "published"))
+        if len(channels) != 4 or min(channels) < 1:
+            raise ValueError(f"channels must be four positive numbers, got {channels!r}.")
+        for name, value in [("n_clips", n_clips), ("reduction", reduction)]:
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value!r}.")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and less than 1, got {dropout!r}.")
+        published = architecture == "published"
+        if published:
+            _check_published_length(n_times, n_clips if rnta else 1)
         self.n_chans, self.n_times = n_chans, n_times
-        # The stride-2 convolution makes ceil(n / 2) samples; attention needs one for each clip.
-        self.n_padding = max(2 * n_clips - 1 - n_times, 0)
-        width = channels[0]
-        self.shallow = nn.Sequential(
-            nn.Conv1d(n_chans, width, 7, stride=2, padding=3), nn.BatchNorm1d(width)
+        self.n_padding = 0
+        if not published and (sca or rnta):
+            # The stride-2 convolution makes ceil(n / 2) samples; attention needs one for each clip.
+            self.n_padding = max(2 * n_clips - 1 - n_times, 0)
+        make_layers = make_published_layers if published else make_paper_layers
+        self.shallow, self.attention, self.trunk = make_layers(
+            n_chans,
+            channels,
+            sca=sca,
+            sca_res=form == "large-corpus" if sca_res is None else sca_res,
+            rnta=rnta,
+            depth=depth,
+            n_clips=n_clips,
+            reduction=reduction,
         )
-        self.attention = ClippedAttention(width, n_clips, reduction)
-        units: list[nn.Module] = [
-            ResidualUnit(width, width, kernel_size=7, stride=1, reduction=reduction),
-            nn.MaxPool1d(3, stride=2, padding=1),
-        ]
-        for stage, n_out in enumerate(channels):
-            stride = 1 if stage == 0 else 2
-            units.append(
-                ResidualUnit(width, n_out, kernel_size=3, stride=stride, reduction=reduction)
-            )
-            units.append(ResidualUnit(n_out, n_out, kernel_size=3, stride=1, reduction=reduction))
-            width = n_out
-        self.trunk = nn.Sequential(*units)
-        length = n_times + self.n_padding
-        for _ in range(1 + 1 + len(channels) - 1):  # shallow, max pooling, stages 2 to 4
-            length = -(-length // 2)
-        self.pool = nn.AvgPool1d(min(14, length))
-        n_eda = width * (length // min(14, length))
-        self.classify = make_head(n_eda + n_music_features, n_outputs)
+        length = _ceil_div(n_times + self.n_padding, STEP[architecture])
+        window = min(POOL, length)
+        stride = 1 if published else window
+        self.pool = nn.AvgPool1d(window, stride)
+        n_eda = channels[-1] * ((length - window) // stride + 1)
+        self.classify = make_head(n_eda + n_music_features, n_outputs, dropout=dropout)
+        if published and n_music_features == 0:
+            self.classify.append(nn.ReLU())
+        if init == "normal":
+            _draw_normal(self)
+        elif init == "published":
+            drawn = [self.trunk] if sca or rnta else [self.shallow, self.trunk]
+            _draw_published(drawn, xavier=form == "small-corpus")
 
     def forward(self, X: Tensor) -> Tensor:
         """Give logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music]."""
@@ -181,3 +430,44 @@ class RTCAN(nn.Module):
         x = self.shallow(F.pad(eda, (0, self.n_padding)))
         x = self.pool(self.trunk(self.attention(x))).flatten(1)
         return self.classify(torch.cat([x, X[:, n_eda:]], dim=1))
+
+
+def _one_of(name: str, value: object, known: tuple) -> None:
+    if value not in known:
+        raise ValueError(f"{name} must be one of {known}, got {value!r}.")
+
+
+def _ceil_div(number: int, divisor: int) -> int:
+    return -(-number // divisor)
+
+
+def _check_published_length(n_times: int, n_clips: int) -> None:
+    """Refuse what leaves the average pooling, or the maximum in a clip, without samples."""
+    shortest = STEP["published"] * (POOL - 1) + 1
+    if n_times < shortest:
+        raise ValueError(
+            f'architecture="published" needs n_times of {shortest} or more, got {n_times}: give '
+            'longer or resampled signals, or take architecture="paper".'
+        )
+    most = _ceil_div(n_times, 2) // 2
+    if n_clips > most:
+        raise ValueError(
+            f'architecture="published" with rnta needs clips of two samples or more: n_clips may '
+            f"be at most {most} for n_times of {n_times}, got {n_clips}."
+        )
+
+
+def _draw_normal(net: nn.Module) -> None:
+    for layer in net.modules():
+        if isinstance(layer, nn.Conv1d | nn.Linear):
+            nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _draw_published(nets: Sequence[nn.Module], *, xavier: bool) -> None:
+    for layer in (layer for net in nets for layer in net.modules()):
+        if isinstance(layer, nn.Conv1d) and xavier:
+            nn.init.xavier_normal_(layer.weight)
+        elif isinstance(layer, nn.Conv1d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")

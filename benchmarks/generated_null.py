@@ -1,0 +1,139 @@
+"""What pipelines score where there is nothing to find, and where there are fingerprints alone.
+
+Generated studies whose EDA and music say nothing of emotion, 20 people, 24 songs, 24 trials each:
+
+- all dials at 0: every pipeline under every protocol, on `--seeds` studies. A study is one draw, so
+  a cell is tested over studies: two-sided t-test of the balanced accuracy (mean over people)
+  against 0.5, Holm over all cells; "!" marks what is below 0.05;
+- then a fingerprint of people, and one of songs, at full strength, everything else at 0; 40 people.
+
+Cells are means over studies (standard deviation).
+
+    python benchmarks/generated_null.py --seeds 6 --jobs 2
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.stats import ttest_1samp
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import Bunch
+
+from edaemo.benchmark import PIPELINES, evaluate, register_pipeline
+from edaemo.benchmark._scores import adjust_holm
+from edaemo.datasets import make_music_listening
+from edaemo.model_selection import PROTOCOLS
+
+NOTHING = {
+    "eda_informativeness": 0,
+    "music_informativeness": 0,
+    "subject_fingerprint": 0,
+    "stimulus_fingerprint": 0,
+    "time_drift": 0,
+}
+FINGERPRINTS = {
+    "people": ({"subject_fingerprint": 1.0}, ("trial", "subject")),
+    "songs": ({"stimulus_fingerprint": 1.0}, ("trial", "subject", "subject+stimulus")),
+}
+N_SPLITS = 3
+
+
+def describe(trials: pd.DataFrame) -> np.ndarray:
+    """Give level, activity, slope and roughness of each recording, (n_trials, 4)."""
+    rows = [
+        (np.log(x.mean()), np.log(x.std()), x[-1] - x[0], np.log(np.std(np.diff(x, 2))))
+        for x in trials["eda"]
+    ]
+    return np.array(rows)
+
+
+def make_forest(study: Bunch) -> object:
+    """Make a forest on four numbers of each recording, which know its level as z-scores do not."""
+    forest = RandomForestClassifier(100, min_samples_leaf=3)
+    return make_pipeline(FunctionTransformer(describe), forest)
+
+
+def make_study(seed: int, n_people: int, dials: dict) -> Bunch:
+    """Make a study that says nothing but for `dials`."""
+    study = make_music_listening(
+        n_people, 24, 24, sampling_rate=8, duration=20, random_state=seed, **NOTHING | dials
+    )
+    study.name = f"seed {seed}"
+    return study
+
+
+def lay_out(cells: pd.DataFrame) -> str:
+    """Lay out a frame of text as Markdown."""
+    rows = [["", *cells.columns], ["---"] * (1 + len(cells.columns))]
+    rows += [[name, *row] for name, row in zip(cells.index, cells.to_numpy(), strict=True)]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def score(seeds: range, n_people: int, dials: dict, protocols: tuple, args: object) -> pd.DataFrame:
+    """Evaluate all pipelines; index pipeline and protocol, one column for each study."""
+    tables = []
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            table = evaluate(
+                list(PIPELINES),
+                make_study(seed, n_people, dials),
+                "arousal",
+                list(protocols),
+                people="all",
+                n_splits=N_SPLITS,
+                max_epochs=args.epochs,
+                n_jobs=args.jobs,
+                random_state=seed,
+                store=Path(folder) / "folds.sqlite",
+            )
+        if table["n_failed"].any():
+            raise RuntimeError(table["error"].dropna().iloc[0])
+        tables.append(table.assign(seed=seed))
+    return pd.concat(tables)
+
+
+def lay_out_scores(table: pd.DataFrame, mark: pd.Series | None = None) -> str:
+    """Lay out pipelines by protocols: mean and standard deviation over studies."""
+    by_cell = table.groupby(["pipeline", "protocol"], sort=False)["balanced_accuracy_by_person"]
+    cells = by_cell.agg(lambda scores: f"{scores.mean():.3f} ({scores.std():.3f})").reset_index()
+    if mark is not None:
+        cells.iloc[:, -1] += np.where(mark.to_numpy(), " !", "")
+    wide = cells.pivot_table(
+        index="pipeline", columns="protocol", aggfunc="first", fill_value="-", sort=False
+    )
+    return lay_out(wide.droplevel(0, axis=1))
+
+
+def main() -> None:
+    """Print three tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--epochs", type=int, default=5, help="of the networks")
+    parser.add_argument("--jobs", type=int, default=2)
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore", category=UserWarning)
+    register_pipeline("forest-level", make_forest)
+
+    table = score(range(args.seeds), 20, {}, PROTOCOLS, args)
+    varied = table.groupby(["pipeline", "protocol"], sort=False)["balanced_accuracy_by_person"]
+    p = varied.agg(lambda scores: ttest_1samp(scores, 0.5).pvalue if scores.std() > 0 else 1.0)
+    adjusted = pd.Series(adjust_holm(p.to_numpy()), p.index)
+    print(f"Nothing to find, {args.seeds} studies\n")
+    print(lay_out_scores(table, adjusted < 0.05))
+    print(f"\n{len(p)} cells; smallest p {p.min():.4f}, after Holm {adjusted.min():.2f}; ", end="")
+    print(f"below 0.05 before Holm: {(p < 0.05).sum()} ({0.05 * len(p):.0f} expected)")
+    for planted, (dials, protocols) in FINGERPRINTS.items():
+        print(f"\nFingerprints of {planted} alone, {args.seeds} studies\n")
+        print(lay_out_scores(score(range(args.seeds), 40, dials, protocols, args)))
+
+
+if __name__ == "__main__":
+    main()
