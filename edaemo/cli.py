@@ -71,7 +71,8 @@ def _add_compare(commands: argparse._SubParsersAction) -> None:
         "study",
         nargs="*",
         default=["hku956"],
-        help="recordings: hku956, induced-stress; or generated, which is artificial",
+        help="recordings: hku956, induced-stress, and pmemo, deap, amigos where you have them; or "
+        "generated, which is artificial",
     )
     compare.add_argument("--target", **several, help="targets; all if left out")
     compare.add_argument(

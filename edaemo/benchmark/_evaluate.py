@@ -72,7 +72,8 @@ def evaluate(
 ) -> pd.DataFrame:
     """Evaluate emotion classifiers under named protocols, beside what needs no EDA at all.
 
-    Each trial is decomposed, and its features are computed, once; all that is fitted is fitted on
+    Each trial is decomposed, and its features are computed, once (samples that are NaN have no
+    weight in the first and are interpolated for the second); all that is fitted is fitted on
     the training trials of each fold. Before anything is computed the folds are audited, and a
     leak that the protocol's name does not announce is refused. Every finished fold is stored at
     once, and the same call goes on from what is stored.
@@ -537,9 +538,9 @@ def _prepare_one(study: Bunch, takes: str, n_jobs: int, client: object | None) -
     rate = study.sampling_rate
     if takes == "signals":
         n_jobs = n_jobs if client is None else 1
-        step = CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, n_jobs=n_jobs)
+        step = CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask", n_jobs=n_jobs)
     else:
-        step = EDAFeatureExtractor(sampling_rate=rate)
+        step = EDAFeatureExtractor(sampling_rate=rate, missing="interpolate")
     if client is None:
         return step.fit_transform(study.trials)
     parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))

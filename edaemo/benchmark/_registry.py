@@ -23,7 +23,14 @@ from edaemo.benchmark._pipelines import (
     make_rtcan,
     make_svm_baseline,
 )
-from edaemo.datasets import load_hku956, load_induced_stress, make_music_listening
+from edaemo.datasets import (
+    load_amigos,
+    load_deap,
+    load_hku956,
+    load_induced_stress,
+    load_pmemo,
+    make_music_listening,
+)
 from edaemo.preprocessing import SubjectStandardizer
 
 TAKES = ("identity", "features", "signals", "trials")
@@ -133,6 +140,9 @@ def _make_generated(path: object = None) -> Bunch:
 STUDIES: dict[str, Callable[..., Bunch]] = {
     "hku956": load_hku956,
     "induced-stress": load_induced_stress,
+    "pmemo": load_pmemo,
+    "deap": load_deap,
+    "amigos": load_amigos,
     "generated": _make_generated,
 }
 

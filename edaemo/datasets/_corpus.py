@@ -1,21 +1,26 @@
-"""Finding a corpus and reading its files, from its folder or from a zip archive of it."""
+"""Finding a corpus and reading its files, from its folder or from zip archives of it."""
 
 from __future__ import annotations
 
 import csv
 import lzma
 import os
+import re
+import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
 
-from edaemo.datasets._window import Window, cut_window
+from edaemo._validation import suggest
+from edaemo.datasets._window import Window, cut_window, window_samples
 
 ENVIRONMENT = "EDAEMO_DATA"
 # What every loader takes; the window has its own checks.
@@ -39,12 +44,39 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 
 
 @dataclass(frozen=True)
+class LooseFile:
+    """A file of a corpus that lies in a folder."""
+
+    path: Path
+
+    def open(self) -> BinaryIO:
+        """Open it for reading."""
+        return self.path.open("rb")
+
+
+@dataclass(frozen=True)
+class PackedFile:
+    """A file of a corpus that lies in a zip archive, which stays open as long."""
+
+    archive: zipfile.ZipFile
+    info: zipfile.ZipInfo
+
+    def open(self) -> BinaryIO:
+        """Open it for reading."""
+        return self.archive.open(self.info)
+
+
+@dataclass(frozen=True)
 class Corpus:
-    """The files of a corpus: their paths in the original layout, and how to read one."""
+    """The files of a corpus by their paths in the original layout, and how to read one."""
 
     place: Path
-    names: Sequence[str]
-    read_bytes: Callable[[str], bytes]
+    files: Mapping[str, LooseFile | PackedFile]
+
+    @property
+    def names(self) -> list[str]:
+        """The files' paths below the place."""
+        return list(self.files)
 
     def error(
         self, name: str, what: str, remedy: str = "Replace it by the file as published."
@@ -52,16 +84,44 @@ class Corpus:
         """Return the error that says what is wrong with a file and what to do."""
         return DatasetError(f"{name} (in {self.place}) {what} {remedy}")
 
-    def read_text(self, name: str) -> str:
-        """Return a file's text without a byte order mark."""
-        if name not in self.names:
+    def as_error(self, name: str, error: ValueError) -> DatasetError:
+        """Return an error that names the file, of one that says what is wrong with its content."""
+        return error if isinstance(error, DatasetError) else self.error(name, str(error))
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[BinaryIO]:
+        """Open a file; an archive that turns out to be damaged is an error that names the file."""
+        if name not in self.files:
             raise self.error(name, "is missing.", "Get the corpus again.")
         try:
-            content = self.read_bytes(name)
+            with self.files[name].open() as file:
+                yield file
         except (*_DAMAGED, RuntimeError) as error:  # a RuntimeError where it is encrypted
             raise self.error(name, f"cannot be unpacked: {error}.") from error
+        except OSError as error:
+            raise self.error(name, f"cannot be read: {error.strerror or error}.") from error
+
+    @contextmanager
+    def on_disk(self, name: str) -> Iterator[Path]:
+        """Give a path to a file, unpacked as long as it is needed where it is in an archive."""
+        file = self.files.get(name)
+        if isinstance(file, LooseFile):
+            yield file.path
+            return
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / name.rpartition("/")[2]
+            path.write_bytes(self.read_bytes(name))
+            yield path
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return a file's content."""
+        with self.open(name) as file:
+            return file.read()
+
+    def read_text(self, name: str) -> str:
+        """Return a file's text without a byte order mark."""
         try:
-            text = content.decode("utf-8-sig")
+            text = self.read_bytes(name).decode("utf-8-sig")
         except UnicodeDecodeError as error:
             raise self.error(name, "is not a text file.") from error
         if not text.strip():
@@ -113,6 +173,46 @@ class Corpus:
         return values
 
 
+class Problems:
+    """What is wrong with a corpus, collected so that one error can say all of it.
+
+    Parameters
+    ----------
+    name : str
+        What the corpus is called.
+    place : path
+        Its folder or archive.
+    how_to_get : str
+        Where it comes from.
+    """
+
+    def __init__(self, name: str, place: Path, how_to_get: str) -> None:
+        self.found: list[str] = []
+        self._name, self._place, self._how_to_get = name, place, how_to_get
+
+    def add(self, problem: str) -> None:
+        """Note a problem: a sentence that names the file."""
+        self.found.append(problem)
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Note what raises a DatasetError inside, and go on behind it."""
+        try:
+            yield
+        except DatasetError as error:
+            self.add(str(error).replace(f" (in {self._place})", ""))
+
+    def raise_all(self) -> None:
+        """Raise one error that says all that was found, if anything was."""
+        if self.found:
+            said = "".join(f"\n  - {problem}" for problem in self.found)
+            count = f"{len(self.found)} things are" if len(self.found) > 1 else "something is"
+            raise DatasetError(
+                f"{self._place} cannot be read as {self._name}, {count} wrong with it:{said}\n"
+                f"{self._how_to_get}"
+            )
+
+
 def _is_hidden(name: str) -> bool:
     """Tell the operating system's own litter (``.DS_Store``, ``__MACOSX``) from corpus files."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
@@ -125,28 +225,32 @@ def _open_zip(place: Path) -> zipfile.ZipFile:
         raise DatasetError(f"{place} is not a readable zip archive: {error}.") from error
 
 
+def _members(archive: zipfile.ZipFile) -> dict[str, PackedFile]:
+    """Return the files of an archive in order of their names."""
+    return {
+        info.filename: PackedFile(archive, info)
+        for info in sorted(archive.infolist(), key=lambda info: info.filename)
+        if not info.is_dir() and not _is_hidden(info.filename)
+    }
+
+
 def _zip_root(archive: zipfile.ZipFile, marker: str) -> str | None:
     """Return the folder of the archive that holds `marker`: an archive may begin with its own."""
     roots = [
-        name.removesuffix(marker)
-        for name in archive.namelist()
-        if f"/{name}".endswith(f"/{marker}") and not _is_hidden(name)
+        name.removesuffix(marker) for name in _members(archive) if f"/{name}".endswith(f"/{marker}")
     ]
     return min(roots, key=len, default=None)
 
 
-def _holds(place: Path, marker: str) -> bool:
-    if place.is_file():
-        with _open_zip(place) as archive:
-            return _zip_root(archive, marker) is not None
-    return (place / marker).is_file()
-
-
 def open_folder(place: Path) -> Corpus:
     """Return the files below a folder."""
-    found = (file.relative_to(place).as_posix() for file in place.rglob("*") if file.is_file())
-    names = sorted(name for name in found if not _is_hidden(name))
-    return Corpus(place, names, lambda name: (place / name).read_bytes())
+    found = {file.relative_to(place).as_posix(): file for file in place.rglob("*")}
+    files = {
+        name: LooseFile(file)
+        for name, file in sorted(found.items())
+        if not _is_hidden(name) and file.is_file()
+    }
+    return Corpus(place, files)
 
 
 @contextmanager
@@ -157,45 +261,172 @@ def open_corpus(place: Path, marker: str) -> Iterator[Corpus]:
         return
     with _open_zip(place) as archive:
         root = _zip_root(archive, marker)
-        names = sorted(
-            name.removeprefix(root)
-            for name in archive.namelist()
-            if name.startswith(root) and not name.endswith("/") and not _is_hidden(name)
+        yield Corpus(
+            place,
+            {
+                name.removeprefix(root): file
+                for name, file in _members(archive).items()
+                if name.startswith(root)
+            },
         )
-        yield Corpus(place, names, lambda name: archive.read(root + name))
+
+
+@contextmanager
+def open_archives(place: Path, problems: Problems | None = None) -> Iterator[Corpus]:
+    """Open a zip archive, or a folder in which zip archives count as folders.
+
+    Archives in it that cannot be read are noted in `problems`, or passed over where there is none.
+    """
+    if not place.is_dir():
+        with _open_zip(place) as archive:
+            yield Corpus(place, _members(archive))
+        return
+    with ExitStack() as opened:
+        files: dict[str, LooseFile | PackedFile] = {}
+        for name, file in open_folder(place).files.items():
+            if not name.lower().endswith(".zip"):
+                files[name] = file
+                continue
+            try:
+                archive = opened.enter_context(_open_zip(file.path))
+            except DatasetError as error:
+                if problems is not None:
+                    problems.add(f"{error} Fetch it again, or take it away.")
+                continue
+            files |= {f"{name}/{inner}": packed for inner, packed in _members(archive).items()}
+        yield Corpus(place, files)
+
+
+def match_files(
+    corpus: Corpus, pattern: re.Pattern[str], problems: Problems
+) -> dict[tuple[str, ...], str]:
+    """Find files by a pattern that their paths end in.
+
+    What lies loose comes before the same file in an archive: who unpacks a corpus may keep both. A
+    file that is there twice beyond that is a problem.
+
+    Returns
+    -------
+    dict
+        What the groups of the pattern matched → path, in order of the paths.
+    """
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name in corpus.names:
+        match = pattern.search(name)
+        if match is not None:
+            found.setdefault(match.groups(), []).append(name)
+    chosen = {}
+    for key, names in found.items():
+        loose = [name for name in names if isinstance(corpus.files[name], LooseFile)]
+        candidates = loose or names
+        if len(candidates) > 1:
+            problems.add(f"{' and '.join(candidates)} are the same file: keep one.")
+        chosen[key] = candidates[0]
+    return chosen
+
+
+def user_cache() -> Path | None:
+    r"""Return the user's folder for what can be had again, where the platform has it.
+
+    ``$XDG_CACHE_HOME/edaemo`` or ``~/.cache/edaemo``, ``~/Library/Caches/edaemo`` (macOS),
+    ``%LOCALAPPDATA%\edaemo\Cache`` (Windows). None for a user without a home.
+    """
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        root = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+        inside = ("edaemo", "Cache")
+    elif sys.platform == "darwin":
+        root, inside = os.path.join(home, "Library", "Caches"), ("edaemo",)
+    else:
+        given = os.environ.get("XDG_CACHE_HOME", "")
+        root = given if os.path.isabs(given) else os.path.join(home, ".cache")
+        inside = ("edaemo",)
+    return Path(root, *inside) if os.path.isabs(root) else None
+
+
+def _searched() -> dict[str, Path | None]:
+    """Return where corpora are looked for when no path is given, in order, by what it is."""
+    given = os.environ.get(ENVIRONMENT)
+    return {
+        f"the variable {ENVIRONMENT}": Path(given).expanduser() if given else None,
+        "the repository's own folder": REPOSITORY_DATA,
+        "the user's cache": user_cache(),
+    }
 
 
 def search_folders() -> list[Path]:
     """Return the folders in which corpora are looked for when no path is given."""
-    given = os.environ.get(ENVIRONMENT)
-    return ([Path(given).expanduser()] if given else []) + [REPOSITORY_DATA]
+    return [folder for folder in _searched().values() if folder is not None]
+
+
+def _holds(place: Path, marker: str | re.Pattern[str]) -> bool:
+    if isinstance(marker, str):
+        if place.is_file():
+            with _open_zip(place) as archive:
+                return _zip_root(archive, marker) is not None
+        return (place / marker).is_file()
+    if not place.exists():
+        return False
+    with open_archives(place) as corpus:
+        return any(marker.search(name) for name in corpus.names)
+
+
+def _list_some(place: Path) -> str:
+    if not place.is_dir():
+        return "" if place.is_file() else " There is no such file or folder."
+    there = sorted(file.name for file in place.iterdir())
+    if not there:
+        return " The folder is empty."
+    more = ", …" if len(there) > 5 else ""
+    return f" It holds {', '.join(there[:5])}{more}."
 
 
 def find_corpus(
-    name: str, marker: str, path: str | os.PathLike[str] | None, how_to_get: str
+    name: str,
+    marker: str | re.Pattern[str],
+    path: str | os.PathLike[str] | None,
+    how_to_get: str,
+    *,
+    like: str | None = None,
 ) -> Path:
-    """Return the folder or zip archive of a corpus: `path`, else the first place that holds it."""
+    """Return the folder or zip archive of a corpus: `path`, else the first place that holds it.
+
+    Parameters
+    ----------
+    name : str
+        The corpus's folder, or archive, in the places searched.
+    marker : str or pattern
+        What it is known by: a file at its root, or what the path of some file in it ends in.
+    path : path or None
+        Where the user says that it is; no other place is looked at then.
+    how_to_get : str
+        For the error.
+    like : str or None, default=None
+        A file name for the error, where `marker` is a pattern.
+    """
+    shown = like or marker
     if path is not None:
         place = Path(path).expanduser()
         if not _holds(place, marker):
             raise DatasetError(
                 f"path={str(path)!r} does not hold {name}: no folder or zip archive with "
-                f"{marker!r} is there. {how_to_get}"
+                f"{shown!r} is there.{_list_some(place)} {how_to_get}"
             )
         return place
-    places = [
-        place
-        for folder in search_folders()
-        for place in (folder / name, folder / name / f"{name}.zip", folder / f"{name}.zip")
-    ]
-    for place in places:
-        if _holds(place, marker):
-            return place
-    tried = "".join(f"\n  {place}" for place in places)
-    unset = "" if os.environ.get(ENVIRONMENT) else f" The variable {ENVIRONMENT} is not set."
+    tried = "\n  path=: not given"
+    for what, folder in _searched().items():
+        if folder is None:
+            tried += f"\n  {what}: not set"
+            continue
+        places = (folder / name, folder / name / f"{name}.zip", folder / f"{name}.zip")
+        for place in places:
+            if _holds(place, marker):
+                return place
+        tried += f"\n  {what}: {', '.join(map(str, places))}"
     raise DatasetError(
-        f"{name} was not found. Places tried, each for {marker!r}:{tried}\n{how_to_get} Then pass "
-        f"path=, or set {ENVIRONMENT} to the folder that contains {name} or {name}.zip.{unset}"
+        f"{name} was not found. Places tried, in this order, each for {shown!r}:{tried}\n"
+        f"{how_to_get} Then pass path=, or set {ENVIRONMENT} to the folder that contains {name} or "
+        f"{name}.zip."
     )
 
 
@@ -212,15 +443,37 @@ def check_counts(
         )
 
 
+def check_signals(signals: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the signals asked for, each once; ``eda`` is always among them."""
+    known = list(known)
+    for name in signals:
+        if name not in known:
+            raise ValueError(f"signals={signals!r}: there is no {name!r}; {suggest(name, known)}")
+    if "eda" not in signals:
+        raise ValueError(f"signals={signals!r} must name 'eda': a trials table is made of it.")
+    return tuple(dict.fromkeys(signals))
+
+
 def cut_and_align(
-    trials: pd.DataFrame, ratings: pd.DataFrame, sampling_rate: float, window: Window
+    trials: pd.DataFrame,
+    ratings: pd.DataFrame,
+    sampling_rate: float,
+    window: Window,
+    others: Mapping[str, float] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Cut the window and return trials, ratings (both numbered anew) and the trials left out.
 
     The trials get a column ``duration``: the seconds that each was recorded, before the cut.
+    `others` names further columns of signals, and their rates in Hz: the same stretch is cut out of
+    them, along the last axis of each cell.
     """
     trials = trials.assign(duration=[len(eda) / sampling_rate for eda in trials["eda"]])
     cut = cut_window(trials, sampling_rate, window)
+    for name, rate in (others or {}).items():
+        samples, _ = window_samples(window, rate)
+        # A copy of the part: a view would keep all of the recording in memory.
+        cells = [cell if window is None else cell[..., samples].copy() for cell in cut[name]]
+        cut[name] = pd.Series(cells, index=cut.index, dtype=object)
     left_out = trials.drop(index=cut.index)[["subject", "stimulus", "trial", "duration"]]
     left_out["reason"] = "shorter than the window"
     ratings = ratings.loc[cut.index].reset_index(drop=True)

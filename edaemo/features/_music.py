@@ -29,6 +29,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm import tqdm
 
 from edaemo._validation import name_trial, plain_numbers
+from edaemo._whole_file import whole_file
 
 # What openSMILE calls the levels; the GeMAPS family has no deltas.
 _DESCRIPTORS = {"ComParE_2016": "lld;lld_de", "IS13": "lld;lld_de", "emobase": "lld;lld_de"}
@@ -459,10 +460,9 @@ def _store(path: Path, one: _Described, ending: str) -> None:
     """Write an entry of the cache under another name first, so that it is whole or not there."""
     entry = _HEAD.pack(one.sampling_rate, one.seconds, len(one.features))
     entry += one.features.astype("<f4").tobytes()
-    part = path.with_name(path.name + ending)
     try:
-        part.write_bytes(sha256(entry).digest() + entry)
-        part.replace(path)
+        with whole_file(path, path.with_name(path.name + ending)) as part:
+            part.write_bytes(sha256(entry).digest() + entry)
     except OSError as error:
         raise _no_cache(path.parent, error) from error
 

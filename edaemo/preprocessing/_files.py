@@ -15,6 +15,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from edaemo._validation import LARGEST, read_signals
+from edaemo._whole_file import whole_file
 from edaemo.decomposition import DecompositionError
 from edaemo.preprocessing._cvxeda import DecomposedTrial, decompose_trial
 
@@ -262,15 +263,11 @@ def _write(table: pd.DataFrame, target: Path, *, overwrite: bool) -> None:
     if target.exists() and not overwrite:
         raise FileExistsError(f"the output {target} exists already.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = _part(target)
-    try:
+    with whole_file(target, _part(target)) as part:
         if target.suffix == ".parquet":
             table.to_parquet(part, engine="pyarrow", index=False)
         else:
             table.to_csv(part, index=False)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _remark(trial: DecomposedTrial, n_missing: int, missing: str) -> tuple[str, ...]:

@@ -332,7 +332,8 @@ class SubjectThresholdRelabeler(BaseEstimator):
         ------
         ValueError
             If an axis or a rating is missing or not finite, if the subjects are unknown and
-            needed, or if lengths differ.
+            needed, if the ratings are not the subjects' own (as of PMEmo's 2019 release), or if
+            lengths differ.
         """
         points, ids = self._check(ratings, subject)
         with whole_or_nothing(self):
@@ -442,6 +443,10 @@ class SubjectThresholdRelabeler(BaseEstimator):
 
     def _check(self, ratings: object, subject: Sequence | None) -> tuple[np.ndarray, np.ndarray]:
         """Return finite points (n, 2) and the subject of each."""
+        # A loader says so of ratings that are not the listeners' own.
+        why_not = getattr(ratings, "attrs", {}).get("relabelling")
+        if why_not is not None and self.threshold == "subject":
+            raise ValueError(f"There is no threshold by subject: {why_not}")
         points = _check_ratings(ratings)
         needed_by = type(self).__name__ if self.threshold == "subject" else None
         ids = subject_ids(ratings, subject, n=len(points), needed_by=needed_by)

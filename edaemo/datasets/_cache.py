@@ -1,0 +1,305 @@
+"""What was read of a corpus, kept as parquet: a second load parses no original."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from uuid import uuid4
+
+import numpy as np
+
+from edaemo._whole_file import whole_file
+from edaemo.datasets._corpus import Corpus, DatasetError, LooseFile, Problems, user_cache
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+# What every loader with a cache takes.
+CACHE = {"cache": ["boolean", str, os.PathLike]}
+NEEDED = "pip install edaemo[parquet]"
+# Part of every key: raised when entries are written in another way.
+_FORMAT = 1
+# Rows are written, and read, in groups of about this many bytes.
+_GROUP = 8 * 2**20
+# A file that changed this recently may change again unseen, where a file system's clock is coarse.
+_SETTLED = 2.0
+
+Column = Sequence[str | None] | Sequence[np.ndarray] | np.ndarray
+
+
+class Reading(NamedTuple):
+    """What was read of a corpus, before anything is done with it.
+
+    Attributes
+    ----------
+    columns : dict
+        Name → one value for each row: text (or None), an array of numbers, or a list of arrays.
+        Arrays in a list are of one dtype, and 1-D or 2-D with one number of rows.
+    facts : dict
+        What else is to be known; as JSON can say it.
+    """
+
+    columns: dict[str, Column]
+    facts: dict[str, Any]
+
+    @classmethod
+    def of_rows(
+        cls, rows: Sequence[dict[str, Any]], numbers: Iterable[str], facts: dict[str, Any]
+    ) -> Self:
+        """Turn rows into columns; `numbers` says which are numbers."""
+        columns: dict[str, Column] = {
+            name: [row[name] for row in rows] for name in (rows[0] if rows else ())
+        }
+        columns |= {name: np.array(columns[name]) for name in numbers if name in columns}
+        return cls(columns, facts)
+
+
+def read_through_cache(
+    corpus: Corpus,
+    names: Iterable[str],
+    settings: Sequence,
+    read: Callable[[], Reading],
+    cache: bool | str | os.PathLike[str],
+    problems: Problems,
+) -> tuple[Reading, str]:
+    """Return what was kept of these files, else read them, and keep it if nothing is wrong.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Where the files are.
+    names : iterable of str
+        The files that `read` reads; their content is part of the key.
+    settings : sequence
+        What else the reading depends on, as JSON can say it: the corpus, a version of the reader
+        and the parameters.
+    read : callable
+        Reads the files, and notes in `problems` what is wrong with them.
+    cache : bool or path
+        The folder of the cache; True for the user's own (nothing is kept without pyarrow, or
+        without a home), False for none.
+    problems : Problems
+        While it holds any, nothing is kept.
+
+    Returns
+    -------
+    Reading
+        The same whether it was kept or not.
+    str
+        Where it came from, or why it was not kept.
+
+    Raises
+    ------
+    DatasetError
+        If a folder is given and pyarrow is not there.
+
+    Warns
+    -----
+    UserWarning
+        If the folder cannot be written to.
+    """
+    folder, why_not = _folder(cache)
+    if folder is None:
+        return read(), why_not
+    digests = _Digests(corpus, folder)
+    contents = [[name, digests.of(name)] for name in sorted(names)]
+    key = hashlib.sha256(json.dumps([_FORMAT, list(settings), contents]).encode()).hexdigest()
+    kept = _load(folder, key)
+    reading = read() if kept is None else kept
+    if problems.found:
+        return reading, "not kept: something is wrong with the corpus"
+    try:
+        digests.remember()
+        if kept is None:
+            _store(folder, key, reading)
+    except OSError as error:
+        why_not = f"not kept: {folder} cannot be written to ({error.strerror or error})"
+        warnings.warn(f"The corpus is {why_not}.", UserWarning, stacklevel=2)
+        return reading, why_not
+    return reading, f"{'read from the originals, kept in' if kept is None else 'from'} {folder}"
+
+
+def _folder(cache: bool | str | os.PathLike[str]) -> tuple[Path | None, str]:
+    """Return the folder, or None and why there is none."""
+    if cache is False:
+        return None, "not kept: cache=False"
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        if cache is True:
+            return None, f"not kept: that needs pyarrow, {NEEDED}"
+        raise DatasetError(f"cache={str(cache)!r} needs pyarrow: {NEEDED}.") from error
+    if cache is not True:
+        return Path(cache).expanduser().absolute(), ""
+    home = user_cache()
+    return (None, "not kept: the user has no home") if home is None else (home / "parquet", "")
+
+
+class _Digests:
+    """Digests of a corpus's files, remembered so that each content is read for it once.
+
+    A file in a zip archive is told by its size and CRC-32, which the archive's directory has. A
+    loose one is told by the SHA-256 of its content. That is remembered in the cache together with
+    the file's size, times of modification and of change, and inode; while these are the same the
+    content is not read again.
+    """
+
+    def __init__(self, corpus: Corpus, folder: Path) -> None:
+        self._files = corpus.files
+        place = str(corpus.place.resolve())
+        self._memory = folder / "digests" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
+        self._known = self._recall()
+        self._new: dict[str, list] = {}
+
+    def of(self, name: str) -> str:
+        """Return the digest of a file."""
+        file = self._files[name]
+        if not isinstance(file, LooseFile):
+            return f"{file.info.file_size} {file.info.CRC:08x}"
+        now = time.time()
+        stat = file.path.stat()
+        seen = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        match self._known.get(name):
+            case [before, str(digest)] if before == seen:
+                return digest
+        with file.path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if max(stat.st_mtime, stat.st_ctime) < now - _SETTLED:
+            self._new[name] = [seen, digest]
+        return digest
+
+    def remember(self) -> None:
+        """Write down what was digested."""
+        if self._new:
+            self._memory.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(self._memory) as part:
+                part.write_text(json.dumps(self._known | self._new), encoding="utf-8")
+
+    def _recall(self) -> dict:
+        try:
+            known = json.loads(self._memory.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # not there, or damaged
+            return {}
+        return known if isinstance(known, dict) else {}
+
+
+def _store(folder: Path, key: str, reading: Reading) -> None:
+    """Write an entry under a name that holds the digest of its content."""
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f".{key}.{uuid4().hex}.part"
+    with whole_file(lambda whole: folder / f"{key}.{_digest(whole)}.parquet", part):
+        _write(part, reading)
+
+
+def _load(folder: Path, key: str) -> Reading | None:
+    """Read an entry; None where there is none, or a damaged one, which is taken away."""
+    import pyarrow as pa
+
+    for path in sorted(folder.glob(f"{key}.*.parquet")):
+        try:
+            if path.name == f"{key}.{_digest(path)}.parquet":
+                return _read(path)
+        except (OSError, pa.ArrowException):  # taken away meanwhile, or another version's
+            continue
+        with suppress(OSError):
+            path.unlink()
+    return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write(path: Path, reading: Reading) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = reading.columns
+    arrays = [name for name, column in columns.items() if _holds_arrays(column)]
+    heights = {name: columns[name][0].shape[0] for name in arrays if columns[name][0].ndim == 2}
+    about = {"edaemo": json.dumps({"facts": reading.facts, "heights": heights})}
+    tables = (
+        pa.table(
+            {name: _to_arrow(column[rows]) for name, column in columns.items()}, metadata=about
+        )
+        for rows in _groups([columns[name] for name in arrays], len(next(iter(columns.values()))))
+    )
+    table = next(tables)
+    with parquet.ParquetWriter(
+        path,
+        table.schema,
+        compression="zstd",
+        use_dictionary=False,
+        # The bytes of floats that follow one another are alike place by place.
+        use_byte_stream_split=[f"{name}.list.element" for name in arrays],
+    ) as writer:
+        writer.write_table(table)
+        for table in tables:
+            writer.write_table(table)
+
+
+def _holds_arrays(column: Column) -> bool:
+    return not isinstance(column, np.ndarray) and isinstance(next(iter(column), None), np.ndarray)
+
+
+def _groups(columns: list[Sequence[np.ndarray]], n_rows: int) -> Iterator[slice]:
+    """Cut the rows into groups of about `_GROUP` bytes."""
+    start = size = 0
+    for row in range(n_rows):
+        size += sum(column[row].nbytes for column in columns)
+        if size >= _GROUP or row == n_rows - 1:
+            yield slice(start, row + 1)
+            start, size = row + 1, 0
+
+
+def _to_arrow(values: Column) -> pa.Array:
+    import pyarrow as pa
+
+    if _holds_arrays(values):
+        offsets = np.cumsum([0, *(cell.size for cell in values)], dtype=np.int64)
+        flat = np.concatenate([cell.ravel() for cell in values])
+        return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(flat))
+    return pa.array(values) if isinstance(values, np.ndarray) else pa.array(values, pa.string())
+
+
+def _read(path: Path) -> Reading:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        names = file.schema_arrow.names
+        about = json.loads(file.schema_arrow.metadata[b"edaemo"])
+        parts: dict[str, list] = {name: [] for name in names}
+        for number in range(file.num_row_groups):
+            group = file.read_row_group(number).combine_chunks()
+            for name in names:
+                height = about["heights"].get(name)
+                parts[name].append(_from_arrow(group.column(name).chunk(0), height))
+            del group
+    columns = {
+        name: np.concatenate(part) if isinstance(part[0], np.ndarray) else [*chain(*part)]
+        for name, part in parts.items()
+    }
+    return Reading(columns, about["facts"])
+
+
+def _from_arrow(values: pa.Array, height: int | None) -> Column:
+    import pyarrow as pa
+
+    if pa.types.is_large_list(values.type):
+        flat = values.values.to_numpy()
+        ends = values.offsets.to_numpy()
+        # Copies: they can be written to, and a group is not held by one cell that stays.
+        cells = [flat[start:end].copy() for start, end in pairwise(ends)]
+        return cells if height is None else [cell.reshape(height, -1) for cell in cells]
+    if pa.types.is_string(values.type):
+        return values.to_pylist()
+    return values.to_numpy(zero_copy_only=False)
