@@ -13,6 +13,9 @@ _HOME = {
     "SubjectThresholdRelabeler": "edaemo.preprocessing",
     "MusicFeatureUnion": "edaemo.fusion",
     "RTCANClassifier": "edaemo.estimators",
+    "export_onnx": "edaemo.persistence",
+    "load": "edaemo.persistence",
+    "save": "edaemo.persistence",
 }
 
 __all__ = [
@@ -21,6 +24,9 @@ __all__ = [
     "RTCANClassifier",
     "SubjectThresholdRelabeler",
     "__version__",
+    "export_onnx",
+    "load",
+    "save",
 ]
 
 

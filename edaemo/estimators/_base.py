@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -29,6 +31,7 @@ from edaemo._validation import (
     subject_ids,
     whole_or_nothing,
 )
+from edaemo.estimators._checkpoint import Checkpoint, describe_fit
 from edaemo.estimators._recipes import Augmentation, Recipe
 from edaemo.estimators._training import (
     Batches,
@@ -68,6 +71,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         "n_threads": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
+        "checkpoint": [str, os.PathLike, None],
     }
 
     @abstractmethod
@@ -116,6 +120,8 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             missing or mixed in type, subjects are needed and absent, `validation` is not boolean
             or marks all rows or none, or a class is left without a training row. The estimator
             then stays as it was, also when training is interrupted.
+        FileError
+            If `checkpoint` is a file of another fit, is damaged, or cannot be written.
         TrainingError
             If the loss is no longer finite, or memory runs out.
         """
@@ -124,6 +130,11 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             odd = [one for one in self.callbacks or [] if not isinstance(one, Callback)]
             if odd:
                 raise ValueError(f"callbacks must be objects of skorch.callbacks, got {odd[0]!r}.")
+            if self.callbacks and self.checkpoint is not None:
+                raise ValueError(
+                    "A checkpoint does not hold what callbacks remember: leave callbacks or "
+                    "checkpoint None."
+                )
             self._refuse_signals(X)
             rows = read_rows(self, X, reset=True, dtype=np.float32, min_rows=2)
             y = check_labels(self, X, y)
@@ -139,6 +150,9 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                     f"{self.classes_[0]}."
                 )
             seed = int(check_random_state(self.random_state).randint(2**31))
+            checkpoint = None if self.checkpoint is None else Checkpoint(Path(self.checkpoint))
+            if checkpoint is not None and self.random_state is None:
+                seed = checkpoint.seed(seed)
             aside = self._set_aside(subject, validation, codes, seed)
             self.validation_subjects_ = np.array([])
             if aside.any() and subject is not None:
@@ -146,9 +160,15 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             with torch_threads(self.n_threads), torch_seed(seed, device):
                 held_out = Trials(rows[aside], codes[aside]) if aside.any() else None
                 net = self._make_net(network, sizes, device, codes[~aside], held_out)
-                train(net, rows[~aside], codes[~aside])
+                if checkpoint is not None:
+                    fit = describe_fit(self, sizes, device, seed, rows, codes, aside)
+                    checkpoint.check(fit)
+                    net.callbacks.append(checkpoint)
+                train(net, rows[~aside], codes[~aside], checkpoint)
                 net.train_split = None  # or the net would carry the validation trials along
             self.net_ = net
+        if checkpoint is not None:
+            checkpoint.finish()
         return self
 
     def predict_proba(self, X: object) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from numbers import Integral
+from os import PathLike
 from typing import Any
 
 import torch
@@ -56,6 +57,10 @@ class CNNClassifier(NetClassifier):
         generators outside the fit are left as they were.
     verbose : int, default=0
         Above 0, skorch prints a line for each epoch.
+    checkpoint : path or None, default=None
+        A file that is written after each epoch and removed when `fit` is done: where a fit was
+        killed, the same `fit` goes on from its last epoch and ends with the weights of an unbroken
+        one (``docs/files.md``). A file of another fit is an error. Not together with `callbacks`.
 
     Attributes
     ----------
@@ -110,6 +115,7 @@ class CNNClassifier(NetClassifier):
         n_threads: int = 1,
         random_state: object = None,
         verbose: int = 0,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> None:
         self.n_filters = n_filters
         self.max_epochs = max_epochs
@@ -125,6 +131,7 @@ class CNNClassifier(NetClassifier):
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoint = checkpoint
 
     def _recipe(self) -> Recipe:
         return Recipe(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 import torch
@@ -114,6 +115,10 @@ class RTCANClassifier(NetClassifier):
         generators outside the fit are left as they were.
     verbose : int, default=0
         Above 0, skorch prints a line for each epoch.
+    checkpoint : path or None, default=None
+        A file that is written after each epoch and removed when `fit` is done: where a fit was
+        killed, the same `fit` goes on from its last epoch and ends with the weights of an unbroken
+        one (``docs/files.md``). A file of another fit is an error. Not together with `callbacks`.
 
     Attributes
     ----------
@@ -211,6 +216,7 @@ class RTCANClassifier(NetClassifier):
         n_threads: int = 1,
         random_state: object = None,
         verbose: int = 0,
+        checkpoint: str | PathLike[str] | None = None,
     ) -> None:
         self.n_chans = n_chans
         self.n_times = n_times
@@ -245,6 +251,7 @@ class RTCANClassifier(NetClassifier):
         self.n_threads = n_threads
         self.random_state = random_state
         self.verbose = verbose
+        self.checkpoint = checkpoint
 
     def _recipe(self) -> Recipe:
         recipe = find_recipe(self.recipe)

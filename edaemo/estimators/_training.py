@@ -14,6 +14,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch.utils.data import Dataset
 
+from edaemo.estimators._checkpoint import Checkpoint
+
 
 class TrainingError(RuntimeError):
     """Training cannot go on: the loss is no longer finite, or memory has run out."""
@@ -122,14 +124,20 @@ def torch_seed(seed: int, device: str) -> Iterator[None]:
         yield
 
 
-def train(net: NeuralNet, X: np.ndarray, y: np.ndarray) -> None:
-    """Initialise the net and train it.
+def train(
+    net: NeuralNet, X: np.ndarray, y: np.ndarray, checkpoint: Checkpoint | None = None
+) -> None:
+    """Initialise the net and train it, from the checkpoint on where there is one.
 
     skorch takes a KeyboardInterrupt for a callback's wish to stop early, and would hand back a
     half-trained net after Ctrl-C as if it were finished. Here Ctrl-C stays an interruption.
     """
     with _remember_interrupt() as interrupted, in_memory(net.batch_size):
-        net.fit(Trials(X, y), y=None)
+        if checkpoint is None:
+            net.fit(Trials(X, y), y=None)
+        else:
+            remaining = checkpoint.begin(net)
+            net.partial_fit(Trials(X, y), y=None, epochs=remaining)
     if interrupted:
         raise KeyboardInterrupt
 

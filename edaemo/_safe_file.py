@@ -1,0 +1,345 @@
+"""Files that hold data and no code: values as JSON, arrays as safetensors, checked as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import safetensors.numpy
+import torch
+from safetensors import SafetensorError
+from skorch.callbacks import LRScheduler
+from skorch.callbacks.lr_scheduler import WarmRestartLR
+
+from edaemo._whole_file import whole_file
+
+HEAD, ARRAYS = "edaemo.json", "arrays.safetensors"
+# What reading an edited file may raise, whose checksum was made to fit.
+BROKEN = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
+OPTIMIZERS = {
+    name: value
+    for name, value in vars(torch.optim).items()
+    if isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
+}
+SCHEDULES = {
+    name: value
+    for name, value in vars(torch.optim.lr_scheduler).items()
+    if isinstance(value, type) and issubclass(value, torch.optim.lr_scheduler.LRScheduler)
+} | {"WarmRestartLR": WarmRestartLR}
+_END = re.compile(rb"edaemo (\w+) (\d+) sha256 ([0-9a-f]{64})\Z")
+
+
+class FileError(ValueError):
+    """A file cannot be written or read, or something cannot be in it; the message says what."""
+
+
+def write_archive(path: Path, kind: str, version: int, members: Mapping[str, bytes]) -> None:
+    """Write named members, whole or not at all.
+
+    The file is a zip archive that compresses nothing. Its comment, which stands at its very end, is
+    ``edaemo <kind> <version> sha256 <digest>``, where the digest is of all bytes before it.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written; what was there before is still there.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+        archive.comment = f"edaemo {kind} {version} sha256 {'0' * 64}".encode()
+    data = buffer.getbuffer()
+    data[-64:] = hashlib.sha256(data[:-64]).hexdigest().encode()
+    try:
+        with whole_file(path) as part:
+            part.write_bytes(data)
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
+
+
+def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
+    """Read what `write_archive` wrote.
+
+    Raises
+    ------
+    FileError
+        If the file is missing or unreadable, of another kind, cut short, changed, or of a version
+        above `version`.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read: {error.strerror}.") from error
+    end = _END.search(data[-200:])
+    if end is None or hashlib.sha256(data[:-64]).hexdigest().encode() != end[3]:
+        if data[30 : 30 + len(HEAD)] != HEAD.encode() and end is None:
+            raise FileError(f"{path}: this is no edaemo {kind}, but another kind of file.")
+        raise FileError(
+            f"{path}: the file is damaged: it was cut short, or bytes in it were changed. Copy or "
+            "write it anew."
+        )
+    found, number = end[1].decode(), int(end[2])
+    if found != kind:
+        raise FileError(f"{path}: this is an edaemo {found}, where an edaemo {kind} is needed.")
+    if number > version:
+        raise FileError(
+            f"{path}: the file has format {number}, written by a newer edaemo; this one reads "
+            f"formats up to {version}: pip install --upgrade edaemo."
+        )
+    members = {}
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            for info in archive.infolist():
+                if info.compress_type != zipfile.ZIP_STORED:
+                    raise ValueError(f"{info.filename} is compressed")
+                members[info.filename] = archive.read(info)
+    except BROKEN as error:
+        raise edited(path, error) from error
+    return members
+
+
+def edited(path: object, error: object) -> FileError:
+    """Say that a file is not as edaemo writes it, although its checksum fits."""
+    return FileError(f"{path}: this is not as edaemo writes it: {error}.")
+
+
+def to_json(value: object) -> bytes:
+    """Give the bytes of JSON for what `Encoder` made."""
+    return json.dumps(value, indent=1, allow_nan=False).encode()
+
+
+def readable(value: Any) -> Any:
+    """Make of a value what a person can read as JSON, with text for what JSON lacks."""
+    if isinstance(value, pd.DataFrame):
+        return json.loads(value.to_json(orient="records"))
+    if isinstance(value, Mapping):
+        return {str(key): readable(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [readable(one) for one in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return readable(value.tolist())
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if np.isfinite(value) else str(value)
+    if isinstance(value, LRScheduler):
+        return {"policy": readable(value.policy), **readable(value.kwargs)}
+    return value.__name__ if isinstance(value, type) else str(value)
+
+
+class Encoder:
+    """Makes JSON of values; arrays go to `arrays`, under the names that the JSON refers to.
+
+    JSON's own values stay as they are. All others are an object with one key that begins with $.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def array_bytes(self) -> bytes:
+        """Give all arrays as safetensors."""
+        return safetensors.numpy.save(self.arrays)
+
+    def encode(self, value: Any, where: str) -> Any:
+        """Make JSON of a value; raise a FileError that names `where` if it holds code."""
+        if value is None or isinstance(value, bool) or type(value) in (int, str):
+            return value
+        if type(value) is float:
+            return value if math.isfinite(value) else {"$float": repr(value)}
+        if type(value) is list:
+            return [self.encode(one, where) for one in value]
+        if type(value) is tuple:
+            return {"$tuple": [self.encode(one, where) for one in value]}
+        if isinstance(value, Mapping):
+            pairs = value.items()
+            return {"$dict": [[self.encode(k, where), self.encode(v, where)] for k, v in pairs]}
+        if isinstance(value, np.generic):
+            return {"$scalar": self._array(np.asarray(value), where)}
+        if type(value) is np.ndarray:
+            return self._array(value, where)
+        if isinstance(value, torch.Tensor):
+            return {"$tensor": self._array(value.detach().cpu().numpy(), where)}
+        if isinstance(value, pd.DataFrame | pd.Series | pd.Index):
+            return self._pandas(value, where)
+        if isinstance(value, type) and OPTIMIZERS.get(value.__name__) is value:
+            return {"$optimizer": value.__name__}
+        if type(value) is LRScheduler:
+            return self._schedule(value, where)
+        raise FileError(
+            f"{where} is {value!r:.150}, which cannot be in a file that holds no code. Values may "
+            "be numbers, text, lists, dicts, arrays, frames, an optimizer of torch.optim, and a "
+            "schedule of torch.optim.lr_scheduler."
+        )
+
+    def _array(self, array: np.ndarray, where: str) -> dict[str, Any]:
+        kind, dtype = array.dtype.kind, array.dtype.newbyteorder("=")
+        if kind in "biuf" and dtype.itemsize <= 8:
+            return {"$array": self._keep(array.astype(dtype))}
+        if kind in "mM":
+            numbers = self._keep(array.astype(dtype).view(np.int64))
+            return {"$times": numbers, "dtype": dtype.str}
+        if kind not in "UO":
+            raise FileError(f"{where} is an array of {array.dtype}, which cannot be saved.")
+        values = [self.encode(one, where) for one in array.ravel().tolist()]
+        return {"$objects": values, "shape": list(array.shape), "dtype": dtype.str}
+
+    def _keep(self, array: np.ndarray) -> str:
+        name = str(len(self.arrays))
+        self.arrays[name] = np.array(array, order="C")
+        return name
+
+    def _pandas(self, value: pd.DataFrame | pd.Series | pd.Index, where: str) -> dict[str, Any]:
+        if isinstance(value, pd.DataFrame):
+            alike = len(set(value.dtypes)) == 1 and isinstance(value.dtypes.iloc[0], np.dtype)
+            columns = [column for _, column in value.items()]
+            return {
+                "$frame": self.encode(value.to_numpy(), where)
+                if alike
+                else [self._values(column, where) for column in columns],
+                "index": self._pandas(value.index, where),
+                "columns": self._pandas(value.columns, where),
+            }
+        if isinstance(value, pd.MultiIndex):
+            levels = [value.get_level_values(place) for place in range(value.nlevels)]
+            return {"$levels": [self._pandas(level, where) for level in levels]}
+        name = self.encode(value.name, where)
+        if isinstance(value, pd.RangeIndex):
+            return {"$range": [value.start, value.stop, value.step], "name": name}
+        values = self._values(value, where)
+        if isinstance(value, pd.Index):
+            return {"$index": values, "name": name}
+        return {"$series": values, "index": self._pandas(value.index, where), "name": name}
+
+    def _values(self, column: pd.Series | pd.Index, where: str) -> dict[str, Any]:
+        if isinstance(column.dtype, np.dtype):
+            return self._array(column.to_numpy(), where)
+        if isinstance(column.dtype, pd.StringDtype):
+            text = [None if pd.isna(one) else str(one) for one in column]
+            return {"$text": text, "dtype": str(column.dtype)}
+        if pd.api.types.is_numeric_dtype(column.dtype):  # pandas' own with gaps: the same numbers
+            return self._array(column.to_numpy(np.float64, na_value=np.nan), where)
+        raise FileError(f"{where} has values of {column.dtype}, which cannot be saved.")
+
+    def _schedule(self, schedule: LRScheduler, where: str) -> dict[str, Any]:
+        policy = schedule.policy
+        name = policy if isinstance(policy, str) else getattr(policy, "__name__", None)
+        if name not in SCHEDULES or policy not in (name, SCHEDULES[name]):
+            raise FileError(
+                f"{where} has the policy {policy!r}, which cannot be saved: only those of "
+                "torch.optim.lr_scheduler can."
+            )
+        said = {
+            "monitor": schedule.monitor,
+            "event_name": schedule.event_name,
+            "step_every": schedule.step_every,
+            **schedule.kwargs,
+        }
+        return {"$schedule": name, "parameters": self.encode(said, where)}
+
+
+class Decoder:
+    """Makes values of what `Encoder` made, and of nothing else; errors are those of `BROKEN`."""
+
+    def __init__(self, arrays: bytes) -> None:
+        self.arrays = safetensors.numpy.load(arrays)
+
+    def decode(self, value: Any) -> Any:
+        """Make the value of its JSON."""
+        if isinstance(value, list):
+            return [self.decode(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        mark = next(iter(value), "")
+        make = getattr(self, f"_make_{mark.removeprefix('$')}", None)
+        if make is None:
+            raise ValueError(f"{mark!r} is unknown")
+        return make(value[mark], {key: value[key] for key in value if key != mark})
+
+    def _make_float(self, text: str, rest: dict) -> float:
+        return float(text)
+
+    def _make_tuple(self, values: list, rest: dict) -> tuple:
+        return tuple(self.decode(values))
+
+    def _make_dict(self, pairs: list, rest: dict) -> dict:
+        return {self.decode(key): self.decode(value) for key, value in pairs}
+
+    def _make_scalar(self, array: dict, rest: dict) -> np.generic:
+        return self.decode(array)[()]
+
+    def _make_array(self, name: str, rest: dict) -> np.ndarray:
+        return self.arrays[name]
+
+    def _make_times(self, name: str, rest: dict) -> np.ndarray:
+        dtype = np.dtype(rest["dtype"])
+        if dtype.kind not in "mM":
+            raise ValueError(f"{dtype} is no time")
+        return self.arrays[name].view(dtype)
+
+    def _make_objects(self, values: list, rest: dict) -> np.ndarray:
+        dtype = np.dtype(rest["dtype"])
+        if dtype.kind not in "UO":
+            raise ValueError(f"{dtype} is neither text nor objects")
+        array = np.empty(len(values), dtype=dtype)
+        for place, value in enumerate(values):
+            array[place] = self.decode(value)
+        return array.reshape(rest["shape"])
+
+    def _make_text(self, values: list, rest: dict) -> pd.Series:
+        if rest["dtype"] not in ("str", "string"):
+            raise ValueError(f"{rest['dtype']} is no text")
+        return pd.Series(values, dtype=rest["dtype"])
+
+    def _make_tensor(self, array: dict, rest: dict) -> torch.Tensor:
+        return torch.from_numpy(self.decode(array))
+
+    def _make_frame(self, values: Any, rest: dict) -> pd.DataFrame:
+        values, index = self.decode(values), self.decode(rest["index"])
+        if isinstance(values, list):
+            values = {
+                place: pd.Series(column).set_axis(index) for place, column in enumerate(values)
+            }
+        frame = pd.DataFrame(values, index=index, copy=False)
+        return frame.set_axis(self.decode(rest["columns"]), axis=1)
+
+    def _make_levels(self, levels: list, rest: dict) -> pd.MultiIndex:
+        return pd.MultiIndex.from_arrays(self.decode(levels))
+
+    def _make_range(self, ends: list, rest: dict) -> pd.RangeIndex:
+        return pd.RangeIndex(*ends, name=self.decode(rest["name"]))
+
+    def _make_index(self, values: dict, rest: dict) -> pd.Index:
+        values = self.decode(values)
+        dtype = object if values.dtype == object else None
+        return pd.Index(values, name=self.decode(rest["name"]), dtype=dtype)
+
+    def _make_series(self, values: dict, rest: dict) -> pd.Series:
+        index, name = self.decode(rest["index"]), self.decode(rest["name"])
+        return pd.Series(self.decode(values)).set_axis(index).rename(name)
+
+    def _make_optimizer(self, name: str, rest: dict) -> type[torch.optim.Optimizer]:
+        return OPTIMIZERS[name]
+
+    def _make_schedule(self, name: str, rest: dict) -> LRScheduler:
+        return LRScheduler(SCHEDULES[name], **self.decode(rest["parameters"]))

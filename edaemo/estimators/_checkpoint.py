@@ -1,0 +1,196 @@
+"""Fits that go on where they were killed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from skorch import NeuralNet
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+
+from edaemo import __version__
+from edaemo._safe_file import (
+    ARRAYS,
+    BROKEN,
+    HEAD,
+    Decoder,
+    Encoder,
+    FileError,
+    edited,
+    read_archive,
+    readable,
+    to_json,
+    write_archive,
+)
+
+FORMAT = 1
+# Parameters that decide nothing about the weights, and the seed's, which stands as itself.
+_FREE = ("checkpoint", "verbose", "random_state")
+_STATE = ("facts", "history", "module", "optimizer", "schedule", "best", "stopping", "rng")
+_STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
+
+
+class Checkpoint(Callback):
+    """Writes everything a training goes on from, after each epoch.
+
+    It must be the last of the net's callbacks: it saves what the others have set, and at the start
+    sets back what they have set anew. An early stop ends the epoch before it, which is then run
+    once more where the process was killed just there.
+
+    Parameters
+    ----------
+    path : Path
+        The file; read at once where there is one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.facts: dict[str, Any] = {}
+        self.kept: dict[str, Any] | None = None
+        self.done = False
+        if path.exists():
+            self.kept = _read(path)
+
+    def seed(self, drawn: int) -> int:
+        """Give the seed of the file, or the one that was drawn where there is none."""
+        return drawn if self.kept is None else self.kept["facts"]["random_state's seed"]
+
+    def check(self, facts: dict[str, Any]) -> None:
+        """Remember what the fit is of; raise a FileError that says what differs in the file."""
+        self.facts = json.loads(to_json(facts))
+        if self.kept is None:
+            return
+        found = self.kept["facts"]
+        differing = [
+            f"{name} ({_show(found.get(name))} in the file, {_show(self.facts.get(name))} now)"
+            for name in {**found, **self.facts}
+            if found.get(name) != self.facts.get(name)
+        ]
+        if differing:
+            raise FileError(
+                f"{self.path}: this checkpoint is of another fit: {'; '.join(differing)}. Delete "
+                "it to begin anew, give another path, or fit what it is of."
+            )
+
+    def begin(self, net: NeuralNet) -> int:
+        """Initialise the net, give it the history so far, and return how many epochs remain."""
+        net.initialize()
+        if self.kept is not None:
+            net.history.extend(self.kept["history"])
+            self._restore(net.optimizer_, "optimizer")  # a schedule begins from what it left there
+        return net.max_epochs - len(net.history)
+
+    def finish(self) -> None:
+        """Remove the file, and write none from now on."""
+        self.done = True
+        self.kept = None
+        self.path.unlink(missing_ok=True)
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: object) -> None:
+        """Put everything back as it was after the last epoch."""
+        if self.kept is None:
+            return
+        kept, stopping, schedule = self.kept, _find(net, EarlyStopping), _find(net, LRScheduler)
+        self._restore(net.module_, "module")
+        self._restore(net.optimizer_, "optimizer")
+        if schedule is not None:
+            self._restore(schedule.lr_scheduler_, "schedule")
+        try:
+            for one, best in zip(_scorings(net), kept["best"], strict=True):
+                one.best_score_ = best
+            if stopping is not None:
+                for name, value in zip(_STOPPING, kept["stopping"], strict=True):
+                    setattr(stopping, name, value)
+            torch.set_rng_state(kept["rng"])
+            if kept["cuda_rng"] is not None:
+                torch.cuda.set_rng_state(kept["cuda_rng"], net.device)
+        except BROKEN as error:
+            raise edited(self.path, error) from error
+
+    def _restore(self, target: object, name: str) -> None:
+        try:
+            target.load_state_dict(self.kept[name])
+        except BROKEN as error:
+            raise edited(self.path, error) from error
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: object) -> None:
+        """Write the file."""
+        if self.done:
+            return
+        stopping, schedule = _find(net, EarlyStopping), _find(net, LRScheduler)
+        state = {
+            "facts": self.facts,
+            "history": net.history.to_list(),
+            "module": net.module_.state_dict(),
+            "optimizer": net.optimizer_.state_dict(),
+            "schedule": schedule and schedule.lr_scheduler_.state_dict(),
+            "best": [one.best_score_ for one in _scorings(net)],
+            "stopping": stopping and [getattr(stopping, name) for name in _STOPPING],
+            "rng": torch.get_rng_state(),
+            "cuda_rng": torch.cuda.get_rng_state(net.device) if "cuda" in net.device else None,
+        }
+        encoder = Encoder()
+        head = to_json(encoder.encode(state, "what training goes on from"))
+        members = {HEAD: head, ARRAYS: encoder.array_bytes()}
+        write_archive(self.path, "checkpoint", FORMAT, members)
+
+
+def describe_fit(
+    estimator: BaseEstimator,
+    sizes: dict[str, Any],
+    device: str,
+    seed: int,
+    rows: np.ndarray,
+    codes: np.ndarray,
+    aside: np.ndarray,
+) -> dict[str, Any]:
+    """Say what a fit is of: the checkpoint of another one must not be gone on from."""
+    said = estimator.get_params(deep=False)
+    return {
+        "class": type(estimator).__name__,
+        "edaemo": __version__,
+        "torch": version("torch"),
+        **{name: readable(value) for name, value in said.items() if name not in _FREE},
+        "device": device,
+        "random_state's seed": seed,
+        "network": readable(sizes),
+        "classes": readable(estimator.classes_),
+        "shape of X": list(rows.shape),
+        "content of X": _digest(rows),
+        "y": _digest(codes),
+        "rows set aside": _digest(aside),
+    }
+
+
+def _read(path: Path) -> dict[str, Any]:
+    members = read_archive(path, "checkpoint", FORMAT)
+    try:
+        state = Decoder(members[ARRAYS]).decode(json.loads(members[HEAD]))
+        if lacking := [name for name in _STATE if name not in state]:
+            raise ValueError(f"{lacking[0]} is missing")
+        return state
+    except BROKEN as error:
+        raise edited(path, error) from error
+
+
+def _find(net: NeuralNet, kind: type[Callback]) -> Callback | None:
+    return next((one for _, one in net.callbacks_ if isinstance(one, kind)), None)
+
+
+def _scorings(net: NeuralNet) -> list[Callback]:
+    """Return what marks the best losses in the history."""
+    return [one for _, one in net.callbacks_ if hasattr(one, "best_score_")]
+
+
+def _digest(array: np.ndarray) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+
+
+def _show(value: object) -> str:
+    return f"{value!r:.60}"

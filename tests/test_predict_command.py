@@ -1,0 +1,220 @@
+"""The command ``edaemo predict``."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, save
+from edaemo.cli import main
+from edaemo.features import EDAFeatureExtractor
+from edaemo.preprocessing import SubjectStandardizer
+
+RNG = np.random.default_rng(0)
+N = 12
+TRIALS = pd.DataFrame(
+    {
+        "subject": np.repeat(["p1", "p2"], 6),
+        "stimulus": np.tile([1, 2, 3], 4),
+        "trial": np.tile(range(6), 2),
+        "eda": pd.Series([np.cumsum(RNG.normal(size=100)) + 20 for _ in range(N)]),
+    }
+)
+LABELS = np.tile(["calm", "tense"], N // 2)
+MUSIC = pd.DataFrame(RNG.normal(size=(3, 2)), index=[1, 2, 3], columns=["tempo", "mode"])
+CALM, TENSE = "probability_calm", "probability_tense"
+
+
+def stored(folder: Path, model: BaseEstimator) -> Path:
+    save(model.fit(TRIALS, LABELS), folder / "m.edaemo")
+    return folder / "m.edaemo"
+
+
+@pytest.fixture
+def features(tmp_path) -> tuple[BaseEstimator, Path]:
+    fuse = MusicFeatureUnion(eda=EDAFeatureExtractor(4))
+    model = make_pipeline(fuse, StandardScaler(), LogisticRegression())
+    return model, stored(tmp_path, model)
+
+
+@pytest.fixture
+def with_music(tmp_path) -> tuple[BaseEstimator, Path]:
+    fuse = MusicFeatureUnion(eda=CvxEDATransformer(sampling_rate=4, n_times=32), music=MUSIC)
+    rtcan = RTCANClassifier(channels=(8, 8, 8, 8), max_epochs=2, random_state=0)
+    model = make_pipeline(fuse, rtcan)
+    return model, stored(tmp_path, model)
+
+
+def write(path: Path, trial: int, *, e4: str = "") -> Path:
+    head = f"1544027337.0\n{e4}\n" if e4 else "eda\n"
+    path.write_text(head + "\n".join(map(repr, TRIALS["eda"][trial].tolist())) + "\n")
+    return path
+
+
+def run(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, str]:
+    """Return exit status, stdout and stderr of `edaemo predict`."""
+    try:
+        status = main(["predict", *map(str, arguments)])
+    except SystemExit as ended:
+        status = ended.code
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def read(text: str) -> pd.DataFrame:
+    return pd.read_csv(io.StringIO(text))
+
+
+def test_csv_parquet_and_e4_give_what_the_model_gives(features, tmp_path, capsys):
+    pytest.importorskip("pyarrow")
+    model, path = features
+    a, c = write(tmp_path / "a.csv", 0), write(tmp_path / "c.csv", 2, e4="4.0")
+    b = tmp_path / "b.parquet"
+    pd.DataFrame({"eda": TRIALS["eda"][1]}).to_parquet(b)
+    status, out, err = run(capsys, path, a, b, c, "--sampling-rate", 4)
+    assert (status, err) == (0, "")
+    table = read(out)
+    assert list(table.columns) == ["file", "predicted", CALM, TENSE]
+    assert list(table["file"]) == [str(a), str(b), str(c)]
+    expected = model.predict_proba(TRIALS[:3])
+    np.testing.assert_allclose(table[[CALM, TENSE]], expected, rtol=1e-6)
+    assert list(table["predicted"]) == list(model.predict(TRIALS[:3]))
+
+
+def test_bad_files_do_not_stop_the_others(features, tmp_path, capsys):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    write(folder / "a.csv", 0)
+    (folder / "b.csv").write_text("")
+    (folder / "c.csv").write_text("eda\n1\n2\n")
+    (folder / "d.csv").write_text("eda\n" + "nan\n" * 100)
+    write(folder / "e.csv", 1, e4="64.0")
+    write(folder / "f.csv", 2)
+    arguments = [folder, tmp_path / "nowhere.csv", "--sampling-rate", 4]
+    status, out, err = run(capsys, features[1], *arguments)
+    assert status == 1
+    assert [Path(file).name for file in read(out)["file"]] == ["a.csv", "f.csv"]
+    said = [line.partition(": ") for line in err.splitlines()]
+    assert [Path(file).name for file, _, _ in said] == [
+        "b.csv",
+        "c.csv",
+        "d.csv",
+        "e.csv",
+        "nowhere.csv",
+    ]
+    words = ["empty", "too few", "missing", "64 Hz", "no such file"]
+    for (_, _, what), word in zip(said, words, strict=True):
+        assert word in what
+
+
+def test_rate_must_be_the_models(features, tmp_path, capsys):
+    plain, e4 = write(tmp_path / "a.csv", 0), write(tmp_path / "b.csv", 0, e4="8.0")
+    status, out, err = run(capsys, features[1], plain, e4)
+    assert (status, out) == (1, "")
+    assert "a.csv: the file does not say its sampling rate" in err
+    assert "b.csv: the recording has 8 Hz, and the model takes 4 Hz" in err
+    status, out, err = run(capsys, features[1], plain, "--sampling-rate", 8)
+    assert (status, out) == (2, "")
+    assert "the model takes 4 Hz" in err
+
+
+def test_music_of_one_stimulus_or_of_each_file(with_music, tmp_path, capsys):
+    model, path = with_music
+    a, b = write(tmp_path / "a.csv", 0, e4="4"), write(tmp_path / "b.csv", 1, e4="4")
+    status, out, _ = run(capsys, path, a, b, "--stimulus", "2")
+    assert status == 0
+    expected = model.predict_proba(TRIALS[:2].assign(stimulus=2))
+    np.testing.assert_array_equal(read(out)[[CALM, TENSE]], expected)
+
+    heard = tmp_path / "heard.csv"
+    heard.write_text(f"stimulus,file\n3,{a}\n1,{b}\n7,other.csv\n")
+    status, out, _ = run(capsys, path, a, b, "--stimuli", heard)
+    assert status == 0
+    expected = model.predict_proba(TRIALS[:2].assign(stimulus=[3, 1]))
+    np.testing.assert_array_equal(read(out)[[CALM, TENSE]], expected)
+
+
+def test_what_was_heard_must_be_known(with_music, tmp_path, capsys):
+    _, path = with_music
+    a, b = write(tmp_path / "a.csv", 0, e4="4"), write(tmp_path / "b.csv", 1, e4="4")
+    heard = tmp_path / "heard.csv"
+    for text, said in [
+        (f"file,stimulus\n{a},1\n", f"for {b} it is not said"),
+        ("file,music\na,1\n", "no column 'stimulus'"),
+        (f"file,stimulus\n{a},1\n{a},2\n", "more than once"),
+        ("", "cannot be read"),
+    ]:
+        heard.write_text(text)
+        status, out, err = run(capsys, path, a, b, "--stimuli", heard)
+        assert (status, out) == (2, "")
+        assert said in err
+    status, _, err = run(capsys, path, a)
+    assert status == 2
+    assert "give --stimulus, or --stimuli" in err
+    status, out, err = run(capsys, path, a, "--stimulus", "9")
+    assert (status, out) == (1, "")
+    assert "a.csv" in err
+    assert "no row for stimulus '9'" in err
+
+
+def test_known_person_keeps_the_own_scale(tmp_path, capsys):
+    model = make_pipeline(EDAFeatureExtractor(4), SubjectStandardizer(), SVC())
+    path, a = stored(tmp_path, model), write(tmp_path / "a.csv", 0, e4="4")
+    status, _, err = run(capsys, path, a)
+    assert status == 2
+    assert "give --subject" in err
+    status, out, err = run(capsys, path, a, "--subject", "p1")
+    assert (status, err) == (0, "")
+    assert list(read(out).columns) == ["file", "predicted"]  # an SVC gives no probabilities
+    assert read(out)["predicted"][0] == model.predict(TRIALS[:1])[0]
+    status, _, err = run(capsys, path, a, "--subject", "p9")
+    assert status == 0
+    assert err.startswith(f"Note: {a}: 1 of 1 subjects have fewer than 5 trials")
+
+
+def test_out_is_written_whole(features, tmp_path, capsys):
+    a, out = write(tmp_path / "a.csv", 0, e4="4"), tmp_path / "out.csv"
+    assert run(capsys, features[1], a, "--out", out) == (0, "", "")
+    assert list(pd.read_csv(out)["file"]) == [str(a)]
+    status, _, err = run(capsys, features[1], a, "--out", out / "below.csv")
+    assert status == 2
+    assert "cannot be written" in err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.csv", "m.edaemo", "out.csv"]
+
+
+@pytest.mark.parametrize(
+    ("model", "X", "said"),
+    [
+        (make_pipeline(StandardScaler(), SVC()), np.eye(N), "begins with StandardScaler"),
+        (make_pipeline(MusicFeatureUnion(), SVC()), np.eye(N), "begins with MusicFeatureUnion"),
+        (EDAFeatureExtractor(4), TRIALS, "predicts nothing"),
+    ],
+)
+def test_model_that_does_not_begin_with_raw_eda(model, X, said, tmp_path, capsys):
+    save(model.fit(X, LABELS), tmp_path / "m")
+    status, out, err = run(capsys, tmp_path / "m", write(tmp_path / "a.csv", 0))
+    assert (status, out) == (2, "")
+    assert said in err
+
+
+def test_wrong_arguments(features, tmp_path, capsys):
+    a = write(tmp_path / "a.csv", 0, e4="4")
+    (tmp_path / "empty").mkdir()
+    for arguments, said in [
+        ([a, a], "no edaemo model"),
+        ([tmp_path / "nowhere", a], "cannot be read"),
+        ([features[1]], "required"),
+        ([features[1], tmp_path / "empty"], "no recording"),
+        ([features[1], a, "--stimulus", 1, "--stimuli", a], "not allowed with"),
+        ([features[1], a, "--sampling-rate", 0], "positive"),
+    ]:
+        status, out, err = run(capsys, *arguments)
+        assert (status, out) == (2, "")
+        assert said in err
