@@ -13,6 +13,7 @@ from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GroupKFold, cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
@@ -237,6 +238,11 @@ class TestClassifier:
             model.fit(X, y)
         assert signal.getsignal(signal.SIGINT) is handler
         assert_array_equal(model.predict_proba(X), before)
+        fresh = clone(model)
+        with pytest.raises(KeyboardInterrupt):
+            fresh.fit(X, y)
+        with pytest.raises(NotFittedError):
+            fresh.predict(X)
 
     def test_a_callback_may_stop_training_early(self):
         X, y, _ = make_rows()
