@@ -29,7 +29,6 @@ BROKEN = (
     AttributeError,
     EOFError,
     LookupError,
-    NotImplementedError,
     RuntimeError,
     SafetensorError,
     TypeError,
