@@ -28,11 +28,11 @@ UNIT = {
 LAYERS = {
     "shallow.0": "origin_block.0",
     "shallow.1": "origin_block.1",
-    "attention.rnta.layer.respond.theta": "Non_local.non_local.theta",
-    "attention.rnta.layer.respond.phi": "Non_local.non_local.phi.0",
-    "attention.rnta.layer.respond.g": "Non_local.non_local.origin_conv.0",
-    "attention.rnta.layer.respond.project": "Non_local.non_local.W.0",
-    "attention.rnta.layer.norm": "Non_local.non_local.W.1",
+    "attention.rnta.theta": "Non_local.non_local.theta",
+    "attention.rnta.phi": "Non_local.non_local.phi.0",
+    "attention.rnta.g": "Non_local.non_local.origin_conv.0",
+    "attention.rnta.project": "Non_local.non_local.W.0",
+    "attention.rnta.norm": "Non_local.non_local.W.1",
     "attention.sca.squeeze": "Attention.conv_du.0",
     "attention.sca.excite": "Attention.conv_du.2",
     **{

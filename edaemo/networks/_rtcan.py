@@ -14,96 +14,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edaemo.networks._head import make_head
+from edaemo.networks._layers import (
+    Convolution,
+    ConvNorm,
+    MaxPool,
+    ResidualTemporalAttention,
+    SignalChannelAttention,
+    prefers_fast,
+    time_major,
+)
 
 # Samples that the average pooling spans, in the figure and in the released code.
 POOL = 14
 # Samples of the signal for one of the trunk's: five layers of stride 2, then published one of 3.
 STEP = {"paper": 2**5, "published": 2**5 * 3}
-
-
-class SignalChannelAttention(nn.Module):
-    """SCA, equation 8: weigh each filter by what the signal holds on average.
-
-    Parameters
-    ----------
-    n_filters : int
-    reduction : int
-        The hidden layer has ``n_filters // reduction`` units, at least one.
-    """
-
-    def __init__(self, n_filters: int, reduction: int) -> None:
-        super().__init__()
-        n_hidden = max(n_filters // reduction, 1)
-        self.squeeze = nn.Conv1d(n_filters, n_hidden, 1)
-        self.excite = nn.Conv1d(n_hidden, n_filters, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Weigh x of shape (B, C, L)."""
-        hidden = F.relu(self.squeeze(x.mean(dim=-1, keepdim=True)))
-        return x * torch.sigmoid(self.excite(hidden))
-
-
-class NonlocalAttention(nn.Module):
-    """The non-local operation of RNTA, equations 10 to 12, and the convolution of W in 13.
-
-    Embedded Gaussian: ``softmax(theta' phi) g`` over time, without a scale.
-
-    Parameters
-    ----------
-    n_filters : int
-    published : bool
-        The paper's average pooling of phi and g has a kernel of one sample, which changes nothing
-        and is left out, and its equations have no biases. The released code has biases, and takes
-        the larger of each two samples of phi and g.
-    """
-
-    def __init__(self, n_filters: int, *, published: bool) -> None:
-        super().__init__()
-        n_inner = max(n_filters // 2, 1)
-        self.theta = nn.Conv1d(n_filters, n_inner, 1, bias=published)
-        self.phi = nn.Conv1d(n_filters, n_inner, 1, bias=published)
-        self.g = nn.Conv1d(n_filters, n_inner, 1, bias=published)
-        self.project = nn.Conv1d(n_inner, n_filters, 1, bias=published)
-        self.pool = nn.MaxPool1d(2) if published else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Give the filtered response to x of shape (B, C, L)."""
-        query, key, value = self.theta(x).mT, self.pool(self.phi(x)).mT, self.pool(self.g(x)).mT
-        return self.project(F.scaled_dot_product_attention(query, key, value, scale=1.0).mT)
-
-
-class ResidualAttention(nn.Module):
-    """RNTA, equation 13: the batch norm of W on a response, added to the input.
-
-    Its gain starts at zero, so that RNTA starts as the identity (Wang et al. 2018, and the released
-    code; the paper leaves the start open).
-    """
-
-    def __init__(self, respond: nn.Module, n_filters: int) -> None:
-        super().__init__()
-        self.respond = respond
-        self.norm = nn.BatchNorm1d(n_filters)
-        nn.init.zeros_(self.norm.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Reweigh x of shape (B, C, L)."""
-        return x + self.norm(self.respond(x))
-
-
-class EachClip(nn.Module):
-    """One layer on each of `n_clips` parts of the signal, with the same weights, joined again.
-
-    Part i begins at sample ``i * L // n_clips``; L >= n_clips.
-    """
-
-    def __init__(self, layer: nn.Module, n_clips: int) -> None:
-        super().__init__()
-        self.layer, self.n_clips = layer, n_clips
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform x of shape (B, C, L) part by part."""
-        starts = [i * x.shape[-1] // self.n_clips for i in range(1, self.n_clips)]
-        return torch.cat([self.layer(part) for part in x.tensor_split(starts, dim=-1)], dim=-1)
 
 
 class ResidualUnit(nn.Module):
@@ -141,28 +65,23 @@ class ResidualUnit(nn.Module):
         super().__init__()
         self.attended_shortcut = attended_shortcut
         self.sca = SignalChannelAttention(n_in, reduction) if sca else nn.Identity()
-        self.convolve = nn.Sequential(
-            nn.Conv1d(n_in, n_out, 3, stride=stride or 1, padding=1, bias=False),
-            nn.BatchNorm1d(n_out),
-            nn.ReLU(),
-        )
-        if depth == 2:
-            self.convolve.append(nn.Conv1d(n_out, n_out, 3, padding=1, bias=False))
-            self.convolve.append(nn.BatchNorm1d(n_out))
+        first = Convolution(n_in, n_out, 3, stride=stride or 1, padding=1, bias=False)
+        self.convolve = ConvNorm(first, relu=True)
+        again = Convolution(n_out, n_out, 3, padding=1, bias=False)
+        self.again = ConvNorm(again) if depth == 2 else nn.Identity()
         self.shortcut = nn.Identity() if stride is None else make_downsample(n_in, n_out, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform x of shape (B, n_in, L) to (B, n_out, ceil(L / stride))."""
         attended = self.sca(x)
         shortcut = self.shortcut(attended if self.attended_shortcut else x)
-        return F.relu(self.convolve(attended) + shortcut)
+        total = self.again(self.convolve(attended)) + shortcut
+        return F.relu(total, inplace=not torch.is_grad_enabled())
 
 
-def make_downsample(n_in: int, n_out: int, stride: int) -> nn.Sequential:
+def make_downsample(n_in: int, n_out: int, stride: int) -> ConvNorm:
     """Make the figure's "Downsample": a convolution of kernel 1 and its batch norm."""
-    return nn.Sequential(
-        nn.Conv1d(n_in, n_out, 1, stride=stride, bias=False), nn.BatchNorm1d(n_out)
-    )
+    return ConvNorm(Convolution(n_in, n_out, 1, stride=stride, bias=False))
 
 
 def make_blocks(
@@ -201,20 +120,15 @@ def make_paper_layers(
 ) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
     """Make the shallow features (3), attention (4) and residual features (5) of figure 2."""
     width = channels[0]
-    shallow = nn.Sequential(
-        nn.Conv1d(n_chans, width, 7, stride=2, padding=3, bias=False), nn.BatchNorm1d(width)
-    )
+    shallow = ConvNorm(Convolution(n_chans, width, 7, stride=2, padding=3, bias=False))
     attention = nn.Sequential()
     if sca:
-        attention.add_module("sca", EachClip(SignalChannelAttention(width, reduction), n_clips))
+        attention.add_module("sca", SignalChannelAttention(width, reduction, n_clips))
     if rnta:
-        respond = EachClip(NonlocalAttention(width, published=False), n_clips)
-        attention.add_module("rnta", ResidualAttention(respond, width))
+        attention.add_module("rnta", ResidualTemporalAttention(width, n_clips, published=False))
     trunk = nn.Sequential(
-        nn.Conv1d(width, width, 7, padding=3, bias=False),
-        nn.BatchNorm1d(width),
-        nn.ReLU(),
-        nn.MaxPool1d(3, stride=2, padding=1),
+        ConvNorm(Convolution(width, width, 7, padding=3, bias=False), relu=True),
+        MaxPool(3, stride=2, padding=1),
         *make_blocks(
             channels,
             (1, 2, 2, 2),
@@ -242,15 +156,11 @@ def make_published_layers(
     """Make the same three as the released code does."""
     width = channels[0]
     attended = sca or rnta
-    shallow = nn.Sequential(
-        nn.Conv1d(n_chans, width, 7, stride=2, padding=3, bias=attended), nn.BatchNorm1d(width)
-    )
-    if not attended:
-        shallow.append(nn.ReLU())
+    first = Convolution(n_chans, width, 7, stride=2, padding=3, bias=attended)
+    shallow = ConvNorm(first, relu=not attended)
     attention = nn.Sequential()
     if rnta:
-        respond = NonlocalAttention(width, published=True)
-        attention.add_module("rnta", EachClip(ResidualAttention(respond, width), n_clips))
+        attention.add_module("rnta", ResidualTemporalAttention(width, n_clips, published=True))
     if sca:
         attention.add_module("sca", SignalChannelAttention(width, reduction))
     trunk = nn.Sequential(
@@ -427,7 +337,9 @@ class RTCAN(nn.Module):
         """Give logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music]."""
         n_eda = self.n_chans * self.n_times
         eda = X[:, :n_eda].reshape(len(X), self.n_chans, self.n_times)
-        x = self.shallow(F.pad(eda, (0, self.n_padding)))
+        eda = F.pad(eda, (0, self.n_padding))
+        # One filter lies the same way either way, so the layout is made sure of twice.
+        x = time_major(self.shallow(time_major(eda))) if prefers_fast(eda) else self.shallow(eda)
         x = self.pool(self.trunk(self.attention(x))).flatten(1)
         return self.classify(torch.cat([x, X[:, n_eda:]], dim=1))
 
