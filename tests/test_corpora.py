@@ -74,6 +74,14 @@ def problems_of(load, place, **settings):
     return [line.removeprefix("  - ") for line in said if line.startswith("  - ")]
 
 
+def assert_patterns(found, patterns):
+    """Each pattern fits one of the problems, and there are no others."""
+    patterns = list(patterns)
+    for pattern in patterns:
+        assert sum(re.search(pattern, one) is not None for one in found) == 1, (pattern, found)
+    assert len(found) == len(patterns), found
+
+
 def assert_same(one, other):
     """Two loads agree to the last bit, but for where it came from."""
     signals = [name for name in one.trials if isinstance(one.trials[name].iloc[0], np.ndarray)]

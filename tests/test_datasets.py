@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import Bunch
+from test_corpora import assert_patterns, problems_of
 
 from edaemo.datasets import (
     DatasetError,
@@ -1056,6 +1057,79 @@ def test_missing_file_of_induced_stress_is_named(file, small_stress):
     (small_stress / file).unlink()
     with pytest.raises(DatasetError, match=rf"{file}.*is missing"):
         load_induced_stress(small_stress, allow_partial=True)
+
+
+def test_one_error_says_all_that_is_wrong_with_hku956(small_hku):
+    ratings = HKU_RATINGS.replace("-9.5", "-10.5").replace(",1.5,", ",x,").replace("27", "28")
+    ratings += "hku0001,2,77,1,x,1,x,31\nhku0003,a,77,1,x,1,x,31\nhku0001,3,9,1,x,1,x,31\n"
+    write(
+        small_hku,
+        {
+            RATINGS: ratings,
+            f"{SIGNALS}/hku0001/EDA/2_77.csv": "0.1\noff\n",
+            f"{SIGNALS}/hku0002/EDA/4_5.csv": ramp(108),
+            f"{SIGNALS}/hku0002/EDA/notes.csv": "1",
+            f"{SIGNALS}/hku0002/EDA/4_6.csv": "",
+            "hku956_songs_tags.tsv": HKU_TAGS + "x\ty\n" + HKU_TAGS.splitlines()[1] + "\n",
+        },
+    )
+    assert_patterns(
+        problems_of(load_hku956, small_hku, allow_partial=True),
+        [
+            r"rates -10\.5 in participant_id hku0002, song_no 0, outside",
+            r"arousal_rating of participant_id hku0001, song_no 10: 'x'",
+            r"hku0001/EDA/1_5\.csv has 108 samples.*28 s",
+            r"two ratings of participant_id hku0001, song_no 2",
+            r"no whole number: hku0003, 'a', '77'",
+            r"hku0001/EDA/3_9\.csv is missing, although",
+            r"hku0001/EDA/2_77\.csv has no finite number as line 2: 'off'",
+            r"hku0002/EDA/4_5\.csv has no rating",
+            r"hku0002/EDA/notes\.csv is no file of this corpus",
+            r"hku0002/EDA/4_6\.csv has the same person and song_no",
+            r"songs_tags\.tsv has no track with tags in line 4",
+            r"songs_tags\.tsv has the track track_0000077 twice, again in line 5",
+        ],
+    )
+
+
+def test_table_without_a_column_hides_nothing_else_of_hku956(small_hku):
+    write(small_hku, {RATINGS: HKU_RATINGS.replace("arousal_rating", "excitement"), FIRST: "off"})
+    assert_patterns(
+        problems_of(load_hku956, small_hku, allow_partial=True),
+        [r"lacks the columns \['arousal_rating'\]", r"1_5\.csv has no finite number"],
+    )
+
+
+def test_one_error_says_all_that_is_wrong_with_induced_stress(small_stress):
+    write(
+        small_stress,
+        {
+            "Stress_Level_v1.csv": STRESS_V1.replace("10.00", "10.50").replace("5.00", "much"),
+            "Stress_Level_v2.csv": STRESS_V2.replace("f14", "f15") + "f07,1,1,1,1,1,1,1\r\n",
+            f"{PEOPLE}/S02/EDA.csv": e4(900),
+            f"{F07}/EDA.csv": e4(1100).replace("4.0", "8.0", 1),
+            f"{F07}/tags.csv": TAGS_9.replace("18:00:40", "never"),
+            f"{PEOPLE}/f14_b/tags.csv": TAGS_9.replace("18:02:10", "18:01:40"),
+            f"{PEOPLE}/X01/EDA.csv": "x",
+            f"{PEOPLE}/S03_b/EDA.csv": "x",
+        },
+    )
+    assert_patterns(
+        problems_of(load_induced_stress, small_stress, allow_partial=True),
+        [
+            r"_v1\.csv has a stress of 10\.5 for S02 in Subtract",
+            r"_v1\.csv has no finite number as stress of S02 in Opposite Opinion: 'much'",
+            r"_v2\.csv rates f07 twice",
+            r"_v2\.csv has no ratings of f14",
+            r"S02/EDA\.csv has 225 s of usable signal.*Opposite Opinion of S02",
+            r"S02/EDA\.csv has 225 s of usable signal.*Subtract of S02",
+            r"f07/EDA\.csv gives a sampling rate of 8 Hz",
+            r"f07/tags\.csv has no time in line 2",
+            r"f14_b/tags\.csv has the stage Real Opinion end as it begins",
+            r"X01/EDA\.csv is no file of this corpus",
+            r"S03_b/EDA\.csv is in no folder",
+        ],
+    )
 
 
 def test_one_file_too_few_among_whole_originals_is_named(tmp_path):

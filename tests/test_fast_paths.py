@@ -172,3 +172,26 @@ def test_compiled_and_exported_networks_are_plain(architecture):
     with torch.no_grad():
         torch.testing.assert_close(program.module()(rows), net(rows), rtol=1e-5, atol=1e-5)
     assert not [node for node in program.graph.nodes if "conv2d" in str(node.target)]
+
+
+@pytest.mark.parametrize("architecture", LENGTH)
+@pytest.mark.parametrize("channels", [(16, 16, 16, 16), (32, 32, 48, 64), (128, 64, 64, 16)])
+@pytest.mark.parametrize("n_chans", [1, 3])
+def test_few_rows_are_treated_as_many_to_the_last_bit(architecture, channels, n_chans):
+    """What `fewest_alike` promises."""
+    n_times = {"paper": 128 + 64 * n_chans, "published": 1300}[architecture]
+    net = make(architecture, n_times, n_chans, channels=channels, dtype=torch.float32).eval()
+    rows = rows_for(net, 16, torch.float32)
+    with torch.no_grad(), fast_paths(True):
+        together = net(rows)
+        for n in range(net.fewest_alike, 17):
+            assert torch.equal(net(rows[:n]), together[:n]), n
+
+
+def test_few_rows_are_not_promised_where_they_differ():
+    for settings in ({"n_times": 127}, {"channels": (16, 16, 16, 24)}):
+        net = make("paper", **({"channels": (16,) * 4, "n_times": 200} | settings))
+        with fast_paths(True):
+            assert net.fewest_alike is None
+    with fast_paths(False):
+        assert make("paper", 200, channels=(16,) * 4).fewest_alike is None

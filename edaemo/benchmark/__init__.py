@@ -7,8 +7,25 @@ from edaemo.benchmark._baselines import (
     make_duration_baseline,
     make_time_baseline,
 )
+from edaemo.benchmark._calibration import Calibration, calibration
+from edaemo.benchmark._compare import (
+    CriticalDifference,
+    PairedTest,
+    ResampledTTest,
+    compare_pipelines,
+    corrected_resampled_t_test,
+    critical_difference,
+    paired_test,
+)
 from edaemo.benchmark._evaluate import evaluate
 from edaemo.benchmark._keys import UnkeyableError
+from edaemo.benchmark._permutation import (
+    PermutationRefit,
+    PermutationTest,
+    permutation_refit,
+    permutation_test,
+    permutation_tests,
+)
 from edaemo.benchmark._pipelines import (
     make_boosting_baseline,
     make_cnn_baseline,
@@ -16,6 +33,7 @@ from edaemo.benchmark._pipelines import (
     make_rtcan,
     make_svm_baseline,
 )
+from edaemo.benchmark._predictions import load_predictions, newest_keys
 from edaemo.benchmark._registry import (
     PIPELINES,
     STUDIES,
@@ -24,19 +42,36 @@ from edaemo.benchmark._registry import (
     register_study,
 )
 from edaemo.benchmark._store import FoldRecord, ResultStore, StoreError
+from edaemo.benchmark._summary import (
+    classification_summary,
+    regression_summary,
+    summarise_predictions,
+)
 
 __all__ = [
     "PIPELINES",
     "STUDIES",
+    "Calibration",
+    "CriticalDifference",
     "EvaluationError",
     "FoldRecord",
+    "PairedTest",
+    "PermutationRefit",
+    "PermutationTest",
+    "ResampledTTest",
     "ResultStore",
     "StimulusPriorClassifier",
     "StoreError",
     "SubjectPriorClassifier",
     "UnkeyableError",
     "audit",
+    "calibration",
+    "classification_summary",
+    "compare_pipelines",
+    "corrected_resampled_t_test",
+    "critical_difference",
     "evaluate",
+    "load_predictions",
     "make_boosting_baseline",
     "make_cnn_baseline",
     "make_duration_baseline",
@@ -44,6 +79,13 @@ __all__ = [
     "make_rtcan",
     "make_svm_baseline",
     "make_time_baseline",
+    "newest_keys",
+    "paired_test",
+    "permutation_refit",
+    "permutation_test",
+    "permutation_tests",
     "register_pipeline",
     "register_study",
+    "regression_summary",
+    "summarise_predictions",
 ]

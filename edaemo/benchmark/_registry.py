@@ -28,6 +28,7 @@ from edaemo.datasets import (
     load_deap,
     load_hku956,
     load_induced_stress,
+    load_mahnob_hci,
     load_pmemo,
     make_music_listening,
 )
@@ -143,6 +144,7 @@ STUDIES: dict[str, Callable[..., Bunch]] = {
     "pmemo": load_pmemo,
     "deap": load_deap,
     "amigos": load_amigos,
+    "mahnob-hci": load_mahnob_hci,
     "generated": _make_generated,
 }
 

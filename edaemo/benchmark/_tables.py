@@ -9,9 +9,14 @@ import numpy as np
 import pandas as pd
 
 import edaemo
-from edaemo.benchmark._scores import adjust_holm, bootstrap_scores, p_above, score_people
+from edaemo.benchmark._scores import (
+    SCORES,
+    adjust_holm,
+    bootstrap_scores,
+    p_above,
+    score_people,
+)
 
-SCORES = ("accuracy", "balanced_accuracy", "f1")
 LEVEL = 0.05
 
 

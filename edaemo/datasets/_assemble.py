@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions
 
 from edaemo.datasets._cache import Column
@@ -96,7 +97,7 @@ def assemble(
             if name not in ratings
         }
     )
-    rated = pd.DataFrame({name: columns[name] for name in ratings})
+    rated = pd.DataFrame({name: columns[name] for name in ratings}, index=trials.index)
     n_read = len(trials)
     trials, rated, left_out = cut_and_align(trials, rated, sampling_rate, window, others)
     for eda in trials["eda"]:  # copies of what was read
@@ -124,3 +125,19 @@ def join_left_out(*parts: pd.DataFrame) -> pd.DataFrame:
     """Put lists of trials left out, each with its reason, under one another."""
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True) if filled else parts[0]
+
+
+def take_trials(study: Bunch, rows: Sequence[int] | np.ndarray) -> Bunch:
+    """Return a study with these rows of its tables alone, numbered anew."""
+
+    def taken(table: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
+        return table.iloc[rows].reset_index(drop=True)
+
+    return Bunch(
+        **{
+            **study,
+            "trials": taken(study.trials),
+            "ratings": taken(study.ratings),
+            "targets": {name: taken(values) for name, values in study.targets.items()},
+        }
+    )

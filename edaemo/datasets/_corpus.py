@@ -200,7 +200,11 @@ class Problems:
         try:
             yield
         except DatasetError as error:
-            self.add(str(error).replace(f" (in {self._place})", ""))
+            self.note(error)
+
+    def note(self, error: DatasetError) -> None:
+        """Note what an error says."""
+        self.add(str(error).replace(f" (in {self._place})", ""))
 
     def raise_all(self) -> None:
         """Raise one error that says all that was found, if anything was."""
@@ -359,7 +363,29 @@ def search_folders() -> list[Path]:
     return [folder for folder in _searched().values() if folder is not None]
 
 
-def _holds(place: Path, marker: str | re.Pattern[str]) -> bool:
+def list_places(name: str) -> list[tuple[str, Path | None, list[Path]]]:
+    """Return where a corpus of this name may be, in order.
+
+    Returns
+    -------
+    list of (what, folder, places)
+        What is searched, the folder that it is (None where there is none), and the folder and
+        archives in it that are looked at.
+    """
+    return [
+        (
+            what,
+            folder,
+            []
+            if folder is None
+            else [folder / name, folder / name / f"{name}.zip", folder / f"{name}.zip"],
+        )
+        for what, folder in _searched().items()
+    ]
+
+
+def holds(place: Path, marker: str | re.Pattern[str]) -> bool:
+    """Say whether a folder or archive holds what a corpus is known by (see `find_corpus`)."""
     if isinstance(marker, str):
         if place.is_file():
             with _open_zip(place) as archive:
@@ -407,22 +433,18 @@ def find_corpus(
     shown = like or marker
     if path is not None:
         place = Path(path).expanduser()
-        if not _holds(place, marker):
+        if not holds(place, marker):
             raise DatasetError(
                 f"path={str(path)!r} does not hold {name}: no folder or zip archive with "
                 f"{shown!r} is there.{_list_some(place)} {how_to_get}"
             )
         return place
     tried = "\n  path=: not given"
-    for what, folder in _searched().items():
-        if folder is None:
-            tried += f"\n  {what}: not set"
-            continue
-        places = (folder / name, folder / name / f"{name}.zip", folder / f"{name}.zip")
+    for what, folder, places in list_places(name):
         for place in places:
-            if _holds(place, marker):
+            if holds(place, marker):
                 return place
-        tried += f"\n  {what}: {', '.join(map(str, places))}"
+        tried += f"\n  {what}: {'not set' if folder is None else ', '.join(map(str, places))}"
     raise DatasetError(
         f"{name} was not found. Places tried, in this order, each for {shown!r}:{tried}\n"
         f"{how_to_get} Then pass path=, or set {ENVIRONMENT} to the folder that contains {name} or "

@@ -24,7 +24,7 @@ from edaemo.datasets._corpus import (
     open_archives,
 )
 from edaemo.datasets._matlab import read_matlab
-from edaemo.datasets._recordings import MISSING
+from edaemo.datasets._numbers import MISSING
 from edaemo.datasets._unpickle import read_pickled_arrays
 from edaemo.datasets._window import Window, window_samples
 

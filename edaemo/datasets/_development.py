@@ -10,8 +10,11 @@ and sorted. A test draws them again.
 
 from __future__ import annotations
 
+import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
+
+from edaemo.datasets._assemble import take_trials
 
 HKU956_DEVELOPMENT = (
     "hku1906",
@@ -94,12 +97,7 @@ def select_people(study: Bunch, people: str) -> Bunch:
     )
     return Bunch(
         **{
-            **study,
-            "trials": study.trials[rows].reset_index(drop=True),
-            "ratings": study.ratings[rows].reset_index(drop=True),
-            "targets": {
-                name: values[rows].reset_index(drop=True) for name, values in study.targets.items()
-            },
+            **take_trials(study, np.flatnonzero(rows)),
             "report": {**study.get("report", {}), "selected": selected},
             "DESCR": f"{study.get('DESCR', '')}\n{selected}\n",
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from edaemo.datasets._corpus import (
     ENVIRONMENT,
     PARAMETERS,
     Corpus,
-    DatasetError,
+    Problems,
     check_counts,
     cut_and_align,
     find_corpus,
@@ -75,13 +76,15 @@ Key = tuple[str, int]
 
 
 class _Rating(NamedTuple):
+    """A row of the ratings file, by its columns."""
+
     song_id: str
-    valence: float
-    arousal: float
+    valence_rating: float
+    arousal_rating: float
     play_duration: float
 
 
-def _eda_files(corpus: Corpus) -> dict[Key, tuple[str, str]]:
+def _eda_files(corpus: Corpus, problems: Problems) -> dict[Key, tuple[str, str]]:
     """Return (subject, song_no) → (file, song_id) of every EDA file."""
     files: dict[Key, tuple[str, str]] = {}
     for name in corpus.names:
@@ -90,79 +93,112 @@ def _eda_files(corpus: Corpus) -> dict[Key, tuple[str, str]]:
             continue
         eda = _EDA_FILE.fullmatch(signal["within"])
         if eda is None:
-            raise corpus.error(
-                name,
-                "is no file of this corpus, which has <person>/EDA/<song_no>_<song_id>.csv.",
-                "Take it away.",
+            problems.add(
+                f"{name} is no file of this corpus, which has <person>/EDA/<song_no>_<song_id>.csv."
+                " Take it away."
             )
+            continue
         key = eda["subject"], int(eda["trial"])
         if key in files:
-            raise corpus.error(name, f"has the same person and song_no as {files[key][0]}.")
+            problems.note(
+                corpus.error(name, f"has the same person and song_no as {files[key][0]}.")
+            )
+            continue
         files[key] = name, eda["stimulus"]
+    if not files:
+        problems.add("It holds no EDA file of HKU956 in '1. physiological_signals'.")
     return files
 
 
-def _ratings(corpus: Corpus) -> dict[Key, _Rating]:
-    """Return the rating of every (subject, song_no)."""
-    columns = ("valence_rating", "arousal_rating", "play_duration")
+def _read_ratings(corpus: Corpus, problems: Problems) -> dict[Key, _Rating | None]:
+    """Return the rating of every (subject, song_no); None where something is wrong with it."""
     identity = ("participant_id", "song_no", "song_id")
-    ratings: dict[Key, _Rating] = {}
-    for row in corpus.read_table(RATINGS_FILE, identity + columns):
+    ratings: dict[Key, _Rating | None] = {}
+    for row in corpus.read_table(RATINGS_FILE, identity + _Rating._fields[1:]):
         if not (row["song_no"].isdecimal() and row["song_id"].isdecimal()):
-            raise corpus.error(
-                RATINGS_FILE,
-                f"has a song_no or song_id that is no whole number: {row['participant_id']}, "
-                f"{row['song_no']!r}, {row['song_id']!r}.",
+            problems.note(
+                corpus.error(
+                    RATINGS_FILE,
+                    f"has a song_no or song_id that is no whole number: {row['participant_id']}, "
+                    f"{row['song_no']!r}, {row['song_id']!r}.",
+                )
             )
+            continue
         key = row["participant_id"], int(row["song_no"])
         who = f"participant_id {key[0]}, song_no {key[1]}"
         if key in ratings:
-            raise corpus.error(RATINGS_FILE, f"has two ratings of {who}.")
-        valence, arousal, play_duration = (
-            corpus.number(RATINGS_FILE, row[column], f"{column} of {who}") for column in columns
-        )
-        for value in (valence, arousal):
-            if not RATING_RANGE[0] <= value <= RATING_RANGE[1]:
-                raise corpus.error(RATINGS_FILE, f"rates {value:g} in {who}, outside -10 to 10.")
-        ratings[key] = _Rating(row["song_id"], valence, arousal, play_duration)
+            problems.note(corpus.error(RATINGS_FILE, f"has two ratings of {who}."))
+        else:
+            ratings[key] = _read_rating(corpus, row, who, problems)
     return ratings
 
 
-def _read_trials(corpus: Corpus) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Return all trials whole, their ratings, and the rated people without any recording."""
-    files, ratings = _eda_files(corpus), _ratings(corpus)
+def _read_rating(
+    corpus: Corpus, row: dict[str, str], who: str, problems: Problems
+) -> _Rating | None:
+    values = []
+    for column in _Rating._fields[1:]:
+        with problems.collect():
+            value = corpus.number(RATINGS_FILE, row[column], f"{column} of {who}")
+            rated = column != "play_duration"
+            if rated and not RATING_RANGE[0] <= value <= RATING_RANGE[1]:
+                raise corpus.error(RATINGS_FILE, f"rates {value:g} in {who}, outside -10 to 10.")
+            values.append(value)
+    return _Rating(row["song_id"], *values) if len(values) == len(_Rating._fields) - 1 else None
+
+
+def _check_files(
+    corpus: Corpus,
+    files: Mapping[Key, tuple[str, str]],
+    ratings: Mapping[Key, _Rating | None],
+    problems: Problems,
+) -> None:
+    """Note the ratings of which the recording is missing, although its person has others."""
     recorded = {subject for subject, _ in files}
     for (subject, song_no), rating in ratings.items():
         if subject in recorded and (subject, song_no) not in files:
-            raise corpus.error(
-                f"{subject}/EDA/{song_no}_{rating.song_id}.csv",
-                f"is missing, although {RATINGS_FILE} has its rating.",
-                f"Get the corpus again, or take {subject} away and pass allow_partial=True.",
+            song_id = "<song_id>" if rating is None else rating.song_id
+            problems.note(
+                corpus.error(
+                    f"{subject}/EDA/{song_no}_{song_id}.csv",
+                    f"is missing, although {RATINGS_FILE} has its rating.",
+                    f"Get the corpus again, or take {subject} away and pass allow_partial=True.",
+                )
             )
+
+
+def _read_trials(
+    corpus: Corpus,
+    files: Mapping[Key, tuple[str, str]],
+    ratings: Mapping[Key, _Rating | None] | None,
+    problems: Problems,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return all trials whole, and their ratings; without a table of ratings, check the files."""
     rows, rated = [], []
     for (subject, song_no), (name, song_id) in sorted(files.items()):
-        rating = ratings.get((subject, song_no))
-        if rating is None:
-            raise corpus.error(name, f"has no rating in {RATINGS_FILE}.")
-        if rating.song_id != song_id:
-            raise corpus.error(name, f"is of song {rating.song_id} according to {RATINGS_FILE}.")
-        eda = corpus.numbers(name, corpus.read_lines(name))
-        if len(eda) / SAMPLING_RATE != rating.play_duration:
-            raise corpus.error(
-                name,
-                f"has {len(eda)} samples at 4 Hz where {RATINGS_FILE} gives a play_duration of "
-                f"{rating.play_duration:g} s.",
-            )
-        rows.append((subject, song_id, song_no, eda))
-        rated.append((rating.valence, rating.arousal))
-    if not rows:
-        raise DatasetError(
-            f"{corpus.place} holds no EDA file of HKU956 in '1. physiological_signals'. "
-            f"{HOW_TO_GET}"
-        )
+        with problems.collect():
+            eda = corpus.numbers(name, corpus.read_lines(name))
+            if ratings is None:
+                continue
+            if (subject, song_no) not in ratings:
+                raise corpus.error(name, f"has no rating in {RATINGS_FILE}.")
+            rating = ratings[subject, song_no]
+            if rating is None:
+                continue
+            if rating.song_id != song_id:
+                raise corpus.error(
+                    name, f"is of song {rating.song_id} according to {RATINGS_FILE}."
+                )
+            if len(eda) / SAMPLING_RATE != rating.play_duration:
+                raise corpus.error(
+                    name,
+                    f"has {len(eda)} samples at 4 Hz where {RATINGS_FILE} gives a play_duration "
+                    f"of {rating.play_duration:g} s.",
+                )
+            rows.append((subject, song_id, song_no, eda))
+            rated.append((rating.valence_rating, rating.arousal_rating))
     trials = pd.DataFrame(rows, columns=["subject", "stimulus", "trial", "eda"])
-    absent = sorted({subject for subject, _ in ratings} - recorded)
-    return trials, pd.DataFrame(rated, columns=["valence", "arousal"]), absent
+    return trials, pd.DataFrame(rated, columns=["valence", "arousal"])
 
 
 def _tags_file(corpus: Corpus) -> tuple[Corpus, str] | None:
@@ -177,7 +213,7 @@ def _tags_file(corpus: Corpus) -> tuple[Corpus, str] | None:
     return None
 
 
-def _read_music(corpus: Corpus, name: str, songs: list[str]) -> pd.DataFrame:
+def _read_music(corpus: Corpus, name: str, songs: list[str], problems: Problems) -> pd.DataFrame:
     """Return one 0/1 column per tag of the file, and `no_tags`, for each of the songs."""
     header, *lines = corpus.read_lines(name)
     columns = header.split("\t")
@@ -188,10 +224,13 @@ def _read_music(corpus: Corpus, name: str, songs: list[str]) -> pd.DataFrame:
         fields = line.split("\t")
         track = _TRACK.fullmatch(fields[0])
         if track is None or len(fields) < len(columns) or "" in fields[len(columns) - 1 :]:
-            raise corpus.error(name, f"has no track with tags in line {number}.")
-        if track[1] in tags:
-            raise corpus.error(name, f"has the track {fields[0]} twice, again in line {number}.")
-        tags[track[1]] = fields[len(columns) - 1 :]
+            problems.note(corpus.error(name, f"has no track with tags in line {number}."))
+        elif track[1] in tags:
+            problems.note(
+                corpus.error(name, f"has the track {fields[0]} twice, again in line {number}.")
+            )
+        else:
+            tags[track[1]] = fields[len(columns) - 1 :]
     every_tag = sorted({tag for of_track in tags.values() for tag in of_track})
     music = pd.DataFrame(
         np.zeros((len(songs), len(every_tag) + 1), dtype=np.float32),
@@ -212,15 +251,16 @@ def load_hku956(
 ) -> Bunch:
     """Load HKU956: EDA of 30 people in 956 trials of listening to 592 songs.
 
-    Every file is checked as it is read, and the counts are checked against the publication.
+    All files are checked, the counts against the publication, and one error says all that is wrong.
 
     Parameters
     ----------
     path : path-like or None
         The corpus's original folder or a zip archive of it. None looks in the folder that the
         environment variable ``EDAEMO_DATA`` names (for ``hku956`` or ``hku956.zip``), then in the
-        repository's own ``data`` folder. The music tags, which are not part of the corpus, are
-        looked for in `path` (``*songs_tags.tsv``), then in the same two places.
+        repository's own ``data`` folder, then in the user's cache. The music tags, which are not
+        part of the corpus, are looked for in `path` (``*songs_tags.tsv``), then in the same three
+        places.
     window : tuple (start, stop), 'end' or None
         What is cut out of each trial before anything else: see :func:`cut_window`.
     allow_partial : bool
@@ -264,18 +304,27 @@ def load_hku956(
     """
     window_samples(window, SAMPLING_RATE)
     place = find_corpus(NAME, RATINGS_FILE, path, HOW_TO_GET)
+    problems = Problems("HKU956", place, HOW_TO_GET)
     with open_corpus(place, RATINGS_FILE) as corpus:
-        trials, ratings, absent = _read_trials(corpus)
-        songs = sorted(set(trials["stimulus"]))
-        counts = {
-            "people": trials["subject"].nunique(),
-            "trials": len(trials),
-            "songs": len(songs),
-        }
-        if not allow_partial:
-            check_counts(corpus, counts, PUBLISHED, absent)
+        files = _eda_files(corpus, problems)
+        rated = None
+        with problems.collect():
+            rated = _read_ratings(corpus, problems)
+            _check_files(corpus, files, rated, problems)
+        trials, ratings = _read_trials(corpus, files, rated, problems)
+        people = {subject for subject, _ in files}
+        absent = sorted({subject for subject, _ in rated or ()} - people)
+        songs = sorted({song for _, song in files.values()})
+        counts = {"people": len(people), "trials": len(files), "songs": len(songs)}
+        if files and not allow_partial:
+            with problems.collect():
+                check_counts(corpus, counts, PUBLISHED, absent)
         tags = _tags_file(corpus)
-        music = None if tags is None else _read_music(*tags, songs)
+        music = None
+        if tags is not None:
+            with problems.collect():
+                music = _read_music(*tags, songs, problems)
+    problems.raise_all()
     if tags is None:
         warnings.warn(
             f"No music tags found: music is None. Put {TAGS_FILE} into the corpus's folder or into "

@@ -15,13 +15,14 @@ from sklearn.utils._param_validation import validate_params
 from edaemo.datasets._corpus import (
     PARAMETERS,
     Corpus,
-    DatasetError,
+    Problems,
     check_counts,
     cut_and_align,
     find_corpus,
     open_corpus,
 )
 from edaemo.datasets._development import INDUCED_STRESS_DEVELOPMENT
+from edaemo.datasets._empatica import FILES, E4Signal, read_signal, read_tags, seconds_after
 from edaemo.datasets._window import Window, window_samples
 
 NAME = "induced-stress"
@@ -101,143 +102,171 @@ Licence: ODC-By 1.0 by second-hand statement only; to be confirmed at PhysioNet.
 
 _FOLDER = "Wearable_Dataset/STRESS/"
 _RECORDING = re.compile(r"(?P<recording>[Sf]\d{2}(_[ab])?)/(?P<file>[^/]+)")
-_E4_FILES = {"EDA.csv", "tags.csv", "ACC.csv", "BVP.csv", "HR.csv", "IBI.csv", "TEMP.csv"}
 
 
-def _recordings(corpus: Corpus) -> dict[str, str]:
+def _recordings(corpus: Corpus, problems: Problems) -> dict[str, str]:
     """Return subject → folder of the recording that holds the stages."""
     recordings = {}
     for name in corpus.names:
         if not name.startswith(_FOLDER):
             continue
         match = _RECORDING.fullmatch(name.removeprefix(_FOLDER))
-        if match is None or match["file"] not in _E4_FILES | {"info.txt"}:
-            raise corpus.error(
-                name,
-                "is no file of this corpus, which has <person>/EDA.csv and tags.csv.",
-                "Take it away.",
+        if match is None or match["file"] not in FILES:
+            problems.add(
+                f"{name} is no file of this corpus, which has <person>/EDA.csv and tags.csv. Take "
+                "it away."
             )
+            continue
         subject, _, part = match["recording"].partition("_")
         if part and subject != "f14":
-            raise corpus.error(
-                name, "is in no folder of this corpus: only f14 is in parts.", "Take it away."
+            problems.add(
+                f"{name} is in no folder of this corpus: only f14 is in parts. Take it away."
             )
-        if part != "a":
+        elif part != "a":
             recordings[subject] = f"{_FOLDER}{match['recording']}/"
-    return recordings
+    if not recordings:
+        problems.add(f"It holds no recording in {_FOLDER!r}.")
+    return dict(sorted(recordings.items()))
 
 
-def _time(corpus: Corpus, name: str, text: str, line: int) -> datetime:
-    try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise corpus.error(name, f"has no date and time in line {line}: {text[:40]!r}.") from None
+def _read_eda(corpus: Corpus, name: str) -> E4Signal:
+    """Return the recording, in microsiemens."""
+    signal = read_signal(corpus, name)
+    if signal.sampling_rate != SAMPLING_RATE:
+        raise corpus.error(
+            name, f"gives a sampling rate of {signal.sampling_rate:g} Hz where 4 Hz is expected."
+        )
+    none = np.flatnonzero(~np.isfinite(signal.samples))
+    if len(none):
+        raise corpus.error(
+            name, f"has no finite number in line {none[0] + 3}: {signal.samples[none[0]]}."
+        )
+    return signal
 
 
-def _read_eda(corpus: Corpus, name: str) -> tuple[datetime, np.ndarray]:
-    """Return the start of the recording and its samples in microsiemens."""
-    lines = corpus.read_lines(name)
-    if len(lines) < 3:
-        raise corpus.error(name, "is too short: a start time, a rate and samples are expected.")
-    start = _time(corpus, name, lines[0], 1)
-    rate = corpus.number(name, lines[1], "sampling rate in line 2")
-    if rate != SAMPLING_RATE:
-        raise corpus.error(name, f"gives a sampling rate of {rate:g} Hz where 4 Hz is expected.")
-    return start, corpus.numbers(name, lines[2:], first_line=3)
-
-
-def _read_tags(corpus: Corpus, name: str, start: datetime, n_tags: int) -> list[float]:
-    """Return the tags in seconds from the start of the recording."""
-    times = [
-        _time(corpus, name, text, line)
-        for line, text in enumerate(corpus.read_lines(name), start=1)
-    ]
+def _read_tags(corpus: Corpus, name: str, n_tags: int) -> list[datetime]:
+    times = read_tags(corpus, name)
+    if not times:
+        raise corpus.error(name, f"is empty, where its protocol has {n_tags} tags.")
     if len(times) != n_tags:
         raise corpus.error(name, f"has {len(times)} tags where its protocol has {n_tags}.")
-    if any((time.tzinfo is None) != (start.tzinfo is None) for time in times):
-        raise corpus.error(name, "gives times in another time zone than EDA.csv beside it.")
-    tags = [(time - start).total_seconds() for time in times]
-    if (np.diff(tags) <= 0).any():
-        raise corpus.error(name, "has tags that do not follow one another in time.")
-    return tags
+    return times
 
 
-def _read_ratings(corpus: Corpus, name: str, stages: Iterable[str]) -> dict[str, dict[str, float]]:
-    """Return subject → stage → self-reported stress."""
+def _read_ratings(
+    corpus: Corpus, name: str, stages: Iterable[str], problems: Problems
+) -> dict[str, dict[str, float]]:
+    """Return subject → stage → self-reported stress, without what something is wrong with."""
     ratings: dict[str, dict[str, float]] = {}
     for row in corpus.read_table(name, ("", *stages)):
         subject = row.pop("")
         if subject in ratings:
-            raise corpus.error(name, f"rates {subject} twice.")
-        ratings[subject] = {
-            stage: corpus.number(name, text, f"stress of {subject} in {stage}")
-            for stage, text in row.items()
-        }
-        for stage, stress in ratings[subject].items():
-            if not RATING_RANGE[0] <= stress <= RATING_RANGE[1]:
-                raise corpus.error(
-                    name, f"has a stress of {stress} for {subject} in {stage}, outside 0 to 10."
-                )
+            problems.note(corpus.error(name, f"rates {subject} twice."))
+            continue
+        ratings[subject] = {}
+        for stage, text in row.items():
+            with problems.collect():
+                stress = corpus.number(name, text, f"stress of {subject} in {stage}")
+                if not RATING_RANGE[0] <= stress <= RATING_RANGE[1]:
+                    raise corpus.error(
+                        name,
+                        f"has a stress of {stress} for {subject} in {stage}, outside 0 to 10.",
+                    )
+                ratings[subject][stage] = stress
     return ratings
 
 
-def _read_subject(corpus: Corpus, subject: str, folder: str) -> tuple[list[tuple], int]:
+def _read_subject(
+    corpus: Corpus, subject: str, folder: str, problems: Problems
+) -> tuple[list[tuple], int]:
     """Return the stages of one person, and how many duplicated samples were dropped."""
     _, n_tags, stages, first_place = PROTOCOLS[subject[0]]
-    start, eda = _read_eda(corpus, folder + "EDA.csv")
-    tags = _read_tags(corpus, folder + "tags.csv", start, n_tags)
-    n_read = len(eda)
-    if subject == "S02":
-        eda = eda[:S02_GOOD_SAMPLES]
+    signal, times = None, None
+    with problems.collect():
+        signal = _read_eda(corpus, folder + "EDA.csv")
+    with problems.collect():
+        times = _read_tags(corpus, folder + "tags.csv", n_tags)
+    if signal is None or times is None:
+        return [], 0
+    eda = signal.samples[:S02_GOOD_SAMPLES] if subject == "S02" else signal.samples
+    tags = seconds_after(corpus, folder + "tags.csv", times, signal.start)
     rows = []
     for place, (stage, (first_tag, last_tag)) in enumerate(stages.items(), start=first_place):
         onset, end = tags[first_tag - 1], tags[last_tag - 1]
-        if onset < 0 or round(end * SAMPLING_RATE) > len(eda):
-            raise corpus.error(
-                folder + "EDA.csv",
-                f"has {len(eda) / SAMPLING_RATE:g} s of usable signal, but the stage {stage} of "
-                f"{subject} runs from {onset:g} to {end:g} s according to tags.csv beside it.",
+        if end <= onset:
+            problems.note(
+                corpus.error(folder + "tags.csv", f"has the stage {stage} end as it begins.")
             )
-        samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
-        rows.append((subject, stage, place, samples, onset))
-    return rows, n_read - len(eda)
+        elif onset < 0 or round(end * SAMPLING_RATE) > len(eda):
+            problems.note(
+                corpus.error(
+                    folder + "EDA.csv",
+                    f"has {len(eda) / SAMPLING_RATE:g} s of usable signal, but the stage {stage} "
+                    f"of {subject} runs from {onset:g} to {end:g} s according to tags.csv beside "
+                    "it.",
+                )
+            )
+        else:
+            samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
+            rows.append((subject, stage, place, samples, onset))
+    return rows, len(signal.samples) - len(eda)
 
 
-def _read_trials(corpus: Corpus) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
+def _note_fault(subject: str, folder: str, n_dropped: int) -> list[str]:
+    """Say for the report what is known to be wrong with somebody's recording."""
+    if subject == "S02":
+        return [
+            f"S02: {n_dropped} samples from row 6,195 of EDA.csv on dropped: duplicated signal "
+            "(data_constraints.txt)."
+        ]
+    if subject == "f07":
+        return ["f07: the sensor dock was left on; kept, as EDA is valid (data_constraints.txt)."]
+    if subject == "f14":
+        return [
+            f"f14: read from {folder.split('/')[-2]}, session_time counts from its start; the "
+            "baseline in f14_a is not used."
+        ]
+    return []
+
+
+def _read_trials(
+    corpus: Corpus, recordings: dict[str, str], problems: Problems
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
     """Return all stages whole, their ratings, the rated people not recorded, and the notes."""
-    ratings = {
-        initial: _read_ratings(corpus, file, stages)
-        for initial, (file, _, stages, _) in PROTOCOLS.items()
-    }
-    recordings = _recordings(corpus)
-    if not recordings:
-        raise DatasetError(f"{corpus.place} holds no recording in {_FOLDER!r}. {HOW_TO_GET}")
+    ratings = {}
+    for initial, (file, _, stages, _) in PROTOCOLS.items():
+        with problems.collect():
+            ratings[initial] = _read_ratings(corpus, file, stages, problems)
     rows, stress, notes = [], [], []
-    for subject, folder in sorted(recordings.items()):
+    for subject, folder in recordings.items():
+        own, n_dropped = [], 0
+        with problems.collect():
+            own, n_dropped = _read_subject(corpus, subject, folder, problems)
+        notes += _note_fault(subject, folder, n_dropped)
+        if subject[0] not in ratings:  # the table is bad, and said to be
+            continue
         rated = ratings[subject[0]].get(subject)
         if rated is None:
-            raise corpus.error(PROTOCOLS[subject[0]][0], f"has no ratings of {subject}.")
-        stages, n_dropped = _read_subject(corpus, subject, folder)
-        rows += stages
-        stress += [rated[stage] for _, stage, *_ in stages]
-        if subject == "S02":
-            notes.append(
-                f"S02: {n_dropped} samples from row 6,195 of EDA.csv on dropped: duplicated signal "
-                "(data_constraints.txt)."
-            )
-        if subject == "f07":
-            notes.append(
-                "f07: the sensor dock was left on; kept, as EDA is valid (data_constraints.txt)."
-            )
-        if subject == "f14":
-            notes.append(
-                f"f14: read from {folder.split('/')[-2]}, session_time counts from its start; the "
-                "baseline in f14_a is not used."
-            )
+            problems.note(corpus.error(PROTOCOLS[subject[0]][0], f"has no ratings of {subject}."))
+            continue
+        rows += own
+        stress += [rated.get(stage, np.nan) for _, stage, *_ in own]
     columns = ["subject", "stimulus", "trial", "eda", "session_time"]
     trials = pd.DataFrame(rows, columns=columns)
     absent = sorted({person for group in ratings.values() for person in group} - set(recordings))
     return trials, pd.DataFrame({"stress": stress}), absent, notes
+
+
+def _count(recordings: Iterable[str]) -> dict[str, int]:
+    """Return how much there is of what was published."""
+    stages = [stage for subject in recordings for stage in PROTOCOLS[subject[0]][2]]
+    n_rests = sum(stage in RESTS for stage in stages)
+    return {
+        "people": len(set(recordings)),
+        "stages": len(stages),
+        "rest stages": n_rests,
+        "task stages": len(stages) - n_rests,
+    }
 
 
 @validate_params(PARAMETERS, prefer_skip_nested_validation=True)
@@ -249,8 +278,8 @@ def load_induced_stress(
 ) -> Bunch:
     """Load the induced-stress sessions: EDA of 36 people in 252 rests and stress tasks.
 
-    Every file is checked as it is read, and the counts are checked against the publication. Which
-    tags bound a stage is inferred from the time between them.
+    All files are checked, the counts against the publication, and one error says all that is wrong.
+    Which tags bound a stage is inferred from the time between them.
 
     Parameters
     ----------
@@ -258,7 +287,7 @@ def load_induced_stress(
         The corpus's original folder (with ``Stress_Level_v1.csv`` and ``Wearable_Dataset``) or a
         zip archive of it. None looks in the folder that the environment variable ``EDAEMO_DATA``
         names (for ``induced_stress`` or ``induced_stress.zip``), then in the repository's own
-        ``data`` folder.
+        ``data`` folder, then in the user's cache.
     window : tuple (start, stop), 'end' or None
         What is cut out of each stage before anything else: see :func:`cut_window`.
     allow_partial : bool
@@ -305,17 +334,15 @@ def load_induced_stress(
     """
     window_samples(window, SAMPLING_RATE)
     place = find_corpus(FOLDER, MARKER, path, HOW_TO_GET)
+    problems = Problems("induced stress", place, HOW_TO_GET)
     with open_corpus(place, MARKER) as corpus:
-        trials, ratings, absent, notes = _read_trials(corpus)
-        n_rests = int(trials["stimulus"].isin(RESTS).sum())
-        counts = {
-            "people": trials["subject"].nunique(),
-            "stages": len(trials),
-            "rest stages": n_rests,
-            "task stages": len(trials) - n_rests,
-        }
-        if not allow_partial:
-            check_counts(corpus, counts, PUBLISHED, absent)
+        recordings = _recordings(corpus, problems)
+        trials, ratings, absent, notes = _read_trials(corpus, recordings, problems)
+        counts = _count(recordings)
+        if recordings and not allow_partial:
+            with problems.collect():
+                check_counts(corpus, counts, PUBLISHED, absent)
+    problems.raise_all()
     trials, ratings, left_out = cut_and_align(trials, ratings, SAMPLING_RATE, window)
     task = pd.Series(np.where(trials["stimulus"].isin(RESTS), "rest", "task"), name="task")
     report = {

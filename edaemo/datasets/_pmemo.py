@@ -25,7 +25,7 @@ from edaemo.datasets._corpus import (
     match_files,
     open_archives,
 )
-from edaemo.datasets._recordings import _number as read_number
+from edaemo.datasets._numbers import read_number
 from edaemo.datasets._window import Window, window_samples
 from edaemo.features import read_pmemo_features
 

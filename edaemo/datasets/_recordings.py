@@ -6,26 +6,22 @@ import csv
 import io
 import os
 import re
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from edaemo.datasets._corpus import DatasetError, _is_hidden
+from edaemo.datasets._empatica import FILES, is_start, parse_signal
+from edaemo.datasets._numbers import read_number, read_numbers
 from edaemo.decomposition._problem import check_sampling_rate
 
 SUFFIXES = (".csv", ".parquet")
 # Columns that are the EDA by their name, in any case.
 EDA_NAMES = ("eda", "gsr")
 # What an E4 writes beside EDA.csv. Some of it has EDA.csv's very format, and is no EDA.
-E4_OTHERS = ("ACC.csv", "BVP.csv", "HR.csv", "IBI.csv", "TEMP.csv", "tags.csv")
-# How tables say that a sample is missing.
-MISSING = ("", "na", "n/a", "nan", "null", "none")
-# A first line within is a time in unix seconds (1973 to 5138) and no conductance in microsiemens.
-UNIX_TIMES = (1e8, 1e11)
-# Hz; a second line above it is another time, as in a list of tags, and no rate.
-HIGHEST_RATE = 1e5
+E4_OTHERS = FILES - {"EDA.csv"}
 
 
 def read_recording(
@@ -69,24 +65,49 @@ def read_recording(
     ValueError
         If `sampling_rate` is no positive finite number.
     """
+    signals, sampling_rate = read_columns(path, [column], sampling_rate=sampling_rate)
+    return signals[0], sampling_rate
+
+
+def read_columns(
+    path: str | os.PathLike[str],
+    columns: Sequence[str | None],
+    *,
+    sampling_rate: float | None = None,
+) -> tuple[list[np.ndarray], float]:
+    """Read several columns of one recording; see `read_recording` for the rest.
+
+    Parameters
+    ----------
+    path : path
+    columns : sequence of str or None
+        Columns of a table. An E4's file, and one without a header, has one alone.
+    sampling_rate : float or None, default=None
+
+    Returns
+    -------
+    signals : list of ndarray of shape (n_samples,)
+    sampling_rate : float
+    """
     path = Path(path)
     if sampling_rate is not None:
         sampling_rate = check_sampling_rate(sampling_rate)
     _check_file(path)
     if path.suffix.lower() == ".parquet":
-        eda = _read_parquet(path, column)
+        signals = _read_parquet(path, columns)
     else:
         rows = _read_rows(path)
-        start = [cell for cell in rows[0] if cell]
-        if start and all(map(_is_start_time, start)):
+        if is_start(rows[0]):
+            if len(columns) > 1:
+                raise DatasetError(f"{path}: an E4's file holds one signal, not {len(columns)}.")
             return _read_e4(path, rows, sampling_rate)
-        eda = _read_csv(path, rows, column)
+        signals = _read_csv(path, rows, columns)
     if sampling_rate is None:
         raise DatasetError(
             f"{path}: the file does not say its sampling rate. Give sampling_rate (on the command "
             "line --sampling-rate), in Hz."
         )
-    return eda, sampling_rate
+    return signals, sampling_rate
 
 
 def find_recordings(
@@ -177,80 +198,46 @@ def _read_rows(path: Path) -> list[list[str]]:
     return [[cell.strip() for cell in row] for row in rows]
 
 
-def _number(text: str) -> float | None:
-    """Return a number, NaN for what says that it is missing, None for anything else."""
-    if text.lower() in MISSING:
-        return np.nan
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Begin the message of a ValueError inside with the path."""
     try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _numbers(path: Path, cells: Sequence[str], first_line: int) -> np.ndarray:
-    values = [_number(cell) for cell in cells]
-    if None in values:
-        at = values.index(None)
-        raise DatasetError(
-            f"{path}: line {first_line + at} holds no number: {cells[at][:40]!r}. Columns are "
-            "separated by commas, decimals by points."
-        )
-    if not values:
-        raise DatasetError(f"{path}: the file holds no samples.")
-    return np.array(values, dtype=np.float64)
-
-
-def _is_start_time(text: str) -> bool:
-    number = _number(text)
-    if number is not None:
-        return UNIX_TIMES[0] <= number < UNIX_TIMES[1]
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return ":" in text
+        yield
+    except DatasetError:
+        raise
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from error
 
 
 def _read_e4(
     path: Path, rows: list[list[str]], sampling_rate: float | None
-) -> tuple[np.ndarray, float]:
+) -> tuple[list[np.ndarray], float]:
     if path.name in E4_OTHERS:
         raise DatasetError(f"{path}: this is no EDA: an E4 records it in EDA.csv.")
-    said = {cell for cell in rows[1] if cell} if len(rows) > 1 else set()
-    rates = {_number(cell) for cell in said}
-    rate = rates.pop() if len(rates) == 1 else None
-    if rate is None or not 0 < rate <= HIGHEST_RATE:
+    with _naming(path):
+        signal = parse_signal(rows)
+    if sampling_rate not in (None, signal.sampling_rate):
         raise DatasetError(
-            f"{path}: line 1 is a start time, as in an E4's EDA.csv, but line 2 is no sampling "
-            f"rate: {', '.join(sorted(said))[:40]!r}."
+            f"{path}: line 2 says {signal.sampling_rate:g} Hz, but the sampling rate given is "
+            f"{sampling_rate:g} Hz. Give the true one, or none."
         )
-    if sampling_rate not in (None, rate):
-        raise DatasetError(
-            f"{path}: line 2 says {rate:g} Hz, but the sampling rate given is {sampling_rate:g} "
-            "Hz. Give the true one, or none."
-        )
-    samples = []
-    for line, row in enumerate(rows[2:], start=3):
-        cells = [cell for cell in row if cell]
-        if len(cells) > 1:
-            raise DatasetError(
-                f"{path}: line {line} holds {len(cells)} values, where an E4's EDA.csv has one."
-            )
-        samples.append(cells[0] if cells else "")
-    return _numbers(path, samples, first_line=3), rate
+    return [signal.samples], signal.sampling_rate
 
 
-def _read_csv(path: Path, rows: list[list[str]], column: str | None) -> np.ndarray:
+def _read_csv(path: Path, rows: list[list[str]], columns: Sequence[str | None]) -> list[np.ndarray]:
     first = rows[0]
-    if not any(first) or any(cell and _number(cell) is not None for cell in first):
+    if not any(first) or any(cell and read_number(cell) is not None for cell in first):
         width = max(map(len, rows))
         if width > 1:
             raise DatasetError(
                 f"{path}: {width} columns and no header. Name the columns in a first line."
             )
-        if column is not None:
-            raise DatasetError(f"{path}: there is no header, so no column is named {column!r}.")
-        return _numbers(path, [cell for row in rows for cell in row or [""]], first_line=1)
+        for column in columns:
+            if column is not None:
+                raise DatasetError(f"{path}: there is no header, so no column is named {column!r}.")
+        with _naming(path):
+            samples = read_numbers([cell for row in rows for cell in row or [""]], first_line=1)
+        return [samples for _ in columns]
     for line, row in enumerate(rows[1:], start=2):
         if len(row) != len(first) and (row or len(first) > 1):
             raise DatasetError(
@@ -259,11 +246,12 @@ def _read_csv(path: Path, rows: list[list[str]], column: str | None) -> np.ndarr
     table = [[row[i] if row else "" for row in rows[1:]] for i in range(len(first))]
 
     def holds_numbers(i: int) -> bool:
-        values = [_number(cell) for cell in table[i]]
+        values = [read_number(cell) for cell in table[i]]
         return None not in values and not np.isnan(values).all()
 
-    chosen = _choose(path, first, holds_numbers, column)
-    return _numbers(path, table[chosen], first_line=2)
+    chosen = [_choose(path, first, holds_numbers, column) for column in columns]
+    with _naming(path):
+        return [read_numbers(table[i], first_line=2) for i in chosen]
 
 
 def _choose(
@@ -287,7 +275,7 @@ def _choose(
     return found[0]
 
 
-def _read_parquet(path: Path, column: str | None) -> np.ndarray:
+def _read_parquet(path: Path, columns: Sequence[str | None]) -> list[np.ndarray]:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -303,14 +291,18 @@ def _read_parquet(path: Path, column: str | None) -> np.ndarray:
                 if not re.fullmatch(r"__index_level_\d+__", field.name)
             ]
             plain = [pa.types.is_integer(f.type) or pa.types.is_floating(f.type) for f in fields]
-            i = _choose(path, [field.name for field in fields], plain.__getitem__, column)
-            if not plain[i]:
-                raise DatasetError(
-                    f"{path}: column {fields[i].name!r} holds {fields[i].type} and no numbers."
-                )
-            values = file.read(columns=[fields[i].name]).column(0).to_numpy()
+            chosen = [
+                fields[_choose(path, [field.name for field in fields], plain.__getitem__, column)]
+                for column in columns
+            ]
+            for field in chosen:
+                if not plain[fields.index(field)]:
+                    raise DatasetError(
+                        f"{path}: column {field.name!r} holds {field.type} and no numbers."
+                    )
+            table = file.read(columns=[field.name for field in chosen])
     except (pa.ArrowException, OSError) as error:
         raise DatasetError(f"{path}: this is no readable parquet file: {error}") from error
-    if not len(values):
+    if not len(table):
         raise DatasetError(f"{path}: the file holds no samples.")
-    return values.astype(np.float64)
+    return [table.column(field.name).to_numpy().astype(np.float64) for field in chosen]

@@ -15,7 +15,7 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context, clone
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import check_is_fitted
 from skorch import NeuralNet
@@ -36,17 +36,17 @@ from edaemo.estimators._recipes import Augmentation, Recipe
 from edaemo.estimators._training import (
     Batches,
     FiniteLoss,
+    Net,
     Trials,
     in_memory,
+    torch_deterministic,
     torch_seed,
     torch_threads,
     train,
 )
 
-# Every forward pass of a prediction has this many rows, zeros filled in: torch chooses its kernels
-# by shape, and with one shape a trial's answer is the same to the last bit in whatever batch it
-# comes. Smaller answers a single trial sooner, larger is no faster on long signals.
-PREDICTED_TOGETHER = 8
+# Rows of a forward pass when predicting: what they need stays in the processor's cache.
+PREDICTED_TOGETHER = 16
 
 
 class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
@@ -69,6 +69,9 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         "patience": [Interval(Integral, 1, None, closed="left")],
         "device": [str],
         "n_threads": [Interval(Integral, 1, None, closed="left")],
+        "amp": [StrOptions({"bf16"}), None],
+        "compile": ["boolean"],
+        "deterministic": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
         "checkpoint": [str, os.PathLike, None],
@@ -157,14 +160,19 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             self.validation_subjects_ = np.array([])
             if aside.any() and subject is not None:
                 self.validation_subjects_ = pd.factorize(subject[aside], sort=True)[1]
-            with torch_threads(self.n_threads), torch_seed(seed, device):
-                held_out = Trials(rows[aside], codes[aside]) if aside.any() else None
+            with (
+                torch_threads(self.n_threads),
+                torch_seed(seed, device),
+                torch_deterministic(self.deterministic, device),
+            ):
+                where = {"n_shared": sizes.get("n_music_features", 0), "device": device}
+                held_out = Trials(rows[aside], codes[aside], **where) if aside.any() else None
                 net = self._make_net(network, sizes, device, codes[~aside], held_out)
                 if checkpoint is not None:
                     fit = describe_fit(self, sizes, device, seed, rows, codes, aside)
                     checkpoint.check(fit)
                     net.callbacks.append(checkpoint)
-                train(net, rows[~aside], codes[~aside], checkpoint)
+                train(net, Trials(rows[~aside], codes[~aside], **where), checkpoint)
                 net.train_split = None  # or the net would carry the validation trials along
             self.net_ = net
         if checkpoint is not None:
@@ -186,12 +194,33 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         check_is_fitted(self, "net_")
         self._refuse_signals(X)
         rows = read_rows(self, X, reset=False, dtype=np.float32)
-        n = len(rows)
-        padded = np.zeros((-(-n // PREDICTED_TOGETHER) * PREDICTED_TOGETHER, rows.shape[1]), "f4")
-        padded[:n] = rows
-        with torch_threads(self.n_threads), in_memory(PREDICTED_TOGETHER):
-            logits = self.net_.forward(padded, training=False)[:n]
+        with (
+            torch_threads(self.n_threads),
+            torch_deterministic(self.deterministic, self.net_.device),
+            in_memory(PREDICTED_TOGETHER),
+        ):
+            logits = self._logits(rows)
         return torch.softmax(logits.double(), dim=1).numpy()
+
+    @torch.inference_mode()
+    def _logits(self, rows: np.ndarray) -> torch.Tensor:
+        """Give the logits of rows, to the last bit the same in whatever company a row comes.
+
+        torch chooses its kernels by shape, and those of few rows may add up in another order. So
+        each forward pass has `PREDICTED_TOGETHER` rows, zeros filled in, unless the network knows
+        of fewer that are treated alike.
+        """
+        net, network = self.net_, self.net_.module_
+        known = None if self.amp or self.compile else getattr(network, "fewest_alike", None)
+        alike = known or PREDICTED_TOGETHER
+        if network.training:
+            network.eval()
+        logits = []
+        for start in range(0, len(rows), PREDICTED_TOGETHER):
+            some = torch.tensor(rows[start : start + PREDICTED_TOGETHER])
+            filled = torch.nn.functional.pad(some, (0, 0, 0, max(alike - len(some), 0)))
+            logits.append(net.infer(filled.to(net.device))[: len(some)].cpu())
+        return torch.cat(logits)
 
     def predict(self, X: object) -> np.ndarray:
         """Give the most probable class of each trial, shape (n_trials,); X as in `fit`."""
@@ -260,8 +289,10 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         augment = None
         if recipe.augmentation:
             augment = Augmentation(sizes["n_chans"], sizes["n_times"], **recipe.augmentation)
-        return NeuralNet(
+        return Net(
             network,
+            amp=self.amp,
+            fuse=self.compile,
             **{f"module__{name}": value for name, value in sizes.items()},
             module__n_outputs=len(self.classes_),
             criterion=torch.nn.CrossEntropyLoss,

@@ -52,6 +52,15 @@ class CNNClassifier(NetClassifier):
     n_threads : int, default=1
         torch threads while fitting and predicting. More of them change results in the last digits
         and are far slower on busy cores.
+    amp : {"bf16"} or None, default=None
+        "bf16": forward passes in bfloat16 where torch's autocast holds it safe. Faster in training
+        and prediction; answers differ in the third digit (``docs/performance.md``).
+    compile : bool, default=False
+        Whether the network goes through ``torch.compile``: minutes before the first batch and a C++
+        compiler, for what ``docs/performance.md`` measured.
+    deterministic : bool, default=False
+        Whether torch may use deterministic algorithms alone, on CUDA; on the CPU a fit is the same
+        each time in any case.
     random_state : int, RandomState instance or None, default=None
         Seeds the initial weights, the order of the batches and the people set aside. torch's
         generators outside the fit are left as they were.
@@ -113,6 +122,9 @@ class CNNClassifier(NetClassifier):
         patience: int = 10,
         device: str = "auto",
         n_threads: int = 1,
+        amp: str | None = None,
+        compile: bool = False,
+        deterministic: bool = False,
         random_state: object = None,
         verbose: int = 0,
         checkpoint: str | PathLike[str] | None = None,
@@ -129,6 +141,9 @@ class CNNClassifier(NetClassifier):
         self.patience = patience
         self.device = device
         self.n_threads = n_threads
+        self.amp = amp
+        self.compile = compile
+        self.deterministic = deterministic
         self.random_state = random_state
         self.verbose = verbose
         self.checkpoint = checkpoint

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, Self
 
-import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
@@ -36,25 +37,91 @@ class FiniteLoss(Callback):
             )
 
 
+class Net(NeuralNet):
+    """A skorch net that may work in lower precision, or through ``torch.compile``.
+
+    Parameters
+    ----------
+    amp : {"bf16"} or None, default=None
+        Precision of the forward pass where torch's autocast holds it safe; logits, loss and
+        weights stay in single precision.
+    fuse : bool, default=False
+        Whether the network is compiled. Unlike skorch's `compile` it leaves the names of the
+        weights alone.
+    """
+
+    def __init__(
+        self, *args: Any, amp: str | None = None, fuse: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.amp = amp
+        self.fuse = fuse
+
+    def initialize_module(self) -> Self:
+        """Make the network."""
+        super().initialize_module()
+        if self.fuse:
+            self.module_.compile()
+        return self
+
+    def infer(self, x: torch.Tensor, **fit_params: Any) -> torch.Tensor:
+        """Give logits in single precision, as training and validation ask for them."""
+        kind = torch.device(self.device).type
+        with torch.autocast(kind, dtype=torch.bfloat16, enabled=self.amp == "bf16"):
+            logits = super().infer(x, **fit_params)
+        return logits.float()
+
+
 class Trials(Dataset):
-    """Rows and targets as two tensors, the dataset of our nets.
+    """Rows and targets as tensors, the dataset of our nets; they lie where the network computes.
 
     Parameters
     ----------
     X : array-like of shape (n, width)
     y : array-like of shape (n,) or None
         None where there is nothing to learn; zeros stand in for it.
+    n_shared : int, default=0
+        So many last columns are a song's, the same for all who heard it. Away from the CPU, whose
+        memory holds X in any case, each song is kept once, and put beside a batch's trials.
+    device : str, default="cpu"
+        Where the tensors lie.
     """
 
-    def __init__(self, X: object, y: object = None) -> None:
-        self.X = torch.as_tensor(X)
-        self.y = torch.zeros(len(self.X), dtype=torch.int64) if y is None else torch.as_tensor(y)
+    def __init__(
+        self, X: object, y: object = None, *, n_shared: int = 0, device: str = "cpu"
+    ) -> None:
+        X = torch.as_tensor(X)
+        y = torch.zeros(len(X), dtype=torch.int64) if y is None else torch.as_tensor(y)
+        self.y = y.to(device)
+        self.songs = self.heard = None
+        if n_shared and torch.device(device).type != "cpu":
+            X, songs = X.split([X.shape[1] - n_shared, n_shared], dim=1)
+            first, heard = _first_of_each(songs)
+            self.songs, self.heard = songs[first].to(device), heard.to(device)
+        self.X = X.to(device)
+
+    def rows(self, which: slice | torch.Tensor) -> torch.Tensor:
+        """Return the rows of some trials as the network takes them."""
+        if self.songs is None:
+            return self.X[which]
+        return torch.cat([self.X[which], self.songs[self.heard[which]]], dim=1)
 
     def __len__(self) -> int:
         return len(self.X)
 
     def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.X[i], self.y[i]
+        return self.rows(torch.tensor([i]))[0], self.y[i]
+
+
+def _first_of_each(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return where each distinct row stands first, and for each row which of them it is."""
+    known: dict[bytes, int] = {}
+    same = [known.setdefault(row.numpy().tobytes(), len(known)) for row in rows]
+    which = torch.tensor(same)
+    first = torch.full((len(known),), len(rows)).scatter_reduce(
+        0, which, torch.arange(len(rows)), "amin"
+    )
+    return first, which
 
 
 class Batches:
@@ -89,13 +156,14 @@ class Batches:
         return len(self._starts())
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        X, y = self.dataset.X, self.dataset.y
-        n = len(X)
-        order = torch.randperm(n) if self.shuffle else None
+        y, n = self.dataset.y, len(self.dataset)
+        # On the CPU wherever the trials lie, so that the order is the same on all devices.
+        order = torch.randperm(n).to(y.device) if self.shuffle else None
         starts = self._starts()
         for start, stop in zip(starts, [*starts[1:], n], strict=True):
-            rows = slice(start, stop) if order is None else order[start:stop]
-            yield (X[rows] if self.augment is None else self.augment(X[rows])), y[rows]
+            which = slice(start, stop) if order is None else order[start:stop]
+            rows = self.dataset.rows(which)
+            yield (rows if self.augment is None else self.augment(rows)), y[which]
 
     def _starts(self) -> list[int]:
         n = len(self.dataset)
@@ -115,6 +183,26 @@ def torch_threads(n_threads: int) -> Iterator[None]:
 
 
 @contextmanager
+def torch_deterministic(on: bool, device: str) -> Iterator[None]:
+    """Let torch use deterministic algorithms alone inside the block, if `on`."""
+    if not on:
+        yield
+        return
+    if device.startswith("cuda") and "CUBLAS_WORKSPACE_CONFIG" not in os.environ:
+        raise ValueError(
+            "deterministic=True on CUDA needs the environment variable "
+            "CUBLAS_WORKSPACE_CONFIG=:4096:8, set before Python starts."
+        )
+    before = torch.are_deterministic_algorithms_enabled()
+    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=only_warned)
+
+
+@contextmanager
 def torch_seed(seed: int, device: str) -> Iterator[None]:
     """Seed torch inside the block; its generators outside go on as if nothing had been drawn."""
     # manual_seed seeds every CUDA device.
@@ -124,9 +212,7 @@ def torch_seed(seed: int, device: str) -> Iterator[None]:
         yield
 
 
-def train(
-    net: NeuralNet, X: np.ndarray, y: np.ndarray, checkpoint: Checkpoint | None = None
-) -> None:
+def train(net: NeuralNet, trials: Trials, checkpoint: Checkpoint | None = None) -> None:
     """Initialise the net and train it, from the checkpoint on where there is one.
 
     skorch takes a KeyboardInterrupt for a callback's wish to stop early, and would hand back a
@@ -134,10 +220,10 @@ def train(
     """
     with _remember_interrupt() as interrupted, in_memory(net.batch_size):
         if checkpoint is None:
-            net.fit(Trials(X, y), y=None)
+            net.fit(trials, y=None)
         else:
             remaining = checkpoint.begin(net)
-            net.partial_fit(Trials(X, y), y=None, epochs=remaining)
+            net.partial_fit(trials, y=None, epochs=remaining)
     if interrupted:
         raise KeyboardInterrupt
 

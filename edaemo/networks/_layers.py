@@ -1,12 +1,12 @@
-"""What RTCAN is made of: each layer as its equation says, and where it pays a faster way to the same.
+"""What RTCAN is made of: each layer as its equation says, and a faster way to the same.
 
-Tensors are (B, C, L): B trials, C filters, L samples. In the fast way they lie in memory time-major,
-all filters of one sample beside each other, and so as images of height one in torch's channels-last
-format, for which its CPU convolutions and batch norms are written. Who turns a tensor time-major
+Tensors are (B, C, L): B trials, C filters, L samples. In the fast way they lie in memory
+time-major, all filters of one sample beside each other, and so as images of height one in torch's
+channels-last format, for which its CPU convolutions are written. Who turns a tensor time-major
 chooses the fast way: layers follow what they are given.
 
 What a network learns and answers is the same either way but for rounding, and its parameters have
-the same names. ``docs/performance.md`` has what each way is worth.
+the same names. ``docs/performance.md`` has what the fast way is worth.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -25,6 +26,13 @@ from torch.nn import functional as F
 TOGETHER = 16
 # Samples of all filters that are normed together, for the same reason.
 ROWS = 4096
+
+# torch has another convolution for a lone trial of up to 20,480 numbers, whose last digits differ;
+# two go through that of larger batches.
+LONE = 2**15
+# Numbers that a processor's vectors take at a time, or a multiple: what is left over at the end of
+# an array goes through another sigmoid.
+VECTOR = 64
 
 # None: as `prefers_fast` says. EDAEMO_FAST_PATHS=0 and =1 are for tests and measurements.
 _forced: bool | None = {"0": False, "1": True}.get(os.environ.get("EDAEMO_FAST_PATHS", ""))
@@ -61,8 +69,12 @@ def time_major(x: Tensor) -> Tensor:
 
 
 def is_time_major(x: Tensor) -> bool:
-    """Say whether x of shape (B, C, L) lies time-major, whatever lies between its trials."""
-    return x.shape[1] > 1 and x.stride(1) == 1 and x.stride(2) == x.shape[1]
+    """Say whether x of shape (B, C, L) lies time-major, whatever lies between its samples.
+
+    A single sample lies both ways, and counts as time-major.
+    """
+    _, n_filters, length = x.shape
+    return n_filters > 1 and x.stride(1) == 1 and (length == 1 or x.stride(2) >= n_filters)
 
 
 def join(clips: Sequence[Tensor]) -> Tensor:
@@ -81,7 +93,9 @@ def convolve(
     if not is_time_major(x):
         return F.conv1d(x, weight, bias, stride, padding)
     image, kernel = x.unsqueeze(2), weight.unsqueeze(2)
-    return F.conv2d(image, kernel, bias, (1, stride), (0, padding)).squeeze(2)
+    if len(x) == 1 and x.numel() <= LONE:
+        image = torch.cat([image, image])
+    return F.conv2d(image, kernel, bias, (1, stride), (0, padding)).squeeze(2)[: len(x)]
 
 
 class Convolution(nn.Conv1d):
@@ -178,23 +192,19 @@ class _Norm(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         rows, out, mean, inverse, gain = ctx.saved_tensors
         n = len(rows)
-        gradients = grad.mT.flatten(0, 1).split(ROWS)
-        parts = list(zip(gradients, (rows if out is None else out).split(ROWS), strict=True))
-
-        def through_relu(i: int) -> Tensor:
-            of_some, some_out = parts[i]
-            return of_some if out is None else of_some * (some_out > 0)
-
+        grads = grad.mT.flatten(0, 1).split(ROWS)
+        parts, outs = rows.split(ROWS), [None] * len(grads) if out is None else out.split(ROWS)
         total, along = torch.zeros_like(mean), torch.zeros_like(mean)
-        for i, some in enumerate(rows.split(ROWS)):
-            of_some = through_relu(i)
-            total += of_some.sum(0, dtype=mean.dtype)
-            along += (some - mean).mul_(of_some).sum(0)
+        for g, some, some_out in zip(grads, parts, outs, strict=True):
+            g = g if some_out is None else g * (some_out > 0)
+            total += g.sum(0, dtype=mean.dtype)
+            along += (some - mean).mul_(g).sum(0)
         slope = -gain * inverse**2 * along / n
         constant = -gain * total / n - slope * mean
         of_x = torch.empty_like(rows)
-        for i, (some, place) in enumerate(zip(rows.split(ROWS), of_x.split(ROWS), strict=True)):
-            torch.add(torch.addcmul(constant, some, slope), through_relu(i) * gain, out=place)
+        for g, some, some_out, place in zip(grads, parts, outs, of_x.split(ROWS), strict=True):
+            g = g if some_out is None else g * (some_out > 0)
+            torch.add(torch.addcmul(constant, some, slope), g * gain, out=place)
         return of_x.unflatten(0, (len(grad), -1)).mT, along * inverse, total, None, None
 
 
@@ -207,7 +217,7 @@ def fixed_norm(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
 def clip_lengths(length: int, n_clips: int) -> list[int]:
     """Divide so many samples into clips; clip i begins at ``i * length // n_clips``."""
     starts = [i * length // n_clips for i in range(n_clips + 1)]
-    return [stop - start for start, stop in zip(starts, starts[1:], strict=False)]
+    return [stop - start for start, stop in pairwise(starts)]
 
 
 class SignalChannelAttention(nn.Module):
@@ -241,7 +251,7 @@ class SignalChannelAttention(nn.Module):
         matrices = [one for layer in layers for one in (layer.weight.squeeze(-1), layer.bias)]
         if self.training and torch.is_grad_enabled():
             return _Attended.apply(x, *matrices, lengths)
-        return _scale_clips(x, _weigh(_clip_means(x, lengths), *matrices)[1].mT, lengths)
+        return _scale_clips(x, _weigh(_clip_means(x, lengths), *matrices).mT, lengths)
 
 
 def _clip_means(x: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -249,14 +259,16 @@ def _clip_means(x: Tensor, lengths: Sequence[int]) -> Tensor:
     return torch.stack([clip.mean(dim=-1) for clip in x.split(lengths, dim=-1)], dim=1)
 
 
-def _weigh(mean: Tensor, squeeze: Tensor, b1: Tensor, excite: Tensor, b2: Tensor) -> list[Tensor]:
-    """Give SCA's hidden units and weights of each clip.
+def _weigh(mean: Tensor, squeeze: Tensor, b1: Tensor, excite: Tensor, b2: Tensor) -> Tensor:
+    """Give SCA's weights of each clip (B, n_clips, C), in evaluation.
 
     Sums of products, and no matrix product: of that the last digits would hang on how many trials
     there are.
     """
     hidden = F.relu((mean.unsqueeze(-2) * squeeze).sum(dim=-1) + b1)
-    return [hidden, torch.sigmoid((hidden.unsqueeze(-2) * excite).sum(dim=-1) + b2)]
+    scores = (hidden.unsqueeze(-2) * excite).sum(dim=-1) + b2
+    filled = F.pad(scores.flatten(), (0, -scores.numel() % VECTOR))
+    return torch.sigmoid(filled)[: scores.numel()].view_as(scores)
 
 
 def _scale_clips(x: Tensor, weights: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -301,10 +313,9 @@ class _Attended(torch.autograd.Function):
         before_relu = (before_sigmoid @ excite) * (hidden > 0)
         sizes = torch.tensor(ctx.lengths, dtype=weights.dtype, device=x.device)
         of_mean = (before_relu @ squeeze / sizes[:, None]).mT.to(x.dtype).split(1, dim=-1)
-        clips = zip(
-            grad.split(ctx.lengths, dim=-1), weights.mT.to(x.dtype).split(1, dim=-1), of_mean
-        )
-        of_x = [torch.addcmul(m, g, w) for g, w, m in clips]
+        clips = grad.split(ctx.lengths, dim=-1)
+        by = weights.mT.to(x.dtype).split(1, dim=-1)
+        of_x = [torch.addcmul(m, g, w) for g, w, m in zip(clips, by, of_mean, strict=True)]
         return (
             join(of_x),
             before_relu.flatten(0, 1).T @ mean.flatten(0, 1),
@@ -351,7 +362,7 @@ class ResidualTemporalAttention(nn.Module):
         clips = clip_lengths(x.shape[-1], self.n_clips)
         normed = clips if self.published else [x.shape[-1]]
         if not is_time_major(x):
-            responses = self._respond(x, clips).split(normed, dim=-1)
+            responses = self._respond(x, clips).contiguous().split(normed, dim=-1)
             return x + join([self.norm(self.project(one)) for one in responses])
         some = [self._respond(some, clips).mT for some in x.split(TOGETHER)]
         response = (some[0] if len(some) == 1 else torch.cat(some)).mT

@@ -1,0 +1,124 @@
+"""Scores out of sums over trials, so that people can be weighted and labels permuted at once.
+
+A dict of sums holds arrays whose leading axes are units (people, folds), draws or permutations.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edaemo.benchmark._scores import count_confusion, divide, score_confusion
+
+Sums = dict[str, np.ndarray]
+
+OF_CLASSES = ("accuracy", "balanced_accuracy", "f1", "f1_macro", "mcc", "majority_rate")
+OF_PROBABILITIES = ("roc_auc", "brier_score", "calibration_in_the_large")
+OF_NUMBERS = ("concordance_correlation", "pearson", "rmse")
+
+
+def sum_classes(
+    labels: np.ndarray, predicted: np.ndarray, probability: np.ndarray | None, unit: np.ndarray
+) -> Sums:
+    """Sum up classifications by unit.
+
+    Parameters
+    ----------
+    labels, predicted : ndarray of int, shape (n_trials,)
+        0 or 1.
+    probability : ndarray of shape (n_trials,) or None
+        Predicted probability of 1, if there are any.
+    unit : ndarray of int, shape (n_trials,)
+        From 0 to n_units − 1, each at least once.
+
+    Returns
+    -------
+    dict
+        Arrays of length n_units; ``wins`` is (n_units, n_units): how many pairs of a 1 of the one
+        and a 0 of the other are in order, ties counting half.
+    """
+    sums = {"confusion": count_confusion(labels, predicted, unit)}
+    if probability is not None:
+        sums["wins"] = _count_wins(labels, probability, unit)
+        sums["squared_error"] = np.bincount(unit, (probability - labels) ** 2)
+        sums["excess"] = np.bincount(unit, probability - labels)
+    return sums
+
+
+def _count_wins(labels: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    high = labels == 1
+    whose, of_high = unit[high], probability[high]
+    n_units = unit.max() + 1
+    wins = np.zeros((n_units, n_units))
+    for other in range(n_units):
+        low = np.sort(probability[~high & (unit == other)])
+        below = np.searchsorted(low, of_high, "left") + np.searchsorted(low, of_high, "right")
+        wins[:, other] = np.bincount(whose, below / 2, minlength=n_units)
+    return wins
+
+
+def sum_numbers(y_true: np.ndarray, y_pred: np.ndarray, unit: np.ndarray) -> Sums:
+    """Sum up predictions of numbers by unit; both lose the mean of `y_true`, for precision."""
+    centre = y_true.mean()
+    true, predicted = y_true - centre, y_pred - centre
+    return {
+        "n": np.bincount(unit).astype(float),
+        "true": np.bincount(unit, true),
+        "predicted": np.bincount(unit, predicted),
+        "true_squared": np.bincount(unit, true**2),
+        "predicted_squared": np.bincount(unit, predicted**2),
+        "product": np.bincount(unit, true * predicted),
+    }
+
+
+def weigh(sums: Sums, weights: np.ndarray) -> Sums:
+    """Add up units, each as often as `weights` of shape (n_draws, n_units) say."""
+    weights = np.asarray(weights, dtype=float)
+    added = {
+        name: np.tensordot(weights, of_unit, axes=1)
+        for name, of_unit in sums.items()
+        if name != "wins"
+    }
+    if "wins" in sums:
+        added["wins"] = ((weights @ sums["wins"]) * weights).sum(axis=-1)
+    return added
+
+
+def each(sums: Sums) -> Sums:
+    """Take each unit by itself: of the pairs, those within the unit are left."""
+    return sums if "wins" not in sums else sums | {"wins": np.diagonal(sums["wins"])}
+
+
+def score_classes(sums: Sums) -> dict[str, np.ndarray]:
+    """Score classifications; what needs a probability is NaN where there is none."""
+    confusion = sums["confusion"]
+    scores = score_confusion(confusion)
+    n_label = confusion.sum(axis=-1)
+    for name, part, of in [
+        ("roc_auc", "wins", n_label.prod(axis=-1)),
+        ("brier_score", "squared_error", n_label.sum(axis=-1)),
+        ("calibration_in_the_large", "excess", n_label.sum(axis=-1)),
+    ]:
+        scores[name] = divide(sums[part], of) if part in sums else np.full(of.shape, np.nan)
+    return scores
+
+
+def score_numbers(sums: Sums) -> dict[str, np.ndarray]:
+    """Score predictions of numbers; NaN where a variance that is divided by is 0."""
+    n = sums["n"]
+    mean, mean_predicted = divide(sums["true"], n), divide(sums["predicted"], n)
+    variance = _variance(divide(sums["true_squared"], n), mean)
+    variance_predicted = _variance(divide(sums["predicted_squared"], n), mean_predicted)
+    covariance = divide(sums["product"], n) - mean * mean_predicted
+    scatter = variance + variance_predicted + (mean - mean_predicted) ** 2
+    squared = sums["true_squared"] - 2 * sums["product"] + sums["predicted_squared"]
+    return {
+        "concordance_correlation": divide(2 * covariance, scatter),
+        "pearson": divide(covariance, np.sqrt(variance * variance_predicted)),
+        "rmse": np.sqrt(divide(np.maximum(squared, 0), n)),
+    }
+
+
+def _variance(mean_square: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Give the variance, 0 where it is rounding alone."""
+    variance = mean_square - mean**2
+    return np.where(variance > 1e-13 * mean_square, variance, 0.0)

@@ -1,0 +1,117 @@
+"""The command ``edaemo decompose``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+
+from edaemo.cli._arguments import positive_number
+
+
+def add_decompose(commands: argparse._SubParsersAction) -> None:
+    """Add it to the commands."""
+    decompose = commands.add_parser(
+        "decompose",
+        help="take recordings apart into phasic, tonic and driver by cvxEDA",
+        description="Take recordings of EDA (E4 EDA.csv, CSV, parquet) apart by cvxEDA. OUT gets "
+        "one file for each, with the columns time (s), eda (as read), phasic, tonic, driver (per "
+        "second) and residual, in the unit of the recording.",
+        epilog="Exit status: 0 if all files were decomposed, 1 if some failed, 2 for wrong "
+        "arguments, 130 after Ctrl-C.",
+    )
+    decompose.set_defaults(
+        run=_decompose, interrupted="Files that were finished are whole and stay; no other is left."
+    )
+    decompose.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="IN",
+        help="recordings, or folders to search at any depth for *.csv and *.parquet",
+    )
+    decompose.add_argument(
+        "out", metavar="OUT", help="folder for the results; paths below a folder IN are kept"
+    )
+    decompose.add_argument(
+        "--sampling-rate",
+        type=positive_number,
+        metavar="HZ",
+        help="samples per second; an E4's EDA.csv gives its own",
+    )
+    decompose.add_argument(
+        "--column",
+        metavar="NAME",
+        help="column that holds the EDA (default: eda or gsr, else the only one of numbers)",
+    )
+    decompose.add_argument(
+        "--missing",
+        default="raise",
+        choices=["raise", "interpolate", "mask"],
+        help="what becomes of missing samples: the file fails (default), they are interpolated, or "
+        "they have no weight in the decomposition",
+    )
+    decompose.add_argument(
+        "--format", default="csv", choices=["csv", "parquet"], help="of the results (default: csv)"
+    )
+    decompose.add_argument(
+        "--jobs", type=_n_jobs, default=1, metavar="N", help="processes; -1 is one for each core"
+    )
+    decompose.add_argument(
+        "--overwrite", action="store_true", help="replace results that exist already"
+    )
+
+
+def _n_jobs(text: str) -> int:
+    number = int(text)
+    if number < 1 and number != -1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, or -1: {text!r}")
+    return number
+
+
+def _can_import(name: str) -> bool:
+    try:
+        import_module(name)
+    except ImportError:
+        return False
+    return True
+
+
+def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from edaemo.datasets._recordings import find_recordings, read_recording
+    from edaemo.preprocessing._files import decompose_files, plan_outputs
+
+    if arguments.format == "parquet" and not _can_import("pyarrow"):
+        needed = "pip install edaemo[parquet]"
+        parser.exit(2, f"edaemo: error: --format parquet needs pyarrow: {needed}\n")
+    out = Path(arguments.out)
+    try:
+        plan = plan_outputs(
+            find_recordings(arguments.inputs, leave_out=out),
+            out,
+            suffix=f".{arguments.format}",
+            overwrite=arguments.overwrite,
+        )
+        out.mkdir(parents=True, exist_ok=True)
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"edaemo: error: {error}\n")
+    outcomes = decompose_files(
+        plan,
+        partial(read_recording, sampling_rate=arguments.sampling_rate, column=arguments.column),
+        missing=arguments.missing,
+        overwrite=arguments.overwrite,
+        n_jobs=arguments.jobs,
+        progress=sys.stderr.isatty(),
+    )
+    failed = [outcome.error for outcome in outcomes if outcome.error is not None]
+    for outcome in outcomes:
+        for note in outcome.notes:
+            print(f"Note: {outcome.source}: {note}")
+    print(
+        f"{len(outcomes) - len(failed)} of {len(outcomes)} files done, {len(failed)} failed: {out}"
+    )
+    sys.stdout.flush()
+    for error in failed:
+        print(error, file=sys.stderr)
+    return 1 if failed else 0

@@ -1,0 +1,108 @@
+"""The command ``edaemo predict``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import warnings
+from functools import partial
+from pathlib import Path
+
+import edaemo
+from edaemo.cli._arguments import positive_number
+
+
+def add_predict(commands: argparse._SubParsersAction) -> None:
+    """Add it to the commands."""
+    predict = commands.add_parser(
+        "predict",
+        help="predict the emotion in recordings by a model that was saved",
+        description="Predict the emotion in recordings of EDA (E4 EDA.csv, CSV, parquet), one "
+        "trial in each file, by a model that edaemo.save wrote. Prints a CSV with one row for each "
+        "file: file, predicted, and probability_CLASS for each class.",
+        epilog="Exit status: 0 if all files were predicted, 1 if some failed, 2 for wrong "
+        "arguments or an unusable model, 130 after Ctrl-C.",
+    )
+    predict.set_defaults(run=_predict, interrupted="No table was written.")
+    predict.add_argument("model", metavar="MODEL", help="file of edaemo.save")
+    predict.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="FILES",
+        help="recordings, or folders to search at any depth for *.csv and *.parquet",
+    )
+    predict.add_argument(
+        "--sampling-rate",
+        type=positive_number,
+        metavar="HZ",
+        help="samples per second, which must be the model's; an E4's EDA.csv gives its own",
+    )
+    predict.add_argument(
+        "--column",
+        metavar="NAME",
+        help="column that holds the EDA (default: eda or gsr, else the only one of numbers)",
+    )
+    stimulus = predict.add_mutually_exclusive_group()
+    stimulus.add_argument(
+        "--stimulus", metavar="NAME", help="what was heard in all files, for a model with music"
+    )
+    stimulus.add_argument(
+        "--stimuli",
+        metavar="CSV",
+        help="what was heard in each file: a CSV with the columns file (as given) and stimulus",
+    )
+    predict.add_argument(
+        "--subject",
+        metavar="ID",
+        help="whose recordings they are, for a model that standardises within people",
+    )
+    predict.add_argument("--out", metavar="FILE", help="where the table goes (default: stdout)")
+
+
+def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    import pandas as pd
+
+    from edaemo._predict import find_needs, predict_file, read_stimuli
+    from edaemo._whole_file import whole_file
+    from edaemo.datasets._recordings import find_recordings, read_recording
+
+    try:
+        model = edaemo.load(arguments.model)
+        needs = find_needs(model)
+        needs.check_rate(arguments.sampling_rate)
+        files = [file for file, _ in find_recordings(arguments.inputs)]
+        heard = dict.fromkeys(map(str, files), arguments.stimulus)
+        if arguments.stimuli is not None:
+            heard |= read_stimuli(Path(arguments.stimuli))
+        if needs.stimuli is not None and (lacking := [f for f in files if heard[str(f)] is None]):
+            raise ValueError(
+                f"the model needs to know what was heard, and for {lacking[0]} it is not said: "
+                "give --stimulus, or --stimuli with a line for each file."
+            )
+        if needs.subject and arguments.subject is None:
+            raise ValueError("the model standardises within people: give --subject.")
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"edaemo: error: {error}\n")
+    read = partial(read_recording, sampling_rate=arguments.sampling_rate, column=arguments.column)
+    rows, failed = [], []
+    for file in files:
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
+            found = predict_file(
+                model, needs, file, read, stimulus=heard[str(file)], subject=arguments.subject
+            )
+        (failed if isinstance(found, str) else rows).append(found)
+        for note in notes:
+            print(f"Note: {file}: {note.message}", file=sys.stderr)
+    for error in failed:
+        print(error, file=sys.stderr)
+    text = pd.DataFrame(rows).to_csv(index=False) if rows else ""
+    if arguments.out is None:
+        sys.stdout.write(text)
+    elif rows:
+        try:
+            with whole_file(Path(arguments.out)) as part:
+                part.write_text(text, encoding="utf-8")
+        except OSError as error:
+            parser.exit(2, f"edaemo: error: {arguments.out}: cannot be written: {error}\n")
+    return 1 if failed else 0

@@ -1,0 +1,120 @@
+"""Channels of BioSemi's recordings (bdf), whatever is wrong with them said in one kind of error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from edaemo.datasets._corpus import Corpus, DatasetError, LooseFile
+
+# MNE turns these into volts (the third is the Greek letter of a Japanese code page); by how much
+# they are turned back.
+_VOLTS = {"uV": 1e6, "\u00b5V": 1e6, "\x83\xcaV": 1e6, "mV": 1e3}
+
+
+class _Header(NamedTuple):
+    """What a header says: label, unit and rate (Hz) of each channel, and the bytes of the file."""
+
+    labels: list[str]
+    units: list[str]
+    rates: list[float]
+    size: int
+
+
+def check_mne() -> None:
+    """Raise a DatasetError without what `read_bdf` reads with, the extra ``bdf``."""
+    try:
+        import mne  # noqa: F401
+    except ImportError as error:
+        raise DatasetError("Recordings (bdf) are read by MNE: pip install edaemo[bdf].") from error
+
+
+def read_bdf(
+    corpus: Corpus, name: str, labels: Iterable[str], *, trigger: str, sampling_rate: float
+) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Read channels of a recording, by their labels.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        Where the recording is.
+    name : str
+        Its path there.
+    labels : iterable of str
+        The channels.
+    trigger : str
+        The channel of triggers.
+    sampling_rate : float
+        What all of these must be sampled at, in Hz.
+
+    Returns
+    -------
+    data : dict of str to ndarray of shape (n_samples,)
+        Of `labels` float64, in the units that the header names; of `trigger` the lower 16 bits,
+        int64.
+    units : dict of str to str
+        As the header has them, such as "uV", "Ohm" or "nS".
+
+    Raises
+    ------
+    DatasetError
+        If it is no such file, cut short, or has not each of the channels once at this rate.
+    """
+    import mne
+
+    wanted = [*labels, trigger]
+    header = _read_header(corpus, name)
+    _check_header(corpus, name, header, wanted, sampling_rate)
+    units = dict(zip(header.labels, header.units, strict=True))
+    with corpus.on_disk(name) as path:
+        try:
+            raw = mne.io.read_raw_bdf(path, include=wanted, stim_channel=trigger, verbose="error")
+            data = dict(zip(raw.ch_names, raw.get_data(verbose="error"), strict=True))
+        except (ValueError, RuntimeError, LookupError, OSError) as error:
+            raise corpus.error(name, f"cannot be read as bdf: {error}.") from error
+    for label in wanted[:-1]:
+        data[label] *= _VOLTS.get(units[label], 1.0)
+    data[trigger] = data[trigger].astype(np.int64) & 0xFFFF
+    return data, {label: units[label] for label in wanted[:-1]}
+
+
+def _read_header(corpus: Corpus, name: str) -> _Header:
+    with corpus.open(name) as file:
+        fixed = file.read(256)
+        try:
+            n, n_records, seconds = int(fixed[252:]), int(fixed[236:244]), float(fixed[244:252])
+            text = file.read(256 * n).decode("latin-1")
+            # Of each channel: its label (16 characters), unit (8) and samples per record (8).
+            labels, units, counts = (
+                [text[at : at + width].strip() for at in range(start * n, stop * n, width)]
+                for start, stop, width in ((0, 16, 16), (96, 104, 8), (216, 224, 8))
+            )
+            samples = list(map(int, counts))
+        except ValueError as error:
+            raise corpus.error(name, "is cut short, or no bdf file.") from error
+    if fixed[:8] != b"\xffBIOSEMI" or not seconds > 0:
+        raise corpus.error(name, "is no bdf file of BioSemi.")
+    size = 256 * (n + 1) + 3 * n_records * sum(samples)
+    return _Header(labels, units, [count / seconds for count in samples], size)
+
+
+def _check_header(
+    corpus: Corpus, name: str, header: _Header, wanted: list[str], sampling_rate: float
+) -> None:
+    file = corpus.files[name]
+    size = file.path.stat().st_size if isinstance(file, LooseFile) else file.info.file_size
+    if size != header.size:
+        raise corpus.error(
+            name, f"has {size} bytes, where its header says {header.size}: is it cut short?"
+        )
+    wrong = [label for label in wanted if header.labels.count(label) != 1]
+    if wrong:
+        raise corpus.error(
+            name, f"has not each of the channels {wrong} once; it has {header.labels}."
+        )
+    rates = dict(zip(header.labels, header.rates, strict=True))
+    other = {label: rates[label] for label in wanted if rates[label] != sampling_rate}
+    if other:
+        raise corpus.error(name, f"is not sampled at {sampling_rate:g} Hz: {other}.")

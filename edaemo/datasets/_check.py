@@ -1,0 +1,147 @@
+"""What there is in a folder, before anything is computed of it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+from edaemo._validation import name_some
+from edaemo.datasets._known import Known
+
+
+class Findings(NamedTuple):
+    """What `check_folder` found.
+
+    Attributes
+    ----------
+    found : list of (str, str)
+        What was counted, and how much there is; empty if nothing could be read.
+    left_out : list of (str, str, str)
+        Why trials are left out by default, how many, and the first of them.
+    notes : list of str
+        What the loader says.
+    wrong : str
+        The error of the loader; empty where nothing is wrong.
+    """
+
+    found: list[tuple[str, str]]
+    left_out: list[tuple[str, str, str]]
+    notes: list[str]
+    wrong: str
+
+
+def check_folder(
+    known: Known, path: str | os.PathLike[str], sampling_rate: float | None = None
+) -> Findings:
+    """Read a corpus as its loader does by default, and say what there is and what is wrong.
+
+    Where it is no whole corpus, the part that is there is counted, if that can be read.
+
+    Parameters
+    ----------
+    known : Known
+        Which corpus it is.
+    path : path
+    sampling_rate : float or None, default=None
+        In Hz, for those whose files do not say it.
+    """
+    takes = inspect.signature(known.load).parameters
+    settings: dict[str, object] = {} if sampling_rate is None else {"sampling_rate": sampling_rate}
+    whole, cut, wrong = None, None, ""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for part in (False, True) if "allow_partial" in takes else (False,):
+            if part:
+                settings["allow_partial"] = True
+            try:
+                whole = known.load(
+                    path, **settings, **({"window": None} if "window" in takes else {})
+                )
+                break
+            except ValueError as error:  # what is wrong with the part, the whole says already
+                wrong = wrong or str(error)
+        if whole is None:
+            return Findings([], [], [], wrong)
+        try:
+            cut = known.load(path, **settings) if "window" in takes else whole
+        except ValueError as error:  # no trial is as long as the window
+            wrong = "\n".join(filter(None, [wrong, str(error)]))
+    notes = [*(str(warning.message) for warning in caught), *whole.report.get("notes", ())]
+    left_out = _list_left_out(whole if cut is None else cut)
+    return Findings(_count(whole), left_out, list(dict.fromkeys(notes)), wrong)
+
+
+def _count(study: Bunch) -> list[tuple[str, str]]:
+    """Return what there is in a study of whole trials."""
+    trials, report = study.trials, study.report
+    people = trials["subject"].unique()
+    signals = [name for name in trials if isinstance(trials[name].iloc[0], np.ndarray)]
+    rates = study.get("sampling_rates", {})
+    said = [f"{name} {rates.get(name, study.sampling_rate):g} Hz" for name in signals]
+    found = [
+        ("people", f"{len(people)}: {name_some(people)}"),
+        ("stimuli", str(trials["stimulus"].nunique())),
+        ("trials", str(report["trials"])),
+        ("sampling rates", ", ".join(said)),
+        ("seconds of a trial", _spread(trials["duration"])),
+    ]
+    if "people_without_recording" in report:
+        absent = ", ".join(report["people_without_recording"]) or "none"
+        found.insert(1, ("people without recording", absent))
+    if "eda" in trials:
+        found += _judge(study)
+    for name, values in study.ratings.items():
+        lacking = f", {values.isna().sum()} missing" if values.isna().any() else ""
+        found.append((f"rating {name}", _spread(values) + lacking))
+    if study.music is not None:
+        found.append(("music", f"{len(study.music)} stimuli, {study.music.shape[1]} features"))
+    return found
+
+
+def _judge(study: Bunch) -> list[tuple[str, str]]:
+    """Return how much of the EDA is missing, flat or saturated."""
+    from edaemo.preprocessing import signal_quality
+
+    unit = study.get("units", {}).get("eda", "microsiemens")
+    quality = signal_quality(study)
+    samples = quality["n_samples"].to_numpy()
+    judged = {"missing samples": quality["missing_share"].to_numpy() * samples}
+    judged["saturated samples"] = quality["saturated_share"].to_numpy() * samples
+    found = [
+        (what, f"{round(n.sum())} of {samples.sum()}, in {np.count_nonzero(n)} trials")
+        for what, n in judged.items()
+    ]
+    flat = _trials(study.trials[quality["flat"].to_numpy()])
+    if unit == "microsiemens":
+        return [*found[:1], ("flat trials", flat), *found[1:]]
+    return [*found[:1], ("flat, saturated", f"not judged: the unit is {unit}, not microsiemens")]
+
+
+def _trials(trials: pd.DataFrame) -> str:
+    named = name_some(f"{row.subject} trial {row.trial}" for row in trials.itertuples())
+    return f"{len(trials)}: {named}" if len(trials) else "0"
+
+
+def _spread(values: pd.Series) -> str:
+    if not pd.api.types.is_numeric_dtype(values):
+        return ", ".join(f"{value} ({n})" for value, n in values.value_counts().items())
+    return f"{values.min():g} to {values.max():g}"
+
+
+def _list_left_out(study: Bunch) -> list[tuple[str, str, str]]:
+    """Return reason, number and names of the trials left out."""
+    left_out = study.report.get("left_out", pd.DataFrame(columns=["reason"]))
+    return [
+        (
+            str(reason),
+            str(len(rows)),
+            name_some(f"{row.subject} {row.stimulus}" for row in rows.itertuples()),
+        )
+        for reason, rows in left_out.groupby("reason")
+    ]

@@ -1,0 +1,627 @@
+"""The loader of one's own sessions with an Empatica E4."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import pairwise
+from numbers import Real
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+
+from edaemo._validation import IDENTITY, name_some, suggest
+from edaemo.datasets._assemble import assemble, join_left_out
+from edaemo.datasets._corpus import (
+    Corpus,
+    DatasetError,
+    LooseFile,
+    Problems,
+    check_signals,
+    open_archives,
+)
+from edaemo.datasets._empatica import (
+    CHANNELS,
+    SIGNALS,
+    TAGS,
+    E4Signal,
+    read_signal,
+    read_tags,
+    seconds_after,
+)
+from edaemo.datasets._own_table import (
+    Table,
+    check_rating_range,
+    read_ids,
+    read_own_table,
+    read_rating_columns,
+    read_whole_numbers,
+)
+from edaemo.datasets._window import Window, window_samples
+
+NAME = "e4"
+EDA_FILE = re.compile(r"(?:^|/)EDA\.csv$")
+HOW_TO_GET = (
+    "A session of an E4 is the folder, or the zip archive, that E4 connect gives: EDA.csv and "
+    "tags.csv, beside others."
+)
+LICENCE = "Your own recordings: yours, and the people's who were recorded."
+CITATION = "None: recordings of your own."
+DESCR = """Sessions of an Empatica E4
+
+EDA in microsiemens at 4 Hz, cut into trials by the presses of the wristband's button (tags.csv).
+
+What to know before believing a score:
+- What a stretch between two presses was is known from the table of ratings, or from tags=, alone.
+- How long a stretch lasts may tell what it was: cut all to one length (window=), or look at the row
+  `duration` of edaemo compare.
+- If everybody met everything in one order, `trial` tells it: look at the row `time`.
+"""
+
+
+class _Stretch(NamedTuple):
+    """A part of a session, in seconds from the start of its EDA."""
+
+    stimulus: str | None
+    onset: float
+    end: float
+
+
+class _Session(NamedTuple):
+    """A session whose files were read."""
+
+    subject: str
+    name: str
+    signals: dict[str, E4Signal]
+    n_presses: int
+    n_double: int
+    stretches: list[_Stretch]
+
+    @property
+    def start(self) -> datetime:
+        return self.signals["eda"].start
+
+
+@validate_params(
+    {
+        "path": [str, os.PathLike],
+        "tags": [StrOptions({"consecutive", "pairs", "ignore"}), Mapping],
+        "ratings": [str, os.PathLike, pd.DataFrame, None],
+        "rating_range": [tuple, list, None],
+        "subjects": [Mapping, None],
+        "signals": [tuple, list],
+        "double_press": [Interval(Real, 0, None, closed="left")],
+        "window": "no_validation",
+        "allow_partial": ["boolean"],
+    },
+    prefer_skip_nested_validation=True,
+)
+def load_e4(
+    path: str | os.PathLike[str],
+    *,
+    tags: str | Mapping[str, tuple[int, int]] = "consecutive",
+    ratings: Table | None = None,
+    rating_range: tuple[float, float] | None = None,
+    subjects: Mapping[str, str] | None = None,
+    signals: Sequence[str] = ("eda",),
+    double_press: float = 1.0,
+    window: Window = None,
+    allow_partial: bool = False,
+) -> Bunch:
+    """Load sessions of an Empatica E4, cut into trials by the presses of its button.
+
+    All files are checked, and one error says all that is wrong.
+
+    Parameters
+    ----------
+    path : path-like
+        One session, a folder with ``EDA.csv`` and ``tags.csv`` or the zip archive of it; or a
+        folder or archive that holds sessions at any depth, unpacked or not. The person is the first
+        folder, or archive, below `path` (``P01/…``, ``P01.zip``); of one session, the folder or
+        archive that `path` names.
+    tags : {"consecutive", "pairs", "ignore"} or dict
+        Which presses bound a trial: each press and the next one; the first and second, the third
+        and fourth, and so on; none, and the whole session is one trial; or, for a fixed protocol,
+        stimulus → (number of the press at which it begins, number of that at which it ends),
+        counted from 1, in the order of the trials.
+    ratings : path-like, DataFrame or None
+        CSV or parquet file, or frame, with the columns ``subject`` and ``trial``, which are joined
+        on, ``stimulus`` if you like, and one column of numbers for each rating.
+    rating_range : tuple (lowest, highest) or None
+        What ratings must be within; None does not check.
+    subjects : dict or None
+        Session, as ``report["sessions"]`` names it → the person, where that is not the first
+        folder. Somebody may have several sessions.
+    signals : sequence of {"eda", "bvp", "temperature", "heart_rate", "acceleration"}
+        What is read; ``eda`` has to be among them.
+    double_press : float
+        A press less than this many seconds after the one before counts as the same press; 0 counts
+        all. Presses that are dropped so are no longer counted in `tags`.
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each trial before anything else: see :func:`cut_window`.
+    allow_partial : bool
+        Leave out, and list in the report, instead of an error: sessions with too few presses for
+        any trial, trials without ratings, ratings without their trial.
+
+    Returns
+    -------
+    Bunch
+        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` (str),
+        ``stimulus`` (str; from `ratings` or `tags`, else the trial's number), ``trial`` (from 1,
+        across a person's sessions in the order of time, int), ``session`` (str), ``session_time``
+        (seconds from the start of the session to the onset, float), ``eda`` (1-D float64 array in
+        microsiemens, NaN where missing), a column for each other signal (float64, NaN where it was
+        not yet, or no longer, recorded; acceleration of shape (3, n_samples)) and ``duration``
+        (seconds, before the window is cut, float).
+        ``ratings`` : DataFrame with the same index, float; without columns if none are given.
+        ``targets`` : dict, each of the ratings by its name.
+        ``music`` : None; set it to a frame with one row per stimulus where you have one.
+        ``sampling_rate`` : of ``eda``, in Hz. ``sampling_rates`` : dict, signal → Hz.
+        ``rating_range`` : as given. ``units``, ``channels`` : dict, signal → unit, names of its
+        channels.
+        ``development`` : (), nobody: everybody is reported.
+        ``report`` : dict of what was read, masked, left out and why; ``sessions``, ``left_out`` and
+        ``masked`` are DataFrames.
+        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
+
+    Raises
+    ------
+    DatasetError
+        If there is no session, or a file is not as it should be.
+    ValueError
+        If an argument makes no sense, or the window is longer than every trial.
+
+    Warns
+    -----
+    UserWarning
+        If double presses were dropped, or trials are shorter than the window.
+
+    Examples
+    --------
+    >>> study = load_e4("sessions", tags="pairs", ratings="ratings.csv")  # doctest: +SKIP
+    """
+    window_samples(window, 4.0)
+    signals = check_signals(signals, SIGNALS)
+    rating_range = check_rating_range(rating_range)
+    if isinstance(tags, Mapping):
+        tags = _check_protocol(tags)
+    place = Path(path).expanduser()
+    problems = Problems("sessions of an E4", place, HOW_TO_GET)
+    if not place.exists():
+        raise DatasetError(f"path={str(path)!r}: there is no such file or folder. {HOW_TO_GET}")
+    with open_archives(place, problems) as corpus:
+        folders = _find_sessions(corpus, problems)
+        people = _name_people(place, folders, subjects, problems)
+        sessions = _read_sessions(corpus, folders, people, signals, tags, double_press, problems)
+    rates = _common_rates(sessions, signals, problems)
+    if not allow_partial:
+        _check_stretches(sessions, problems)
+    rows = list(_make_rows(sessions, problems))
+    unread = {people[name] for name in set(folders) - {session.name for session in sessions}}
+    rated = _join_ratings(rows, ratings, rating_range, unread, problems)
+    if not allow_partial:
+        rated.check(problems)
+    problems.raise_all()
+    kept = [row for row in rows if _key(row) not in rated.unrated]
+    if not kept:
+        raise DatasetError(f"{place} gives no trial{' that is rated' if rows else ''}.")
+    trials, ratings_kept, counted = assemble(
+        {name: _column([row[name] for row in kept], name) for name in kept[0]}
+        | {name: np.array([of[_key(row)] for row in kept]) for name, of in rated.columns.items()},
+        ratings=list(rated.columns),
+        others={name: rates[name] for name in signals if name != "eda"},
+        sampling_rate=rates["eda"],
+        window=window,
+    )
+    counted["left_out"] = join_left_out(
+        _list_unrated(rows, rated, rates["eda"]), counted["left_out"]
+    )
+    counted["trials"] = len(rows)
+    doubles = sum(session.n_double for session in sessions)
+    if doubles:
+        named = name_some(session.name for session in sessions if session.n_double)
+        warnings.warn(
+            f"{doubles} presses within {double_press:g} s of the one before count as the same "
+            f"press: {named}.",
+            UserWarning,
+            stacklevel=3,
+        )
+    report = {
+        "source": str(place),
+        "tags": tags,
+        "window": window,
+        "people": len(set(people.values())),
+        "sessions": _list_sessions(sessions),
+        **counted,
+        "ratings_without_trial": sorted(rated.unheard),
+        "notes": [
+            "What lies before the first press of a trial and behind its last is no trial.",
+            f"A press within {double_press:g} s of the one before counts as the same: {doubles}.",
+        ],
+    }
+    return Bunch(
+        name=NAME,
+        trials=trials,
+        ratings=ratings_kept,
+        targets={name: ratings_kept[name] for name in rated.columns},
+        music=None,
+        sampling_rate=rates["eda"],
+        sampling_rates={name: rates[name] for name in signals},
+        rating_range=rating_range,
+        units={name: SIGNALS[name][1] for name in signals},
+        channels={name: CHANNELS.get(name, (name,)) for name in signals},
+        development=(),
+        licence=LICENCE,
+        citation=CITATION,
+        report=report,
+        DESCR=DESCR,
+    )
+
+
+Key = tuple[str, int]
+
+
+class _Rated(NamedTuple):
+    """Ratings by name and trial, and the trials and ratings that are without the other."""
+
+    columns: dict[str, dict[Key, float]]
+    unrated: set[Key]
+    unheard: set[Key]
+
+    def check(self, problems: Problems) -> None:
+        """Note the trials and ratings that are without the other."""
+        for what, missing in (
+            ("without a rating, or with an incomplete one", self.unrated),
+            ("rated, and no such trial was found", self.unheard),
+        ):
+            if missing:
+                said = name_some(f"{subject} trial {trial}" for subject, trial in sorted(missing))
+                problems.add(f"{said}: {what}. Mend it, or pass allow_partial=True.")
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    return row["subject"], row["trial"]
+
+
+def _column(cells: list, name: str) -> list | np.ndarray:
+    return np.array(cells) if name in ("trial", "session_time") else cells
+
+
+def _check_protocol(tags: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+    for stimulus, ends in tags.items():
+        whole = isinstance(ends, (tuple, list)) and all(type(end) is int for end in ends)
+        if (
+            not isinstance(stimulus, str)
+            or not whole
+            or len(ends) != 2
+            or not 0 < ends[0] < ends[1]
+        ):
+            raise ValueError(
+                "tags must give stimulus (text) → (number of the press at which it begins, number "
+                f"of that at which it ends), counted from 1; got {stimulus!r}: {ends!r}."
+            )
+    if not tags:
+        raise ValueError("tags={} names no stimulus.")
+    return {stimulus: tuple(ends) for stimulus, ends in tags.items()}
+
+
+def _find_sessions(corpus: Corpus, problems: Problems) -> dict[str, str]:
+    """Return session → its folder, which ends in a slash unless it is the place itself.
+
+    A session's name is its folder, without the ``.zip`` of archives, or that of the place. What is
+    unpacked comes before the same session in an archive.
+    """
+    found: dict[str, list[str]] = {}
+    for name in corpus.names:
+        if EDA_FILE.search(name):
+            folder = name.removesuffix("EDA.csv")
+            session = "/".join(_parts(folder)) or _name_place(corpus.place)
+            found.setdefault(session, []).append(folder)
+    if not found:
+        problems.add("It holds no EDA.csv.")
+    chosen = {}
+    for session, folders in found.items():
+        loose = [f for f in folders if isinstance(corpus.files[f"{f}EDA.csv"], LooseFile)]
+        candidates = loose or folders
+        if len(candidates) > 1:
+            problems.add(f"{' and '.join(candidates)} are the same session: keep one.")
+        chosen[session] = candidates[0]
+    return chosen
+
+
+def _name_place(place: Path) -> str:
+    """Return the name of a folder, or of an archive without its ending."""
+    whole = place.resolve()
+    return whole.name if whole.is_dir() else whole.stem
+
+
+def _parts(folder: str) -> list[str]:
+    """Return the parts of a session's name; an archive that begins with its own folder is one."""
+    parts: list[str] = []
+    packed = ""
+    for part in folder.split("/")[:-1]:
+        if part == packed:
+            continue
+        packed = part[:-4] if part.lower().endswith(".zip") else ""
+        parts.append(packed or part)
+    return parts
+
+
+def _name_people(
+    place: Path,
+    folders: Mapping[str, str],
+    subjects: Mapping[str, str] | None,
+    problems: Problems,
+) -> dict[str, str]:
+    """Return session → person."""
+    for session in subjects or ():
+        if session not in folders:
+            raise ValueError(f"subjects: no session {session!r}; {suggest(session, folders)}")
+    people = {}
+    for session in folders:
+        first, *more = session.split("/")
+        # An archive may begin with its own folder.
+        repeats = more and not place.is_dir() and first == _name_place(place)
+        people[session] = str((subjects or {}).get(session, more[0] if repeats else first))
+    if (
+        len(folders) > 1
+        and len(set(people.values())) == 1
+        and not set(folders) <= set(subjects or ())
+    ):
+        problems.add(
+            f"All {len(folders)} sessions lie in one folder, {people[session]}. If its folders are "
+            "people, give it as path; if they are one person's, say so by subjects=."
+        )
+    return people
+
+
+def _read_sessions(
+    corpus: Corpus,
+    folders: Mapping[str, str],
+    people: Mapping[str, str],
+    signals: Sequence[str],
+    tags: str | Mapping[str, tuple[int, int]],
+    double_press: float,
+    problems: Problems,
+) -> list[_Session]:
+    """Read all sessions; note what is wrong, and leave out what cannot be read."""
+    sessions = []
+    for session, folder in folders.items():
+        read: dict[str, E4Signal] = {}
+        for name in signals:
+            with problems.collect():
+                read[name] = read_signal(corpus, folder + SIGNALS[name][0])
+        times: list[datetime] | None = None
+        with problems.collect():
+            times = [] if tags == "ignore" else read_tags(corpus, folder + TAGS)
+        if times is None or set(read) != set(signals):
+            continue
+        with problems.collect():
+            eda = read["eda"]
+            for name, signal in read.items():
+                if (signal.start.tzinfo is None) != (eda.start.tzinfo is None):
+                    raise corpus.error(
+                        folder + SIGNALS[name][0], "gives its start in another form than EDA.csv."
+                    )
+            presses = seconds_after(corpus, folder + TAGS, times, eda.start)
+            single = _drop_double(presses, double_press)
+            stretches = _stretch(corpus, folder, single, eda, tags)
+            n_double = len(presses) - len(single)
+            sessions.append(
+                _Session(people[session], session, read, len(presses), n_double, stretches)
+            )
+    return sessions
+
+
+def _drop_double(presses: Sequence[float], double_press: float) -> list[float]:
+    """Return the presses that are not within `double_press` seconds of the one before."""
+    return [
+        press
+        for place, press in enumerate(presses)
+        if place == 0 or press - presses[place - 1] >= double_press
+    ]
+
+
+def _stretch(
+    corpus: Corpus,
+    folder: str,
+    presses: Sequence[float],
+    eda: E4Signal,
+    tags: str | Mapping[str, tuple[int, int]],
+) -> list[_Stretch]:
+    """Return the trials of a session; raise where the presses do not give them."""
+    n = len(presses)
+    if tags == "ignore":
+        return [_Stretch(None, 0.0, eda.duration)]
+    last = eda.samples.shape[-1]
+    outside = [p for p in presses if p < 0 or round(p * eda.sampling_rate) > last]
+    if outside:
+        raise corpus.error(
+            folder + TAGS,
+            f"has presses {', '.join(f'{p:g}' for p in outside[:5])} s from the start of EDA.csv, "
+            f"which lasts {eda.duration:g} s.",
+            "Take these lines away, or get the whole session.",
+        )
+    if tags == "pairs":
+        if n % 2:
+            raise corpus.error(
+                folder + TAGS,
+                f"has {n} presses, and pairs need an even number.",
+                "Take the one away that is too many, or set double_press.",
+            )
+        ends = [(None, place, place + 1) for place in range(0, n, 2)]
+    elif tags == "consecutive":
+        ends = [(None, place, place + 1) for place in range(n - 1)]
+    else:
+        most = max(tags, key=lambda stimulus: tags[stimulus][1])
+        if n < tags[most][1]:
+            raise corpus.error(
+                folder + TAGS,
+                f"has {n} presses, and {most!r} ends at number {tags[most][1]}.",
+                "Take the session away, or set tags or double_press.",
+            )
+        ends = [(stimulus, first - 1, final - 1) for stimulus, (first, final) in tags.items()]
+    return [_Stretch(stimulus, presses[first], presses[final]) for stimulus, first, final in ends]
+
+
+def _common_rates(
+    sessions: Sequence[_Session], signals: Sequence[str], problems: Problems
+) -> dict[str, float]:
+    """Return signal → Hz, and note where sessions differ."""
+    rates = {}
+    for name in signals:
+        of: dict[float, list[str]] = {}
+        for session in sessions:
+            of.setdefault(session.signals[name].sampling_rate, []).append(session.name)
+        if len(of) > 1:
+            said = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of.items())
+            problems.add(f"{SIGNALS[name][0]} has not one sampling rate in all sessions: {said}.")
+        rates[name] = next(iter(of), np.nan)
+    return rates
+
+
+def _make_rows(sessions: Sequence[_Session], problems: Problems) -> Iterator[dict[str, Any]]:
+    """Give the trials by person and time; note sessions of one person that overlap."""
+    own: dict[str, list[_Session]] = {}
+    for session in sessions:
+        own.setdefault(session.subject, []).append(session)
+    for subject, theirs in sorted(own.items()):
+        if len({session.start.tzinfo is None for session in theirs}) > 1:
+            problems.add(
+                f"{name_some(s.name for s in theirs)}: the sessions of {subject} give their starts "
+                "in two forms, so their order is not known."
+            )
+            continue
+        theirs.sort(key=lambda session: session.start)
+        for earlier, later in pairwise(theirs):
+            apart = (later.start - earlier.start).total_seconds()
+            if apart < earlier.signals["eda"].duration:
+                problems.add(
+                    f"{earlier.name} and {later.name}, both of {subject}, overlap in time: keep one"
+                    ", or say by subjects= whose they are."
+                )
+        parts = [(session, stretch) for session in theirs for stretch in session.stretches]
+        for trial, (session, stretch) in enumerate(parts, start=1):
+            yield _make_row(subject, trial, session, stretch)
+
+
+def _make_row(subject: str, trial: int, session: _Session, stretch: _Stretch) -> dict[str, Any]:
+    eda = session.signals["eda"]
+    first, last = (round(end * eda.sampling_rate) for end in (stretch.onset, stretch.end))
+    seconds = (last - first) / eda.sampling_rate
+    others = {
+        name: _cut(signal, eda.start, first / eda.sampling_rate, seconds)
+        for name, signal in session.signals.items()
+        if name != "eda"
+    }
+    return {
+        "subject": subject,
+        "stimulus": stretch.stimulus or str(trial),
+        "trial": trial,
+        "session": session.name,
+        "session_time": stretch.onset,
+        "eda": eda.samples[first:last],
+        **others,
+    }
+
+
+def _cut(signal: E4Signal, start: datetime, onset: float, seconds: float) -> np.ndarray:
+    """Return what was recorded from `onset` after `start` on; NaN where nothing was."""
+    first = round((onset - (signal.start - start).total_seconds()) * signal.sampling_rate)
+    last = first + round(seconds * signal.sampling_rate)
+    n = signal.samples.shape[-1]
+    cell = np.full((*signal.samples.shape[:-1], last - first), np.nan)
+    inside = slice(min(max(first, 0), n), max(min(last, n), 0))
+    taken = signal.samples[..., inside]
+    begin = inside.start - first
+    if taken.shape[-1]:
+        cell[..., begin : begin + taken.shape[-1]] = taken
+    return cell
+
+
+def _check_stretches(sessions: Sequence[_Session], problems: Problems) -> None:
+    """Note the sessions that have too few presses for any trial."""
+    empty = [session.name for session in sessions if not session.stretches]
+    if empty:
+        problems.add(
+            f"{name_some(empty)}: too few presses for any trial. Take such sessions away, or pass "
+            "allow_partial=True."
+        )
+
+
+def _join_ratings(
+    rows: Sequence[dict[str, Any]],
+    table: Table | None,
+    rating_range: tuple[float, float] | None,
+    unread: set[str],
+    problems: Problems,
+) -> _Rated:
+    """Find the ratings of each trial, and give it the stimulus that the table says.
+
+    Of people in `unread`, whose trials are not known, nothing is said to be missing.
+    """
+    frame = None
+    if table is not None:
+        with problems.collect():
+            frame = read_own_table(table, ("subject", "trial"), "table of ratings")
+    if frame is None:
+        return _Rated({}, set(), set())
+    subjects = read_ids(frame, "subject", problems)
+    keys = list(zip(subjects, read_whole_numbers(frame, "trial", problems), strict=True))
+    twice = sorted(key for key, n in Counter(keys).items() if n > 1)
+    if twice:
+        said = name_some(f"{subject} trial {trial}" for subject, trial in twice)
+        problems.add(f"The table of ratings has more than one row of {said}.")
+    names = [name for name in frame.columns if name not in ("subject", "trial", "stimulus")]
+    if not names:
+        problems.add("The table of ratings has no column beside subject, trial and stimulus.")
+    taken = sorted({"session", "session_time", "duration", *SIGNALS} & set(names))
+    if taken:
+        problems.add(f"The table of ratings has the columns {taken}, and the trials get such.")
+    values = read_rating_columns(frame, names, rating_range, problems)
+    if "stimulus" in frame.columns:
+        stimuli = dict(zip(keys, read_ids(frame, "stimulus", problems), strict=True))
+        for row in rows:
+            row["stimulus"] = stimuli.get(_key(row), row["stimulus"])
+    missing = np.isnan(list(values.values())).any(axis=0) if names else [False] * len(keys)
+    complete = {key for key, lacks in zip(keys, missing, strict=True) if not lacks}
+    there = {_key(row) for row in rows}
+    known = {(subject, trial) for subject, trial in keys if subject and trial >= 0}
+    return _Rated(
+        {str(name): dict(zip(keys, values[name], strict=True)) for name in names},
+        {key for key in there - complete if key[0] not in unread},
+        {key for key in known - there if key[0] not in unread},
+    )
+
+
+def _list_unrated(rows: Sequence[dict[str, Any]], rated: _Rated, rate: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            (*(row[name] for name in IDENTITY), len(row["eda"]) / rate, "not rated")
+            for row in rows
+            if _key(row) in rated.unrated
+        ],
+        columns=[*IDENTITY, "duration", "reason"],
+    )
+
+
+def _list_sessions(sessions: Sequence[_Session]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "session": [session.name for session in sessions],
+            "subject": [session.subject for session in sessions],
+            "start": [session.start.isoformat(sep=" ") for session in sessions],
+            "duration": [session.signals["eda"].duration for session in sessions],
+            "presses": [session.n_presses for session in sessions],
+            "double_presses": [session.n_double for session in sessions],
+            "trials": [len(session.stretches) for session in sessions],
+        }
+    )

@@ -1,0 +1,138 @@
+"""Tables of one's own: whose trial, what was met, how it was rated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from edaemo.datasets._corpus import DatasetError, Problems
+from edaemo.datasets._numbers import read_number
+
+Table = str | os.PathLike[str] | pd.DataFrame
+
+
+def read_own_table(table: Table, columns: Sequence[str], what: str) -> pd.DataFrame:
+    """Return a table that must have at least these columns; of a CSV file all cells are text.
+
+    Raises
+    ------
+    DatasetError
+        If it cannot be read, has no row, lacks a column or has one twice.
+    """
+    frame = table if isinstance(table, pd.DataFrame) else _read_file(Path(table), what)
+    where = what if isinstance(table, pd.DataFrame) else f"{what} {table}"
+    names = list(frame.columns)
+    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    if twice:
+        raise DatasetError(f"The {where} has the columns {twice} more than once.")
+    missing = [column for column in columns if column not in names]
+    if missing:
+        raise DatasetError(f"The {where} lacks the columns {missing}; it has {names}.")
+    if not len(frame):
+        raise DatasetError(f"The {where} has no rows.")
+    return frame.reset_index(drop=True)
+
+
+def _read_file(path: Path, what: str) -> pd.DataFrame:
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        header = pd.read_csv(path, header=None, nrows=1, dtype=str, encoding="utf-8-sig")
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except ImportError as error:
+        needed = "pip install edaemo[parquet]"
+        raise DatasetError(f"The {what} {path}: parquet needs pyarrow: {needed}.") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise DatasetError(f"The {what} {path} cannot be read: {reason}.") from error
+    except ValueError as error:
+        raise DatasetError(f"The {what} {path} is no table: {error}.") from error
+    if isinstance(frame.index, pd.RangeIndex):
+        frame.columns = [str(name).strip() for name in header.iloc[0]]  # as they are, twice or not
+        return frame.apply(lambda column: column.str.strip())
+    raise DatasetError(f"The {what} {path} has more fields in its rows than in its header.")
+
+
+def read_ids(frame: pd.DataFrame, column: str, problems: Problems) -> list[str]:
+    """Return ids as text; note the rows that have none."""
+    ids = ["" if pd.isna(value) else str(value).strip() for value in frame[column]]
+    for row, value in enumerate(ids):
+        if not value:
+            problems.add(f"row {row + 1} of the table has no {column}.")
+    return ids
+
+
+def read_whole_numbers(frame: pd.DataFrame, column: str, problems: Problems) -> list[int]:
+    """Return whole numbers; note the rows that have none, and put -1 there."""
+    numbers = []
+    for row, value in enumerate(_numbers(frame[column])):
+        whole = value is not None and np.isfinite(value) and value == int(value)
+        if not whole:
+            cell = frame[column].iloc[row]
+            problems.add(f"row {row + 1} of the table has no whole number as {column}: {cell!r}.")
+        numbers.append(int(value) if whole else -1)
+    return numbers
+
+
+def read_rating_columns(
+    frame: pd.DataFrame,
+    names: Iterable[str],
+    rating_range: tuple[float, float] | None,
+    problems: Problems,
+) -> dict[str, np.ndarray]:
+    """Return ratings as float64, NaN where a cell is empty; note what is none or out of range."""
+    ratings = {}
+    for name in names:
+        values = []
+        for row, value in enumerate(_numbers(frame[name]), start=1):
+            if value is None or np.isinf(value):
+                cell = frame[name].iloc[row - 1]
+                problems.add(f"row {row} of the table has no finite number as {name}: {cell!r}.")
+            elif rating_range is not None and not (
+                np.isnan(value) or rating_range[0] <= value <= rating_range[1]
+            ):
+                lowest, highest = rating_range
+                problems.add(
+                    f"row {row} of the table has {value:g} as {name}, outside {lowest:g} to "
+                    f"{highest:g}."
+                )
+            values.append(np.nan if value is None else value)
+        ratings[name] = np.array(values, dtype=np.float64)
+    return ratings
+
+
+def read_column(column: pd.Series) -> list | np.ndarray:
+    """Return a column as float64 if all of its cells are numbers or empty, else as it is."""
+    numbers = _numbers(column)
+    if None in numbers or np.isnan(numbers).all():
+        return column.to_list()
+    return np.array(numbers, dtype=np.float64)
+
+
+def check_rating_range(rating_range: object) -> tuple[float, float] | None:
+    """Return (lowest, highest) as floats, or None."""
+    if rating_range is None:
+        return None
+    ends = list(rating_range)
+    numbers = all(isinstance(end, Real) and not isinstance(end, bool) for end in ends)
+    if len(ends) != 2 or not numbers or not ends[0] < ends[1]:
+        raise ValueError(f"rating_range must be (lowest, highest) or None, got {rating_range!r}.")
+    return float(ends[0]), float(ends[1])
+
+
+def _numbers(column: pd.Series) -> list[float | None]:
+    """Return each cell's number, NaN for an empty one, None for anything else."""
+    return [_number(cell) for cell in column]
+
+
+def _number(cell: object) -> float | None:
+    if isinstance(cell, str):
+        return read_number(cell.strip())
+    if isinstance(cell, Real) and not isinstance(cell, (bool, np.bool_)):
+        return float(cell)
+    return np.nan if cell is None or cell is pd.NA else None

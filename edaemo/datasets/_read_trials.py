@@ -1,0 +1,296 @@
+"""The reader of studies that are no public corpus: a file for each trial, and one table."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import StrOptions, validate_params
+
+from edaemo._validation import IDENTITY, name_some
+from edaemo.datasets._assemble import assemble
+from edaemo.datasets._corpus import Problems
+from edaemo.datasets._own_table import (
+    Table,
+    check_rating_range,
+    read_column,
+    read_ids,
+    read_own_table,
+    read_rating_columns,
+    read_whole_numbers,
+)
+from edaemo.datasets._recordings import read_columns
+from edaemo.datasets._window import Window, window_samples
+from edaemo.decomposition._problem import check_sampling_rate
+
+NAME = "own study"
+COLUMNS = ("subject", "stimulus", "file")
+HOW_TO_GET = (
+    "The table needs the columns subject, stimulus and file, a row for each trial, and the files "
+    "hold one trial each; docs/datasets.md has an example."
+)
+LICENCE = "Your own recordings: yours, and the people's who were recorded."
+CITATION = "None: recordings of your own."
+DESCR = """A study of one's own, from one file for each trial and one table
+
+What to know before believing a score:
+- How long a trial lasts may tell what it was: cut all to one length (window=), or look at the row
+  `duration` of edaemo compare.
+- Where the table has no column `trial`, the order of the trials is not known, and `trial` is 0
+  throughout.
+"""
+
+
+@validate_params(
+    {
+        "table": [str, os.PathLike, pd.DataFrame],
+        "signals": [Mapping, tuple, list],
+        "ratings": [tuple, list],
+        "sampling_rate": "no_validation",
+        "rating_range": [tuple, list, None],
+        "folder": [str, os.PathLike, None],
+        "recorded_in": [StrOptions({"microsiemens", "ohm"})],
+        "name": [str],
+        "window": "no_validation",
+    },
+    prefer_skip_nested_validation=True,
+)
+def read_trials(
+    table: Table,
+    *,
+    signals: Mapping[str, str | None] | Sequence[str] = ("eda",),
+    ratings: Sequence[str] = ("valence", "arousal"),
+    sampling_rate: float | None = None,
+    rating_range: tuple[float, float] | None = None,
+    folder: str | os.PathLike[str] | None = None,
+    recorded_in: str = "microsiemens",
+    name: str = NAME,
+    window: Window = None,
+) -> Bunch:
+    """Read a study of one's own: one CSV or parquet file for each trial, and one table.
+
+    All files and rows are checked, and one error says all that is wrong.
+
+    Parameters
+    ----------
+    table : path-like or DataFrame
+        CSV or parquet file, or frame, with a row for each trial and the columns ``subject``,
+        ``stimulus``, ``file`` and those of `ratings`; ``trial`` (a whole number, the place in the
+        order of presentation) where it is known, and needed where somebody met a stimulus twice.
+        Other columns go along into the trials, those of numbers as float.
+    signals : dict or sequence of str
+        Signal → the column of the files that holds it; a sequence names signals whose columns are
+        called the same. ``eda`` has to be among them, and as the only one of a sequence, or with
+        None for its column, it is the column named eda or gsr, or the only one of numbers. A file
+        may also be an E4's ``EDA.csv``, or one column without a header.
+    ratings : sequence of str
+        Columns of the table that are ratings; () for none.
+    sampling_rate : float or None
+        Samples per second (Hz) of all signals. Only an E4's files say it themselves.
+    rating_range : tuple (lowest, highest) or None
+        What ratings must be within; None does not check.
+    folder : path-like or None
+        What the paths in ``file`` start from. None is the folder of the table, or, of a frame, the
+        present one.
+    recorded_in : {"microsiemens", "ohm"}
+        The unit of ``eda`` in the files; Ohm become microsiemens, and what is no resistance, at or
+        below zero, NaN.
+    name : str
+        What the study is called in tables.
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each trial before anything else: see :func:`cut_window`.
+
+    Returns
+    -------
+    Bunch
+        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` and ``stimulus``
+        (str), ``trial`` (int; 0 where the table has none), the other columns of the table but
+        ``file``, ``eda`` (1-D float64 array in microsiemens, NaN where missing), a column for each
+        other signal (float64) and ``duration`` (seconds, before the window is cut, float).
+        ``ratings`` : DataFrame with the same index, float.
+        ``targets`` : dict, each of the ratings by its name.
+        ``music`` : None; set it to a frame with one row per stimulus where you have one.
+        ``sampling_rate`` : of all signals, in Hz. ``rating_range`` : as given.
+        ``units`` : dict, signal → unit. ``development`` : (), nobody: everybody is reported.
+        ``report`` : dict of what was read, masked, left out and why; ``left_out`` and ``masked``
+        are DataFrames.
+        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
+
+    Raises
+    ------
+    DatasetError
+        If the table or a file is not as it should be: a column or file is missing, a trial twice, a
+        rating missing or out of range, a file no recording.
+    ValueError
+        If an argument makes no sense, or the window is longer than every trial.
+
+    Warns
+    -----
+    UserWarning
+        If trials are shorter than the window.
+
+    Examples
+    --------
+    >>> study = read_trials("study/trials.csv", sampling_rate=4)  # doctest: +SKIP
+    """
+    columns = _check_columns(signals)
+    taken = sorted({*COLUMNS, *columns, "trial"} & set(ratings))
+    if taken:
+        raise ValueError(f"ratings={ratings!r}: no rating can be called {taken[0]!r}.")
+    rating_range = check_rating_range(rating_range)
+    if sampling_rate is not None:
+        sampling_rate = check_sampling_rate(sampling_rate)
+    window_samples(window, sampling_rate or 4.0)
+    own = isinstance(table, pd.DataFrame)
+    place = Path("the table") if own else Path(table).expanduser()
+    if folder is None:
+        folder = Path() if own else place.parent
+    frame = read_own_table(table, COLUMNS, "table of trials")
+    problems = Problems("a study of one's own", place, HOW_TO_GET)
+    rows = _read_rows(frame, columns, ratings, problems)
+    missing = [rating for rating in ratings if rating not in frame.columns]
+    if missing:
+        problems.add(f"The table lacks the columns {missing}; it has {list(frame.columns)}.")
+    there = [rating for rating in ratings if rating in frame.columns]
+    rated = read_rating_columns(frame, there, rating_range, problems)
+    _check_complete(rated, rows, problems)
+    cells, rates = _read_files(frame, columns, Path(folder).expanduser(), sampling_rate, problems)
+    problems.raise_all()
+    in_order = np.lexsort((rows["trial"], rows["subject"]))
+    trials, ratings_kept, counted = assemble(
+        {
+            column: values[in_order]
+            if isinstance(values, np.ndarray)
+            else [values[row] for row in in_order]
+            for column, values in {**rows, **cells, **rated}.items()
+        },
+        ratings=list(rated),
+        others={signal: rates[0] for signal in columns if signal != "eda"},
+        sampling_rate=rates[0],
+        window=window,
+        from_ohm=recorded_in == "ohm",
+    )
+    notes = (
+        [] if "trial" in frame.columns else ["The order of the trials is not known: trial is 0."]
+    )
+    report = {
+        "source": str(place),
+        "window": window,
+        "people": len(set(rows["subject"])),
+        "stimuli": len(set(rows["stimulus"])),
+        **counted,
+        "notes": notes,
+    }
+    return Bunch(
+        name=name,
+        trials=trials,
+        ratings=ratings_kept,
+        targets={rating: ratings_kept[rating] for rating in rated},
+        music=None,
+        sampling_rate=rates[0],
+        rating_range=rating_range,
+        units={signal: "microsiemens" if signal == "eda" else "as recorded" for signal in columns},
+        development=(),
+        licence=LICENCE,
+        citation=CITATION,
+        report=report,
+        DESCR=DESCR,
+    )
+
+
+def _check_columns(signals: Mapping[str, str | None] | Sequence[str]) -> dict[str, str | None]:
+    """Return signal → column of the files, None for the one that can only be it."""
+    if isinstance(signals, Mapping):
+        columns = dict(signals)
+    else:
+        columns = {signal: signal for signal in signals} if len(signals) > 1 else {}
+        columns = columns or {signal: None for signal in signals}
+    texts = [*columns, *(column for column in columns.values() if column is not None)]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError(f"signals={signals!r} must name signals and columns by text.")
+    taken = sorted({*IDENTITY, "file", "duration"} & set(columns))
+    if taken:
+        raise ValueError(f"signals={signals!r}: no signal can be called {taken[0]!r}.")
+    unnamed = [signal for signal, column in columns.items() if column is None and signal != "eda"]
+    if "eda" not in columns or unnamed:
+        raise ValueError(
+            f"signals={signals!r} must name 'eda', and the column of every signal beside it."
+        )
+    return columns
+
+
+def _read_rows(
+    frame: pd.DataFrame,
+    columns: Mapping[str, str | None],
+    ratings: Sequence[str],
+    problems: Problems,
+) -> dict[str, list | np.ndarray]:
+    """Return the columns of the trials but for the signals; note what is wrong with them."""
+    made = sorted({*columns, "duration"} & set(frame.columns))
+    if made:
+        problems.add(f"The table has the columns {made}, and the trials get such: rename them.")
+    subjects, stimuli = (read_ids(frame, name, problems) for name in ("subject", "stimulus"))
+    known = "trial" in frame.columns
+    trials = read_whole_numbers(frame, "trial", problems) if known else [0] * len(frame)
+    keys = Counter(zip(subjects, trials if known else stimuli, strict=True))
+    twice = [key for key, n in keys.items() if n > 1 and key[0] and key[1] not in ("", -1)]
+    if twice:
+        what = "trial" if known else "stimulus"
+        said = name_some(f"{subject} {what} {of}" for subject, of in twice)
+        remedy = "Keep one row." if known else "Say by a column trial which came first."
+        problems.add(f"The table has more than one row of {said}. {remedy}")
+    others = [c for c in frame.columns if c not in (*IDENTITY, *ratings, *made, "file")]
+    return {
+        "subject": subjects,
+        "stimulus": stimuli,
+        "trial": np.array(trials),
+        **{str(column): read_column(frame[column]) for column in others},
+    }
+
+
+def _check_complete(
+    rated: Mapping[str, np.ndarray], rows: Mapping[str, Any], problems: Problems
+) -> None:
+    """Note trials without a rating."""
+    for rating, values in rated.items():
+        missing = np.flatnonzero(np.isnan(values))
+        if len(missing):
+            said = name_some(
+                f"{rows['subject'][row]} {rows['stimulus'][row]} (row {row + 1})" for row in missing
+            )
+            problems.add(f"{len(missing)} trials have no {rating}: {said}. Take their rows away.")
+
+
+def _read_files(
+    frame: pd.DataFrame,
+    columns: Mapping[str, str | None],
+    folder: Path,
+    sampling_rate: float | None,
+    problems: Problems,
+) -> tuple[dict[str, list[np.ndarray]], list[float]]:
+    """Return the signals by name and row, and the different sampling rates, of which one is due."""
+    cells: dict[str, list[np.ndarray]] = {signal: [] for signal in columns}
+    of_rate: dict[float, list[str]] = {}
+    files = read_ids(frame, "file", problems)
+    for file in sorted({file for file in files if files.count(file) > 1 and file}):
+        problems.add(f"{file} is the file of {files.count(file)} trials: it can be one alone.")
+    for file in files:
+        if not file:
+            continue
+        with problems.collect():
+            read, rate = read_columns(
+                folder / file, list(columns.values()), sampling_rate=sampling_rate
+            )
+            of_rate.setdefault(rate, []).append(file)
+            for signal, samples in zip(columns, read, strict=True):
+                cells[signal].append(samples)
+    if len(of_rate) > 1:
+        said = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of_rate.items())
+        problems.add(f"The files have not one sampling rate: {said}. Resample some.")
+    return cells, list(of_rate)

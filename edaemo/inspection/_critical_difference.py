@@ -1,0 +1,72 @@
+"""The critical-difference diagram."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+if TYPE_CHECKING:
+    from edaemo.benchmark import CriticalDifference
+
+
+def plot_critical_difference(result: CriticalDifference) -> Figure:
+    """Draw average ranks of pipelines over studies; a bar joins those that are not told apart.
+
+    Parameters
+    ----------
+    result : CriticalDifference
+        What :func:`edaemo.benchmark.critical_difference` returns.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Save it with ``figure.savefig(path)``. After Demšar (Journal of Machine Learning Research 7,
+        2006, figure 1): the axis holds the average ranks, 1 on the left, the best of them.
+    """
+    ranks = result.average_ranks
+    k = len(ranks)
+    n_left = (k + 1) // 2
+    bars_end = 0.35 * (len(result.groups) + 1)
+    figure = Figure(figsize=(8, 1.6 + 0.35 * (n_left + len(result.groups))), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_xlim(1, k)
+    axes.set_ylim(bars_end + n_left, -1.4)
+    axes.xaxis.set_ticks_position("top")
+    axes.set_xticks(range(1, k + 1))
+    axes.set_yticks([])
+    axes.spines[["left", "right", "bottom"]].set_visible(False)
+    axes.spines["top"].set_position(("data", 0))
+    for place, (name, rank) in enumerate(ranks.items()):
+        left = place < n_left
+        height = bars_end + (place if left else k - 1 - place) + 0.4
+        _label(axes, f"{name} ({rank:.2f})", rank, height, 1 if left else k, left)
+    for row, group in enumerate(result.groups, start=1):
+        ends = np.array([ranks[group[0]] - 0.03, ranks[group[-1]] + 0.03])
+        axes.plot(ends, [0.35 * row] * 2, color="black", linewidth=4, solid_capstyle="butt")
+    distance = min(result.critical_difference, k - 1)
+    axes.plot([1, 1 + distance], [-1.0] * 2, color="black", marker="|", linewidth=1)
+    axes.text(1 + distance / 2, -1.1, f"CD = {result.critical_difference:.2f}", ha="center")
+    axes.set_title(
+        f"Average ranks over {result.n_studies} studies, Nemenyi test at {result.alpha:g}; "
+        f"Friedman p = {result.p_friedman:.3g}",
+        fontsize="medium",
+        pad=18,
+    )
+    return figure
+
+
+def _label(axes: Axes, text: str, rank: float, height: float, end: float, left: bool) -> None:
+    """Draw a line from a rank on the axis down and out to the name."""
+    axes.plot([rank, rank, end], [0, height, height], color="0.3", linewidth=1, clip_on=False)
+    axes.annotate(
+        text,
+        (end, height),
+        (-4 if left else 4, 0),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        va="center",
+        annotation_clip=False,
+    )

@@ -1,0 +1,86 @@
+"""Measures that scikit-learn lacks."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import pearsonr
+from sklearn.calibration import calibration_curve
+
+from edaemo.metrics import concordance_correlation, expected_calibration_error
+
+# Peak expiratory flow of 17 people by two meters, first measurements (l/min): Bland & Altman, The
+# Lancet 327, 1986.
+WRIGHT = [494, 395, 516, 434, 476, 557, 413, 442, 650, 433, 417, 656, 267, 478, 178, 423, 427]
+MINI = [512, 430, 520, 428, 500, 600, 364, 380, 658, 445, 432, 626, 260, 477, 259, 350, 451]
+
+
+def test_concordance_of_two_flow_meters_is_the_published_one():
+    """0.943: Steichen & Cox, Stata Technical Bulletin 43, 1998, sg84, on the same measurements."""
+    assert round(concordance_correlation(WRIGHT, MINI), 3) == 0.943
+
+
+def test_concordance_by_hand():
+    """Sums of squares 29.1875 and 35.1875, of products 31.5625, means 0.25 apart, n = 4."""
+    value = concordance_correlation([3, -0.5, 2, 7], [2.5, 0, 2, 8])
+    assert_allclose(value, 2 * 31.5625 / (29.1875 + 35.1875 + 4 * 0.25**2))
+
+
+def test_concordance_is_pearson_times_lins_bias_correction():
+    """Lin 1989, p. 258: C_b = 2 / (v + 1/v + u²), scale shift v, location shift u."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=50)
+    y = 3 + 2 * x + rng.normal(size=50)
+    v, u = x.std() / y.std(), (x.mean() - y.mean()) / np.sqrt(x.std() * y.std())
+    expected = pearsonr(x, y).statistic * 2 / (v + 1 / v + u**2)
+    assert_allclose(concordance_correlation(x, y), expected)
+    assert_allclose(concordance_correlation(y, x), expected)
+
+
+def test_concordance_at_its_ends():
+    x = np.arange(5.0)
+    assert concordance_correlation(x, x) == 1
+    assert_allclose(concordance_correlation(x, 4 - x), -1)
+    assert concordance_correlation(x, np.full(5, 2.0)) == 0
+    assert np.isnan(concordance_correlation([1, 1], [1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "match"),
+    [
+        ([1, 2], [1], "inconsistent numbers of samples"),
+        ([1, np.nan], [1, 2], "y_true contains NaN"),
+        ([[1, 2]], [[1, 2]], r"shape \(n_trials,\)"),
+    ],
+)
+def test_concordance_refuses_what_is_no_pair_of_columns(x, y, match):
+    with pytest.raises(ValueError, match=match):
+        concordance_correlation(x, y)
+
+
+def test_calibration_error_is_that_of_scikit_learns_curve():
+    rng = np.random.default_rng(0)
+    probability = rng.random(400)
+    labels = rng.random(400) < probability**2
+    share, mean = calibration_curve(labels, probability, n_bins=7)
+    weight = np.histogram(probability, np.linspace(0, 1, 8))[0] / 400
+    expected = np.sum(weight * np.abs(share - mean))
+    assert_allclose(expected_calibration_error(labels, probability, n_bins=7), expected)
+
+
+def test_ends_and_edges_have_a_bin():
+    assert_allclose(expected_calibration_error([1, 0], [1.0, 0.95]), np.abs(1.95 - 1) / 2)
+    assert_allclose(expected_calibration_error([1, 0], [0.5, 0.45], n_bins=2), np.abs(0.95 - 1) / 2)
+    assert_allclose(expected_calibration_error([0, 0], [0.0, 0.0]), 0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "probability", "settings", "match"),
+    [
+        ([0, 2], [0.1, 0.2], {}, "0 and 1 alone"),
+        ([0, 1], [0.1, 1.2], {}, r"\[0, 1\]"),
+        ([0, 1], [0.1, 0.2], {"n_bins": 0}, "n_bins"),
+    ],
+)
+def test_calibration_error_refuses_what_are_no_probabilities(labels, probability, settings, match):
+    with pytest.raises(ValueError, match=match):
+        expected_calibration_error(labels, probability, **settings)
