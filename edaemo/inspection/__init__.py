@@ -1,6 +1,29 @@
-"""Pictures of data and results."""
+"""Pictures of data and results, and what a fitted classifier looked at."""
 
+from edaemo.inspection._attention import plot_attention
+from edaemo.inspection._attribution import (
+    Attribution,
+    GradCAM,
+    IntegratedGradients,
+    grad_cam,
+    integrated_gradients,
+)
 from edaemo.inspection._comparison import plot_comparison
+from edaemo.inspection._critical_difference import plot_critical_difference
 from edaemo.inspection._decomposition import plot_decomposition
+from edaemo.inspection._importance import feature_group_importance
+from edaemo.inspection._relabelling import plot_relabelling
 
-__all__ = ["plot_comparison", "plot_decomposition"]
+__all__ = [
+    "Attribution",
+    "GradCAM",
+    "IntegratedGradients",
+    "feature_group_importance",
+    "grad_cam",
+    "integrated_gradients",
+    "plot_attention",
+    "plot_comparison",
+    "plot_critical_difference",
+    "plot_decomposition",
+    "plot_relabelling",
+]
