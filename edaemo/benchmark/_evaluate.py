@@ -27,7 +27,6 @@ from edaemo._validation import IDENTITY
 from edaemo.benchmark._audit import audit, leaks
 from edaemo.benchmark._fold import (
     cuda_devices,
-    end_with,
     find_validation,
     may_use_gpu,
     run_fold,
@@ -36,6 +35,7 @@ from edaemo.benchmark._keys import canonical, fingerprint, made_with
 from edaemo.benchmark._registry import PIPELINES, STUDIES, Entry, EvaluationError, as_entry, find
 from edaemo.benchmark._store import FoldRecord, ResultStore
 from edaemo.benchmark._tables import make_table
+from edaemo.benchmark._worker import begin_worker
 from edaemo.datasets import select_people
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import PROTOCOLS, make_protocol
@@ -448,7 +448,7 @@ def _compute(todo: list[_Job], inputs: dict, n_jobs: int, client: object | None)
             # One by one: joblib would hand out quick folds together, and slow ones that follow.
             batch_size=1,
             return_as="generator_unordered",
-            initializer=end_with,
+            initializer=begin_worker,
             initargs=(os.getpid(),),
         )
         try:

@@ -64,6 +64,14 @@ class Net(NeuralNet):
             self.module_.compile()
         return self
 
+    def _zero_grad_optimizer(self, set_to_none: bool | None = False) -> None:
+        """Set gradients to zero and keep their memory.
+
+        It was allocated when a step needed most, and keeps glibc from returning to the system what
+        lies below it, which the next step would have to ask for again.
+        """
+        super()._zero_grad_optimizer(set_to_none)
+
     def infer(self, x: torch.Tensor, **fit_params: Any) -> torch.Tensor:
         """Give logits in single precision, as training and validation ask for them."""
         kind = torch.device(self.device).type

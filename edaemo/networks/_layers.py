@@ -27,9 +27,6 @@ TOGETHER = 16
 # Samples of all filters that are normed together, for the same reason.
 ROWS = 4096
 
-# torch has another convolution for a lone trial of up to 20,480 numbers, whose last digits differ;
-# two go through that of larger batches.
-LONE = 2**15
 # Numbers that a processor's vectors take at a time, or a multiple: what is left over at the end of
 # an array goes through another sigmoid.
 VECTOR = 64
@@ -45,8 +42,8 @@ def fast_paths(on: bool | None) -> Iterator[None]:
     Parameters
     ----------
     on : bool or None
-        None: on the CPU, where they were measured to be faster, and not under ``torch.compile`` or
-        export.
+        None: on CPUs with AVX-512, where they were measured, and not under ``torch.compile`` or
+        export. On others they must not be forced.
     """
     global _forced
     before, _forced = _forced, on
@@ -57,10 +54,16 @@ def fast_paths(on: bool | None) -> Iterator[None]:
 
 
 def prefers_fast(x: Tensor) -> bool:
-    """Say whether to work on x in the fast way."""
+    """Say whether to work on x in the fast way.
+
+    By itself on processors with AVX-512 alone: with AVX2, oneDNN 3.12 damages memory in one of
+    these convolutions (1 x 1 with few filters, gradient of the weights).
+    """
     if torch.compiler.is_compiling():
         return False
-    return x.device.type == "cpu" if _forced is None else _forced
+    if _forced is not None:
+        return _forced
+    return x.is_cpu and torch.backends.cpu.get_cpu_capability() == "AVX512"
 
 
 def time_major(x: Tensor) -> Tensor:
@@ -73,6 +76,8 @@ def is_time_major(x: Tensor) -> bool:
 
     A single sample lies both ways, and counts as time-major.
     """
+    if torch.compiler.is_compiling():
+        return False
     _, n_filters, length = x.shape
     return n_filters > 1 and x.stride(1) == 1 and (length == 1 or x.stride(2) >= n_filters)
 
@@ -93,9 +98,11 @@ def convolve(
     if not is_time_major(x):
         return F.conv1d(x, weight, bias, stride, padding)
     image, kernel = x.unsqueeze(2), weight.unsqueeze(2)
-    if len(x) == 1 and x.numel() <= LONE:
-        image = torch.cat([image, image])
-    return F.conv2d(image, kernel, bias, (1, stride), (0, padding)).squeeze(2)[: len(x)]
+    if len(x) == 1 and x.is_cpu and torch.backends.mkldnn.is_available():
+        # For a lone trial of few numbers F.conv2d has another routine, whose last digits differ.
+        sizes = ((0, padding), (1, stride), (1, 1), 1)
+        return torch.mkldnn_convolution(image, kernel, bias, *sizes).squeeze(2)
+    return F.conv2d(image, kernel, bias, (1, stride), (0, padding)).squeeze(2)
 
 
 class Convolution(nn.Conv1d):
@@ -192,19 +199,21 @@ class _Norm(torch.autograd.Function):
     def backward(ctx: FunctionCtx, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         rows, out, mean, inverse, gain = ctx.saved_tensors
         n = len(rows)
-        grads = grad.mT.flatten(0, 1).split(ROWS)
-        parts, outs = rows.split(ROWS), [None] * len(grads) if out is None else out.split(ROWS)
+        of_x = torch.empty_like(rows)
+        grads, parts, places = (t.split(ROWS) for t in (grad.mT.flatten(0, 1), rows, of_x))
+        if out is not None:
+            # What came through the ReLU, for now where the result will stand.
+            for g, some_out, place in zip(grads, out.split(ROWS), places, strict=True):
+                torch.ops.aten.threshold_backward(g, some_out, 0, grad_input=place)
+            grads = places
         total, along = torch.zeros_like(mean), torch.zeros_like(mean)
-        for g, some, some_out in zip(grads, parts, outs, strict=True):
-            g = g if some_out is None else g * (some_out > 0)
+        for g, some in zip(grads, parts, strict=True):
             total += g.sum(0, dtype=mean.dtype)
             along += (some - mean).mul_(g).sum(0)
         slope = -gain * inverse**2 * along / n
         constant = -gain * total / n - slope * mean
-        of_x = torch.empty_like(rows)
-        for g, some, some_out, place in zip(grads, parts, outs, of_x.split(ROWS), strict=True):
-            g = g if some_out is None else g * (some_out > 0)
-            torch.add(torch.addcmul(constant, some, slope), g * gain, out=place)
+        for g, some, place in zip(grads, parts, places, strict=True):
+            torch.addcmul(torch.addcmul(constant, some, slope), g, gain, out=place)
         return of_x.unflatten(0, (len(grad), -1)).mT, along * inverse, total, None, None
 
 
@@ -256,6 +265,8 @@ class SignalChannelAttention(nn.Module):
 
 def _clip_means(x: Tensor, lengths: Sequence[int]) -> Tensor:
     """Average x of shape (B, C, L) over each clip, to (B, n_clips, C)."""
+    if len(lengths) == 1:
+        return x.mean(dim=-1).unsqueeze(1)
     return torch.stack([clip.mean(dim=-1) for clip in x.split(lengths, dim=-1)], dim=1)
 
 
@@ -267,7 +278,9 @@ def _weigh(mean: Tensor, squeeze: Tensor, b1: Tensor, excite: Tensor, b2: Tensor
     """
     hidden = F.relu((mean.unsqueeze(-2) * squeeze).sum(dim=-1) + b1)
     scores = (hidden.unsqueeze(-2) * excite).sum(dim=-1) + b2
-    filled = F.pad(scores.flatten(), (0, -scores.numel() % VECTOR))
+    if not (left_over := scores.numel() % VECTOR):
+        return torch.sigmoid(scores)
+    filled = F.pad(scores.flatten(), (0, VECTOR - left_over))
     return torch.sigmoid(filled)[: scores.numel()].view_as(scores)
 
 
@@ -382,11 +395,12 @@ class ResidualTemporalAttention(nn.Module):
         else:
             embedded = torch.cat([layer(x) for layer in layers], dim=1)
         responses = []
-        for clip in embedded.split(clips, dim=-1):
-            query, rest = clip.split([size, 2 * size], dim=1)
-            key, value = self.pool(rest).split(size, dim=1)
-            responses.append(_attend(query.mT, key.mT, value.mT).mT)
-        return join(responses)
+        # (B, L, filters) from here on, so that autograd joins what was split time-major too.
+        for clip in embedded.mT.split(clips, dim=1):
+            query, rest = clip.split([size, 2 * size], dim=2)
+            key, value = self.pool(rest.mT).mT.split(size, dim=2)
+            responses.append(_attend(query, key, value))
+        return torch.cat(responses, dim=1).mT
 
     def _add_normed(self, x: Tensor, response: Tensor, lengths: Sequence[int]) -> Tensor:
         """Add the projected response, normed over each stretch, and remember its statistics."""
