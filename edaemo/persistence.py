@@ -44,7 +44,7 @@ from edaemo.benchmark._baselines import StimulusPriorClassifier, SubjectPriorCla
 from edaemo.estimators import CNNClassifier, RTCANClassifier
 from edaemo.estimators._base import NetClassifier, _find_device
 from edaemo.estimators._training import torch_seed, torch_threads
-from edaemo.features import EDAFeatureExtractor
+from edaemo.features import EDAFeatureExtractor, MusicFeatureExtractor
 from edaemo.fusion import MusicFeatureUnion
 from edaemo.preprocessing import (
     CvxEDATransformer,
@@ -93,6 +93,7 @@ OURS: dict[str, tuple[type, tuple[str, ...]]] = {
     "edaemo.RTCANClassifier": (RTCANClassifier, _NET),
     "edaemo.estimators.CNNClassifier": (CNNClassifier, _NET),
     "edaemo.features.EDAFeatureExtractor": (EDAFeatureExtractor, _COLUMNS),
+    "edaemo.features.MusicFeatureExtractor": (MusicFeatureExtractor, ()),
     "edaemo.preprocessing.EDADecomposer": (EDADecomposer, ("n_times_", *_COLUMNS)),
     "edaemo.preprocessing.SubjectStandardizer": (
         SubjectStandardizer,
@@ -134,7 +135,9 @@ _SKOPS_NODES = {
 }
 # Parameters about the machine and not the model. A joblib folder is even a way to run code: it
 # holds pickles, which the first prediction would read.
-_LOCAL = ("memory", "checkpoint")
+_LOCAL = ("memory", "checkpoint", "cache")
+# What an estimator says of the last call, and no state.
+_SAID = ("report_",)
 # What set_output and set_…_request leave in an estimator, and the methods of the latter.
 _SETTINGS = ("_sklearn_output_config", "_metadata_request")
 _METHODS = (
@@ -162,8 +165,7 @@ def save(
     Parameters
     ----------
     estimator : estimator
-        Any of edaemo's classifiers and transformers but `MusicFeatureExtractor`, which reads audio
-        files; scikit-learn's StandardScaler, SimpleImputer, PCA, SelectKBest (with f_classif or
+        Any of edaemo's classifiers and transformers; scikit-learn's StandardScaler, SimpleImputer, PCA, SelectKBest (with f_classif or
         mutual_info_classif), VarianceThreshold, LogisticRegression, LinearSVC and SVC; and
         pipelines of scikit-learn or imbalanced-learn made of them. Fitted, if it predicts.
     path : path
@@ -185,7 +187,7 @@ def save(
     -----
     ``docs/files.md`` describes the file. It holds the ids of the people trained on where a step
     keeps them (`SubjectStandardizer`, `SubjectThresholdRelabeler`, people set aside).
-    `memory` and `checkpoint`, which name folders of one machine, become None.
+    `memory`, `cache` and `checkpoint`, which name places of one machine, become None.
 
     Examples
     --------
@@ -324,7 +326,7 @@ class _Writer(Encoder):
             else:
                 encoded[key] = self.encode(value, f"{where}: {key}")
         node = {"$estimator": name, "parameters": encoded, **self._settings(estimator)}
-        known = {*parameters, *OURS[name][1], *_SETTINGS, "net_"}
+        known = {*parameters, *OURS[name][1], *_SETTINGS, *_SAID, "net_"}
         state = {key: value for key, value in vars(estimator).items() if key not in parameters}
         strange = sorted(state.keys() - known)
         if strange:

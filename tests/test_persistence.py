@@ -46,7 +46,7 @@ from edaemo._safe_file import ARRAYS, HEAD, FileError, read_archive, write_archi
 from edaemo.benchmark import StimulusPriorClassifier, SubjectPriorClassifier, audit
 from edaemo.estimators import CNNClassifier
 from edaemo.estimators._checkpoint import Checkpoint
-from edaemo.features import EDAFeatureExtractor
+from edaemo.features import EDAFeatureExtractor, MusicFeatureExtractor
 from edaemo.persistence import describe
 from edaemo.preprocessing import EDADecomposer, SubjectStandardizer
 
@@ -827,3 +827,14 @@ class TestONNX:
 def test_public_names():
     assert edaemo.save is save
     assert {"save", "load", "export_onnx"} <= set(edaemo.__all__)
+
+
+def test_extractor_of_music_gives_the_same_after_loading(tmp_path):
+    pytest.importorskip("opensmile")
+    clips = [np.sin(np.arange(16000) * pitch) for pitch in (0.05, 0.1)]
+    model = MusicFeatureExtractor("eGeMAPSv02", sampling_rate=16000, cache=tmp_path / "cache")
+    expected = model.fit_transform(clips)
+    save(model, tmp_path / "model.edaemo")
+    found = load(tmp_path / "model.edaemo")
+    assert found.get_params() == model.get_params() | {"cache": None}
+    assert_array_equal(found.transform(clips), expected)

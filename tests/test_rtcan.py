@@ -21,6 +21,7 @@ from skorch.callbacks import Callback, LRScheduler
 
 from edaemo import MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo.estimators import CNNClassifier
+from edaemo.estimators._training import Batches, Trials
 from edaemo.fusion._layout import eda_names, music_names
 
 NARROW = {"channels": (8, 8, 8, 8), "random_state": 0}
@@ -433,3 +434,42 @@ class TestValidationRowsInPipelines:
         )
         with pytest.raises(ValueError, match="one boolean for each"):
             chain.fit(X, y, rtcan__validation=subject == "p0")
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_songs_kept_once_give_the_same_batches(shuffle):
+    rng = np.random.default_rng(0)
+    songs = rng.normal(size=(3, 4)).astype(np.float32)
+    heard = rng.integers(3, size=20)
+    X = np.hstack([rng.normal(size=(20, 6)).astype(np.float32), songs[heard]])
+    y = np.arange(20)
+    batches = []
+    for n_shared in (0, 4):
+        trials = Trials(X, y, n_shared=n_shared)
+        torch.manual_seed(0)
+        batches.append([tuple(b) for b in Batches(trials, 7, shuffle=shuffle)])
+        assert_array_equal(trials[5][0], X[5])
+    assert trials.songs.shape == (3, 4)
+    assert trials.X.shape == (20, 6)
+    for (rows, labels), (others, same) in zip(*batches, strict=True):
+        assert_array_equal(rows, others)
+        assert_array_equal(labels, same)
+        assert_array_equal(rows, X[labels])
+
+
+def test_answers_in_bf16_are_near_and_deterministic_ones_the_same():
+    X, y, _ = make_rows()
+    answers = {}
+    for name, settings in {
+        "plain": {},
+        "bf16": {"amp": "bf16"},
+        "deterministic": {"deterministic": True},
+    }.items():
+        model = RTCANClassifier(max_epochs=3, **NARROW, **settings).fit(X, y)
+        answers[name] = model.predict_proba(X)
+        alone = model.predict_proba(X.iloc[[3]])
+        assert_array_equal(alone[0], answers[name][3])
+    assert_array_equal(answers["deterministic"], answers["plain"])
+    assert not np.array_equal(answers["bf16"], answers["plain"])
+    np.testing.assert_allclose(answers["bf16"], answers["plain"], atol=0.05)
+    assert not torch.are_deterministic_algorithms_enabled()

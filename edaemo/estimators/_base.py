@@ -165,7 +165,9 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                 torch_seed(seed, device),
                 torch_deterministic(self.deterministic, device),
             ):
-                where = {"n_shared": sizes.get("n_music_features", 0), "device": device}
+                # The CPU's memory holds X in any case.
+                n_shared = 0 if device == "cpu" else sizes.get("n_music_features", 0)
+                where = {"n_shared": n_shared, "device": device}
                 held_out = Trials(rows[aside], codes[aside], **where) if aside.any() else None
                 net = self._make_net(network, sizes, device, codes[~aside], held_out)
                 if checkpoint is not None:

@@ -89,8 +89,8 @@ class Trials(Dataset):
     y : array-like of shape (n,) or None
         None where there is nothing to learn; zeros stand in for it.
     n_shared : int, default=0
-        So many last columns are a song's, the same for all who heard it. Away from the CPU, whose
-        memory holds X in any case, each song is kept once, and put beside a batch's trials.
+        So many last columns are a song's, the same for all who heard it: each song is kept once,
+        and put beside a batch's trials.
     device : str, default="cpu"
         Where the tensors lie.
     """
@@ -102,7 +102,7 @@ class Trials(Dataset):
         y = torch.zeros(len(X), dtype=torch.int64) if y is None else torch.as_tensor(y)
         self.y = y.to(device)
         self.songs = self.heard = None
-        if n_shared and torch.device(device).type != "cpu":
+        if n_shared:
             X, songs = X.split([X.shape[1] - n_shared, n_shared], dim=1)
             first, heard = _first_of_each(songs)
             self.songs, self.heard = songs[first].to(device), heard.to(device)

@@ -1,0 +1,63 @@
+"""Whether lower precision, and compiling, learn what single precision learns.
+
+RTCAN trains on people of a generated study, with several seeds, in each way; the loss on others,
+new to it, is noted after every epoch. A way passes if the mean over seeds of its curve stays, at
+each epoch, within one standard deviation over seeds of single precision's.
+
+    python benchmarks/convergence.py --seeds 8
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+
+from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
+from edaemo.datasets import make_music_listening
+
+WAYS = {"single precision": {}, "bf16": {"amp": "bf16"}, "compiled": {"compile": True}}
+SEED, PEOPLE, N_TRAINING, EPOCHS = 2024, 48, 32, 20
+
+
+def main() -> None:
+    """Train and print."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seeds", type=int, default=8)
+    n_seeds = parser.parse_args().seeds
+    study = make_music_listening(PEOPLE, 60, 16, sampling_rate=8, duration=40.0, random_state=SEED)
+    trials = study.trials
+    y = SubjectThresholdRelabeler(target="arousal").fit_relabel(
+        study.ratings, subject=trials["subject"]
+    )
+    aside = trials["subject"].isin(np.unique(trials["subject"])[N_TRAINING:]).to_numpy()
+    eda = CvxEDATransformer(sampling_rate=8, n_times=320)
+    X = MusicFeatureUnion(eda=eda, music=study.music).fit(trials[~aside]).transform(trials)
+    curves = {way: [] for way in WAYS}
+    for seed in range(n_seeds):
+        for way, settings in WAYS.items():
+            model = RTCANClassifier(
+                max_epochs=EPOCHS, patience=EPOCHS, random_state=seed, **settings
+            ).fit(X, y, validation=aside)
+            curves[way].append(model.net_.history[:, "valid_loss"])
+            print(f"seed {seed}, {way}: {curves[way][-1][-1]:.4f}", flush=True)
+    plain = np.array(curves["single precision"])
+    print(
+        f"\n{(~aside).sum()} training and {aside.sum()} validation trials, {EPOCHS} epochs, "
+        f"{n_seeds} seeds; validation loss, mean and standard deviation over seeds.\n"
+    )
+    print("| | epoch 1 | 5 | 10 | 20 | furthest, in standard deviations | |")
+    print("|---|---|---|---|---|---|---|")
+    for way, of_seeds in curves.items():
+        found = np.array(of_seeds)
+        away = np.abs(found.mean(0) - plain.mean(0)) / plain.std(0, ddof=1)
+        shown = [
+            f"{found[:, epoch - 1].mean():.3f} ± {found[:, epoch - 1].std(ddof=1):.3f}"
+            for epoch in (1, 5, 10, 20)
+        ]
+        passed = "" if way == "single precision" else "passes" if away.max() <= 1 else "FAILS"
+        print(f"| {way} | {' | '.join(shown)} | {away.max():.2f} | {passed} |")
+
+
+if __name__ == "__main__":
+    main()
