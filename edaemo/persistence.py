@@ -165,9 +165,10 @@ def save(
     Parameters
     ----------
     estimator : estimator
-        Any of edaemo's classifiers and transformers; scikit-learn's StandardScaler, SimpleImputer, PCA, SelectKBest (with f_classif or
-        mutual_info_classif), VarianceThreshold, LogisticRegression, LinearSVC and SVC; and
-        pipelines of scikit-learn or imbalanced-learn made of them. Fitted, if it predicts.
+        Any of edaemo's classifiers and transformers; scikit-learn's StandardScaler, SimpleImputer,
+        PCA, SelectKBest (with f_classif or mutual_info_classif), VarianceThreshold,
+        LogisticRegression, LinearSVC and SVC; and pipelines of scikit-learn or imbalanced-learn
+        made of them. Fitted, if it predicts.
     path : path
         The file, by custom ``….edaemo``. It appears whole or not at all; one that is there already
         is replaced.

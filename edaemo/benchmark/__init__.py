@@ -41,12 +41,24 @@ from edaemo.benchmark._registry import (
     register_pipeline,
     register_study,
 )
+from edaemo.benchmark._reproduce import (
+    Reproduction,
+    ReproductionSettings,
+    reproduce_figure4,
+    reproduce_table1,
+    reproduce_table2,
+    reproduce_table3,
+    reproduce_table4,
+    reproduce_table5,
+)
+from edaemo.benchmark._reproduce_layout import format_reproduction
 from edaemo.benchmark._store import FoldRecord, ResultStore, StoreError
 from edaemo.benchmark._summary import (
     classification_summary,
     regression_summary,
     summarise_predictions,
 )
+from edaemo.benchmark.report import write_report
 
 __all__ = [
     "PIPELINES",
@@ -58,6 +70,8 @@ __all__ = [
     "PairedTest",
     "PermutationRefit",
     "PermutationTest",
+    "Reproduction",
+    "ReproductionSettings",
     "ResampledTTest",
     "ResultStore",
     "StimulusPriorClassifier",
@@ -71,6 +85,7 @@ __all__ = [
     "corrected_resampled_t_test",
     "critical_difference",
     "evaluate",
+    "format_reproduction",
     "load_predictions",
     "make_boosting_baseline",
     "make_cnn_baseline",
@@ -87,5 +102,12 @@ __all__ = [
     "register_pipeline",
     "register_study",
     "regression_summary",
+    "reproduce_figure4",
+    "reproduce_table1",
+    "reproduce_table2",
+    "reproduce_table3",
+    "reproduce_table4",
+    "reproduce_table5",
     "summarise_predictions",
+    "write_report",
 ]

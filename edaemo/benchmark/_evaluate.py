@@ -612,6 +612,7 @@ def _record(job: _Job, result: dict) -> FoldRecord:
             "warning": job.protocol.warning,
             "validation_subjects": _people(trials, job.work["validation"]),
             "warnings": result["warnings"],
+            "losses": result.get("losses"),
         },
         predictions=predictions,
         **{name: result[name] for name in measured if name in result},

@@ -45,8 +45,8 @@ def run_fold(X: pd.DataFrame, job: dict) -> dict:
     dict
         ``key``; ``warnings``, the first from each place in the code; ``status`` "done" with
         ``scores``, ``predicted``, ``probability`` (None where the estimator gives none),
-        ``fit_seconds``, ``predict_seconds`` and ``device``; or "failed" with ``error``, whatever
-        the pipeline raised.
+        ``fit_seconds``, ``predict_seconds``, ``device`` and ``losses`` (None without a network); or
+        "failed" with ``error``, whatever the pipeline raised.
     """
     with _alone, warnings.catch_warnings(record=True) as notes:
         # The same in every process, whatever its filters: only what is said to users.
@@ -101,7 +101,7 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
                     "classes."
                 )
         predicted_at = time.perf_counter()
-        device = _device_of(estimator)
+        device, losses = _device_of(estimator), _losses_of(estimator)
     if predicted.shape != (len(test),) or not np.isin(predicted, [0, 1]).all():
         raise ValueError(
             f"predict gave shape {predicted.shape} and the values {np.unique(predicted)[:5]} for "
@@ -114,6 +114,7 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
         "fit_seconds": fitted - start,
         "predict_seconds": predicted_at - fitted,
         "device": device,
+        "losses": losses,
     }
 
 
@@ -195,3 +196,13 @@ def claim(things: list[str]) -> Iterator[int]:
 def _device_of(estimator: ClassifierMixin) -> str:
     _, last = _last_step(estimator)
     return str(getattr(getattr(last, "net_", None), "device", "cpu"))
+
+
+def _losses_of(estimator: ClassifierMixin) -> dict[str, list[float]] | None:
+    """Give a network's loss in each epoch, of its training trials and of those set aside."""
+    _, last = _last_step(estimator)
+    history = getattr(getattr(last, "net_", None), "history", None)
+    if not history:
+        return None
+    names = [name for name in ("train_loss", "valid_loss") if name in history[-1]]
+    return {name: [float(epoch[name]) for epoch in history] for name in names}

@@ -86,7 +86,7 @@ class FoldRecord:
     training_subjects, test_subjects, classes : sequence, default=()
         Ids and labels, in any mix of str, int, float, bool and missing.
     audit : dict, list or None, default=None
-        What was found in the fold's data.
+        What was found in the fold's data; under ``losses`` a network's loss in each epoch.
     error : str or None, default=None
         What went wrong: with an error the record is a failed one, without it is done.
     scores : dict or None, default=None

@@ -11,6 +11,8 @@ from edaemo.cli._compare import add_compare
 from edaemo.cli._datasets import add_datasets
 from edaemo.cli._decompose import add_decompose
 from edaemo.cli._predict import add_predict
+from edaemo.cli._report import add_report
+from edaemo.cli._reproduce import add_reproduce
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +44,9 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=edaemo.__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_compare(commands)
+    add_report(commands)
     add_decompose(commands)
     add_predict(commands)
+    add_reproduce(commands)
     add_datasets(commands)
     return parser

@@ -1,0 +1,209 @@
+"""The command ``edaemo reproduce``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sklearn.utils import Bunch
+
+    from edaemo.benchmark import Reproduction, ReproductionSettings
+
+WHAT = {
+    "table1": "class balance after relabelling by each person's own threshold",
+    "table2": "Spearman's correlation of valence and arousal",
+    "table3": "models on EDA, music and both, with 10, 40, 70 and 100 % of the people",
+    "table4": "depth and width of RTCAN",
+    "table5": "the attention modules of RTCAN",
+    "figure4": "10, 40, 70 and 100 % of the people: test people fixed, and the shrinking set",
+}
+RATINGS_ALONE = ("table1", "table2")
+
+
+def add_reproduce(commands: argparse._SubParsersAction) -> None:
+    """Add it to the commands."""
+    reproduce = commands.add_parser(
+        "reproduce",
+        help="the tables and figure 4 of the RTCAN-1D paper, the published numbers beside",
+        description="Make a table of the RTCAN-1D paper, or its figure 4, from a study, with the "
+        "published numbers beside.",
+    )
+    actions = reproduce.add_subparsers(required=True, metavar="TABLE")
+    for name, what in WHAT.items():
+        _add_table(actions, name, what)
+
+
+def _add_table(actions: argparse._SubParsersAction, name: str, what: str) -> None:
+    table = actions.add_parser(
+        name,
+        help=what.replace("%", "%%"),
+        description=f"{name.capitalize()} of the RTCAN-1D paper: {what}.",
+        epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data or "
+        "an unusable store; 130 after Ctrl-C.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    trains = name not in RATINGS_ALONE
+    kept = "Finished folds are kept: the same command goes on from there."
+    table.set_defaults(
+        run=_reproduce, name=name, interrupted=kept if trains else "Nothing was changed."
+    )
+    one = {"nargs": "?", "default": "hku956"} if trains else {"nargs": "*", "default": ["hku956"]}
+    table.add_argument(
+        "study",
+        metavar="STUDY",
+        help="recordings: hku956, and pmemo, deap, amigos where you have them; or the artificial "
+        "generated and generated-pmemo-size",
+        **one,
+    )
+    table.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")
+    table.add_argument(
+        "--plugin", nargs="+", default=[], metavar="MODULE", help="modules with studies of your own"
+    )
+    table.add_argument(
+        "--people",
+        default="reported" if trains else "all",
+        choices=["reported", "development", "all"],
+        help="whose trials: all but the development people, they alone, or both",
+    )
+    if name != "table1":
+        table.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything")
+    if trains:
+        _add_training(table, name)
+    table.add_argument(
+        "--out",
+        default="results",
+        metavar="DIR",
+        help="where Markdown, rows and figure go, in a folder of the study and the table",
+    )
+    table.add_argument("--json", action="store_true", help="print a line of JSON for each number")
+
+
+def _add_training(table: argparse.ArgumentParser, name: str) -> None:
+    """Add what tables with trained models ask."""
+    if name != "figure4":
+        table.add_argument(
+            "--protocol",
+            nargs="+",
+            default=["subject"],
+            metavar="NAME",
+            help="what is held out: subject, subject+stimulus, paper, trial (the released code's), "
+            "and others that `edaemo compare` knows",
+        )
+    if name in ("table4", "table5"):
+        table.add_argument(
+            "--signal",
+            choices=["eda", "eda+music"],
+            default="eda+music" if name == "table4" else None,
+            help="what the networks get (table5: music too, where the study has any)",
+        )
+    repeats = 3 if name == "figure4" else 1
+    table.add_argument("--folds", type=int, default=10, metavar="K", help="folds")
+    table.add_argument(
+        "--repeats",
+        type=int,
+        default=repeats,
+        metavar="R",
+        help="repeats, each with other folds, other draws of people and another seed",
+    )
+    table.add_argument(
+        "--recipe",
+        default="default",
+        metavar="NAME",
+        help="how RTCAN is trained: default, paper, published, published-deap, published-amigos",
+    )
+    table.add_argument(
+        "--epochs", type=int, metavar="N", help="of all networks (default: the recipe's, the CNN's)"
+    )
+    table.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
+    table.add_argument(
+        "--store", metavar="FILE", help="finished folds (default: results.sqlite in --out)"
+    )
+
+
+def _reproduce(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    try:
+        with warnings.catch_warnings(record=True) as notes:
+            warnings.simplefilter("always")
+            made, study = _make(arguments)
+    except ValueError as error:  # every error of ours about arguments, data and store is one
+        parser.exit(2, f"edaemo: error: {error}\n")
+    _print(made, Path(arguments.out) / study / made.name, as_json=arguments.json)
+    for note in dict.fromkeys(str(note.message) for note in notes):
+        print(json.dumps({"note": note}) if arguments.json else f"Note: {note}")
+    return 1 if made.table["note"].str.contains("folds failed").any() else 0
+
+
+def _make(arguments: argparse.Namespace) -> tuple[Reproduction, str]:
+    """Make what was asked for; also give the name of the study, or of all of them."""
+    from edaemo import benchmark
+
+    reproduce = getattr(benchmark, f"reproduce_{arguments.name}")
+    if arguments.name in RATINGS_ALONE:
+        studies = _load(arguments.study, arguments)
+        seed = {} if arguments.name == "table1" else {"random_state": arguments.seed}
+        made = reproduce(studies, people=arguments.people, **seed)
+        return made, "+".join(study.name for study in studies)
+    (study,) = _load([arguments.study], arguments)
+    signal = {"signal": arguments.signal} if "signal" in arguments else {}
+    return reproduce(study, _read_settings(arguments), **signal), study.name
+
+
+def _load(names: list[str], arguments: argparse.Namespace) -> list[Bunch]:
+    from edaemo.benchmark import STUDIES
+    from edaemo.benchmark._registry import find
+
+    sys.path.insert(0, "")
+    for module in arguments.plugin:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ValueError(f"--plugin {module}: {error}") from error
+    if arguments.path is not None and len(names) > 1:
+        raise ValueError(f"--path is one corpus's, and {len(names)} studies are asked for.")
+    names = [find(name, STUDIES, "study") for name in names]
+    return [STUDIES[name](arguments.path) for name in names]
+
+
+def _read_settings(arguments: argparse.Namespace) -> ReproductionSettings:
+    from edaemo.benchmark import ReproductionSettings
+
+    asked = {"protocols": tuple(arguments.protocol)} if "protocol" in arguments else {}
+    return ReproductionSettings(
+        **asked,
+        people=arguments.people,
+        n_splits=arguments.folds,
+        n_repeats=arguments.repeats,
+        recipe=arguments.recipe,
+        max_epochs=arguments.epochs,
+        n_jobs=arguments.jobs,
+        random_state=arguments.seed,
+        store=arguments.store or Path(arguments.out) / "results.sqlite",
+    )
+
+
+def _print(made: Reproduction, place: Path, *, as_json: bool) -> None:
+    """Print a table and write it, with its rows, and figure 4 with its picture."""
+    from edaemo.benchmark import format_reproduction
+
+    place.mkdir(parents=True, exist_ok=True)
+    text = format_reproduction(made)
+    (place / "table.md").write_text(text, encoding="utf-8")
+    made.table.to_csv(place / "table.csv", index=False)
+    if made.name == "figure4":
+        from edaemo.inspection._learning_curve import plot_learning_curve
+
+        plot_learning_curve(made).savefig(place / "figure.png", dpi=150)
+    if as_json:
+        for line in made.table.to_json(orient="records", lines=True).splitlines():
+            print(f'{{"row": {line}}}')
+        for remark in made.remarks:
+            print(json.dumps({"remark": remark}))
+    else:
+        print(text)
+        print(f"Written to {place}")

@@ -1,0 +1,718 @@
+"""The report of a store: what it says, how it is written, and what a browser makes of it."""
+
+import errno
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import warnings
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
+from sklearn.utils import Bunch
+
+from edaemo.benchmark import (
+    STUDIES,
+    FoldRecord,
+    ResultStore,
+    StoreError,
+    evaluate,
+    register_study,
+    write_report,
+)
+from edaemo.cli import main
+from edaemo.datasets import make_music_listening
+
+NASTY = "<script>alert('x')</script> a_b & c|d $x^2$ #1 50% {e} ~ \\n [f](g) *h* `i` \"j\""
+
+
+def make_study(name: str = "small") -> Bunch:
+    study = make_music_listening(8, 6, 6, duration=12.0, random_state=0)
+    study["name"] = name
+    return study
+
+
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory) -> Path:
+    """A store that `evaluate` filled."""
+    path = tmp_path_factory.mktemp("computed") / "results.sqlite"
+    register_study("small", lambda path=None: make_study())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of people whose ratings are close
+        evaluate(
+            ["logistic-eda", "svm-eda", "rtcan-eda-music"],
+            "small",
+            None,
+            ["subject", "trial"],
+            people="all",
+            n_splits=2,
+            max_epochs=2,
+            n_jobs=1,
+            random_state=3,
+            store=path,
+        )
+    yield path
+    del STUDIES["small"]
+
+
+@pytest.fixture(scope="module")
+def written(computed, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("written")
+    write_report(computed, out)
+    return out
+
+
+def add_fold(store: ResultStore, key: str, **changes: object) -> None:
+    """Store a fold of four people with six trials each, all of them tested."""
+    rng = np.random.default_rng(len(key))
+    n = 24
+    label = np.tile([0, 1], n // 2)
+    said = np.clip(0.3 * label + rng.uniform(0, 0.7, n), 0, 1)
+    record = {
+        "study": "made",
+        "people": "all",
+        "target": "arousal",
+        "threshold": "subject",
+        "pipeline": "svm-eda",
+        "protocol": "subject",
+        "repeat": 0,
+        "fold": 0,
+        "settings": {"takes": "features", "pipeline": key},
+        "versions": {"numpy": "2.4"},
+        "seed": 0,
+        "training_subjects": ["p", "q", "r"],
+        "test_subjects": ["a", "b", "c", "d"],
+        "audit": {"n_training": 0, "n_test": n, "n_left_out": 0, "warning": "", "warnings": []},
+        "scores": {"accuracy": 0.5},
+        "fit_seconds": 1.0,
+        "predictions": {
+            "row": np.arange(n),
+            "subject": np.repeat(["a", "b", "c", "d"], n // 4),
+            "stimulus": np.arange(n) % 6,
+            "trial": np.arange(n) % 6,
+            "label": label,
+            "predicted": (said > 0.5).astype(int),
+            "probability": np.column_stack([1 - said, said]),
+        },
+        **changes,
+    }
+    store.add(FoldRecord(key=key, **record))
+
+
+class Page(HTMLParser):
+    """What stands in a page: its tables by caption, its pictures, and all tags."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tables: dict[str, list[list[str]]] = {}
+        self.reference_rows: set[str] = set()
+        self.tags: list[tuple[str, dict]] = []
+        self.text = ""
+        self._caption = self._cell = None
+        self._rows: list[list[str]] = []
+        self._grey = False
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        found = dict(attributes)
+        self.tags.append((tag, found))
+        if tag == "table":
+            self._caption, self._rows = None, []
+        elif tag == "tr":
+            self._rows.append([])
+            self._grey = found.get("class") == "reference"
+        elif tag in ("th", "td", "caption"):
+            self._cell = ""
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._cell is not None:
+            self._cell += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "caption":
+            self._caption, self._cell = self._cell, None
+        elif tag in ("th", "td"):
+            self._rows[-1].append(self._cell)
+            if self._grey:
+                self.reference_rows.add(self._rows[-1][0])
+            self._cell = None
+        elif tag == "table":
+            self.tables[self._caption] = self._rows
+
+    @property
+    def pictures(self) -> list[dict]:
+        return [found for tag, found in self.tags if tag == "img"]
+
+
+def predictions_of(path: Path, **about: str) -> pd.DataFrame:
+    with ResultStore(path) as store:
+        folds = store.folds()
+        for name, value in about.items():
+            folds = folds[folds[name] == value]
+        return store.predictions(folds["key"].tolist()).infer_objects()
+
+
+class TestContent:
+    def test_scores_stand_as_in_table_3_and_are_those_of_scikit_learn(self, computed, written):
+        page = Page(written / "report.html")
+        table = page.tables["Protocol subject, all people, high: above the person's own threshold."]
+        assert table[0] == ["Method", "Data", "Subjects", "Input", "Valence", "Arousal"]
+        rows = {row[0]: row[1:] for row in table[1:]}
+        assert list(rows)[:2] == ["majority", "time"]
+        assert {"stimulus-prior", "svm-eda", "rtcan-eda-music"} < set(rows)
+        assert rows["svm-eda"][:3] == ["small", "8", "128 features"]
+        assert rows["rtcan-eda-music"][2] == "EDA + music"
+        for name, cells in rows.items():
+            for target, cell in zip(("valence", "arousal"), cells[3:], strict=True):
+                told = predictions_of(computed, pipeline=name, target=target, protocol="subject")
+                accuracy = accuracy_score(told["label"], told["predicted"])
+                f1 = f1_score(told["label"], told["predicted"])
+                assert cell == f"{100 * accuracy:.2f} / {100 * f1:.2f}"
+
+    def test_reference_rows_are_set_apart(self, written):
+        page = Page(written / "report.html")
+        assert {"majority", "time", "stimulus-prior"} <= page.reference_rows
+        assert not {"svm-eda", "rtcan-eda-music"} & page.reference_rows
+
+    def test_confusion_matrices_are_those_of_scikit_learn(self, computed, written):
+        page = Page(written / "report.html")
+        table = page.tables["Trials, over all repeats: small, arousal, trial."]
+        assert table[0][1:] == [
+            *("low taken for low", "low taken for high"),
+            *("high taken for low", "high taken for high"),
+        ]
+        for name, *counts in table[1:]:
+            told = predictions_of(computed, pipeline=name, target="arousal", protocol="trial")
+            matrix = confusion_matrix(told["label"], told["predicted"])
+            assert list(map(int, counts)) == matrix.ravel().tolist()
+
+    def test_areas_under_the_curve_are_those_of_scikit_learn(self, computed, written):
+        page = Page(written / "report.html")
+        head, *rows = page.tables["Probabilities: small, valence, subject."]
+        assert head[1] == "AUC, pooled"
+        for row in rows:
+            told = predictions_of(computed, pipeline=row[0], target="valence", protocol="subject")
+            auc = roc_auc_score(told["label"], [p[1] for p in told["probability"]])
+            assert row[1].split()[0] == f"{auc:.3f}"
+
+    def test_all_pairs_are_tested(self, written):
+        page = Page(written / "report.html")
+        rows = page.tables["All pairs: small, valence, subject."][1:]
+        n = len(page.tables["Scores: small, valence, subject."]) - 1
+        assert len(rows) == n * (n - 1) / 2
+        differing = [row for row in rows if not row[2].startswith("0.000")]
+        assert differing
+
+    def test_audit_says_what_is_shared_and_what_the_protocol_leaks(self, written):
+        page = Page(written / "report.html")
+        head, *rows = page.tables["What each fold holds: least to most over folds."]
+        told = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+        assert told["small, arousal, subject"]["People shared"] == "0"
+        assert told["small, arousal, subject"]["Stimuli shared"] == "6"
+        assert told["small, arousal, trial"]["People shared"] == "8"
+        assert told["small, arousal, trial"]["The protocol"] == "leaks subjects and stimuli"
+
+    def test_verdicts_are_those_of_compare(self, written):
+        page = Page(written / "report.html")
+        assert "Reads EDA (above majority and time over people" in page.text
+        assert "Music helps (above majority and stimulus-prior" in page.text
+
+    def test_versions_stand_there(self, written):
+        versions = dict(
+            Page(written / "report.html").tables["What the results were made with."][1:]
+        )
+        assert versions["numpy"] == np.__version__
+        assert versions["seeds"] == "3"
+
+    def test_markdown_and_latex_hold_the_same_cells(self, written):
+        page = Page(written / "report.html")
+        table = page.tables["All pairs: small, valence, subject."]
+        markdown = (written / "tables.md").read_text(encoding="utf-8")
+        latex = (written / "tables.tex").read_text(encoding="utf-8")
+        for row in table[1:]:
+            assert f"| {' | '.join(row)} |".replace("<", r"\<") in markdown
+            cells = " & ".join(row).replace("-", "{-}").replace("<", r"\textless{}")
+            assert rf"{cells} \\" in latex
+        n_tables = len(page.tables) - len(confusions(page))
+        assert latex.count(r"\begin{longtable}") == latex.count(r"\end{longtable}") == n_tables
+
+    def test_it_is_the_same_each_time(self, computed, written):
+        before = [file.read_bytes() for file in sorted(written.iterdir())]
+        write_report(computed, written)
+        assert [file.read_bytes() for file in sorted(written.iterdir())] == before
+
+    def test_its_commands_repeat_what_the_store_holds(self, computed, written, tmp_path, capsys):
+        text = (written / "tables.md").read_text(encoding="utf-8")
+        commands = [
+            shlex.split(line) for line in text.splitlines() if line.startswith("    edaemo")
+        ]
+        compare = [command[1:] for command in commands if command[1] == "compare"]
+        copy = Path(shutil.copy(computed, tmp_path / "copy.sqlite"))
+        with ResultStore(copy) as store:
+            before = store.folds()
+        for command in compare:
+            command[command.index("--store") + 1] = str(copy)
+            assert main([*command, "--jobs", "1", "--out", str(tmp_path), "--json"]) == 0
+        printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert not [line for line in printed if "fold" in line]  # nothing had to be computed
+        said = [line["row"] for line in printed if "row" in line]
+        rows = {(r["target"], r["protocol"], r["pipeline"]) for r in said}
+        assert rows == set(
+            before[["target", "protocol", "pipeline"]].itertuples(index=False, name=None)
+        )
+        assert commands[-1] == ["edaemo", "report", str(computed), "--out", str(written)]
+
+
+def confusions(page: Page) -> list[str]:
+    return [caption for caption, rows in page.tables.items() if rows[0][0] == "is / said"]
+
+
+class TestWhatIsMissing:
+    def test_reference_rows_that_are_not_there_are_named(self, tmp_path):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a")
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        text = Page(tmp_path / "report.html").text
+        assert "no complete row of majority, time, stimulus-prior" in text
+        assert "There is one pipeline only, so nothing to compare." in text
+        assert "nothing in it was evaluated on shares of the people" in text
+        assert "Nobody was chosen." in text
+        assert "No pipeline here trains by epochs." in text
+
+    def test_pipelines_with_failed_folds_are_left_out_by_name(self, tmp_path):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a")
+            add_fold(store, "b", pipeline="cnn-eda", error="ValueError: too hot", predictions=None)
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        page = Page(tmp_path / "report.html")
+        assert re.search(r"Left out: made, .*cnn-eda is left out: 1 of 1 folds failed", page.text)
+        assert "too hot" in page.text
+
+    def test_losses_that_older_stores_lack_are_said_to_be_lacking(self, tmp_path):
+        settings = {"takes": "signals", "parameters": {"state": {"max_epochs": 7}}}
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a", pipeline="rtcan-eda", settings=settings)
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        assert "The store holds no losses of rtcan-eda" in Page(tmp_path / "report.html").text
+
+    def test_pipelines_without_probabilities_are_named(self, tmp_path):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a")
+            predictions = predictions_of_record(store)
+            add_fold(store, "b", pipeline="shy", predictions={**predictions, "probability": None})
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        assert "neither ROC nor calibration: shy." in Page(tmp_path / "report.html").text
+
+    def test_pipelines_tested_on_other_trials_are_not_paired(self, tmp_path):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a")
+            other = predictions_of_record(store)
+            other["label"] = [1 - label for label in other["label"]]
+            add_fold(store, "b", pipeline="cnn-eda", predictions=other)
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        text = Page(tmp_path / "report.html").text
+        assert "No tests: made" in text and "cannot be paired" in text
+
+
+def predictions_of_record(store: ResultStore) -> dict:
+    return store.predictions().drop(columns="key").to_dict("list")
+
+
+class TestCurves:
+    def test_evaluate_stores_the_losses_of_networks(self, computed):
+        with ResultStore(computed) as store:
+            folds = store.folds()
+        for pipeline, audit in zip(folds["pipeline"], folds["audit"], strict=True):
+            if pipeline == "rtcan-eda-music":
+                assert len(audit["losses"]["train_loss"]) == 2
+                assert np.isfinite(audit["losses"]["train_loss"]).all()
+            else:
+                assert audit["losses"] is None
+
+    def test_losses_become_training_curves(self, tmp_path):
+        losses = {"train_loss": [0.9, 0.6, 0.5], "valid_loss": [0.8, 0.7, 0.75]}
+        shorter = {"train_loss": [0.7, 0.4], "valid_loss": [0.6, 0.9]}
+        audit = {"n_training": 0, "n_test": 24, "n_left_out": 0}
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a", pipeline="rtcan-eda", audit={**audit, "losses": losses})
+            add_fold(
+                *(store, "c"),
+                pipeline="rtcan-eda",
+                repeat=1,
+                audit={**audit, "losses": shorter},
+                settings={"takes": "features", "pipeline": "a"},
+            )
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        said = [p["alt"] for p in Page(tmp_path / "report.html").pictures]
+        # Means over the folds that still trained: (0.9 + 0.7) / 2, and 0.5 alone.
+        wanted = "training loss from 0.800 to 0.500, validation loss from 0.700 to 0.750"
+        assert any(wanted in alt for alt in said)
+
+    def test_shares_of_the_people_become_a_learning_curve(self, tmp_path):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "whole")
+            whole = predictions_of_record(store)
+            right = {**whole, "predicted": whole["label"]}
+            add_fold(
+                *(store, "share"),
+                protocol="subject, 40 % of the people",
+                training_subjects=["p"],
+                predictions=right,
+            )
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        page = Page(tmp_path / "report.html")
+        caption = "By number of people: made, arousal, subject, shares of the people."
+        rows = page.tables[caption][1:]
+        assert [row[:4] for row in rows] == [
+            ["svm-eda", "40 %", "1.0", "4"],
+            ["svm-eda", "100 %", "3.0", "4"],
+        ]
+        assert rows[0][4].startswith("1.000")
+        assert not [name for name in page.tables if "40 %" in name]
+        assert "by edaemo reproduce figure4" in page.text
+
+
+class TestRatings:
+    """Figure 3 for chosen people."""
+
+    study = Bunch(
+        trials=pd.DataFrame({"subject": ["a"] * 6 + ["z"] * 2}),
+        ratings=pd.DataFrame(
+            {
+                # Two heaps: four high, two low.
+                "valence": [8.0, 8.2, 8.1, 7.9, 2.0, 2.2, 1.0, 9.0],
+                "arousal": [7.0, 7.2, 7.1, 6.9, 1.0, 1.2, 1.0, 9.0],
+            }
+        ),
+        rating_range=(1.0, 9.0),
+    )
+
+    @pytest.fixture
+    def path(self, tmp_path) -> Path:
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a")
+        return tmp_path / "s.sqlite"
+
+    def test_ratings_and_thresholds_are_drawn(self, path, tmp_path):
+        write_report(path, tmp_path, people=["a"], studies={"made": self.study})
+        alt = [p["alt"] for p in Page(tmp_path / "report.html").pictures][-1]
+        assert "Ratings of a. arousal: 4 high, 2 low" in alt
+        assert "valence: 4 high, 2 low" in alt
+
+    def test_a_study_that_is_not_known_is_said(self, path, tmp_path):
+        write_report(path, tmp_path, people=["a"])
+        assert "made: not drawn, edaemo does not know" in Page(tmp_path / "report.html").text
+
+    def test_ratings_that_are_not_at_hand_are_said(self, path, tmp_path):
+        def load(path: object) -> Bunch:
+            raise ValueError(f"path={path!r} does not hold it")
+
+        register_study("made", load)
+        try:
+            write_report(path, tmp_path, people=["a"], path="nowhere")
+        finally:
+            del STUDIES["made"]
+        said = "its ratings are not at hand (path='nowhere' does not hold it)"
+        assert said in Page(tmp_path / "report.html").text
+
+    def test_somebody_who_is_not_in_the_store_is_refused(self, path, tmp_path):
+        with pytest.raises(ValueError, match="The store holds nobody called 'aa'"):
+            write_report(path, tmp_path, people=["aa"])
+        assert not (tmp_path / "report.html").exists()
+
+
+class TestNames:
+    @pytest.fixture
+    def nasty(self, tmp_path) -> Path:
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            for pipeline in ("svm-eda", NASTY, "_hidden"):
+                add_fold(store, pipeline, study=NASTY, pipeline=pipeline, target="a|b_c<d>")
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        return tmp_path
+
+    def test_names_are_text_in_html(self, nasty):
+        page = Page(nasty / "report.html")
+        assert not [tag for tag, _ in page.tags if tag == "script"]
+        (table,) = [rows for rows in page.tables.values() if rows[0][0] == "Method"]
+        assert {row[0] for row in table[1:]} == {"svm-eda", NASTY, "_hidden"}
+        assert {row[1] for row in table[1:]} == {NASTY}
+
+    def test_names_are_text_in_pictures(self, nasty):
+        for picture in Page(nasty / "report.html").pictures:
+            tags = {
+                one.tag.rpartition("}")[2] for one in ElementTree.fromstring(svg_of(picture)).iter()
+            }
+            assert "script" not in tags
+
+    def test_names_are_text_in_markdown(self, nasty):
+        lines = (nasty / "tables.md").read_text(encoding="utf-8").splitlines()
+        start = lines.index(r"| Method | Data | Subjects | Input | A\|b\_c\<d> |")
+        (row,) = [line for line in lines[start:] if line.startswith(r"| \<script>")][:1]
+        cells = re.split(r"(?<!\\)\|", row)[1:-1]
+        assert len(cells) == 5
+        shown = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", cells[0]).replace("&amp;", "&").strip()
+        assert shown == NASTY
+
+    def test_names_are_text_in_latex(self, nasty):
+        latex = (nasty / "tables.tex").read_text(encoding="utf-8")
+        (row,) = [line for line in latex.splitlines() if line.startswith(r"\textless{}script")][:1]
+        wanted = (
+            r"\textless{}script\textgreater{}alert(\textquotesingle{}x\textquotesingle{})"
+            r"\textless{}/script\textgreater{} a\_b \& c\textbar{}d \$x\textasciicircum{}2\$ \#1 "
+            r"50\% \{e\} \textasciitilde{} \textbackslash{}n {[}f{]}(g) *h* "
+            r"\textasciigrave{}i\textasciigrave{} \textquotedbl{}j\textquotedbl{} & "
+        )
+        assert row.startswith(wanted)
+
+    def test_control_characters_and_ends_of_lines_do_not_break_a_row(self, tmp_path):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a", pipeline="two\nlines\x07", study="東京 ö")
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        for file in ("report.html", "tables.md", "tables.tex"):
+            text = (tmp_path / file).read_text(encoding="utf-8")
+            assert "two lines " in text
+            assert "東京 ö" in text
+            assert "\x07" not in text
+
+
+def svg_of(picture: dict) -> str:
+    kind, _, text = picture["src"].partition(",")
+    assert kind == "data:image/svg+xml"
+    return unquote(text)
+
+
+class TestBadInput:
+    def test_no_store(self, tmp_path):
+        with pytest.raises(StoreError, match=r"none\.sqlite: there is no store"):
+            write_report(tmp_path / "none.sqlite", tmp_path / "out")
+        assert not list(tmp_path.iterdir())
+
+    def test_empty_store(self, tmp_path):
+        ResultStore(tmp_path / "s.sqlite").close()
+        with pytest.raises(ValueError, match="holds no folds: run `edaemo compare`"):
+            write_report(tmp_path / "s.sqlite", tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    def test_foreign_file(self, tmp_path):
+        (tmp_path / "table.csv").write_text("a,b\n" * 100)
+        with pytest.raises(StoreError, match=r"table\.csv: it is no store of results"):
+            write_report(tmp_path / "table.csv", tmp_path / "out")
+
+    def test_only_failed_folds(self, tmp_path):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            for fold in (0, 1):
+                add_fold(
+                    *(store, f"{fold}"),
+                    fold=fold,
+                    error="ValueError: too hot",
+                    predictions=None,
+                    settings={},
+                )
+        with pytest.raises(ValueError, match=r"all of its 2 folds failed.*svm-eda.*too hot"):
+            write_report(tmp_path / "s.sqlite", tmp_path / "out")
+
+    @pytest.mark.parametrize("place", ["file", "file/deeper"])
+    def test_out_that_cannot_be_written(self, tmp_path, place):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a")
+        (tmp_path / "file").write_text("mine")
+        with pytest.raises(OSError, match=r"cannot be written to .*file"):
+            write_report(tmp_path / "s.sqlite", tmp_path / place)
+        assert (tmp_path / "file").read_text() == "mine"
+
+    @pytest.mark.parametrize("which", ["report.html", "tables.tex"])
+    def test_it_is_written_whole_or_not_at_all(self, tmp_path, monkeypatch, which):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a")
+        out = tmp_path / "out"
+        out.mkdir()
+        for name in ("report.html", "tables.md", "tables.tex"):
+            (out / name).write_text("as it was")
+        write = Path.write_text
+
+        def fail(path: Path, *arguments: object, **named: object) -> int:
+            if which in path.name:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return write(path, *arguments, **named)
+
+        monkeypatch.setattr(Path, "write_text", fail)
+        with pytest.raises(OSError, match=r"cannot be written to .*No space left"):
+            write_report(tmp_path / "s.sqlite", out)
+        assert {file.name: file.read_text() for file in out.iterdir()} == dict.fromkeys(
+            ["report.html", "tables.md", "tables.tex"], "as it was"
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["none.sqlite", "--out", "out"], "none.sqlite: there is no store of results"),
+            ([".", "--out", "out"], "it is a folder"),
+            (["s.sqlite", "--out", "s.sqlite"], "cannot be written to s.sqlite"),
+            (["s.sqlite", "--out", "out", "--person", "x"], "holds nobody called 'x'"),
+        ],
+    )
+    def test_the_command_says_so_in_one_line(
+        self, tmp_path, monkeypatch, capsys, arguments, message
+    ):
+        monkeypatch.chdir(tmp_path)
+        with ResultStore("s.sqlite") as store:
+            add_fold(store, "a")
+        with pytest.raises(SystemExit) as ended:
+            main(["report", *arguments])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert message in said
+        assert said.startswith("edaemo: error: ") and said.count("\n") == 1
+        assert not Path("out").exists()
+
+    def test_the_command_names_its_files(self, tmp_path, monkeypatch, capsys):
+        monkeypatch.chdir(tmp_path)
+        with ResultStore("s.sqlite") as store:
+            add_fold(store, "a")
+        assert main(["report", "s.sqlite", "--out", "out"]) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            *("out/report.html", "out/tables.md", "out/tables.tex"),
+        ]
+
+
+class TestPage:
+    def test_everything_has_a_name_in_words(self, written):
+        page = Page(written / "report.html")
+        assert page.pictures
+        assert all(len(picture["alt"]) > 40 for picture in page.pictures)
+        assert all(caption for caption in page.tables)
+        scopes = [found.get("scope") for tag, found in page.tags if tag == "th"]
+        assert set(scopes) == {"col", "row"}
+        attributes = {tag: found for tag, found in page.tags}
+        assert attributes["html"]["lang"] == "en"
+        assert any(found.get("name") == "viewport" for tag, found in page.tags if tag == "meta")
+
+    def test_it_refers_to_nothing_outside(self, written):
+        page = Page(written / "report.html")
+        named = [found[name] for _, found in page.tags for name in ("src", "href") if name in found]
+        assert named
+        assert all(one.startswith(("data:", "#")) for one in named)
+        text = (written / "report.html").read_text(encoding="utf-8")
+        assert "url(" not in re.sub(r"src='[^']*'|src=\"[^\"]*\"", "", text)
+
+    def test_colours_of_lines_stand_out_and_differ_for_all_kinds_of_sight(self):
+        from edaemo.benchmark.report._pictures import COLOURS, PATTERNS
+
+        assert len(set(map(str, PATTERNS))) == len(COLOURS)
+        linear = [np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in COLOURS]
+        linear = [np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in linear]
+        # Contrast with white, WCAG 2.2, 1.4.11: graphics need 3.
+        luminance = [c @ [0.2126, 0.7152, 0.0722] for c in linear]
+        assert min(1.05 / (one + 0.05) for one in luminance) > 3
+        # Full protanopia and deuteranopia as Machado, Oliveira and Fernandes (2009) simulate them.
+        for matrix in (
+            [
+                [0.152286, 1.052583, -0.204868],
+                [0.114503, 0.786281, 0.099216],
+                [-0.003882, -0.048116, 1.051998],
+            ],
+            [
+                [0.367322, 0.860646, -0.227968],
+                [0.280085, 0.672501, 0.047413],
+                [-0.011820, 0.042940, 0.968881],
+            ],
+        ):
+            lab = [to_lab(np.clip(np.array(matrix) @ c, 0, 1)) for c in linear]
+            apart = [np.linalg.norm(a - b) for i, a in enumerate(lab) for b in lab[:i]]
+            assert min(apart) > 10  # a just noticeable difference is 2.3
+
+
+def to_lab(linear: np.ndarray) -> np.ndarray:
+    """Turn linear sRGB into CIELAB (D65)."""
+    to_xyz = [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    xyz = np.array(to_xyz) @ linear / [0.9505, 1.0, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
+class TestBrowser:
+    def test_console_and_network_are_watched(self, tmp_path):
+        page = tmp_path / "bad.html"
+        page.write_text(
+            '<!DOCTYPE html><link rel="icon" href="data:,">'
+            '<script>console.error("it went wrong")</script><img src="http://127.0.0.1:9/x.png">'
+        )
+        _, console, requested = browse(page, tmp_path)
+        assert any("it went wrong" in line for line in console)
+        assert any("127.0.0.1:9" in url for url in requested)
+
+    def test_the_page_opens_without_a_word_and_without_a_network(self, written, tmp_path):
+        dom, console, requested = browse(written / "report.html", tmp_path)
+        assert "Pairwise tests: small, valence, subject" in dom
+        assert console == []
+        assert requested == []
+
+    @pytest.mark.parametrize("width", [360, 390, 1280])
+    def test_nothing_is_wider_than_the_screen(self, written, tmp_path, width):
+        frame = written / f"frame-{width}.html"
+        frame.write_text(
+            f'<!DOCTYPE html><link rel="icon" href="data:,"><iframe id="f" src="report.html" '
+            f'style="border:0" width="{width}" height="800"></iframe><p id="said"></p><script>'
+            "onload = () => { const d = document.getElementById('f').contentDocument;"
+            "const bad = [...d.images].filter(i => !i.complete || !i.naturalWidth).length;"
+            "document.getElementById('said').textContent = "
+            "`wide ${d.documentElement.scrollWidth} broken ${bad} of ${d.images.length}`; }"
+            "</script>"
+        )
+        try:
+            dom, console, _ = browse(frame, tmp_path, "--allow-file-access-from-files")
+        finally:
+            frame.unlink()
+        wide, broken, n_pictures = map(
+            int, re.search(r"wide (\d+) broken (\d+) of (\d+)", dom).groups()
+        )
+        assert console == []
+        assert wide <= width
+        assert broken == 0
+        assert n_pictures > 0
+
+
+def browse(page: Path, folder: Path, *options: str) -> tuple[str, list[str], list[str]]:
+    """Open a page: its document, what the console said, and what was asked of the network."""
+    log = folder / "net.json"
+    done = subprocess.run(
+        [
+            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
+            *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+            *("--disable-default-apps", "--disable-sync", "--disable-extensions"),
+            *(
+                "--enable-logging=stderr",
+                f"--log-net-log={log}",
+                "--net-log-capture-mode=Everything",
+            ),
+            *(f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=5000", *options),
+            *("--dump-dom", page.absolute().as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    console = [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    asked = [event.get("params", {}) for event in json.loads(log.read_text())["events"]]
+    # What Chromium asks of its makers by itself has no origin.
+    urls = {
+        told["url"]
+        for told in asked
+        if not told.get("url", "").startswith(("file:", "data:", "chrome", "about:"))
+        and told.get("initiator", "not an origin") != "not an origin"
+    }
+    return done.stdout, console, sorted(urls)
