@@ -12,6 +12,7 @@ from edaemo.inspection._comparison import plot_comparison
 from edaemo.inspection._critical_difference import plot_critical_difference
 from edaemo.inspection._decomposition import plot_decomposition
 from edaemo.inspection._importance import feature_group_importance
+from edaemo.inspection._learning_curve import plot_learning_curve
 from edaemo.inspection._relabelling import plot_relabelling
 
 __all__ = [
@@ -25,5 +26,6 @@ __all__ = [
     "plot_comparison",
     "plot_critical_difference",
     "plot_decomposition",
+    "plot_learning_curve",
     "plot_relabelling",
 ]
