@@ -542,7 +542,8 @@ class TestSanity:
                     alike[method][k] += np.mean(rho) / 4
         for method, rho in alike.items():
             assert_array_equal(again[method], original[method])
-            assert (rho < 0.6).all(), (method, rho)
+            # The classifier alone leaves guided back-propagation much of what it said.
+            assert (rho < [0.9, 0.5, 0.5, 0.5]).all(), (method, rho)
         assert (np.abs(alike["integrated"][1:]) < 0.3).all()
 
 
