@@ -223,11 +223,7 @@ def predict(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
 
     def answer() -> None:
         with torch.inference_mode(), precision(who):
-            if who.startswith("fast"):
-                for some in given[0].split(16):  # as predict_proba does
-                    network(some)
-            else:
-                network(*given)
+            network(*given)
 
     return answer, n
 

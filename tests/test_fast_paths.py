@@ -182,20 +182,34 @@ def test_compiled_and_exported_networks_are_plain(architecture):
 @pytest.mark.parametrize("channels", [(16, 16, 16, 16), (32, 32, 48, 64), (128, 64, 64, 16)])
 @pytest.mark.parametrize(("n_chans", "n_times"), [(1, 128), (3, 150), (1, 200), (3, 1300)])
 def test_few_rows_are_treated_as_many_to_the_last_bit(architecture, channels, n_chans, n_times):
-    """What `fewest_alike` promises."""
+    """What `rows_alike` promises."""
     if architecture == "published":
         n_times += 1250
     net = make(architecture, n_times, n_chans, channels=channels, dtype=torch.float32).eval()
-    rows = rows_for(net, 16, torch.float32)
-    with torch.no_grad(), fast_paths(True):
+    rows = rows_for(net, 33, torch.float32)
+    with torch.inference_mode(), fast_paths(True):
         together = net(rows)
-        for n in range(net.fewest_alike, 17):
+        assert net.rows_alike == 1
+        for n in range(1, 33):
             assert torch.equal(net(rows[:n]), together[:n]), n
+
+
+@pytest.mark.parametrize("architecture", LENGTH)
+@pytest.mark.parametrize("channels", [(16, 16, 16, 16), (128, 64, 64, 16)])
+def test_full_groups_are_treated_as_many_in_lower_precision(architecture, channels):
+    net = make(architecture, 1500, 3, channels=channels, dtype=torch.float32).eval()
+    rows = rows_for(net, 64, torch.float32)
+    with torch.inference_mode(), fast_paths(True), torch.autocast("cpu", torch.bfloat16):
+        together = net(rows)
+        assert net.rows_alike == 16
+        for n in (16, 32, 48):
+            assert torch.equal(net(rows[:n]), together[:n]), n
+            assert torch.equal(net(rows[n : n + 16]), together[n : n + 16]), n
 
 
 def test_few_rows_are_not_promised_where_they_differ():
     with fast_paths(True):
-        assert make("paper", 200, channels=(16, 16, 16, 24)).fewest_alike is None
-        assert make("paper", 127, channels=(16,) * 4).fewest_alike is None
+        assert make("paper", 200, channels=(16, 16, 16, 24)).rows_alike is None
+        assert make("paper", 127, channels=(16,) * 4).rows_alike is None
     with fast_paths(False):
-        assert make("paper", 200, channels=(16,) * 4).fewest_alike is None
+        assert make("paper", 200, channels=(16,) * 4).rows_alike is None

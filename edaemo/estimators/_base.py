@@ -45,8 +45,11 @@ from edaemo.estimators._training import (
     train,
 )
 
-# Rows of a forward pass when predicting: what they need stays in the processor's cache.
-PREDICTED_TOGETHER = 16
+# Rows of a forward pass when validating, and when predicting with a network that does not say which
+# batches it treats alike: what they need stays in the processor's cache.
+FEW_ROWS = 16
+# Rows of a forward pass when predicting with a network that does say so.
+PREDICTED_TOGETHER = 64
 
 
 class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
@@ -209,18 +212,18 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         """Give the logits of rows, to the last bit the same in whatever company a row comes.
 
         torch chooses its kernels by shape, and those of few rows may add up in another order. So
-        each forward pass has `PREDICTED_TOGETHER` rows, zeros filled in, unless the network knows
-        of fewer that are treated alike.
+        each forward pass has `FEW_ROWS` rows, zeros filled in, unless the network knows of other
+        numbers whose rows are treated alike.
         """
         net, network = self.net_, self.net_.module_
-        known = None if self.amp or self.compile else getattr(network, "fewest_alike", None)
-        alike = known or PREDICTED_TOGETHER
+        alike = net.rows_alike()
+        together = FEW_ROWS if alike is None else PREDICTED_TOGETHER
         if network.training:
             network.eval()
         logits = []
-        for start in range(0, len(rows), PREDICTED_TOGETHER):
-            some = torch.tensor(rows[start : start + PREDICTED_TOGETHER])
-            filled = torch.nn.functional.pad(some, (0, 0, 0, max(alike - len(some), 0)))
+        for start in range(0, len(rows), together):
+            some = torch.tensor(rows[start : start + together])
+            filled = nn.functional.pad(some, (0, 0, 0, -len(some) % (alike or FEW_ROWS)))
             logits.append(net.infer(filled.to(net.device))[: len(some)].cpu())
         return torch.cat(logits)
 
@@ -310,7 +313,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             iterator_train__shuffle=True,
             iterator_train__augment=augment,
             iterator_valid=Batches,
-            iterator_valid__batch_size=PREDICTED_TOGETHER,
+            iterator_valid__batch_size=FEW_ROWS,
             train_split=None if validation is None else predefined_split(validation),
             callbacks=callbacks,
             device=device,

@@ -74,10 +74,18 @@ class Net(NeuralNet):
 
     def infer(self, x: torch.Tensor, **fit_params: Any) -> torch.Tensor:
         """Give logits in single precision, as training and validation ask for them."""
-        kind = torch.device(self.device).type
-        with torch.autocast(kind, dtype=torch.bfloat16, enabled=self.amp == "bf16"):
+        with self._precision():
             logits = super().infer(x, **fit_params)
         return logits.float()
+
+    def rows_alike(self) -> int | None:
+        """Say of which number of rows any multiple is predicted alike, if the network knows."""
+        with self._precision():
+            return None if self.fuse else getattr(self.module_, "rows_alike", None)
+
+    def _precision(self) -> torch.autocast:
+        kind = torch.device(self.device).type
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.amp == "bf16")
 
 
 class Trials(Dataset):

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from edaemo.networks._head import make_head
 from edaemo.networks._layers import (
+    TOGETHER,
     ConvNorm,
     Convolution,
     MaxPool,
@@ -306,6 +307,7 @@ class RTCAN(nn.Module):
         if published:
             _check_published_length(n_times, n_clips if rnta else 1)
         self.n_chans, self.n_times = n_chans, n_times
+        self._fills_registers = n_times >= 128 and not any(width % 16 for width in channels)
         self.n_padding = 0
         if not published and (sca or rnta):
             # The stride-2 convolution makes ceil(n / 2) samples; attention needs one for each clip.
@@ -336,27 +338,41 @@ class RTCAN(nn.Module):
             _draw_published(drawn, xavier=form == "small-corpus")
 
     @property
-    def fewest_alike(self) -> int | None:
-        """Rows in a batch from which on each is treated as in any larger batch, if that is known.
+    def rows_alike(self) -> int | None:
+        """Number of rows of which any multiple is a batch that treats each row alike, if known.
 
-        In evaluation and single precision, to the last bit. It is known of the fast way on the
-        CPU where filters fill the registers, as the paper's do, and signals do not shrink
-        to a sample or two: tests try it.
+        In evaluation, to the last bit. It is known of the fast way on the CPU where filters fill
+        the registers, as the paper's do, and signals do not shrink to a sample or two: tests try
+        it. In lower precision (autocast) groups must be full.
         """
-        widths = [layer[0].out_channels for layer in self.modules() if isinstance(layer, ConvNorm)]
-        fast = prefers_fast(self.classify[0].weight)
-        filled = self.n_times >= 128 and all(width % 16 == 0 for width in widths)
-        return 1 if fast and filled else None
+        if not self._fills_registers or not prefers_fast(self.classify[0].weight):
+            return None
+        return TOGETHER if torch.is_autocast_enabled("cpu") else 1
 
     def forward(self, X: Tensor) -> Tensor:
-        """Give logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music]."""
+        """Give logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
+
+        Under ``torch.inference_mode`` the fast way takes all layers behind the first one for a few
+        trials at a time, and their forward hooks are called for each of these groups.
+        """
         n_eda = self.n_chans * self.n_times
         eda = X[:, :n_eda].reshape(len(X), self.n_chans, self.n_times)
-        eda = F.pad(eda, (0, self.n_padding))
+        eda, music = F.pad(eda, (0, self.n_padding)), X[:, n_eda:]
+        if not prefers_fast(eda):
+            return self._finish(self.shallow(eda), music)
         # One filter lies the same way either way, so the layout is made sure of twice.
-        x = time_major(self.shallow(time_major(eda))) if prefers_fast(eda) else self.shallow(eda)
+        x = time_major(self.shallow(time_major(eda)))
+        if self.training or not torch.is_inference_mode_enabled():
+            return self._finish(x, music)
+        # A few trials stay in the cache; the larger x keeps glibc from returning to the system
+        # what they needed, which the next would have to ask for again.
+        groups = zip(x.split(TOGETHER), music.split(TOGETHER), strict=True)
+        return torch.cat([self._finish(*group) for group in groups])
+
+    def _finish(self, x: Tensor, music: Tensor) -> Tensor:
+        """Give logits for shallow features (B, C, L) and music (B, n_music_features)."""
         x = self.pool(self.trunk(self.attention(x))).flatten(1)
-        return self.classify(torch.cat([x, X[:, n_eda:]], dim=1))
+        return self.classify(torch.cat([x, music], dim=1))
 
 
 def _one_of(name: str, value: object, known: tuple) -> None:
