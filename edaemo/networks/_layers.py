@@ -417,8 +417,10 @@ class ResidualTemporalAttention(nn.Module):
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Give ``softmax(query key') value`` of (B, L, D) each."""
-    if query.device.type == "cpu" and query.dtype == torch.bfloat16:
-        # torch's fused attention takes half as long again in bfloat16 as in float32.
+    slow = query.device.type == "cpu" and query.dtype == torch.bfloat16
+    if slow or torch.compiler.is_exporting():
+        # torch's fused attention takes half as long again in bfloat16 as in float32, and an export
+        # of it looks for rows that are masked altogether, which costs ONNX Runtime a fifth.
         return torch.softmax(query @ key.mT, dim=-1) @ value
     with_head = [one.unsqueeze(1) for one in (query, key, value)]
     return F.scaled_dot_product_attention(*with_head, scale=1.0).squeeze(1)
