@@ -6,6 +6,7 @@ import copy
 import io
 import json
 import platform
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
@@ -21,6 +22,7 @@ import sklearn.pipeline
 import skops.io
 from sklearn import config_context
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 from skops.io._protocol import PROTOCOL as SKOPS_PROTOCOL
 from skorch.history import History
@@ -237,23 +239,34 @@ def load(path: str | PathLike[str], *, device: str | None = None) -> BaseEstimat
     Raises
     ------
     FileError
-        If the file is missing, damaged, foreign, of a newer format, or holds a class that is not
-        on the list of those that may be.
+        If the file is missing, damaged, foreign, of a newer format, holds a class that is not
+        on the list of those that may be, or cannot be read by the versions that are here.
 
     Warns
     -----
-    InconsistentVersionWarning
-        Of scikit-learn, where its version is not the file's.
+    UserWarning
+        Once, naming the versions, if steps of scikit-learn were saved with another version of it,
+        or a net with another version of torch.
     """
     path = Path(path)
     members = read_archive(path, "model", FORMAT)
+    others: dict[str, str] = {}
     try:
         head = json.loads(members[HEAD])
-        return _Reader(members, device).decode(head["estimator"])
+        others = _other_versions(head["versions"])
+        estimator = _Reader(members, device).decode(head["estimator"])
     except _DeviceError as error:
         raise FileError(f"{path}: {error}") from error
     except BROKEN as error:
-        raise edited(path, error) from error
+        wrong = edited(path, error)
+        if others:
+            wrong = FileError(
+                f"{wrong} It was saved with {', '.join(others.values())}: if nobody edited it, "
+                "load it with those versions."
+            )
+        raise wrong from error
+    _warn_of_versions(path, others, members)
+    return estimator
 
 
 def describe(path: str | PathLike[str]) -> dict[str, Any]:
@@ -485,11 +498,26 @@ class _Reader(Decoder):
         if strange := _strange_in_skops(content):
             raise ValueError(f"{name} holds a {strange}, which is not on the list")
         trusted = [*_SKOPS_NODES["FunctionNode"], "numpy.dtype"]
-        estimator = skops.io.loads(content, trusted=trusted)
+        with warnings.catch_warnings():
+            # Each part would say it by itself; `load` says it once.
+            warnings.simplefilter("ignore", InconsistentVersionWarning)
+            estimator = skops.io.loads(content, trusted=trusted)
         found = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
         if found != name:
             raise ValueError(f"{found} stands in the place of {name}")
+        _settle_deprecated(estimator)
+        estimator._validate_params()
         return estimator
+
+
+def _settle_deprecated(estimator: BaseEstimator) -> None:
+    """Give parameters that the file's scikit-learn no longer has the defaults they have here.
+
+    There they are the text "deprecated", which an older version takes for a value: for true.
+    """
+    for name, default in type(estimator)().get_params(deep=False).items():
+        if vars(estimator).get(name) == "deprecated":
+            setattr(estimator, name, default)
 
 
 def _strange_in_skops(content: bytes) -> str | None:
@@ -527,6 +555,31 @@ def _versions() -> dict[str, str]:
     libraries = ("torch", "skorch", "scikit-learn", "numpy", "pandas", "skops", "safetensors")
     said = {name: version(name) for name in libraries}
     return {"edaemo": __version__, "python": platform.python_version(), **said}
+
+
+def _other_versions(versions: Mapping[str, str]) -> dict[str, str]:
+    """Name the libraries whose release is not the file's, with both; what was built how is left."""
+    pairs = [(name, versions.get(name), here) for name, here in _versions().items()]
+    return {
+        name: f"{name} {said} (here {here})"
+        for name, said, here in pairs
+        if str(said).partition("+")[0] != here.partition("+")[0]
+    }
+
+
+def _warn_of_versions(path: Path, others: dict[str, str], members: Mapping[str, bytes]) -> None:
+    named = [
+        others[name]
+        for name, begin in (("scikit-learn", "part"), ("torch", "net"))
+        if name in others and any(member.startswith(begin) for member in members)
+    ]
+    if named:
+        warnings.warn(
+            f"{path}: saved with {', '.join(named)}. Predictions may differ from those of the "
+            "versions it was saved with: compare some, or install these versions.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _last_step(estimator: BaseEstimator) -> BaseEstimator:

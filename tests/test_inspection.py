@@ -3,6 +3,7 @@
 import copy
 import runpy
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import spearmanr
+from scipy.stats import t as student_t
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
@@ -464,87 +466,144 @@ def make_stretch_study(n: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def stretch_models() -> dict[str, list[RTCANClassifier]]:
-    """Networks trained on the labels, and on the labels shuffled, of two seeds each."""
-    X, y = make_stretch_study(300, seed=0)
+    """Networks trained on the labels, and on the labels shuffled, each on a study of its own."""
+    settings = {"channels": (8, 8, 8, 8), "max_epochs": 10, "weight_decay": 1.0}
     models: dict[str, list[RTCANClassifier]] = {"labels": [], "shuffled": []}
-    for seed in (0, 1):
-        for name, labels in (
-            ("labels", y),
-            ("shuffled", np.random.default_rng(seed).permutation(y)),
-        ):
-            models[name].append(
-                fit_rtcan(
-                    X,
-                    labels,
-                    channels=(8, 8, 8, 8),
-                    max_epochs=10,
-                    weight_decay=1.0,
-                    random_state=seed,
-                )
-            )
+    for seed in range(8):
+        X, y = make_stretch_study(300, seed)
+        models["labels"].append(fit_rtcan(X, y, **settings, random_state=seed))
+        shuffled = np.random.default_rng(seed).permutation(y)
+        models["shuffled"].append(fit_rtcan(X, shuffled, **settings, random_state=seed))
     return models
 
 
 @pytest.fixture(scope="module")
 def held_out() -> pd.DataFrame:
-    X, y = make_stretch_study(30, seed=1)
+    X, y = make_stretch_study(16, seed=1000)
     return X[y == 1]
 
 
+METHODS = ("integrated", "weights", "cam")
+# What an attribution must not be, which the checks below have to find out. Adebayo et al. 2018
+# compare with the edges of a picture, which no network made; and whoever starts the way back with
+# the sum of a module's outputs asks nothing above the module.
+BROKEN = ("edges", "blind")
+
+
 def evidence(model: RTCANClassifier, X: pd.DataFrame) -> dict[str, np.ndarray]:
-    """What speaks for class 1, by each method, shape (n, 3, 64) or (n, 64)."""
+    """What speaks for class 1, by each method and broken one, (n, 3, 64), of "cam" (n, 64)."""
     found = grad_cam(model, X, target=1)
-    integrated = integrated_gradients(model, X, target=1, n_steps=12).weights
-    return {"integrated": integrated, "weights": found.weights, "cam": found.cam}
+    network = copy.deepcopy(model.net_.module_)
+    eda = torch.tensor(found.signals, requires_grad=True)
+    network.attention(network.shallow(eda)).sum().backward()
+    return {
+        "integrated": integrated_gradients(model, X, target=1, n_steps=12).weights,
+        "weights": found.weights,
+        "cam": found.cam,
+        "edges": np.abs(np.diff(found.signals, prepend=0)),
+        "blind": eda.grad.numpy(),
+    }
+
+
+def share_in_stretch(of: dict[str, np.ndarray], method: str) -> float:
+    """How much of what speaks for the class lies in the stretch, and in the phasic channel."""
+    positive = np.maximum(of[method], 0)
+    return (positive if method == "cam" else positive[:, 1])[:, STRETCH].sum() / positive.sum()
+
+
+def interval(values: list[float]) -> tuple[float, float]:
+    """Student's interval of 95 % of the mean, over networks."""
+    half = student_t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values))
+    return np.mean(values) - half, np.mean(values) + half
+
+
+def correlate(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's correlation with the signs kept, by trial; 0 with a map that is zero throughout.
+
+    With the sizes alone even two random networks are alike (0.4) by integrated gradients, which
+    hold the input as a factor.
+    """
+    pairs = [(a.ravel(), b.ravel()) for a, b in zip(one, other, strict=True)]
+    return np.mean([spearmanr(a, b).statistic if a.any() and b.any() else 0.0 for a, b in pairs])
+
+
+def randomise(model: RTCANClassifier, part: str, seed: int) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for layer in model.net_.module_.get_submodule(part).modules():
+            if hasattr(layer, "reset_parameters"):
+                layer.reset_parameters()
+
+
+def depends_on_the_layers(stages: list[list[float]], trained: list[float]) -> bool:
+    """Judge how alike attributions stay, by stage and network, as layers are randomised.
+
+    At no stage may the interval reach 0.6 (the same network with a twentieth of noise on its
+    weights has 0.9); and from where "attention" is random too, whose output is asked, it may not
+    reach what networks share that were trained on other draws of the same study.
+    """
+    upper = [interval(stage)[1] for stage in stages]
+    return max(upper) < 0.6 and max(upper[2:]) < np.mean(trained)
 
 
 class TestSanity:
+    """Networks are the units: one alone may be an exception (docs/explanations.md)."""
+
     def test_most_of_what_speaks_for_the_label_lies_where_it_was_put(
         self, stretch_models, held_out
     ):
         """The stretch is a quarter of the time, and a twelfth of all numbers."""
-        share: dict[tuple[str, str], float] = {}
-        for labels, models in stretch_models.items():
-            for method in ("integrated", "weights", "cam"):
-                inside = total = 0.0
-                for model in models:
-                    positive = np.maximum(evidence(model, held_out)[method], 0)
-                    total += positive.sum()
-                    inside += (positive if method == "cam" else positive[:, 1])[:, STRETCH].sum()
-                share[labels, method] = inside / total
-        # Guided back-propagation has 0.47 to 0.78 in single networks (docs/explanations.md).
-        for method, least in (("integrated", 0.5), ("weights", 0.4), ("cam", 0.5)):
-            assert share["labels", method] > least
-            assert share["labels", method] > 1.4 * share["shuffled", method]
+        of = {
+            labels: [evidence(model, held_out) for model in models]
+            for labels, models in stretch_models.items()
+        }
+
+        def holds(method: str) -> bool:
+            found = {
+                labels: [share_in_stretch(one, method) for one in several]
+                for labels, several in of.items()
+            }
+            more = np.subtract(found["labels"], found["shuffled"])
+            much_more = np.mean(found["labels"]) > 1.4 * np.mean(found["shuffled"])
+            mostly = np.mean(found["labels"]) > 0.5 and np.greater(found["labels"], 0.5).sum() >= 6
+            return mostly and interval(more)[0] > 0 and much_more
+
+        assert {method: holds(method) for method in METHODS} == dict.fromkeys(METHODS, True)
+        assert {method: holds(method) for method in BROKEN} == dict.fromkeys(BROKEN, False)
 
     def test_attributions_change_as_the_layers_are_randomised_from_the_top(
         self, stretch_models, held_out
     ):
-        """Adebayo et al. 2018: cascading randomisation, Spearman's correlation by trial.
+        """Adebayo et al. 2018, cascading randomisation."""
+        X, parts = held_out.iloc[:1], ("classify", "trunk", "attention", "shallow")
+        models = stretch_models["labels"]
+        original = [evidence(model, X) for model in models]
+        again = evidence(copy.deepcopy(models[0]), X)
+        # By method and stage for each network the mean over draws. One draw of the classifier may
+        # turn the whole map round or leave it, so these are many; the others differ less.
+        alike: dict[str, list] = {method: [[] for _ in parts] for method in again}
+        for seed, (model, was) in enumerate(zip(models, original, strict=True)):
+            found: dict[str, list] = {method: [[] for _ in parts] for method in again}
+            for draw in range(12):
+                random = copy.deepcopy(model)
+                for stage, part in enumerate(parts if draw < 3 else parts[:1]):
+                    randomise(random, part, seed=100 * seed + draw)
+                    for method, now in evidence(random, X).items():
+                        found[method][stage].append(correlate(was[method], now))
+            for method, stages in found.items():
+                for stage, draws in enumerate(stages):
+                    alike[method][stage].append(np.mean(draws))
 
-        Mean over four draws: a single map of a random network may happen to be alike.
-        """
-        X, parts = held_out.iloc[:5], ("classify", "trunk", "attention", "shallow")
-        original = evidence(stretch_models["labels"][0], X)
-        again = evidence(copy.deepcopy(stretch_models["labels"][0]), X)
-        alike = {method: np.zeros(len(parts)) for method in original}
-        for seed in range(4):
-            model = copy.deepcopy(stretch_models["labels"][0])
-            for k, part in enumerate(parts):
-                with torch.random.fork_rng():
-                    torch.manual_seed(seed)
-                    for layer in model.net_.module_.get_submodule(part).modules():
-                        if hasattr(layer, "reset_parameters"):
-                            layer.reset_parameters()
-                for method, now in evidence(model, X).items():
-                    pairs = zip(original[method], now, strict=True)
-                    rho = [spearmanr(was.ravel(), one.ravel()).statistic for was, one in pairs]
-                    alike[method][k] += np.mean(rho) / 4
-        for method, rho in alike.items():
-            assert_array_equal(again[method], original[method])
-            # The classifier alone leaves guided back-propagation much of what it said.
-            assert (rho < [0.9, 0.5, 0.5, 0.5]).all(), (method, rho)
-        assert (np.abs(alike["integrated"][1:]) < 0.3).all()
+        def holds(method: str) -> bool:
+            trained = [correlate(a[method], b[method]) for a, b in combinations(original, 2)]
+            return depends_on_the_layers(alike[method], trained)
+
+        for method in again:
+            assert_array_equal(again[method], original[0][method])
+        assert {method: holds(method) for method in METHODS} == dict.fromkeys(METHODS, True)
+        assert {method: holds(method) for method in BROKEN} == dict.fromkeys(BROKEN, False)
+        # Shares of a logit have nothing left of the trained network's below the classifier.
+        assert (np.abs([np.mean(stage) for stage in alike["integrated"][1:]]) < 0.15).all()
 
 
 def make_feature_study(n: int = 80, preset: str = "edaemo") -> tuple[pd.DataFrame, np.ndarray]:

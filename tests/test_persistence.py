@@ -577,6 +577,66 @@ class TestEdited:
         assert_array_equal(load(file, device="cpu").predict(ROWS), net.predict(ROWS))
 
 
+class TestOtherVersions:
+    """Files of other versions; which were really tried is in docs/acceptance/files.md."""
+
+    def other(self, path: Path, **versions: str) -> None:
+        named = {name.replace("_", "-"): version for name, version in versions.items()}
+        rewrite(path, head=lambda head: head["versions"].update(named))
+
+    def test_one_warning_names_both(self, tmp_path):
+        model = make_pipeline(StandardScaler(), SimpleImputer(), small_net()).fit(ROWS, LABELS)
+        save(model, tmp_path / "m")
+        self.other(tmp_path / "m", scikit_learn="1.8.0", torch="2.9.1")
+        with pytest.warns(UserWarning) as caught:
+            loaded = load(tmp_path / "m")
+        (said,) = (str(one.message) for one in caught)
+        assert said.startswith(f"{tmp_path / 'm'}: saved with")
+        assert f"scikit-learn 1.8.0 (here {sklearn.__version__})" in said
+        assert f"torch 2.9.1 (here {torch.__version__})" in said
+        assert_array_equal(loaded.predict_proba(ROWS), model.predict_proba(ROWS))
+
+    def test_nothing_is_said_of_what_the_model_does_not_hold(self, net, tmp_path):
+        save(net, tmp_path / "net")
+        self.other(tmp_path / "net", scikit_learn="1.8.0", pandas="2.0.0", skops="0.14.0")
+        load(tmp_path / "net")  # a warning would be an error
+        save(StandardScaler().fit(ROWS), tmp_path / "scaler")
+        self.other(tmp_path / "scaler", torch="2.9.1")
+        load(tmp_path / "scaler")
+        # The same release, built for another device.
+        self.other(tmp_path / "net", torch=torch.__version__.partition("+")[0] + "+cu999")
+        load(tmp_path / "net")
+
+    def test_scikit_learns_own_warnings_are_one_of_ours(self, tmp_path, monkeypatch):
+        """Here the parts themselves are of another version, as scikit-learn writes it into them."""
+        model = make_pipeline(StandardScaler(), PCA(2), LogisticRegression()).fit(ROWS, LABELS)
+        with monkeypatch.context() as older:
+            older.setattr("sklearn.base.__version__", "1.8.0")
+            save(model, tmp_path / "m")
+        self.other(tmp_path / "m", scikit_learn="1.8.0")
+        with pytest.warns(UserWarning, match=r"scikit-learn 1\.8\.0") as caught:
+            load(tmp_path / "m")
+        assert len(caught) == 1
+
+    def test_parameter_that_is_gone_has_its_default(self, tmp_path):
+        """As `probability` of an SVC, which scikit-learn 1.9 has and 1.8 does not know as such."""
+        model = SVC().fit(ROWS, LABELS).set_params(shrinking="deprecated")
+        save(model, tmp_path / "m")
+        loaded = load(tmp_path / "m")
+        assert loaded.shrinking is True
+        assert_array_equal(loaded.predict(ROWS), model.predict(ROWS))
+
+    def test_parameter_that_is_not_known_here(self, tmp_path):
+        save(SVC().fit(ROWS, LABELS).set_params(gamma="newest"), tmp_path / "m")
+        with pytest.raises(FileError, match=r"not as edaemo writes it.*gamma") as caught:
+            load(tmp_path / "m")
+        assert "saved with" not in str(caught.value)
+        self.other(tmp_path / "m", scikit_learn="9.9.0")
+        said = rf"gamma.*scikit-learn 9\.9\.0 \(here {re.escape(sklearn.__version__)}\)"
+        with pytest.raises(FileError, match=f"(?s){said}"):
+            load(tmp_path / "m")
+
+
 class Killed(Exception):
     pass
 

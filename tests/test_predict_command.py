@@ -1,6 +1,7 @@
 """The command ``edaemo predict``."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, save
+from edaemo._safe_file import read_archive, write_archive
 from edaemo.cli import main
 from edaemo.features import EDAFeatureExtractor
 from edaemo.preprocessing import SubjectStandardizer
@@ -81,11 +83,151 @@ def test_csv_parquet_and_e4_give_what_the_model_gives(features, tmp_path, capsys
     status, out, err = run(capsys, path, a, b, c, "--sampling-rate", 4)
     assert (status, err) == (0, "")
     table = read(out)
-    assert list(table.columns) == ["file", "predicted", CALM, TENSE]
+    assert list(table.columns) == ["file", "trial", "predicted", CALM, TENSE]
     assert list(table["file"]) == [str(a), str(b), str(c)]
+    assert list(table["trial"]) == [1, 1, 1]
     expected = model.predict_proba(TRIALS[:3])
     np.testing.assert_allclose(table[[CALM, TENSE]], expected, rtol=1e-6)
     assert list(table["predicted"]) == list(model.predict(TRIALS[:3]))
+
+
+def write_session(folder: Path, presses: list[float], samples: np.ndarray) -> Path:
+    """An E4's session at 4 Hz; presses in seconds from its start."""
+    folder.mkdir()
+    times = "".join(f"{1544027337 + press:.2f}\n" for press in presses)
+    (folder / "tags.csv").write_text(times)
+    numbers = "\n".join(map(repr, samples.tolist()))
+    (folder / "EDA.csv").write_text(f"1544027337.0\n4.0\n{numbers}\n")
+    return folder / "EDA.csv"
+
+
+# A session of five times 25 s: the second and the fourth are the trials of pairs of presses.
+LONG = np.concatenate([TRIALS["eda"][i] for i in (3, 0, 4, 1, 5)])
+
+
+def test_e4_is_cut_by_its_presses(features, tmp_path, capsys):
+    model, path = features
+    file = write_session(tmp_path / "P01", [25, 50, 75, 100], LONG)
+    write_session(tmp_path / "P01" / "other", [0, 25], LONG)
+    for tags, trials in (
+        ([], [0, 4, 1]),
+        (["--tags", "consecutive"], [0, 4, 1]),
+        (["--tags", "pairs"], [0, 1]),
+    ):
+        status, out, err = run(capsys, path, file, *tags)
+        assert (status, err) == (0, "")
+        table = read(out)
+        assert list(table["trial"]) == list(range(1, len(trials) + 1))
+        assert set(table["file"]) == {str(file)}
+        expected = model.predict_proba(TRIALS.iloc[trials])
+        np.testing.assert_allclose(table[[CALM, TENSE]], expected, rtol=1e-6)
+    whole = pd.DataFrame({"trial": [0], "eda": pd.Series([LONG])})
+    nobody = write_session(tmp_path / "P02", [], LONG)
+    for arguments in ([file, "--tags", "ignore"], [nobody]):
+        status, out, err = run(capsys, path, *arguments)
+        assert (status, err) == (0, "")
+        np.testing.assert_allclose(read(out)[[CALM, TENSE]], model.predict_proba(whole), rtol=1e-6)
+
+
+def test_presses_that_give_no_trial(features, tmp_path, capsys):
+    one = write_session(tmp_path / "P01", [30], LONG)
+    late = write_session(tmp_path / "P02", [30, 1e6], LONG)
+    odd = write_session(tmp_path / "P03", [25, 50, 75], LONG)
+    status, out, err = run(capsys, features[1], one, late, odd, "--tags", "pairs")
+    assert (status, out) == (1, "")
+    said = err.splitlines()
+    assert len(said) == 3
+    words = ("1 press", "from the start", "3 presses")
+    for line, file, what in zip(said, (one, late, odd), words, strict=True):
+        assert line.startswith(f"{file}: ")
+        assert what in line
+        assert line.endswith("--tags ignore takes the whole session as one trial.")
+    status, out, err = run(capsys, features[1], one, odd)
+    assert status == 1
+    assert list(read(out)["trial"]) == [1, 2]
+    assert "gives no trial. --tags ignore" in err
+
+
+def in_rows(trials: list[int], names: list[str]) -> pd.DataFrame:
+    """The recordings of trials, one below the other, with a column that names them."""
+    eda = [TRIALS["eda"][i] for i in trials]
+    return pd.DataFrame({"trial": np.repeat(names, 100), "eda": np.concatenate(eda)})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_column_trial_gives_a_row_for_each(features, tmp_path, capsys, suffix):
+    model, path = features
+    table, file = in_rows([2, 0, 1], ["b", "a", "10"]), tmp_path / f"a{suffix}"
+    if suffix == ".csv":
+        table.to_csv(file, index=False)
+    else:
+        pytest.importorskip("pyarrow")
+        table.to_parquet(file)
+    status, out, err = run(capsys, path, file, "--sampling-rate", 4)
+    assert (status, err) == (0, "")
+    found = read(out)
+    assert list(found["trial"]) == ["b", "a", "10"]
+    expected = model.predict_proba(TRIALS.iloc[[2, 0, 1]])
+    np.testing.assert_allclose(found[[CALM, TENSE]], expected, rtol=1e-6)
+
+
+def test_bad_trial_does_not_stop_the_others(features, tmp_path, capsys):
+    table = in_rows([0, 1, 2], ["x", "y", "z"])
+    table.loc[table["trial"] == "y", "eda"] = np.nan
+    table.to_csv(tmp_path / "a.csv", index=False)
+    status, out, err = run(capsys, features[1], tmp_path / "a.csv", "--sampling-rate", 4)
+    assert status == 1
+    assert list(read(out)["trial"]) == ["x", "z"]
+    assert err.startswith(f"{tmp_path / 'a.csv'}: trial y: ")
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_rows_of_a_trial_must_be_named_and_together(features, tmp_path, capsys, suffix):
+    file = tmp_path / f"a{suffix}"
+    for names, said in ((["x", "y", "x"], "trial x do not lie"), (["x", None, "y"], "row 101")):
+        table = in_rows([0, 1, 2], ["x", "y", "z"])
+        table["trial"] = np.repeat(np.array(names, dtype=object), 100)
+        if suffix == ".csv":
+            table.to_csv(file, index=False)
+        else:
+            pytest.importorskip("pyarrow")
+            table.to_parquet(file)
+        status, out, err = run(capsys, features[1], file, "--sampling-rate", 4)
+        assert (status, out) == (1, "")
+        assert said in err
+
+
+def test_trials_of_a_file_each_with_its_music(with_music, tmp_path, capsys):
+    model, path = with_music
+    file, heard = tmp_path / "a.csv", tmp_path / "heard.csv"
+    in_rows([0, 1, 2], ["x", "y", "z"]).to_csv(file, index=False)
+    heard.write_text(f"file,trial,stimulus\n{file},x,3\n{file},y,1\n{file},,2\n")
+    status, out, _ = run(capsys, path, file, "--stimuli", heard, "--sampling-rate", 4)
+    assert status == 0
+    expected = model.predict_proba(TRIALS[:3].assign(stimulus=[3, 1, 2]))
+    np.testing.assert_allclose(read(out)[[CALM, TENSE]], expected, rtol=1e-6)
+    heard.write_text(f"file,trial,stimulus\n{file},x,3\n{file},z,1\n")
+    status, out, err = run(capsys, path, file, "--stimuli", heard, "--sampling-rate", 4)
+    assert status == 1
+    assert list(read(out)["trial"]) == ["x", "z"]
+    assert f"{file}: trial y: it is not said what was heard" in err
+    heard.write_text(f"file,trial,stimulus\n{file},x,3\n{file},x,1\n")
+    status, _, err = run(capsys, path, file, "--stimuli", heard, "--sampling-rate", 4)
+    assert status == 2
+    assert "trial x, stands there more than once" in err
+
+
+def test_model_of_other_versions_is_noted(features, tmp_path, capsys):
+    members = read_archive(features[1], "model", 1)
+    head = json.loads(members["edaemo.json"])
+    head["versions"]["scikit-learn"] = "1.8.0"
+    members["edaemo.json"] = json.dumps(head).encode()
+    write_archive(features[1], "model", 1, members)
+    status, _, err = run(capsys, features[1], write(tmp_path / "a.csv", 0, e4="4"))
+    assert status == 0
+    assert err.startswith(f"Note: {features[1]}: saved with scikit-learn 1.8.0 (here")
+    assert len(err.splitlines()) == 1
 
 
 def test_bad_files_do_not_stop_the_others(features, tmp_path, capsys):
@@ -172,7 +314,8 @@ def test_known_person_keeps_the_own_scale(tmp_path, capsys):
     assert "give --subject" in err
     status, out, err = run(capsys, path, a, "--subject", "p1")
     assert (status, err) == (0, "")
-    assert list(read(out).columns) == ["file", "predicted"]  # an SVC gives no probabilities
+    # An SVC gives no probabilities.
+    assert list(read(out).columns) == ["file", "trial", "predicted"]
     assert read(out)["predicted"][0] == model.predict(TRIALS[:1])[0]
     status, _, err = run(capsys, path, a, "--subject", "p9")
     assert status == 0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +19,12 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
     predict = commands.add_parser(
         "predict",
         help="predict the emotion in recordings by a model that was saved",
-        description="Predict the emotion in recordings of EDA (E4 EDA.csv, CSV, parquet), one "
-        "trial in each file, by a model that edaemo.save wrote. Prints a CSV with one row for each "
-        "file: file, predicted, and probability_CLASS for each class.",
-        epilog="Exit status: 0 if all files were predicted, 1 if some failed, 2 for wrong "
+        description="Predict the emotion in recordings of EDA (E4 EDA.csv, CSV, parquet) by a "
+        "model that edaemo.save wrote. A table with a column trial holds one trial for each of its "
+        "values, an E4's session one between each two presses of its button, another file one. "
+        "Prints a CSV with one row for each trial: file, trial, predicted, and probability_CLASS "
+        "for each class.",
+        epilog="Exit status: 0 if all trials were predicted, 1 if some failed, 2 for wrong "
         "arguments or an unusable model, 130 after Ctrl-C.",
     )
     predict.set_defaults(run=_predict, interrupted="No table was written.")
@@ -42,6 +46,14 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         metavar="NAME",
         help="column that holds the EDA (default: eda or gsr, else the only one of numbers)",
     )
+    predict.add_argument(
+        "--tags",
+        choices=("consecutive", "pairs", "ignore"),
+        default="consecutive",
+        help="presses (tags.csv beside EDA.csv) that bound the trials of an E4's session: each and "
+        "the next one (default); the first and second, the third and fourth, and so on; none, and "
+        "the whole session is one trial, as it is if nobody pressed",
+    )
     stimulus = predict.add_mutually_exclusive_group()
     stimulus.add_argument(
         "--stimulus", metavar="NAME", help="what was heard in all files, for a model with music"
@@ -49,7 +61,8 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
     stimulus.add_argument(
         "--stimuli",
         metavar="CSV",
-        help="what was heard in each file: a CSV with the columns file (as given) and stimulus",
+        help="what was heard: a CSV with the columns file (as given), stimulus and, for files of "
+        "several trials, trial",
     )
     predict.add_argument(
         "--subject",
@@ -62,19 +75,21 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
 def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     import pandas as pd
 
-    from edaemo._predict import find_needs, predict_file, read_stimuli
+    from edaemo._predict import find_needs, predict_file, read_file, read_stimuli
     from edaemo._whole_file import whole_file
-    from edaemo.datasets._recordings import find_recordings, read_recording
+    from edaemo.datasets._recordings import find_recordings
 
     try:
-        model = edaemo.load(arguments.model)
+        with _notes(arguments.model):
+            model = edaemo.load(arguments.model)
         needs = find_needs(model)
         needs.check_rate(arguments.sampling_rate)
         files = [file for file, _ in find_recordings(arguments.inputs)]
-        heard = dict.fromkeys(map(str, files), arguments.stimulus)
+        said = {} if arguments.stimulus is None else {None: arguments.stimulus}
+        heard = dict.fromkeys(map(str, files), said)
         if arguments.stimuli is not None:
             heard |= read_stimuli(Path(arguments.stimuli))
-        if needs.stimuli is not None and (lacking := [f for f in files if heard[str(f)] is None]):
+        if needs.stimuli is not None and (lacking := [f for f in files if not heard[str(f)]]):
             raise ValueError(
                 f"the model needs to know what was heard, and for {lacking[0]} it is not said: "
                 "give --stimulus, or --stimuli with a line for each file."
@@ -83,17 +98,20 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
             raise ValueError("the model standardises within people: give --subject.")
     except (ValueError, OSError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
-    read = partial(read_recording, sampling_rate=arguments.sampling_rate, column=arguments.column)
+    read = partial(
+        read_file,
+        sampling_rate=arguments.sampling_rate,
+        column=arguments.column,
+        tags=arguments.tags,
+    )
     rows, failed = [], []
     for file in files:
-        with warnings.catch_warnings(record=True) as notes:
-            warnings.simplefilter("always")
-            found = predict_file(
-                model, needs, file, read, stimulus=heard[str(file)], subject=arguments.subject
+        with _notes(file):
+            found, errors = predict_file(
+                model, needs, file, read, heard=heard[str(file)], subject=arguments.subject
             )
-        (failed if isinstance(found, str) else rows).append(found)
-        for note in notes:
-            print(f"Note: {file}: {note.message}", file=sys.stderr)
+        rows += found
+        failed += errors
     for error in failed:
         print(error, file=sys.stderr)
     text = pd.DataFrame(rows).to_csv(index=False) if rows else ""
@@ -106,3 +124,13 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
         except OSError as error:
             parser.exit(2, f"edaemo: error: {arguments.out}: cannot be written: {error}\n")
     return 1 if failed else 0
+
+
+@contextmanager
+def _notes(source: str | Path) -> Iterator[None]:
+    """Print what is warned of inside, each once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(one.message) for one in caught):
+        print(f"Note: {source}: " + message.removeprefix(f"{source}: "), file=sys.stderr)
