@@ -57,6 +57,7 @@ PLANTED = {
 PIPELINES = ("forest-level", "svm-eda", "svm-music", "cnn-eda", "rtcan-eda", "rtcan-eda-music")
 REFERENCES = ("time", "subject-prior", "stimulus-prior")
 COLOURS = {"trial": "#b3402a", "subject": "#1f5a8a", "subject+stimulus": "#4b8f4b"}
+MARKERS = {"trial": "o", "subject": "s", "subject+stimulus": "^"}
 
 
 def read(
@@ -171,6 +172,9 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
         axes.set_axis_off()
     for axes, (title, table) in zip(panels, tables.items(), strict=False):
         draw_panel(axes, title, table)
+    for axes in panels[: len(tables)][-n_columns:]:
+        axes.tick_params(labelbottom=True)
+        axes.set_xlabel("balanced accuracy", fontsize="small")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure
 
@@ -182,13 +186,12 @@ def draw_panel(axes: Axes, title: str, table: pd.DataFrame) -> None:
         own = table[table.index.get_level_values("what") == protocol]
         rows = [names.index(name) + 0.22 * (place - 1) for name in own.index.unique("pipeline")]
         error = [own["value"] - own["low"], own["high"] - own["value"]]
-        settings = {"color": COLOURS[protocol], "markersize": 4, "capsize": 2, "label": protocol}
-        axes.errorbar(own["value"], rows, xerr=error, fmt="o", **settings)
+        settings = {"color": COLOURS[protocol], "markersize": 5, "capsize": 2, "label": protocol}
+        axes.errorbar(own["value"], rows, xerr=error, fmt=MARKERS[protocol], **settings)
     axes.axvline(0.5, color="0.6", linestyle="--", linewidth=1, label="chance")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_title(title, fontsize="medium")
-    axes.set_xlabel("balanced accuracy", fontsize="small")
 
 
 def main() -> None:

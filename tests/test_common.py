@@ -7,7 +7,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import _num_samples
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
-from edaemo.benchmark import StimulusPriorClassifier, SubjectPriorClassifier
+from edaemo.benchmark import (
+    StimulusMeanRegressor,
+    StimulusPriorClassifier,
+    SubjectMeanRegressor,
+    SubjectPriorClassifier,
+)
 from edaemo.estimators import CNNClassifier
 from edaemo.features import EDAFeatureExtractor
 from edaemo.preprocessing import EDADecomposer, SubjectStandardizer
@@ -36,7 +41,9 @@ ESTIMATORS = [
     RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=30),
     CNNClassifier(n_filters=16, max_epochs=30),
     StimulusPriorClassifier(),
+    StimulusMeanRegressor(),
     SubjectPriorClassifier(),
+    SubjectMeanRegressor(),
     SubjectStandardizerOfOne(),
     SubjectStandardizerOfOne(unseen="global"),
     SubjectStandardizerOfOne(calibrate_on=5),

@@ -107,6 +107,27 @@ def add_fold(store: ResultStore, key: str, **changes: object) -> None:
     store.add(FoldRecord(key=key, **record))
 
 
+LATEX = shutil.which("pdflatex")
+needs_latex = pytest.mark.skipif(
+    LATEX is None, reason="no LaTeX: apt-get install texlive-latex-recommended"
+)
+
+
+def set_tables(tables: Path, folder: Path) -> str:
+    """Set the tables in a document that loads what their head asks for, and nothing else."""
+    latex = tables.read_text(encoding="utf-8")
+    head = [line.removeprefix("% In the preamble: ") for line in latex.splitlines()[1:3]]
+    head = [line.removeprefix("% ") for line in head]
+    assert all(line.startswith(r"\usepackage") for line in head)
+    lines = [r"\documentclass{article}", *head, r"\begin{document}", latex, r"\end{document}"]
+    (folder / "report.tex").write_text("\n".join(lines), encoding="utf-8")
+    command = [LATEX, "-interaction=nonstopmode", "-halt-on-error", "report.tex"]
+    for _ in range(2):  # longtable knows its widths the second time
+        run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stdout[-2000:]
+    return run.stdout
+
+
 class Page(HTMLParser):
     """What stands in a page: its tables by caption, its pictures, and all tags."""
 
@@ -244,6 +265,10 @@ class TestContent:
             assert rf"{cells} \\" in latex
         n_tables = len(page.tables) - len(confusions(page))
         assert latex.count(r"\begin{longtable}") == latex.count(r"\end{longtable}") == n_tables
+
+    @needs_latex
+    def test_latex_sets_the_tables_within_the_page(self, written, tmp_path):
+        assert re.findall("Overfull.*", set_tables(written / "tables.tex", tmp_path)) == []
 
     def test_it_is_the_same_each_time(self, computed, written):
         before = [file.read_bytes() for file in sorted(written.iterdir())]
@@ -461,6 +486,10 @@ class TestNames:
         assert len(cells) == 5
         shown = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", cells[0]).replace("&amp;", "&").strip()
         assert shown == NASTY
+
+    @needs_latex
+    def test_latex_sets_them(self, nasty, tmp_path):
+        set_tables(nasty / "tables.tex", tmp_path)
 
     def test_names_are_text_in_latex(self, nasty):
         latex = (nasty / "tables.tex").read_text(encoding="utf-8")

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.stats import wilcoxon
+from scipy.stats import norm, t, wilcoxon
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from edaemo.benchmark._scores import (
     adjust_holm,
     bootstrap_scores,
+    draw_people,
     p_above,
     score_people,
     score_predictions,
@@ -54,7 +55,7 @@ def test_people_are_drawn_whole():
     predicted = np.where(subject < 4, labels, 1 - labels)
     scores = bootstrap_scores(labels, predicted, subject, random_state=0)
     assert scores["accuracy"] == 0.5
-    # P(at most 1 of 8) = 0.035, P(none) = 0.004: the 2.5th percentile is 1/8
+    # P(at most 1 of 8) = 0.035, P(none) = 0.004: between them, the 0.57th percentile is 1/8
     assert (scores["accuracy_low"], scores["accuracy_high"]) == (1 / 8, 7 / 8)
 
 
@@ -75,8 +76,25 @@ def test_interval_agrees_with_plain_resampling(predictions):
     for _ in range(2000):
         drawn = np.concatenate([rows[i] for i in rng.integers(12, size=12)])
         draws.append(f1_score(labels[drawn], predicted[drawn]))
-    expected = np.percentile(draws, [2.5, 97.5])
+    level = norm.cdf(np.sqrt(12 / 11) * t.ppf(0.025, 11))  # Hesterberg 2015, section 5.3
+    expected = np.quantile(draws, [level, 1 - level])
     assert_allclose([scores["f1_low"], scores["f1_high"]], expected, atol=0.015)
+
+
+def test_one_person_has_no_interval():
+    labels, predicted = np.array([0, 1, 1]), np.array([0, 1, 0])
+    scores = bootstrap_scores(labels, predicted, np.zeros(3), random_state=0)
+    assert scores["accuracy"] == 2 / 3
+    assert np.isnan([scores["accuracy_low"], scores["f1_high"]]).all()
+
+
+def test_draws_are_made_once_and_cannot_be_changed():
+    drawn = draw_people(7, 3)
+    assert draw_people(7, 3) is drawn
+    assert not np.array_equal(draw_people(7, 4), drawn)
+    assert (drawn.sum(axis=1) == 7).all()
+    with pytest.raises(ValueError, match="read-only"):
+        drawn[0] = 0
 
 
 def test_person_with_one_class_counts_with_the_share_of_right_answers():

@@ -44,6 +44,7 @@ from edaemo.benchmark import (
     regression_summary,
     summarise_predictions,
 )
+from edaemo.benchmark._reproduce_people import FewerPeople, FewerTrainingPeople
 from edaemo.benchmark._scores import (
     adjust_holm,
     draw_people,
@@ -759,7 +760,11 @@ class TestStoredPredictions:
         assert {*told.index.get_level_values("pipeline")} == {*table.index}
         for name, row in table.iterrows():
             for score in ("accuracy", "balanced_accuracy", "f1"):
-                assert_allclose(told.loc[(name, score), "pooled"], row[score])
+                of = told.loc[(name, score)]
+                assert_allclose(of["pooled"], row[score])
+                if score != "f1" or name != "majority":  # in a draw F1 may have no value
+                    ends = of[["pooled_low", "pooled_high"]].astype(float)
+                    assert_allclose(row[[f"{score}_low", f"{score}_high"]].astype(float), ends)
             by_person = told.loc[(name, "balanced_accuracy"), "over_people"]
             assert_allclose(by_person, row["balanced_accuracy_by_person"])
             assert_allclose(told.loc[(name, "majority_rate"), "pooled"], row["majority_rate"])
@@ -882,6 +887,65 @@ class TestStoredPredictions:
             kept.add(make_record(key, fold, repeat=1, seed=1, settings=settings))
         assert sorted(newest_keys(kept)) == ["a", "b", "c", "d"]
         assert len(load_predictions(kept)) == 8
+
+    def test_repeats_of_pipelines_that_are_seeded_are_one_run(self, evaluated):
+        """Each repeat gives support vectors and trees a seed of its own."""
+        with ResultStore(evaluated[0]) as store:
+            assert sorted(newest_keys(store)) == sorted(store.folds()["key"])
+
+    def test_two_numbers_of_folds_are_told_apart(self, tmp_path):
+        path = tmp_path / "results.sqlite"
+        study = make_music_listening(8, 6, 4, sampling_rate=4, duration=10, random_state=0)
+        settings = {"thresholds": 4.9, "people": "all", "n_jobs": 1, "store": path}
+        for n_splits in (4, 2):
+            sleep(0.01)  # what was stored when is known to the millisecond
+            evaluate("svm-music", study, "arousal", n_splits=n_splits, **settings)
+        with pytest.raises(ValueError, match="settings, versions or numbers of folds"):
+            load_predictions(path)
+        newest = load_predictions(path, keys=newest_keys(path))
+        assert newest.groupby("pipeline")["fold"].agg(set).map(len).eq(2).all()
+        assert newest.groupby("pipeline").size().eq(32).all()
+
+    def test_a_fold_that_is_missing_is_counted(self, kept):
+        """Stores say how many folds there were; trials would not tell where none is left out."""
+        audit = {"n_training": 1, "n_test": 2, "n_left_out": 0, "n_folds": 2}
+        kept.add(make_record("c", 0, pipeline="y", audit=audit))
+        with pytest.warns(UserWarning, match="x, y is left out: 1 of 2 folds were evaluated"):
+            assert load_predictions(kept)["pipeline"].unique().tolist() == ["x"]
+
+    @pytest.mark.parametrize("says_folds", [True, False], ids=["now", "older"])
+    def test_shares_of_the_people_are_finished_when_all_of_the_share_was_tested(
+        self, tmp_path, says_folds
+    ):
+        """Figure 4's folds: half of eight trials are of nobody in the share."""
+        audit = {"n_training": 2, "n_test": 2, "n_left_out": 4}
+        audit |= {"n_folds": 2} if says_folds else {}
+        told = {"protocol": "subject, 50 % of the people", "audit": audit}
+        with ResultStore(tmp_path / "results.sqlite") as store:
+            store.add(make_record("a", 0, **told))
+            with (
+                pytest.warns(UserWarning, match=r"1 of 2 folds|2 of 4 trials"),
+                pytest.raises(ValueError, match="no pipeline has all its folds"),
+            ):
+                load_predictions(store)
+            store.add(make_record("b", 1, **told))
+            assert len(load_predictions(store)) == 4
+            # Another repeat draws people with other numbers of trials.
+            fewer = {"n_training": 0, "n_test": 2, "n_left_out": 6, "n_folds": 1}
+            fewer = {name: fewer[name] for name in audit}
+            store.add(make_record("c", 0, **told | {"repeat": 1, "audit": fewer}))
+            assert len(load_predictions(store)) == 6
+
+    def test_shares_that_figure_4_stored_load(self, tmp_path):
+        study = make_music_listening(10, 8, 8, sampling_rate=4, duration=10, random_state=0)
+        path = tmp_path / "results.sqlite"
+        protocols = [FewerPeople(n_splits=2, percent=80), FewerTrainingPeople(2, percent=80)]
+        settings = {"thresholds": 4.9, "people": "all", "n_jobs": 1, "n_repeats": 2}
+        evaluate("svm-music", study, "arousal", protocols, **settings, store=path)
+        sizes = load_predictions(path).groupby("protocol").size()
+        n_pipelines = 4  # three that need no EDA
+        assert sizes["subject, 80 % of the people"] == 2 * n_pipelines * 64
+        assert sizes["subject, 80 % of the training people"] == 2 * n_pipelines * 80
 
     def test_an_empty_store_is_said(self, tmp_path):
         with pytest.raises(ValueError, match="has no such folds: run `edaemo compare`"):

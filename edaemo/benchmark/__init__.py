@@ -2,7 +2,9 @@
 
 from edaemo.benchmark._audit import audit
 from edaemo.benchmark._baselines import (
+    StimulusMeanRegressor,
     StimulusPriorClassifier,
+    SubjectMeanRegressor,
     SubjectPriorClassifier,
     make_duration_baseline,
     make_time_baseline,
@@ -30,12 +32,15 @@ from edaemo.benchmark._pipelines import (
     make_boosting_baseline,
     make_cnn_baseline,
     make_logistic_baseline,
+    make_ridge_baseline,
     make_rtcan,
     make_svm_baseline,
+    make_svr_baseline,
 )
 from edaemo.benchmark._predictions import load_predictions, newest_keys
 from edaemo.benchmark._registry import (
     PIPELINES,
+    REGRESSORS,
     STUDIES,
     EvaluationError,
     register_pipeline,
@@ -62,6 +67,7 @@ from edaemo.benchmark.report import write_report
 
 __all__ = [
     "PIPELINES",
+    "REGRESSORS",
     "STUDIES",
     "Calibration",
     "CriticalDifference",
@@ -74,8 +80,10 @@ __all__ = [
     "ReproductionSettings",
     "ResampledTTest",
     "ResultStore",
+    "StimulusMeanRegressor",
     "StimulusPriorClassifier",
     "StoreError",
+    "SubjectMeanRegressor",
     "SubjectPriorClassifier",
     "UnkeyableError",
     "audit",
@@ -91,8 +99,10 @@ __all__ = [
     "make_cnn_baseline",
     "make_duration_baseline",
     "make_logistic_baseline",
+    "make_ridge_baseline",
     "make_rtcan",
     "make_svm_baseline",
+    "make_svr_baseline",
     "make_time_baseline",
     "newest_keys",
     "paired_test",

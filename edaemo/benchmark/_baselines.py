@@ -6,11 +6,12 @@ from typing import Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.validation import _check_n_features, check_is_fitted
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import _check_n_features, _check_y, check_is_fitted
 
 from edaemo._validation import check_labels, identity, read_rows, whole_or_nothing
 
@@ -31,7 +32,7 @@ def make_time_baseline(*, random_state: int | None = None) -> Pipeline:
     Pipeline
         Steps ``place`` and ``tree``.
     """
-    return _tree_on("trial", "place", random_state)
+    return tree_on("trial", "place", _classify(random_state))
 
 
 def make_duration_baseline(*, random_state: int | None = None) -> Pipeline:
@@ -50,23 +51,46 @@ def make_duration_baseline(*, random_state: int | None = None) -> Pipeline:
     Pipeline
         Steps ``duration`` and ``tree``.
     """
-    return _tree_on("duration", "duration", random_state)
+    return tree_on("duration", "duration", _classify(random_state))
 
 
-def _tree_on(column: str, step: str, random_state: int | None) -> Pipeline:
-    return Pipeline(
-        [
-            (step, make_column_transformer(("passthrough", [column]))),
-            ("tree", DecisionTreeClassifier(min_samples_leaf=0.05, random_state=random_state)),
-        ]
-    )
+LEAST_LEAF = 0.05  # of the training trials
 
 
-class _PriorClassifier(ClassifierMixin, BaseEstimator):
-    """A classifier that knows the shares of the classes by one identity; children say which."""
+def _classify(random_state: int | None) -> DecisionTreeClassifier:
+    return DecisionTreeClassifier(min_samples_leaf=LEAST_LEAF, random_state=random_state)
+
+
+def tree_on(column: str, step: str, tree: BaseEstimator) -> Pipeline:
+    """Let a tree see one column of the trials table."""
+    place = make_column_transformer(("passthrough", [column]))
+    return Pipeline([(step, place), ("tree", tree)])
+
+
+class _Keyed(BaseEstimator):
+    """What knows whose trial it is, or which stimulus, and nothing else; children say which."""
 
     _key: str
     _parameter_constraints: dict = {}  # noqa: RUF012
+
+    def _keys(self, X: object, *, reset: bool) -> np.ndarray:
+        """Give each row's stimulus or subject."""
+        keys = identity(X, self._key)
+        if keys is None:
+            rows = np.ascontiguousarray(read_rows(self, X, reset=reset)) + 0.0  # -0.0 is 0.0
+            return np.array([row.tobytes() for row in rows], dtype=object)
+        _check_n_features(self, X, reset=reset)
+        missing = np.flatnonzero(pd.isna(keys))
+        if len(missing):
+            raise ValueError(
+                f"{self._key} is missing in row {missing[0]}: say which it was, or leave the trial "
+                "out."
+            )
+        return keys
+
+
+class _PriorClassifier(ClassifierMixin, _Keyed):
+    """A classifier that knows the shares of the classes by one identity."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object) -> Self:
@@ -116,21 +140,6 @@ class _PriorClassifier(ClassifierMixin, BaseEstimator):
         among_best = shares == shares.max(axis=1, keepdims=True)
         return self.classes_[np.argmax(among_best * self.class_prior_, axis=1)]
 
-    def _keys(self, X: object, *, reset: bool) -> np.ndarray:
-        """Give each row's stimulus or subject."""
-        keys = identity(X, self._key)
-        if keys is None:
-            rows = np.ascontiguousarray(read_rows(self, X, reset=reset)) + 0.0  # -0.0 is 0.0
-            return np.array([row.tobytes() for row in rows], dtype=object)
-        _check_n_features(self, X, reset=reset)
-        missing = np.flatnonzero(pd.isna(keys))
-        if len(missing):
-            raise ValueError(
-                f"{self._key} is missing in row {missing[0]}: say which it was, or leave the trial "
-                "out."
-            )
-        return keys
-
 
 class StimulusPriorClassifier(_PriorClassifier):
     """Answer with what the people in the training data said of the same stimulus.
@@ -167,6 +176,84 @@ class SubjectPriorClassifier(_PriorClassifier):
         Shares among all training trials.
     prior_ : DataFrame of shape (n_people, n_classes)
         Shares by person.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    """
+
+    _key = "subject"
+
+
+class _MeanRegressor(RegressorMixin, _Keyed):
+    """A regressor that knows the mean rating by one identity."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: object, y: object) -> Self:
+        """Average the ratings.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            A frame with a column or an index level ``stimulus``; for SubjectMeanRegressor
+            ``subject``. In anything else the whole row stands for it.
+        y : array-like of shape (n_trials,)
+            Ratings.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X and y differ in length, a stimulus or a subject is missing, or a rating is missing
+            or no number.
+        """
+        with whole_or_nothing(self):
+            keys = self._keys(X, reset=True)
+            y = _check_y(y, y_numeric=True, estimator=self)
+            check_consistent_length(keys, y)
+            self.mean_ = float(np.mean(y))
+            self.means_ = pd.Series(y, dtype=float).groupby(pd.Series(keys, dtype=object)).mean()
+        return self
+
+    def predict(self, X: object) -> np.ndarray:
+        """Give the mean rating, shape (n_trials,); X as in `fit`."""
+        check_is_fitted(self)
+        keys = self._keys(X, reset=False)
+        means = np.append(self.means_.to_numpy(), self.mean_)
+        return means[self.means_.index.get_indexer(pd.Index(keys, dtype=object))]
+
+
+class StimulusMeanRegressor(_MeanRegressor):
+    """Answer with the mean of what the people in the training data said of the same stimulus.
+
+    Of a stimulus that none of them met it is the mean of all training trials.
+
+    Attributes
+    ----------
+    mean_ : float
+        Of all training trials.
+    means_ : Series of shape (n_stimuli,)
+        By stimulus.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    """
+
+    _key = "stimulus"
+
+
+class SubjectMeanRegressor(_MeanRegressor):
+    """Answer with the mean of what the same person said in the training data.
+
+    Of a person who has no training trials it is the mean of all, so it knows nothing where whole
+    people are held out.
+
+    Attributes
+    ----------
+    mean_ : float
+        Of all training trials.
+    means_ : Series of shape (n_people,)
+        By person.
     n_features_in_ : int
         Number of columns seen in `fit`.
     """

@@ -19,8 +19,17 @@ from edaemo.benchmark._scores import (
     signed_rank_p,
     subtract,
 )
-from edaemo.benchmark._summary import read_probability
-from edaemo.benchmark._sums import OF_CLASSES, OF_PROBABILITIES, each, score_classes, sum_classes
+from edaemo.benchmark._summary import read_classes, read_numbers, read_probability
+from edaemo.benchmark._sums import (
+    OF_CLASSES,
+    OF_NUMBERS,
+    OF_PROBABILITIES,
+    each,
+    score_classes,
+    score_numbers,
+    sum_classes,
+    sum_numbers,
+)
 
 
 class PairedTest(NamedTuple):
@@ -89,6 +98,15 @@ class CriticalDifference(NamedTuple):
     p_iman_davenport: float
     alpha: float
     n_studies: int
+
+
+class _Scored(NamedTuple):
+    """Scores of one pipeline on people and on folds, and how large folds are on average."""
+
+    people: np.ndarray
+    folds: np.ndarray
+    n_training: float | None
+    n_test: float
 
 
 def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedTest:
@@ -189,7 +207,8 @@ def compare_pipelines(
         As :func:`load_predictions` gives it. All pipelines of a case must have been tested on the
         same trials.
     score : str, default="balanced_accuracy"
-        A row of :func:`classification_summary` but ``majority_rate``.
+        A row of :func:`classification_summary` but ``majority_rate``; of ratings, of
+        :func:`regression_summary`.
     random_state : int, default=0
         Seed of the draws of people.
 
@@ -197,8 +216,8 @@ def compare_pipelines(
     -------
     DataFrame
         One row for each case and pair: those columns; ``a``, ``b``, the pipelines; ``score``;
-        the fields of :class:`PairedTest` (a − b; of the Brier score, lower is better), its p as
-        ``p_wilcoxon``; ``p_wilcoxon_holm``, adjusted for all pairs of the case. Over folds
+        the fields of :class:`PairedTest` (a − b; of the Brier score and the RMSE, lower is better),
+        its p as ``p_wilcoxon``; ``p_wilcoxon_holm``, adjusted for all pairs of the case. Over folds
         ``fold_difference`` (mean), ``n_folds``, ``n_folds_undefined`` (not in the mean), ``t``,
         ``p_t``, ``p_t_holm`` by the corrected resampled t-test; NaN with fewer than two folds, or
         where the table does not tell ``fold`` and ``n_training``.
@@ -206,28 +225,39 @@ def compare_pipelines(
     Raises
     ------
     ValueError
-        If the score is unknown, a column is missing, or two pipelines were tested on other trials.
+        If the score is unknown or not one of such predictions, a column is missing, or two
+        pipelines were tested on other trials.
     """
-    comparable = [name for name in (*OF_CLASSES, *OF_PROBABILITIES) if name != "majority_rate"]
+    known = (*OF_CLASSES, *OF_PROBABILITIES, *OF_NUMBERS)
+    comparable = [name for name in known if name != "majority_rate"]
     if score not in comparable:
         raise ValueError(f"score={score!r}: one of {comparable}.")
-    tables = []
-    for case, by_pipeline in split_cases(predictions):
-        _refuse_other_trials(case, by_pipeline)
-        scored = {name: _score_units(trials, score) for name, trials in by_pipeline.items()}
-        rows = []
-        for a, b in combinations(by_pipeline, 2):
-            test = paired_test(scored[a][0], scored[b][0], random_state=random_state)._asdict()
-            p = test.pop("p_value")
-            folds = _test_folds(by_pipeline[a], scored[a][1], scored[b][1])
-            names = {**case, "a": a, "b": b, "score": score}
-            rows.append({**names, **test, "p_wilcoxon": p, **folds})
-        table = pd.DataFrame(rows)
-        for p in ("p_wilcoxon", "p_t"):
-            if rows:
-                table[f"{p}_holm"] = adjust_holm(table[p])
-        tables.append(table)
+    tables = [
+        compare_case(case, by_pipeline, score, random_state)
+        for case, by_pipeline in split_cases(predictions)
+    ]
     return pd.concat(tables, ignore_index=True)
+
+
+def compare_case(
+    case: dict, by_pipeline: dict[str, pd.DataFrame], score: str, random_state: int = 0
+) -> pd.DataFrame:
+    """Do what :func:`compare_pipelines` does for one case."""
+    _refuse_other_trials(case, by_pipeline)
+    scored = {name: _score_units(trials, score) for name, trials in by_pipeline.items()}
+    rows = []
+    for a, b in combinations(by_pipeline, 2):
+        people = scored[a].people, scored[b].people
+        test = paired_test(*people, random_state=random_state)._asdict()
+        p = test.pop("p_value")
+        folds = _test_folds(scored[a], scored[b])
+        names = {**case, "a": a, "b": b, "score": score}
+        rows.append({**names, **test, "p_wilcoxon": p, **folds})
+    table = pd.DataFrame(rows)
+    for p in ("p_wilcoxon", "p_t"):
+        if rows:
+            table[f"{p}_holm"] = adjust_holm(table[p])
+    return table
 
 
 def critical_difference(
@@ -307,14 +337,18 @@ def _rank_biserial(differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _refuse_other_trials(case: dict, by_pipeline: dict[str, pd.DataFrame]) -> None:
-    names = ["repeat", "fold", "row", "subject", "label"]
-    tested: dict[str, list] = {}
-    for pipeline, trials in by_pipeline.items():
-        told = trials[[name for name in names if name in trials]]
-        tested[pipeline] = sorted(told.astype(object).itertuples(index=False, name=None), key=repr)
+    told = pd.concat(list(by_pipeline.values()))
+    names = [name for name in ("repeat", "fold", "row", "subject", "label") if name in told]
+    codes = [pd.factorize(told[name], use_na_sentinel=False)[0] for name in names]
+    ends = np.cumsum([len(trials) for trials in by_pipeline.values()])
+    parts = np.split(np.column_stack(codes), ends[:-1])
+    tested = {
+        pipeline: rows[np.lexsort(rows.T)]
+        for pipeline, rows in zip(by_pipeline, parts, strict=True)
+    }
     first = next(iter(tested))
     for pipeline, rows in tested.items():
-        if rows != tested[first]:
+        if not np.array_equal(rows, tested[first]):
             about = ", ".join(str(value) for value in case.values() if not pd.isna(value))
             raise ValueError(
                 f"{about or 'The table'}: {first} and {pipeline} were not tested on the same folds "
@@ -322,27 +356,38 @@ def _refuse_other_trials(case: dict, by_pipeline: dict[str, pd.DataFrame]) -> No
             )
 
 
-def _score_units(trials: pd.DataFrame, score: str) -> tuple[np.ndarray, np.ndarray]:
+def _score_units(trials: pd.DataFrame, score: str) -> _Scored:
     """Score people and folds, both in an order that all pipelines share."""
-    scores = []
-    labels, predicted = (trials[name].to_numpy(np.int64) for name in ("label", "predicted"))
-    probability = trials.get("probability")
-    if probability is not None:
-        probability = read_probability(probability, len(trials))
-    people = trials["subject"].astype(str).to_numpy()
+    if score in OF_NUMBERS:
+        numbers = [read_numbers(trials[name], name) for name in ("label", "predicted")]
+
+        def score_each(unit: np.ndarray) -> np.ndarray:
+            return score_numbers(sum_numbers(*numbers, unit))[score]
+
+    else:
+        classes = [read_classes(trials[name], name) for name in ("label", "predicted")]
+        probability = None
+        if score in OF_PROBABILITIES and "probability" in trials:
+            probability = read_probability(trials["probability"], len(trials))
+
+        def score_each(unit: np.ndarray) -> np.ndarray:
+            return score_classes(each(sum_classes(*classes, probability, unit, across=False)))[
+                score
+            ]
+
+    people = np.unique(trials["subject"].astype(str).to_numpy(), return_inverse=True)[1]
     folds = fold_codes(trials)
-    for unit in (np.unique(people, return_inverse=True)[1], folds):
-        if unit is None:
-            scores.append(np.empty(0))
-        else:
-            scores.append(
-                score_classes(each(sum_classes(labels, predicted, probability, unit)))[score]
-            )
-    return scores[0], scores[1]
+    if folds is None:
+        return _Scored(score_each(people), np.empty(0), None, np.nan)
+    n_training = None
+    if "n_training" in trials:
+        _, first = np.unique(folds, return_index=True)
+        n_training = trials["n_training"].iloc[first].mean()
+    return _Scored(score_each(people), score_each(folds), n_training, np.bincount(folds).mean())
 
 
-def _test_folds(trials: pd.DataFrame, a: np.ndarray, b: np.ndarray) -> dict[str, float]:
-    differences = subtract(a, b)
+def _test_folds(a: _Scored, b: _Scored) -> dict[str, float]:
+    differences = subtract(a.folds, b.folds)
     told = differences[~np.isnan(differences)]
     row = {
         "fold_difference": told.mean() if len(told) else np.nan,
@@ -351,12 +396,9 @@ def _test_folds(trials: pd.DataFrame, a: np.ndarray, b: np.ndarray) -> dict[str,
         "t": np.nan,
         "p_t": np.nan,
     }
-    if len(told) < 2 or "n_training" not in trials:
+    if len(told) < 2 or a.n_training is None:
         return row
-    folds = trials.groupby(fold_codes(trials))["n_training"]
-    test = corrected_resampled_t_test(
-        told, n_training=folds.first().mean(), n_test=folds.size().mean()
-    )
+    test = corrected_resampled_t_test(told, n_training=a.n_training, n_test=a.n_test)
     return row | {"t": test.statistic, "p_t": test.p_value}
 
 

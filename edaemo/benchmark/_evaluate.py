@@ -19,11 +19,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import ClassifierMixin, clone
-from sklearn.utils import Bunch
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import Bunch, get_tags
 from tqdm import tqdm
 
-from edaemo._validation import IDENTITY
+from edaemo._validation import IDENTITY, name_trial
 from edaemo.benchmark._audit import audit, leaks
 from edaemo.benchmark._fold import (
     cuda_devices,
@@ -32,7 +32,15 @@ from edaemo.benchmark._fold import (
     run_fold,
 )
 from edaemo.benchmark._keys import canonical, fingerprint, made_with
-from edaemo.benchmark._registry import PIPELINES, STUDIES, Entry, EvaluationError, as_entry, find
+from edaemo.benchmark._predictions import NUMBERS
+from edaemo.benchmark._registry import (
+    STUDIES,
+    Entry,
+    EvaluationError,
+    as_entry,
+    find,
+    pipelines_for,
+)
 from edaemo.benchmark._store import FoldRecord, ResultStore
 from edaemo.benchmark._tables import make_table
 from edaemo.benchmark._worker import begin_worker
@@ -70,7 +78,7 @@ def evaluate(
     progress: bool | None = None,
     on_fold: Callable[[FoldRecord], None] | None = None,
 ) -> pd.DataFrame:
-    """Evaluate emotion classifiers under named protocols, beside what needs no EDA at all.
+    """Evaluate emotion recognition under named protocols, beside what needs no EDA at all.
 
     Each trial is decomposed, and its features are computed, once (samples that are NaN have no
     weight in the first and are interpolated for the second); all that is fitted is fitted on
@@ -83,7 +91,8 @@ def evaluate(
     pipelines : str, classifier, mapping of name to classifier, or sequence of these, default=None
         Names out of ``PIPELINES`` (see :func:`register_pipeline`); a classifier of your own takes
         the trials table with the raw EDA, and goes by its class's name where none is given. None
-        for all that the study has the data for. The reference rows always take part.
+        for all that the study has the data for. The reference rows always take part. With
+        ``thresholds="none"`` regressors, and names out of ``REGRESSORS``.
     studies : str, Bunch, or sequence of these, default="hku956"
         Names out of ``STUDIES`` (see :func:`register_study`), or what a loader returned.
     targets : str, sequence of str or None, default=None
@@ -92,9 +101,10 @@ def evaluate(
         they are, the last in alphabetical order being the positive one.
     protocols : str, splitter, or sequence of these, default="subject"
         Names that :func:`edaemo.model_selection.make_protocol` knows, or its splitters.
-    thresholds : "subject", float, or sequence of these, default="subject"
+    thresholds : "subject", float, "none", or sequence of these, default="subject"
         Valence and arousal are high above each person's own threshold, from all of that person's
-        ratings (:class:`edaemo.SubjectThresholdRelabeler`), or above a number.
+        ratings (:class:`edaemo.SubjectThresholdRelabeler`), or above a number. "none": they, and
+        every other rating, stay the numbers that they are, for regressors.
     people : {"reported", "development", "all"}, default="reported"
         Whose trials are used: all but the development people of the study, they alone, or both.
     n_splits : int, default=5
@@ -121,14 +131,16 @@ def evaluate(
     -------
     DataFrame
         One row for each study, target, threshold, protocol and pipeline; see
-        ``docs/evaluation.md`` for the columns. Where folds failed, ``n_failed`` counts them,
+        ``docs/evaluation.md`` for the columns. Ratings are scored by their concordance
+        correlation, Pearson's correlation and RMSE. Where folds failed, ``n_failed`` counts them,
         ``error`` holds the first of their errors, and the scores are missing.
 
     Raises
     ------
     EvaluationError
         If a name is unknown, the study lacks what was asked for, a leak was not announced, a fold
-        would train on one class, or no scheduler answers.
+        would train on one class, a classifier meets ratings or a regressor classes, or no
+        scheduler answers.
     StoreError
         If the store cannot be read or written; what it holds stays.
     ValueError
@@ -139,16 +151,19 @@ def evaluate(
     if n_repeats < 1:
         raise EvaluationError(f"n_repeats={n_repeats}: at least 1.")
     chosen = [_load(study, people) for study in _several(studies)]
-    entries = _choose_pipelines(pipelines, chosen)
+    entries = {
+        threshold == NUMBERS: _choose_pipelines(pipelines, chosen, threshold)
+        for threshold in _several(thresholds)
+    }
     cases = [
         _Case(study, data, target, threshold, protocol, _make_labels(study, target, threshold))
         for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
         for target in _choose_targets(study, targets)
-        for threshold in (_several(thresholds) if target in RELABELLED else [None])
+        for threshold in _choose_thresholds(target, _several(thresholds))
         for protocol in _several(protocols)
     ]
     settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
-    jobs = [job for case in cases for job in _plan(case, entries, settings)]
+    jobs = [job for case in cases for job in _plan(case, entries[case.is_rated], settings)]
     quiet = not (sys.stderr.isatty() if progress is None else progress)
     with ResultStore(store) as kept:
         _run(jobs, kept, n_jobs, scheduler, quiet, on_fold)
@@ -170,7 +185,10 @@ class _Settings(NamedTuple):
 
 
 class _Case(NamedTuple):
-    """One table to be: a study and its fingerprint, a target and how it is labelled, a protocol."""
+    """One table to be: a study and its fingerprint, a target and how it is labelled, a protocol.
+
+    `labels`, shape (n_trials,), are 0 and 1, or ratings as floats.
+    """
 
     study: Bunch
     data: str
@@ -178,6 +196,11 @@ class _Case(NamedTuple):
     threshold: str | float | None
     protocol: object
     labels: np.ndarray
+
+    @property
+    def is_rated(self) -> bool:
+        """Say whether the target stays a rating."""
+        return self.threshold == NUMBERS
 
 
 class _Job(NamedTuple):
@@ -226,18 +249,29 @@ def _choose_targets(study: Bunch, targets: Several) -> list[str]:
     return [find(target, study.targets, f"target of {study.name}") for target in _several(targets)]
 
 
-def _choose_pipelines(pipelines: Several, studies: list[Bunch]) -> dict[str, Entry]:
+def _choose_thresholds(target: str, thresholds: list) -> list:
+    """Give what applies to a target: only valence and arousal are labelled by a threshold."""
+    if target in RELABELLED:
+        return thresholds
+    labelled = [None] if any(one != NUMBERS for one in thresholds) else []
+    return labelled + [one for one in thresholds if one == NUMBERS]
+
+
+def _choose_pipelines(
+    pipelines: Several, studies: list[Bunch], threshold: str | float
+) -> dict[str, Entry]:
     """Return the entries by name, the reference rows first."""
+    known = pipelines_for(threshold)
     asked: dict[str, Entry] = {}
     for one in [None] if pipelines is None else _several(pipelines):
         if one is None:
-            asked |= PIPELINES
+            asked |= known
         elif isinstance(one, str):
-            asked[one] = PIPELINES[find(one, PIPELINES, "pipeline")]
+            asked[one] = known[_find_pipeline(one, threshold)]
         else:
             named = one if isinstance(one, Mapping) else {type(one).__name__: one}
             for name, estimator in named.items():
-                if name in asked or name in PIPELINES:
+                if name in asked or name in known:
                     raise EvaluationError(
                         f"There is a pipeline {name!r} already: give yours another name, as "
                         "{name: pipeline}."
@@ -247,12 +281,36 @@ def _choose_pipelines(pipelines: Several, studies: list[Bunch]) -> dict[str, Ent
         for name, entry in asked.items():
             if pipelines is not None and entry.needs_music and study.get("music") is None:
                 raise EvaluationError(f"{name} needs music, and {study.name} has none.")
-    return {name: entry for name, entry in PIPELINES.items() if entry.reference} | asked
+    return {name: entry for name, entry in known.items() if entry.reference} | asked
+
+
+def _find_pipeline(name: str, threshold: str | float) -> str:
+    """Return the name if it is known for such a target; else say what is."""
+    known = pipelines_for(threshold)
+    if name not in known and name in pipelines_for(None if threshold == NUMBERS else NUMBERS):
+        raise _wrong_kind(name, threshold)
+    return find(name, known, "pipeline")
+
+
+def _wrong_kind(name: str, threshold: str | float | None) -> EvaluationError:
+    """Say that a pipeline predicts what the target is not."""
+    if threshold == NUMBERS:
+        regressors = [name for name, one in pipelines_for(NUMBERS).items() if not one.reference]
+        return EvaluationError(
+            f"{name} is a classifier, and with thresholds={NUMBERS!r} ratings stay numbers: ask "
+            f"for regressors, such as {', '.join(regressors)}."
+        )
+    return EvaluationError(
+        f"{name} is a regressor, and the targets are classes: ask for classifiers, or give "
+        f"thresholds={NUMBERS!r}, which leaves ratings the numbers that they are."
+    )
 
 
 def _make_labels(study: Bunch, target: str, threshold: str | float | None) -> np.ndarray:
-    """Give each trial's class, 0 or 1, shape (n_trials,); see `evaluate` for the rule."""
+    """Give each trial's class, 0 or 1, or its rating, shape (n_trials,); see `evaluate`."""
     values = study.targets[target]
+    if threshold == NUMBERS:
+        return _read_ratings(study, target)
     if target in RELABELLED:
         relabeler = SubjectThresholdRelabeler(target=target, threshold=threshold)
         labels = relabeler.fit_relabel(study.ratings, subject=study.trials["subject"])
@@ -263,6 +321,30 @@ def _make_labels(study: Bunch, target: str, threshold: str | float | None) -> np
     if labels.all() or not labels.any():
         raise EvaluationError(f"{study.name}: target {target!r} leaves one class only.")
     return labels.astype(np.int64)
+
+
+def _read_ratings(study: Bunch, target: str) -> np.ndarray:
+    values = study.targets[target]
+    where = f"{study.name}: target {target!r}"
+    kinds = pd.api.types
+    if not kinds.is_numeric_dtype(values) or kinds.is_bool_dtype(values):
+        raise EvaluationError(
+            f"{where} holds classes ({', '.join(map(str, pd.unique(values)[:3]))}), and "
+            f"thresholds={NUMBERS!r} takes ratings that are numbers: name another target, or leave "
+            "thresholds out."
+        )
+    ratings = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    missing = np.flatnonzero(~np.isfinite(ratings))
+    if len(missing):
+        raise EvaluationError(
+            f"{where}: the rating of {name_trial(study.trials, int(missing[0]))} is missing: leave "
+            "such trials out."
+        )
+    if np.ptp(ratings) == 0:
+        raise EvaluationError(
+            f"{where}: all ratings are {ratings[0]:g}, so there is nothing to learn."
+        )
+    return ratings
 
 
 def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterator[_Job]:
@@ -286,12 +368,14 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
             if not _takes_part(entry, name, study, protocol):
                 continue
             estimator = _make_estimator(entry, study, protocol, settings.max_epochs, seed)
+            _check_kind(estimator, name, case)
             about = {
                 **common,
                 "pipeline": name,
                 "parameters": canonical(estimator),
                 "takes": entry.takes,
                 "protocol": protocol.name,
+                "n_splits": getattr(protocol, "n_splits", None),
                 "repeat": repeat,
                 "seed": seed,
             }
@@ -305,6 +389,15 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
                     **rows,
                 }
                 yield _Job(case, entry, protocol, told, work, audited[fold])
+
+
+def _check_kind(estimator: BaseEstimator, name: str, case: _Case) -> None:
+    """Refuse a classifier of ratings, or a regressor of classes, that says what it is."""
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return
+    wrong = "classifier" if case.is_rated else "regressor"
+    if get_tags(estimator).estimator_type == wrong:
+        raise _wrong_kind(name, case.threshold)
 
 
 def _make_protocol(protocol: str | Protocol, n_splits: int, seed: int, repeat: int) -> Protocol:
@@ -329,13 +422,13 @@ def _audit(case: _Case, protocol: Protocol) -> list[dict]:
     if found:
         raise EvaluationError(f"{where}: the split leaks what its name does not say: {found}.")
     alone = table.loc[table["n_classes_training"] < 2, "fold"]
-    if len(alone):
+    if len(alone) and not case.is_rated:
         raise EvaluationError(
             f"{where}: in {len(alone)} of {len(table)} folds, first in fold {alone.iloc[0]}, the "
             "training trials are all of one class, so nothing can be learned: use fewer folds, or "
             "leave those people or stimuli out."
         )
-    return table.to_dict("records")
+    return table.assign(n_folds=len(table)).to_dict("records")
 
 
 def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
@@ -352,7 +445,7 @@ def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[st
     ]
 
 
-def _count_inner(estimator: ClassifierMixin, protocol: Protocol) -> int | None:
+def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
     """Say which part of the training units the estimator takes for validation, one of how many."""
     name = find_validation(estimator)
     if name is None:
@@ -367,9 +460,9 @@ def _takes_part(entry: Entry, name: str, study: Bunch, protocol: Protocol) -> bo
     """Say whether the study has what a pipeline reads, and a reference row something to say."""
     if entry.needs_music and study.get("music") is None:
         return False
-    if name == "subject-prior":
+    if name in ("subject-prior", "subject-mean"):
         return "subject" in protocol.announced
-    if name == "stimulus-prior":
+    if name in ("stimulus-prior", "stimulus-mean"):
         return "stimulus" in study.trials
     return entry.needs is None or (
         entry.needs in study.trials and len(study.trials[entry.needs].unique()) > 1
@@ -378,7 +471,7 @@ def _takes_part(entry: Entry, name: str, study: Bunch, protocol: Protocol) -> bo
 
 def _make_estimator(
     entry: Entry, study: Bunch, protocol: Protocol, max_epochs: int, seed: int
-) -> ClassifierMixin:
+) -> BaseEstimator:
     """Make a pipeline, seeded, its searches held to the unit of the protocol."""
     estimator = clone(entry.make(study))
     for name, value in sorted(estimator.get_params(deep=True).items()):
@@ -428,7 +521,8 @@ def _run(
                 noted.setdefault(job.told["pipeline"], []).append(note)
             if result["status"] == "done":
                 told = tuple(job.told[k] for k in ("study", "target", "protocol", "pipeline"))
-                scores.setdefault(told, []).append(result["scores"]["balanced_accuracy"])
+                score = "concordance_correlation" if job.case.is_rated else "balanced_accuracy"
+                scores.setdefault(told, []).append(result["scores"][score] or 0.0)
                 best = max(scores, key=lambda told: np.mean(scores[told]))
                 said = f"best so far {np.mean(scores[best]):.2f}: {', '.join(best)}"
                 bar.set_postfix_str(said, refresh=False)
@@ -604,7 +698,7 @@ def _record(job: _Job, result: dict) -> FoldRecord:
         settings=told,
         versions=told["made_with"],
         seed=told["seed"],
-        classes=[0, 1],
+        classes=[] if job.case.is_rated else [0, 1],
         training_subjects=_people(trials, job.work["training"]),
         test_subjects=_people(trials, rows),
         audit={
@@ -639,7 +733,11 @@ def _summarise(
         "threshold": case.threshold,
         "protocol": protocol.name,
         "warning": protocol.warning,
-        "majority_rate": max(np.mean(labels), 1 - np.mean(labels)),
+        **(
+            {"rating_mean": labels.mean(), "rating_sd": labels.std(ddof=1)}
+            if case.is_rated
+            else {"majority_rate": max(np.mean(labels), 1 - np.mean(labels))}
+        ),
         "n_people": study.trials["subject"].nunique(),
         "n_trials": len(labels),
         "n_training": audited["n_training"].mean(),

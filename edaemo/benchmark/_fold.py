@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from edaemo.benchmark._keys import made_with
 from edaemo.benchmark._scores import score_predictions
+from edaemo.benchmark._sums import score_numbers, sum_numbers
 
 # Warnings, torch's generator and its number of threads belong to the whole process, and a Dask
 # worker may have several threads.
@@ -35,10 +36,10 @@ def run_fold(X: pd.DataFrame, job: dict) -> dict:
     X : DataFrame with n_trials rows
         What the pipeline takes, for the whole study.
     job : dict
-        ``key``; ``estimator``; ``labels`` (n_trials,), 0 and 1; the row numbers ``training``,
-        ``validation`` (empty where the estimator takes none) and ``test``; ``made_with``, the
-        versions that the result is stored under. A dict and no class, so that a Dask cluster ships
-        it with the task and does not lose it with one worker.
+        ``key``; ``estimator``; ``labels`` (n_trials,), 0 and 1, or ratings as floats; the row
+        numbers ``training``, ``validation`` (empty where the estimator takes none) and ``test``;
+        ``made_with``, the versions that the result is stored under. A dict and no class, so that a
+        Dask cluster ships it with the task and does not lose it with one worker.
 
     Returns
     -------
@@ -92,8 +93,9 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
         estimator.fit(X.iloc[learned], labels[learned], **settings)
         fitted = time.perf_counter()
         predicted = np.asarray(estimator.predict(X.iloc[test]))
+        of_classes = labels.dtype.kind != "f"
         probability = None
-        if hasattr(estimator, "predict_proba"):
+        if of_classes and hasattr(estimator, "predict_proba"):
             probability = np.asarray(estimator.predict_proba(X.iloc[test]))
             if probability.shape != (len(test), 2):
                 raise ValueError(
@@ -102,20 +104,39 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
                 )
         predicted_at = time.perf_counter()
         device, losses = _device_of(estimator), _losses_of(estimator)
-    if predicted.shape != (len(test),) or not np.isin(predicted, [0, 1]).all():
-        raise ValueError(
-            f"predict gave shape {predicted.shape} and the values {np.unique(predicted)[:5]} for "
-            f"{len(test)} trials of the classes 0 and 1: is it a classifier?"
-        )
+    predicted, scores = (_score_classes if of_classes else _score_numbers)(labels[test], predicted)
     return {
-        "scores": score_predictions(labels[test], predicted),
-        "predicted": predicted.astype(np.int64),
+        "scores": scores,
+        "predicted": predicted,
         "probability": probability,
         "fit_seconds": fitted - start,
         "predict_seconds": predicted_at - fitted,
         "device": device,
         "losses": losses,
     }
+
+
+def _score_classes(labels: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, dict]:
+    if predicted.shape != labels.shape or not np.isin(predicted, [0, 1]).all():
+        raise ValueError(
+            f"predict gave shape {predicted.shape} and the values {np.unique(predicted)[:5]} for "
+            f"{len(labels)} trials of the classes 0 and 1: is it a classifier?"
+        )
+    return predicted.astype(np.int64), score_predictions(labels, predicted)
+
+
+def _score_numbers(ratings: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, dict]:
+    """Score ratings; a score without a value is None, which the store and JSON have."""
+    numeric = predicted.dtype.kind in "biuf"
+    if predicted.shape != ratings.shape or not numeric or not np.isfinite(predicted).all():
+        raise ValueError(
+            f"predict gave shape {predicted.shape} and the values {np.unique(predicted)[:5]} for "
+            f"the ratings of {len(ratings)} trials: is it a regressor?"
+        )
+    predicted = predicted.astype(np.float64)
+    scores = score_numbers(sum_numbers(ratings, predicted, np.zeros(len(ratings), np.int64)))
+    told = {name: float(score[0]) for name, score in scores.items()}
+    return predicted, {name: None if np.isnan(score) else score for name, score in told.items()}
 
 
 def find_validation(estimator: ClassifierMixin) -> str | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pandas as pd
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.svm import SVC, SVR
 
 from edaemo.estimators import CNNClassifier, RTCANClassifier
 from edaemo.fusion import MusicFeatureUnion
@@ -42,6 +43,50 @@ def make_svm_baseline(
         Steps ``fuse``, ``scale`` (every column standardised on the training trials) and ``svm``.
     """
     return _scaled(eda, music, "svm", SVC(kernel=kernel, C=C))
+
+
+def make_svr_baseline(
+    *,
+    eda: object = "drop",
+    music: pd.DataFrame | None = None,
+    kernel: str = "linear",
+    C: float = 0.25,
+) -> Pipeline:
+    """Make a support vector regression on EDA features, on music, or on both.
+
+    Parameters
+    ----------
+    eda, music, kernel, C
+        As for :func:`make_svm_baseline`.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` and ``svr``, which learns ratings standardised on the training
+        trials, so that `C` and the width of the tube (0.1) mean the same on every scale.
+    """
+    svr = TransformedTargetRegressor(SVR(kernel=kernel, C=C), transformer=StandardScaler())
+    return _scaled(eda, music, "svr", svr)
+
+
+def make_ridge_baseline(
+    *, eda: object = "drop", music: pd.DataFrame | None = None, alpha: float = 1.0
+) -> Pipeline:
+    """Make a ridge regression on EDA features, on music, or on both.
+
+    Parameters
+    ----------
+    eda, music
+        As for :func:`make_svm_baseline`.
+    alpha : float, default=1.0
+        Strength of the L2 penalty.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` and ``ridge``.
+    """
+    return _scaled(eda, music, "ridge", Ridge(alpha=alpha))
 
 
 def make_logistic_baseline(
@@ -144,8 +189,8 @@ def make_rtcan(
     return Pipeline([("fuse", fuse), ("rtcan", rtcan)])
 
 
-def _scaled(eda: object, music: pd.DataFrame | None, name: str, classifier: object) -> Pipeline:
+def _scaled(eda: object, music: pd.DataFrame | None, name: str, estimator: object) -> Pipeline:
     # A frame keeps the subjects in its index, for a classifier that sets people aside.
     scale = StandardScaler().set_output(transform="pandas")
     fuse = MusicFeatureUnion(eda=eda, music=music)
-    return Pipeline([("fuse", fuse), ("scale", scale), (name, classifier)])
+    return Pipeline([("fuse", fuse), ("scale", scale), (name, estimator)])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
@@ -10,13 +12,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from edaemo.benchmark._keys import fingerprint
-from edaemo.benchmark._store import ResultStore
+from edaemo.benchmark._reproduce_people import SHARE
+from edaemo.benchmark._store import ResultStore, series
 
 # What one comparison of pipelines is about.
 CASE = ("study", "people", "target", "threshold", "protocol")
+# The threshold of a target that stays the number it is.
+NUMBERS = "none"
 # What differs from fold to fold of one and the same run.
 _OF_FOLD = ("repeat", "fold", "seed", "rows")
+# In parameters: repeats of one run have other seeds.
+_SEED = re.compile(r'"random_state": \d+')
 _NEEDED = ("subject", "label", "predicted")
 
 
@@ -37,9 +43,9 @@ def load_predictions(
     DataFrame
         One row for each trial tested, in each repeat: ``study``, ``people``, ``target``,
         ``threshold``, ``protocol``, ``pipeline``, ``repeat``, ``fold``, ``row`` (the trial's place
-        in the study), ``subject``, ``stimulus``, ``trial``, ``label``, ``predicted`` (0 or 1),
-        ``probability`` (of 1; NaN where the pipeline gives none), ``n_training`` (trials that the
-        fold trained on).
+        in the study), ``subject``, ``stimulus``, ``trial``, ``label``, ``predicted`` (0 or 1; where
+        the folds have ratings as they are, threshold "none", floats), ``probability`` (of 1; NaN
+        where the pipeline gives none), ``n_training`` (trials that the fold trained on).
 
     Warns
     -----
@@ -56,27 +62,49 @@ def load_predictions(
         settings or versions.
     """
     with nullcontext(store) if isinstance(store, ResultStore) else ResultStore(store) as opened:
-        keys = None if keys is None else list(keys)
-        folds, trials = opened.folds(keys), opened.predictions(keys)
-    if folds.empty:
-        raise ValueError(f"{opened.path} has no such folds: run `edaemo compare` first.")
-    about = folds[["key", *CASE, "pipeline", "repeat", "fold"]].assign(
-        n_training=[(audit or {}).get("n_training") for audit in folds["audit"]]
-    )
-    table = about.merge(trials, on="key").drop(columns="key")
-    _refuse_several(table, opened.path)
-    left_out = dict(_find_unfinished(folds, trials))
+        folds = opened.folds(None if keys is None else list(keys))
+        if folds.empty:
+            raise ValueError(f"{opened.path} has no such folds: run `edaemo compare` first.")
+        return read_complete(opened, folds)
+
+
+def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
+    """Read the predictions of those of the folds whose pipelines are complete; name the others."""
+    who = list(_identify(folds))
+    which, trials = _read_trials(store, folds)
+    _refuse_several(trials["row"], folds, who, which, store.path)
+    left_out = dict(_find_unfinished(folds, who, np.bincount(which, minlength=len(folds))))
     for pipeline, why in left_out.items():
-        warnings.warn(f"{', '.join(filter(None, pipeline))} is left out: {why}", stacklevel=2)
-    complete = [who not in left_out for who in _identify(table)]
-    table = table[complete].reset_index(drop=True)
-    if table.empty:
-        raise ValueError(f"{opened.path}: no pipeline has all its folds; run the same call again.")
-    return table.assign(
-        label=table["label"].astype(np.int64),
-        predicted=table["predicted"].astype(np.int64),
-        probability=[np.nan if p is None else float(p[1]) for p in table["probability"]],
-    )
+        warnings.warn(f"{', '.join(filter(None, pipeline))} is left out: {why}", stacklevel=3)
+    complete = np.array([pipeline not in left_out for pipeline in who])[which]
+    if not complete.any():
+        raise ValueError(f"{store.path}: no pipeline has all its folds; run the same call again.")
+    names = [*CASE, "pipeline", "repeat", "fold"]
+    about = folds[names].take(which[complete]).reset_index(drop=True)
+    table = pd.concat([about, trials[complete].reset_index(drop=True)], axis=1)
+    n_training = pd.Series([(audit or {}).get("n_training") for audit in folds["audit"]])
+    return table.assign(n_training=n_training.take(which[complete]).to_numpy())
+
+
+def _read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Read all trials: the place of each one's fold, and what was said of it."""
+    place = {key: i for i, key in enumerate(folds["key"])}
+    which: list[np.ndarray] = [np.empty(0, np.int64)]
+    names = ("row", "subject", "stimulus", "trial", "label", "predicted")
+    table: dict[str, list] = {name: [] for name in names}
+    probability: list[np.ndarray] = [np.empty(0)]
+    for key, fold in store.read_trials(list(place)):
+        which.append(np.full(len(fold["row"]), place[key]))
+        for name in names:
+            table[name] += fold[name]
+        # Folds without any have one None for each trial.
+        probability.append(
+            np.array([np.nan if p is None else p[1] for p in fold["probability"]], dtype=float)
+        )
+    number = np.float64 if (folds["threshold"] == NUMBERS).any() else np.int64
+    trials = pd.DataFrame({name: series(values) for name, values in table.items()})
+    trials = trials.astype({"label": number, "predicted": number})
+    return np.concatenate(which), trials.assign(probability=np.concatenate(probability))
 
 
 def newest_keys(store: ResultStore | str | Path) -> list[str]:
@@ -90,11 +118,16 @@ def newest_keys(store: ResultStore | str | Path) -> list[str]:
     -------
     list of str
         For ``load_predictions(store, keys=...)``. Folds belong to one run if all that their keys
-        are made of is alike but the repeat and its seed, the fold and its rows. Of runs that differ
-        in nothing but the number of folds both stay, and `load_predictions` refuses them.
+        are made of is alike but the repeat and its seeds, the fold and its rows. Stores of edaemo
+        before 2026-11-21 do not say in how many folds people were asked to be: there, of runs that
+        differ in nothing else, both stay, and `load_predictions` refuses them.
     """
     with nullcontext(store) if isinstance(store, ResultStore) else ResultStore(store) as opened:
-        folds = opened.folds()
+        return choose_newest(opened.folds())
+
+
+def choose_newest(folds: pd.DataFrame) -> list[str]:
+    """Give what :func:`newest_keys` does, of the folds of a store."""
     run = [_fingerprint_run(settings) for settings in folds["settings"]]
     folds = folds.assign(run=run, who=list(_identify(folds)))
     latest = folds.groupby(["who", "run"])["created"].max().reset_index()
@@ -129,8 +162,11 @@ def fold_codes(trials: pd.DataFrame) -> np.ndarray | None:
     """Give the folds of all repeats numbers; None where the table does not tell them."""
     if "fold" not in trials:
         return None
-    names = [name for name in ("repeat", "fold") if name in trials]
-    return trials.groupby(names, dropna=False).ngroup().to_numpy()
+    fold, _ = pd.factorize(trials["fold"], sort=True, use_na_sentinel=False)
+    if "repeat" not in trials:
+        return fold
+    repeat, _ = pd.factorize(trials["repeat"], sort=True, use_na_sentinel=False)
+    return np.unique(repeat * (fold.max() + 1) + fold, return_inverse=True)[1]
 
 
 def _identify(table: pd.DataFrame) -> Iterator[tuple]:
@@ -142,35 +178,50 @@ def _fingerprint_run(settings: dict | None) -> str:
     told = dict(settings or {})
     if told.get("seed") is not None and told.get("repeat") is not None:
         told["first_seed"] = told["seed"] - told["repeat"]
-    return fingerprint({name: told[name] for name in told if name not in _OF_FOLD})
+    told = {name: told[name] for name in told if name not in _OF_FOLD}
+    return _SEED.sub("", json.dumps(told, sort_keys=True, default=repr))
 
 
-def _refuse_several(table: pd.DataFrame, path: Path) -> None:
-    identity = [*CASE, "pipeline", "repeat", "row"]
-    twice = table[table.duplicated(identity)]
+def _refuse_several(
+    rows: pd.Series, folds: pd.DataFrame, who: list[tuple], which: np.ndarray, path: Path
+) -> None:
+    pipeline = pd.factorize(pd.Series(who, dtype=object))[0][which]
+    repeat = pd.factorize(folds["repeat"])[0][which]
+    tested = pd.DataFrame({"pipeline": pipeline, "repeat": repeat, "row": rows})
+    twice = which[tested.duplicated().to_numpy()]
     if len(twice):
-        first = next(_identify(twice))
+        first = ", ".join(filter(None, who[twice[0]]))
         raise ValueError(
-            f"{path} holds {', '.join(filter(None, first))} more than once, made with other "
+            f"{path} holds {first} more than once, made with other "
             "settings, versions or numbers of folds. Say which folds are meant: "
             "load_predictions(store, keys=newest_keys(store)), or keys out of ResultStore.folds()."
         )
 
 
-def _find_unfinished(folds: pd.DataFrame, trials: pd.DataFrame) -> Iterator[tuple[tuple, str]]:
+def _find_unfinished(
+    folds: pd.DataFrame, who: list[tuple], n_tested: np.ndarray
+) -> Iterator[tuple[tuple, str]]:
     """Say which pipelines lack folds, and why."""
-    n_rows = trials.groupby("key").size()
-    for who, own in folds.groupby(pd.Series(list(_identify(folds)), index=folds.index)):
+    again = "run the same call again"
+    folds = folds.assign(n_tested=n_tested)
+    for pipeline, own in folds.groupby(pd.Series(who, index=folds.index)):
         failed = own[own["status"] == "failed"]
         if len(failed):
-            yield who, f"{len(failed)} of {len(own)} folds failed, {failed['error'].iloc[0]}"
+            yield pipeline, f"{len(failed)} of {len(own)} folds failed, {failed['error'].iloc[0]}"
             continue
-        sizes = [
-            sum(audit[name] for name in ("n_training", "n_test", "n_left_out"))
-            for audit in own["audit"]
-            if audit is not None
-        ]
-        n_tested = n_rows.reindex(own["key"]).sum()
-        n_expected = max(sizes, default=0) * own["repeat"].nunique()
-        if n_tested < n_expected:
-            yield who, f"{n_tested:.0f} of {n_expected} trials were tested; run the same call again"
+        audits = own["audit"].map(lambda audit: audit or {})
+        n_folds = audits.map(lambda audit: audit.get("n_folds")).groupby(own["repeat"]).max()
+        if n_folds.notna().all():
+            if len(own) < n_folds.sum():
+                yield pipeline, f"{len(own)} of {n_folds.sum():.0f} folds were evaluated; {again}"
+            continue
+        # Older stores do not say how many folds there were. All that a share leaves out is nowhere.
+        sizes = ["n_training", "n_test", "n_left_out"]
+        share = SHARE.fullmatch(own["protocol"].iloc[0] or "")
+        if share and share[3] == "of the people":
+            sizes.remove("n_left_out")
+        totals = audits.map(lambda audit, sizes=sizes: sum(audit.get(name, 0) for name in sizes))
+        n_expected = totals.groupby(own["repeat"]).max().sum()  # each repeat draws other people
+        if own["n_tested"].sum() < n_expected:
+            n = own["n_tested"].sum()
+            yield pipeline, f"{n} of {n_expected} trials were tested; {again}"

@@ -5,24 +5,32 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.dummy import DummyClassifier
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import Bunch
 
 from edaemo._validation import suggest
 from edaemo.benchmark._baselines import (
+    LEAST_LEAF,
+    StimulusMeanRegressor,
     StimulusPriorClassifier,
+    SubjectMeanRegressor,
     SubjectPriorClassifier,
     make_duration_baseline,
     make_time_baseline,
+    tree_on,
 )
 from edaemo.benchmark._pipelines import (
     make_boosting_baseline,
     make_cnn_baseline,
     make_logistic_baseline,
+    make_ridge_baseline,
     make_rtcan,
     make_svm_baseline,
+    make_svr_baseline,
 )
+from edaemo.benchmark._predictions import NUMBERS
 from edaemo.datasets import (
     load_amigos,
     load_deap,
@@ -86,6 +94,15 @@ def _on_features(make: Callable[..., ClassifierMixin], eda: object) -> Entry:
     )
 
 
+def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> Entry:
+    return Entry(
+        lambda study: make(eda=eda, music=study.music),
+        "identity" if eda == "drop" else "features",
+        needs_music=True,
+        knows_stimulus=True,
+    )
+
+
 PIPELINES = {
     "majority": Entry(
         lambda study: DummyClassifier(strategy="most_frequent"), "identity", reference=True
@@ -98,12 +115,7 @@ PIPELINES = {
     "stimulus-prior": Entry(
         lambda study: StimulusPriorClassifier(), "identity", knows_stimulus=True, reference=True
     ),
-    "svm-music": Entry(
-        lambda study: make_svm_baseline(music=study.music),
-        "identity",
-        needs_music=True,
-        knows_stimulus=True,
-    ),
+    "svm-music": _on_music(make_svm_baseline),
     **{
         f"{name}-eda{suffix}": _on_features(make, eda)
         for name, make in [
@@ -114,12 +126,7 @@ PIPELINES = {
         ]
         for suffix, eda in _BY_PERSON.items()
     },
-    "svm-eda-music": Entry(
-        lambda study: make_svm_baseline(eda="passthrough", music=study.music),
-        "features",
-        needs_music=True,
-        knows_stimulus=True,
-    ),
+    "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
     "rtcan-eda": Entry(lambda study: make_rtcan(), "signals", sets_epochs=True),
     "rtcan-eda-music": Entry(
         lambda study: make_rtcan(music=study.music),
@@ -129,6 +136,37 @@ PIPELINES = {
         sets_epochs=True,
     ),
 }
+
+
+def _average_by(column: str, step: str) -> Entry:
+    tree = DecisionTreeRegressor(min_samples_leaf=LEAST_LEAF)
+    return Entry(
+        lambda study: tree_on(column, step, tree), "identity", reference=True, needs=column
+    )
+
+
+# What predicts ratings as they are, under thresholds="none".
+REGRESSORS = {
+    "mean": Entry(lambda study: DummyRegressor(), "identity", reference=True),
+    "time": _average_by("trial", "place"),
+    "duration": _average_by("duration", "duration"),
+    "subject-mean": Entry(lambda study: SubjectMeanRegressor(), "identity", reference=True),
+    "stimulus-mean": Entry(
+        lambda study: StimulusMeanRegressor(), "identity", knows_stimulus=True, reference=True
+    ),
+    "svr-music": _on_music(make_svr_baseline),
+    **{
+        f"{name}-eda{suffix}": _on_features(make, eda)
+        for name, make in [("svr", make_svr_baseline), ("ridge", make_ridge_baseline)]
+        for suffix, eda in _BY_PERSON.items()
+    },
+    "svr-eda-music": _on_music(make_svr_baseline, "passthrough"),
+}
+
+
+def pipelines_for(threshold: object) -> dict[str, Entry]:
+    """Give the pipelines for a target that is labelled so: classifiers, or regressors."""
+    return REGRESSORS if threshold == NUMBERS else PIPELINES
 
 
 def _make_generated(path: object = None) -> Bunch:
@@ -151,12 +189,13 @@ STUDIES: dict[str, Callable[..., Bunch]] = {
 
 def register_pipeline(
     name: str,
-    make: ClassifierMixin | Callable[[Bunch], ClassifierMixin],
+    make: ClassifierMixin | RegressorMixin | Callable[[Bunch], BaseEstimator],
     *,
     takes: str = "trials",
     needs_music: bool = False,
     knows_stimulus: bool | None = None,
     transductive: bool = False,
+    regressor: bool = False,
 ) -> None:
     """Let `evaluate` know a pipeline by name.
 
@@ -164,7 +203,7 @@ def register_pipeline(
     ----------
     name : str
         New name.
-    make : classifier or callable
+    make : classifier, regressor or callable
         The pipeline, or what makes it of a study: a callable that takes the Bunch. Parameters named
         ``random_state`` that are None are seeded by `evaluate`, and every other parameter stays as
         it is.
@@ -180,6 +219,8 @@ def register_pipeline(
     transductive : bool, default=False
         Whether all of a test person's unlabelled trials have a say in each prediction; such rows
         are marked.
+    regressor : bool, default=False
+        Whether it predicts ratings as they are (``thresholds="none"``), and no classes.
 
     Raises
     ------
@@ -192,9 +233,10 @@ def register_pipeline(
     >>> register_pipeline("knn-eda", KNeighborsClassifier(), takes="features")
     >>> del PIPELINES["knn-eda"]
     """
-    if name in PIPELINES:
+    known = REGRESSORS if regressor else PIPELINES
+    if name in known:
         raise EvaluationError(f"There is a pipeline {name!r} already: choose another name.")
-    PIPELINES[name] = as_entry(
+    known[name] = as_entry(
         make,
         takes=takes,
         needs_music=needs_music,
@@ -206,7 +248,7 @@ def register_pipeline(
 def as_entry(
     make: object, *, takes: str = "trials", knows_stimulus: bool | None = None, **said: bool
 ) -> Entry:
-    """Describe a classifier, or what makes one; see `register_pipeline`."""
+    """Describe a pipeline, or what makes one; see `register_pipeline`."""
     if takes not in TAKES:
         raise EvaluationError(f"takes={takes!r}: one of {list(TAKES)}.")
     if isinstance(make, BaseEstimator):
@@ -214,8 +256,8 @@ def as_entry(
         return Entry(lambda study: estimator, takes, knows_stimulus=knows_stimulus, **said)
     if isinstance(make, type) or not callable(make):
         raise EvaluationError(
-            "A pipeline must be a scikit-learn classifier, or a function that makes one of a "
-            f"study, got {make!r:.80}."
+            "A pipeline must be a scikit-learn classifier or regressor, or a function that makes "
+            f"one of a study, got {make!r:.80}."
         )
     return Entry(make, takes, knows_stimulus=knows_stimulus, **said)
 

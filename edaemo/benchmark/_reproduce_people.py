@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from edaemo.model_selection import PROTOCOLS, SubjectKFold, make_protocol
 from edaemo.model_selection._protocols import Fold, Protocol
 
+# What the protocols below are called: the protocol, its share in percent, and of whom.
+SHARE = re.compile(r"(.+), ([\d.]+) % (of the people|of the training people)")
 _DRAW = 4  # sets the draws apart from the deal of the folds, which has the same seed
 
 

@@ -246,7 +246,7 @@ class ResultStore:
             table[name] = [
                 self._decode(*cell) for cell in zip(table["key"], table[name], strict=True)
             ]
-        return pd.DataFrame({name: _series(values) for name, values in table.items()})
+        return pd.DataFrame({name: series(values) for name, values in table.items()})
 
     def predictions(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
         """Give one row for each test trial of each fold that is done.
@@ -262,15 +262,18 @@ class ResultStore:
             ``key`` and the columns of :class:`FoldRecord`'s predictions. Folds are sorted as in
             :meth:`folds`, the trials of each as they were added.
         """
-        rows = self._select(("key", "predictions"), keys)
         table: dict[str, list] = {name: [] for name in ("key", *_TRIAL)}
-        for key, packed in rows:
+        for key, fold in self.read_trials(keys):
+            table["key"] += [key] * len(fold["row"])
+            for name in _TRIAL:
+                table[name] += fold[name]
+        return pd.DataFrame({name: series(values) for name, values in table.items()})
+
+    def read_trials(self, keys: Iterable[str] | None = None) -> Iterator[tuple[str, dict]]:
+        """Give the key and the columns, as lists, of each fold; see :meth:`predictions`."""
+        for key, packed in self._select(("key", "predictions"), keys):
             if packed is not None:
-                fold = self._decode(key, packed)
-                table["key"] += [key] * len(fold["row"])
-                for name in _TRIAL:
-                    table[name] += fold[name]
-        return pd.DataFrame({name: _series(values) for name, values in table.items()})
+                yield key, self._decode(key, packed)
 
     def _select(self, columns: Sequence[str], keys: Iterable[str] | None) -> list[tuple]:
         where = "" if keys is None else "WHERE key IN (SELECT value FROM json_each(:keys))"
@@ -282,8 +285,8 @@ class ResultStore:
 
     def _decode(self, key: str, stored: str | bytes) -> Any:
         try:
-            text = zlib.decompress(stored) if isinstance(stored, bytes) else stored
-            return json.loads(text, object_hook=_restore)
+            text = zlib.decompress(stored).decode() if isinstance(stored, bytes) else stored
+            return (_RESTORING if '"$"' in text else _PLAIN).decode(text)
         except (ValueError, zlib.error) as error:
             raise self._error(f"{_DAMAGED} Fold {key}: {error}") from error
 
@@ -461,7 +464,10 @@ def _restore(part: dict) -> object:
     return pd.NA if part == {"$": "NA"} else part
 
 
-def _series(values: list) -> pd.Series:
+_PLAIN, _RESTORING = json.JSONDecoder(), json.JSONDecoder(object_hook=_restore)
+
+
+def series(values: list) -> pd.Series:
     """Make a column in which no value changes its type: an int beside None stays one."""
     same = pd.api.types.infer_dtype(values, skipna=False)
     plain = same in ("integer", "floating", "boolean", "string")

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length
 
-from edaemo.benchmark._predictions import fold_codes, split_cases
+from edaemo.benchmark._predictions import NUMBERS, fold_codes, split_cases
 from edaemo.benchmark._scores import divide, draw_people, interval_over_people
 from edaemo.benchmark._sums import (
     OF_CLASSES,
@@ -84,8 +84,8 @@ def classification_summary(
     if probability is not None:
         probability = read_probability(probability, len(labels))
 
-    def sum_up(unit: np.ndarray) -> Sums:
-        return sum_classes(labels, predicted, probability, unit)
+    def sum_up(unit: np.ndarray, across: bool) -> Sums:
+        return sum_classes(labels, predicted, probability, unit, across=across)
 
     table = _summarise(sum_up, score_classes, subject, fold, len(labels), random_state)
     return table.loc[[*OF_CLASSES, *OF_PROBABILITIES]]
@@ -123,7 +123,7 @@ def regression_summary(
     true, predicted = read_numbers(y_true, "y_true"), read_numbers(y_pred, "y_pred")
     check_consistent_length(true, predicted)
 
-    def sum_up(unit: np.ndarray) -> Sums:
+    def sum_up(unit: np.ndarray, across: bool) -> Sums:
         return sum_numbers(true, predicted, unit)
 
     table = _summarise(sum_up, score_numbers, subject, fold, len(true), random_state)
@@ -145,26 +145,36 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     -------
     DataFrame
         One row for each case, pipeline and score: those columns, then those of
-        :func:`classification_summary`.
+        :func:`classification_summary`; of ratings as they are (threshold "none"), of
+        :func:`regression_summary`.
 
     Raises
     ------
     ValueError
         If a column is missing.
     """
+    tables = [
+        summarise_case(case, by_pipeline, random_state)
+        for case, by_pipeline in split_cases(predictions)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def summarise_case(
+    case: dict, by_pipeline: dict[str, pd.DataFrame], random_state: int = 0
+) -> pd.DataFrame:
+    """Do what :func:`summarise_predictions` does for one case."""
     tables = []
-    for case, by_pipeline in split_cases(predictions):
-        for pipeline, trials in by_pipeline.items():
-            table = classification_summary(
-                trials["label"],
-                trials["predicted"],
-                subject=trials["subject"].to_numpy(),
-                probability=trials.get("probability"),
-                fold=fold_codes(trials),
-                random_state=random_state,
-            ).reset_index()
-            about = pd.DataFrame([{**case, "pipeline": pipeline}] * len(table))
-            tables.append(pd.concat([about, table], axis=1))
+    for pipeline, trials in by_pipeline.items():
+        told = {"subject": trials["subject"].to_numpy(), "fold": fold_codes(trials)}
+        summarise = regression_summary
+        if case.get("threshold") != NUMBERS:
+            summarise, told["probability"] = classification_summary, trials.get("probability")
+        table = summarise(
+            trials["label"], trials["predicted"], **told, random_state=random_state
+        ).reset_index()
+        about = pd.DataFrame([{**case, "pipeline": pipeline}] * len(table))
+        tables.append(pd.concat([about, table], axis=1))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -179,21 +189,21 @@ def number_units(unit: Sequence, n_trials: int, name: str) -> np.ndarray:
 
 
 def _summarise(
-    sum_up: Callable[[np.ndarray], Sums],
+    sum_up: Callable[[np.ndarray, bool], Sums],
     score: Callable[[Sums], dict[str, np.ndarray]],
     subject: Sequence,
     fold: Sequence | None,
     n_trials: int,
     random_state: int,
 ) -> pd.DataFrame:
-    sums = sum_up(number_units(subject, n_trials, "subject"))
+    sums = sum_up(number_units(subject, n_trials, "subject"), True)
     of_people = score(each(sums))
     n_people = len(next(iter(of_people.values())))
     drawn = draw_people(n_people, random_state)
     pooled, draws = score(weigh(sums, np.ones((1, n_people)))), score(weigh(sums, drawn))
     of_folds = {}
     if fold is not None:
-        of_folds = score(each(sum_up(number_units(fold, n_trials, "fold"))))
+        of_folds = score(each(sum_up(number_units(fold, n_trials, "fold"), False)))
     rows = {}
     for name in pooled:
         low, high = interval_over_people(draws[name], n_people)

@@ -6,6 +6,7 @@ A dict of sums holds arrays whose leading axes are units (people, folds), draws 
 from __future__ import annotations
 
 import numpy as np
+from scipy.stats import rankdata
 
 from edaemo.benchmark._scores import count_confusion, divide, score_confusion
 
@@ -17,7 +18,12 @@ OF_NUMBERS = ("concordance_correlation", "pearson", "rmse")
 
 
 def sum_classes(
-    labels: np.ndarray, predicted: np.ndarray, probability: np.ndarray | None, unit: np.ndarray
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    probability: np.ndarray | None,
+    unit: np.ndarray,
+    *,
+    across: bool = True,
 ) -> Sums:
     """Sum up classifications by unit.
 
@@ -29,31 +35,46 @@ def sum_classes(
         Predicted probability of 1, if there are any.
     unit : ndarray of int, shape (n_trials,)
         From 0 to n_units − 1, each at least once.
+    across : bool, default=True
+        Whether trials of different units are compared too. If not, units can only be taken each.
 
     Returns
     -------
     dict
         Arrays of length n_units; ``wins`` is (n_units, n_units): how many pairs of a 1 of the one
-        and a 0 of the other are in order, ties counting half.
+        and a 0 of the other are in order, ties counting half. Not `across`, it is (n_units,), of
+        pairs within a unit.
     """
     sums = {"confusion": count_confusion(labels, predicted, unit)}
     if probability is not None:
-        sums["wins"] = _count_wins(labels, probability, unit)
+        sums["wins"] = (_count_wins if across else _count_own_wins)(labels, probability, unit)
         sums["squared_error"] = np.bincount(unit, (probability - labels) ** 2)
         sums["excess"] = np.bincount(unit, probability - labels)
     return sums
 
 
 def _count_wins(labels: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    high = labels == 1
+    high = np.flatnonzero(labels == 1)
+    high = high[np.argsort(probability[high])]  # what is searched in order is found sooner
     whose, of_high = unit[high], probability[high]
+    low = np.flatnonzero(labels != 1)
+    low = low[np.lexsort((probability[low], unit[low]))]
     n_units = unit.max() + 1
+    ends = np.cumsum(np.bincount(unit[low], minlength=n_units))
     wins = np.zeros((n_units, n_units))
-    for other in range(n_units):
-        low = np.sort(probability[~high & (unit == other)])
-        below = np.searchsorted(low, of_high, "left") + np.searchsorted(low, of_high, "right")
+    for other, of_low in enumerate(np.split(probability[low], ends[:-1])):
+        below = np.searchsorted(of_low, of_high, "left") + np.searchsorted(of_low, of_high, "right")
         wins[:, other] = np.bincount(whose, below / 2, minlength=n_units)
     return wins
+
+
+def _count_own_wins(labels: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Count them within each unit: the sum of ranks of its 1s, less what their own order gives."""
+    place = np.unique(probability, return_inverse=True)[1]
+    ranks = rankdata(unit * (place.max() + 1) + place)  # units after one another
+    n, n_high = np.bincount(unit), np.bincount(unit, labels)
+    before = np.cumsum(n) - n
+    return np.bincount(unit, ranks * labels) - n_high * before - n_high * (n_high + 1) / 2
 
 
 def sum_numbers(y_true: np.ndarray, y_pred: np.ndarray, unit: np.ndarray) -> Sums:
@@ -85,7 +106,9 @@ def weigh(sums: Sums, weights: np.ndarray) -> Sums:
 
 def each(sums: Sums) -> Sums:
     """Take each unit by itself: of the pairs, those within the unit are left."""
-    return sums if "wins" not in sums else sums | {"wins": np.diagonal(sums["wins"])}
+    if "wins" not in sums or sums["wins"].ndim == 1:
+        return sums
+    return sums | {"wins": np.diagonal(sums["wins"])}
 
 
 def score_classes(sums: Sums) -> dict[str, np.ndarray]:
@@ -108,7 +131,9 @@ def score_numbers(sums: Sums) -> dict[str, np.ndarray]:
     mean, mean_predicted = divide(sums["true"], n), divide(sums["predicted"], n)
     variance = _variance(divide(sums["true_squared"], n), mean)
     variance_predicted = _variance(divide(sums["predicted_squared"], n), mean_predicted)
-    covariance = divide(sums["product"], n) - mean * mean_predicted
+    # Of what does not vary it is rounding alone.
+    varies = (variance > 0) & (variance_predicted > 0)
+    covariance = np.where(varies, divide(sums["product"], n) - mean * mean_predicted, 0.0)
     scatter = variance + variance_predicted + (mean - mean_predicted) ** 2
     squared = sums["true_squared"] - 2 * sums["product"] + sums["predicted_squared"]
     return {

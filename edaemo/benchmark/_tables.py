@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 import edaemo
+from edaemo.benchmark._predictions import NUMBERS
 from edaemo.benchmark._scores import (
     SCORES,
     adjust_holm,
@@ -16,8 +18,54 @@ from edaemo.benchmark._scores import (
     p_above,
     score_people,
 )
+from edaemo.benchmark._summary import regression_summary
+from edaemo.benchmark._sums import OF_NUMBERS, score_numbers, sum_numbers
 
 LEVEL = 0.05
+_ENDS = ("", "_low", "_high")
+
+
+class Kind(NamedTuple):
+    """What a table of classes has, or one of ratings.
+
+    `scores`: names of its columns, with what they are called; `tested`: the score of people that
+    tests are about; `chance`, `told`: the reference rows that know nothing and the stimulus.
+    """
+
+    scores: dict[str, str]
+    columns: tuple[str, ...]
+    tested: str
+    chance: str
+    told: str
+
+
+_BY_PERSON = "_by_person"
+CLASSES = Kind(
+    {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "F1"},
+    (*(name + end for name in SCORES for end in _ENDS), "balanced_accuracy_by_person"),
+    "balanced_accuracy",
+    "majority",
+    "stimulus-prior",
+)
+RATINGS = Kind(
+    {
+        "concordance_correlation": "CCC",
+        "concordance_correlation_by_person": "CCC by person",
+        "pearson": "Pearson",
+        "pearson_by_person": "Pearson by person",
+        "rmse": "RMSE",
+        "rmse_by_person": "RMSE by person",
+    },
+    tuple(name + of + end for name in OF_NUMBERS for of in ("", _BY_PERSON) for end in _ENDS),
+    "concordance_correlation",
+    "mean",
+    "stimulus-mean",
+)
+
+
+def kind_of(threshold: object) -> Kind:
+    """Say what the targets are that have such a threshold."""
+    return RATINGS if threshold == NUMBERS else CLASSES
 
 
 def make_table(
@@ -42,30 +90,23 @@ def make_table(
     DataFrame
         See ``docs/evaluation.md``.
     """
+    kind = kind_of(case["threshold"])
     by_person: dict[str, pd.Series] = {}
     rows = []
     for pipeline in pipelines:
         name = pipeline["pipeline"]
         own = folds[folds["pipeline"] == name]
         failed = own[own["status"] == "failed"]
-        scores = dict.fromkeys([s + end for s in SCORES for end in ("", "_low", "_high")], np.nan)
-        of_people = np.nan
+        scores = dict.fromkeys(kind.columns, np.nan)
         if failed.empty:
             told = predictions[predictions["pipeline"] == name]
-            arrays = (
-                told["label"].to_numpy(np.int64),
-                told["predicted"].to_numpy(np.int64),
-                pd.factorize(told["subject"], sort=False)[0],
-            )
-            scores = bootstrap_scores(*arrays, random_state=case["random_state"])
-            by_person[name] = pd.Series(score_people(*arrays), index=pd.unique(told["subject"]))
-            of_people = by_person[name].mean()
+            score = _score_numbers if kind is RATINGS else _score_classes
+            scores, by_person[name] = score(told, case["random_state"])
         rows.append(
             {
                 **case,
                 **pipeline,
                 **scores,
-                "balanced_accuracy_by_person": of_people,
                 "stimuli_seen": case["stimuli_seen"] if pipeline["knows_stimulus"] else pd.NA,
                 "fit_seconds": own["fit_seconds"].sum(),
                 "n_failed": len(failed),
@@ -77,24 +118,57 @@ def make_table(
     table = pd.DataFrame(rows).astype({"stimuli_seen": "Int64"})
     told = table["knows_stimulus"] & ~table["reference"]
     untold = ~table["knows_stimulus"] & ~table["reference"]
-    _test(table, by_person, told | untold, "majority")
+    _test(table, by_person, told | untold, kind.chance)
     _test(table, by_person, untold, "time")
-    _test(table, by_person, told, "stimulus-prior")
-    above_chance = table["p_above_majority"] < LEVEL
-    for verdict, rows, p in [
-        ("reads_eda", untold, "p_above_time"),
-        ("music_helps", told, "p_above_stimulus_prior"),
+    _test(table, by_person, told, kind.told)
+    above_chance = table[p_column(kind.chance)] < LEVEL
+    for verdict, rows, reference in [
+        ("reads_eda", untold, "time"),
+        ("music_helps", told, kind.told),
     ]:
+        p = p_column(reference)
         table[verdict] = (above_chance & (table[p] < LEVEL)).where(rows & table[p].notna(), pd.NA)
         table[verdict] = table[verdict].astype("boolean")
     return table
+
+
+def _score_classes(told: pd.DataFrame, random_state: int) -> tuple[dict[str, float], pd.Series]:
+    """Give the columns of a table, and each person's score."""
+    arrays = (
+        told["label"].to_numpy(np.int64),
+        told["predicted"].to_numpy(np.int64),
+        pd.factorize(told["subject"], sort=False)[0],
+    )
+    by_person = pd.Series(score_people(*arrays), index=pd.unique(told["subject"]))
+    scores = bootstrap_scores(*arrays, random_state=random_state)
+    return scores | {"balanced_accuracy_by_person": by_person.mean()}, by_person
+
+
+def _score_numbers(told: pd.DataFrame, random_state: int) -> tuple[dict[str, float], pd.Series]:
+    """Do the same for ratings; the scores by person have intervals too."""
+    arrays = told["label"].to_numpy(np.float64), told["predicted"].to_numpy(np.float64)
+    whose = pd.factorize(told["subject"], sort=False)[0]
+    summary = regression_summary(*arrays, subject=whose, random_state=random_state)
+    scores = {
+        name + of + end: float(summary.loc[name, column + end])
+        for name in OF_NUMBERS
+        for of, column in (("", "pooled"), (_BY_PERSON, "over_people"))
+        for end in _ENDS
+    }
+    of_people = score_numbers(sum_numbers(*arrays, whose))[RATINGS.tested]
+    return scores, pd.Series(of_people, index=pd.unique(told["subject"]))
+
+
+def p_column(reference: str) -> str:
+    """Name the column of the tests against a reference row."""
+    return f"p_above_{reference.replace('-', '_')}"
 
 
 def _test(
     table: pd.DataFrame, by_person: dict[str, pd.Series], rows: pd.Series, reference: str
 ) -> None:
     """Add the p values of these rows against a reference, adjusted for their number."""
-    column = f"p_above_{reference.replace('-', '_')}"
+    column = p_column(reference)
     table[column] = np.nan
     tested = [i for i in table.index[rows] if table.loc[i, "pipeline"] in by_person]
     if reference not in by_person:
@@ -120,28 +194,23 @@ def format_table(table: pd.DataFrame) -> str:
     str
     """
     first = table.iloc[0]
+    kind = kind_of(first["threshold"])
+    references = (kind.chance, "time", kind.told)
     head = [
         "pipeline",
-        "accuracy",
-        "balanced accuracy",
-        "F1",
-        "p above majority",
-        "p above time",
-        "p above stimulus-prior",
+        *kind.scores.values(),
+        *(f"p above {name}" for name in references),
         f"{first['stimuli']} seen in training",
         "fit (s)",
     ]
     rows = [head, ["-" * len(name) for name in head]]
     for _, row in table.iterrows():
         scores = [
-            f"{row[name]:.3f} [{row[f'{name}_low']:.3f}, {row[f'{name}_high']:.3f}]"
-            if pd.notna(row[name])
-            else f"{row['n_failed']} folds failed"
-            for name in SCORES
+            f"{row['n_failed']} folds failed" if row["n_failed"] else _with_interval(row, name)
+            for name in kind.scores
         ]
         p = [
-            f"{row[name]:.3f}" if pd.notna(row[name]) else "-"
-            for name in ("p_above_majority", "p_above_time", "p_above_stimulus_prior")
+            f"{row[name]:.3f}" if pd.notna(row[name]) else "-" for name in map(p_column, references)
         ]
         told = pd.notna(row["stimuli_seen"])
         seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if told else "-"
@@ -155,9 +224,7 @@ def format_table(table: pd.DataFrame) -> str:
     lines.append("")
     if table["transductive"].any():
         lines.append("* Transductive: all of a test person's unlabelled trials set the scale.")
-    lines += [_verdict(table, "reads_eda", "Reads EDA", "time")]
-    if table["music_helps"].notna().any():
-        lines.append(_verdict(table, "music_helps", "Music helps", "stimulus-prior"))
+    lines += verdicts(table)
     lines += [
         f"{row['pipeline']}: {row['n_failed']} folds failed, first with {row['error']}"
         for _, row in table[table["n_failed"] > 0].iterrows()
@@ -165,9 +232,16 @@ def format_table(table: pd.DataFrame) -> str:
     return "\n".join([*lines, ""])
 
 
+def _with_interval(row: pd.Series, name: str) -> str:
+    if pd.isna(row[name]):
+        return "-"
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return f"{row[name]:.3f}" + ("" if pd.isna(low) else f" [{low:.3f}, {high:.3f}]")
+
+
 def describe(row: pd.Series) -> str:
     """Say in a line or two what a table is about."""
-    how = {None: "", "subject": " (by each person's own threshold)"}
+    how = {None: "", "subject": " (by each person's own threshold)", NUMBERS: " (as rated)"}
     threshold = None if pd.isna(row["threshold"]) else row["threshold"]
     labelled = how.get(threshold, f" (above {threshold})")
     said = (
@@ -176,7 +250,10 @@ def describe(row: pd.Series) -> str:
     )
     if row["n_repeats"] > 1:
         said += f", {row['n_repeats']} repeats"
-    said += f"; majority class {row['majority_rate']:.3f}."
+    if threshold == NUMBERS:
+        said += f"; ratings {row['rating_mean']:.2f}, standard deviation {row['rating_sd']:.2f}."
+    else:
+        said += f"; majority class {row['majority_rate']:.3f}."
     if row["left_out"] > 0:
         said += (
             f"\nA fold trains on {row['n_training']:.0f} trials on average; "
@@ -189,10 +266,19 @@ def describe(row: pd.Series) -> str:
     return said
 
 
-def _verdict(table: pd.DataFrame, column: str, what: str, reference: str) -> str:
+def verdicts(table: pd.DataFrame) -> list[str]:
+    """Say which pipelines read EDA, and which gain by music where any has it."""
+    kind = kind_of(table["threshold"].iloc[0])
+    said = [_verdict(table, "reads_eda", "Reads EDA", kind.chance, "time")]
+    if table["music_helps"].notna().any():
+        said.append(_verdict(table, "music_helps", "Music helps", kind.chance, kind.told))
+    return said
+
+
+def _verdict(table: pd.DataFrame, column: str, what: str, chance: str, reference: str) -> str:
     n_tested = table[column].notna().sum()
     names = table.loc[table[column].fillna(False), "pipeline"]
     return (
-        f"{what} (above majority and {reference} over people, one-sided Wilcoxon, p < {LEVEL} "
+        f"{what} (above {chance} and {reference} over people, one-sided Wilcoxon, p < {LEVEL} "
         f"after Holm): {', '.join(names) or 'none'} of {n_tested}."
     )

@@ -54,7 +54,8 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         metavar="T",
         type=_threshold,
         default=["subject"],
-        help="what high valence and arousal are above: subject (each person's own) or a number",
+        help="what high valence and arousal are above: subject (each person's own) or a number; "
+        "none: ratings stay numbers, for regressors",
     )
     compare.add_argument(
         "--people",
@@ -95,7 +96,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
 
 
 def _threshold(text: str) -> str | float:
-    return text if text == "subject" else float(text)
+    return text if text in ("subject", "none") else float(text)
 
 
 def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -154,15 +155,18 @@ def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) 
     case = ["study", "target", "threshold", "protocol"]
     for (study, target, threshold, protocol), rows in table.groupby(case, sort=False, dropna=False):
         fixed = isinstance(threshold, float) and threshold == threshold
-        place = out / study / (f"{target}-above-{threshold:g}" if fixed else target) / protocol
+        rated = threshold == "none"
+        name = f"{target}-above-{threshold:g}" if fixed else target + "-as-rated" * rated
+        place = out / study / name / protocol
         place.mkdir(parents=True, exist_ok=True)
         rows.to_csv(place / "table.csv", index=False)
-        plot_comparison(rows).savefig(place / "figure.png", dpi=150)
+        if not rated:
+            plot_comparison(rows).savefig(place / "figure.png", dpi=150)
         if as_json:
             for line in rows.to_json(orient="records", lines=True).splitlines():
                 print(f'{{"row": {line}}}')
         else:
             print(format_table(rows))
-            print(f"Table and figure: {place}\n")
+            print(f"{'Table' if rated else 'Table and figure'}: {place}\n")
     for note in notes:
         print(json.dumps({"note": note}) if as_json else f"Note: {note}")

@@ -8,7 +8,8 @@ from math import ceil, sqrt
 
 import pandas as pd
 
-from edaemo.benchmark._registry import PIPELINES, STUDIES
+from edaemo.benchmark._registry import STUDIES
+from edaemo.benchmark._tables import kind_of
 from edaemo.benchmark.report._contents import Case, find
 from edaemo.benchmark.report._page import Section
 from edaemo.model_selection import PROTOCOLS
@@ -30,7 +31,7 @@ def section_commands(
         if study not in STUDIES or protocol not in PROTOCOLS:
             continue
         for name in case.trials:
-            if name not in PIPELINES:
+            if name not in case.known:
                 strange["pipelines"][name] = None
             else:
                 run = runs.setdefault(_describe_run(case, name), {"targets": {}, "pipelines": {}})
@@ -68,7 +69,7 @@ def _describe_run(case: Case, pipeline: str) -> tuple:
     elif protocol == "subject+stimulus":
         n = ceil(sqrt(n))  # each part of the people with each part of the stimuli
     epochs = None
-    if PIPELINES[pipeline].sets_epochs:
+    if case.known[pipeline].sets_epochs:
         epochs = max(find(case.settings(pipeline), "max_epochs"), default=None)
     seed, repeat = folds[["seed", "repeat"]].iloc[0]
     start = None if pd.isna(seed) or pd.isna(repeat) else int(seed - repeat)
@@ -93,7 +94,7 @@ def _write(run: tuple, said: dict, store: str) -> str:
     study, people, threshold, protocol, n, repeats, seed, epochs = run
     words = ["edaemo", "compare", study, "--target", *said["targets"], "--protocol", protocol]
     # The reference rows take part in any case.
-    words += ["--pipelines", *(said["pipelines"] or ["majority"])]
+    words += ["--pipelines", *(said["pipelines"] or [kind_of(threshold).chance])]
     options = {
         "--threshold": None if threshold == "subject" else threshold,
         "--people": people,

@@ -13,12 +13,21 @@ import pandas as pd
 
 import edaemo
 from edaemo.benchmark._calibration import Calibration, calibration
-from edaemo.benchmark._compare import compare_pipelines
-from edaemo.benchmark._predictions import CASE, split_cases
-from edaemo.benchmark._registry import PIPELINES
+from edaemo.benchmark._compare import compare_case
+from edaemo.benchmark._predictions import CASE, NUMBERS, split_cases
+from edaemo.benchmark._registry import Entry, pipelines_for
 from edaemo.benchmark._scores import count_confusion, score_people
-from edaemo.benchmark._summary import summarise_predictions
-from edaemo.benchmark._tables import _verdict, describe, make_table
+from edaemo.benchmark._summary import summarise_case
+from edaemo.benchmark._sums import score_numbers, sum_numbers
+from edaemo.benchmark._tables import (
+    RATINGS,
+    Kind,
+    describe,
+    kind_of,
+    make_table,
+    p_column,
+    verdicts,
+)
 from edaemo.benchmark.report import _pictures
 from edaemo.benchmark.report._page import (
     NOTHING,
@@ -33,7 +42,6 @@ from edaemo.benchmark.report._page import (
 from edaemo.model_selection import PROTOCOLS
 
 RATED = ("valence", "arousal")
-WANTED = ("majority", "time", "stimulus-prior")
 INPUTS = {
     "majority": "none",
     "time": "place in the session",
@@ -41,6 +49,7 @@ INPUTS = {
     "subject-prior": "the person's other labels",
     "stimulus-prior": "stimulus",
 }
+TITLES = {"balanced_accuracy": "balanced accuracy", "concordance_correlation": "CCC"}
 TAKEN = {
     "identity": "trials table without EDA",
     "features": "128 features",
@@ -64,7 +73,18 @@ class Case:
     @property
     def name(self) -> str:
         """Say which it is."""
-        return f"{self.about['study']}, {self.about['target']}, {self.about['protocol']}"
+        rated = " as rated" * (self.kind is RATINGS)
+        return f"{self.about['study']}, {self.about['target']}{rated}, {self.about['protocol']}"
+
+    @property
+    def kind(self) -> Kind:
+        """Say whether these are classes or ratings."""
+        return kind_of(self.threshold)
+
+    @property
+    def known(self) -> dict[str, Entry]:
+        """Give the pipelines that are registered for such targets."""
+        return pipelines_for(self.threshold)
 
     @property
     def threshold(self) -> str | None:
@@ -79,22 +99,25 @@ class Case:
     @cached_property
     def references(self) -> set[str]:
         """Name the rows that need no EDA."""
-        return {name for name in self.trials if name in PIPELINES and PIPELINES[name].reference}
+        return {name for name in self.trials if name in self.known and self.known[name].reference}
 
     @cached_property
     def summary(self) -> pd.DataFrame:
         """Give the scores, index pipeline and score."""
-        table = summarise_predictions(pd.concat(list(self.trials.values())))
-        return table.set_index(["pipeline", "score"])
+        return summarise_case(self.about, self.trials).set_index(["pipeline", "score"])
 
     @cached_property
     def people(self) -> dict[str, np.ndarray]:
-        """Give each person's balanced accuracy by pipeline."""
+        """Give each person's balanced accuracy, or CCC, by pipeline."""
         scores = {}
         for name, told in self.trials.items():
             whose = pd.factorize(told["subject"])[0]
             arrays = told["label"].to_numpy(), told["predicted"].to_numpy(), whose
-            scores[name] = score_people(*arrays)
+            if self.kind is RATINGS:
+                scores[name] = score_numbers(sum_numbers(*arrays))[self.kind.tested]
+            else:
+                labels, predicted = (array.astype(np.int64) for array in arrays[:2])
+                scores[name] = score_people(labels, predicted, whose)
         return scores
 
     @cached_property
@@ -116,7 +139,7 @@ class Case:
     def pairs(self) -> pd.DataFrame | str:
         """Compare all pairs, or say why that cannot be done."""
         try:
-            return compare_pipelines(pd.concat(list(self.trials.values())))
+            return compare_case(self.about, self.trials, self.kind.tested)
         except ValueError as error:
             return str(error)
 
@@ -131,7 +154,11 @@ class Case:
             "threshold": self.threshold,
             "artificial": self.about["study"] == "generated",
             "warning": next((a["warning"] for a in audits if a.get("warning")), ""),
-            "majority_rate": max(labels.mean(), 1 - labels.mean()),
+            **(
+                {"rating_mean": labels.mean(), "rating_sd": labels.std()}
+                if self.kind is RATINGS
+                else {"majority_rate": max(labels.mean(), 1 - labels.mean())}
+            ),
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),
             "n_training": _mean(audits, "n_training"),
@@ -146,7 +173,7 @@ class Case:
             {
                 "pipeline": name,
                 "reference": name in self.references,
-                "transductive": name in PIPELINES and PIPELINES[name].transductive,
+                "transductive": name in self.known and self.known[name].transductive,
                 "knows_stimulus": self._is_told(name),
             }
             for name in self.trials
@@ -161,7 +188,7 @@ class Case:
 
     def _is_told(self, pipeline: str) -> bool:
         """Say whether a pipeline is told which stimulus a trial had, as `evaluate` would."""
-        said = PIPELINES[pipeline].knows_stimulus if pipeline in PIPELINES else None
+        said = self.known[pipeline].knows_stimulus if pipeline in self.known else None
         return self.has_music(pipeline) if said is None else said
 
     def has_music(self, pipeline: str) -> bool:
@@ -171,12 +198,13 @@ class Case:
 
 def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
     """Part what a store holds into its comparisons, references first in each."""
-    order = {name: place for place, name in enumerate(PIPELINES)}
     by_case = dict(list(folds.groupby(list(CASE), dropna=False, sort=False)))
     by_case = {_hashable(key): rows for key, rows in by_case.items()}
     cases = []
     for about, trials in split_cases(predictions):
-        names = sorted(trials, key=lambda name: (order.get(name, len(order)), name))
+        known = list(pipelines_for(about["threshold"]))
+        order = {name: known.index(name) if name in known else len(known) for name in trials}
+        names = sorted(trials, key=lambda name: (order[name], name))
         own = by_case[_hashable(about.values())]
         kept = own[own["pipeline"].isin(names)]
         cases.append(Case(about, {name: trials[name] for name in names}, kept))
@@ -223,7 +251,7 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                     str(case.about["protocol"]),
                     *(str(first[name]) for name in ("n_people", "n_trials", "n_folds")),
                     str(first["n_repeats"]),
-                    number(first["majority_rate"]),
+                    number(first.get("majority_rate", np.nan)),
                     str(len(case.trials)),
                 ]
             )
@@ -261,7 +289,7 @@ def section_audit(cases: Sequence[Case]) -> Section:
                     str(len(first)),
                     *(_range(audits, name) for name in sizes),
                     *(_range(audits, f"{name}_shared") for name in shared),
-                    _range(audits, "share_training_1", 2),
+                    NOTHING if case.kind is RATINGS else _range(audits, "share_training_1", 2),
                     warned or "holds out what its name says",
                 ]
             )
@@ -286,6 +314,8 @@ def section_scores(cases: Sequence[Case]) -> Section:
     )
     kinds: dict[tuple, list[Case]] = {}
     for case in cases:
+        if case.kind is RATINGS:
+            continue
         how = case.about["people"], case.threshold, case.about["protocol"]
         kinds.setdefault(how, []).append(case)
     for (people, threshold, protocol), own in kinds.items():
@@ -301,7 +331,7 @@ def section_scores(cases: Sequence[Case]) -> Section:
         labelled = "" if threshold is None else f", high: {_say_threshold(threshold)}"
         table = Table(
             f"Protocol {protocol}, {people} people{labelled}.",
-            ("Method", "Data", "Subjects", "Input", *(f"{t[:1].upper()}{t[1:]}" for t in targets)),
+            ("Method", "Data", "Subjects", "Input", *map(_begin, targets)),
             rows,
             _missing_references(own),
         )
@@ -315,22 +345,21 @@ def sections_case(case: Case) -> Iterator[Section]:
     if isinstance(case.pairs, str):
         head.paragraphs.append(f"No tests: {case.pairs}")
     else:
-        head.paragraphs.append(_verdict(case.table, "reads_eda", "Reads EDA", "time"))
-        if case.table["music_helps"].notna().any():
-            said = _verdict(case.table, "music_helps", "Music helps", "stimulus-prior")
-            head.paragraphs.append(said)
+        head.paragraphs += verdicts(case.table)
     head.tables.append(_table_scores(case))
     yield head
     yield _section_people(case)
-    yield _section_confusions(case)
-    yield _section_probabilities(case)
+    if case.kind is not RATINGS:
+        yield _section_confusions(case)
+        yield _section_probabilities(case)
     yield _section_training(case)
     yield _section_pairs(case)
 
 
 def _section_people(case: Case) -> Section:
-    means = case.summary.xs("balanced_accuracy", level="score")
-    picture = _pictures.draw_people(case.people, means, case.references)
+    means = case.summary.xs(case.kind.tested, level="score")
+    score, chance = TITLES[case.kind.tested], 0.0 if case.kind is RATINGS else 0.5
+    picture = _pictures.draw_people(case.people, means, case.references, score, chance)
     return Section(f"People: {case.name}", 3, pictures=[picture])
 
 
@@ -341,8 +370,8 @@ def _section_confusions(case: Case) -> Section:
     classes = ("low", "high") if rated else ("class 0", "class 1")
     rows = []
     for name, told in case.trials.items():
-        arrays = told["label"].to_numpy(), told["predicted"].to_numpy(), np.zeros(len(told))
-        counts = count_confusion(*arrays)[0].astype(int)
+        labels, predicted = (told[name].to_numpy(np.int64) for name in ("label", "predicted"))
+        counts = count_confusion(labels, predicted, np.zeros(len(told)))[0].astype(int)
         section.confusions.append(Confusion(name, counts, classes))
         rows.append(Row([name, *map(str, counts.ravel())], name in case.references))
     head = ["Pipeline", *(f"{a} taken for {b}" for a in classes for b in classes)]
@@ -447,9 +476,9 @@ def _section_pairs(case: Case) -> Section:
     )
     head += ("p, Holm", "Difference over folds", "p (corrected t)", "p, Holm")
     notes = [
-        "Balanced accuracy. Wilcoxon's signed-rank test over people asks whether these fitted "
-        "models would differ on other people, and finds a difference between equally good "
-        "pipelines more often than it says; the corrected resampled t-test over folds (Nadeau "
+        f"{_begin(TITLES[case.kind.tested])}. Wilcoxon's signed-rank test over people asks whether "
+        "these fitted models would differ on other people, and finds a difference between equally "
+        "good pipelines more often than it says; the corrected resampled t-test over folds (Nadeau "
         "and Bengio 2003) asks whether the pipelines would. A pipeline that is better should be "
         "so in both. Holm: adjusted for all pairs of the table."
     ]
@@ -493,34 +522,51 @@ def section_versions(folds: pd.DataFrame) -> Section:
     return section
 
 
+_SHOWN = {
+    "balanced_accuracy": (
+        ("Accuracy", "Balanced accuracy", "Mean over people", "F1", "MCC"),
+        (
+            ("accuracy", "pooled"),
+            ("balanced_accuracy", "pooled"),
+            ("balanced_accuracy", "over_people"),
+            ("f1", "pooled"),
+            ("mcc", "pooled"),
+        ),
+    ),
+    "concordance_correlation": (
+        ("CCC", "Mean over people", "Pearson", "Mean over people", "RMSE", "Mean over people"),
+        tuple(
+            (name, of)
+            for name in ("concordance_correlation", "pearson", "rmse")
+            for of in ("pooled", "over_people")
+        ),
+    ),
+}
+
+
 def _table_scores(case: Case) -> Table:
-    names = ("accuracy", "balanced_accuracy", "f1", "mcc")
-    tested = {"p_above_majority": "majority", "p_above_time": "time"}
-    tested["p_above_stimulus_prior"] = "stimulus-prior"
+    head, shown = _SHOWN[case.kind.tested]
+    tested = [case.kind.chance, "time", case.kind.told]
     comparable = not isinstance(case.pairs, str)
     rows = []
     for row in case.table.itertuples():
         scores = case.summary.loc[row.pipeline]
-        pooled = [
-            with_interval(*scores.loc[name, ["pooled", "pooled_low", "pooled_high"]])
-            for name in names
+        cells = [
+            with_interval(*scores.loc[name, [of + end for end in ("", "_low", "_high")]])
+            for name, of in shown
         ]
-        people = scores.loc["balanced_accuracy"]
-        over = with_interval(*(people[f"over_people{end}"] for end in ("", "_low", "_high")))
-        p = [p_value(getattr(row, name)) if comparable else NOTHING for name in tested]
+        p = [p_value(getattr(row, p_column(name))) if comparable else NOTHING for name in tested]
         mark = " *" if row.transductive else ""
-        cells = [row.pipeline + mark, *pooled[:2], over, *pooled[2:], *p]
-        rows.append(Row(cells, row.reference))
-    head = ["Pipeline", "Accuracy", "Balanced accuracy", "Mean over people", "F1", "MCC"]
-    head += [f"p above {name}" for name in tested.values()]
+        rows.append(Row([row.pipeline + mark, *cells, *p], row.reference))
+    head = ["Pipeline", *head, *(f"p above {name}" for name in tested)]
     notes = [
-        "Mean over people: of each person's balanced accuracy. p: one-sided Wilcoxon signed-rank "
-        "tests of people's balanced accuracies, adjusted by Holm for all rows tested against that "
+        "Mean over people: of each person's score. p: one-sided Wilcoxon signed-rank tests of "
+        f"people's {TITLES[case.kind.tested]}, adjusted by Holm for all rows tested against that "
         "reference."
     ]
     if case.table["transductive"].any():
         notes.append("* Transductive: all of a test person's unlabelled trials set the scale.")
-    own = [name for name in case.trials if name not in PIPELINES]
+    own = [name for name in case.trials if name not in case.known]
     if own:
         notes.append(
             f"{', '.join(own)}: not registered where this report was written. What takes music "
@@ -560,10 +606,15 @@ def _missing_references(cases: Sequence[Case]) -> list[str]:
     """Say which reference rows are not there."""
     notes = []
     for case in cases:
-        missing = [name for name in WANTED if name not in case.trials]
+        wanted = (case.kind.chance, "time", case.kind.told)
+        missing = [name for name in wanted if name not in case.trials]
         if missing:
             notes.append(f"{case.name}: the store holds no complete row of {', '.join(missing)}.")
     return notes
+
+
+def _begin(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _by_study(cases: Sequence[Case]) -> list[tuple[str, list[Case]]]:
@@ -576,6 +627,8 @@ def _by_study(cases: Sequence[Case]) -> list[tuple[str, list[Case]]]:
 def _say_threshold(threshold: str | None) -> str:
     if threshold is None:
         return NOTHING
+    if threshold == NUMBERS:
+        return "as rated"
     return "above the person's own threshold" if threshold == "subject" else f"above {threshold}"
 
 

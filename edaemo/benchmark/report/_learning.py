@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
+from edaemo.benchmark._reproduce_people import SHARE
 from edaemo.benchmark._summary import classification_summary
 from edaemo.benchmark.report._page import Row, Section, Table, with_interval
 from edaemo.benchmark.report._pictures import draw_shares
 
-# What `edaemo reproduce figure4` calls its protocols; the whole is under the protocol's own name.
-SHARE = re.compile(r"(.+), ([\d.]+) % (of the people|of the training people)")
 _CURVE = ["study", "people", "target", "threshold", "base", "kind"]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Hashable, Mapping
 from io import BytesIO
-from itertools import cycle
+from itertools import cycle, zip_longest
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 from urllib.parse import quote
 
 import numpy as np
@@ -30,6 +31,7 @@ N_CURVE = 60  # points of a ROC curve
 MOST_DOTS = 2500  # in vectors
 MOST_FOLDS = 10  # whose losses are drawn one by one
 LONGEST = 28  # letters of a name beside an axis
+LETTER = 0.083  # inches, a wide one of 9 points
 STYLE = {
     "svg.fonttype": "none",  # letters of all alphabets, by the fonts of who looks at it
     "text.parse_math": False,  # names are names
@@ -42,11 +44,14 @@ STYLE = {
 
 def embed(figure: Figure, caption: str, alt: str) -> Picture:
     """Turn a figure into a picture that lies in the page."""
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     file = BytesIO()
     with _style(), warnings.catch_warnings():
         # Their widths are guessed then; they are not drawn by matplotlib.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
-        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+        # savefig would draw all of it twice, the first time for the layout alone.
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None, "Creator": None})
     text = file.getvalue().decode()
     text = text[text.index("<svg") :]
     source = "data:image/svg+xml," + quote(text.replace("\n", " "), safe=" =:/;,()'-.")
@@ -54,9 +59,13 @@ def embed(figure: Figure, caption: str, alt: str) -> Picture:
 
 
 def draw_people(
-    people: Mapping[str, np.ndarray], means: pd.DataFrame, references: set[str]
+    people: Mapping[str, np.ndarray],
+    means: pd.DataFrame,
+    references: set[str],
+    score: str,
+    chance: float,
 ) -> Picture:
-    """Draw each person's balanced accuracy, a row of dots for each pipeline.
+    """Draw each person's score, a row of dots for each pipeline.
 
     Parameters
     ----------
@@ -66,12 +75,17 @@ def draw_people(
         Index pipeline; ``over_people``, ``over_people_low``, ``over_people_high``.
     references : set of str
         Pipelines that are drawn in grey.
+    score : str
+        What it is called.
+    chance : float
+        What it is where nothing is known.
     """
     n, n_dots = len(people), sum(map(len, people.values()))
-    figure = _figure(0.9 + 0.3 * n)
+    shown = [_shown(name) for name in people]
+    figure = _figure(0.9 + 0.3 * n, left=0.15 + LETTER * max(map(_measure, shown)))
     with _style():
         axes = figure.add_subplot()
-        axes.axvline(0.5, color="0.35", linestyle="--", linewidth=1)
+        axes.axvline(chance, color="0.35", linestyle="--", linewidth=1)
         rng = np.random.default_rng(0)
         for row, (name, scores) in enumerate(people.items()):
             axes.scatter(
@@ -88,19 +102,20 @@ def draw_people(
         )
         error = [(mean - low).clip(0), (high - mean).clip(0)]
         axes.errorbar(mean, range(n), xerr=error, fmt="D", color="black", ms=4, capsize=3, lw=1.3)
-        axes.set_yticks(range(n), [_shown(name) for name in people])
+        axes.set_yticks(range(n), shown)
         axes.set_ylim(n - 0.4, -0.6)
-        axes.set_xlim(-0.03, 1.03)
-        axes.set_xlabel("balanced accuracy of a person")
+        axes.set_xlim(2 * chance - 1.03, 1.03)  # chance is half-way to the worst
+        axes.set_xlabel(f"{score} of a person")
     said = "; ".join(
-        f"{name} {number(mean[name], 2)}, people from {np.min(scores):.2f} to {np.max(scores):.2f}"
+        f"{name} {number(mean[name], 2)}, people from {np.nanmin(scores):.2f} to "
+        f"{np.nanmax(scores):.2f}"
         for name, scores in people.items()
     )
     caption = (
         "Each dot is one person; the diamond is the mean over people with its 95 % interval. "
         "Dashed: chance. Grey: rows that need no EDA. Up and down in a row means nothing."
     )
-    return embed(figure, caption, f"Balanced accuracy over people. Means: {said}.")
+    return embed(figure, caption, f"{score[:1].upper()}{score[1:]} over people. Means: {said}.")
 
 
 def draw_probabilities(
@@ -112,7 +127,8 @@ def draw_probabilities(
     pictures = []
     for start in range(0, len(trials), len(COLOURS)):
         names = list(trials)[start : start + len(COLOURS)]
-        figure = _figure(3.1)
+        n_lines = -(-len(names) // 2)  # of the legend
+        figure = _figure(2.67 + 0.18 * n_lines, bottom=0.52 + 0.18 * n_lines, between=0.3)
         with _style():
             roc, calibrated = figure.subplots(1, 2)
             for axes in (roc, calibrated):
@@ -140,7 +156,7 @@ def draw_probabilities(
                 )
             roc.set(xlabel="false positive rate", ylabel="true positive rate")
             calibrated.set(xlabel="predicted probability", ylabel="share that came true")
-            figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+            figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
         said = ", ".join(f"{name} {number(auc[name], 2)}" for name in names)
         caption = (
             "Left, ROC of all trials pooled, the area under it in brackets; right, calibration in "
@@ -172,10 +188,11 @@ def draw_training(losses: Mapping[str, list[dict[str, list[float]]]]) -> list[Pi
                     continue
                 for curve in curves[:MOST_FOLDS]:
                     axes.plot(range(1, len(curve) + 1), curve, color=colour, lw=0.5, alpha=0.3)
-                mean = pd.concat([pd.Series(curve) for curve in curves], axis=1).mean(axis=1)
+                padded = list(zip_longest(*curves, fillvalue=np.nan))
+                mean = np.nanmean(np.array(padded, dtype=float), axis=1)
                 epochs = range(1, len(mean) + 1)
                 axes.plot(epochs, mean, color=colour, linestyle=pattern, lw=1.8, label=name)
-                said.append(f"{name} loss from {mean.iloc[0]:.3f} to {mean.iloc[-1]:.3f}")
+                said.append(f"{name} loss from {mean[0]:.3f} to {mean[-1]:.3f}")
             axes.set(xlabel="epoch", ylabel="cross-entropy")
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend(frameon=False, fontsize=8)
@@ -198,7 +215,8 @@ def draw_shares(curves: pd.DataFrame, what: str) -> Picture:
     what : str
         What they are of.
     """
-    figure = _figure(3.4)
+    n_lines = -(-curves["pipeline"].nunique() // 2)  # of the legend
+    figure = _figure(3.2 + 0.18 * n_lines, bottom=0.55 + 0.18 * n_lines)
     said = []
     with _style():
         axes = figure.add_subplot()
@@ -221,7 +239,7 @@ def draw_shares(curves: pd.DataFrame, what: str) -> Picture:
             points = zip(rows["n_training_people"], rows["score"], strict=True)
             said.append(f"{name}: " + ", ".join(f"{s:.2f} of {n:.0f} people" for n, s in points))
         axes.set(xlabel="people that a fold trains on", ylabel="balanced accuracy")
-        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+        figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
     caption = f"{what}: balanced accuracy with its 95 % interval over people; dashed: chance."
     return embed(figure, caption, f"Learning curves. {'; '.join(said)}.")
 
@@ -240,10 +258,26 @@ def draw_ratings(ratings: pd.DataFrame, person: Hashable, middle: float, study: 
     return embed(axes[0].figure, caption, f"Ratings of {person}. {said}.")
 
 
-def _figure(height: float) -> Figure:
+def _figure(
+    height: float, *, left: float = 0.6, bottom: float = 0.5, between: float = 0.2
+) -> Figure:
+    """Make an empty figure with these margins, in inches, and room between panels.
+
+    Matplotlib would find margins itself, in half of the time that a report takes, by the widths of
+    letters in a font that is not the reader's.
+    """
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(WIDTH, height), layout="constrained", dpi=150)
+    figure = Figure(figsize=(WIDTH, height), dpi=150)
+    places = {"left": left / WIDTH, "right": 1 - 0.15 / WIDTH}
+    places |= {"bottom": bottom / height, "top": 1 - 0.1 / height}
+    figure.subplots_adjust(**places, wspace=between)
+    return figure
+
+
+def _measure(text: str) -> int:
+    """Count letters, wide ones twice."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _style() -> rc_context:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from edaemo.benchmark.report._page import Section
+from edaemo.benchmark.report._page import Section, Table
+
+MOST_LETTERS = 72  # on a line of LaTeX's usual width, in its usual size
+LANDSCAPE_LETTERS = 125  # on a page that lies on its side, in footnote size
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|$~<])")
 _BULLET = re.compile(r"^([-+#>=])")
@@ -65,22 +68,50 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
 
 
 def render_latex(title: str, sections: Sequence[Section]) -> str:
-    """Write the tables as LaTeX, for a document that loads booktabs and longtable."""
+    """Write the tables as LaTeX, for a document that loads the packages it names."""
     lines = [
         f"% {_plain(title)}",
-        r"% In the preamble: \usepackage[T1]{fontenc} \usepackage{textcomp,booktabs,longtable}",
+        r"% In the preamble: \usepackage[T1]{fontenc}",
+        r"% \usepackage{textcomp,array,booktabs,longtable,pdflscape}",
     ]
     for section in sections:
         for table in section.tables:
             head = " & ".join(map(escape_latex, table.head))
-            lines += ["", rf"\begin{{longtable}}{{{'l' * len(table.head)}}}"]
+            wide = _is_wide(table)
+            lines += ["", r"\begin{landscape}\footnotesize\setlength{\tabcolsep}{3pt}"] * wide
+            columns = _columns(table) if wide else "l" * len(table.head)
+            lines += ["", rf"\begin{{longtable}}{{{columns}}}"]
             lines += [rf"\caption{{{escape_latex(table.caption)}}} \\", r"\toprule"]
             lines += [rf"{head} \\", r"\midrule", r"\endfirsthead"]
             lines += [r"\toprule", rf"{head} \\", r"\midrule", r"\endhead"]
             lines += [rf"{' & '.join(map(escape_latex, row.cells))} \\" for row in table.rows]
             lines += [r"\bottomrule", r"\end{longtable}"]
             lines += [rf"\noindent {escape_latex(note)}\par" for note in table.notes]
+            lines += [r"\end{landscape}"] * wide
     return "\n".join([*lines, ""])
+
+
+def _is_wide(table: Table) -> bool:
+    """Say whether the table is wider than a page of usual margins is."""
+    longest = [max(map(len, column)) for column in _by_column(table)]
+    return sum(longest) + 2 * len(longest) > MOST_LETTERS
+
+
+def _columns(table: Table) -> str:
+    """Give columns that fill the line: each holds its longest word, and shares what is left."""
+    columns = list(_by_column(table))
+    # Some letters are wider than others.
+    words = [1.2 * max(map(len, " ".join(column).split()), default=0) + 1 for column in columns]
+    whole = [1.2 * max(map(len, column)) + 1 for column in columns]
+    left = max(LANDSCAPE_LETTERS - sum(words), 0)
+    wanted = sum(whole) - sum(words)
+    widths = [w + left * (all_ - w) / max(wanted, 1) for w, all_ in zip(words, whole, strict=True)]
+    column = r">{\raggedright\arraybackslash}p{\dimexpr%.4f\linewidth-2\tabcolsep\relax}"
+    return "".join(column % (0.999 * width / sum(widths)) for width in widths)
+
+
+def _by_column(table: Table) -> Iterator[tuple[str, ...]]:
+    return zip(table.head, *(row.cells for row in table.rows), strict=True)
 
 
 def escape_markdown(text: str) -> str:

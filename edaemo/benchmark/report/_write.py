@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from sklearn.utils import Bunch
 
 from edaemo._validation import suggest
 from edaemo._whole_file import whole_file
-from edaemo.benchmark._predictions import load_predictions, newest_keys
+from edaemo.benchmark._predictions import choose_newest, read_complete
 from edaemo.benchmark._registry import STUDIES
+from edaemo.benchmark._reproduce_people import SHARE
 from edaemo.benchmark._store import ResultStore, StoreError
 from edaemo.benchmark.report._commands import section_commands
 from edaemo.benchmark.report._contents import (
@@ -29,7 +31,7 @@ from edaemo.benchmark.report._contents import (
     section_versions,
     sections_case,
 )
-from edaemo.benchmark.report._learning import SHARE, section_learning
+from edaemo.benchmark.report._learning import section_learning
 from edaemo.benchmark.report._page import Section
 from edaemo.benchmark.report._pictures import draw_ratings
 from edaemo.benchmark.report._render import render_html, render_latex, render_markdown
@@ -81,7 +83,7 @@ def write_report(
     store, out = Path(store), Path(out)
     if not store.exists():
         raise StoreError(f"{store}: there is no store of results: run `edaemo compare` first.")
-    with ResultStore(store) as opened:
+    with ResultStore(store) as opened, _uncollected():
         folds, predictions, left_out, trials = _read(opened, keys)
     cases = make_cases(predictions, folds)
     command = ["edaemo", "report", str(store), "--out", str(out)]
@@ -117,7 +119,7 @@ def _read(
     if folds.empty:
         raise ValueError(f"{store.path} holds no folds: run `edaemo compare` first.")
     if keys is None:
-        folds = folds[folds["key"].isin(newest_keys(store))].reset_index(drop=True)
+        folds = folds[folds["key"].isin(choose_newest(folds))].reset_index(drop=True)
     if (folds["status"] == "failed").all():
         raise ValueError(
             f"{store.path}: all of its {len(folds)} folds failed, so there is nothing to report. "
@@ -128,12 +130,24 @@ def _read(
         raise ValueError(f"{store.path} holds shares of people alone, and not the whole of any.")
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
-        predictions = load_predictions(store, keys=folds.loc[~is_share, "key"].tolist())
+        predictions = read_complete(store, folds[~is_share].reset_index(drop=True))
     bases = {SHARE.fullmatch(protocol)[1] for protocol in folds.loc[is_share, "protocol"]}
     needed = is_share | folds["protocol"].isin(bases).to_numpy()
     trials = store.predictions(folds.loc[needed, "key"].tolist())
     left_out = [str(note.message) for note in notes if note.category is UserWarning]
     return folds, predictions, left_out, trials
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Do not look for garbage among millions of lists and numbers that are all still needed."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _is_share(folds: pd.DataFrame) -> np.ndarray:
