@@ -132,7 +132,7 @@ class TestTable:
 
     def test_it_is_laid_out_for_a_terminal(self, evaluated):
         text = format_table(evaluated[1].query("target == 'known'"))
-        assert "known (as rated): 10 all people" in text
+        assert "known (as rated): 10 people" in text
         assert "| CCC " in text and "p above stimulus-mean" in text
         assert "Reads EDA (above mean and time over people" in text
         assert "majority" not in text and "nan" not in text

@@ -244,8 +244,9 @@ def describe(row: pd.Series) -> str:
     how = {None: "", "subject": " (by each person's own threshold)", NUMBERS: " (as rated)"}
     threshold = None if pd.isna(row["threshold"]) else row["threshold"]
     labelled = how.get(threshold, f" (above {threshold})")
+    of = "" if row["people"] == "all" else f"{row['people']} "
     said = (
-        f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {row['people']} people, "
+        f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {of}people, "
         f"{row['n_trials']} trials; protocol {row['protocol']}, {row['n_folds']} folds"
     )
     if row["n_repeats"] > 1:
