@@ -1859,6 +1859,24 @@ def compare(name, path, tmp_path, capsys, *more):
     return code, printed, table
 
 
+def reproduce(table, name, path, tmp_path, capsys, *more):
+    """Give the cells of the rows that one of the paper's tables has of a corpus."""
+    place = ["--path", str(path), "--out", str(tmp_path / "out")]
+    assert main(["reproduce", table, name, *place, *more]) == 0
+    lines = [line.strip("|").split("|") for line in capsys.readouterr().out.splitlines()]
+    return [[cell.strip() for cell in cells] for cells in lines if len(cells) > 1]
+
+
+def check_tables_of_ratings(place, tmp_path, capsys, n_trials, arousal, correlation):
+    """The published numbers stand beside those of the generated fixture."""
+    name, path = place
+    row = reproduce("table1", name, path, tmp_path, capsys)[2]
+    assert (row[0].lower(), row[1], row[3], row[5]) == (name, "Arousal", *arousal)
+    assert sum(int(row[column].split()[0]) for column in (2, 4)) == n_trials
+    row = reproduce("table2", name, path, tmp_path, capsys)[2]
+    assert (row[2], row[4]) == (str(n_trials), correlation)
+
+
 def test_deap_is_compared(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(_deap, "BASELINES", {704: 384})
     rng = np.random.default_rng(0)
@@ -1875,6 +1893,8 @@ def test_deap_is_compared(monkeypatch, tmp_path, capsys):
         "deap, arousal (by each person's own threshold): 16 reported people, 640 trials" in printed
     )
     assert "time" in set(table["pipeline"])
+    published = ("680 (53.1 %)", "600 (46.9 %)"), "0.15"
+    check_tables_of_ratings(("deap", place), tmp_path, capsys, 1280, *published)
 
 
 def test_masked_samples_do_not_end_a_comparison(whole_amigos, tmp_path, capsys):
@@ -1905,6 +1925,14 @@ def test_amigos_is_compared(whole_amigos, tmp_path, capsys):
     assert code == 0
     assert "16 reported people" not in printed
     assert "20 reported people, 320 trials" in printed
+    published = ("443 (56.2 %)", "345 (43.3 %)"), "0.56"
+    check_tables_of_ratings(("amigos", whole_amigos), tmp_path, capsys, 640, *published)
+    quick = ("--folds", "2", "--epochs", "1", "--jobs", "1")
+    rows = {
+        cells[0]: cells[1:]
+        for cells in reproduce("table5", "amigos", whole_amigos, tmp_path, capsys, *quick)
+    }
+    assert len(rows["A: Ave-Acc"]) == len(rows["A: Ave-Acc, published (AMIGOS)"]) == 7
 
 
 def test_pmemo_is_compared(tmp_path, capsys, monkeypatch, music_names):
@@ -1933,3 +1961,5 @@ def test_pmemo_is_compared(tmp_path, capsys, monkeypatch, music_names):
     n_reported = sum(not _pmemo.is_development(person) for person in people)
     assert f"{n_reported} reported people" in printed
     assert "time" not in set(table["pipeline"])
+    published = ("4520 (58.8 %)", "3170 (41.2 %)"), "0.52"
+    check_tables_of_ratings(("pmemo", place), tmp_path, capsys, 1534, *published)
