@@ -6,7 +6,7 @@ each epoch, within one standard deviation over seeds of single precision's; the 
 is that of all epochs together (the root of the mean variance), since a few seeds may happen to
 agree at one epoch.
 
-    python benchmarks/convergence.py --seeds 8
+    python benchmarks/convergence.py --first 200 --seeds 24
 """
 
 from __future__ import annotations
