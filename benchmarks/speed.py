@@ -41,7 +41,11 @@ ROWS = [
     ("train, batch 64, compiled", "train 64", ["released", "compiled"]),
     ("predict 64 trials", "predict 64", ["released", "plain", "fast", "classifier"]),
     ("predict 64 trials, bf16", "predict 64", ["released", "released bf16", "fast bf16"]),
-    ("predict one trial", "predict 1", ["released", "fast", "classifier", "onnx"]),
+    (
+        "predict one trial",
+        "predict 1",
+        ["released", "fast", "classifier", "classifier compiled", "onnx"],
+    ),
     (
         "one trial from raw EDA",
         "raw 1",
@@ -210,9 +214,9 @@ def predict(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
     import torch
 
     rows = torch.randn(n, N_CHANS * N_TIMES + N_MUSIC)
-    if who in ("classifier", "onnx"):
-        model = make_classifier()
-        if who == "classifier":
+    if who.startswith("classifier") or who == "onnx":
+        model = make_classifier(compile=who.endswith("compiled"))
+        if who != "onnx":
             array = rows.numpy()
             return lambda: model.predict_proba(array), n
         run = make_session(model)

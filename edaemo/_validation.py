@@ -310,16 +310,15 @@ def read_rows(
         "ensure_all_finite": False,
         "ensure_min_samples": min_rows,
     }
-    plain = plain_numbers(X, "X", booleans=booleans)
-    if reset is False and _is_as_fitted(estimator, X):
-        # scikit-learn looks at each column by itself: tens of milliseconds for thousands of them.
-        rows = check_array(X.to_numpy(), estimator=estimator, **checks)
-    elif reset is None:
-        rows = check_array(plain, estimator=estimator, **checks)
-    else:
-        rows = validate_data(estimator, plain, reset=reset, **checks)
-    bad = np.argwhere(~(np.abs(rows) <= LARGEST)) if finite else ()
-    if len(bad):
+    rows = _as_fitted(estimator, X) if reset is False else None
+    if rows is None or len(rows) < min_rows:
+        plain = plain_numbers(X, "X", booleans=booleans)
+        if reset is None:
+            rows = check_array(plain, estimator=estimator, **checks)
+        else:
+            rows = validate_data(estimator, plain, reset=reset, **checks)
+    if finite and not np.abs(rows).max() <= LARGEST:
+        bad = np.argwhere(~(np.abs(rows) <= LARGEST))
         row, column = bad[0]
         called = repr(X.columns[column]) if isinstance(X, pd.DataFrame) else column
         raise ValueError(
@@ -330,11 +329,19 @@ def read_rows(
     return rows if dtype is None else rows.astype(dtype, copy=False)
 
 
-def _is_as_fitted(estimator: BaseEstimator, X: object) -> bool:
-    """Say whether X is a frame of plain floats with just the columns that `fit` saw."""
-    if not isinstance(X, pd.DataFrame) or not set(X.dtypes) <= _FLOATS:
-        return False
-    return np.array_equal(getattr(estimator, "feature_names_in_", ()), X.columns)
+def _as_fitted(estimator: BaseEstimator, X: object) -> np.ndarray | None:
+    """Return the rows of X if they are plain floats in just the columns that `fit` saw, else None.
+
+    scikit-learn takes tens of milliseconds for a frame of thousands of columns, each of which it
+    looks at by itself, and a fifth of a millisecond for an array of one row.
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    if isinstance(X, pd.DataFrame):
+        known = set(X.dtypes) <= _FLOATS and names is not None and np.array_equal(names, X.columns)
+        return X.to_numpy() if known else None
+    if type(X) is not np.ndarray or X.dtype not in _FLOATS or X.ndim != 2 or names is not None:
+        return None
+    return X if X.shape[1] == getattr(estimator, "n_features_in_", None) else None
 
 
 def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:

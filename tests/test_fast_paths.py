@@ -169,7 +169,7 @@ def test_bfloat16_is_no_further_from_single_precision_than_plainly(architecture)
 
 
 @pytest.mark.parametrize("architecture", LENGTH)
-def test_compiled_and_exported_networks_are_plain(architecture):
+def test_exported_networks_are_plain(architecture):
     net = make(architecture, dtype=torch.float32).eval()
     rows = rows_for(net, 3, torch.float32)
     program = torch.export.export(net, (rows,))
@@ -182,14 +182,14 @@ def test_compiled_and_exported_networks_are_plain(architecture):
 @pytest.mark.parametrize("channels", [(16, 16, 16, 16), (32, 32, 48, 64), (128, 64, 64, 16)])
 @pytest.mark.parametrize(("n_chans", "n_times"), [(1, 128), (3, 150), (1, 200), (3, 1300)])
 def test_few_rows_are_treated_as_many_to_the_last_bit(architecture, channels, n_chans, n_times):
-    """What `rows_alike` promises."""
+    """What `treats_rows_alike` promises."""
     if architecture == "published":
         n_times += 1250
     net = make(architecture, n_times, n_chans, channels=channels, dtype=torch.float32).eval()
     rows = rows_for(net, 33, torch.float32)
     with torch.inference_mode(), fast_paths(True):
         together = net(rows)
-        assert net.rows_alike == 1
+        assert net.treats_rows_alike
         for n in range(1, 33):
             assert torch.equal(net(rows[:n]), together[:n]), n
 
@@ -201,7 +201,7 @@ def test_full_groups_are_treated_as_many_in_lower_precision(architecture, channe
     rows = rows_for(net, 64, torch.float32)
     with torch.inference_mode(), fast_paths(True), torch.autocast("cpu", torch.bfloat16):
         together = net(rows)
-        assert net.rows_alike == 16
+        assert net.treats_rows_alike
         for n in (16, 32, 48):
             assert torch.equal(net(rows[:n]), together[:n]), n
             assert torch.equal(net(rows[n : n + 16]), together[n : n + 16]), n
@@ -209,7 +209,7 @@ def test_full_groups_are_treated_as_many_in_lower_precision(architecture, channe
 
 def test_few_rows_are_not_promised_where_they_differ():
     with fast_paths(True):
-        assert make("paper", 200, channels=(16, 16, 16, 24)).rows_alike is None
-        assert make("paper", 127, channels=(16,) * 4).rows_alike is None
+        assert not make("paper", 200, channels=(16, 16, 16, 24)).treats_rows_alike
+        assert not make("paper", 127, channels=(16,) * 4).treats_rows_alike
     with fast_paths(False):
-        assert make("paper", 200, channels=(16,) * 4).rows_alike is None
+        assert not make("paper", 200, channels=(16,) * 4).treats_rows_alike

@@ -2,7 +2,10 @@
 
 import os
 import pickle
+import shutil
 import signal
+from pathlib import Path
+from sysconfig import get_path
 
 import numpy as np
 import pandas as pd
@@ -473,3 +476,37 @@ def test_answers_in_bf16_are_near_and_deterministic_ones_the_same():
     assert not np.array_equal(answers["bf16"], answers["plain"])
     np.testing.assert_allclose(answers["bf16"], answers["plain"], atol=0.05)
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.skipif(
+    shutil.which("g++") is None or not Path(get_path("include"), "Python.h").exists(),
+    reason="torch.compile needs a C++ compiler and Python's headers",
+)
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's compiler uses it
+@pytest.mark.parametrize("mode", [True, "reduce-overhead"])
+def test_compiled_network_answers_as_it_does_uncompiled_and_with_the_weights_it_has(mode):
+    X, y, subject = make_rows(n_times=128)
+    validation = np.isin(subject, ["p6", "p7"])
+    # The compiler draws other numbers for dropout.
+    settings = {"channels": (16,) * 4, "max_epochs": 2, "dropout": 0.0, "random_state": 0}
+    plain, model = (
+        RTCANClassifier(compile=compiled, **settings).fit(X, y, validation=validation)
+        for compiled in (False, mode)
+    )
+    for loss in ("train_loss", "valid_loss"):
+        losses = [one.net_.history[:, loss] for one in (plain, model)]
+        np.testing.assert_allclose(*losses, rtol=1e-4)
+    answers = model.predict_proba(X)
+    for i in (0, 33):
+        assert_array_equal(model.predict_proba(X.iloc[[i]])[0], answers[i])
+    again = pickle.loads(pickle.dumps(model))
+    assert_array_equal(again.predict_proba(X), answers)
+    with torch.compiler.set_stance("force_eager"):
+        assert not np.array_equal(again.predict_proba(X), answers)
+        np.testing.assert_allclose(model.predict_proba(X), answers, atol=2e-6)
+    with torch.no_grad():
+        model.net_.module_.classify[-1].bias.data[1] += 5.0
+    shifted = model.predict_proba(X)
+    assert (shifted[:, 1] > answers[:, 1] + 0.1).all()
+    with torch.compiler.set_stance("force_eager"):
+        np.testing.assert_allclose(model.predict_proba(X), shifted, atol=2e-6)

@@ -45,10 +45,10 @@ from edaemo.estimators._training import (
     train,
 )
 
-# Rows of a forward pass when validating, and when predicting with a network that does not say which
-# batches it treats alike: what they need stays in the processor's cache.
+# Rows of a forward pass when validating, and when predicting with a network that is not known to
+# treat a row alike in any batch: what they need stays in the processor's cache.
 FEW_ROWS = 16
-# Rows of a forward pass when predicting with a network that does say so.
+# Rows of a forward pass when predicting with a network that is.
 PREDICTED_TOGETHER = 64
 
 
@@ -73,7 +73,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         "device": [str],
         "n_threads": [Interval(Integral, 1, None, closed="left")],
         "amp": [StrOptions({"bf16"}), None],
-        "compile": ["boolean"],
+        "compile": ["boolean", StrOptions({"reduce-overhead", "max-autotune"})],
         "deterministic": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -209,21 +209,15 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
 
     @torch.inference_mode()
     def _logits(self, rows: np.ndarray) -> torch.Tensor:
-        """Give the logits of rows, to the last bit the same in whatever company a row comes.
-
-        torch chooses its kernels by shape, and those of few rows may add up in another order. So
-        each forward pass has `FEW_ROWS` rows, zeros filled in, unless the network knows of other
-        numbers whose rows are treated alike.
-        """
+        """Give the logits of rows, to the last bit the same in whatever company a row comes."""
         net, network = self.net_, self.net_.module_
-        alike = net.rows_alike()
-        together = FEW_ROWS if alike is None else PREDICTED_TOGETHER
+        together, multiple = _rows_at_once(net)
         if network.training:
             network.eval()
         logits = []
         for start in range(0, len(rows), together):
             some = torch.tensor(rows[start : start + together])
-            filled = nn.functional.pad(some, (0, 0, 0, -len(some) % (alike or FEW_ROWS)))
+            filled = nn.functional.pad(some, (0, 0, 0, -len(some) % multiple))
             logits.append(net.infer(filled.to(net.device))[: len(some)].cpu())
         return torch.cat(logits)
 
@@ -326,6 +320,21 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"{type(self).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
                 "transformer of the signals as eda=, before it in a Pipeline."
             )
+
+
+def _rows_at_once(net: Net) -> tuple[int, int]:
+    """Say how many rows to predict at once, and of what their number must be a multiple.
+
+    torch chooses its kernels by shape, and those of few rows may add up in another order. So each
+    forward pass has the same number of rows, zeros filled in, unless the network treats them alike.
+    On the CPU a compiled network answers one by one: of two shapes it makes two programs, and that
+    of a lone row takes each of many no longer.
+    """
+    if net.fuse and net.device == "cpu":
+        return 1, 1
+    if net.fuse or not getattr(net.module_, "treats_rows_alike", False):
+        return FEW_ROWS, FEW_ROWS
+    return PREDICTED_TOGETHER, FEW_ROWS if net.amp else 1
 
 
 def _check_mask(validation: Sequence[bool], n: int) -> np.ndarray:

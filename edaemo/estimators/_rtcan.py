@@ -113,9 +113,11 @@ class RTCANClassifier(NetClassifier):
     amp : {"bf16"} or None, default=None
         "bf16": forward passes in bfloat16 where torch's autocast holds it safe. Faster in training
         and prediction; answers differ in the third digit (``docs/performance.md``).
-    compile : bool, default=False
-        Whether the network goes through ``torch.compile``: minutes before the first batch and a C++
-        compiler, for what ``docs/performance.md`` measured.
+    compile : bool or {"reduce-overhead", "max-autotune"}, default=False
+        Whether the network goes through ``torch.compile``, in torch's default mode (True) or in
+        another one; on CUDA both of these replay CUDA graphs. It needs a C++ compiler, and a minute
+        before the first batch and the first prediction. On the CPU a lone trial is answered
+        sooner, and many one by one; ``docs/performance.md`` has what was measured.
     deterministic : bool, default=False
         Whether torch may use deterministic algorithms alone, on CUDA; on the CPU a fit is the same
         each time in any case.
@@ -224,7 +226,7 @@ class RTCANClassifier(NetClassifier):
         device: str = "auto",
         n_threads: int = 1,
         amp: str | None = None,
-        compile: bool = False,
+        compile: bool | str = False,
         deterministic: bool = False,
         random_state: object = None,
         verbose: int = 0,

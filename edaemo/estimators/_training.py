@@ -45,13 +45,13 @@ class Net(NeuralNet):
     amp : {"bf16"} or None, default=None
         Precision of the forward pass where torch's autocast holds it safe; logits, loss and
         weights stay in single precision.
-    fuse : bool, default=False
-        Whether the network is compiled. Unlike skorch's `compile` it leaves the names of the
-        weights alone.
+    fuse : bool or str, default=False
+        Whether the network is compiled; a mode of ``torch.compile``. Unlike skorch's `compile` it
+        leaves the names of the weights alone.
     """
 
     def __init__(
-        self, *args: Any, amp: str | None = None, fuse: bool = False, **kwargs: Any
+        self, *args: Any, amp: str | None = None, fuse: bool | str = False, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.amp = amp
@@ -60,9 +60,17 @@ class Net(NeuralNet):
     def initialize_module(self) -> Self:
         """Make the network."""
         super().initialize_module()
-        if self.fuse:
-            self.module_.compile()
+        self._compile_module()
         return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.initialized_:  # a program is not pickled
+            self._compile_module()
+
+    def _compile_module(self) -> None:
+        if self.fuse:
+            self.module_.compile(mode=None if self.fuse is True else self.fuse)
 
     def _zero_grad_optimizer(self, set_to_none: bool | None = False) -> None:
         """Set gradients to zero and keep their memory.
@@ -77,11 +85,6 @@ class Net(NeuralNet):
         with self._precision():
             logits = super().infer(x, **fit_params)
         return logits.float()
-
-    def rows_alike(self) -> int | None:
-        """Say of which number of rows any multiple is predicted alike, if the network knows."""
-        with self._precision():
-            return None if self.fuse else getattr(self.module_, "rows_alike", None)
 
     def _precision(self) -> torch.autocast:
         kind = torch.device(self.device).type
@@ -191,11 +194,14 @@ class Batches:
 def torch_threads(n_threads: int) -> Iterator[None]:
     """Let torch use so many threads inside the block, and as many as before after it."""
     before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
+    # To set what is set slows what comes next by a tenth of a millisecond.
+    if before != n_threads:
+        torch.set_num_threads(n_threads)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
 
 
 @contextmanager

@@ -31,6 +31,9 @@ ROWS = 4096
 # an array goes through another sigmoid.
 VECTOR = 64
 
+_ONEDNN = torch.backends.mkldnn.is_available()
+_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+
 # None: as `prefers_fast` says. EDAEMO_FAST_PATHS=0 and =1 are for tests and measurements.
 _forced: bool | None = {"0": False, "1": True}.get(os.environ.get("EDAEMO_FAST_PATHS", ""))
 
@@ -42,8 +45,8 @@ def fast_paths(on: bool | None) -> Iterator[None]:
     Parameters
     ----------
     on : bool or None
-        None: on CPUs with AVX-512, where they were measured, and not under ``torch.compile`` or
-        export. On others they must not be forced.
+        None: on CPUs with AVX-512, where they were measured, and not in export nor in training
+        under ``torch.compile``. On others they must not be forced.
     """
     global _forced
     before, _forced = _forced, on
@@ -59,11 +62,18 @@ def prefers_fast(x: Tensor) -> bool:
     By itself on processors with AVX-512 alone: with AVX2, oneDNN 3.12 damages memory in one of
     these convolutions (1 x 1 with few filters, gradient of the weights).
     """
-    if torch.compiler.is_compiling():
+    if _is_traced():
         return False
     if _forced is not None:
         return _forced
-    return x.is_cpu and torch.backends.cpu.get_cpu_capability() == "AVX512"
+    return x.is_cpu and _AVX512
+
+
+def _is_traced() -> bool:
+    """Say whether torch looks for the plain layers: in an export, or to compile with gradients."""
+    if not torch.compiler.is_compiling():
+        return False
+    return torch.compiler.is_exporting() or torch.is_grad_enabled()
 
 
 def time_major(x: Tensor) -> Tensor:
@@ -76,7 +86,7 @@ def is_time_major(x: Tensor) -> bool:
 
     A single sample lies both ways, and counts as time-major.
     """
-    if torch.compiler.is_compiling():
+    if _is_traced():
         return False
     _, n_filters, length = x.shape
     return n_filters > 1 and x.stride(1) == 1 and (length == 1 or x.stride(2) >= n_filters)
@@ -98,7 +108,7 @@ def convolve(
     if not is_time_major(x):
         return F.conv1d(x, weight, bias, stride, padding)
     image, kernel = x.unsqueeze(2), weight.unsqueeze(2)
-    if len(x) == 1 and x.is_cpu and torch.backends.mkldnn.is_available():
+    if len(x) == 1 and x.is_cpu and _ONEDNN and not torch.compiler.is_compiling():
         # For a lone trial of few numbers F.conv2d has another routine, whose last digits differ.
         sizes = ((0, padding), (1, stride), (1, 1), 1)
         return torch.mkldnn_convolution(image, kernel, bias, *sizes).squeeze(2)
@@ -150,7 +160,7 @@ class ConvNorm(nn.Sequential):
             gain, shift = fixed_norm(norm)
             if convolution.bias is not None:
                 shift = shift + gain * convolution.bias
-            weight = gain[:, None, None] * convolution.weight
+            weight = gain.view(-1, 1, 1) * convolution.weight
             x = convolve(x, weight, shift, convolution.stride[0], convolution.padding[0])
         return x if len(self) == 2 else F.relu(x, inplace=not torch.is_grad_enabled())
 
@@ -220,7 +230,7 @@ class _Norm(torch.autograd.Function):
 def fixed_norm(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
     """Give the gain and the shift of each filter by which `norm` transforms in evaluation."""
     gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
-    return gain, norm.bias - gain * norm.running_mean
+    return gain, torch.addcmul(norm.bias, gain, norm.running_mean, value=-1)
 
 
 def clip_lengths(length: int, n_clips: int) -> list[int]:
@@ -256,28 +266,33 @@ class SignalChannelAttention(nn.Module):
             mean = torch.stack([clip.mean(dim=-1) for clip in clips], dim=-1)
             weights = torch.sigmoid(self.excite(F.relu(self.squeeze(mean))))
             return _scale_clips(x, weights, lengths)
-        layers = (self.squeeze, self.excite)
-        matrices = [one for layer in layers for one in (layer.weight.squeeze(-1), layer.bias)]
         if self.training and torch.is_grad_enabled():
+            layers = (self.squeeze, self.excite)
+            matrices = [one for layer in layers for one in (layer.weight.squeeze(-1), layer.bias)]
             return _Attended.apply(x, *matrices, lengths)
-        return _scale_clips(x, _weigh(_clip_means(x, lengths), *matrices).mT, lengths)
+        mean = _clip_means(x, lengths)
+        scores = _times_each(F.relu(_times_each(mean, self.squeeze)), self.excite)
+        return _scale_clips(x, _sigmoid(scores).mT, lengths)
 
 
 def _clip_means(x: Tensor, lengths: Sequence[int]) -> Tensor:
     """Average x of shape (B, C, L) over each clip, to (B, n_clips, C)."""
     if len(lengths) == 1:
-        return x.mean(dim=-1).unsqueeze(1)
+        return x.mT.mean(dim=1, keepdim=True)
     return torch.stack([clip.mean(dim=-1) for clip in x.split(lengths, dim=-1)], dim=1)
 
 
-def _weigh(mean: Tensor, squeeze: Tensor, b1: Tensor, excite: Tensor, b2: Tensor) -> Tensor:
-    """Give SCA's weights of each clip (B, n_clips, C), in evaluation.
+def _times_each(x: Tensor, layer: nn.Conv1d) -> Tensor:
+    """Put each trial of x (B, n, C) by itself through a convolution of kernel 1.
 
-    Sums of products, and no matrix product: of that the last digits would hang on how many trials
-    there are.
+    In a product of all trials at once a trial's last digits would hang on how many there are.
     """
-    hidden = F.relu((mean.unsqueeze(-2) * squeeze).sum(dim=-1) + b1)
-    scores = (hidden.unsqueeze(-2) * excite).sum(dim=-1) + b2
+    weights = layer.weight.squeeze(-1).mT.expand(len(x), -1, -1)
+    return torch.baddbmm(layer.bias, x, weights)
+
+
+def _sigmoid(scores: Tensor) -> Tensor:
+    """Give the sigmoid, which works on whole vectors alone: the same wherever a number stands."""
     if not (left_over := scores.numel() % VECTOR):
         return torch.sigmoid(scores)
     filled = F.pad(scores.flatten(), (0, VECTOR - left_over))
@@ -286,6 +301,8 @@ def _weigh(mean: Tensor, squeeze: Tensor, b1: Tensor, excite: Tensor, b2: Tensor
 
 def _scale_clips(x: Tensor, weights: Tensor, lengths: Sequence[int]) -> Tensor:
     """Multiply each clip of x (B, C, L) by its weights (B, C, n_clips)."""
+    if len(lengths) == 1:
+        return x * weights
     clips = zip(x.split(lengths, dim=-1), weights.split(1, dim=-1), strict=True)
     return join([clip * weight for clip, weight in clips])
 
@@ -384,7 +401,7 @@ class ResidualTemporalAttention(nn.Module):
         gain, shift = fixed_norm(self.norm)
         if self.project.bias is not None:
             shift = shift + gain * self.project.bias
-        return x + convolve(response, gain[:, None, None] * self.project.weight, shift)
+        return x + convolve(response, gain.view(-1, 1, 1) * self.project.weight, shift)
 
     def _respond(self, x: Tensor, clips: Sequence[int]) -> Tensor:
         """Give the filtered response (B, C / 2, L) to x."""

@@ -338,16 +338,14 @@ class RTCAN(nn.Module):
             _draw_published(drawn, xavier=form == "small-corpus")
 
     @property
-    def rows_alike(self) -> int | None:
-        """Number of rows of which any multiple is a batch that treats each row alike, if known.
+    def treats_rows_alike(self) -> bool:
+        """Whether a row is known to have the same answer, to the last bit, in batches of any size.
 
-        In evaluation, to the last bit. It is known of the fast way on the CPU where filters fill
-        the registers, as the paper's do, and signals do not shrink to a sample or two: tests try
-        it. In lower precision (autocast) groups must be full.
+        In evaluation. It is known of the fast way on the CPU where filters fill the registers, as
+        the paper's do, and signals do not shrink to a sample or two: tests try it. In lower
+        precision (autocast) batches must be multiples of `TOGETHER` rows.
         """
-        if not self._fills_registers or not prefers_fast(self.classify[0].weight):
-            return None
-        return TOGETHER if torch.is_autocast_enabled("cpu") else 1
+        return self._fills_registers and prefers_fast(self.classify[0].weight)
 
     def forward(self, X: Tensor) -> Tensor:
         """Give logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
@@ -362,7 +360,8 @@ class RTCAN(nn.Module):
             return self._finish(self.shallow(eda), music)
         # One filter lies the same way either way, so the layout is made sure of twice.
         x = time_major(self.shallow(time_major(eda)))
-        if self.training or not torch.is_inference_mode_enabled():
+        at_once = self.training or torch.compiler.is_compiling() or len(x) <= TOGETHER
+        if at_once or not torch.is_inference_mode_enabled():
             return self._finish(x, music)
         # A few trials stay in the cache; the larger x keeps glibc from returning to the system
         # what they needed, which the next would have to ask for again.
