@@ -216,9 +216,9 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             network.eval()
         logits = []
         for start in range(0, len(rows), together):
-            some = torch.tensor(rows[start : start + together])
+            some = torch.tensor(rows[start : start + together], device=net.device)
             filled = nn.functional.pad(some, (0, 0, 0, -len(some) % multiple))
-            logits.append(net.infer(filled.to(net.device))[: len(some)].cpu())
+            logits.append(net.infer(filled)[: len(some)].cpu())
         return torch.cat(logits)
 
     def predict(self, X: object) -> np.ndarray:

@@ -147,12 +147,12 @@ class ConvNorm(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         """Transform x of shape (B, C, L)."""
-        convolution, norm = self[0], self[1]
+        convolution, norm, *relu = self
         if not is_time_major(x):
             x = norm(convolution(x))
         elif norm.training:
             x, mean, variance = _Norm.apply(
-                convolution(x), norm.weight, norm.bias, norm.eps, len(self) > 2
+                convolution(x), norm.weight, norm.bias, norm.eps, bool(relu)
             )
             remember(norm, mean, variance)
             return x
@@ -162,7 +162,7 @@ class ConvNorm(nn.Sequential):
                 shift = shift + gain * convolution.bias
             weight = gain.view(-1, 1, 1) * convolution.weight
             x = convolve(x, weight, shift, convolution.stride[0], convolution.padding[0])
-        return x if len(self) == 2 else F.relu(x, inplace=not torch.is_grad_enabled())
+        return F.relu(x, inplace=not torch.is_grad_enabled()) if relu else x
 
 
 def remember(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> None:

@@ -355,7 +355,9 @@ class RTCAN(nn.Module):
         """
         n_eda = self.n_chans * self.n_times
         eda = X[:, :n_eda].reshape(len(X), self.n_chans, self.n_times)
-        eda, music = F.pad(eda, (0, self.n_padding)), X[:, n_eda:]
+        music = X[:, n_eda:]
+        if self.n_padding:
+            eda = F.pad(eda, (0, self.n_padding))
         if not prefers_fast(eda):
             return self._finish(self.shallow(eda), music)
         # One filter lies the same way either way, so the layout is made sure of twice.
