@@ -217,9 +217,10 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         logits = []
         for start in range(0, len(rows), together):
             some = torch.tensor(rows[start : start + together], device=net.device)
-            filled = nn.functional.pad(some, (0, 0, 0, -len(some) % multiple))
-            logits.append(net.infer(filled)[: len(some)].cpu())
-        return torch.cat(logits)
+            if missing := -len(some) % multiple:
+                some = nn.functional.pad(some, (0, 0, 0, missing))
+            logits.append(net.infer(some).cpu())
+        return torch.cat(logits)[: len(rows)]
 
     def predict(self, X: object) -> np.ndarray:
         """Give the most probable class of each trial, shape (n_trials,); X as in `fit`."""

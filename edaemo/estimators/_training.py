@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
 import torch
@@ -86,9 +86,12 @@ class Net(NeuralNet):
             logits = super().infer(x, **fit_params)
         return logits.float()
 
-    def _precision(self) -> torch.autocast:
+    def _precision(self) -> AbstractContextManager:
         kind = torch.device(self.device).type
-        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.amp == "bf16")
+        lower = self.amp == "bf16"
+        if not lower and not torch.is_autocast_enabled(kind):
+            return nullcontext()
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=lower)
 
 
 class Trials(Dataset):
