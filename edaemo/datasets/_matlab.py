@@ -61,7 +61,7 @@ def read_matlab(content: bytes, names: Sequence[str]) -> dict[str, np.ndarray]:
                 variable_names=list(names),
                 verify_compressed_data_integrity=False,
             )
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # what scipy says of HDF5, which 7.3 is
         raise ValueError(
             "is a MATLAB file of version 7.3: save it with -v7 as published."
         ) from error

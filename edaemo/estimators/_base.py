@@ -331,7 +331,7 @@ def _rows_at_once(net: Net) -> tuple[int, int]:
     On the CPU a compiled network answers one by one: of two shapes it makes two programs, and that
     of a lone row takes each of many no longer.
     """
-    if net.fuse and net.device == "cpu":
+    if net.fuse and torch.device(net.device).type == "cpu":
         return 1, 1
     if net.fuse or not getattr(net.module_, "treats_rows_alike", False):
         return FEW_ROWS, FEW_ROWS
