@@ -33,6 +33,7 @@ from edaemo._validation import (
 )
 from edaemo.estimators._checkpoint import Checkpoint, describe_fit
 from edaemo.estimators._recipes import Augmentation, Recipe
+from edaemo.estimators._row_groups import find_way
 from edaemo.estimators._training import (
     Batches,
     FiniteLoss,
@@ -44,11 +45,11 @@ from edaemo.estimators._training import (
     torch_threads,
     train,
 )
+from edaemo.networks import filled_up
 
-# Rows of a forward pass when validating, and when predicting with a network that is not known to
-# treat a row alike in any batch: what they need stays in the processor's cache.
+# Rows of a forward pass when validating: what they need stays in the processor's cache.
 FEW_ROWS = 16
-# Rows of a forward pass when predicting with a network that is.
+# The most rows of a forward pass when predicting.
 PREDICTED_TOGETHER = 64
 
 
@@ -209,17 +210,27 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
 
     @torch.inference_mode()
     def _logits(self, rows: np.ndarray) -> torch.Tensor:
-        """Give the logits of rows, to the last bit the same in whatever company a row comes."""
+        """Return the logits of rows, equal bit for bit whatever rows come with a row."""
         net, network = self.net_, self.net_.module_
-        together, multiple = _rows_at_once(net)
+        rows = np.ascontiguousarray(rows)
         if network.training:
             network.eval()
-        logits = []
-        for start in range(0, len(rows), together):
-            some = torch.tensor(rows[start : start + together], device=net.device)
-            if missing := -len(some) % multiple:
-                some = nn.functional.pad(some, (0, 0, 0, missing))
-            logits.append(net.infer(some).cpu())
+        way = find_way(
+            network,
+            net.made_of,
+            rows.shape[1],
+            self.n_threads,
+            net.precision,
+            compiled=bool(net.fuse),
+        )
+        logits, start = [], 0
+        with filled_up(way.least_rows):
+            for size in way.passes(len(rows)):
+                some = torch.tensor(rows[start : start + size], device=net.device)
+                if missing := size - len(some):
+                    some = nn.functional.pad(some, (0, 0, 0, missing))
+                logits.append(net.infer(some).cpu())
+                start += size
         return torch.cat(logits)[: len(rows)]
 
     def predict(self, X: object) -> np.ndarray:
@@ -321,21 +332,6 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                 f"{type(self).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
                 "transformer of the signals as eda=, before it in a Pipeline."
             )
-
-
-def _rows_at_once(net: Net) -> tuple[int, int]:
-    """Say how many rows to predict at once, and of what their number must be a multiple.
-
-    torch chooses its kernels by shape, and those of few rows may add up in another order. So each
-    forward pass has the same number of rows, zeros filled in, unless the network treats them alike.
-    On the CPU a compiled network answers one by one: of two shapes it makes two programs, and that
-    of a lone row takes each of many no longer.
-    """
-    if net.fuse and torch.device(net.device).type == "cpu":
-        return 1, 1
-    if net.fuse or not getattr(net.module_, "treats_rows_alike", False):
-        return FEW_ROWS, FEW_ROWS
-    return PREDICTED_TOGETHER, FEW_ROWS if net.amp else 1
 
 
 def _check_mask(validation: Sequence[bool], n: int) -> np.ndarray:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Self
 
+import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch.utils.data import Dataset
 
 from edaemo.estimators._checkpoint import Checkpoint
+
+_DENORMAL = 1e-310
 
 
 class TrainingError(RuntimeError):
@@ -82,11 +86,17 @@ class Net(NeuralNet):
 
     def infer(self, x: torch.Tensor, **fit_params: Any) -> torch.Tensor:
         """Give logits in single precision, as training and validation ask for them."""
-        with self._precision():
+        with self.precision():
             logits = super().infer(x, **fit_params)
         return logits.float()
 
-    def _precision(self) -> AbstractContextManager:
+    @property
+    def made_of(self) -> tuple:
+        """What the network was made of: its class and, in words, its arguments."""
+        return self.module, repr(sorted(self.get_params_for("module").items()))
+
+    def precision(self) -> AbstractContextManager:
+        """Return the context in which the network computes."""
         kind = torch.device(self.device).type
         lower = self.amp == "bf16"
         if not lower and not torch.is_autocast_enabled(kind):
@@ -112,7 +122,7 @@ class Trials(Dataset):
     def __init__(
         self, X: object, y: object = None, *, n_shared: int = 0, device: str = "cpu"
     ) -> None:
-        X = torch.as_tensor(X)
+        X = torch.as_tensor(np.ascontiguousarray(X))
         y = torch.zeros(len(X), dtype=torch.int64) if y is None else torch.as_tensor(y)
         self.y = y.to(device)
         self.songs = self.heard = None
@@ -195,16 +205,36 @@ class Batches:
 
 @contextmanager
 def torch_threads(n_threads: int) -> Iterator[None]:
-    """Let torch use so many threads inside the block, and as many as before after it."""
-    before = torch.get_num_threads()
-    # To set what is set slows what comes next by a tenth of a millisecond.
-    if before != n_threads:
+    """Let torch compute with so many threads inside the block, and as before after it.
+
+    The numbers of threads of OpenMP and of MKL, and whether the processor takes denormal numbers
+    for zero, belong to the thread that this is called in, and another library may have set one of
+    them alone. Each can change the last digits of a result, so all three are set.
+    """
+    before, flushed = torch.get_num_threads(), _flushes_denormals()
+    # Setting again what is set slows the next operation by a tenth of a millisecond.
+    if before != n_threads or _mkl_threads() not in (n_threads, None):
         torch.set_num_threads(n_threads)
+    if flushed:
+        torch.set_flush_denormal(False)
     try:
         yield
     finally:
+        if flushed:
+            torch.set_flush_denormal(True)
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)
+
+
+def _flushes_denormals() -> bool:
+    """Say whether the processor takes denormal numbers for zero in this thread."""
+    return _DENORMAL * 1.0 == 0.0
+
+
+def _mkl_threads() -> int | None:
+    """Return MKL's number of threads in this thread; None where torch does not use MKL."""
+    found = re.search(r"mkl_get_max_threads\(\) : (\d+)", torch.__config__.parallel_info())
+    return int(found[1]) if found else None
 
 
 @contextmanager
