@@ -1,6 +1,7 @@
 """scikit-learn estimators: those that own a skorch net around a network, baselines, pipelines."""
 
 from edaemo.estimators._baselines import (
+    SeriesMeanRegressor,
     StimulusMeanRegressor,
     StimulusPriorClassifier,
     SubjectMeanRegressor,
@@ -24,6 +25,7 @@ from edaemo.estimators._training import TrainingError
 __all__ = [
     "CNNClassifier",
     "RTCANClassifier",
+    "SeriesMeanRegressor",
     "StimulusMeanRegressor",
     "StimulusPriorClassifier",
     "SubjectMeanRegressor",

@@ -22,7 +22,7 @@ from edaemo.model_selection._fewer_people import FewerPeople, FewerTrainingPeopl
 from edaemo.model_selection._protocols import Protocol
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
-from edaemo.statistics import LEVEL, SCORES
+from edaemo.statistics import LEVEL, Binary
 
 TARGETS = ("valence", "arousal")
 
@@ -269,7 +269,7 @@ def _keys(published: Scores | None) -> list[dict]:
             "published": getattr(published, f"{target}_{score}", np.nan),
         }
         for target in TARGETS
-        for score in SCORES
+        for score in Binary.stored
     ]
 
 
