@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from edaemo.benchmark import FoldRecord
+    from edaemo.evaluation import FoldRecord
 
 
 def add_compare(commands: argparse._SubParsersAction) -> None:
@@ -56,6 +56,12 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         default=["subject"],
         help="what high valence and arousal are above: subject (each person's own) or a number; "
         "none: ratings stay numbers, for regressors",
+    )
+    compare.add_argument(
+        "--missing-ratings",
+        default="drop",
+        choices=["drop", "raise"],
+        help="trials without a label: leave them out of that target, or refuse them",
     )
     compare.add_argument(
         "--people",
@@ -107,8 +113,7 @@ def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from edaemo.benchmark import STUDIES, evaluate
-    from edaemo.benchmark._registry import find
+    from edaemo.evaluation import STUDIES, evaluate, find
 
     sys.path.insert(0, "")
     for module in arguments.plugin:
@@ -126,6 +131,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             arguments.target,
             arguments.protocol,
             thresholds=arguments.threshold,
+            missing_ratings=arguments.missing_ratings,
             people=arguments.people,
             n_splits=arguments.folds,
             n_repeats=arguments.repeats,
@@ -149,8 +155,8 @@ def _print_fold(record: FoldRecord) -> None:
 
 def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
     """Print every table and write it, with its figure, into a folder of its own."""
-    from edaemo.benchmark._tables import format_table
     from edaemo.inspection import plot_comparison
+    from edaemo.statistics import format_table
 
     case = ["study", "target", "threshold", "protocol"]
     for (study, target, threshold, protocol), rows in table.groupby(case, sort=False, dropna=False):
@@ -160,13 +166,12 @@ def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) 
         place = out / study / name / protocol
         place.mkdir(parents=True, exist_ok=True)
         rows.to_csv(place / "table.csv", index=False)
-        if not rated:
-            plot_comparison(rows).savefig(place / "figure.png", dpi=150)
+        plot_comparison(rows).savefig(place / "figure.png", dpi=150)
         if as_json:
             for line in rows.to_json(orient="records", lines=True).splitlines():
                 print(f'{{"row": {line}}}')
         else:
             print(format_table(rows))
-            print(f"{'Table' if rated else 'Table and figure'}: {place}\n")
+            print(f"Table and figure: {place}\n")
     for note in notes:
         print(json.dumps({"note": note}) if as_json else f"Note: {note}")

@@ -1,0 +1,197 @@
+"""The pipelines that are compared, each one call."""
+
+from __future__ import annotations
+
+import pandas as pd
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, SVR
+
+from edaemo.estimators._cnn import CNNClassifier
+from edaemo.estimators._rtcan import RTCANClassifier
+from edaemo.fusion import MusicFeatureUnion
+
+
+def make_svm_baseline(
+    *,
+    eda: object = "drop",
+    music: pd.DataFrame | None = None,
+    kernel: str = "linear",
+    C: float = 0.25,
+) -> Pipeline:
+    """Make a support vector machine on EDA features, on music, or on both.
+
+    Parameters
+    ----------
+    eda : transformer, "passthrough" or "drop", default="drop"
+        What makes features of the raw EDA, such as ``EDAFeatureExtractor(sampling_rate=4)``, alone
+        or in a pipeline with a ``SubjectStandardizer``; "passthrough" for a frame of features made
+        before; "drop" for music alone.
+    music : DataFrame of shape (n_stimuli, n_features) or None, default=None
+        None: EDA alone.
+    kernel : str, default="linear"
+        Kernel of the machine, "rbf" for instance.
+    C : float, default=0.25
+        Inverse strength of the regularisation; the default is the one of the RTCAN-1D paper, after
+        AMIGOS.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` (every column standardised on the training trials) and ``svm``.
+    """
+    return _scaled(eda, music, "svm", SVC(kernel=kernel, C=C))
+
+
+def make_svr_baseline(
+    *,
+    eda: object = "drop",
+    music: pd.DataFrame | None = None,
+    kernel: str = "linear",
+    C: float = 0.25,
+) -> Pipeline:
+    """Make a support vector regression on EDA features, on music, or on both.
+
+    Parameters
+    ----------
+    eda, music, kernel, C
+        As for :func:`make_svm_baseline`.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` and ``svr``, which learns ratings standardised on the training
+        trials, so that `C` and the width of the tube (0.1) mean the same on every scale.
+    """
+    svr = TransformedTargetRegressor(SVR(kernel=kernel, C=C), transformer=StandardScaler())
+    return _scaled(eda, music, "svr", svr)
+
+
+def make_ridge_baseline(
+    *, eda: object = "drop", music: pd.DataFrame | None = None, alpha: float = 1.0
+) -> Pipeline:
+    """Make a ridge regression on EDA features, on music, or on both.
+
+    Parameters
+    ----------
+    eda, music
+        As for :func:`make_svm_baseline`.
+    alpha : float, default=1.0
+        Strength of the L2 penalty.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` and ``ridge``.
+    """
+    return _scaled(eda, music, "ridge", Ridge(alpha=alpha))
+
+
+def make_logistic_baseline(
+    *, eda: object = "drop", music: pd.DataFrame | None = None, C: float = 1.0
+) -> Pipeline:
+    """Make a logistic regression on EDA features, on music, or on both.
+
+    Parameters
+    ----------
+    eda, music
+        As for :func:`make_svm_baseline`.
+    C : float, default=1.0
+        Inverse strength of the L2 penalty.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` and ``logistic``.
+    """
+    return _scaled(eda, music, "logistic", LogisticRegression(C=C, max_iter=5000))
+
+
+def make_boosting_baseline(
+    *,
+    eda: object = "drop",
+    music: pd.DataFrame | None = None,
+    random_state: object = None,
+) -> Pipeline:
+    """Make histogram gradient boosting on EDA features, on music, or on both.
+
+    Parameters
+    ----------
+    eda, music
+        As for :func:`make_svm_baseline`.
+    random_state : int, RandomState instance or None, default=None
+        Of the classifier, which never stops early: scikit-learn would set single trials aside for
+        that, not people.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` and ``boosting``.
+    """
+    boosting = HistGradientBoostingClassifier(early_stopping=False, random_state=random_state)
+    return _scaled(eda, music, "boosting", boosting)
+
+
+def make_cnn_baseline(
+    *, eda: object, max_epochs: int = 50, random_state: object = None
+) -> Pipeline:
+    """Make the 3-layer CNN on EDA features.
+
+    Parameters
+    ----------
+    eda : transformer or "passthrough"
+        As for :func:`make_svm_baseline`.
+    max_epochs : int, default=50
+        Passes over the training trials.
+    random_state : int, RandomState instance or None, default=None
+        Of the classifier.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` and ``cnn``.
+    """
+    cnn = CNNClassifier(max_epochs=max_epochs, random_state=random_state)
+    return _scaled(eda, None, "cnn", cnn)
+
+
+def make_rtcan(
+    *,
+    eda: object = "passthrough",
+    music: pd.DataFrame | None = None,
+    max_epochs: int | None = None,
+    random_state: object = None,
+) -> Pipeline:
+    """Make RTCAN on EDA, or on EDA and music.
+
+    Parameters
+    ----------
+    eda : transformer or "passthrough", default="passthrough"
+        What makes channels of the raw EDA, such as ``CvxEDATransformer(sampling_rate=4,
+        n_times=128)``; "passthrough" for a table whose EDA has been decomposed already.
+    music : DataFrame of shape (n_stimuli, n_features) or None, default=None
+        None: EDA alone.
+    max_epochs : int or None, default=None
+        Passes over the training trials; None: as the recipe says.
+    random_state : int, RandomState instance or None, default=None
+        Of the classifier.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse`` and ``rtcan``; takes a trials table. Reach every other parameter with
+        ``set_params(rtcan__lr=…)``.
+    """
+    fuse = MusicFeatureUnion(eda=eda, music=music)
+    rtcan = RTCANClassifier(max_epochs=max_epochs, random_state=random_state)
+    return Pipeline([("fuse", fuse), ("rtcan", rtcan)])
+
+
+def _scaled(eda: object, music: pd.DataFrame | None, name: str, estimator: object) -> Pipeline:
+    # A frame keeps the subjects in its index, for a classifier that sets people aside.
+    scale = StandardScaler().set_output(transform="pandas")
+    fuse = MusicFeatureUnion(eda=eda, music=music)
+    return Pipeline([("fuse", fuse), ("scale", scale), (name, estimator)])

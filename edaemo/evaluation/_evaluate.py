@@ -1,0 +1,762 @@
+"""The evaluation: every pipeline on the same folds, every finished fold stored."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, contextmanager
+from copy import copy
+from functools import cache, partial
+from itertools import compress, islice
+from numbers import Integral
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import Bunch, get_tags
+from tqdm import tqdm
+
+from edaemo._validation import IDENTITY
+from edaemo.datasets import select_people
+from edaemo.evaluation._audit import audit, leaks
+from edaemo.evaluation._fold import (
+    cuda_devices,
+    find_validation,
+    may_use_gpu,
+    run_fold,
+)
+from edaemo.evaluation._keys import canonical, fingerprint, made_with
+from edaemo.evaluation._registry import (
+    PIPELINES_OF,
+    STUDIES,
+    Entry,
+    EvaluationError,
+    as_entry,
+    find,
+    signal_columns,
+)
+from edaemo.evaluation._store import FoldRecord, ResultStore
+from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
+from edaemo.evaluation._worker import begin_worker
+from edaemo.features import EDAFeatureExtractor
+from edaemo.model_selection import PROTOCOLS, make_protocol
+from edaemo.model_selection._protocols import Protocol
+from edaemo.preprocessing import CvxEDATransformer
+from edaemo.statistics import NUMBERS, Task, make_table, make_task
+
+N_TIMES = 128
+TRIALS_PER_TASK = 64
+CONNECT_SECONDS = 10
+PEOPLE = ("reported", "development", "all")
+NEEDED = ("name", "trials", "ratings", "targets")
+# A name, an object, or several of them.
+Several = str | object | Sequence | None
+
+
+def evaluate(
+    pipelines: Several = None,
+    studies: Several = "hku956",
+    targets: Several = None,
+    protocols: Several = "subject",
+    *,
+    thresholds: Several = "subject",
+    missing_ratings: str = "drop",
+    people: str = "reported",
+    n_splits: int = 5,
+    n_repeats: int = 1,
+    max_epochs: int = 10,
+    n_jobs: int = 2,
+    scheduler: str | None = None,
+    random_state: int = 0,
+    store: str | Path = "results/results.sqlite",
+    progress: bool | None = None,
+    on_fold: Callable[[FoldRecord], None] | None = None,
+) -> pd.DataFrame:
+    """Evaluate emotion recognition under named protocols, beside what needs no EDA at all.
+
+    Each trial is decomposed, and its features are computed, once (samples that are NaN have no
+    weight in the first and are interpolated for the second); all that is fitted is fitted on
+    the training trials of each fold. Before anything is computed the folds are audited, and a
+    leak that the protocol's name does not announce is refused. Every finished fold is stored at
+    once, and the same call goes on from what is stored.
+
+    Parameters
+    ----------
+    pipelines : str, classifier, mapping of name to classifier, or sequence of these, default=None
+        Names out of ``PIPELINES`` (see :func:`register_pipeline`); a classifier of your own takes
+        the trials table with the raw EDA, and goes by its class's name where none is given. None
+        for all that the study has the data for. The reference rows always take part. With
+        ``thresholds="none"`` regressors, and names out of ``REGRESSORS``; for targets that are
+        series sequence regressors, and names out of ``SEQUENCE_REGRESSORS``.
+    studies : str, Bunch, or sequence of these, default="hku956"
+        Names out of ``STUDIES`` (see :func:`register_study`), or what a loader returned.
+    targets : str, sequence of str or None, default=None
+        Out of the ``targets`` of every study; None for all. What a target holds makes the task:
+        an array for each trial is a series, of which steps that are NaN do not count; valence and
+        arousal become low and high by `thresholds`; another rating is high above the middle of its
+        range; text, booleans and categories are classes, of two the last in alphabetical order
+        being the positive one.
+    protocols : str, splitter, or sequence of these, default="subject"
+        Names that :func:`edaemo.model_selection.make_protocol` knows, or its splitters.
+    thresholds : "subject", float, "none", or sequence of these, default="subject"
+        Valence and arousal are high above each person's own threshold, from all of that person's
+        ratings (:class:`edaemo.SubjectThresholdRelabeler`), or above a number. "none": they, and
+        every other rating, stay the numbers that they are, for regressors.
+    missing_ratings : {"drop", "raise"}, default="drop"
+        Trials without a label are left out of that target alone and counted (column
+        ``n_missing``), or refused.
+    people : {"reported", "development", "all"}, default="reported"
+        Whose trials are used: all but the development people of the study, they alone, or both.
+    n_splits : int, default=5
+        Folds of the protocols that are named.
+    n_repeats : int, default=1
+        How often everything is repeated; repeat r splits and trains with seed ``random_state + r``.
+    max_epochs : int, default=10
+        Epochs of the networks that are named; your own objects keep theirs.
+    n_jobs : int, default=2
+        Processes; each works on one fold of one pipeline, in one thread.
+    scheduler : str or None, default=None
+        Address of a Dask scheduler (``tcp://…``) whose workers do the work in place of processes
+        on this machine; needs ``pip install edaemo[distributed]``.
+    random_state : int, default=0
+        Seed of splits, pipelines (parameters ``random_state`` that are None) and bootstrap.
+    store : path, default="results/results.sqlite"
+        The file that finished folds are kept in; several runs may share it.
+    progress : bool or None, default=None
+        Whether a bar is shown; None: where standard error is a terminal.
+    on_fold : callable or None, default=None
+        Called with the record of each fold that has been stored.
+
+    Returns
+    -------
+    DataFrame
+        One row for each study, target, threshold, protocol and pipeline; see
+        ``docs/evaluation.md`` for the columns. The scores are those of the task: of numbers and
+        series the concordance correlation, Pearson's correlation and RMSE. Where folds failed,
+        ``n_failed`` counts them, ``error`` holds the first of their errors, and the scores are
+        missing.
+
+    Raises
+    ------
+    EvaluationError
+        If a name is unknown, the study lacks what was asked for, a label cannot be used, a leak was
+        not announced, a fold would train on one class, a classifier meets ratings or a regressor
+        classes, or no scheduler answers.
+    StoreError
+        If the store cannot be read or written; what it holds stays.
+    ValueError
+        If the protocol cannot split the study; see :mod:`edaemo.model_selection`.
+    """
+    if people not in PEOPLE:
+        raise EvaluationError(f"people={people!r}: one of {list(PEOPLE)}.")
+    if missing_ratings not in MISSING:
+        raise EvaluationError(f"missing_ratings={missing_ratings!r}: one of {list(MISSING)}.")
+    if n_repeats < 1:
+        raise EvaluationError(f"n_repeats={n_repeats}: at least 1.")
+    chosen = [_load(study, people) for study in _several(studies)]
+    cases = [
+        _Case(study, data, name, threshold, protocol, target)
+        for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
+        for name in _choose_targets(study, targets)
+        for threshold in _choose_thresholds(study, name, _several(thresholds))
+        for target in [make_target(study, name, threshold, missing_ratings)]
+        for protocol in _several(protocols)
+    ]
+    settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
+    jobs = [
+        job for case in cases for job in _plan(case, _choose_pipelines(pipelines, case), settings)
+    ]
+    quiet = not (sys.stderr.isatty() if progress is None else progress)
+    with ResultStore(store) as kept:
+        _run(jobs, kept, n_jobs, scheduler, quiet, on_fold)
+        tables = [
+            _summarise(case, [job for job in jobs if job.case is case], kept, settings)
+            for case in cases
+        ]
+    return pd.concat(tables, ignore_index=True)
+
+
+class _Settings(NamedTuple):
+    """What holds for all studies, pipelines and protocols of a call."""
+
+    people: str
+    n_splits: int
+    n_repeats: int
+    max_epochs: int
+    random_state: int
+
+
+class _Case(NamedTuple):
+    """One table to be: a study and its fingerprint, a target and how it is labelled, a protocol."""
+
+    study: Bunch
+    data: str
+    target: str
+    threshold: str | float | None
+    protocol: object
+    labelled: Target
+
+    @property
+    def task(self) -> Task:
+        """What kind of target it is."""
+        return self.labelled.task
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels of all trials, those without one among them."""
+        return self.labelled.labels
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """The trials that have a label."""
+        rows, trials = self.labelled.rows, self.study.trials
+        return trials if len(rows) == len(trials) else trials.iloc[rows]
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """What folds are balanced by, for these trials: their labels, and nothing for series."""
+        return self.task.stratify(self.labels[self.labelled.rows])
+
+
+class _Job(NamedTuple):
+    """One fold of one pipeline.
+
+    `told` is what its key is made of, `work` what `run_fold` takes beside X, `audited` its row of
+    the audit; `case` and `entry` say for which X.
+    """
+
+    case: _Case
+    entry: Entry
+    protocol: Protocol
+    told: dict
+    work: dict
+    audited: dict
+
+
+def _several(asked: Several) -> list:
+    return list(asked) if isinstance(asked, (list, tuple)) else [asked]
+
+
+def _load(study: str | Bunch, people: str) -> Bunch:
+    if isinstance(study, str):
+        study = STUDIES[find(study, STUDIES, "study")]()
+    if not isinstance(study, Bunch):
+        raise EvaluationError(
+            f"A study must be a name out of {list(STUDIES)} or a Bunch as loaders return it, got "
+            f"{study!r:.80}."
+        )
+    missing = [key for key in NEEDED if key not in study]
+    missing += [f"trials[{key!r}]" for key in ("subject", "trial") if key not in study.trials]
+    if missing:
+        raise EvaluationError(f"The study {study.get('name', '')!r} has no {missing[0]}.")
+    return select_people(study, people)
+
+
+def _fingerprint_data(study: Bunch) -> str:
+    return fingerprint({name: study.get(name) for name in ("trials", "music", "sampling_rate")})
+
+
+def _choose_targets(study: Bunch, targets: Several) -> list[str]:
+    if targets is None:
+        return list(study.targets)
+    return [find(target, study.targets, f"target of {study.name}") for target in _several(targets)]
+
+
+def _choose_thresholds(study: Bunch, target: str, thresholds: list) -> list:
+    """Give what applies to a target: only valence and arousal are labelled by a threshold."""
+    if is_series(study, target):
+        return [None]
+    if target in RELABELLED:
+        return thresholds
+    labelled = [None] if any(one != NUMBERS for one in thresholds) else []
+    return labelled + [one for one in thresholds if one == NUMBERS]
+
+
+def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, Entry]:
+    """Return the entries by name, the reference rows first."""
+    known = PIPELINES_OF[case.task.name]
+    asked: dict[str, Entry] = {}
+    for one in [None] if pipelines is None else _several(pipelines):
+        if one is None:
+            asked |= known
+        elif isinstance(one, str):
+            asked[one] = known[_find_pipeline(one, case.task)]
+        else:
+            named = one if isinstance(one, Mapping) else {type(one).__name__: one}
+            for name, estimator in named.items():
+                if name in asked or name in known:
+                    raise EvaluationError(
+                        f"There is a pipeline {name!r} already: give yours another name, as "
+                        "{name: pipeline}."
+                    )
+                asked[name] = as_entry(estimator)
+    if pipelines is not None:
+        for name, entry in asked.items():
+            lacks = _say_lack(entry, case.study)
+            if lacks and not entry.reference:
+                raise EvaluationError(f"{name} {lacks}")
+    return {name: entry for name, entry in known.items() if entry.reference} | asked
+
+
+def _say_lack(entry: Entry, study: Bunch) -> str:
+    """Say what a pipeline reads that the study has not; nothing if it has all."""
+    if entry.needs_music and study.get("music") is None:
+        return f"needs music, and {study.name} has none."
+    for column in entry.needs:
+        if column not in study.trials:
+            found = ", ".join(signal_columns(study.trials)) or "no signals"
+            return f"needs column {column}: the study has {found} ({study.name})."
+    if entry.takes in ("features", "signals") and study.get("sampling_rate") is None:
+        return f"needs the sampling rate of the EDA: {study.name} has no sampling_rate."
+    return ""
+
+
+def _find_pipeline(name: str, task: Task) -> str:
+    """Return the name if it is known for such a task; else say what is."""
+    known = PIPELINES_OF[task.name]
+    others = [other for other, pipelines in PIPELINES_OF.items() if name in pipelines]
+    if name not in known and others:
+        raise _wrong_kind(name, make_task(others[0]).predictor, task)
+    return find(name, known, "pipeline")
+
+
+def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:
+    """Say that a pipeline predicts what the target is not."""
+    fitting = [name for name, entry in PIPELINES_OF[task.name].items() if not entry.reference]
+    such = f", such as {', '.join(fitting)}" if fitting and not task.has_classes else ""
+    return EvaluationError(f"{name} is a {kind}, and {task.asks}{such}.")
+
+
+def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterator[_Job]:
+    """Lay out every fold of every pipeline that the study has the data for, audited."""
+    study = case.study
+    common = {
+        "study": study.name,
+        "people": settings.people,
+        "target": case.target,
+        "threshold": case.threshold,
+        "data": case.data,
+        "labels": fingerprint(case.labels),
+        "made_with": made_with(),
+    }
+    for repeat in range(settings.n_repeats):
+        seed = settings.random_state + repeat
+        protocol = _make_protocol(case.protocol, settings.n_splits, seed, repeat)
+        audited = _audit(case, protocol)
+        folds = cache(partial(_split, case, protocol))
+        for name, entry in entries.items():
+            if not _takes_part(entry, study, protocol):
+                continue
+            estimator = _make_estimator(entry, study, protocol, settings.max_epochs, seed)
+            _check_kind(estimator, name, case)
+            about = {
+                **common,
+                "pipeline": name,
+                "parameters": canonical(estimator),
+                "takes": entry.takes,
+                "protocol": protocol.name,
+                "n_splits": getattr(protocol, "n_splits", None),
+                "repeat": repeat,
+                "seed": seed,
+            }
+            for fold, rows in enumerate(folds(_count_inner(estimator, protocol))):
+                told = {**about, "fold": fold, "rows": {k: fingerprint(v) for k, v in rows.items()}}
+                work = {
+                    "key": fingerprint(told),
+                    "estimator": estimator,
+                    "task": case.task,
+                    "labels": case.labels,
+                    "made_with": common["made_with"],
+                    **rows,
+                }
+                yield _Job(case, entry, protocol, told, work, audited[fold])
+
+
+def _check_kind(estimator: BaseEstimator, name: str, case: _Case) -> None:
+    """Refuse a classifier of ratings, or a regressor of classes, that says what it is."""
+    if not hasattr(estimator, "__sklearn_tags__"):
+        return
+    kind = get_tags(estimator).estimator_type
+    if kind in ("classifier", "regressor") and kind != case.task.estimator_type:
+        raise _wrong_kind(name, kind, case.task)
+
+
+def _make_protocol(protocol: str | Protocol, n_splits: int, seed: int, repeat: int) -> Protocol:
+    if isinstance(protocol, str):
+        return make_protocol(protocol, n_splits, seed)
+    if not isinstance(protocol, Protocol):
+        raise EvaluationError(
+            f"A protocol must be a name out of {list(PROTOCOLS)} or one of the splitters of "
+            f"edaemo.model_selection, got {protocol!r:.80}."
+        )
+    protocol = copy(protocol)
+    if hasattr(protocol, "random_state"):
+        protocol.random_state += repeat
+    return protocol
+
+
+def _audit(case: _Case, protocol: Protocol) -> list[dict]:
+    """Audit the folds; refuse leaks that the name does not announce, and training on one class."""
+    where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
+    table = audit(protocol, case.trials, case.classes)
+    found = leaks(table, protocol.announced)
+    if found:
+        raise EvaluationError(f"{where}: the split leaks what its name does not say: {found}.")
+    alone = table.loc[table["n_classes_training"] < 2, "fold"]
+    if len(alone) and case.task.has_classes:
+        raise EvaluationError(
+            f"{where}: in {len(alone)} of {len(table)} folds, first in fold {alone.iloc[0]}, the "
+            "training trials are all of one class, so nothing can be learned: use fewer folds, or "
+            "leave those people or stimuli out."
+        )
+    n_missing = len(case.labels) - len(case.labelled.rows)
+    return table.assign(n_folds=len(table), n_missing=n_missing).to_dict("records")
+
+
+def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
+    """Give the rows of each fold; without `n_inner` none are set aside for validation."""
+    labelled, names = case.labelled.rows, ("training", "validation", "test")
+    if n_inner is None:
+        folds = [
+            (training, test[:0], test)
+            for training, test in protocol.split(case.trials, case.classes)
+        ]
+    else:
+        folds = protocol.split_with_validation(case.trials, case.classes, n_inner=n_inner)
+    return [dict(zip(names, (labelled[rows] for rows in fold), strict=True)) for fold in folds]
+
+
+def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
+    """Say which part of the training units the estimator takes for validation, one of how many."""
+    name = find_validation(estimator)
+    if name is None:
+        return None
+    fraction = estimator.get_params()[f"{name}_fraction"]
+    if protocol.name == "paper":
+        return 2  # it has a validation fold of its own
+    return None if fraction is None else max(2, round(1 / fraction))
+
+
+def _takes_part(entry: Entry, study: Bunch, protocol: Protocol) -> bool:
+    """Say whether the study has what a pipeline reads, and a reference row something to say."""
+    if _say_lack(entry, study):
+        return False
+    if entry.knows_subject:
+        return "subject" in protocol.announced
+    # A reference row that knows one and the same of all trials knows nothing.
+    return (not entry.reference or entry.knows_stimulus) or all(
+        len(study.trials[column].unique()) > 1 for column in entry.needs
+    )
+
+
+def _make_estimator(
+    entry: Entry, study: Bunch, protocol: Protocol, max_epochs: int, seed: int
+) -> BaseEstimator:
+    """Make a pipeline, seeded, its searches held to the unit of the protocol."""
+    estimator = clone(entry.make(study))
+    for name, value in sorted(estimator.get_params(deep=True).items()):
+        last = name.rpartition("__")[2]
+        if last == "random_state" and value is None:
+            estimator.set_params(**{name: seed})
+        elif last == "max_epochs" and entry.sets_epochs:
+            estimator.set_params(**{name: max_epochs})
+        elif last == "cv" and (value is None or isinstance(value, Integral)):
+            estimator.set_params(**{name: protocol.inner(5 if value is None else value)})
+        elif last == "cv" and not getattr(value, "announced", {"all"}) <= protocol.announced:
+            raise EvaluationError(
+                f"{name}={value!r} may hold out less than the protocol {protocol.name!r} does: "
+                f"give {name} as a number of folds, or as {protocol.inner(5)!r}."
+            )
+    return estimator
+
+
+def _run(
+    jobs: list[_Job],
+    kept: ResultStore,
+    n_jobs: int,
+    scheduler: str | None,
+    quiet: bool,
+    on_fold: Callable[[FoldRecord], None] | None,
+) -> None:
+    """Compute and store the folds that are not in the store."""
+    by_key = {job.work["key"]: job for job in jobs}
+    done = kept.done(by_key)
+    # Long ones first, so that no process is left alone with one at the end.
+    todo = [job for key, job in by_key.items() if key not in done]
+    todo.sort(key=lambda job: job.entry.takes != "signals")
+    with (
+        _cluster(scheduler) as client,
+        tqdm(total=len(by_key), initial=len(done), unit="fold", disable=quiet) as bar,
+        closing(_compute(todo, _prepare(todo, n_jobs, client), n_jobs, client)) as results,
+    ):
+        scores: dict[tuple, list[float]] = {}
+        noted: dict[str, list[str]] = {}
+        for result in results:
+            job = by_key[result.pop("key")]
+            record = _record(job, result)
+            kept.add(record)
+            if on_fold is not None:
+                on_fold(record)
+            for note in result["warnings"]:
+                noted.setdefault(job.told["pipeline"], []).append(note)
+            if result["status"] == "done":
+                told = tuple(job.told[k] for k in ("study", "target", "protocol", "pipeline"))
+                score = result["scores"][job.case.task.tested]
+                scores.setdefault(told, []).append(score or 0.0)
+                best = max(scores, key=lambda told: np.mean(scores[told]))
+                said = f"best so far {np.mean(scores[best]):.2f}: {', '.join(best)}"
+                bar.set_postfix_str(said, refresh=False)
+            bar.update()
+    for name, notes in noted.items():
+        warnings.warn(f"{name} warned {len(notes)} times, first: {notes[0]}", stacklevel=3)
+
+
+def _compute(todo: list[_Job], inputs: dict, n_jobs: int, client: object | None) -> Iterator[dict]:
+    """Give what `run_fold` gives for each, as they finish."""
+
+    def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict]:
+        tasks = (delayed(run_fold)(inputs[_input_of(job)], job.work) for job in jobs)
+        parallel = Parallel(
+            n_jobs=n_jobs,
+            backend="loky",
+            # One by one: joblib would hand out quick folds together, and slow ones that follow.
+            batch_size=1,
+            return_as="generator_unordered",
+            initializer=begin_worker,
+            initargs=(os.getpid(),),
+        )
+        try:
+            yield from parallel(tasks)
+        except BrokenProcessPool as error:
+            raise EvaluationError(
+                "A process that worked on a fold was killed, perhaps for want of memory (then use "
+                "fewer processes). Finished folds are kept: the same call goes on from there."
+            ) from error
+
+    if client is not None:
+        yield from _compute_on_cluster(todo, inputs, client)
+        return
+    # One process for each CUDA device: more would only wait for one another.
+    on_gpu = [may_use_gpu(job.work["estimator"]) for job in todo]
+    n_devices = len(cuda_devices()) if any(on_gpu) else 0
+    if n_devices:
+        yield from start(list(compress(todo, on_gpu)), n_devices)
+        todo = [job for job, gpu in zip(todo, on_gpu, strict=True) if not gpu]
+    yield from start(todo, n_jobs)
+
+
+def _compute_on_cluster(todo: list[_Job], inputs: dict, client: object) -> Iterator[dict]:
+    """Let Dask's workers do it: what is lost with a worker is done again by another."""
+    from distributed import as_completed
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sending large graph")  # once for all folds
+        # As results of tasks: unlike scattered data these can be had again if a worker dies.
+        held = {which: client.submit(_as_it_is, X, pure=False) for which, X in inputs.items()}
+    waiting, running = iter(todo), {}
+    finished = as_completed(loop=client.loop, with_results=True, raise_errors=False)
+
+    def top_up() -> None:
+        n_wanted = 2 * sum(client.nthreads().values()) + 1
+        for job in islice(waiting, max(0, n_wanted - len(running))):
+            future = client.submit(run_fold, held[_input_of(job)], job.work, pure=False)
+            running[future] = job
+            finished.add(future)
+
+    with _scheduler_gone_is_said():
+        top_up()
+        for future, result in finished:
+            job = running.pop(future)
+            if future.status == "error":
+                # It took its workers along, or they cannot read it; `run_fold` catches all else.
+                error = f"{type(result[1]).__name__}: {result[1]}"
+                failed = {"status": "failed", "error": error, "warnings": []}
+                yield {"key": job.work["key"], **failed}
+            else:
+                yield future.result() if future.cancelled() else result
+            top_up()
+
+
+@contextmanager
+def _scheduler_gone_is_said() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, CancelledError) as error:
+        raise EvaluationError(
+            "The Dask scheduler is gone. Finished folds are kept: the same call goes on from there."
+        ) from error
+
+
+def _as_it_is(X: pd.DataFrame) -> pd.DataFrame:
+    return X
+
+
+def _input_of(job: _Job) -> tuple[int, str, str]:
+    """Say which input a job takes: series tell the rows without signals how long they are."""
+    takes, task = job.entry.takes, job.case.task
+    own = job.case.target if takes == "identity" and task.has_lengths else ""
+    return id(job.case.study), takes, own
+
+
+def _prepare(todo: list[_Job], n_jobs: int, client: object | None) -> dict:
+    """Compute what one trial alone determines, once for all folds and pipelines."""
+    wanted = {_input_of(job): job.case for job in todo}
+    return {which: _prepare_one(case, which[1], n_jobs, client) for which, case in wanted.items()}
+
+
+def _prepare_one(case: _Case, takes: str, n_jobs: int, client: object | None) -> pd.DataFrame:
+    study = case.study
+    if takes == "trials":
+        return study.trials
+    if takes == "identity":
+        identity = study.trials.drop(columns=signal_columns(study.trials))
+        return case.task.tell_lengths(identity, case.labels)
+    rate = study.sampling_rate
+    if takes == "signals":
+        n_jobs = n_jobs if client is None else 1
+        step = CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask", n_jobs=n_jobs)
+    else:
+        step = EDAFeatureExtractor(sampling_rate=rate, missing="interpolate")
+    if client is None:
+        return step.fit_transform(study.trials)
+    parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))
+    with _scheduler_gone_is_said():
+        done = [
+            client.submit(step.fit_transform, study.trials.iloc[rows], pure=False) for rows in parts
+        ]
+        return pd.concat(client.gather(done))
+
+
+@contextmanager
+def _cluster(scheduler: str | None) -> Iterator[object | None]:
+    """Connect to a Dask scheduler, if there is to be one."""
+    if scheduler is None:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise EvaluationError("scheduler= needs Dask: pip install edaemo[distributed].") from None
+    try:
+        client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise EvaluationError(
+            f"No Dask scheduler answers at {scheduler} within {CONNECT_SECONDS} s ({error}): start "
+            "one with `dask scheduler`, and workers with `dask worker ADDRESS`."
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        except TimeoutError as error:
+            raise EvaluationError(
+                f"The Dask scheduler at {scheduler} has no workers, after {CONNECT_SECONDS} s: "
+                f"start some with `dask worker {scheduler}`."
+            ) from error
+        yield client
+
+
+def _record(job: _Job, result: dict) -> FoldRecord:
+    """Make the row of the store."""
+    trials, told, rows = job.case.study.trials, job.told, job.work["test"]
+    predictions = None
+    if result["status"] == "done":
+        names = [name for name in IDENTITY if name in trials]
+        predictions = {
+            "row": rows,
+            **dict.fromkeys(IDENTITY, [None] * len(rows)),
+            **{name: trials[name].iloc[rows].tolist() for name in names},
+            "label": job.case.task.decode(job.case.labels[rows]),
+            "predicted": job.case.task.decode(result["predicted"]),
+            "probability": result["probability"],
+        }
+    measured = ("error", "scores", "fit_seconds", "predict_seconds", "device")
+    return FoldRecord(
+        **{
+            name: told[name]
+            for name in ("study", "people", "target", "pipeline", "protocol", "repeat", "fold")
+        },
+        key=job.work["key"],
+        threshold=None if told["threshold"] is None else str(told["threshold"]),
+        settings=told,
+        versions=told["made_with"],
+        seed=told["seed"],
+        task=job.case.task.name,
+        artificial=bool(job.case.study.get("artificial", False)),
+        classes=job.case.task.classes,
+        training_subjects=_people(trials, job.work["training"]),
+        test_subjects=_people(trials, rows),
+        audit={
+            **job.audited,
+            "warning": job.protocol.warning,
+            "validation_subjects": _people(trials, job.work["validation"]),
+            "warnings": result["warnings"],
+            "losses": result.get("losses"),
+        },
+        predictions=predictions,
+        **{name: result[name] for name in measured if name in result},
+    )
+
+
+def _people(trials: pd.DataFrame, rows: np.ndarray) -> list:
+    return trials["subject"].iloc[rows].unique().tolist()
+
+
+def _summarise(
+    case: _Case, jobs: list[_Job], kept: ResultStore, settings: _Settings
+) -> pd.DataFrame:
+    """Make the table of one case from what the store holds."""
+    keys = [job.work["key"] for job in jobs]
+    study, trials, audited = case.study, case.trials, pd.DataFrame([job.audited for job in jobs])
+    labels, stimulus = case.labels[case.labelled.rows], study.trials.get("stimulus")
+    protocol = jobs[0].protocol
+    about = {
+        "study": study.name,
+        "artificial": bool(study.get("artificial", False)),
+        "people": settings.people,
+        "target": case.target,
+        "threshold": case.threshold,
+        "protocol": protocol.name,
+        "warning": protocol.warning,
+        **case.task.describe_labels(labels),
+        "n_people": trials["subject"].nunique(),
+        "n_trials": len(labels),
+        "n_missing": len(case.labels) - len(labels),
+        "n_training": audited["n_training"].mean(),
+        "left_out": audited["n_left_out"].mean(),
+        "stimuli_seen": _count_seen(stimulus, jobs),
+        "n_stimuli": 0 if stimulus is None else trials["stimulus"].nunique(),
+        "stimuli": "stimuli" if study.get("music") is None else "songs",
+        "n_folds": len({job.told["fold"] for job in jobs}),
+        "n_repeats": settings.n_repeats,
+        "max_epochs": settings.max_epochs,
+        "random_state": settings.random_state,
+    }
+    pipelines = {
+        job.told["pipeline"]: {
+            "pipeline": job.told["pipeline"],
+            "reference": job.entry.reference,
+            "transductive": job.entry.transductive,
+            "knows_stimulus": job.entry.is_told(job.work["estimator"]),
+        }
+        for job in jobs
+    }
+    folds = kept.folds(keys)
+    predictions = kept.predictions(keys).merge(folds[["key", "pipeline"]], on="key")
+    return make_table(case.task, about, list(pipelines.values()), predictions, folds)
+
+
+def _count_seen(stimulus: pd.Series | None, jobs: list[_Job]) -> int:
+    """Count the stimuli that are on both sides of some fold."""
+    if stimulus is None:
+        return 0
+    values = stimulus.to_numpy()
+    folds = {job.told["rows"]["test"]: job.work for job in jobs}.values()
+    seen = [set(values[rows["training"]]) & set(values[rows["test"]]) for rows in folds]
+    return len(set().union(*seen))

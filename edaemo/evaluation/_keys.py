@@ -1,0 +1,505 @@
+"""The key of a result: everything that it depends on, in one form that is the same everywhere.
+
+Two values have the same form only where nothing that a fit could see of them differs; what cannot
+be told apart from another by its content is refused. Objects are written down as `pickle` would
+take them apart: how they are made, and their state.
+"""
+
+from __future__ import annotations
+
+import ast
+import copyreg
+import dis
+import hashlib
+import importlib.util
+import inspect
+import json
+import math
+import pickle
+import platform
+import random
+import sys
+import sysconfig
+import textwrap
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import CodeType, MethodType, ModuleType
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+import torch
+from scipy.stats.distributions import rv_frozen
+from sklearn.base import clone
+from sklearn.utils.metadata_routing import MetadataRequest
+
+import edaemo
+from edaemo.decomposition._compiled import load as load_kernel
+from edaemo.decomposition._compiled import widest
+
+_GENERATORS = (
+    np.random.RandomState,
+    np.random.Generator,
+    np.random.BitGenerator,
+    random.Random,
+    torch.Generator,
+)
+# Modules of ours that were called otherwise when the first stores were written.
+FORMER = {"edaemo.estimators._baselines": "edaemo.benchmark._baselines"}
+_LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "skorch", "imbalanced-learn")
+
+
+class UnkeyableError(ValueError):
+    """A parameter cannot be told from another by its content; the message names it."""
+
+
+def canonical(value: object) -> object:
+    """Write a value down so that equal ones give equal JSON, in any process and on any day.
+
+    Parameters
+    ----------
+    value : object
+        A pipeline, a table, or a dict of settings that holds them. Estimators are cloned first, so
+        what they have learnt is left out where `sklearn.base.clone` leaves it out. Classes and
+        functions enter by module and name, with the release of the library that they come from;
+        code that no library released (a module of your own, a package installed from a folder)
+        enters with the content of its file and of every such file that it imports, what is defined
+        in ``__main__`` with its source and that of all it uses there. Arrays and tables enter with
+        dtype, shape and a digest.
+
+    Returns
+    -------
+    object
+        None, bool, int, float, str, list and dict with text keys alone: JSON without loss. Other
+        types are a dict with a key that begins with ``!``. 1, 1.0 and True differ, and so do a list
+        and a tuple; numpy scalars are their Python twins.
+
+    Raises
+    ------
+    UnkeyableError
+        For a random generator, a lambda, something defined inside a function, an open file and
+        whatever else has no content to go by. The message names the parameter by its path, such as
+        ``svm__kernel``, and says what to give instead.
+    """
+    return _Writer().write(value, "")
+
+
+def fingerprint(value: object) -> str:
+    """Give the SHA-256 of `canonical(value)` as 64 hexadecimal digits.
+
+    Parameters
+    ----------
+    value : object
+        As for :func:`canonical`.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    UnkeyableError
+        As :func:`canonical` does.
+    """
+    return _sha256(_dump(canonical(value)).encode())
+
+
+def made_with() -> dict[str, object]:
+    """Say what a result depends on beside its settings: our own code, and the libraries.
+
+    Returns
+    -------
+    dict
+        ``edaemo``, a digest of the package's sources as they were when first asked for;
+        ``decomposition``, "compiled" or "scipy"; ``avx2``, whether the compiled kernel uses it, or
+        None without the kernel; ``python`` and the libraries' versions.
+    """
+    compiled = load_kernel() is not None
+    return {
+        "edaemo": _own_digest(),
+        "decomposition": "compiled" if compiled else "scipy",
+        "avx2": widest() == 4 if compiled else None,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in _LIBRARIES},
+    }
+
+
+class _Writer:
+    """One walk through a value, which knows what lies above the place where it is."""
+
+    def __init__(self) -> None:
+        self._above: set[int] = set()
+        self._in_estimator = False
+
+    def write(self, value: object, path: str) -> object:
+        kind = type(value)
+        if value is None or kind in (bool, int, str):
+            return value
+        if kind is float:
+            return value if math.isfinite(value) else {"!float": repr(value)}
+        if id(value) in self._above:
+            raise _refusal(path, "it contains itself.")
+        self._above.add(id(value))
+        try:
+            return self._write_compound(value, path)
+        finally:
+            self._above.remove(id(value))
+
+    def _write_compound(self, value: object, path: str) -> object:
+        kind = type(value)
+        if kind is list:
+            return self._write_all(value, path)
+        if kind is dict:
+            return self._write_dict(value, path)
+        if kind in (tuple, set, frozenset):
+            items = self._write_all(value, path)
+            return {f"!{kind.__name__}": items if kind is tuple else sorted(items, key=_dump)}
+        if kind in (bytes, bytearray):
+            return {f"!{kind.__name__}": len(value), "sha256": _sha256(value)}
+        if isinstance(value, np.generic) and _has_twin(value):
+            return self.write(value.item(), path)
+        if isinstance(value, np.generic) or kind is np.ndarray:
+            return self._write_array(np.asarray(value), path)
+        if isinstance(value, pd.DataFrame | pd.Series | pd.Index):
+            return self._write_table(value, path)
+        return self._write_object(value, path)
+
+    def _write_all(self, values: Iterable, path: str) -> list:
+        """Write what a collection holds; ("svm", SVC()) in a list of steps is called `svm`."""
+        written = []
+        for i, item in enumerate(values):
+            if type(item) is tuple and len(item) > 1 and type(item[0]) is str:
+                step = _join(path.rpartition("__")[0], item[0])
+                written.append({"!tuple": [self.write(part, step) for part in item]})
+            else:
+                written.append(self.write(item, f"{path}[{i}]"))
+        return written
+
+    def _write_dict(self, value: dict, path: str) -> dict:
+        if all(type(key) is str and not key.startswith("!") for key in value):
+            return {key: self.write(value[key], _join(path, key)) for key in value}
+        pairs = [
+            [self.write(key, f"{path}[{key!r}]"), self.write(content, f"{path}[{key!r}]")]
+            for key, content in value.items()
+        ]
+        return {"!dict": sorted(pairs, key=_dump)}
+
+    def _write_array(self, value: np.ndarray, path: str) -> dict:
+        dtype = value.dtype
+        if dtype.names:
+            # The bytes between fields may be anything.
+            content = _dump([self._write_array(value[name], path) for name in dtype.names]).encode()
+        elif dtype.hasobject:
+            content = _dump(self._write_all(value.ravel().tolist(), path)).encode()
+        else:
+            content = value.tobytes()
+        return {
+            "!array": str(dtype.descr) if dtype.names else dtype.str,
+            "shape": list(value.shape),
+            "sha256": _sha256(content),
+        }
+
+    def _write_table(self, value: pd.DataFrame | pd.Series | pd.Index, path: str) -> dict:
+        if isinstance(value, pd.DataFrame):
+            columns = [self._write_column(column, path) for _, column in value.items()]
+            parts = [self._write_index(value.columns, path), *columns]
+        elif isinstance(value, pd.Series):
+            parts = [self.write(value.name, path), self._write_column(value, path)]
+        else:
+            parts = []
+        index = value if isinstance(value, pd.Index) else value.index
+        parts.append(self._write_index(index, path))
+        return {
+            "!table": self.write(type(value), path),
+            "shape": list(value.shape),
+            "sha256": _sha256(_dump(parts).encode()),
+        }
+
+    def _write_index(self, index: pd.Index, path: str) -> list:
+        levels = [index.get_level_values(i) for i in range(index.nlevels)]
+        return [self._write_all(index.names, path), [self._write_column(x, path) for x in levels]]
+
+    def _write_column(self, column: pd.Series | pd.Index, path: str) -> list:
+        dtype = column.dtype
+        if isinstance(dtype, pd.CategoricalDtype):
+            values = column.array
+            categories = self._write_column(values.categories, path)
+            return ["category", values.ordered, categories, self._write_array(values.codes, path)]
+        # What is not numpy's own goes cell by cell.
+        cells = column.to_numpy() if isinstance(dtype, np.dtype) else column.to_numpy(object)
+        return [str(dtype), self._write_array(cells, path)]
+
+    def _write_object(self, value: object, path: str) -> object:
+        if isinstance(value, _GENERATORS):
+            raise _refusal(
+                path,
+                f"a {type(value).__name__} gives other numbers at each use, so the result could "
+                "not be had again: pass an int as seed.",
+            )
+        if isinstance(value, ModuleType):
+            return {"!module": value.__name__, "code": _code(value.__name__, path)}
+        if isinstance(value, MetadataRequest):
+            return {"!requests": repr(value)}
+        if isinstance(value, torch.Tensor) and value.layout is torch.strided:
+            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+            return {
+                "!tensor": str(value.dtype),
+                "shape": list(value.shape),
+                "requires_grad": value.requires_grad,
+                "sha256": _sha256(content.tobytes()),
+            }
+        if isinstance(value, rv_frozen) and _is_of_scipy(value.dist):
+            # Its state holds numpy's global generator, which searches do not draw from.
+            parameters = [value.dist.name, value.args, value.kwds]
+            return {"!distribution": self._write_all(parameters, path)}
+        if _is_named(value):
+            return self._write_name(value, path)
+        if hasattr(value, "get_params"):
+            return self._write_estimator(value, path)
+        return self._write_parts(value, path)
+
+    def _write_estimator(self, value: object, path: str) -> dict:
+        """Write the class and all attributes of what a runner fits: a clone."""
+        outermost, self._in_estimator = not self._in_estimator, True
+        try:
+            fresh = clone(value) if outermost else value
+            return {
+                "!object": self.write(type(value), path),
+                "state": self._write_dict(vars(fresh), path),
+            }
+        except (TypeError, RuntimeError) as error:
+            # What cannot be copied cannot be written either, and that error has the path.
+            self._write_dict(vars(value), path)
+            raise _refusal(path, f"scikit-learn cannot clone it: {error}") from error
+        finally:
+            self._in_estimator = not outermost
+
+    def _write_parts(self, value: object, path: str) -> dict:
+        try:
+            reduce = copyreg.dispatch_table.get(type(value))
+            parts = reduce(value) if reduce else value.__reduce_ex__(4)
+        except (TypeError, ValueError, AttributeError, RuntimeError, pickle.PickleError) as error:
+            raise _refusal(path, _no_content(value)) from error
+        if isinstance(parts, str):
+            return self._write_global(value, parts, path)
+        make, args, *rest = parts
+        if make is copyreg.__newobj__:
+            make, *args = args
+        state, items, pairs = (*rest, None, None, None)[:3]
+        if make is object:
+            raise _refusal(path, _no_content(value))
+        if isinstance(value, torch.nn.Module):
+            # The order of layers is the order of a dict.
+            state = {**state, "_modules": list(state["_modules"].items())}
+        return {
+            "!object": self.write(make, path),
+            **({"args": self._write_all(args, path)} if args else {}),
+            **({"state": self.write(state, path)} if state is not None else {}),
+            **({"items": self._write_all(items, path)} if items is not None else {}),
+            **({"pairs": self._write_all(pairs, path)} if pairs is not None else {}),
+        }
+
+    def _write_global(self, value: object, name: str, path: str) -> dict:
+        homes = (getattr(value, "__module__", None), type(value).__module__, "scipy.special")
+        for module in homes:
+            if module and _resolve(module, name) is value:
+                return {"!name": f"{module}.{name}", "code": _code(module, path)}
+        raise _refusal(path, _no_content(value))
+
+    def _write_name(self, value: object, path: str) -> dict:
+        module, name = value.__module__, value.__qualname__
+        if _resolve(module, name) is not value:
+            raise _refusal(
+                path,
+                f"{module}.{name} cannot be found again by this name (a lambda, something defined "
+                "inside a function, or replaced since), so another could not be told from it: "
+                "define it at the top level of a module.",
+            )
+        if module == "__main__":
+            return self._write_from_main(value, name, path)
+        return {"!name": f"{FORMER.get(module, module)}.{name}", "code": _code(module, path)}
+
+    def _write_from_main(self, value: object, name: str, path: str) -> dict:
+        """Write the source of what a script or a session defines, and all it uses from there."""
+        try:
+            source = textwrap.dedent(inspect.getsource(value))
+        except (OSError, TypeError) as error:
+            raise _refusal(
+                path,
+                f"{name} is defined in __main__, and its source is not to be had: define it at the "
+                "top level of a module, and import it.",
+            ) from error
+        used = set(_used_globals(compile(source, "<source>", "exec", dont_inherit=True)))
+        there = vars(sys.modules["__main__"])
+        uses = {
+            other: self.write(there[other], _join(path, other))
+            for other in used & there.keys()
+            if id(there[other]) not in self._above
+        }
+        return {"!name": f"__main__.{name}", "source": _sha256(source.encode()), "uses": uses}
+
+
+def _refusal(path: str, why: str) -> UnkeyableError:
+    return UnkeyableError(f"{path or 'The value'}: {why}")
+
+
+def _dump(form: object) -> str:
+    return json.dumps(form, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}__{name}" if path else name
+
+
+def _has_twin(value: np.generic) -> bool:
+    """Tell whether Python has the same scalar: no datetime64, which may become an int."""
+    return value.dtype.kind in "biufcSU" and not isinstance(value.item(), np.generic)
+
+
+def _no_content(value: object) -> str:
+    return (
+        f"an object of type {type(value).__qualname__} has no content by which it could be told "
+        "from another: pass what it is made from, such as a file's path."
+    )
+
+
+def _is_named(value: object) -> bool:
+    """Tell whether a class or function says its name; bound methods say that of a function."""
+    names = [getattr(value, attribute, None) for attribute in ("__module__", "__qualname__")]
+    bound = isinstance(value, MethodType | np.ufunc)
+    return not bound and all(isinstance(name, str) for name in names)
+
+
+def _is_of_scipy(distribution: object) -> bool:
+    return isinstance(getattr(scipy.stats, distribution.name, None), type(distribution))
+
+
+def _resolve(module: str, name: str) -> object:
+    found = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+def _used_globals(code: CodeType) -> Iterator[str]:
+    for instruction in dis.get_instructions(code):
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            yield instruction.argval
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _used_globals(constant)
+
+
+# What stands for the code of a module ------------------------------------------------------------
+
+
+def _code(module: str, path: str) -> str:
+    """Return the release that a module belongs to, or a digest where nobody released it."""
+    if module.partition(".")[0] == "edaemo":
+        return f"edaemo {_own_digest()}"
+    spec = _find_spec(module)
+    try:
+        if spec is not None:
+            return _release(spec) or _digest_with_imports(module)
+    except OSError as error:
+        raise _refusal(path, f"the code of {module} cannot be read: {error}") from error
+    raise _refusal(path, f"the module {module} has no file to read its code from.")
+
+
+@cache
+def _own_digest() -> str:
+    digest = hashlib.sha256()
+    for file in sorted(Path(edaemo.__file__).parent.rglob("*")):
+        if file.suffix in (".py", ".cpp", ".h", ".hpp"):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _find_spec(module: str) -> ModuleSpec | None:
+    """Find a module without importing anything."""
+    if module in sys.modules:
+        return getattr(sys.modules[module], "__spec__", None)
+    parent = module.rpartition(".")[0]
+    if not parent:
+        return importlib.util.find_spec(module)
+    above = _find_spec(parent)
+    if above is None or above.submodule_search_locations is None:
+        return None
+    return PathFinder.find_spec(module, above.submodule_search_locations)
+
+
+def _release(spec: ModuleSpec) -> str | None:
+    if not spec.has_location:
+        return f"python {platform.python_version()}"
+    file = Path(spec.origin)
+    if {"site-packages", "dist-packages"}.isdisjoint(file.parts):
+        in_python = file.is_relative_to(sysconfig.get_path("stdlib"))
+        return f"python {platform.python_version()}" if in_python else None
+    return _distributions().get(spec.name.partition(".")[0])
+
+
+@cache
+def _distributions() -> dict[str, str]:
+    """Map importable names to the releases they come from, without those built from a folder."""
+    return {
+        name: ", ".join(f"{one} {metadata.version(one)}" for one in sorted(set(found)))
+        for name, found in metadata.packages_distributions().items()
+        if not any(map(_built_here, found))
+    }
+
+
+def _built_here(distribution: str) -> bool:
+    """Tell whether it was installed from a folder of this machine: its version then says little."""
+    origin = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "{}")
+    return "dir_info" in origin and Path(url2pathname(urlsplit(origin["url"]).path)).exists()
+
+
+def _digest_with_imports(module: str) -> str:
+    """Digest a module's file and the files of everything it imports that nobody released."""
+    digests: dict[str, str] = {}
+    todo = [module]
+    while todo:
+        name = todo.pop()
+        spec = _find_spec(name) if name not in digests else None
+        if spec is None or not spec.has_location or name.partition(".")[0] == "edaemo":
+            continue
+        if _release(spec) is None:
+            digests[name], imports = _read_source(name, spec)
+            todo += imports
+    return _sha256(_dump(digests).encode())
+
+
+# Of a loaded module the file is read once: edited later, it is not the code that runs. Loading it
+# again gives it another spec.
+_sources: dict[str, tuple[ModuleSpec, tuple[str, list[str]]]] = {}
+
+
+def _read_source(name: str, spec: ModuleSpec) -> tuple[str, list[str]]:
+    if name not in _sources or _sources[name][0] is not spec:
+        content = Path(spec.origin).read_bytes()
+        is_text = spec.origin.endswith(".py")
+        _sources[name] = spec, (_sha256(content), _imports(content, spec) if is_text else [])
+    return _sources[name][1]
+
+
+def _imports(source: bytes, spec: ModuleSpec) -> list[str]:
+    """Return the names of all modules that a file may import, anywhere in it."""
+    found = [spec.parent] if spec.parent else []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = spec.parent.split(".")[: 1 - node.level or None] if node.level else []
+            origin = ".".join([*above, *([node.module] if node.module else [])])
+            found += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
+    # Importing a.b.c runs a and a.b too.
+    return [".".join(name.split(".")[:n]) for name in found for n in range(1, name.count(".") + 2)]

@@ -1,0 +1,203 @@
+"""The predictions that a store holds, as the table that statistics are made of."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from edaemo.evaluation._store import ResultStore, series
+from edaemo.model_selection import SHARE
+from edaemo.statistics import CASE, Binary, Regression, SequenceRegression
+
+# What differs from fold to fold of one and the same run.
+_OF_FOLD = ("repeat", "fold", "seed", "rows")
+# In parameters: repeats of one run have other seeds.
+_SEED = re.compile(r'"random_state": \d+')
+
+
+def load_predictions(
+    store: ResultStore | str | Path, *, keys: Iterable[str] | None = None
+) -> pd.DataFrame:
+    """Read the out-of-fold predictions of a store, for summaries, tests and comparisons.
+
+    Parameters
+    ----------
+    store : ResultStore or path
+    keys : iterable of str or None, default=None
+        Of the folds meant, as in :meth:`ResultStore.folds`; None for all. :func:`newest_keys`
+        chooses where the same was evaluated with several settings or versions.
+
+    Returns
+    -------
+    DataFrame
+        One row for each trial tested, in each repeat: ``study``, ``people``, ``target``,
+        ``threshold``, ``protocol``, ``task``, ``pipeline``, ``repeat``, ``fold``, ``row`` (the
+        trial's place in the study), ``subject``, ``stimulus``, ``trial``, ``label``, ``predicted``
+        (by task: 0 or 1; names of classes; floats; 1-D float arrays), ``probability`` (of 1; of
+        several classes an array with one for each, in sorted order; NaN where the pipeline gives
+        none), ``n_training`` (trials that the fold trained on).
+
+    Warns
+    -----
+    UserWarning
+        If a pipeline's folds failed or are not all there: it is left out as a whole, since the
+        trials that are left are no fair sample.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be read.
+    ValueError
+        If the store has no such folds, or a trial was tested twice in one repeat, by folds of other
+        settings or versions.
+    """
+    with nullcontext(store) if isinstance(store, ResultStore) else ResultStore(store) as opened:
+        folds = opened.folds(None if keys is None else list(keys))
+        if folds.empty:
+            raise ValueError(f"{opened.path} has no such folds: run `edaemo compare` first.")
+        return read_complete(opened, folds)
+
+
+def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
+    """Read the predictions of those of the folds whose pipelines are complete; name the others."""
+    who = list(_identify(folds))
+    which, trials = _read_trials(store, folds)
+    _refuse_several(trials["row"], folds, who, which, store.path)
+    left_out = dict(_find_unfinished(folds, who, np.bincount(which, minlength=len(folds))))
+    for pipeline, why in left_out.items():
+        warnings.warn(f"{_say(pipeline)} is left out: {why}", stacklevel=3)
+    complete = np.array([pipeline not in left_out for pipeline in who])[which]
+    if not complete.any():
+        raise ValueError(f"{store.path}: no pipeline has all its folds; run the same call again.")
+    names = [*CASE, "pipeline", "repeat", "fold"]
+    about = folds[names].take(which[complete]).reset_index(drop=True)
+    table = pd.concat([about, trials[complete].reset_index(drop=True)], axis=1)
+    n_training = pd.Series([(audit or {}).get("n_training") for audit in folds["audit"]])
+    return table.assign(n_training=n_training.take(which[complete]).to_numpy())
+
+
+def _read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Read all trials: the place of each one's fold, and what was said of it."""
+    place = {key: i for i, key in enumerate(folds["key"])}
+    which: list[np.ndarray] = [np.empty(0, np.int64)]
+    names = ("row", "subject", "stimulus", "trial", "label", "predicted")
+    table: dict[str, list] = {name: [] for name in names}
+    tasks = dict(zip(folds["key"], folds["task"], strict=True))
+    probability: list[object] = []
+    for key, fold in store.read_trials(list(place)):
+        which.append(np.full(len(fold["row"]), place[key]))
+        for name in names:
+            values = fold[name]
+            if tasks[key] == SequenceRegression.name and name in ("label", "predicted"):
+                values = [np.array(series, dtype=np.float64) for series in values]
+            table[name] += values
+        # Folds without any have one None for each trial.
+        probability += [
+            np.nan if p is None else p[1] if len(p) == 2 else np.array(p)
+            for p in fold["probability"]
+        ]
+    trials = pd.DataFrame({name: series(values) for name, values in table.items()})
+    if set(tasks.values()) <= {Binary.name, Regression.name}:
+        number = np.int64 if set(tasks.values()) <= {Binary.name} else np.float64
+        trials = trials.astype({"label": number, "predicted": number})
+        return np.concatenate(which), trials.assign(probability=np.array(probability, dtype=float))
+    return np.concatenate(which), trials.assign(probability=pd.Series(probability, dtype=object))
+
+
+def newest_keys(store: ResultStore | str | Path) -> list[str]:
+    """Give the keys of the newest run of each pipeline: same settings, same versions.
+
+    Parameters
+    ----------
+    store : ResultStore or path
+
+    Returns
+    -------
+    list of str
+        For ``load_predictions(store, keys=...)``. Folds belong to one run if all that their keys
+        are made of is alike but the repeat and its seeds, the fold and its rows. Stores of edaemo
+        before 2026-11-21 do not say in how many folds people were asked to be: there, of runs that
+        differ in nothing else, both stay, and `load_predictions` refuses them.
+    """
+    with nullcontext(store) if isinstance(store, ResultStore) else ResultStore(store) as opened:
+        return choose_newest(opened.folds())
+
+
+def choose_newest(folds: pd.DataFrame) -> list[str]:
+    """Give what :func:`newest_keys` does, of the folds of a store."""
+    run = [_fingerprint_run(settings) for settings in folds["settings"]]
+    folds = folds.assign(run=run, who=list(_identify(folds)))
+    latest = folds.groupby(["who", "run"])["created"].max().reset_index()
+    latest = latest.sort_values("created", kind="stable").drop_duplicates("who", keep="last")
+    return folds.merge(latest[["who", "run"]])["key"].tolist()
+
+
+def _say(pipeline: tuple) -> str:
+    """Name a pipeline of a case for readers."""
+    *case, _, name = pipeline
+    return ", ".join(filter(None, [*case, name]))
+
+
+def _identify(table: pd.DataFrame) -> Iterator[tuple]:
+    columns = table[[*CASE, "pipeline"]].astype(object)
+    return columns.where(columns.notna(), None).itertuples(index=False, name=None)
+
+
+def _fingerprint_run(settings: dict | None) -> str:
+    told = dict(settings or {})
+    if told.get("seed") is not None and told.get("repeat") is not None:
+        told["first_seed"] = told["seed"] - told["repeat"]
+    told = {name: told[name] for name in told if name not in _OF_FOLD}
+    return _SEED.sub("", json.dumps(told, sort_keys=True, default=repr))
+
+
+def _refuse_several(
+    rows: pd.Series, folds: pd.DataFrame, who: list[tuple], which: np.ndarray, path: Path
+) -> None:
+    pipeline = pd.factorize(pd.Series(who, dtype=object))[0][which]
+    repeat = pd.factorize(folds["repeat"])[0][which]
+    tested = pd.DataFrame({"pipeline": pipeline, "repeat": repeat, "row": rows})
+    twice = which[tested.duplicated().to_numpy()]
+    if len(twice):
+        first = _say(who[twice[0]])
+        raise ValueError(
+            f"{path} holds {first} more than once, made with other "
+            "settings, versions or numbers of folds. Say which folds are meant: "
+            "load_predictions(store, keys=newest_keys(store)), or keys out of ResultStore.folds()."
+        )
+
+
+def _find_unfinished(
+    folds: pd.DataFrame, who: list[tuple], n_tested: np.ndarray
+) -> Iterator[tuple[tuple, str]]:
+    """Say which pipelines lack folds, and why."""
+    again = "run the same call again"
+    folds = folds.assign(n_tested=n_tested)
+    for pipeline, own in folds.groupby(pd.Series(who, index=folds.index)):
+        failed = own[own["status"] == "failed"]
+        if len(failed):
+            yield pipeline, f"{len(failed)} of {len(own)} folds failed, {failed['error'].iloc[0]}"
+            continue
+        audits = own["audit"].map(lambda audit: audit or {})
+        n_folds = audits.map(lambda audit: audit.get("n_folds")).groupby(own["repeat"]).max()
+        if n_folds.notna().all():
+            if len(own) < n_folds.sum():
+                yield pipeline, f"{len(own)} of {n_folds.sum():.0f} folds were evaluated; {again}"
+            continue
+        # Older stores do not say how many folds there were. All that a share leaves out is nowhere.
+        sizes = ["n_training", "n_test", "n_left_out"]
+        share = SHARE.fullmatch(own["protocol"].iloc[0] or "")
+        if share and share[3] == "of the people":
+            sizes.remove("n_left_out")
+        totals = audits.map(lambda audit, sizes=sizes: sum(audit.get(name, 0) for name in sizes))
+        n_expected = totals.groupby(own["repeat"]).max().sum()  # each repeat draws other people
+        if own["n_tested"].sum() < n_expected:
+            n = own["n_tested"].sum()
+            yield pipeline, f"{n} of {n_expected} trials were tested; {again}"

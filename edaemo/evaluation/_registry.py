@@ -1,0 +1,361 @@
+"""The pipelines and studies that can be asked for by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.dummy import DummyClassifier, DummyRegressor
+from sklearn.tree import DecisionTreeRegressor
+from sklearn.utils import Bunch
+
+from edaemo._validation import suggest
+from edaemo.datasets import (
+    load_amigos,
+    load_deap,
+    load_hku956,
+    load_induced_stress,
+    load_mahnob_hci,
+    load_pmemo,
+    make_music_listening,
+)
+from edaemo.estimators import (
+    SeriesMeanRegressor,
+    StimulusMeanRegressor,
+    StimulusPriorClassifier,
+    SubjectMeanRegressor,
+    SubjectPriorClassifier,
+    make_boosting_baseline,
+    make_cnn_baseline,
+    make_duration_baseline,
+    make_logistic_baseline,
+    make_ridge_baseline,
+    make_rtcan,
+    make_svm_baseline,
+    make_svr_baseline,
+    make_time_baseline,
+)
+from edaemo.estimators._baselines import LEAST_LEAF, tree_on
+from edaemo.preprocessing import SubjectStandardizer
+
+TAKES = ("identity", "features", "signals", "trials")
+
+
+class EvaluationError(ValueError):
+    """What was asked for cannot be evaluated; the message says why."""
+
+
+class Entry(NamedTuple):
+    """A pipeline that takes part; see `register_pipeline`.
+
+    `reference`: it needs no signal at all, and stands in every table where what it knows differs
+    between trials. `needs`: the columns of the trials that it reads. `knows_subject`: it has
+    something to say where the person is in training. `sets_epochs`: its networks train for as many
+    epochs as the call says.
+    """
+
+    make: Callable[[Bunch], ClassifierMixin]
+    takes: str = "trials"
+    needs_music: bool = False
+    knows_stimulus: bool | None = False
+    transductive: bool = False
+    reference: bool = False
+    needs: tuple[str, ...] = ()
+    knows_subject: bool = False
+    sets_epochs: bool = False
+
+    def is_told(self, estimator: ClassifierMixin) -> bool:
+        """Say whether the estimator that was made is told which stimulus a trial had."""
+        if self.knows_stimulus is not None:
+            return self.knows_stimulus
+        return any(
+            value is not None
+            for name, value in estimator.get_params(deep=True).items()
+            if name.rpartition("__")[2] == "music"
+        )
+
+
+EDA = ("eda",)
+CALIBRATION_TRIALS = 5
+# On the features: as they are, standardised by each person's own trials, and by the first five.
+_BY_PERSON: dict[str, object] = {
+    "": "passthrough",
+    "-person": SubjectStandardizer(),
+    "-calibrated": SubjectStandardizer(calibrate_on=CALIBRATION_TRIALS),
+}
+
+
+def _on_features(make: Callable[..., ClassifierMixin], eda: object) -> Entry:
+    return Entry(
+        lambda study: make(eda=eda),
+        "features",
+        needs=EDA,
+        transductive=getattr(eda, "transductive", False),
+        sets_epochs=make is make_cnn_baseline,
+    )
+
+
+def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> Entry:
+    return Entry(
+        lambda study: make(eda=eda, music=study.music),
+        "identity" if eda == "drop" else "features",
+        needs=() if eda == "drop" else EDA,
+        needs_music=True,
+        knows_stimulus=True,
+    )
+
+
+def _by_stimulus(estimator: BaseEstimator) -> Entry:
+    """Describe the reference row that knows the stimulus alone."""
+    return Entry(
+        lambda study: estimator,
+        "identity",
+        needs=("stimulus",),
+        knows_stimulus=True,
+        reference=True,
+    )
+
+
+PIPELINES = {
+    "majority": Entry(
+        lambda study: DummyClassifier(strategy="most_frequent"), "identity", reference=True
+    ),
+    "time": Entry(lambda study: make_time_baseline(), "identity", reference=True, needs=("trial",)),
+    "duration": Entry(
+        lambda study: make_duration_baseline(), "identity", reference=True, needs=("duration",)
+    ),
+    "subject-prior": Entry(
+        lambda study: SubjectPriorClassifier(), "identity", reference=True, knows_subject=True
+    ),
+    "stimulus-prior": _by_stimulus(StimulusPriorClassifier()),
+    "svm-music": _on_music(make_svm_baseline),
+    **{
+        f"{name}-eda{suffix}": _on_features(make, eda)
+        for name, make in [
+            ("svm", make_svm_baseline),
+            ("cnn", make_cnn_baseline),
+            ("logistic", make_logistic_baseline),
+            ("boosting", make_boosting_baseline),
+        ]
+        for suffix, eda in _BY_PERSON.items()
+    },
+    "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
+    "rtcan-eda": Entry(lambda study: make_rtcan(), "signals", needs=EDA, sets_epochs=True),
+    "rtcan-eda-music": Entry(
+        lambda study: make_rtcan(music=study.music),
+        "signals",
+        needs=EDA,
+        needs_music=True,
+        knows_stimulus=True,
+        sets_epochs=True,
+    ),
+}
+
+
+def _average_by(column: str, step: str) -> Entry:
+    tree = DecisionTreeRegressor(min_samples_leaf=LEAST_LEAF)
+    return Entry(
+        lambda study: tree_on(column, step, tree), "identity", reference=True, needs=(column,)
+    )
+
+
+# What predicts ratings as they are, under thresholds="none".
+REGRESSORS = {
+    "mean": Entry(lambda study: DummyRegressor(), "identity", reference=True),
+    "time": _average_by("trial", "place"),
+    "duration": _average_by("duration", "duration"),
+    "subject-mean": Entry(
+        lambda study: SubjectMeanRegressor(), "identity", reference=True, knows_subject=True
+    ),
+    "stimulus-mean": _by_stimulus(StimulusMeanRegressor()),
+    "svr-music": _on_music(make_svr_baseline),
+    **{
+        f"{name}-eda{suffix}": _on_features(make, eda)
+        for name, make in [("svr", make_svr_baseline), ("ridge", make_ridge_baseline)]
+        for suffix, eda in _BY_PERSON.items()
+    },
+    "svr-eda-music": _on_music(make_svr_baseline, "passthrough"),
+}
+
+
+# What predicts a series for each trial.
+SEQUENCE_REGRESSORS = {
+    "mean": Entry(lambda study: SeriesMeanRegressor(), "identity", reference=True),
+    "time": Entry(lambda study: SeriesMeanRegressor(by="step"), "identity", reference=True),
+    "stimulus-mean": _by_stimulus(SeriesMeanRegressor(by="stimulus")),
+}
+
+# By the name of the task.
+PIPELINES_OF = {
+    "binary": PIPELINES,
+    "multiclass": PIPELINES,
+    "regression": REGRESSORS,
+    "sequence-regression": SEQUENCE_REGRESSORS,
+}
+
+
+def signal_columns(trials: pd.DataFrame) -> list[str]:
+    """Name the columns of a trials table whose cells are arrays."""
+    objects = [name for name in trials if trials[name].dtype == object]
+    first = {name: next(iter(trials[name].dropna()), None) for name in objects}
+    return [name for name, cell in first.items() if isinstance(cell, np.ndarray | list | pd.Series)]
+
+
+def _make_generated(path: object = None) -> Bunch:
+    """Make the artificial study that goes by the name of ``generated``."""
+    if path is not None:
+        raise EvaluationError(f"The study 'generated' is made and not read: no path, got {path!r}.")
+    return make_music_listening(60, 120, 20, duration=25.0)
+
+
+PMEMO_SIZE = "generated-pmemo-size"
+
+
+def _make_pmemo_size(path: object = None) -> Bunch:
+    """Make the artificial study of PMEmo's size: 457 people, 794 songs, 7,962 trials of 25 s."""
+    if path is not None:
+        raise EvaluationError(f"The study {PMEMO_SIZE!r} is made and not read: no path.")
+    study = make_music_listening(duration=25.0)
+    return Bunch(**{**study, "name": PMEMO_SIZE})
+
+
+STUDIES: dict[str, Callable[..., Bunch]] = {
+    "hku956": load_hku956,
+    "induced-stress": load_induced_stress,
+    "pmemo": load_pmemo,
+    "deap": load_deap,
+    "amigos": load_amigos,
+    "mahnob-hci": load_mahnob_hci,
+    "generated": _make_generated,
+    PMEMO_SIZE: _make_pmemo_size,
+}
+
+
+def register_pipeline(
+    name: str,
+    make: ClassifierMixin | RegressorMixin | Callable[[Bunch], BaseEstimator],
+    *,
+    takes: str = "trials",
+    needs: Sequence[str] | None = None,
+    needs_music: bool = False,
+    knows_stimulus: bool | None = None,
+    transductive: bool = False,
+    regressor: bool = False,
+    sequences: bool = False,
+) -> None:
+    """Let `evaluate` know a pipeline by name.
+
+    Parameters
+    ----------
+    name : str
+        New name.
+    make : classifier, regressor or callable
+        The pipeline, or what makes it of a study: a callable that takes the Bunch. Parameters named
+        ``random_state`` that are None are seeded by `evaluate`, and every other parameter stays as
+        it is.
+    takes : {"trials", "features", "signals", "identity"}, default="trials"
+        What X is: the trials table with its raw signals; a frame of the 128 EDA features of each
+        trial; a trials table with the decomposed channels; the trials table without signals. The
+        middle two are computed once for all pipelines.
+    needs : sequence of str or None, default=None
+        Columns of the trials table without which the pipeline cannot work, such as ("eda", "eeg"):
+        studies that lack one are left out, or refused where the pipeline is asked for by name.
+        None: the EDA where `takes` is "features" or "signals", else none.
+    needs_music : bool, default=False
+        Whether studies without music are left out.
+    knows_stimulus : bool or None, default=None
+        Whether the pipeline is told which stimulus a trial had, by its music or by its name; it is
+        then compared with ``stimulus-prior``. None: told if any of its parameters ``music`` is set.
+    transductive : bool, default=False
+        Whether all of a test person's unlabelled trials have a say in each prediction; such rows
+        are marked.
+    regressor : bool, default=False
+        Whether it predicts ratings as they are (``thresholds="none"``), and no classes.
+    sequences : bool, default=False
+        Whether it predicts a series for each trial: ``fit`` gets an object array of 1-D arrays, in
+        which steps that are NaN are masked, and ``predict`` returns one, each array as long as the
+        label.
+
+    Raises
+    ------
+    EvaluationError
+        If the name is taken, or `takes` is none of these.
+
+    Examples
+    --------
+    >>> from sklearn.neighbors import KNeighborsClassifier
+    >>> register_pipeline("knn-eda", KNeighborsClassifier(), takes="features")
+    >>> del PIPELINES["knn-eda"]
+    """
+    known = SEQUENCE_REGRESSORS if sequences else REGRESSORS if regressor else PIPELINES
+    if name in known:
+        raise EvaluationError(f"There is a pipeline {name!r} already: choose another name.")
+    known[name] = as_entry(
+        make,
+        takes=takes,
+        needs=needs,
+        needs_music=needs_music,
+        knows_stimulus=knows_stimulus,
+        transductive=transductive,
+    )
+
+
+def as_entry(
+    make: object,
+    *,
+    takes: str = "trials",
+    needs: Sequence[str] | None = None,
+    knows_stimulus: bool | None = None,
+    **said: bool,
+) -> Entry:
+    """Describe a pipeline, or what makes one; see `register_pipeline`."""
+    if takes not in TAKES:
+        raise EvaluationError(f"takes={takes!r}: one of {list(TAKES)}.")
+    if isinstance(needs, str):
+        raise EvaluationError(f"needs={needs!r}: a sequence of columns, such as ({needs!r},).")
+    if needs is None:
+        needs = EDA if takes in ("features", "signals") else ()
+    said = {"needs": tuple(needs), "knows_stimulus": knows_stimulus, **said}
+    if isinstance(make, BaseEstimator):
+        estimator = make
+        return Entry(lambda study: estimator, takes, **said)
+    if isinstance(make, type) or not callable(make):
+        raise EvaluationError(
+            "A pipeline must be a scikit-learn classifier or regressor, or a function that makes "
+            f"one of a study, got {make!r:.80}."
+        )
+    return Entry(make, takes, **said)
+
+
+def register_study(name: str, load: Callable[..., Bunch]) -> None:
+    """Let `evaluate` and ``edaemo compare`` know a study by name.
+
+    Parameters
+    ----------
+    name : str
+        New name.
+    load : callable
+        Takes ``path`` (None, or what ``--path`` says) and gives a Bunch with ``name``,
+        ``trials``, ``ratings``, ``targets``, and, where there are any, ``sampling_rate`` (Hz, of
+        the EDA), ``rating_range``, ``music``, ``development`` and ``artificial``;
+        :func:`edaemo.datasets.load_hku956` says what each is.
+
+    Raises
+    ------
+    EvaluationError
+        If the name is taken.
+    """
+    if name in STUDIES:
+        raise EvaluationError(f"There is a study {name!r} already: choose another name.")
+    STUDIES[name] = load
+
+
+def find(name: object, known: Iterable[str], what: str) -> str:
+    """Return the name if it is known; else say which are near."""
+    known = list(known)
+    if name in known:
+        return name
+    raise EvaluationError(f"There is no {what} {name!r}: {suggest(name, known)}")

@@ -1,0 +1,517 @@
+"""The store of results: one SQLite file, one row for each fold of each pipeline."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import index
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+import numpy as np
+import pandas as pd
+
+# Bytes 60 to 63 and 68 to 71 of the file. The version is raised with every change of the table.
+# 2: task, artificial.
+SCHEMA_VERSION = 2
+APPLICATION_ID = int.from_bytes(b"edam", "big")
+
+_TEXT = (
+    *("key", "study", "people", "target", "threshold", "task", "pipeline", "protocol", "device"),
+    "error",
+)
+_INTEGER = ("repeat", "fold", "seed")
+_REAL = ("fit_seconds", "predict_seconds")
+_JSON = (
+    *("scores", "training_subjects", "test_subjects", "classes"),
+    *("versions", "audit", "settings"),
+)
+_COLUMNS = (
+    *("key", "status", "error", "study", "artificial", "people", "target", "threshold", "task"),
+    *("pipeline", "protocol"),
+    *("repeat", "fold", "scores", "training_subjects", "test_subjects", "classes"),
+    *("fit_seconds", "predict_seconds", "versions", "seed", "device", "audit", "settings"),
+    "created",
+)
+_TRIAL = ("row", "subject", "stimulus", "trial", "label", "predicted", "probability")
+
+# The predictions come last, so that reading the other columns passes them by.
+_CREATE = f"CREATE TABLE folds ({', '.join(_COLUMNS)}, predictions, PRIMARY KEY (key))"
+_ADD = (
+    f"INSERT INTO folds ({', '.join(_COLUMNS)}, predictions) "
+    f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :predictions) "
+    "ON CONFLICT (key) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS[1:], "predictions"))
+    + " WHERE folds.status = 'failed'"
+)
+# Version 1 knew two classes and, under threshold "none", numbers; two names were of studies that
+# are generated.
+_UPGRADE = (
+    "ALTER TABLE folds ADD COLUMN artificial",
+    "ALTER TABLE folds ADD COLUMN task DEFAULT 'binary'",
+    "UPDATE folds SET task = 'regression' WHERE threshold = 'none'",
+    "UPDATE folds SET artificial = study IN ('generated', 'generated-pmemo-size')",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+_ORDER = "study, people, target, threshold, pipeline, protocol, repeat, fold, key"
+
+_DAMAGED = "it is damaged: put a copy in its place, or move it away and run again."
+_SAFE = "What was stored before is safe: make room, and run again."
+_ADVICE = {
+    "BUSY": "another process keeps it locked: wait until that one has ended, or stop it.",
+    "FULL": f"no space is left on the disk. {_SAFE}",
+    "IOERR": f"the disk failed or is full. {_SAFE}",
+    "READONLY": "it cannot be written to: make the file and its folder writable, or copy it.",
+    "CANTOPEN": "it cannot be opened for writing: make the file and its folder writable, or copy "
+    "it to a disk of this machine.",
+    "CORRUPT": _DAMAGED,
+    "NOTADB": _DAMAGED,
+}
+
+
+class StoreError(ValueError):
+    """A store cannot be used or cannot take a record; the message names the file and a way out."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FoldRecord:
+    """What one fold of one pipeline gave, or the error that it ended with.
+
+    Parameters
+    ----------
+    key : str
+        The fingerprint of everything that the result depends on.
+    study, people, target, threshold, pipeline, protocol : str or None
+        What was evaluated, on whom, and how.
+    repeat, fold : int or None
+        Which fold of which repeat.
+    settings : dict
+        Everything that `key` was made of.
+    versions : dict
+        What it was made with.
+    task : str, default="binary"
+        What kind of target it is: "binary", "multiclass", "regression" or "sequence-regression".
+    artificial : bool, default=False
+        Whether the study is generated, so that no person took part.
+    seed : int or None, default=None
+    device : str or None, default=None
+    training_subjects, test_subjects, classes : sequence, default=()
+        Ids and labels, in any mix of str, int, float, bool and missing.
+    audit : dict, list or None, default=None
+        What was found in the fold's data; under ``losses`` a network's loss in each epoch.
+    error : str or None, default=None
+        What went wrong: with an error the record is a failed one, without it is done.
+    scores : dict or None, default=None
+        Score by name.
+    predictions : DataFrame, dict of columns or None, default=None
+        One row for each test trial: ``row`` (its place in the study), ``subject``, ``stimulus``,
+        ``trial``, ``label``, ``predicted`` (out of `classes`, a number, or a series of numbers)
+        and, where the pipeline gives any, ``probability`` (one float for each of `classes`, or
+        None). A record that is done has them.
+    fit_seconds, predict_seconds : float or None, default=None
+
+    Notes
+    -----
+    Numpy's scalars and arrays, and tuples, come back as Python's scalars and lists.
+    """
+
+    key: str
+    study: str | None
+    people: str | None
+    target: str | None
+    threshold: str | None
+    pipeline: str | None
+    protocol: str | None
+    repeat: int | None
+    fold: int | None
+    settings: Mapping[str, Any]
+    versions: Mapping[str, Any]
+    task: str = "binary"
+    artificial: bool = False
+    seed: int | None = None
+    device: str | None = None
+    training_subjects: Sequence = ()
+    test_subjects: Sequence = ()
+    classes: Sequence = ()
+    audit: Any = None
+    error: str | None = None
+    scores: Mapping[str, Any] | None = None
+    predictions: pd.DataFrame | Mapping[str, Sequence] | None = None
+    fit_seconds: float | None = None
+    predict_seconds: float | None = None
+
+    @property
+    def status(self) -> str:
+        """Give "done", or "failed" where there is an error."""
+        return "done" if self.error is None else "failed"
+
+
+class ResultStore:
+    """Folds kept in one file: what has been added stays, whatever happens afterwards.
+
+    Several processes of one machine may add to a store, and read it, at the same time. The file is
+    made, with its folder, where there is none.
+
+    Parameters
+    ----------
+    path : path
+    timeout : float, default=30.0
+        Seconds to wait for another process that is writing.
+
+    Raises
+    ------
+    StoreError
+        If the file is no store, one of a newer version, damaged, not to be written to, or kept
+        locked by another process.
+
+    Notes
+    -----
+    While a store is open, and after its process was killed, the newest folds may be in the files
+    ``…-wal`` and ``…-shm`` beside it: they belong to it. Opened and closed again it is one file.
+    A store is for one thread of one process, and not to be used across a fork. One of an older
+    version gets the columns that it lacks when it is opened; its folds stay as they are.
+    """
+
+    def __init__(self, path: str | Path, *, timeout: float = 30.0) -> None:
+        self.path = Path(path)
+        with self._explained():
+            if not self.path.exists():
+                self._create()
+            self._check_file()
+            address = f"{self.path.absolute().as_uri()}?mode=rw"
+            # Without Python's own transactions each statement is one, committed when it is over.
+            self._connection = sqlite3.connect(
+                address, uri=True, timeout=timeout, isolation_level=None
+            )
+        try:
+            with self._explained():
+                # Each commit waits for the disk, the removal of a rollback journal included.
+                self._connection.execute("PRAGMA synchronous = EXTRA")
+                self._check_content()
+                self._upgrade()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; the store cannot be used any more."""
+        self._connection.close()
+
+    def add(self, record: FoldRecord) -> bool:
+        """Store a record, all of it at once; it is on the disk when this returns.
+
+        A record that is done stays as it is, whatever comes later; a failed one gives way.
+
+        Parameters
+        ----------
+        record : FoldRecord
+
+        Returns
+        -------
+        bool
+            Whether it was stored; False where one with its key was done before.
+
+        Raises
+        ------
+        StoreError
+            If something in it could not come back as it is, or the file cannot take it. Nothing of
+            it is stored then, and the store can be used further.
+        """
+        try:
+            row = _encode(record)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise self._error(f"cannot take the record {record.key!r}: {error}") from error
+        with self._explained():
+            return self._connection.execute(_ADD, row).rowcount == 1
+
+    def done(self, keys: Iterable[str]) -> set[str]:
+        """Return those of the keys whose fold is stored and did not fail.
+
+        Parameters
+        ----------
+        keys : iterable of str
+
+        Returns
+        -------
+        set of str
+        """
+        return {key for key, status in self._select(("key", "status"), keys) if status == "done"}
+
+    def folds(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
+        """Give one row for each fold, the failed ones too.
+
+        Parameters
+        ----------
+        keys : iterable of str or None, default=None
+            None for all folds.
+
+        Returns
+        -------
+        DataFrame
+            The fields of :class:`FoldRecord` but the predictions; ``status``, "done" or "failed";
+            and ``created`` (UTC). Sorted by what was evaluated.
+        """
+        rows = self._select(_COLUMNS, keys)
+        table = {name: [row[i] for row in rows] for i, name in enumerate(_COLUMNS)}
+        table["artificial"] = [bool(value) for value in table["artificial"]]
+        for name in _JSON:
+            table[name] = [
+                self._decode(*cell) for cell in zip(table["key"], table[name], strict=True)
+            ]
+        return pd.DataFrame({name: series(values) for name, values in table.items()})
+
+    def predictions(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
+        """Give one row for each test trial of each fold that is done.
+
+        Parameters
+        ----------
+        keys : iterable of str or None, default=None
+            None for all folds.
+
+        Returns
+        -------
+        DataFrame
+            ``key`` and the columns of :class:`FoldRecord`'s predictions. Folds are sorted as in
+            :meth:`folds`, the trials of each as they were added.
+        """
+        table: dict[str, list] = {name: [] for name in ("key", *_TRIAL)}
+        for key, fold in self.read_trials(keys):
+            table["key"] += [key] * len(fold["row"])
+            for name in _TRIAL:
+                table[name] += fold[name]
+        return pd.DataFrame({name: series(values) for name, values in table.items()})
+
+    def read_trials(self, keys: Iterable[str] | None = None) -> Iterator[tuple[str, dict]]:
+        """Give the key and the columns, as lists, of each fold; see :meth:`predictions`."""
+        for key, packed in self._select(("key", "predictions"), keys):
+            if packed is not None:
+                yield key, self._decode(key, packed)
+
+    def _select(self, columns: Sequence[str], keys: Iterable[str] | None) -> list[tuple]:
+        where = "" if keys is None else "WHERE key IN (SELECT value FROM json_each(:keys))"
+        query = f"SELECT {', '.join(columns)} FROM folds {where} ORDER BY {_ORDER}"
+        with self._explained():
+            return self._connection.execute(
+                query, {"keys": json.dumps(list(keys or ()))}
+            ).fetchall()
+
+    def _decode(self, key: str, stored: str | bytes) -> Any:
+        try:
+            text = zlib.decompress(stored).decode() if isinstance(stored, bytes) else stored
+            return (_RESTORING if '"$"' in text else _PLAIN).decode(text)
+        except (ValueError, zlib.error) as error:
+            raise self._error(f"{_DAMAGED} Fold {key}: {error}") from error
+
+    def _create(self) -> None:
+        """Make an empty store elsewhere, and give it its name once it is whole."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        for log in _beside(self.path):
+            # A log would be taken for the new store's own. Another process may just have made both.
+            if log.exists() and not self.path.exists():
+                raise self._error(
+                    f"it is gone, but {log.name} is there: put it back or delete that."
+                )
+        fresh = self.path.with_name(f".{self.path.name}.{uuid4().hex}")
+        try:
+            try:
+                _make(fresh, "WAL")
+            except sqlite3.OperationalError:
+                # A folder without shared memory, as on some network drives.
+                _remove(fresh)
+                _make(fresh, "DELETE")
+            _name(fresh, self.path)
+        finally:
+            _remove(fresh)
+
+    def _check_file(self) -> None:
+        """Look at whose file it is, before SQLite touches it."""
+        if self.path.is_dir():
+            raise self._error("it is a folder: give the name of a file in it.")
+        with self.path.open("rb") as file:
+            header = file.read(100)
+        if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+            what = "it is empty or cut short" if len(header) < 100 else "it is no store of results"
+            raise self._error(f"{what}: give another path, or move the file away and run again.")
+        version, application = (int.from_bytes(header[i : i + 4], "big") for i in (60, 68))
+        if application != APPLICATION_ID:
+            raise self._error("it is a database of another program: give another path.")
+        if not 1 <= version <= SCHEMA_VERSION:
+            age = "a newer" if version > SCHEMA_VERSION else "an older"
+            raise self._error(
+                f"{age} edaemo made it (version {version} of the store, this one reads versions 1 "
+                f"to {SCHEMA_VERSION}): use that one, or give another path."
+            )
+        if not all(os.access(place, os.W_OK) for place in (self.path, self.path.absolute().parent)):
+            raise self._error(_ADVICE["READONLY"])
+
+    def _check_content(self) -> None:
+        """Look for missing and broken pages."""
+        ask = self._connection.execute
+        found = ask("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise self._error(f"{_DAMAGED} SQLite says: {found}")
+        # SQLite takes what is missing of the last page for zeros. Where nobody else is at work the
+        # log is empty after this, and the file has all pages.
+        n_bytes = ask("PRAGMA page_count").fetchone()[0] * ask("PRAGMA page_size").fetchone()[0]
+        _, n_logged, n_moved = ask("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if n_moved == n_logged and self.path.stat().st_size < n_bytes:
+            raise self._error(f"{_DAMAGED} Its end is missing.")
+
+    def _upgrade(self) -> None:
+        """Give a store of version 1 the columns of this one, all at once or not at all."""
+        run = self._connection.execute
+        if run("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+            return
+        run("BEGIN IMMEDIATE")
+        try:
+            # Another process may have been first.
+            if run("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+                for statement in _UPGRADE:
+                    run(statement)
+            run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                run("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
+            advice = _ADVICE.get(name, "SQLite refuses it.")
+            raise self._error(f"{advice} SQLite says: {error}") from error
+        except OSError as error:
+            raise self._error(
+                f"it cannot be read or made ({error.strerror}): give the path of a file in a "
+                "folder that you can write to."
+            ) from error
+
+    def _error(self, text: str) -> StoreError:
+        return StoreError(f"{self.path}: {text}")
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
+
+
+def _make(path: Path, journal: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute(_CREATE)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _name(fresh: Path, path: Path) -> None:
+    """Give the file its name unless there is one of that name."""
+    try:
+        os.link(fresh, path)
+    except OSError:
+        # There is one, or there are no hard links here; a new file of another process may be
+        # replaced then if it comes between these two lines.
+        if not path.exists():
+            fresh.rename(path)
+
+
+def _remove(path: Path) -> None:
+    for file in (path, *_beside(path)):
+        file.unlink(missing_ok=True)
+
+
+def _encode(record: FoldRecord) -> dict[str, object]:
+    """Give the columns of a record as SQLite takes them."""
+    row: dict[str, object] = {"status": record.status}
+    row["artificial"] = int(record.artificial)
+    row["created"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+    for name in _TEXT:
+        value = row[name] = getattr(record, name)
+        if not isinstance(value, str | None) or (name == "key" and not value):
+            raise TypeError(f"{name} must be a text, got {value!r}")
+        (value or "").encode()
+    for name in _INTEGER:
+        value = getattr(record, name)
+        row[name] = None if value is None else index(value)
+        if abs(row[name] or 0) >= 2**63:
+            raise OverflowError(f"{name} is too large: {value}")
+    for name in _REAL:
+        value = getattr(record, name)
+        row[name] = None if value is None else float(value)
+    for name in _JSON:
+        _check_names(getattr(record, name), name)
+        row[name] = _dump(getattr(record, name), name)
+    row["predictions"] = _pack(record.predictions) if record.status == "done" else None
+    return row
+
+
+def _pack(predictions: pd.DataFrame | Mapping[str, Sequence] | None) -> bytes:
+    if predictions is None:
+        raise ValueError("predictions are missing, and it has no error")
+    missing = [name for name in _TRIAL[:-1] if name not in predictions]
+    if missing:
+        raise ValueError(f"predictions lack the columns {missing}")
+    n_trials = len(predictions["row"])
+    table = {name: list(predictions[name]) for name in _TRIAL[:-1]}
+    probability = predictions.get("probability")
+    table["probability"] = [None] * n_trials if probability is None else list(probability)
+    if any(len(column) != n_trials for column in table.values()):
+        raise ValueError("the columns of its predictions differ in length")
+    return zlib.compress(_dump(table, "predictions").encode(), 1)
+
+
+def _check_names(value: object, where: str) -> None:
+    """Refuse names that JSON would turn into texts."""
+    if isinstance(value, Mapping):
+        for name, content in value.items():
+            if not isinstance(name, str):
+                raise TypeError(f"{where} has the name {name!r}, which is no text")
+            _check_names(content, f"{where}[{name!r}]")
+    elif isinstance(value, list | tuple):
+        for content in value:
+            _check_names(content, where)
+
+
+def _dump(value: object, where: str) -> str:
+    """Write JSON, in Python's dialect: NaN and Infinity stand for themselves."""
+
+    def plain(part: object) -> object:
+        if part is pd.NA:
+            return {"$": "NA"}
+        if isinstance(part, np.ndarray | pd.Series):
+            return part.tolist()
+        if isinstance(part, np.generic) and part.dtype.kind in "biuf":
+            return part.item()
+        raise TypeError(f"{where} holds {part!r}, a {type(part).__name__}")
+
+    text = json.dumps(value, default=plain, separators=(",", ":"), ensure_ascii=False)
+    text.encode()  # a lone surrogate could not be read into a table
+    return text
+
+
+def _restore(part: dict) -> object:
+    return pd.NA if part == {"$": "NA"} else part
+
+
+_PLAIN, _RESTORING = json.JSONDecoder(), json.JSONDecoder(object_hook=_restore)
+
+
+def series(values: list) -> pd.Series:
+    """Make a column in which no value changes its type: an int beside None stays one."""
+    same = pd.api.types.infer_dtype(values, skipna=False)
+    plain = same in ("integer", "floating", "boolean", "string")
+    return pd.Series(values, dtype=None if plain else object)

@@ -1,0 +1,653 @@
+"""What a report says: sections of tables and figures, out of the folds and their predictions."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+import edaemo
+from edaemo.evaluation import PIPELINES_OF, Entry
+from edaemo.model_selection import PROTOCOLS
+from edaemo.report import _pictures
+from edaemo.report._page import (
+    NOTHING,
+    Confusion,
+    Row,
+    Section,
+    Table,
+    number,
+    p_value,
+    with_interval,
+)
+from edaemo.statistics import (
+    CASE,
+    NUMBERS,
+    Binary,
+    Calibration,
+    Outcome,
+    Task,
+    calibration,
+    compare_case,
+    describe,
+    find_task,
+    make_table,
+    p_column,
+    score_each_person,
+    split_cases,
+    summarise_case,
+    verdicts,
+)
+
+RATED = ("valence", "arousal")
+INPUTS = {
+    "majority": "none",
+    "time": "place in the session",
+    "duration": "length of the trial",
+    "subject-prior": "the person's other labels",
+    "stimulus-prior": "stimulus",
+    "mean": "none",
+    "subject-mean": "the person's other ratings",
+    "stimulus-mean": "stimulus",
+}
+TAKEN = {
+    "identity": "trials table without EDA",
+    "features": "128 features",
+    "signals": "EDA",
+    "trials": "raw EDA",
+}
+
+
+@dataclass(eq=False)
+class Case:
+    """One comparison of pipelines: a study, a target, its threshold, and a protocol.
+
+    `about` holds the columns of ``CASE``; `trials` the predictions by pipeline, the reference rows
+    first; `folds` the rows of the store of these pipelines.
+    """
+
+    about: dict
+    trials: dict[str, pd.DataFrame]
+    folds: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Say which it is."""
+        rated = " as rated" * (self.threshold == NUMBERS)
+        return f"{self.about['study']}, {self.about['target']}{rated}, {self.about['protocol']}"
+
+    @cached_property
+    def task(self) -> Task:
+        """Say what kind of target it is."""
+        return find_task(list(self.trials.values()))
+
+    @property
+    def known(self) -> dict[str, Entry]:
+        """Give the pipelines that are registered for such targets."""
+        return PIPELINES_OF[self.task.name]
+
+    @property
+    def is_artificial(self) -> bool:
+        """Say whether the study is generated."""
+        return bool(self.folds["artificial"].any())
+
+    @property
+    def threshold(self) -> str | None:
+        """Give the threshold, None for none."""
+        return None if pd.isna(self.about["threshold"]) else self.about["threshold"]
+
+    @property
+    def pipelines(self) -> list[str]:
+        """Name the pipelines in order."""
+        return list(self.trials)
+
+    @cached_property
+    def references(self) -> set[str]:
+        """Name the rows that need no EDA."""
+        return {name for name in self.trials if name in self.known and self.known[name].reference}
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """Give the scores, index pipeline and score."""
+        return summarise_case(self.about, self.trials).set_index(["pipeline", "score"])
+
+    @cached_property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Give labels and predictions by pipeline, as the task reads them."""
+        return {
+            name: self.task.read(told["label"], told["predicted"])
+            for name, told in self.trials.items()
+        }
+
+    @cached_property
+    def people(self) -> dict[str, np.ndarray]:
+        """Give each person's score that tests are about, by pipeline."""
+        return {
+            name: score_each_person(self.task, outcome, self.trials[name]["subject"]).to_numpy()
+            for name, outcome in self.outcomes.items()
+        }
+
+    @cached_property
+    def probabilities(self) -> dict[str, pd.DataFrame]:
+        """Give the predictions of those pipelines that say how sure they are."""
+        return {k: told for k, told in self.trials.items() if told["probability"].notna().all()}
+
+    @cached_property
+    def calibrations(self) -> dict[str, Calibration]:
+        """Compare probabilities to what came true, by pipeline."""
+        return {
+            name: calibration(
+                told["label"], told["probability"], subject=told["subject"].to_numpy()
+            )
+            for name, told in self.probabilities.items()
+        }
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame | str:
+        """Compare all pairs, or say why that cannot be done."""
+        try:
+            return compare_case(self.about, self.trials, self.task.tested)
+        except ValueError as error:
+            return str(error)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """Give the table that `evaluate` returns, as far as a store tells it."""
+        first = next(iter(self.trials.values()))
+        audits = [audit or {} for audit in self.folds["audit"]]
+        labels = next(iter(self.outcomes.values())).labels[~first["row"].duplicated().to_numpy()]
+        case = {
+            **self.about,
+            "threshold": self.threshold,
+            "artificial": self.is_artificial,
+            "warning": next((a["warning"] for a in audits if a.get("warning")), ""),
+            **self.task.describe_labels(labels),
+            "n_people": first["subject"].nunique(),
+            "n_trials": len(labels),
+            "n_missing": max((audit.get("n_missing", 0) for audit in audits), default=0),
+            "n_training": _mean(audits, "n_training"),
+            "left_out": _mean(audits, "n_left_out"),
+            "n_folds": self.folds["fold"].nunique(),
+            "n_repeats": self.folds["repeat"].nunique(),
+            "random_state": 0,
+            # How many stimuli crossed in all is not stored, only in each fold.
+            "stimuli_seen": pd.NA,
+        }
+        pipelines = [
+            {
+                "pipeline": name,
+                "reference": name in self.references,
+                "transductive": name in self.known and self.known[name].transductive,
+                "knows_stimulus": self._is_told(name),
+            }
+            for name in self.trials
+        ]
+        columns = ["pipeline", "subject", "label", "predicted"]
+        told = pd.concat([trials[columns] for trials in self.trials.values()])
+        return make_table(self.task, case, pipelines, told, self.folds)
+
+    def settings(self, pipeline: str) -> dict:
+        """Give what the key of a pipeline's first fold was made of."""
+        return self.folds.loc[self.folds["pipeline"] == pipeline, "settings"].iloc[0] or {}
+
+    def _is_told(self, pipeline: str) -> bool:
+        """Say whether a pipeline is told which stimulus a trial had, as `evaluate` would."""
+        said = self.known[pipeline].knows_stimulus if pipeline in self.known else None
+        return self.has_music(pipeline) if said is None else said
+
+    def has_music(self, pipeline: str) -> bool:
+        """Say whether a parameter ``music`` of a pipeline is set."""
+        return any(music is not None for music in find(self.settings(pipeline), "music"))
+
+
+def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
+    """Part what a store holds into its comparisons, references first in each."""
+    by_case = dict(list(folds.groupby(list(CASE), dropna=False, sort=False)))
+    by_case = {_hashable(key): rows for key, rows in by_case.items()}
+    cases = []
+    for about, trials in split_cases(predictions):
+        known = list(PIPELINES_OF[about["task"]])
+        order = {name: known.index(name) if name in known else len(known) for name in trials}
+        names = sorted(trials, key=lambda name: (order[name], name))
+        own = by_case[_hashable(about.values())]
+        kept = own[own["pipeline"].isin(names)]
+        cases.append(Case(about, {name: trials[name] for name in names}, kept))
+    return cases
+
+
+def find(value: object, name: str) -> Iterator[object]:
+    """Give what is stored under a name anywhere in settings."""
+    if isinstance(value, dict):
+        if name in value:
+            yield value[name]
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from find(part, name)
+
+
+def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str) -> Section:
+    """Say what was compared and how."""
+    section = Section("What was compared, and how")
+    n_people = sum(max(c.table["n_people"].iloc[0] for c in of) for _, of in _by_study(cases))
+    n_studies = len(_by_study(cases))
+    section.paragraphs.append(
+        f"{store} holds {len(cases)} comparison{'s' * (len(cases) > 1)} (a study, a target, a "
+        f"protocol) of {n_studies} {'study' if n_studies == 1 else 'studies'} with {n_people} "
+        "people. All scores are of predictions for trials that the model had not met in training; "
+        "intervals are at 95 %, from 2,000 draws of people with all their trials. Rows in grey "
+        "need no EDA: a pipeline says something about EDA only where it is above them."
+    )
+    for protocol in dict.fromkeys(case.about["protocol"] for case in cases):
+        if protocol in PROTOCOLS:
+            said = PROTOCOLS[protocol].__doc__.strip().partition(", protocol")[0]
+            section.paragraphs.append(f"Protocol {protocol}: {said[0].lower()}{said[1:]}.")
+    rows = []
+    for case in cases:
+        first = case.table.iloc[0]
+        rows.append(
+            Row(
+                [
+                    case.about["study"],
+                    case.about["target"],
+                    _say_threshold(case.threshold),
+                    str(case.about["people"]),
+                    str(case.about["protocol"]),
+                    *(str(first[name]) for name in ("n_people", "n_trials", "n_folds")),
+                    str(first["n_repeats"]),
+                    number(first.get("majority_rate", np.nan)),
+                    str(len(case.trials)),
+                ]
+            )
+        )
+    head = ("Study", "Target", "High is", "People", "Protocol", "n people", "n trials", "Folds")
+    head += ("Repeats", "Majority class", "Pipelines")
+    section.tables.append(Table("The comparisons.", head, rows))
+    for study in dict.fromkeys(case.about["study"] for case in cases if case.is_artificial):
+        section.paragraphs.append(f"The study {study} is ARTIFICIAL: no person took part.")
+    section.paragraphs += [f"Left out: {why}" for why in left_out]
+    return section
+
+
+def section_audit(cases: Sequence[Case]) -> Section:
+    """Say what training and test shared, and what went wrong on the way."""
+    section = Section("Audit")
+    section.paragraphs.append(
+        "Before anything was computed, what the training and the test trials of each fold have in "
+        "common was counted. A dash: not known for this study."
+    )
+    shared = ("trials", "subjects", "viewing_groups", "stimuli", "recordings")
+    head = ["Comparison", "Folds", "Trained on", "Tested on", "On neither side"]
+    head += ["Trials shared", "People shared", "Viewing groups shared", "Stimuli shared"]
+    head += ["Identical recordings", "Share of 1 in training", "The protocol"]
+    rows, noted = [], Counter()
+    for case in cases:
+        first = case.folds.drop_duplicates(["repeat", "fold"])
+        audits = [audit or {} for audit in first["audit"]]
+        sizes = ("n_training", "n_test", "n_left_out")
+        warned = next((a["warning"] for a in audits if a.get("warning")), "")
+        rows.append(
+            Row(
+                [
+                    case.name,
+                    str(len(first)),
+                    *(_range(audits, name) for name in sizes),
+                    *(_range(audits, f"{name}_shared") for name in shared),
+                    _range(audits, "share_training_1", 2) if _is_binary(case) else NOTHING,
+                    warned or "holds out what its name says",
+                ]
+            )
+        )
+        for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
+            for note in (audit or {}).get("warnings", ()):
+                noted[f"{pipeline} warned: {note}"] += 1
+    section.tables.append(Table("What each fold holds: least to most over folds.", head, rows))
+    section.paragraphs += [f"{note} ({n} times)" for note, n in noted.most_common(20)]
+    if not noted:
+        section.paragraphs.append("No pipeline warned of anything.")
+    return section
+
+
+def section_scores(cases: Sequence[Case]) -> Section:
+    """Lay all scores out as Table 3 of the RTCAN-1D paper does."""
+    section = Section("Scores")
+    section.paragraphs.append(
+        "In the layout of Table 3 of the RTCAN-1D paper (Yin et al., ACM TOMM 18, 2022): accuracy "
+        "/ F1 of the high class in percent, all test trials pooled. Intervals and tests stand with "
+        "each comparison below."
+    )
+    kinds: dict[tuple, list[Case]] = {}
+    for case in cases:
+        if not _is_binary(case):
+            continue
+        how = case.about["people"], case.threshold, case.about["protocol"]
+        kinds.setdefault(how, []).append(case)
+    for (people, threshold, protocol), own in kinds.items():
+        found = {case.about["target"] for case in own}
+        targets = [name for name in RATED if name in found] + sorted(found - set(RATED))
+        rows = []
+        for _, of in _by_study(own):
+            by_target = {case.about["target"]: case for case in of}
+            names = dict.fromkeys(name for case in of for name in case.pipelines)
+            order = [name for name in of[0].pipelines if name in names]
+            for name in [*order, *(name for name in names if name not in order)]:
+                rows.append(_score_row(name, by_target, targets))
+        labelled = "" if threshold is None else f", high: {_say_threshold(threshold)}"
+        table = Table(
+            f"Protocol {protocol}, {people} people{labelled}.",
+            ("Method", "Data", "Subjects", "Input", *map(_begin, targets)),
+            rows,
+            _missing_references(own),
+        )
+        section.tables.append(table)
+    return section
+
+
+def sections_case(case: Case) -> Iterator[Section]:
+    """Show one comparison."""
+    head = Section(case.name, paragraphs=describe(case.table.iloc[0]).split("\n"))
+    if isinstance(case.pairs, str):
+        head.paragraphs.append(f"No tests: {case.pairs}")
+    else:
+        head.paragraphs += verdicts(case.table)
+    head.tables.append(_table_scores(case))
+    yield head
+    yield _section_people(case)
+    if case.task.has_classes:
+        yield _section_confusions(case)
+    if _is_binary(case):
+        yield _section_probabilities(case)
+    yield _section_training(case)
+    yield _section_pairs(case)
+
+
+def _section_people(case: Case) -> Section:
+    task = case.task
+    means = case.summary.xs(task.tested, level="score")
+    picture = _pictures.draw_people(
+        case.people, means, case.references, task.tested_title, task.chance
+    )
+    return Section(f"People: {case.name}", 3, pictures=[picture])
+
+
+def _section_confusions(case: Case) -> Section:
+    """Count labels by predictions, as matrices to look at and as a table."""
+    section = Section(f"Confusion matrices: {case.name}", 3)
+    classes = tuple(map(str, case.task.classes))
+    if _is_binary(case):
+        rated = case.about["target"] in RATED
+        classes = ("low", "high") if rated else ("class 0", "class 1")
+    rows = []
+    for name, outcome in case.outcomes.items():
+        nobody = np.zeros(len(outcome.labels), int)
+        counts = case.task.sum_up(outcome, nobody)["confusion"][0].astype(int)
+        section.confusions.append(Confusion(name, counts, classes))
+        cells = [[name, *map(str, counts.ravel())]]
+        if not _is_binary(case):
+            cells = [[name, one, *map(str, of)] for one, of in zip(classes, counts, strict=True)]
+        rows += [Row(row, name in case.references) for row in cells]
+    head = ["Pipeline", *(f"{a} taken for {b}" for a in classes for b in classes)]
+    if not _is_binary(case):
+        head = ["Pipeline", "Class", *(f"taken for {name}" for name in classes)]
+    section.tables.append(Table(f"Trials, over all repeats: {case.name}.", head, rows))
+    return section
+
+
+def _is_binary(case: Case) -> bool:
+    return isinstance(case.task, Binary)
+
+
+def _section_probabilities(case: Case) -> Section:
+    section = Section(f"ROC and calibration: {case.name}", 3)
+    silent = [name for name in case.trials if name not in case.probabilities]
+    if silent:
+        section.paragraphs.append(
+            f"Without probabilities, so neither ROC nor calibration: {', '.join(silent)}."
+        )
+    if not case.probabilities:
+        return section
+    auc = case.summary.xs("roc_auc", level="score")
+    brier = case.summary.xs("brier_score", level="score")
+    section.pictures = _pictures.draw_probabilities(
+        case.probabilities, auc["pooled"], case.calibrations
+    )
+    rows = []
+    for name, found in case.calibrations.items():
+        rows.append(
+            Row(
+                [
+                    name,
+                    with_interval(*auc.loc[name, ["pooled", "pooled_low", "pooled_high"]]),
+                    with_interval(
+                        *auc.loc[name, ["over_people", "over_people_low", "over_people_high"]]
+                    ),
+                    with_interval(*brier.loc[name, ["pooled", "pooled_low", "pooled_high"]]),
+                    number(found.expected_calibration_error),
+                    with_interval(found.slope, found.slope_low, found.slope_high),
+                    with_interval(found.intercept, found.intercept_low, found.intercept_high),
+                ],
+                name in case.references,
+            )
+        )
+    head = ("Pipeline", "AUC, pooled", "AUC, mean over people", "Brier score")
+    head += ("Expected calibration error", "Calibration slope", "Intercept")
+    notes = [
+        "The pooled AUC compares trials of different folds, whose models need not agree on a "
+        "scale. Slope 1 and intercept 0 are right; a dash: not to be had, as where all "
+        "probabilities are alike."
+    ]
+    section.tables.append(Table(f"Probabilities: {case.name}.", head, rows, notes))
+    return section
+
+
+def _section_training(case: Case) -> Section:
+    section = Section(f"Training curves: {case.name}", 3)
+    losses: dict[str, list] = {}
+    for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
+        if (audit or {}).get("losses"):
+            losses.setdefault(pipeline, []).append(audit["losses"])
+    if losses:
+        loss = "cross-entropy" if case.task.has_classes else "loss"
+        section.pictures = _pictures.draw_training(losses, loss)
+        return section
+    epochs = {name: list(find(case.settings(name), "max_epochs")) for name in case.trials}
+    networks = [name for name, found in epochs.items() if found]
+    section.paragraphs.append(
+        f"The store holds no losses of {', '.join(networks)}: these folds were computed before "
+        "losses were kept. They come with folds that are computed anew."
+        if networks
+        else "No pipeline here trains by epochs."
+    )
+    return section
+
+
+def _section_pairs(case: Case) -> Section:
+    section = Section(f"Pairwise tests: {case.name}", 3)
+    if isinstance(case.pairs, str):
+        section.paragraphs.append(f"No tests: {case.pairs}")
+        return section
+    if case.pairs.empty:
+        section.paragraphs.append("There is one pipeline only, so nothing to compare.")
+        return section
+    rows = []
+    for row in case.pairs.itertuples():
+        rows.append(
+            Row(
+                [
+                    row.a,
+                    row.b,
+                    with_interval(row.difference, row.difference_low, row.difference_high),
+                    with_interval(row.rank_biserial, row.rank_biserial_low, row.rank_biserial_high),
+                    p_value(row.p_wilcoxon),
+                    p_value(row.p_wilcoxon_holm),
+                    number(row.fold_difference),
+                    p_value(row.p_t),
+                    p_value(row.p_t_holm),
+                ]
+            )
+        )
+    head = (
+        "Pipeline",
+        "Minus",
+        "Mean difference over people",
+        "Rank-biserial correlation",
+        "p (Wilcoxon)",
+    )
+    head += ("p, Holm", "Difference over folds", "p (corrected t)", "p, Holm")
+    notes = [
+        f"{_begin(case.task.tested_title)}. Wilcoxon's signed-rank test over people asks whether "
+        "these fitted models would differ on other people, and finds a difference between equally "
+        "good pipelines more often than it says; the corrected resampled t-test over folds (Nadeau "
+        "and Bengio 2003) asks whether the pipelines would. A pipeline that is better should be "
+        "so in both. Holm: adjusted for all pairs of the table."
+    ]
+    section.tables.append(Table(f"All pairs: {case.name}.", head, rows, notes))
+    return section
+
+
+def section_versions(folds: pd.DataFrame) -> Section:
+    """Say what the results were made with."""
+    section = Section("Versions")
+    found: dict[str, Counter] = {}
+    for versions in folds["versions"]:
+        for name, version in (versions or {}).items():
+            text = version[:12] if name == "edaemo" else str(version)
+            found.setdefault(name, Counter())[text] += 1
+    rows = [
+        Row([name, ", ".join(t if len(c) == 1 else f"{t} ({n} folds)" for t, n in c.items())])
+        for name, c in found.items()
+    ]
+    created = sorted(str(day)[:10] for day in folds["created"])
+    devices = Counter(str(device) for device in folds["device"].dropna())
+    seeds = sorted({int(seed) for seed in folds["seed"].dropna()})
+    rows += [
+        Row(
+            [
+                "computed",
+                created[0] if created[0] == created[-1] else f"{created[0]} to {created[-1]}",
+            ]
+        ),
+        Row(
+            ["devices", ", ".join(f"{name} ({n} folds)" for name, n in devices.items()) or NOTHING]
+        ),
+        Row(["seeds", ", ".join(map(str, seeds)) or NOTHING]),
+        Row(["time to fit", f"{folds['fit_seconds'].sum():.0f} s in {len(folds)} folds"]),
+        Row(["this report", f"edaemo {edaemo.__version__}"]),
+    ]
+    notes = ["edaemo: the first digits of a digest of its sources."]
+    section.tables.append(
+        Table("What the results were made with.", ("What", "Version"), rows, notes)
+    )
+    return section
+
+
+def _table_scores(case: Case) -> Table:
+    shown = case.task.reported
+    tested = [case.task.nothing_row, "time", case.task.told_row]
+    comparable = not isinstance(case.pairs, str)
+    rows = []
+    for row in case.table.itertuples():
+        scores = case.summary.loc[row.pipeline]
+        cells = [
+            with_interval(*scores.loc[name, [of + end for end in ("", "_low", "_high")]])
+            for _, name, of in shown
+        ]
+        p = [p_value(getattr(row, p_column(name))) if comparable else NOTHING for name in tested]
+        mark = " *" if row.transductive else ""
+        rows.append(Row([row.pipeline + mark, *cells, *p], row.reference))
+    head = ["Pipeline", *(title for title, _, _ in shown), *(f"p above {name}" for name in tested)]
+    notes = [
+        "Mean over people: of each person's score. p: one-sided Wilcoxon signed-rank tests of "
+        f"people's {case.task.tested_title}, adjusted by Holm for all rows tested against that "
+        "reference."
+    ]
+    if case.table["transductive"].any():
+        notes.append("* Transductive: all of a test person's unlabelled trials set the scale.")
+    own = [name for name in case.trials if name not in case.known]
+    if own:
+        notes.append(
+            f"{', '.join(own)}: not registered where this report was written. What takes music "
+            "as a parameter is taken to be told the stimulus, anything else not."
+        )
+    return Table(f"Scores: {case.name}.", head, rows, notes)
+
+
+def _score_row(name: str, cases: dict[str, Case], targets: Sequence[str]) -> Row:
+    """Make a row of Table 3."""
+    first = next(case for case in cases.values() if name in case.trials)
+    cells = []
+    for target in targets:
+        case = cases.get(target)
+        if case is None or name not in case.trials:
+            cells.append(NOTHING)
+            continue
+        scores = case.summary["pooled"].loc[name]
+        cells.append(" / ".join(number(100 * scores[score], 2) for score in ("accuracy", "f1")))
+    people = sorted({case.table["n_people"].iloc[0] for case in cases.values()})
+    subjects = " or ".join(map(str, people))
+    about = [name, first.about["study"], subjects, _say_input(first, name)]
+    return Row([*about, *cells], name in first.references)
+
+
+def _say_input(case: Case, pipeline: str) -> str:
+    if pipeline in INPUTS:
+        return INPUTS[pipeline]
+    takes = case.settings(pipeline).get("takes")
+    music = case.has_music(pipeline)
+    if music and takes == "identity":
+        return "music"
+    return TAKEN.get(takes, NOTHING) + (" + music" if music else "")
+
+
+def _missing_references(cases: Sequence[Case]) -> list[str]:
+    """Say which reference rows are not there."""
+    notes = []
+    for case in cases:
+        wanted = (case.task.nothing_row, "time", case.task.told_row)
+        missing = [name for name in wanted if name not in case.trials]
+        if missing:
+            notes.append(f"{case.name}: the store holds no complete row of {', '.join(missing)}.")
+    return notes
+
+
+def _begin(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _by_study(cases: Sequence[Case]) -> list[tuple[str, list[Case]]]:
+    found: dict[str, list[Case]] = {}
+    for case in cases:
+        found.setdefault(case.about["study"], []).append(case)
+    return list(found.items())
+
+
+def _say_threshold(threshold: str | None) -> str:
+    if threshold is None:
+        return NOTHING
+    if threshold == NUMBERS:
+        return "as rated"
+    return "above the person's own threshold" if threshold == "subject" else f"above {threshold}"
+
+
+def _range(audits: Sequence[dict], name: str, digits: int = 0) -> str:
+    """Say from where to where a count goes over folds."""
+    values = [audit[name] for audit in audits if audit.get(name) is not None]
+    if not values or pd.isna(values).any():
+        return NOTHING
+    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def _mean(audits: Sequence[dict], name: str) -> float:
+    values = [audit[name] for audit in audits if audit.get(name) is not None]
+    return float(np.mean(values)) if values else np.nan
+
+
+def _hashable(values: Sequence) -> tuple:
+    """Make one key of the values of a case, in which what is missing equals what is missing."""
+    return tuple(json.dumps(None if pd.isna(value) else value) for value in values)

@@ -1,0 +1,183 @@
+"""A table of the paper made anew, in the paper's layout, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import pandas as pd
+
+from edaemo.reproduction.rtcan._published import MODULES
+from edaemo.reproduction.rtcan._reproduce import Reproduction
+
+HEADINGS = {
+    "table1": "Table 1. High and low class after relabelling",
+    "table2": "Table 2. Spearman's correlation of valence and arousal",
+    "table3": "Table 3. Models, input signals and shares of the people",
+    "table4": "Table 4. Depth and channels of the residual blocks",
+    "table5": "Table 5. Attention modules",
+    "figure4": "Figure 4. More and more people",
+}
+# In tables 3 to 5 and figure 4: what a score is called, and whether the paper has it.
+PRINTED = {"accuracy": "Ave-Acc", "f1": "F1"}
+BALANCED = "balanced [95 %]"
+NONE = "-"
+LEGEND = (
+    "Scores in percent. Balanced: balanced accuracy with its 95 % bootstrap interval over people; "
+    f"50 is chance, in each setting. {NONE}: not in the paper, or not run."
+)
+_BY_METHOD = ("method", "dataset", "n_people", "signal")
+_BY_WAY = ("method", "way", "percent", "n_training_people", "n_test_people")
+
+
+def format_reproduction(made: Reproduction) -> str:
+    """Lay out a table of the paper, with the published numbers beside the measured ones.
+
+    Parameters
+    ----------
+    made : Reproduction
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    layouts: dict[str, Callable[[pd.DataFrame], list[str]]] = {
+        "table1": _balance,
+        "table2": _correlation,
+        "table3": lambda table: _models(table, _BY_METHOD),
+        "table4": _trade_off,
+        "table5": _modules,
+        "figure4": lambda table: _models(table, _BY_WAY),
+    }
+    lines = [f"## {HEADINGS[made.name]}"]
+    if "protocol" in made.table:
+        for protocol, rows in made.table.groupby("protocol", sort=False):
+            lines += ["", f"Protocol `{protocol}`", "", *layouts[made.name](rows)]
+        lines += ["", LEGEND]
+    else:
+        lines += ["", *layouts[made.name](made.table)]
+    return "\n".join([*lines, "", *(f"- {remark}" for remark in made.remarks), ""])
+
+
+def _balance(table: pd.DataFrame) -> list[str]:
+    head = ["Dataset", "V/A", "high", "published", "low", "published", "note"]
+    rows = []
+    for (dataset, target), two in table.groupby(["dataset", "target"], sort=False):
+        cells = []
+        for _, row in two.iterrows():
+            cells.append(f"{row['n']} ({row['measured']:.1f} %)")
+            printed = NONE
+            if not pd.isna(row["published"]):
+                printed = f"{row['published_n']:.0f} ({row['published']:.1f} %)"
+            cells.append(printed)
+        rows.append([dataset, target.capitalize(), *cells, two["note"].iloc[0]])
+    return _lay_out(head, rows)
+
+
+def _correlation(table: pd.DataFrame) -> list[str]:
+    head = ["Dataset", "people", "trials", "r [95 %]", "published", "p", "published", "note"]
+    rows = []
+    for _, row in table.iterrows():
+        interval = f"{row['measured']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        printed = NONE if pd.isna(row["published"]) else f"{row['published']:.2f}"
+        p = "< .001" if row["p"] < 0.001 else f"{row['p']:.3f}"
+        printed_p = NONE if pd.isna(row["published_p"]) else row["published_p"]
+        about = [row["dataset"], str(row["n_people"]), str(row["n_trials"])]
+        rows.append([*about, interval, printed, p, printed_p, row["note"]])
+    return _lay_out(head, rows)
+
+
+def _models(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
+    """Lay out a row for each model and share of the people, valence left and arousal right."""
+    published = _published(table)
+    head = [name.replace("n_", "").replace("_", " ") for name in keys]
+    for letter in "VA":
+        for name in PRINTED.values():
+            head += [f"{letter}: {name}", published]
+        head.append(f"{letter}: {BALANCED}")
+    rows = []
+    for values, own in table.groupby(list(keys), sort=False, dropna=False):
+        cells = [cell for target in ("valence", "arousal") for cell in _cells(own, target)]
+        notes = own.groupby("target", sort=False)["note"].first()
+        said = (f"{target[0].upper()}: {note}" for target, note in notes.items())
+        note = notes.iloc[0] if len(set(notes)) == 1 else "; ".join(said)
+        rows.append([*map(_say, values), *cells, note])
+    return _lay_out([*head, "note"], rows)
+
+
+def _trade_off(table: pd.DataFrame) -> list[str]:
+    published = _published(table)
+    head = [
+        "V/A",
+        "Depth",
+        "Channel",
+        "Ave-Acc",
+        published,
+        "F1-Score",
+        published,
+        BALANCED,
+        "note",
+    ]
+    rows = []
+    for (target, method), own in table.groupby(["target", "method"], sort=False):
+        depth, channels = (_say(own[name].iloc[0]) for name in ("depth", "channels"))
+        if own["reference"].iloc[0]:
+            channels = method
+        rows.append([target[0].upper(), depth, channels, *_cells(own, target), own["note"].iloc[0]])
+    return _lay_out(head, rows)
+
+
+def _modules(table: pd.DataFrame) -> list[str]:
+    """Lay out a column for each variant, and below what needs no EDA."""
+    published = _published(table)
+    variants = table[~table["reference"]]
+    columns = {name: own for name, own in variants.groupby("method", sort=False)}
+    rows = [
+        [module, *("✓" if MODULES[name][place] else "" for name in columns)]
+        for place, module in enumerate(("SCA_Res", "SCA", "RNTA"))
+    ]
+    for target in ("valence", "arousal"):
+        names = [
+            end
+            for name in PRINTED.values()
+            for end in (f"{target[0].upper()}: {name}", f"{target[0].upper()}: {name}, {published}")
+        ]
+        names.append(f"{target[0].upper()}: {BALANCED}")
+        cells = zip(*(_cells(own, target) for own in columns.values()), strict=True)
+        rows += [[name, *row] for name, row in zip(names, cells, strict=True)]
+        notes = [own[own["target"] == target]["note"].iloc[0] for own in columns.values()]
+        rows.append([f"{target[0].upper()}: note", *notes])
+    needs_no_eda = table[table["reference"]]
+    return [*_lay_out(["", *columns], rows), "", *_models(needs_no_eda, ["method"])]
+
+
+def _cells(table: pd.DataFrame, target: str) -> list[str]:
+    """Give accuracy, its published number, F1, its own, and the balanced accuracy of a target."""
+    by_score = table[table["target"] == target].set_index("score")
+    cells = []
+    for score in PRINTED:
+        cells += [_number(by_score.loc[score, name]) for name in ("measured", "published")]
+    row = by_score.loc["balanced_accuracy"]
+    balanced = f"{row['measured']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+    return [*cells, NONE if pd.isna(row["measured"]) else balanced]
+
+
+def _published(table: pd.DataFrame) -> str:
+    """Head the column of published numbers, saying whose they are."""
+    whose = table["published_of"].dropna().unique()
+    return f"published ({whose[0]})" if len(whose) else "published"
+
+
+def _number(value: float) -> str:
+    return NONE if pd.isna(value) else f"{value:.2f}"
+
+
+def _say(value: object) -> str:
+    """Write a cell that is a name or a number of people, training people being a mean."""
+    if pd.isna(value):
+        return NONE
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def _lay_out(head: list[str], rows: Iterable[list[str]]) -> list[str]:
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]

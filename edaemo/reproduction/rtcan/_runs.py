@@ -1,0 +1,335 @@
+"""What tables 3 to 5 and figure 4 of the RTCAN-1D paper have in common: evaluating its models."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from copy import copy
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.pipeline import Pipeline
+from sklearn.utils import Bunch
+
+from edaemo.estimators import CNNClassifier, make_rtcan
+from edaemo.estimators._recipes import find_recipe
+from edaemo.evaluation import PIPELINES, Entry, evaluate
+from edaemo.model_selection._fewer_people import FewerPeople, FewerTrainingPeople, draw_rows
+from edaemo.model_selection._protocols import Protocol
+from edaemo.preprocessing import SubjectThresholdRelabeler
+from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
+from edaemo.statistics import LEVEL, Binary
+
+TARGETS = ("valence", "arousal")
+
+
+class ReproductionSettings(NamedTuple):
+    """How tables 3 to 5 and figure 4 are evaluated; see :func:`evaluate`.
+
+    Attributes
+    ----------
+    protocols : tuple of str, default=("subject",)
+        Names; figure 4 holds out whole people and takes no other.
+    people : {"reported", "development", "all"}, default="reported"
+    n_splits : int, default=10
+    n_repeats : int, default=1
+        Each with other folds, other draws of people and another seed; scores are of all repeats.
+    recipe : str, default="default"
+        Of :class:`edaemo.RTCANClassifier`; "paper" is section 5.1.
+    max_epochs : int or None, default=None
+        Of all networks; None: as the recipe and the CNN have it.
+    n_jobs, random_state, store
+    """
+
+    protocols: tuple[str, ...] = ("subject",)
+    people: str = "reported"
+    n_splits: int = 10
+    n_repeats: int = 1
+    recipe: str = "default"
+    max_epochs: int | None = None
+    n_jobs: int = 2
+    random_state: int = 0
+    store: str | Path = "results/results.sqlite"
+
+
+class Network(NamedTuple):
+    """A variant of RTCAN."""
+
+    music: bool
+    depth: int = 1
+    channels: tuple[int, ...] = NARROW
+    modules: tuple[bool, bool, bool] = (True, True, True)
+
+    @property
+    def name(self) -> str:
+        """What the store calls it: the same network has one name in all tables."""
+        named = zip(("sca_res", "sca", "rnta"), self.modules, strict=True)
+        inside = "+".join(name for name, there in named if there) or "no attention"
+        width = "-".join(map(str, self.channels))
+        return f"rtcan-eda{'-music' * self.music}, depth {self.depth}, {width}, {inside}"
+
+    def make(self, study: Bunch, settings: ReproductionSettings) -> Pipeline:
+        """Make it for a study."""
+        sca_res, sca, rnta = self.modules
+        pipeline = make_rtcan(
+            music=study.music if self.music else None, max_epochs=settings.max_epochs
+        )
+        return pipeline.set_params(
+            rtcan__recipe=settings.recipe,
+            rtcan__depth=self.depth,
+            rtcan__channels=self.channels,
+            rtcan__sca_res=sca_res,
+            rtcan__sca=sca,
+            rtcan__rnta=rnta,
+        )
+
+
+class Point(NamedTuple):
+    """A share of the people under one protocol; `why_not` says why it cannot be evaluated."""
+
+    base: str
+    percent: int
+    protocol: str | Protocol
+    n_people: int
+    n_training_people: float
+    n_test_people: int
+    why_not: str | None
+
+    @property
+    def name(self) -> str:
+        """What the evaluation calls the protocol."""
+        return self.protocol if isinstance(self.protocol, str) else self.protocol.name
+
+
+def shrink(study: Bunch, settings: ReproductionSettings) -> list[Point]:
+    """Plan evaluations on a share of the people alone."""
+    labels, n_splits, seed = _label(study), settings.n_splits, settings.random_state
+    protocols = [
+        FewerPeople(base, n_splits, percent=percent, random_state=seed)
+        for base in settings.protocols
+        for percent in PERCENTS
+    ]
+    return [_plan(study, p.protocol, p, labels, settings.n_repeats) for p in protocols]
+
+
+def fix_test(study: Bunch, settings: ReproductionSettings) -> list[Point]:
+    """Plan evaluations on everybody, by models of a share of the training people."""
+    labels, n_splits, seed = _label(study), settings.n_splits, settings.random_state
+    protocols = [
+        FewerTrainingPeople(n_splits, percent=percent, random_state=seed) for percent in PERCENTS
+    ]
+    return [_plan(study, "subject", p, labels, settings.n_repeats) for p in protocols]
+
+
+def _label(study: Bunch) -> list[np.ndarray]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # evaluate says it again
+        return [
+            SubjectThresholdRelabeler(target=target).fit_relabel(
+                study.ratings, subject=study.trials["subject"]
+            )
+            for target in TARGETS
+        ]
+
+
+def _plan(
+    study: Bunch,
+    base: str,
+    protocol: FewerPeople | FewerTrainingPeople,
+    labels: list[np.ndarray],
+    n_repeats: int,
+) -> Point:
+    """Split without training, to see how many people there are and whether it can be done."""
+    subject, whole = study.trials["subject"].to_numpy(), protocol.percent == 100
+    try:
+        splits = [
+            (y, list(_repeat(protocol, repeat).split(study.trials, y)))
+            for repeat in range(max(n_repeats, 1))  # evaluate refuses none
+            for y in labels
+        ]
+    except ValueError as error:
+        if whole:
+            raise
+        n_people = len(np.unique(subject[draw_rows(subject, protocol.percent, 0)]))
+        return Point(base, protocol.percent, protocol, n_people, np.nan, 0, f"not run: {error}")
+    alone = sum(len(np.unique(y[fold])) < 2 for y, folds in splits for fold, _ in folds)
+    one_class = "not run: a fold's training trials would be of one class"
+    first = splits[0][1]
+    training = [np.unique(subject[rows]) for rows, _ in first]
+    tested = np.unique(subject[np.concatenate([rows for _, rows in first])])
+    return Point(
+        base,
+        protocol.percent,
+        base if whole else protocol,  # the same folds, under the name that others store them by
+        len(np.unique(np.concatenate([tested, *training]))),
+        float(np.mean([len(people) for people in training])),
+        len(tested),
+        one_class if alone and not whole else None,
+    )
+
+
+def _repeat(protocol: Protocol, repeat: int) -> Protocol:
+    """Make the protocol of a repeat, as `evaluate` does."""
+    protocol = copy(protocol)
+    protocol.random_state += repeat
+    return protocol
+
+
+def eda_models(study: Bunch) -> dict[tuple[str, str], str | Network]:
+    """Give the paper's models on EDA alone, by method and signal."""
+    small = study.name in ("deap", "amigos")
+    features = "EDA hand-crafted feature"
+    return {
+        ("SVM", features): "svm-eda",
+        ("3-layer CNN", features): "cnn-eda",
+        ("RTCAG", "EDA"): Network(music=False, modules=MODULES["Re" if small else "Rf"]),
+    }
+
+
+def evaluate_models(
+    study: Bunch,
+    models: Iterable[str | Network],
+    protocols: Iterable[str | Protocol],
+    settings: ReproductionSettings,
+) -> pd.DataFrame:
+    """Evaluate models on valence and arousal; the table is `evaluate`'s."""
+    find_recipe(settings.recipe)  # or every fold would fail
+    models = list(models)
+    with _known({model.name: model for model in models if isinstance(model, Network)}, settings):
+        return evaluate(
+            [name_of(model) for model in models],
+            study,
+            list(TARGETS),
+            list(protocols),
+            people=settings.people,
+            n_splits=settings.n_splits,
+            n_repeats=settings.n_repeats,
+            max_epochs=settings.max_epochs or CNNClassifier().max_epochs,  # of the CNN
+            n_jobs=settings.n_jobs,
+            random_state=settings.random_state,
+            store=settings.store,
+        )
+
+
+@contextmanager
+def _known(networks: dict[str, Network], settings: ReproductionSettings) -> Iterator[None]:
+    """Let `evaluate` know the networks by name, as pipelines on decomposed signals."""
+    entries = {
+        name: Entry(partial(network.make, settings=settings), "signals", knows_stimulus=None)
+        for name, network in networks.items()
+    }
+    PIPELINES.update(entries)
+    try:
+        yield
+    finally:
+        for name in entries:
+            del PIPELINES[name]
+
+
+def name_of(model: str | Network) -> str:
+    return model if isinstance(model, str) else model.name
+
+
+def score_point(
+    table: pd.DataFrame, point: Point, pipeline: str, about: dict, published: Scores | None
+) -> list[dict]:
+    """Give a row for each target and score of a pipeline on a share of the people."""
+    if point.why_not is None:
+        return score_rows(table, point.name, pipeline, about, published)
+    nothing = dict.fromkeys(("measured", "low", "high"), np.nan)
+    return [
+        {"reference": False, **about, **key, **nothing, "note": point.why_not}
+        for key in _keys(published)
+    ]
+
+
+def score_rows(
+    table: pd.DataFrame, protocol: str, pipeline: str, about: dict, published: Scores | None
+) -> list[dict]:
+    own = table[(table["protocol"] == protocol) & (table["pipeline"] == pipeline)]
+    rows = []
+    for key in _keys(published):
+        row = own[own["target"] == key["target"]].iloc[0]
+        names = {"measured": "", "low": "_low", "high": "_high"}
+        measured = {name: 100 * row[key["score"] + end] for name, end in names.items()}
+        rows.append({"reference": False, **about, **key, **measured, "note": _verdict(row)})
+    return rows
+
+
+def _keys(published: Scores | None) -> list[dict]:
+    """Give target, score and the published number of the rows of one pipeline."""
+    return [
+        {
+            "target": target,
+            "score": score,
+            "published": getattr(published, f"{target}_{score}", np.nan),
+        }
+        for target in TARGETS
+        for score in Binary.stored
+    ]
+
+
+def _verdict(row: pd.Series) -> str:
+    """Say whether a pipeline is above chance, and above what needs no EDA."""
+    if row["n_failed"]:
+        return f"{row['n_failed']} folds failed, first with {row['error']}"
+    if row["reference"]:
+        return "needs no EDA"
+    if not row["p_above_majority"] < LEVEL:
+        return f"at chance (p = {row['p_above_majority']:.2f})"
+    rival = "stimulus-prior" if row["knows_stimulus"] else "time"
+    p = row[f"p_above_{rival.replace('-', '_')}"]
+    if pd.isna(p):
+        return f"above chance; no {rival} to be above"
+    return f"above chance and {rival}" if p < LEVEL else f"above chance, not above {rival}"
+
+
+def references(
+    table: pd.DataFrame, protocol: str, about: dict, names: Iterable[str] | None = None
+) -> list[dict]:
+    """Give the rows of pipelines that are not in the paper; None for all that need no EDA."""
+    if names is None:
+        own = table[table["protocol"] == protocol]
+        names = own.loc[own["reference"], "pipeline"].unique()
+    return [
+        row
+        for name in names
+        for row in score_rows(
+            table, protocol, name, {**about, "method": name, "reference": True}, None
+        )
+    ]
+
+
+def say(table: pd.DataFrame, settings: ReproductionSettings) -> Iterator[str]:
+    """Say what was evaluated under each protocol, and how the networks were trained."""
+    for protocol in settings.protocols:
+        own = table[table["protocol"] == protocol]
+        row, shares = own.iloc[0], own.groupby("target")["majority_rate"].first()
+        said = (
+            f"Protocol `{protocol}`: {row['study']}, {row['n_people']} people ({row['people']}), "
+            f"{row['n_trials']} trials, {row['n_folds']} folds, {row['n_repeats']} "
+            f"repeat{'s' if row['n_repeats'] > 1 else ''}; the larger class holds "
+            f"{100 * shares['valence']:.1f} % (valence) and {100 * shares['arousal']:.1f} % "
+            "(arousal)."
+        )
+        if own["stimuli_seen"].notna().any():
+            said += (
+                f" {row['stimuli'].capitalize()} seen in training: {own['stimuli_seen'].max()} of "
+                f"{row['n_stimuli']}."
+            )
+        if row["left_out"] > 0:
+            said += f" On neither side of a fold: {row['left_out']:.0f} trials on average."
+        if row["warning"]:
+            said += f" **This protocol {row['warning']}.**"
+        if row["artificial"]:
+            said += " **This study is ARTIFICIAL: no person took part.**"
+        yield said
+    epochs = settings.max_epochs or "as many epochs as the recipe and the CNN have"
+    yield (
+        f"Networks: recipe `{settings.recipe}` of RTCAN, epochs: {epochs}; seed "
+        f"{settings.random_state}."
+    )

@@ -1,0 +1,95 @@
+"""What predictions say: scores with intervals over people, tests, comparisons, calibration."""
+
+from edaemo.statistics._calibration import Calibration, calibration
+from edaemo.statistics._compare import (
+    CriticalDifference,
+    PairedTest,
+    ResampledTTest,
+    compare_case,
+    compare_pipelines,
+    corrected_resampled_t_test,
+    critical_difference,
+    paired_test,
+)
+from edaemo.statistics._permutation import (
+    PermutationRefit,
+    PermutationTest,
+    permutation_refit,
+    permutation_test,
+    permutation_tests,
+)
+from edaemo.statistics._predictions import CASE, NUMBERS, fold_codes, split_cases
+from edaemo.statistics._scores import divide, draw_people, interval_over_people
+from edaemo.statistics._summary import (
+    classification_summary,
+    regression_summary,
+    summarise_case,
+    summarise_predictions,
+)
+from edaemo.statistics._tables import (
+    LEVEL,
+    describe,
+    format_table,
+    make_table,
+    p_column,
+    score_columns,
+    score_each_person,
+    verdicts,
+)
+from edaemo.statistics._tasks import (
+    Binary,
+    Multiclass,
+    Outcome,
+    Regression,
+    SequenceRegression,
+    Task,
+    find_task,
+    make_task,
+    name_classes,
+)
+
+__all__ = [
+    "CASE",
+    "LEVEL",
+    "NUMBERS",
+    "Binary",
+    "Calibration",
+    "CriticalDifference",
+    "Multiclass",
+    "Outcome",
+    "PairedTest",
+    "PermutationRefit",
+    "PermutationTest",
+    "Regression",
+    "ResampledTTest",
+    "SequenceRegression",
+    "Task",
+    "calibration",
+    "classification_summary",
+    "compare_case",
+    "compare_pipelines",
+    "corrected_resampled_t_test",
+    "critical_difference",
+    "describe",
+    "divide",
+    "draw_people",
+    "find_task",
+    "fold_codes",
+    "format_table",
+    "interval_over_people",
+    "make_table",
+    "make_task",
+    "name_classes",
+    "p_column",
+    "paired_test",
+    "permutation_refit",
+    "permutation_test",
+    "permutation_tests",
+    "regression_summary",
+    "score_columns",
+    "score_each_person",
+    "split_cases",
+    "summarise_case",
+    "summarise_predictions",
+    "verdicts",
+]

@@ -1,0 +1,430 @@
+"""Better than another? Paired tests over people and over folds, ranks over studies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import f, friedmanchisquare, rankdata, studentized_range, t
+
+from edaemo.statistics._predictions import fold_codes, hashable, split_cases
+from edaemo.statistics._scores import (
+    adjust_holm,
+    divide,
+    draw_people,
+    interval_over_people,
+    signed_rank_p,
+    subtract,
+)
+from edaemo.statistics._sums import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES, each
+from edaemo.statistics._tasks import (
+    PER_SEQUENCE,
+    Binary,
+    Multiclass,
+    Regression,
+    Task,
+    find_task,
+)
+
+
+class PairedTest(NamedTuple):
+    """How two pipelines differ over the same people.
+
+    Attributes
+    ----------
+    difference, difference_low, difference_high : float
+        Mean of a − b over people, and its 95 % interval.
+    rank_biserial, rank_biserial_low, rank_biserial_high : float
+        Matched-pairs rank-biserial correlation: (rank sum of people for whom a is above b − that of
+        those for whom it is below) / (sum of both), in [−1, 1]; 0 without any difference.
+    p_value : float
+        Of the two-sided Wilcoxon signed-rank test; 1 without any difference.
+    n_people, n_people_undefined : int
+        People, and those of them for whom either score has no value; they are left out.
+    """
+
+    difference: float
+    difference_low: float
+    difference_high: float
+    rank_biserial: float
+    rank_biserial_low: float
+    rank_biserial_high: float
+    p_value: float
+    n_people: int
+    n_people_undefined: int
+
+
+class ResampledTTest(NamedTuple):
+    """Outcome of the corrected resampled t-test, two-sided."""
+
+    statistic: float
+    p_value: float
+    df: int
+
+
+class CriticalDifference(NamedTuple):
+    """Ranks of pipelines over studies, and what sets them apart.
+
+    Attributes
+    ----------
+    average_ranks : Series
+        By pipeline, the best first; 1 is best.
+    critical_difference : float
+        Average ranks that differ by at least as much differ by the Nemenyi test at `alpha`.
+    groups : list of tuple of str
+        Largest sets of two and more pipelines among whom no two differ so.
+    p_nemenyi : DataFrame of shape (n_pipelines, n_pipelines)
+        Of each pair, adjusted for all pairs; 1 on the diagonal.
+    friedman_statistic, p_friedman : float
+        Chi² of the Friedman test, corrected for ties.
+    iman_davenport_statistic, p_iman_davenport : float
+        F on (k − 1, (k − 1)(n − 1)) degrees of freedom, made from that chi²; less conservative.
+    alpha : float
+    n_studies : int
+    """
+
+    average_ranks: pd.Series
+    critical_difference: float
+    groups: list[tuple[str, ...]]
+    p_nemenyi: pd.DataFrame
+    friedman_statistic: float
+    p_friedman: float
+    iman_davenport_statistic: float
+    p_iman_davenport: float
+    alpha: float
+    n_studies: int
+
+
+class _Scored(NamedTuple):
+    """Scores of one pipeline on people and on folds, and how large folds are on average."""
+
+    people: np.ndarray
+    folds: np.ndarray
+    n_training: float | None
+    n_test: float
+
+
+def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedTest:
+    """Compare two pipelines by their scores of the same people.
+
+    Parameters
+    ----------
+    a, b : array-like of shape (n_people,)
+        One score for each person, in the same order, NaN where it has no value.
+    random_state : int, default=0
+        Seed of the 2000 draws of people.
+
+    Returns
+    -------
+    PairedTest
+
+    Raises
+    ------
+    ValueError
+        If lengths differ.
+
+    Notes
+    -----
+    The test is Wilcoxon's (Biometrics Bulletin 1(6), 1945; scipy's, people without a difference
+    left out), the effect size Kerby's (Comprehensive Psychology 3, 2014). Intervals are those of
+    :func:`classification_summary`. People count as independent, which they are given the fitted
+    models only: between two equally good pipelines p <= 0.05 came twice as often as it should
+    (``docs/statistics.md``), so look at :func:`corrected_resampled_t_test` as well.
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if a.ndim != 1 or a.shape != b.shape:
+        raise ValueError(f"One score of each for each person: got {a.shape} and {b.shape}.")
+    differences = subtract(a, b)
+    n_undefined = int(np.isnan(differences).sum())
+    differences = differences[~np.isnan(differences)]
+    n = len(differences)
+    if n == 0:
+        return PairedTest(*[np.nan] * 7, len(a), n_undefined)
+    once, drawn = np.ones((1, n)), draw_people(n, random_state)
+    effects = []
+    for effect in (_mean, _rank_biserial):
+        draws = effect(differences, drawn)
+        effects += [float(effect(differences, once)[0]), *interval_over_people(draws, n)]
+    return PairedTest(*effects, signed_rank_p(differences, "two-sided"), len(a), n_undefined)
+
+
+def corrected_resampled_t_test(
+    differences: ArrayLike, *, n_training: float, n_test: float
+) -> ResampledTTest:
+    """Compare two pipelines by their scores on the same folds.
+
+    Parameters
+    ----------
+    differences : array-like of shape (n_folds,)
+        Score of the one minus score of the other, on each fold of all repeats.
+    n_training, n_test : float
+        Trials that a fold trains on and tests, on average.
+
+    Returns
+    -------
+    ResampledTTest
+        Without any difference the statistic is 0 and p 1.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two folds or a difference is not finite.
+
+    Notes
+    -----
+    t = mean / sqrt((1/k + n_test/n_training) variance), k − 1 degrees of freedom (Nadeau & Bengio,
+    Machine Learning 52, 2003, section 4.2; for repeated cross-validation Bouckaert & Frank, PAKDD
+    2004). The correction stands in for the correlation of folds that share training trials, which
+    cannot be estimated; it supposes that fold scores differ by chance alone.
+    """
+    d = np.asarray(differences, dtype=float)
+    if d.ndim != 1 or len(d) < 2 or not np.isfinite(d).all():
+        raise ValueError(f"At least two finite differences are needed, one for each fold: got {d}.")
+    if not (n_training > 0 and n_test > 0):
+        raise ValueError(f"n_training={n_training} and n_test={n_test} must be above 0.")
+    df = len(d) - 1
+    spread = np.sqrt((1 / len(d) + n_test / n_training) * d.var(ddof=1))
+    if spread == 0:
+        same = d[0] == 0
+        return ResampledTTest(0.0 if same else np.sign(d[0]) * np.inf, 1.0 if same else 0.0, df)
+    statistic = d.mean() / spread
+    return ResampledTTest(float(statistic), float(2 * t.sf(abs(statistic), df)), df)
+
+
+def compare_pipelines(
+    predictions: pd.DataFrame, *, score: str = "balanced_accuracy", random_state: int = 0
+) -> pd.DataFrame:
+    """Compare all pairs of pipelines, over people and over folds.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :func:`load_predictions` gives it. All pipelines of a case must have been tested on the
+        same trials.
+    score : str, default="balanced_accuracy"
+        A row of :func:`summarise_predictions` for predictions of this task, but
+        ``majority_rate``.
+    random_state : int, default=0
+        Seed of the draws of people.
+
+    Returns
+    -------
+    DataFrame
+        One row for each case and pair: those columns; ``a``, ``b``, the pipelines; ``score``;
+        the fields of :class:`PairedTest` (a − b; of the Brier score and the RMSE, lower is better),
+        its p as ``p_wilcoxon``; ``p_wilcoxon_holm``, adjusted for all pairs of the case. Over folds
+        ``fold_difference`` (mean), ``n_folds``, ``n_folds_undefined`` (not in the mean), ``t``,
+        ``p_t``, ``p_t_holm`` by the corrected resampled t-test; NaN with fewer than two folds, or
+        where the table does not tell ``fold`` and ``n_training``.
+
+    Raises
+    ------
+    ValueError
+        If the score is unknown or not one of such predictions, a column is missing, or two
+        pipelines were tested on other trials.
+    """
+    per_sequence = [name + PER_SEQUENCE for name in OF_NUMBERS]
+    known = (*OF_CLASSES, *OF_PROBABILITIES, *OF_NUMBERS, *per_sequence)
+    comparable = [name for name in known if name != "majority_rate"]
+    if score not in comparable and not score.startswith("recall_"):
+        raise ValueError(f"score={score!r}: one of {comparable}, or recall_ and a class.")
+    tables = [
+        compare_case(case, by_pipeline, score, random_state)
+        for case, by_pipeline in split_cases(predictions)
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def compare_case(
+    case: dict, by_pipeline: dict[str, pd.DataFrame], score: str, random_state: int = 0
+) -> pd.DataFrame:
+    """Do what :func:`compare_pipelines` does for one case."""
+    _refuse_other_trials(case, by_pipeline)
+    task = task_with(score, list(by_pipeline.values()))
+    scored = {name: _score_units(task, trials, score) for name, trials in by_pipeline.items()}
+    rows = []
+    for a, b in combinations(by_pipeline, 2):
+        people = scored[a].people, scored[b].people
+        test = paired_test(*people, random_state=random_state)._asdict()
+        p = test.pop("p_value")
+        folds = _test_folds(scored[a], scored[b])
+        names = {**case, "a": a, "b": b, "score": score}
+        rows.append({**names, **test, "p_wilcoxon": p, **folds})
+    table = pd.DataFrame(rows)
+    for p in ("p_wilcoxon", "p_t"):
+        if rows:
+            table[f"{p}_holm"] = adjust_holm(table[p])
+    return table
+
+
+def critical_difference(
+    scores: pd.DataFrame, *, alpha: float = 0.05, greater_is_better: bool = True
+) -> CriticalDifference:
+    """Rank pipelines over studies, with Friedman's test and Nemenyi's critical difference.
+
+    Parameters
+    ----------
+    scores : DataFrame of shape (n_studies, n_pipelines)
+        One score of each pipeline on each study. Studies must be independent: two targets or
+        protocols of the same people are not two studies.
+    alpha : float, default=0.05
+        Level of the Nemenyi test.
+    greater_is_better : bool, default=True
+
+    Returns
+    -------
+    CriticalDifference
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two studies or three pipelines, or a score is missing.
+
+    Notes
+    -----
+    After Demšar (Journal of Machine Learning Research 7, 2006, section 3.2.2): CD = q sqrt(k (k +
+    1) / (6 n)), q the quantile of the studentized range divided by sqrt 2; ranks of equal scores
+    are averaged. Friedman's chi² is scipy's, which corrects for ties as Demšar's formula does not.
+    """
+    n, k = scores.shape
+    if n < 2 or k < 3:
+        raise ValueError(
+            f"{n} studies and {k} pipelines: at least two studies and three pipelines are needed "
+            "(two pipelines: paired_test)."
+        )
+    missing = np.argwhere(scores.isna().to_numpy())
+    if len(missing):
+        study, pipeline = scores.index[missing[0, 0]], scores.columns[missing[0, 1]]
+        raise ValueError(f"The score of {pipeline!r} on {study!r} is missing.")
+    values = np.round(scores.to_numpy(dtype=float), 12)
+    ranks = rankdata(-values if greater_is_better else values, axis=1)
+    average = pd.Series(ranks.mean(axis=0), scores.columns).sort_values(kind="stable")
+    unit = np.sqrt(k * (k + 1) / (6 * n))
+    threshold = studentized_range.ppf(1 - alpha, k, np.inf) / np.sqrt(2) * unit
+    gaps = np.abs(np.subtract.outer(average.to_numpy(), average.to_numpy()))
+    p = studentized_range.sf(gaps / unit * np.sqrt(2), k, np.inf)
+    np.fill_diagonal(p, 1.0)
+    chi2, p_chi2, statistic, p_statistic = _friedman(ranks)
+    return CriticalDifference(
+        average_ranks=average,
+        critical_difference=float(threshold),
+        groups=_group(average, threshold),
+        p_nemenyi=pd.DataFrame(p, average.index, average.index),
+        friedman_statistic=chi2,
+        p_friedman=p_chi2,
+        iman_davenport_statistic=statistic,
+        p_iman_davenport=p_statistic,
+        alpha=alpha,
+        n_studies=n,
+    )
+
+
+def _mean(differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return weights @ differences / weights.sum(axis=1)
+
+
+def _rank_biserial(differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Give the matched-pairs rank-biserial correlation of each draw, shape (n_draws,)."""
+    weights = weights * (differences != 0)
+    size = np.abs(differences)
+    below = (size < size[:, None]) + 0.5 * (size == size[:, None])
+    ranks = weights @ below.T + 0.5  # average ranks, each person as often as drawn
+    sums = (weights * ranks).sum(axis=1)
+    return divide((weights * ranks * np.sign(differences)).sum(axis=1), sums, 0.0)
+
+
+def _refuse_other_trials(case: dict, by_pipeline: dict[str, pd.DataFrame]) -> None:
+    told = pd.concat(list(by_pipeline.values()))
+    names = [name for name in ("repeat", "fold", "row", "subject", "label") if name in told]
+    codes = [pd.factorize(hashable(told[name]), use_na_sentinel=False)[0] for name in names]
+    ends = np.cumsum([len(trials) for trials in by_pipeline.values()])
+    parts = np.split(np.column_stack(codes), ends[:-1])
+    tested = {
+        pipeline: rows[np.lexsort(rows.T)]
+        for pipeline, rows in zip(by_pipeline, parts, strict=True)
+    }
+    first = next(iter(tested))
+    for pipeline, rows in tested.items():
+        if not np.array_equal(rows, tested[first]):
+            about = ", ".join(str(value) for value in case.values() if not pd.isna(value))
+            raise ValueError(
+                f"{about or 'The table'}: {first} and {pipeline} were not tested on the same folds "
+                "of the same trials, so they cannot be paired."
+            )
+
+
+def task_with(score: str, tables: Sequence[Mapping[str, pd.Series]]) -> Task:
+    """Return the task of a case if it has the score, else the plainest that has it.
+
+    Of two classes coded 0 and 1 the scores of numbers can be had; what has other labels refuses
+    them when it reads.
+    """
+    task = find_task(tables)
+    if score in task.scores:
+        return task
+    if score in OF_NUMBERS:
+        return Regression()
+    if isinstance(task, Multiclass):
+        raise ValueError(f"score={score!r}: of these classes one of {list(task.scores)}.")
+    return Binary()
+
+
+def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
+    """Score people and folds, both in an order that all pipelines share."""
+    probability = trials.get("probability") if score in OF_PROBABILITIES else None
+    outcome = task.read(trials["label"], trials["predicted"], probability, ("label", "predicted"))
+
+    def score_each(unit: np.ndarray) -> np.ndarray:
+        scores = task.score(each(task.sum_up(outcome, unit, False)))
+        if score not in scores:
+            raise ValueError(f"score={score!r}: of these predictions one of {list(task.scores)}.")
+        return scores[score]
+
+    people = np.unique(trials["subject"].astype(str).to_numpy(), return_inverse=True)[1]
+    folds = fold_codes(trials)
+    if folds is None:
+        return _Scored(score_each(people), np.empty(0), None, np.nan)
+    n_training = None
+    if "n_training" in trials:
+        _, first = np.unique(folds, return_index=True)
+        n_training = trials["n_training"].iloc[first].mean()
+    return _Scored(score_each(people), score_each(folds), n_training, np.bincount(folds).mean())
+
+
+def _test_folds(a: _Scored, b: _Scored) -> dict[str, float]:
+    differences = subtract(a.folds, b.folds)
+    told = differences[~np.isnan(differences)]
+    row = {
+        "fold_difference": told.mean() if len(told) else np.nan,
+        "n_folds": len(differences),
+        "n_folds_undefined": len(differences) - len(told),
+        "t": np.nan,
+        "p_t": np.nan,
+    }
+    if len(told) < 2 or a.n_training is None:
+        return row
+    test = corrected_resampled_t_test(told, n_training=a.n_training, n_test=a.n_test)
+    return row | {"t": test.statistic, "p_t": test.p_value}
+
+
+def _friedman(ranks: np.ndarray) -> tuple[float, float, float, float]:
+    """Give Friedman's chi² and p, and Iman and Davenport's F and p."""
+    n, k = ranks.shape
+    if (ranks == ranks[0, 0]).all():  # all alike in every study
+        return 0.0, 1.0, 0.0, 1.0
+    chi2, p = friedmanchisquare(*ranks.T)
+    rest = n * (k - 1) - chi2
+    statistic = (n - 1) * chi2 / rest if rest > 1e-9 else np.inf
+    return float(chi2), float(p), float(statistic), float(f.sf(statistic, k - 1, (k - 1) * (n - 1)))
+
+
+def _group(average: pd.Series, threshold: float) -> list[tuple[str, ...]]:
+    """Find the largest runs of average ranks that span less than the critical difference."""
+    values = average.to_numpy()
+    ends = [int(np.flatnonzero(values - start < threshold)[-1]) for start in values]
+    runs = [(i, end) for i, end in enumerate(ends) if end > i and (i == 0 or ends[i - 1] < end)]
+    return [tuple(average.index[i : end + 1]) for i, end in runs]

@@ -1,0 +1,501 @@
+"""Better than chance? Labels permuted within each person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import permutation_test_score
+
+from edaemo.statistics._compare import task_with
+from edaemo.statistics._predictions import hashable, split_cases
+from edaemo.statistics._scores import adjust_holm, divide
+from edaemo.statistics._summary import number_units
+from edaemo.statistics._sums import (
+    OF_CLASSES,
+    OF_NUMBERS,
+    OF_PROBABILITIES,
+    Sums,
+    score_classes,
+    score_many_classes,
+    score_numbers,
+    sum_classes,
+    sum_numbers,
+)
+from edaemo.statistics._tasks import (
+    Multiclass,
+    Outcome,
+    SequenceRegression,
+    Task,
+    join_steps,
+    read_classes,
+    read_probability,
+)
+
+AVERAGES = ("people", "pooled")
+# What permuting within people cannot change says nothing.
+PERMUTABLE = tuple(
+    name
+    for name in (*OF_CLASSES, *OF_PROBABILITIES, *OF_NUMBERS)
+    if name not in ("majority_rate", "calibration_in_the_large")
+)
+_LOWER_IS_BETTER = ("brier_score", "rmse")
+_BLOCK = 1000
+_COLUMNS = (
+    *("score", "average", "observed", "null_mean", "p_value", "n_permutations"),
+    *("n_people", "n_people_undefined"),
+)
+
+
+class PermutationTest(NamedTuple):
+    """A score, and what it is when labels are permuted within each person.
+
+    Attributes
+    ----------
+    score : str
+    average : str
+        "people" or "pooled".
+    observed : float
+    p_value : float
+        (1 + permutations at least as good) / (1 + permutations), one-sided; NaN where the score is
+        undefined.
+    n_permutations : int
+    null : ndarray of shape (n_permutations,)
+        The score of each permutation.
+    n_people, n_people_undefined : int
+        People, and those of them whose score has no value; they are not in a mean over people.
+    """
+
+    score: str
+    average: str
+    observed: float
+    p_value: float
+    n_permutations: int
+    null: np.ndarray
+    n_people: int
+    n_people_undefined: int
+
+
+class PermutationRefit(NamedTuple):
+    """What a pipeline scores, and what it scores fitted anew to permuted labels.
+
+    Attributes
+    ----------
+    observed : float
+        Mean over folds.
+    p_value : float
+        (1 + permutations at least as good) / (1 + permutations), one-sided.
+    n_permutations : int
+    null : ndarray of shape (n_permutations,)
+    """
+
+    observed: float
+    p_value: float
+    n_permutations: int
+    null: np.ndarray
+
+
+def permutation_test(
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    subject: Sequence,
+    trial: Sequence | None = None,
+    score: str = "balanced_accuracy",
+    average: str = "people",
+    n_permutations: int = 10_000,
+    random_state: int = 0,
+) -> PermutationTest:
+    """Test whether out-of-fold predictions know more than how often each person says high.
+
+    Labels are permuted within each person, predictions stay; nothing is fitted again.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_trials,)
+        0 and 1, other classes, numbers, or a series for each trial.
+    y_pred : array-like of shape (n_trials,)
+        Predicted classes; for ``roc_auc`` and ``brier_score`` the probability of 1; else numbers,
+        or series.
+    subject : sequence of shape (n_trials,)
+        Whose trial each is.
+    trial : sequence of shape (n_trials,) or None, default=None
+        Which trial a row is about, where trials were predicted in several repeats: rows with the
+        same id keep having the same label. None if each row is a trial of its own.
+    score : str, default="balanced_accuracy"
+        Also ``accuracy``, ``f1``, ``f1_macro``, ``mcc``; ``roc_auc``, ``brier_score``;
+        ``concordance_correlation``, ``pearson``, ``rmse``. Of several classes ``accuracy``,
+        ``balanced_accuracy``, ``f1_macro`` and ``recall_…`` of each.
+    average : {"people", "pooled"}, default="people"
+        The mean of people's scores, or the score of all trials at once.
+    n_permutations : int, default=10_000
+        Random ones, in addition to the order as it is.
+    random_state : int, default=0
+
+    Returns
+    -------
+    PermutationTest
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, lengths differ, a value or an id is missing or of the wrong kind, a
+        trial has two labels or two people, or trials were predicted unequally often.
+
+    Notes
+    -----
+    Each permutation keeps everyone's share of high labels, so knowing that share is no evidence,
+    and trials of a person count as exchangeable: where labels and EDA both drift through the
+    session, a small p may say no more than that (compare with the row ``time``). With whole people
+    held out and one fold, p is exact (Phipson & Smyth, Statistical Applications in Genetics and
+    Molecular Biology 9(1), 2010); over several folds the training labels of one are the test labels
+    of another, which only :func:`permutation_refit` takes into account.
+    """
+    tables = [{"label": _as_column(y_true), "predicted": _as_column(y_pred)}]
+    return _test(
+        task_with(score, tables),
+        y_true,
+        y_pred,
+        subject=subject,
+        trial=trial,
+        score=score,
+        average=average,
+        n_permutations=n_permutations,
+        random_state=random_state,
+    )
+
+
+def _as_column(values: ArrayLike) -> pd.Series:
+    """Return one cell for each trial, whatever a cell holds."""
+    if isinstance(values, pd.Series):
+        return values.reset_index(drop=True)
+    values = np.asarray(values) if not isinstance(values, list) else values
+    return pd.Series(list(values) if len(np.shape(values[:1])) > 1 else values)
+
+
+def _test(
+    task: Task,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    subject: Sequence,
+    trial: Sequence | None,
+    score: str,
+    average: str,
+    n_permutations: int,
+    random_state: int,
+) -> PermutationTest:
+    if score not in PERMUTABLE and not score.startswith("recall_"):
+        raise ValueError(f"score={score!r}: one of {list(PERMUTABLE)}, or recall_ and a class.")
+    if average not in AVERAGES:
+        raise ValueError(f"average={average!r}: one of {list(AVERAGES)}.")
+    if not isinstance(n_permutations, Integral) or n_permutations < 1:
+        raise ValueError(f"n_permutations={n_permutations!r}: an integer of at least 1.")
+    outcome = _read(task, y_true, y_pred, score)
+    whose = number_units(subject, len(outcome.labels), "subject")
+    n_trials = len(outcome.labels)
+    which = np.arange(n_trials) if trial is None else _number_trials(trial, whose, outcome.labels)
+    if isinstance(task, SequenceRegression):
+        outcome, whose, which = _take_steps(outcome, whose, which)
+    true, predicted = outcome.labels, outcome.predicted
+    if score in OF_NUMBERS:  # for precision
+        true, predicted = true - true.mean(), predicted - true.mean()
+    people = _by_person(true, _column(task, predicted, whose, score, average), whose, which)
+    fixed = _fixed_sums(task, true, predicted, whose, score)
+    rng = np.random.default_rng(random_state)
+    rearrange = _shift if isinstance(task, SequenceRegression) else _permute
+
+    def scored(products: np.ndarray) -> np.ndarray:
+        return _score(task, products, fixed, score, average)
+
+    as_it_is = np.stack([_multiply(labels[None], column) for labels, column in people], axis=1)
+    observed = scored(as_it_is)[0]
+    sizes = [min(_BLOCK, n_permutations - done) for done in range(0, n_permutations, _BLOCK)]
+    null = np.concatenate([scored(rearrange(people, size, rng)) for size in sizes])
+    better = -1 if score in _LOWER_IS_BETTER else 1
+    # Sums in another order may differ in the last bits.
+    n_as_good = np.sum(better * (null - observed) >= -1e-12)
+    of_people = _score_people(task, as_it_is, fixed, score)
+    return PermutationTest(
+        score=score,
+        average=average,
+        observed=float(observed),
+        p_value=np.nan if np.isnan(observed) else float((1 + n_as_good) / (1 + n_permutations)),
+        n_permutations=n_permutations,
+        null=null,
+        n_people=len(people),
+        n_people_undefined=int(np.isnan(of_people).sum()),
+    )
+
+
+def permutation_tests(
+    predictions: pd.DataFrame,
+    *,
+    score: str = "balanced_accuracy",
+    average: str = "people",
+    n_permutations: int = 10_000,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Test every pipeline of a table of predictions against permuted labels.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :func:`load_predictions` gives it.
+    score, average, n_permutations, random_state
+        As in :func:`permutation_test`.
+
+    Returns
+    -------
+    DataFrame
+        One row for each case and pipeline: those columns, the fields of :class:`PermutationTest`
+        with ``null_mean`` in place of ``null``, and ``p_holm``, adjusted for the pipelines of the
+        case. Pipelines without probabilities have no AUC and no Brier score, and p is NaN.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or as in :func:`permutation_test`.
+    """
+    tables = []
+    for case, by_pipeline in split_cases(predictions):
+        rows = []
+        task = task_with(score, list(by_pipeline.values()))
+        for pipeline, trials in by_pipeline.items():
+            column = "probability" if score in OF_PROBABILITIES else "predicted"
+            told = {"score": score, "average": average, "n_permutations": n_permutations}
+            if column in trials and trials[column].notna().all():
+                test = _test(
+                    task,
+                    trials["label"],
+                    trials[column],
+                    subject=trials["subject"].to_numpy(),
+                    trial=trials.get("row"),
+                    random_state=random_state,
+                    **told,
+                )
+                told = test._asdict() | {"null_mean": test.null.mean()}
+                del told["null"]
+            rows.append({**case, "pipeline": pipeline, **told})
+        table = pd.DataFrame(rows).reindex(columns=[*case, "pipeline", *_COLUMNS])
+        tables.append(table.assign(p_holm=adjust_holm(table["p_value"])))
+    return pd.concat(tables, ignore_index=True)
+
+
+def permutation_refit(
+    estimator: BaseEstimator,
+    X: ArrayLike | pd.DataFrame,
+    y: ArrayLike,
+    *,
+    groups: Sequence,
+    cv: object,
+    scoring: str = "balanced_accuracy",
+    n_permutations: int = 1000,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+) -> PermutationRefit:
+    """Test a pipeline against itself, split and fitted anew to labels permuted within each person.
+
+    For cheap pipelines: the price is `n_permutations` cross-validations.
+
+    Parameters
+    ----------
+    estimator : classifier or regressor
+    X : array-like or DataFrame with n_trials rows
+    y : array-like of shape (n_trials,)
+    groups : sequence of shape (n_trials,)
+        Whose trial each is: labels are permuted within each, and the splitter gets them too.
+    cv : splitter
+        Such as ``make_protocol("subject")``.
+    scoring : str, default="balanced_accuracy"
+        Name of a scorer of scikit-learn, greater being better.
+    n_permutations : int, default=1000
+    random_state : int, default=0
+    n_jobs : int or None, default=None
+
+    Returns
+    -------
+    PermutationRefit
+
+    Raises
+    ------
+    ValueError
+        If `groups` has missing ids or another length; or whatever the estimator raises.
+
+    Notes
+    -----
+    :func:`sklearn.model_selection.permutation_test_score` does it. A splitter that balances folds
+    by the labels splits each permutation its own way.
+    """
+    y = np.asarray(y)
+    whose = number_units(groups, len(y), "groups")
+    observed, null, p = permutation_test_score(
+        estimator,
+        X,
+        y,
+        groups=whose,
+        cv=cv,
+        scoring=scoring,
+        n_permutations=n_permutations,
+        random_state=random_state,
+        n_jobs=n_jobs,
+    )
+    return PermutationRefit(float(observed), float(p), n_permutations, null)
+
+
+def _read(task: Task, y_true: ArrayLike, y_pred: ArrayLike, score: str) -> Outcome:
+    """Read labels, and what the score is of as predictions."""
+    if score not in OF_PROBABILITIES:
+        return task.read(y_true, y_pred)
+    if isinstance(task, Multiclass):
+        raise ValueError(f"score={score!r}: of several classes it cannot be tested.")
+    true = read_classes(y_true, "y_true")
+    probability = read_probability(y_pred, len(true))
+    if probability is None:
+        raise ValueError(f"{score} needs the probability of 1 of each trial as y_pred.")
+    return Outcome(true, probability)
+
+
+def _take_steps(
+    outcome: Outcome, whose: np.ndarray, which: np.ndarray
+) -> tuple[Outcome, np.ndarray, np.ndarray]:
+    """Take the steps that count in place of trials: theirs, whose, and which step of which trial.
+
+    Steps have numbers in the order of trials; the same step of a trial, in another repeat, has the
+    same.
+    """
+    true, predicted, trial = join_steps(outcome)
+    before = np.searchsorted(trial, trial)  # the first step of the same trial
+    place = np.arange(len(trial)) - before
+    _, which = np.unique(which[trial] * (place.max() + 1) + place, return_inverse=True)
+    return Outcome(true, predicted), whose[trial], which
+
+
+def _number_trials(trial: Sequence, whose: np.ndarray, true: np.ndarray) -> np.ndarray:
+    which = number_units(trial, len(true), "trial")
+    codes = pd.factorize(hashable(pd.Series(true)))[0]
+    for values, what in ((whose, "people"), (codes, "labels")):
+        first = np.zeros(which.max() + 1, dtype=values.dtype)
+        first[which] = values
+        if (first[which] != values).any():
+            odd = np.asarray(trial, dtype=object)[first[which] != values][0]
+            raise ValueError(f"The trial {odd!r} has several {what}.")
+    times = np.bincount(which)
+    if times.min() != times.max():
+        raise ValueError(
+            f"Trials were predicted {times.min()} to {times.max()} times: all of them must be "
+            "predicted in every repeat."
+        )
+    return which
+
+
+def _column(
+    task: Task, predicted: np.ndarray, whose: np.ndarray, score: str, average: str
+) -> np.ndarray:
+    """Give what a trial adds to the one sum that depends on the order of labels, if its label is 1.
+
+    In general, what its label is multiplied by: the number that was predicted; for the AUC the rank
+    of the probability, among the person's own or among all; of several classes, for each class that
+    a label may be, the predicted one in a row of its own.
+    """
+    if isinstance(task, Multiclass):
+        return np.eye(len(task.classes))[predicted]
+    if score != "roc_auc":
+        return predicted.astype(float)
+    if average == "pooled":
+        return rankdata(predicted)
+    ranks = np.empty(len(predicted))
+    for person in range(whose.max() + 1):
+        ranks[whose == person] = rankdata(predicted[whose == person])
+    return ranks
+
+
+def _by_person(
+    true: np.ndarray, column: np.ndarray, whose: np.ndarray, which: np.ndarray
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Give each person's labels and summed columns, one for each trial, over its repeats."""
+    _, first = np.unique(which, return_index=True)
+    summed = np.zeros((which.max() + 1, *column.shape[1:]))
+    np.add.at(summed, which, column)
+    rows = [np.flatnonzero(whose[first] == person) for person in range(whose.max() + 1)]
+    return [(true[first][own].astype(float), summed[own]) for own in rows]
+
+
+def _permute(
+    people: list[tuple[np.ndarray, np.ndarray]], n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Permute each person's labels `n` times: sums of label times column, (n, n_people, ...)."""
+    products = []
+    for labels, column in people:
+        permuted = rng.permuted(np.broadcast_to(labels, (n, len(labels))), axis=1)
+        products.append(_multiply(permuted, column))
+    return np.stack(products, axis=1)
+
+
+def _multiply(labels: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Sum up label times column for rows of labels, (n,); of classes, label by prediction."""
+    if column.ndim == 1:
+        return labels @ column
+    return np.stack([(labels == k) @ column for k in range(column.shape[1])], axis=1)
+
+
+def _shift(
+    people: list[tuple[np.ndarray, np.ndarray]], n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Shift each person's labels in a circle `n` times: sums of label times column."""
+    products = np.empty((n, len(people)))
+    for person, (labels, column) in enumerate(people):
+        spectrum = np.fft.rfft(column) * np.conj(np.fft.rfft(labels))
+        of_shift = np.fft.irfft(spectrum, len(labels))
+        of_shift[0] = labels @ column
+        products[:, person] = of_shift[rng.integers(len(labels), size=n)]
+    return products
+
+
+def _fixed_sums(
+    task: Task, true: np.ndarray, predicted: np.ndarray, whose: np.ndarray, score: str
+) -> Sums:
+    """Sum up by person what does not depend on the order of labels."""
+    if isinstance(task, Multiclass):
+        return {}
+    if score in OF_NUMBERS:
+        return sum_numbers(true, predicted, whose)
+    if score in OF_CLASSES:
+        return sum_classes(true, predicted, None, whose)
+    squares = np.bincount(whose, predicted**2 + true)
+    return sum_classes(true, true, None, whose) | {"squared_error": squares}
+
+
+def _score(task: Task, products: np.ndarray, fixed: Sums, score: str, average: str) -> np.ndarray:
+    """Score permutations, (n,), from the sums of label times column, (n, n_people, ...)."""
+    if average == "people":
+        of_people = _score_people(task, products, fixed, score)
+        told = ~np.isnan(of_people)
+        return divide(np.where(told, of_people, 0.0).sum(axis=1), told.sum(axis=1))
+    pooled = {name: of_person.sum(axis=0) for name, of_person in fixed.items()}
+    return _score_people(task, products.sum(axis=1), pooled, score)
+
+
+def _score_people(task: Task, products: np.ndarray, fixed: Sums, score: str) -> np.ndarray:
+    if isinstance(task, Multiclass):
+        return score_many_classes({"confusion": products}, task.recalls)[score]
+    if score in OF_NUMBERS:
+        return score_numbers(fixed | {"product": products})[score]
+    confusion = fixed["confusion"]
+    n_label, n_predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    if score == "roc_auc":
+        n_high = n_label[..., 1]
+        sums = {"confusion": confusion, "wins": products - n_high * (n_high + 1) / 2}
+    elif score == "brier_score":
+        squared_error = fixed["squared_error"] - 2 * products
+        sums = {"confusion": confusion, "squared_error": squared_error}
+    else:
+        high = np.stack([n_label[..., 1] - products, products], axis=-1)
+        sums = {"confusion": np.stack([n_predicted - high, high], axis=-2)}
+    return score_classes(sums)[score]

@@ -1,0 +1,245 @@
+"""What the stored folds say: one row for each pipeline, with intervals and tests over people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+
+import edaemo
+from edaemo.statistics._predictions import NUMBERS
+from edaemo.statistics._scores import adjust_holm, p_above
+from edaemo.statistics._summary import number_units, summarise_outcome
+from edaemo.statistics._sums import each
+from edaemo.statistics._tasks import Outcome, Task, make_task
+
+LEVEL = 0.05
+ENDS = ("", "_low", "_high")
+
+
+def make_table(
+    task: Task,
+    case: dict,
+    pipelines: Sequence[dict],
+    predictions: pd.DataFrame,
+    folds: pd.DataFrame,
+) -> pd.DataFrame:
+    """Score the stored predictions of one study, target, threshold and protocol.
+
+    Parameters
+    ----------
+    task : Task
+    case : dict
+        Columns that all rows have: ``study``, ``target``, ``protocol`` and the like, among them
+        ``random_state``, the seed of the bootstrap, and ``stimuli_seen``.
+    pipelines : sequence of dict
+        ``pipeline``, ``reference``, ``transductive``, ``knows_stimulus`` of each, in order.
+    predictions : DataFrame
+        Columns ``pipeline``, ``subject``, ``label``, ``predicted``, one row for each trial tested.
+    folds : DataFrame
+        Columns ``pipeline``, ``status``, ``error``, ``fit_seconds``, one row for each fold.
+
+    Returns
+    -------
+    DataFrame
+        See ``docs/evaluation.md``.
+    """
+    case = {**case, "task": task.name, "chance": task.chance}
+    by_person: dict[str, pd.Series] = {}
+    columns = [name + end for name in task.columns for end in ENDS]
+    rows = []
+    for pipeline in pipelines:
+        name = pipeline["pipeline"]
+        own = folds[folds["pipeline"] == name]
+        failed = own[own["status"] == "failed"]
+        scores = dict.fromkeys(columns, np.nan)
+        if failed.empty:
+            told = predictions[predictions["pipeline"] == name]
+            outcome = task.read(told["label"], told["predicted"])
+            subject = told["subject"].to_numpy()
+            scores = score_columns(task, outcome, subject, case["random_state"])
+            by_person[name] = score_each_person(task, outcome, subject)
+        rows.append(
+            {
+                **case,
+                **pipeline,
+                **scores,
+                "stimuli_seen": case["stimuli_seen"] if pipeline["knows_stimulus"] else pd.NA,
+                "fit_seconds": own["fit_seconds"].sum(),
+                "n_failed": len(failed),
+                "error": pd.NA if failed.empty else failed["error"].iloc[0],
+                "date": datetime.now(UTC).date().isoformat(),
+                "edaemo": edaemo.__version__,
+            }
+        )
+    table = pd.DataFrame(rows).astype({"stimuli_seen": "Int64"})
+    told = table["knows_stimulus"] & ~table["reference"]
+    untold = ~table["knows_stimulus"] & ~table["reference"]
+    _test(table, by_person, told | untold, task.nothing_row)
+    _test(table, by_person, untold, "time")
+    _test(table, by_person, told, task.told_row)
+    above_chance = table[p_column(task.nothing_row)] < LEVEL
+    for verdict, rows, reference in [
+        ("reads_eda", untold, "time"),
+        ("music_helps", told, task.told_row),
+    ]:
+        p = p_column(reference)
+        table[verdict] = (above_chance & (table[p] < LEVEL)).where(rows & table[p].notna(), pd.NA)
+        table[verdict] = table[verdict].astype("boolean")
+    return table
+
+
+def score_columns(
+    task: Task, outcome: Outcome, subject: np.ndarray, random_state: int
+) -> dict[str, float]:
+    """Return the score columns of a row."""
+    summary = summarise_outcome(task, outcome, subject, random_state=random_state, zero=task.zero)
+    return {
+        column + end: float(summary.loc[score, of + end])
+        for column, (score, of) in task.columns.items()
+        for end in ENDS
+    }
+
+
+def score_each_person(task: Task, outcome: Outcome, subject: np.ndarray) -> pd.Series:
+    """Return each person's score that tests are about, by id in the order of appearance."""
+    whose = number_units(subject, len(outcome.labels), "subject")
+    scores = task.score(each(task.sum_up(outcome, whose)))[task.tested]
+    return pd.Series(scores, index=pd.unique(subject))
+
+
+def p_column(reference: str) -> str:
+    """Name the column of the tests against a reference row."""
+    return f"p_above_{reference.replace('-', '_')}"
+
+
+def _test(
+    table: pd.DataFrame, by_person: dict[str, pd.Series], rows: pd.Series, reference: str
+) -> None:
+    """Add the p values of these rows against a reference, adjusted for their number."""
+    column = p_column(reference)
+    table[column] = np.nan
+    tested = [i for i in table.index[rows] if table.loc[i, "pipeline"] in by_person]
+    if reference not in by_person:
+        return
+    against = by_person[reference]
+    p = [
+        p_above(by_person[table.loc[i, "pipeline"]][against.index].to_numpy(), against.to_numpy())
+        for i in tested
+    ]
+    table.loc[tested, column] = adjust_holm(p)
+
+
+def format_table(table: pd.DataFrame) -> str:
+    """Lay out one table for a terminal; the columns line up and pass as Markdown.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The rows of one study, target, threshold and protocol, as `evaluate` returns them.
+
+    Returns
+    -------
+    str
+    """
+    first = table.iloc[0]
+    task, titles = make_task(first["task"]), title_scores(table)
+    references = (task.nothing_row, "time", task.told_row)
+    head = [
+        "pipeline",
+        *titles.values(),
+        *(f"p above {name}" for name in references),
+        f"{first['stimuli']} seen in training",
+        "fit (s)",
+    ]
+    rows = [head, ["-" * len(name) for name in head]]
+    for _, row in table.iterrows():
+        scores = [
+            f"{row['n_failed']} folds failed" if row["n_failed"] else _with_interval(row, name)
+            for name in titles
+        ]
+        p = [
+            f"{row[name]:.3f}" if pd.notna(row[name]) else "-" for name in map(p_column, references)
+        ]
+        told = pd.notna(row["stimuli_seen"])
+        seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if told else "-"
+        mark = " *" if row["transductive"] else ""
+        rows.append([row["pipeline"] + mark, *scores, *p, seen, f"{row['fit_seconds']:.1f}"])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    lines = [describe(first), "In brackets: 95 % bootstrap interval over people.", ""]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append("")
+    if table["transductive"].any():
+        lines.append("* Transductive: all of a test person's unlabelled trials set the scale.")
+    lines += verdicts(table)
+    lines += [
+        f"{row['pipeline']}: {row['n_failed']} folds failed, first with {row['error']}"
+        for _, row in table[table["n_failed"] > 0].iterrows()
+    ]
+    return "\n".join([*lines, ""])
+
+
+def title_scores(table: pd.DataFrame) -> dict[str, str]:
+    """Return the score columns of one table that are shown, and what they are called."""
+    recalls = {
+        name: f"recall of {name.removeprefix('recall_')}"
+        for name in table
+        if name.startswith("recall_") and f"{name}_low" in table and table[name].notna().any()
+    }
+    return make_task(table["task"].iloc[0]).titles | recalls
+
+
+def _with_interval(row: pd.Series, name: str) -> str:
+    if pd.isna(row[name]):
+        return "-"
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    return f"{row[name]:.3f}" + ("" if pd.isna(low) else f" [{low:.3f}, {high:.3f}]")
+
+
+def describe(row: pd.Series) -> str:
+    """Say in a line or two what a table is about."""
+    how = {None: "", "subject": " (by each person's own threshold)", NUMBERS: " (as rated)"}
+    threshold = None if pd.isna(row["threshold"]) else row["threshold"]
+    labelled = how.get(threshold, f" (above {threshold})")
+    of = "" if row["people"] == "all" else f"{row['people']} "
+    said = (
+        f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {of}people, "
+        f"{row['n_trials']} trials; protocol {row['protocol']}, {row['n_folds']} folds"
+    )
+    if row["n_repeats"] > 1:
+        said += f", {row['n_repeats']} repeats"
+    said += f"; {make_task(row['task']).say_labels(row)}."
+    if row.get("n_missing", 0) > 0:
+        said += f"\nWithout a label, so left out: {row['n_missing']:.0f} trials."
+    if row["left_out"] > 0:
+        said += (
+            f"\nA fold trains on {row['n_training']:.0f} trials on average; "
+            f"{row['left_out']:.0f} are on neither side."
+        )
+    if row["artificial"]:
+        said += "\nThis study is ARTIFICIAL: no person took part."
+    if row["warning"]:
+        said += f"\nThis protocol {row['warning']}."
+    return said
+
+
+def verdicts(table: pd.DataFrame) -> list[str]:
+    """Say which pipelines read EDA, and which gain by music where any has it."""
+    task = make_task(table["task"].iloc[0])
+    said = [_verdict(table, "reads_eda", "Reads EDA", task.nothing_row, "time")]
+    if table["music_helps"].notna().any():
+        said.append(_verdict(table, "music_helps", "Music helps", task.nothing_row, task.told_row))
+    return said
+
+
+def _verdict(table: pd.DataFrame, column: str, what: str, chance: str, reference: str) -> str:
+    n_tested = table[column].notna().sum()
+    names = table.loc[table[column].fillna(False), "pipeline"]
+    return (
+        f"{what} (above {chance} and {reference} over people, one-sided Wilcoxon, p < {LEVEL} "
+        f"after Holm): {', '.join(names) or 'none'} of {n_tested}."
+    )
