@@ -17,13 +17,13 @@ from uuid import uuid4
 import numpy as np
 
 from edaemo._whole_file import whole_file
-from edaemo.datasets._corpus import Corpus, DatasetError, LooseFile, Problems, user_cache
+from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile, Problems, user_cache
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What every loader with a cache takes.
-CACHE = {"cache": ["boolean", str, os.PathLike]}
+# What `cache` of every loader with a cache may be.
+CACHE = ["boolean", str, os.PathLike]
 NEEDED = "pip install edaemo[parquet]"
 # Part of every key: raised when entries are written in another way.
 _FORMAT = 1
@@ -63,7 +63,7 @@ class Reading(NamedTuple):
 
 
 def read_through_cache(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     names: Iterable[str],
     settings: Sequence,
     read: Callable[[], Reading],
@@ -74,7 +74,7 @@ def read_through_cache(
 
     Parameters
     ----------
-    corpus : Corpus
+    corpus : CorpusFiles
         Where the files are.
     names : iterable of str
         The files that `read` reads; their content is part of the key.
@@ -152,7 +152,7 @@ class _Digests:
     content is not read again.
     """
 
-    def __init__(self, corpus: Corpus, folder: Path) -> None:
+    def __init__(self, corpus: CorpusFiles, folder: Path) -> None:
         self._files = corpus.files
         place = str(corpus.place.resolve())
         self._memory = folder / "digests" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
@@ -224,7 +224,7 @@ def _write(path: Path, reading: Reading) -> None:
     from pyarrow import parquet
 
     columns = reading.columns
-    arrays = [name for name, column in columns.items() if _holds_arrays(column)]
+    arrays = [name for name, column in columns.items() if holds_arrays(column)]
     heights = {name: columns[name][0].shape[0] for name in arrays if columns[name][0].ndim == 2}
     about = {"edaemo": json.dumps({"facts": reading.facts, "heights": heights})}
     tables = (
@@ -247,7 +247,8 @@ def _write(path: Path, reading: Reading) -> None:
             writer.write_table(table)
 
 
-def _holds_arrays(column: Column) -> bool:
+def holds_arrays(column: Column) -> bool:
+    """Say whether a column has an array in each row."""
     return not isinstance(column, np.ndarray) and isinstance(next(iter(column), None), np.ndarray)
 
 
@@ -264,7 +265,7 @@ def _groups(columns: list[Sequence[np.ndarray]], n_rows: int) -> Iterator[slice]
 def _to_arrow(values: Column) -> pa.Array:
     import pyarrow as pa
 
-    if _holds_arrays(values):
+    if holds_arrays(values):
         offsets = np.cumsum([0, *(cell.size for cell in values)], dtype=np.int64)
         flat = np.concatenate([cell.ravel() for cell in values])
         return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(flat))

@@ -6,27 +6,19 @@ import os
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
-from edaemo.datasets._corpus import (
-    PARAMETERS,
-    Corpus,
-    Problems,
-    check_counts,
-    cut_and_align,
-    find_corpus,
-    open_corpus,
-)
-from edaemo.datasets._development import INDUCED_STRESS_DEVELOPMENT
+from edaemo.datasets._cache import Reading
+from edaemo.datasets._corpus import CorpusFiles, Problems
 from edaemo.datasets._empatica import FILES, E4Signal, read_signal, read_tags, seconds_after
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import CorpusContent, CorpusSource, CorpusSpec
+from edaemo.datasets._window import Window
 
-NAME = "induced-stress"
-FOLDER = "induced_stress"
 SAMPLING_RATE = 4.0
 RATING_RANGE = (0.0, 10.0)
 PUBLISHED = {"people": 36, "stages": 252, "rest stages": 90, "task stages": 162}
@@ -56,55 +48,23 @@ PROTOCOLS = {
     "S": ("Stress_Level_v1.csv", 13, V1_TAGS, 0),
     "f": ("Stress_Level_v2.csv", 9, V2_TAGS, 1),
 }
-MARKER = "Stress_Level_v1.csv"
+# Half of the people, drawn as `_development` says.
+DEVELOPMENT = (
+    *("S06", "S09", "S10", "S12", "S14", "S16", "S17", "f01"),
+    *("f02", "f03", "f08", "f09", "f10", "f11", "f13", "f15"),
+    *("f17", "f18"),
+)
 
 # data_constraints.txt: "Duplicated raw values start in: EDA.csv: row 6,195". Rows count from 1 and
 # the first two are the header, so this many samples are good.
 S02_GOOD_SAMPLES = 6195 - 1 - 2
 
-HOW_TO_GET = (
-    "It is the PhysioNet data set 'Wearable Device Dataset from Induced Stress and Structured "
-    "Exercise Sessions' (doi:10.1038/s41597-025-04845-9)."
-)
-LICENCE = (
-    "Open Data Commons Attribution License v1.0 (ODC-By 1.0), by second-hand statement: the copy "
-    "that was read carries no licence text, and the publisher's own page was not seen."
-)
-CITATION = (
-    "Hongn, A.; Bosch, F.; Prado, L. E.; Ferrández, J. M.; Bonomini, M. P. Wearable Physiological "
-    "Signals under Acute Stress and Exercise Conditions. Scientific Data 2025. "
-    "doi:10.1038/s41597-025-04845-9"
-)
-DESCR = """Induced stress: electrodermal activity in rests and stress tasks
-
-The stress protocol of the PhysioNet "Wearable Device Dataset from Induced Stress and Structured
-Exercise Sessions": 36 people with an Empatica E4 on the wrist, EDA in microsiemens at 4 Hz.
-People S* followed protocol V1 (baseline, Stroop, rest, TMCT, rest, real opinion, opposite opinion,
-subtraction), people f* protocol V2 (no Stroop, opinions between the rests). After each stage they
-rated their stress from 0 to 10. 252 stages: 90 rests and 162 tasks.
-
-What to know before believing a score:
-- Which button presses (tags) begin and end a stage is inferred from the time between them; the
-  authors' own mapping was not at hand. The baseline of V2 has no clear boundaries and is left out,
-  although it is rated.
-- Rests last 163 to 1169 s, tasks 26 to 452 s, so the end of a stage knows how long it was:
-  whatever is computed from whole stages, or from `window="end"`, may measure length, which alone
-  (the column `duration`) gives an AUC of 0.97 for rest. The default window is the first 25 seconds
-  of each.
-- The order of the stages is fixed, so the time in the session tells rest from task in part.
-  `session_time` is there for a baseline that uses nothing else.
-- S02: the signal is duplicated from row 6,195 of the file on; those samples are dropped.
-  f07: the sensor dock was left on; the authors hold the EDA to be valid. f14: the connection was
-  lost, and the stages are read from the second recording, f14_b; f14_a, the baseline, is not used.
-
-Licence: ODC-By 1.0 by second-hand statement only; to be confirmed at PhysioNet.
-"""
 
 _FOLDER = "Wearable_Dataset/STRESS/"
 _RECORDING = re.compile(r"(?P<recording>[Sf]\d{2}(_[ab])?)/(?P<file>[^/]+)")
 
 
-def _recordings(corpus: Corpus, problems: Problems) -> dict[str, str]:
+def _recordings(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
     """Return subject → folder of the recording that holds the stages."""
     recordings = {}
     for name in corpus.names:
@@ -129,7 +89,7 @@ def _recordings(corpus: Corpus, problems: Problems) -> dict[str, str]:
     return dict(sorted(recordings.items()))
 
 
-def _read_eda(corpus: Corpus, name: str) -> E4Signal:
+def _read_eda(corpus: CorpusFiles, name: str) -> E4Signal:
     """Return the recording, in microsiemens."""
     signal = read_signal(corpus, name)
     if signal.sampling_rate != SAMPLING_RATE:
@@ -144,7 +104,7 @@ def _read_eda(corpus: Corpus, name: str) -> E4Signal:
     return signal
 
 
-def _read_tags(corpus: Corpus, name: str, n_tags: int) -> list[datetime]:
+def _read_tags(corpus: CorpusFiles, name: str, n_tags: int) -> list[datetime]:
     times = read_tags(corpus, name)
     if not times:
         raise corpus.error(name, f"is empty, where its protocol has {n_tags} tags.")
@@ -154,7 +114,7 @@ def _read_tags(corpus: Corpus, name: str, n_tags: int) -> list[datetime]:
 
 
 def _read_ratings(
-    corpus: Corpus, name: str, stages: Iterable[str], problems: Problems
+    corpus: CorpusFiles, name: str, stages: Iterable[str], problems: Problems
 ) -> dict[str, dict[str, float]]:
     """Return subject → stage → self-reported stress, without what something is wrong with."""
     ratings: dict[str, dict[str, float]] = {}
@@ -177,8 +137,8 @@ def _read_ratings(
 
 
 def _read_subject(
-    corpus: Corpus, subject: str, folder: str, problems: Problems
-) -> tuple[list[tuple], int]:
+    corpus: CorpusFiles, subject: str, folder: str, problems: Problems
+) -> tuple[list[dict[str, Any]], int]:
     """Return the stages of one person, and how many duplicated samples were dropped."""
     _, n_tags, stages, first_place = PROTOCOLS[subject[0]]
     signal, times = None, None
@@ -208,7 +168,15 @@ def _read_subject(
             )
         else:
             samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
-            rows.append((subject, stage, place, samples, onset))
+            rows.append(
+                {
+                    "subject": subject,
+                    "stimulus": stage,
+                    "trial": place,
+                    "eda": samples,
+                    "session_time": onset,
+                }
+            )
     return rows, len(signal.samples) - len(eda)
 
 
@@ -229,15 +197,15 @@ def _note_fault(subject: str, folder: str, n_dropped: int) -> list[str]:
     return []
 
 
-def _read_trials(
-    corpus: Corpus, recordings: dict[str, str], problems: Problems
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
-    """Return all stages whole, their ratings, the rated people not recorded, and the notes."""
+def _read_stages(
+    corpus: CorpusFiles, recordings: dict[str, str], problems: Problems
+) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+    """Return all stages whole with their ratings, the rated people not recorded, and the notes."""
     ratings = {}
     for initial, (file, _, stages, _) in PROTOCOLS.items():
         with problems.collect():
             ratings[initial] = _read_ratings(corpus, file, stages, problems)
-    rows, stress, notes = [], [], []
+    rows, notes = [], []
     for subject, folder in recordings.items():
         own, n_dropped = [], 0
         with problems.collect():
@@ -249,12 +217,9 @@ def _read_trials(
         if rated is None:
             problems.note(corpus.error(PROTOCOLS[subject[0]][0], f"has no ratings of {subject}."))
             continue
-        rows += own
-        stress += [rated.get(stage, np.nan) for _, stage, *_ in own]
-    columns = ["subject", "stimulus", "trial", "eda", "session_time"]
-    trials = pd.DataFrame(rows, columns=columns)
+        rows += [{**row, "stress": rated.get(row["stimulus"], np.nan)} for row in own]
     absent = sorted({person for group in ratings.values() for person in group} - set(recordings))
-    return trials, pd.DataFrame({"stress": stress}), absent, notes
+    return rows, absent, notes
 
 
 def _count(recordings: Iterable[str]) -> dict[str, int]:
@@ -269,7 +234,92 @@ def _count(recordings: Iterable[str]) -> dict[str, int]:
     }
 
 
-@validate_params(PARAMETERS, prefer_skip_nested_validation=True)
+def read_induced_stress(source: CorpusSource) -> CorpusContent:
+    """Read all stages and their ratings, and check the counts."""
+    corpus, problems = source.files, source.problems
+    recordings = _recordings(corpus, problems)
+    rows, absent, notes = _read_stages(corpus, recordings, problems)
+    counts = _count(recordings)
+    if recordings:
+        source.check_counts(counts, PUBLISHED, absent)
+    problems.raise_all()
+    reading = Reading.of_rows(rows, ("trial", "session_time", "stress"), {})
+    rests = [stage in RESTS for stage in reading.columns["stimulus"]]
+    return CorpusContent.of(
+        reading.columns,
+        ["stress"],
+        targets={"task": np.where(rests, "rest", "task")},
+        report={
+            "people": counts["people"],
+            "trials": counts["stages"],
+            "rests": counts["rest stages"],
+            "tasks": counts["task stages"],
+            "people_without_recording": absent,
+        },
+        notes=[
+            *notes,
+            "The tags that bound a stage are inferred from the time between tags.",
+            "The baseline of protocol V2 (people f*) has no clear boundaries: rated, not read.",
+            "Signals other than EDA, if there are any, were not read.",
+        ],
+    )
+
+
+SPEC = CorpusSpec(
+    name="induced-stress",
+    title="Induced stress: electrodermal activity in rests and stress tasks",
+    description="""
+The stress protocol of the PhysioNet "Wearable Device Dataset from Induced Stress and Structured
+Exercise Sessions": 36 people with an Empatica E4 on the wrist, EDA in microsiemens at 4 Hz.
+People S* followed protocol V1 (baseline, Stroop, rest, TMCT, rest, real opinion, opposite opinion,
+subtraction), people f* protocol V2 (no Stroop, opinions between the rests). After each stage they
+rated their stress from 0 to 10. 252 stages: 90 rests and 162 tasks.
+
+What to know before believing a score:
+- Which button presses (tags) begin and end a stage is inferred from the time between them; the
+  authors' own mapping was not at hand. The baseline of V2 has no clear boundaries and is left out,
+  although it is rated.
+- Rests last 163 to 1169 s, tasks 26 to 452 s, so the end of a stage knows how long it was:
+  whatever is computed from whole stages, or from `window="end"`, may measure length, which alone
+  (the column `duration`) gives an AUC of 0.97 for rest. The default window is the first 25 seconds
+  of each.
+- The order of the stages is fixed, so the time in the session tells rest from task in part.
+  `session_time` is there for a baseline that uses nothing else.
+- S02: the signal is duplicated from row 6,195 of the file on; those samples are dropped.
+  f07: the sensor dock was left on; the authors hold the EDA to be valid. f14: the connection was
+  lost, and the stages are read from the second recording, f14_b; f14_a, the baseline, is not used.
+
+Licence: ODC-By 1.0 by second-hand statement only; to be confirmed at PhysioNet.
+""",
+    licence=(
+        "Open Data Commons Attribution License v1.0 (ODC-By 1.0), by second-hand statement: the "
+        "copy that was read carries no licence text, and the publisher's own page was not seen."
+    ),
+    citation=(
+        "Hongn, A.; Bosch, F.; Prado, L. E.; Ferrández, J. M.; Bonomini, M. P. Wearable "
+        "Physiological Signals under Acute Stress and Exercise Conditions. Scientific Data 2025. "
+        "doi:10.1038/s41597-025-04845-9"
+    ),
+    how_to_get=(
+        "It is the PhysioNet data set 'Wearable Device Dataset from Induced Stress and "
+        "Structured Exercise Sessions' (doi:10.1038/s41597-025-04845-9)."
+    ),
+    marker="Stress_Level_v1.csv",
+    read=read_induced_stress,
+    units={"eda": "microsiemens"},
+    sampling_rate=SAMPLING_RATE,
+    rating_range=RATING_RANGE,
+    targets=("task", "stress"),
+    development=DEVELOPMENT,
+    folder="induced_stress",
+    loader="load_induced_stress",
+    stimuli="",
+    window=(0.0, 25.0),
+    masked=False,
+)
+register_corpus(SPEC)
+
+
 def load_induced_stress(
     path: str | os.PathLike[str] | None = None,
     *,
@@ -285,9 +335,7 @@ def load_induced_stress(
     ----------
     path : path-like or None
         The corpus's original folder (with ``Stress_Level_v1.csv`` and ``Wearable_Dataset``) or a
-        zip archive of it. None looks in the folder that the environment variable ``EDAEMO_DATA``
-        names (for ``induced_stress`` or ``induced_stress.zip``), then in the repository's own
-        ``data`` folder, then in the user's cache.
+        zip archive of it. None looks where :func:`load_corpus` does.
     window : tuple (start, stop), 'end' or None
         What is cut out of each stage before anything else: see :func:`cut_window`.
     allow_partial : bool
@@ -297,6 +345,8 @@ def load_induced_stress(
     Returns
     -------
     Bunch
+        What :func:`load_corpus` says; of this corpus:
+
         ``trials`` : DataFrame, one row per stage by subject and trial: ``subject`` (str),
         ``stimulus`` (the stage as in the ratings files, str), ``trial`` (the stage's place in the
         protocol, Baseline 0, int), ``eda`` (1-D float64 array in microsiemens, 100 samples by
@@ -306,13 +356,8 @@ def load_induced_stress(
         ``ratings`` : DataFrame with the same index; ``stress``, float, 0 to 10.
         ``targets`` : dict, ``"task"`` → Series of ``"rest"`` or ``"task"``, ``"stress"`` → Series
         of the ratings.
-        ``music`` : None.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (0.0, 10.0).
-        ``development`` : tuple of the 18 people on whom defaults may be decided; tables report the
-        others (:func:`select_people`).
-        ``report`` : dict of what was read, left out and why; ``left_out`` is a DataFrame of the
-        stages that are shorter than the window.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
+        ``development`` : the 18 people on whom defaults may be decided.
 
     Raises
     ------
@@ -332,47 +377,4 @@ def load_induced_stress(
     physiological signals under acute stress and exercise conditions. Scientific Data.
     doi:10.1038/s41597-025-04845-9
     """
-    window_samples(window, SAMPLING_RATE)
-    place = find_corpus(FOLDER, MARKER, path, HOW_TO_GET)
-    problems = Problems("induced stress", place, HOW_TO_GET)
-    with open_corpus(place, MARKER) as corpus:
-        recordings = _recordings(corpus, problems)
-        trials, ratings, absent, notes = _read_trials(corpus, recordings, problems)
-        counts = _count(recordings)
-        if recordings and not allow_partial:
-            with problems.collect():
-                check_counts(corpus, counts, PUBLISHED, absent)
-    problems.raise_all()
-    trials, ratings, left_out = cut_and_align(trials, ratings, SAMPLING_RATE, window)
-    task = pd.Series(np.where(trials["stimulus"].isin(RESTS), "rest", "task"), name="task")
-    report = {
-        "source": str(place),
-        "window": window,
-        "people": counts["people"],
-        "trials": counts["stages"],
-        "rests": counts["rest stages"],
-        "tasks": counts["task stages"],
-        "trials_kept": len(trials),
-        "left_out": left_out,
-        "people_without_recording": absent,
-        "notes": [
-            *notes,
-            "The tags that bound a stage are inferred from the time between tags.",
-            "The baseline of protocol V2 (people f*) has no clear boundaries: rated, not read.",
-            "Signals other than EDA, if there are any, were not read.",
-        ],
-    }
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=ratings,
-        targets={"task": task, "stress": ratings["stress"]},
-        music=None,
-        sampling_rate=SAMPLING_RATE,
-        rating_range=RATING_RANGE,
-        development=INDUCED_STRESS_DEVELOPMENT,
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
-    )
+    return load_corpus(SPEC, path, window=window, allow_partial=allow_partial)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -12,21 +11,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Options, StrOptions, validate_params
+from sklearn.utils._param_validation import Options, StrOptions
 
-from edaemo.datasets._assemble import assemble, join_left_out
-from edaemo.datasets._cache import CACHE, Reading, read_through_cache
-from edaemo.datasets._corpus import (
-    PARAMETERS,
-    Corpus,
-    DatasetError,
-    Problems,
-    find_corpus,
-    match_files,
-    open_archives,
+from edaemo.datasets._cache import Reading, read_through_cache
+from edaemo.datasets._corpus import CorpusFiles, DatasetError, Problems, match_files
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import (
+    GET_THE_REST,
+    CorpusContent,
+    CorpusSource,
+    CorpusSpec,
+    Option,
+    choose,
 )
-from edaemo.datasets._numbers import read_number
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._window import Window
 from edaemo.features import read_pmemo_features
 
 NAME = "pmemo"
@@ -59,43 +58,6 @@ RELABELLING = (
     "listener's own, so that nobody has a threshold. The 2018 release has the listeners' ratings: "
     "load_pmemo(version=2018). Or label by a fixed threshold, such as 0.5."
 )
-HOW_TO_GET = (
-    "PMEmo is free to download: https://github.com/HuiZhangDB/PMEmo links to both releases. The "
-    "release of 2018 has each listener's ratings, that of 2019 the mean of each song."
-)
-LICENCE = (
-    "The data carry no licence of their own; the authors ask to cite the paper. Their code is "
-    "under the MIT licence. The music features were made with openSMILE: no commercial use."
-)
-CITATION = (
-    "Zhang, K.; Zhang, H.; Li, S.; Yang, C.; Sun, L. The PMEmo Dataset for Music Emotion "
-    "Recognition. ICMR 2018, 135-142. doi:10.1145/3206025.3206037"
-)
-DESCR = """PMEmo: electrodermal activity while listening to music
-
-The choruses of 794 songs, each heard by ten people or more of 457, with electrodermal activity at
-50 Hz, and ratings of valence and arousal, here from 0 to 1 (nine steps). 767 songs have ratings.
-
-There are two releases. That of 2018 has each listener's own ratings, and one recording for the
-listening in which arousal was rated and one for that in which valence was. That of 2019 has one
-recording of each listener and song, and of the ratings only the mean over the listeners of a song:
-a class of it says something of the song, not of the listener, and no threshold can be had of a
-person's own ratings.
-
-What to know before believing a score:
-- The unit of the recordings is not documented. In the release of 2018 the column's name says
-  microsiemens; whether the values are raw or z-scored is not known. They stay as recorded.
-- How long a trial lasts says which song it was, so whatever is computed of whole trials may know
-  the song. By default each is cut to its first 25 seconds; shorter songs are left out.
-- Each song was heard by many people: holding people out does not hold songs out. In the release of
-  2019 all listeners of a song have one label, so whoever knows the song knows the label; only the
-  protocols stimulus and subject+stimulus ask for more.
-- The order of listening is not known: `trial` is 0 throughout, and with listening="both" it tells
-  the two listenings apart (0 arousal, 1 valence).
-- Some recordings are missing or constant, and 27 songs have no ratings: they are left out and
-  listed in the report.
-- The music features, of openSMILE 2, may not be used commercially.
-"""
 
 
 class _Trace(NamedTuple):
@@ -107,178 +69,71 @@ class _Trace(NamedTuple):
     eda: np.ndarray
 
 
-@validate_params(
-    {
-        **PARAMETERS,
-        **CACHE,
-        "version": [StrOptions({"auto"}), Options(int, set(VERSIONS))],
-        "listening": [StrOptions(set(LISTENINGS))],
-    },
-    prefer_skip_nested_validation=True,
-)
-def load_pmemo(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    version: str | int = "auto",
-    listening: str = "A",
-    window: Window = (0.0, 25.0),
-    allow_partial: bool = False,
-    cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
-    """Load PMEmo: EDA of people who listened to the choruses of 794 songs.
-
-    All files are checked, and one error says all that is wrong.
-
-    Parameters
-    ----------
-    path : path-like or None
-        The folder of a release (``PMEmo2019`` and the like) at any depth, or with the zip archives
-        as they are downloaded; or one such archive. None looks for ``pmemo`` or ``pmemo.zip`` in
-        the folder that ``EDAEMO_DATA`` names, then in the repository's own ``data`` folder, then in
-        the user's cache.
-    version : {"auto", 2018, 2019}
-        The release; "auto" is the one that is there, known by ``EDA/Arousal`` (2018) or
-        ``EDA/1_EDA.csv`` (2019).
-    listening : {"A", "V", "both"}
-        Which recordings of the 2018 release are read: of the listening in which arousal was rated,
-        of that in which valence was, or both, as two trials. The 2019 release has one recording,
-        and does not say which ("A" only).
-    window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
-    allow_partial : bool
-        Read some of the songs. Every other check stays.
-    cache : bool or path-like
-        Whether what was read is kept for the next time, in the user's cache or in this folder; see
-        ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``.
-
-    Returns
-    -------
-    Bunch
-        ``trials`` : DataFrame, one row per trial by subject and song: ``subject`` (six digits,
-        str), ``stimulus`` (musicId, str), ``trial`` (0; 1 for the listening in which valence was
-        rated, with ``listening="both"``), ``listening`` ("A" or "V"; 2018 only), ``eda`` (1-D
-        float64 array as recorded, NaN where a sample is missing, 1,250 samples by default) and
-        ``duration`` (seconds, before the window is cut, float).
-        ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, 0 to 1. Of
-        2018 the listener's own; of 2019 the song's mean.
-        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
-        ``music`` : float32 DataFrame, one row per song (index ``stimulus``), the 6,373 columns of
-        :func:`edaemo.features.read_pmemo_features`; None, with a warning, without
-        ``static_features.csv``.
-        ``sampling_rate`` : 50.0 Hz. ``rating_range`` : (0.0, 1.0).
-        ``rating_level`` : "listener" (2018) or "song" (2019). ``version`` : 2018 or 2019.
-        ``units`` : dict, ``"eda"`` → "microsiemens" where the files say so, or "not documented".
-        ``development`` : tuple of the people, about half of those here, on whom defaults may be
-        decided; tables report the others (:func:`select_people`).
-        ``report`` : dict of what was read, masked, left out and why; ``left_out`` and ``masked``
-        are DataFrames of trials.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
-
-    Raises
-    ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If the window makes no sense or is longer than every trial.
-
-    Warns
-    -----
-    UserWarning
-        If trials are left out because they are shorter than the window, there are no music
-        features, or the cache cannot be written to.
-
-    References
-    ----------
-    Zhang, K., Zhang, H., Li, S., Yang, C., & Sun, L. (2018). The PMEmo dataset for music emotion
-    recognition. ICMR 2018, 135-142.
-    """
-    window_samples(window, SAMPLING_RATE)
-    place = find_corpus(NAME, _ANY, path, HOW_TO_GET, like="EDA/1_EDA.csv")
-    problems = Problems("PMEmo", place, HOW_TO_GET)
-    with open_archives(place, problems) as corpus:
-        version = _find_version(corpus, version)
-        if version == 2019 and listening != "A":
-            raise DatasetError(
-                f"listening={listening!r}: the 2019 release in {place} has one recording of each "
-                "listener and song. The release of 2018 has one for each listening."
-            )
-        if version == 2019:
-            traces = match_files(corpus, _TRACES_2019, problems)
-            rated = match_files(corpus, _RATINGS_2019, problems)
-        else:
-            traces = {
-                key: name
-                for key, name in match_files(corpus, _TRACES_2018, problems).items()
-                if key[2] in LISTENINGS[listening]
-            }
-            rated = match_files(corpus, _RATINGS_2018, problems)
-        _check_songs(corpus, version, traces, rated, problems, allow_partial)
-        reading, kept = read_through_cache(
-            corpus,
-            [*traces.values(), *rated.values()],
-            [NAME, _READER, version, listening],
-            lambda: _read(corpus, version, listening, traces, rated, problems),
-            cache,
-            problems,
+def read_pmemo(source: CorpusSource, *, version: str | int, listening: str) -> CorpusContent:
+    """Read the recordings of a release, their ratings and the music features."""
+    corpus, problems = source.files, source.problems
+    version = _find_version(corpus, version)
+    if version == 2019 and listening != "A":
+        raise DatasetError(
+            f"listening={listening!r}: the 2019 release in {corpus.place} has one recording of "
+            "each listener and song. The release of 2018 has one for each listening."
         )
-        facts = reading.facts
-        if not allow_partial:
-            _check_ratings(facts, problems)
-        songs = sorted(set(reading.columns.get("stimulus", ())), key=int)
-        music = _read_music(corpus, songs, cache, problems)
+    traces, rated = _find_files(corpus, version, listening, problems)
+    _check_songs(corpus, version, traces, rated, problems, source.allow_partial)
+    reading = source.read(
+        [*traces.values(), *rated.values()],
+        [version, listening],
+        lambda: _read(corpus, version, listening, traces, rated, problems),
+    )
+    facts = reading.facts
+    if not source.allow_partial:
+        _check_ratings(facts, problems)
+    songs = sorted(set(reading.columns.get("stimulus", ())), key=int)
+    music = _read_music(corpus, songs, source.cache, problems)
     problems.raise_all()
-    if music is None:
-        warnings.warn(
-            f"static_features.csv is not in {place}: music is None.", UserWarning, stacklevel=3
-        )
-    people = sorted({*reading.columns["subject"], *(row["subject"] for row in facts["left_out"])})
-    trials, ratings, counted = assemble(
-        reading.columns, ratings=RATINGS, others={}, sampling_rate=SAMPLING_RATE, window=window
-    )
-    if version == 2019:
-        ratings.attrs["relabelling"] = RELABELLING
-    counted["left_out"] = join_left_out(
-        pd.DataFrame(
-            facts["left_out"], columns=["subject", "stimulus", "trial", "duration", "reason"]
-        ),
-        counted["left_out"],
-    )
-    counted["trials"] += len(facts["left_out"])
-    report = {
-        "source": str(place),
-        "cache": kept,
-        "version": version,
-        "listening": listening if version == 2018 else None,
-        "window": window,
-        "people": len(people),
-        "songs": facts["songs"],
-        **counted,
-        "unlabelled_songs": facts["unlabelled_songs"],
-        "songs_without_recording": facts["songs_without_recording"],
-        "notes": [
+    people = {*reading.columns["subject"], *(row["subject"] for row in facts["left_out"])}
+    no_music = f"static_features.csv is not in {corpus.place}: music is None."
+    return CorpusContent.of(
+        reading.columns,
+        RATINGS,
+        left_out=facts["left_out"],
+        music=music,
+        warnings=[no_music] if music is None else [],
+        own_thresholds=RELABELLING if version == 2019 else "",
+        report={
+            "version": version,
+            "listening": listening if version == 2018 else None,
+            "people": len(people),
+            "songs": facts["songs"],
+            "unlabelled_songs": facts["unlabelled_songs"],
+            "songs_without_recording": facts["songs_without_recording"],
+        },
+        notes=[
             "EDA is as recorded; samples that are missing are NaN, those at a recording's end are "
             "not part of it.",
             "A recording without samples, or of one single value, is left out.",
             RELABELLING if version == 2019 else "Ratings are the listener's own.",
         ],
-    }
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=ratings,
-        targets={target: ratings[target] for target in ("arousal", "valence")},
-        music=music,
-        sampling_rate=SAMPLING_RATE,
-        rating_range=RATING_RANGE,
-        rating_level="song" if version == 2019 else "listener",
-        version=version,
-        units={"eda": facts["unit"]},
-        development=tuple(person for person in people if is_development(person)),
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
+        more={
+            "rating_level": "song" if version == 2019 else "listener",
+            "version": version,
+            "units": {"eda": facts["unit"]},
+        },
     )
+
+
+def _find_files(
+    corpus: CorpusFiles, version: int, listening: str, problems: Problems
+) -> tuple[dict[tuple[str, ...], str], dict[tuple[str, ...], str]]:
+    """Return the recordings and the files of ratings of a release."""
+    if version == 2019:
+        return (
+            match_files(corpus, _TRACES_2019, problems),
+            match_files(corpus, _RATINGS_2019, problems),
+        )
+    found = match_files(corpus, _TRACES_2018, problems)
+    traces = {key: name for key, name in found.items() if key[2] in LISTENINGS[listening]}
+    return traces, match_files(corpus, _RATINGS_2018, problems)
 
 
 def is_development(person: str) -> bool:
@@ -286,7 +141,7 @@ def is_development(person: str) -> bool:
     return sha256(f"{_DRAW} {person}".encode()).digest()[0] % 2 == 0
 
 
-def _find_version(corpus: Corpus, version: str | int) -> int:
+def _find_version(corpus: CorpusFiles, version: str | int) -> int:
     found = [
         release
         for release, pattern in zip(VERSIONS, (_TRACES_2018, _TRACES_2019), strict=True)
@@ -298,13 +153,13 @@ def _find_version(corpus: Corpus, version: str | int) -> int:
         )
     if version != "auto" and version not in found:
         raise DatasetError(
-            f"version={version}: {corpus.place} holds the release of {found[0]}. {HOW_TO_GET}"
+            f"version={version}: {corpus.place} holds the release of {found[0]}. {SPEC.how_to_get}"
         )
     return found[0] if version == "auto" else version
 
 
 def _check_songs(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     version: int,
     traces: dict[tuple[str, ...], str],
     rated: dict[tuple[str, ...], str],
@@ -323,10 +178,7 @@ def _check_songs(
         problems.add(f"{_some(foreign)}: these are named as no recording of PMEmo. Take them away.")
     n_songs = len({key[0] for key in traces})
     if not allow_partial and n_songs != PUBLISHED["songs"]:
-        problems.add(
-            f"{n_songs} of {PUBLISHED['songs']} songs have recordings. Get the rest, or pass "
-            "allow_partial=True to read the part that is there."
-        )
+        problems.add(f"{n_songs} of {PUBLISHED['songs']} songs have recordings. {GET_THE_REST}")
 
 
 def _check_ratings(facts: dict[str, Any], problems: Problems) -> None:
@@ -334,7 +186,7 @@ def _check_ratings(facts: dict[str, Any], problems: Problems) -> None:
     if facts["songs_with_ratings"] != PUBLISHED["songs with ratings"]:
         problems.add(
             f"{facts['songs_with_ratings']} of {PUBLISHED['songs with ratings']} songs have "
-            "ratings. Get the rest, or pass allow_partial=True to read the part that is there."
+            f"ratings. {GET_THE_REST}"
         )
     unheard = facts["songs_without_recording"]
     if unheard:
@@ -342,7 +194,7 @@ def _check_ratings(facts: dict[str, Any], problems: Problems) -> None:
 
 
 def _read(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     version: int,
     listening: str,
     traces: dict[tuple[str, ...], str],
@@ -392,7 +244,7 @@ def _read(
 
 
 def _read_ratings(
-    corpus: Corpus, version: int, rated: dict[tuple[str, ...], str], problems: Problems
+    corpus: CorpusFiles, version: int, rated: dict[tuple[str, ...], str], problems: Problems
 ) -> dict[tuple[str, str | None], dict[str, float]]:
     """Return (song, listener) → ratings; the listener is None where it is the song's mean."""
     ratings: dict[tuple[str, str | None], dict[str, float]] = {}
@@ -424,9 +276,9 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
 
 
-def _read_song(corpus: Corpus, name: str, song: str) -> list[_Trace]:
+def _read_song(corpus: CorpusFiles, name: str, song: str) -> list[_Trace]:
     """Read a file of the 2019 release: time, and one column for each listener."""
-    header, values = _read_numbers(corpus, name)
+    header, values = corpus.read_matrix(name)
     _check_time(corpus, name, header[0], values[:, 0])
     listeners = [column.strip()[-6:] for column in header[1:]]
     bad = [column for column in header[1:] if not re.fullmatch(r".*\d{6}", column.strip())]
@@ -441,9 +293,9 @@ def _read_song(corpus: Corpus, name: str, song: str) -> list[_Trace]:
     ]
 
 
-def _read_trace(corpus: Corpus, name: str) -> tuple[np.ndarray, str]:
+def _read_trace(corpus: CorpusFiles, name: str) -> tuple[np.ndarray, str]:
     """Read a file of the 2018 release: samples, and their unit where the column's name says it."""
-    header, values = _read_numbers(corpus, name)
+    header, values = corpus.read_matrix(name)
     columns = [column.strip().lower() for column in header]
     found = [place for place, column in enumerate(columns) if column.startswith("eda")]
     if len(found) != 1:
@@ -455,38 +307,7 @@ def _read_trace(corpus: Corpus, name: str) -> tuple[np.ndarray, str]:
     return _without_end(values[:, found[0]]), "microsiemens" if says else "not documented"
 
 
-def _read_numbers(corpus: Corpus, name: str) -> tuple[list[str], np.ndarray]:
-    """Return the header and the numbers (n_rows, n_columns) of a table; NaN where it is empty."""
-    text = corpus.read_text(name).rstrip()
-    lines = text.splitlines()
-    header = lines[0].split(",")
-    for number, line in enumerate(lines, start=1):
-        if line.count(",") != len(header) - 1:
-            last = " It is cut short." if number == len(lines) else ""
-            raise corpus.error(
-                name,
-                f"has {line.count(',') + 1} fields in line {number}, where the header has "
-                f"{len(header)}.{last}",
-            )
-    if len(lines) < 2:
-        raise corpus.error(name, "has no samples.")
-    cells = ",".join(lines[1:]).split(",")
-    try:
-        values = np.array([cell or "nan" for cell in cells], dtype=np.float64)
-    except ValueError:
-        numbers = list(map(read_number, cells))
-        if None in numbers:
-            line, place = divmod(numbers.index(None), len(header))
-            raise corpus.error(
-                name,
-                f"has no number in line {line + 2}, column {header[place]!r}: "
-                f"{cells[numbers.index(None)][:40]!r}.",
-            ) from None
-        values = np.array(numbers, dtype=np.float64)
-    return header, values.reshape(-1, len(header))
-
-
-def _check_time(corpus: Corpus, name: str, column: str, times: np.ndarray) -> None:
+def _check_time(corpus: CorpusFiles, name: str, column: str, times: np.ndarray) -> None:
     """Raise unless a column of seconds tells 50 Hz."""
     if not column.strip().lower().startswith("time"):
         raise corpus.error(name, f"has the first column {column!r}, where 'time(s)' is due.")
@@ -504,7 +325,7 @@ def _without_end(samples: np.ndarray) -> np.ndarray:
 
 
 def _read_song_ratings(
-    corpus: Corpus, name: str, problems: Problems
+    corpus: CorpusFiles, name: str, problems: Problems
 ) -> dict[tuple[str, str | None], dict[str, float]]:
     """Return (song, None) → mean ratings, of the 2019 release."""
     columns = {"valence": "Valence(mean)", "arousal": "Arousal(mean)"}
@@ -517,13 +338,13 @@ def _read_song_ratings(
             if (song, None) in ratings:
                 raise corpus.error(name, f"has the song {song} twice, again in line {line}.")
             ratings[song, None] = {
-                rating: _rating(corpus, name, row[column], f"{column} of song {song}")
+                rating: corpus.rating(name, row[column], f"{column} of song {song}", RATING_RANGE)
                 for rating, column in columns.items()
             }
     return ratings
 
 
-def _read_listener_ratings(corpus: Corpus, name: str, problems: Problems) -> dict[str, float]:
+def _read_listener_ratings(corpus: CorpusFiles, name: str, problems: Problems) -> dict[str, float]:
     """Return listener → the rating of the whole song, of the 2018 release."""
     ratings: dict[str, float] = {}
     for line, text in enumerate(corpus.read_lines(name)[1:], start=2):
@@ -534,19 +355,14 @@ def _read_listener_ratings(corpus: Corpus, name: str, problems: Problems) -> dic
                 raise corpus.error(name, f"has no listener and rating in line {line}.")
             if listener in ratings:
                 raise corpus.error(name, f"has the listener {listener} twice.")
-            ratings[listener] = _rating(corpus, name, values[0], f"the rating of {listener}")
+            ratings[listener] = corpus.rating(
+                name, values[0], f"the rating of {listener}", RATING_RANGE
+            )
     return ratings
 
 
-def _rating(corpus: Corpus, name: str, text: str, what: str) -> float:
-    value = corpus.number(name, text, what)
-    if not RATING_RANGE[0] <= value <= RATING_RANGE[1]:
-        raise corpus.error(name, f"has {value:g} as {what}, outside 0 to 1.")
-    return value
-
-
 def _read_music(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     songs: Sequence[str],
     cache: bool | str | os.PathLike[str],
     problems: Problems,
@@ -580,3 +396,145 @@ def _read_music(
             raise corpus.error(name, f"has no features of {len(missing)} songs: {_some(missing)}.")
         return music.loc[list(songs)]
     return None
+
+
+SPEC = CorpusSpec(
+    name=NAME,
+    title="PMEmo: electrodermal activity while listening to music",
+    description="""
+The choruses of 794 songs, each heard by ten people or more of 457, with electrodermal activity at
+50 Hz, and ratings of valence and arousal, here from 0 to 1 (nine steps). 767 songs have ratings.
+
+There are two releases. That of 2018 has each listener's own ratings, and one recording for the
+listening in which arousal was rated and one for that in which valence was. That of 2019 has one
+recording of each listener and song, and of the ratings only the mean over the listeners of a song:
+a class of it says something of the song, not of the listener, and no threshold can be had of a
+person's own ratings.
+
+What to know before believing a score:
+- The unit of the recordings is not documented. In the release of 2018 the column's name says
+  microsiemens; whether the values are raw or z-scored is not known. They stay as recorded.
+- How long a trial lasts says which song it was, so whatever is computed of whole trials may know
+  the song. By default each is cut to its first 25 seconds; shorter songs are left out.
+- Each song was heard by many people: holding people out does not hold songs out. In the release of
+  2019 all listeners of a song have one label, so whoever knows the song knows the label; only the
+  protocols stimulus and subject+stimulus ask for more.
+- The order of listening is not known: `trial` is 0 throughout, and with listening="both" it tells
+  the two listenings apart (0 arousal, 1 valence).
+- Some recordings are missing or constant, and 27 songs have no ratings: they are left out and
+  listed in the report.
+- The music features, of openSMILE 2, may not be used commercially.
+""",
+    licence=(
+        "The data carry no licence of their own; the authors ask to cite the paper. Their code "
+        "is under the MIT licence. The music features were made with openSMILE: no commercial "
+        "use."
+    ),
+    citation=(
+        "Zhang, K.; Zhang, H.; Li, S.; Yang, C.; Sun, L. The PMEmo Dataset for Music Emotion "
+        "Recognition. ICMR 2018, 135-142. doi:10.1145/3206025.3206037"
+    ),
+    how_to_get=(
+        "PMEmo is free to download: https://github.com/HuiZhangDB/PMEmo links to both releases. "
+        "The release of 2018 has each listener's ratings, that of 2019 the mean of each song."
+    ),
+    marker=_ANY,
+    read=read_pmemo,
+    units={"eda": "not documented"},  # but for those of 2018
+    sampling_rate=SAMPLING_RATE,
+    rating_range=RATING_RANGE,
+    development=is_development,
+    like="EDA/1_EDA.csv",
+    loader="load_pmemo",
+    stimuli="songs",
+    options={
+        "version": Option("auto", [StrOptions({"auto"}), Options(int, set(VERSIONS))]),
+        "listening": choose(*LISTENINGS),
+    },
+    window=(0.0, 25.0),
+    reader=_READER,
+)
+register_corpus(SPEC)
+
+
+def load_pmemo(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    version: str | int = "auto",
+    listening: str = "A",
+    window: Window = (0.0, 25.0),
+    allow_partial: bool = False,
+    cache: bool | str | os.PathLike[str] = True,
+) -> Bunch:
+    """Load PMEmo: EDA of people who listened to the choruses of 794 songs.
+
+    All files are checked, and one error says all that is wrong.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The folder of a release (``PMEmo2019`` and the like) at any depth, or with the zip archives
+        as they are downloaded; or one such archive. None looks where :func:`load_corpus` does.
+    version : {"auto", 2018, 2019}
+        The release; "auto" is the one that is there, known by ``EDA/Arousal`` (2018) or
+        ``EDA/1_EDA.csv`` (2019).
+    listening : {"A", "V", "both"}
+        Which recordings of the 2018 release are read: of the listening in which arousal was rated,
+        of that in which valence was, or both, as two trials. The 2019 release has one recording,
+        and does not say which ("A" only).
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each trial before anything else: see :func:`cut_window`.
+    allow_partial : bool
+        Read some of the songs. Every other check stays.
+    cache : bool or path-like
+        Whether, and where, what was read is kept for the next time.
+
+    Returns
+    -------
+    Bunch
+        What :func:`load_corpus` says; of this corpus:
+
+        ``trials`` : DataFrame, one row per trial by subject and song: ``subject`` (six digits,
+        str), ``stimulus`` (musicId, str), ``trial`` (0; 1 for the listening in which valence was
+        rated, with ``listening="both"``), ``listening`` ("A" or "V"; 2018 only), ``eda`` (1-D
+        float64 array as recorded, NaN where a sample is missing, 1,250 samples by default) and
+        ``duration`` (seconds, before the window is cut, float).
+        ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, 0 to 1. Of
+        2018 the listener's own; of 2019 the song's mean.
+        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
+        ``music`` : float32 DataFrame, one row per song (index ``stimulus``), the 6,373 columns of
+        :func:`edaemo.features.read_pmemo_features`; None, with a warning, without
+        ``static_features.csv``.
+        ``sampling_rate`` : 50.0 Hz. ``rating_range`` : (0.0, 1.0).
+        ``rating_level`` : "listener" (2018) or "song" (2019). ``version`` : 2018 or 2019.
+        ``units`` : dict, ``"eda"`` → "microsiemens" where the files say so, or "not documented".
+        ``development`` : tuple of the people, about half of those here, on whom defaults may be
+        decided; tables report the others (:func:`select_people`).
+
+    Raises
+    ------
+    DatasetError
+        If the corpus is not found, is not whole, or a file of it is not as it should be.
+    ValueError
+        If the window makes no sense or is longer than every trial.
+
+    Warns
+    -----
+    UserWarning
+        If trials are left out because they are shorter than the window, there are no music
+        features, or the cache cannot be written to.
+
+    References
+    ----------
+    Zhang, K., Zhang, H., Li, S., Yang, C., & Sun, L. (2018). The PMEmo dataset for music emotion
+    recognition. ICMR 2018, 135-142.
+    """
+    return load_corpus(
+        SPEC,
+        path,
+        version=version,
+        listening=listening,
+        window=window,
+        allow_partial=allow_partial,
+        cache=cache,
+    )
