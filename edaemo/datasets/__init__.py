@@ -17,7 +17,6 @@ from edaemo.datasets._corpus import (
     DatasetError,
     Problems,
     list_places,
-    match_files,
 )
 from edaemo.datasets._deap import load_deap
 from edaemo.datasets._development import select_people
@@ -90,7 +89,6 @@ __all__ = [
     "load_pmemo",
     "load_seed_vii",
     "make_music_listening",
-    "match_files",
     "read_csv_rows",
     "read_recording",
     "read_trials",

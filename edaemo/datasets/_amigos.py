@@ -14,7 +14,7 @@ from sklearn.utils import Bunch
 
 from edaemo.datasets._assemble import note_on_units
 from edaemo.datasets._cache import Reading
-from edaemo.datasets._corpus import CorpusFiles, Problems, match_files
+from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._matlab import read_matlab
 from edaemo.datasets._registry import register_corpus
@@ -83,27 +83,26 @@ class _Sessions(NamedTuple):
 
 
 def read_amigos(
-    source: CorpusSource, *, videos: str, signals: tuple[str, ...], units: str, nan_subjects: str
+    corpus: CorpusSource, *, videos: str, signals: tuple[str, ...], units: str, nan_subjects: str
 ) -> CorpusContent:
     """Read the trials of all people, in the order of presentation where that is known."""
-    corpus, problems = source.files, source.problems
-    people = _find_people(corpus, problems)
-    absent = source.require(PEOPLE, people)
-    sessions, unknown = _find_sessions(corpus, problems)
-    if unknown and videos != "short" and not source.allow_partial:
-        problems.add(
+    people = _find_people(corpus)
+    absent = corpus.require(PEOPLE, people)
+    sessions, unknown = _find_sessions(corpus)
+    if unknown and videos != "short" and not corpus.allow_partial:
+        corpus.note(
             f"{unknown}. Long videos need it: it says who watched together. Or pass "
             "allow_partial=True to read them without viewing groups."
         )
-    reading = source.read(
+    reading = corpus.read(
         people.values(),
         [BASELINE, sorted(signals), videos],
-        lambda: _read(corpus, people, signals, videos, problems),
+        lambda: _read(corpus, people, signals, videos),
     )
-    _check_order(reading, sessions, problems)
-    if not source.allow_partial and not absent:
-        _check_counts(reading.facts["recorded"], videos, problems)
-    problems.raise_all()
+    _check_order(corpus, reading, sessions)
+    if not corpus.allow_partial and not absent:
+        _check_counts(corpus, reading.facts["recorded"], videos)
+    corpus.raise_all()
     places = {} if sessions is None else sessions.places
     incomplete = [
         {**row, "trial": places.get((row["subject"], row["place"]), 0)}
@@ -139,18 +138,18 @@ def read_amigos(
     )
 
 
-def _find_people(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
+def _find_people(corpus: CorpusFiles) -> dict[str, str]:
     """Return subject → file, in the subjects' order."""
     people = {}
-    for (subject,), name in sorted(match_files(corpus, _SUBJECT, problems).items()):
+    for (subject,), name in sorted(corpus.match(_SUBJECT).items()):
         if subject in PEOPLE:
             people[subject] = name
         else:
-            problems.add(f"{name} is no file of AMIGOS, which has P01 to P40. Take it away.")
+            corpus.note(f"{name} is no file of AMIGOS, which has P01 to P40. Take it away.")
     return people
 
 
-def _check_counts(recorded: dict[str, int], videos: str, problems: Problems) -> None:
+def _check_counts(corpus: CorpusFiles, recorded: dict[str, int], videos: str) -> None:
     """Note if fewer trials were recorded than published."""
     wrong = [
         f"{recorded[length]} of {n} trials of {length} videos"
@@ -158,37 +157,33 @@ def _check_counts(recorded: dict[str, int], videos: str, problems: Problems) -> 
         if videos in (length, "all") and recorded[length] != n
     ]
     if wrong:
-        problems.add(f"{' and '.join(wrong)} are there. {GET_THE_REST}")
+        corpus.note(f"{' and '.join(wrong)} are there. {GET_THE_REST}")
 
 
-def _check_order(reading: Reading, sessions: _Sessions | None, problems: Problems) -> None:
+def _check_order(corpus: CorpusFiles, reading: Reading, sessions: _Sessions | None) -> None:
     """Note if Experiment_Data, where it is there, says nothing of somebody."""
     if sessions is None:
         return
     pairs = zip(*(reading.columns.get(name, ()) for name in ("subject", "place")), strict=True)
     unplaced = {subject for subject, at in pairs if (subject, int(at)) not in sessions.places}
     if unplaced:
-        problems.add(f"Experiment_Data has no order of videos for {', '.join(sorted(unplaced))}.")
+        corpus.note(f"Experiment_Data has no order of videos for {', '.join(sorted(unplaced))}.")
 
 
 def _read(
-    corpus: CorpusFiles,
-    people: dict[str, str],
-    signals: Iterable[str],
-    videos: str,
-    problems: Problems,
+    corpus: CorpusFiles, people: dict[str, str], signals: Iterable[str], videos: str
 ) -> Reading:
     """Read the trials of all people, and note what is wrong."""
     rows: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
     recorded = {"short": 0, "long": 0}
     for subject, name in people.items():
-        with problems.collect():
+        with corpus.collect():
             variables = _read_person(corpus, name)
             rated = False
             for place in VIDEOS[videos]:
                 length = "short" if place in VIDEOS["short"] else "long"
-                with problems.collect():
+                with corpus.collect():
                     stimulus = variables["VideoIDs"][place]
                     signal = _check_recording(corpus, name, place, variables["joined_data"][place])
                     ratings = _check_ratings(
@@ -221,7 +216,7 @@ def _read(
             if not rated and videos != "long":
                 raise corpus.error(name, "has no ratings at all.")
     if not rows:
-        problems.add("There is no trial with a recording and ratings.")
+        corpus.note("There is no trial with a recording and ratings.")
     facts = {"recorded": recorded, "left_out": left_out}
     return Reading.of_rows(rows, ("place", *RATINGS), facts)
 
@@ -305,9 +300,9 @@ def _cut_signal(recording: np.ndarray, signal: str) -> np.ndarray:
     return np.array(recording[:, columns].T, dtype=np.float32, order="C")
 
 
-def _find_sessions(corpus: CorpusFiles, problems: Problems) -> tuple[_Sessions | None, str]:
+def _find_sessions(corpus: CorpusFiles) -> tuple[_Sessions | None, str]:
     """Read Experiment_Data; where it is not to be had, say why."""
-    found = match_files(corpus, _ORDER, problems).get(())
+    found = corpus.match(_ORDER).get(())
     if found is None:
         return None, f"The spreadsheet Experiment_Data is not in {corpus.place}"
     try:
@@ -315,7 +310,7 @@ def _find_sessions(corpus: CorpusFiles, problems: Problems) -> tuple[_Sessions |
     except ImportError:
         return None, f"{found} cannot be read without pip install edaemo[spreadsheets]"
     sessions = None
-    with problems.collect():
+    with corpus.collect():
         sessions = _read_sessions(corpus, found)
     return sessions, ""
 

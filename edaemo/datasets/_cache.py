@@ -17,7 +17,7 @@ from uuid import uuid4
 import numpy as np
 
 from edaemo._whole_file import whole_file
-from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile, Problems, user_cache
+from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile, user_cache
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,7 +68,6 @@ def read_through_cache(
     settings: Sequence,
     read: Callable[[], Reading],
     cache: bool | str | os.PathLike[str],
-    problems: Problems,
 ) -> tuple[Reading, str]:
     """Return what was kept of these files, else read them, and keep it if nothing is wrong.
 
@@ -82,12 +81,10 @@ def read_through_cache(
         What else the reading depends on, as JSON can say it: the corpus, a version of the reader
         and the parameters.
     read : callable
-        Reads the files, and notes in `problems` what is wrong with them.
+        Reads the files, and notes in `corpus` what is wrong; while anything is, nothing is kept.
     cache : bool or path
         The folder of the cache; True for the user's own (nothing is kept without pyarrow, or
         without a home), False for none.
-    problems : Problems
-        While it holds any, nothing is kept.
 
     Returns
     -------
@@ -114,7 +111,7 @@ def read_through_cache(
     key = hashlib.sha256(json.dumps([_FORMAT, list(settings), contents]).encode()).hexdigest()
     kept = _load(folder, key)
     reading = read() if kept is None else kept
-    if problems.found:
+    if corpus.problems.found:
         return reading, "not kept: something is wrong with the corpus"
     try:
         digests.remember()

@@ -10,7 +10,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -59,12 +59,67 @@ class PackedFile:
         return self.archive.open(self.info)
 
 
-@dataclass(frozen=True)
+class Problems:
+    """What is wrong with a corpus, collected so that one error can say all of it.
+
+    Parameters
+    ----------
+    name : str
+        What the corpus is called.
+    place : path
+        Its folder or archive.
+    how_to_get : str
+        Where it comes from.
+    """
+
+    def __init__(self, name: str, place: Path, how_to_get: str) -> None:
+        self.found: list[str] = []
+        self._name, self._place, self._how_to_get = name, place, how_to_get
+
+    def add(self, problem: str) -> None:
+        """Note a problem: a sentence that names the file."""
+        self.found.append(problem)
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Note what raises a DatasetError inside, and go on behind it."""
+        try:
+            yield
+        except DatasetError as error:
+            self.note(error)
+
+    def note(self, error: DatasetError) -> None:
+        """Note what an error says."""
+        self.add(str(error).replace(f" (in {self._place})", ""))
+
+    def raise_all(self) -> None:
+        """Raise one error that says all that was found, if anything was."""
+        if self.found:
+            said = "".join(f"\n  - {problem}" for problem in self.found)
+            count = f"{len(self.found)} things are" if len(self.found) > 1 else "something is"
+            raise DatasetError(
+                f"{self._place} cannot be read as {self._name}, {count} wrong with it:{said}\n"
+                f"{self._how_to_get}"
+            )
+
+
+@dataclass
 class CorpusFiles:
-    """The files of a corpus by their paths in the original layout, and how to read one."""
+    """The files of a corpus, how to read one, and what was found to be wrong.
+
+    Attributes
+    ----------
+    place : Path
+        The folder or archive.
+    files : dict
+        Path in the original layout → the file.
+    problems : Problems
+        Collects what is wrong, for one error.
+    """
 
     place: Path
     files: Mapping[str, LooseFile | PackedFile]
+    problems: Problems
 
     @property
     def names(self) -> list[str]:
@@ -76,6 +131,24 @@ class CorpusFiles:
     ) -> DatasetError:
         """Return the error that says what is wrong with a file and what to do."""
         return DatasetError(f"{name} (in {self.place}) {what} {remedy}")
+
+    def note(self, problem: str) -> None:
+        """Note a problem: a sentence that names the file."""
+        self.problems.add(problem)
+
+    def note_file(
+        self, name: str, what: str, remedy: str = "Replace it by the file as published."
+    ) -> None:
+        """Note what is wrong with a file, as `error` says it."""
+        self.problems.note(self.error(name, what, remedy))
+
+    def collect(self) -> AbstractContextManager[None]:
+        """Note what raises a DatasetError inside, and go on behind it."""
+        return self.problems.collect()
+
+    def raise_all(self) -> None:
+        """Raise one error that says all that was found, if anything was."""
+        self.problems.raise_all()
 
     def as_error(self, name: str, error: ValueError) -> DatasetError:
         """Return an error that names the file, of one that says what is wrong with its content."""
@@ -105,6 +178,35 @@ class CorpusFiles:
             path = Path(folder) / name.rpartition("/")[2]
             path.write_bytes(self.read_bytes(name))
             yield path
+
+    def match(self, pattern: re.Pattern[str]) -> dict[tuple[str, ...], str]:
+        """Find files by a pattern that their paths end in.
+
+        What lies loose comes before the same file in an archive: who unpacks a corpus may keep
+        both. A file that is there twice beyond that is a problem.
+
+        Returns
+        -------
+        dict
+            What the groups of the pattern matched → path, in order of the paths.
+        """
+        found: dict[tuple[str, ...], list[str]] = {}
+        for name in self.files:
+            match = pattern.search(name)
+            if match is not None:
+                found.setdefault(match.groups(), []).append(name)
+        return {key: self.choose(names, "file") for key, names in found.items()}
+
+    def choose(self, names: Sequence[str], what: str, file: str = "") -> str:
+        """Return the one of several paths of the same thing that lies loose; note any beyond it.
+
+        `file` is what the paths lack to be those of files.
+        """
+        loose = [name for name in names if isinstance(self.files[name + file], LooseFile)]
+        candidates = loose or names
+        if len(candidates) > 1:
+            self.note(f"{' and '.join(candidates)} are the same {what}: keep one.")
+        return candidates[0]
 
     def read_bytes(self, name: str) -> bytes:
         """Return a file's content."""
@@ -205,50 +307,6 @@ class CorpusFiles:
         return header, values.reshape(-1, len(header))
 
 
-class Problems:
-    """What is wrong with a corpus, collected so that one error can say all of it.
-
-    Parameters
-    ----------
-    name : str
-        What the corpus is called.
-    place : path
-        Its folder or archive.
-    how_to_get : str
-        Where it comes from.
-    """
-
-    def __init__(self, name: str, place: Path, how_to_get: str) -> None:
-        self.found: list[str] = []
-        self._name, self._place, self._how_to_get = name, place, how_to_get
-
-    def add(self, problem: str) -> None:
-        """Note a problem: a sentence that names the file."""
-        self.found.append(problem)
-
-    @contextmanager
-    def collect(self) -> Iterator[None]:
-        """Note what raises a DatasetError inside, and go on behind it."""
-        try:
-            yield
-        except DatasetError as error:
-            self.note(error)
-
-    def note(self, error: DatasetError) -> None:
-        """Note what an error says."""
-        self.add(str(error).replace(f" (in {self._place})", ""))
-
-    def raise_all(self) -> None:
-        """Raise one error that says all that was found, if anything was."""
-        if self.found:
-            said = "".join(f"\n  - {problem}" for problem in self.found)
-            count = f"{len(self.found)} things are" if len(self.found) > 1 else "something is"
-            raise DatasetError(
-                f"{self._place} cannot be read as {self._name}, {count} wrong with it:{said}\n"
-                f"{self._how_to_get}"
-            )
-
-
 def is_hidden(name: str) -> bool:
     """Tell the operating system's own litter (``.DS_Store``, ``__MACOSX``) from corpus files."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
@@ -278,7 +336,7 @@ def _zip_root(archive: zipfile.ZipFile, marker: str) -> str | None:
     return min(roots, key=len, default=None)
 
 
-def open_folder(place: Path) -> CorpusFiles:
+def open_folder(place: Path, problems: Problems | None = None) -> CorpusFiles:
     """Return the files below a folder."""
     found = {file.relative_to(place).as_posix(): file for file in place.rglob("*")}
     files = {
@@ -286,36 +344,35 @@ def open_folder(place: Path) -> CorpusFiles:
         for name, file in sorted(found.items())
         if not is_hidden(name) and file.is_file()
     }
-    return CorpusFiles(place, files)
+    return CorpusFiles(place, files, problems or Problems("a corpus", place, ""))
 
 
 @contextmanager
-def open_corpus(place: Path, marker: str) -> Iterator[CorpusFiles]:
+def open_corpus(place: Path, marker: str, problems: Problems) -> Iterator[CorpusFiles]:
     """Open a folder or a zip archive that holds `marker`, the file that a corpus is known by."""
     if place.is_dir():
-        yield open_folder(place)
+        yield open_folder(place, problems)
         return
     with _open_zip(place) as archive:
         root = _zip_root(archive, marker)
-        yield CorpusFiles(
-            place,
-            {
-                name.removeprefix(root): file
-                for name, file in _members(archive).items()
-                if name.startswith(root)
-            },
-        )
+        files = {
+            name.removeprefix(root): file
+            for name, file in _members(archive).items()
+            if name.startswith(root)
+        }
+        yield CorpusFiles(place, files, problems)
 
 
 @contextmanager
 def open_archives(place: Path, problems: Problems | None = None) -> Iterator[CorpusFiles]:
     """Open a zip archive, or a folder in which zip archives count as folders.
 
-    Archives in it that cannot be read are noted in `problems`, or passed over where there is none.
+    Archives in it that cannot be read are problems.
     """
+    problems = problems or Problems("a corpus", place, "")
     if not place.is_dir():
         with _open_zip(place) as archive:
-            yield CorpusFiles(place, _members(archive))
+            yield CorpusFiles(place, _members(archive), problems)
         return
     with ExitStack() as opened:
         files: dict[str, LooseFile | PackedFile] = {}
@@ -326,39 +383,10 @@ def open_archives(place: Path, problems: Problems | None = None) -> Iterator[Cor
             try:
                 archive = opened.enter_context(_open_zip(file.path))
             except DatasetError as error:
-                if problems is not None:
-                    problems.add(f"{error} Fetch it again, or take it away.")
+                problems.add(f"{error} Fetch it again, or take it away.")
                 continue
             files |= {f"{name}/{inner}": packed for inner, packed in _members(archive).items()}
-        yield CorpusFiles(place, files)
-
-
-def match_files(
-    corpus: CorpusFiles, pattern: re.Pattern[str], problems: Problems
-) -> dict[tuple[str, ...], str]:
-    """Find files by a pattern that their paths end in.
-
-    What lies loose comes before the same file in an archive: who unpacks a corpus may keep both. A
-    file that is there twice beyond that is a problem.
-
-    Returns
-    -------
-    dict
-        What the groups of the pattern matched → path, in order of the paths.
-    """
-    found: dict[tuple[str, ...], list[str]] = {}
-    for name in corpus.names:
-        match = pattern.search(name)
-        if match is not None:
-            found.setdefault(match.groups(), []).append(name)
-    chosen = {}
-    for key, names in found.items():
-        loose = [name for name in names if isinstance(corpus.files[name], LooseFile)]
-        candidates = loose or names
-        if len(candidates) > 1:
-            problems.add(f"{' and '.join(candidates)} are the same file: keep one.")
-        chosen[key] = candidates[0]
-    return chosen
+        yield CorpusFiles(place, files, problems)
 
 
 def user_cache() -> Path | None:

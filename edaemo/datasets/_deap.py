@@ -12,7 +12,7 @@ from sklearn.utils import Bunch
 
 from edaemo.datasets._assemble import note_on_units
 from edaemo.datasets._cache import Reading
-from edaemo.datasets._corpus import CorpusFiles, Problems, match_files
+from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._matlab import read_matlab
 from edaemo.datasets._numbers import MISSING
@@ -76,18 +76,17 @@ class _Presentation(NamedTuple):
     ratings: tuple[float, ...]
 
 
-def read_deap(source: CorpusSource, *, signals: tuple[str, ...], units: str) -> CorpusContent:
+def read_deap(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> CorpusContent:
     """Read the trials of all people, in the order of presentation where that is known."""
-    corpus, problems = source.files, source.problems
-    people = _find_people(corpus, problems)
-    table = match_files(corpus, _RATINGS, problems).get(())
-    absent = source.require(PEOPLE, people)
-    reading = source.read(
+    people = _find_people(corpus)
+    table = corpus.match(_RATINGS).get(())
+    absent = corpus.require(PEOPLE, people)
+    reading = corpus.read(
         {name for name in (*people.values(), table) if name is not None},
         [SAMPLING_RATE, sorted(signals)],
-        lambda: _read(corpus, people, table, signals, problems),
+        lambda: _read(corpus, people, table, signals),
     )
-    problems.raise_all()
+    corpus.raise_all()
     columns = dict(reading.columns)
     familiar = {
         subject
@@ -121,34 +120,30 @@ def read_deap(source: CorpusSource, *, signals: tuple[str, ...], units: str) -> 
     )
 
 
-def _find_people(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
+def _find_people(corpus: CorpusFiles) -> dict[str, str]:
     """Return subject → file, in the subjects' order; pickles before MATLAB files."""
-    found = match_files(corpus, _SUBJECT, problems)
+    found = corpus.match(_SUBJECT)
     people: dict[str, str] = {}
     for (subject, suffix), name in found.items():
         if subject not in PEOPLE:
-            problems.add(f"{name} is no file of DEAP, which has s01 to s32. Take it away.")
+            corpus.note(f"{name} is no file of DEAP, which has s01 to s32. Take it away.")
         elif subject not in people or suffix == "dat":
             people[subject] = name
     return dict(sorted(people.items()))
 
 
 def _read(
-    corpus: CorpusFiles,
-    people: dict[str, str],
-    table: str | None,
-    signals: Iterable[str],
-    problems: Problems,
+    corpus: CorpusFiles, people: dict[str, str], table: str | None, signals: Iterable[str]
 ) -> Reading:
     """Read all people, and note what is wrong."""
     presented = None
     if table is not None:
-        with problems.collect():
-            presented = _read_presentations(corpus, table, problems)
+        with corpus.collect():
+            presented = _read_presentations(corpus, table)
     rows: list[dict[str, Any]] = []
     baselines: dict[str, int] = {}
     for subject, name in people.items():
-        with problems.collect():
+        with corpus.collect():
             data, labels = _read_person(corpus, name)
             baseline = BASELINES[data.shape[2]]
             baselines[f"{baseline} samples"] = baselines.get(f"{baseline} samples", 0) + 1
@@ -232,9 +227,7 @@ def _cut_signal(trial: np.ndarray, signal: str, baseline: int) -> np.ndarray:
     return np.array(cell if len(names) > 1 else cell[0], dtype=np.float32)
 
 
-def _read_presentations(
-    corpus: CorpusFiles, table: str, problems: Problems
-) -> dict[tuple[str, int], _Presentation]:
+def _read_presentations(corpus: CorpusFiles, table: str) -> dict[tuple[str, int], _Presentation]:
     """Return (subject, stimulus) → row of participant_ratings.csv."""
     names = [label.capitalize() for label in LABELS]
     found: dict[tuple[str, int], _Presentation] = {}
@@ -242,7 +235,7 @@ def _read_presentations(
     for line, row in enumerate(
         corpus.read_table(table, (*_RATINGS_COLUMNS, *names, "Familiarity")), start=2
     ):
-        with problems.collect():
+        with corpus.collect():
             person, trial, video = (
                 _whole_number(corpus, table, row[column], f"{column} in line {line}", most)
                 for column, most in zip(

@@ -23,7 +23,6 @@ from edaemo.datasets._assemble import assemble, join_left_out
 from edaemo.datasets._corpus import (
     CorpusFiles,
     DatasetError,
-    LooseFile,
     Problems,
     check_signals,
     open_archives,
@@ -328,11 +327,7 @@ def _find_sessions(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
         problems.add("It holds no EDA.csv.")
     chosen = {}
     for session, folders in found.items():
-        loose = [f for f in folders if isinstance(corpus.files[f"{f}EDA.csv"], LooseFile)]
-        candidates = loose or folders
-        if len(candidates) > 1:
-            problems.add(f"{' and '.join(candidates)} are the same session: keep one.")
-        chosen[session] = candidates[0]
+        chosen[session] = corpus.choose(folders, "session", "EDA.csv")
     return chosen
 
 

@@ -12,13 +12,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from edaemo.datasets._cache import Reading
-from edaemo.datasets._corpus import (
-    ENVIRONMENT,
-    CorpusFiles,
-    Problems,
-    open_folder,
-    search_folders,
-)
+from edaemo.datasets._corpus import ENVIRONMENT, CorpusFiles, open_folder, search_folders
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import CorpusContent, CorpusSource, CorpusSpec
@@ -56,7 +50,7 @@ class _Rating(NamedTuple):
     play_duration: float
 
 
-def _eda_files(corpus: CorpusFiles, problems: Problems) -> dict[Key, tuple[str, str]]:
+def _eda_files(corpus: CorpusFiles) -> dict[Key, tuple[str, str]]:
     """Return (subject, song_no) → (file, song_id) of every EDA file."""
     files: dict[Key, tuple[str, str]] = {}
     for name in corpus.names:
@@ -65,52 +59,46 @@ def _eda_files(corpus: CorpusFiles, problems: Problems) -> dict[Key, tuple[str, 
             continue
         eda = _EDA_FILE.fullmatch(signal["within"])
         if eda is None:
-            problems.add(
+            corpus.note(
                 f"{name} is no file of this corpus, which has <person>/EDA/<song_no>_<song_id>.csv."
                 " Take it away."
             )
             continue
         key = eda["subject"], int(eda["trial"])
         if key in files:
-            problems.note(
-                corpus.error(name, f"has the same person and song_no as {files[key][0]}.")
-            )
+            corpus.note_file(name, f"has the same person and song_no as {files[key][0]}.")
             continue
         files[key] = name, eda["stimulus"]
     if not files:
-        problems.add("It holds no EDA file of HKU956 in '1. physiological_signals'.")
+        corpus.note("It holds no EDA file of HKU956 in '1. physiological_signals'.")
     return files
 
 
-def _read_ratings(corpus: CorpusFiles, problems: Problems) -> dict[Key, _Rating | None]:
+def _read_ratings(corpus: CorpusFiles) -> dict[Key, _Rating | None]:
     """Return the rating of every (subject, song_no); None where something is wrong with it."""
     identity = ("participant_id", "song_no", "song_id")
     ratings: dict[Key, _Rating | None] = {}
     for row in corpus.read_table(RATINGS_FILE, identity + _Rating._fields[1:]):
         if not (row["song_no"].isdecimal() and row["song_id"].isdecimal()):
-            problems.note(
-                corpus.error(
-                    RATINGS_FILE,
-                    f"has a song_no or song_id that is no whole number: {row['participant_id']}, "
-                    f"{row['song_no']!r}, {row['song_id']!r}.",
-                )
+            corpus.note_file(
+                RATINGS_FILE,
+                f"has a song_no or song_id that is no whole number: {row['participant_id']}, "
+                f"{row['song_no']!r}, {row['song_id']!r}.",
             )
             continue
         key = row["participant_id"], int(row["song_no"])
         who = f"participant_id {key[0]}, song_no {key[1]}"
         if key in ratings:
-            problems.note(corpus.error(RATINGS_FILE, f"has two ratings of {who}."))
+            corpus.note_file(RATINGS_FILE, f"has two ratings of {who}.")
         else:
-            ratings[key] = _read_rating(corpus, row, who, problems)
+            ratings[key] = _read_rating(corpus, row, who)
     return ratings
 
 
-def _read_rating(
-    corpus: CorpusFiles, row: dict[str, str], who: str, problems: Problems
-) -> _Rating | None:
+def _read_rating(corpus: CorpusFiles, row: dict[str, str], who: str) -> _Rating | None:
     values = []
     for column in _Rating._fields[1:]:
-        with problems.collect():
+        with corpus.collect():
             value = corpus.number(RATINGS_FILE, row[column], f"{column} of {who}")
             rated = column != "play_duration"
             if rated and not RATING_RANGE[0] <= value <= RATING_RANGE[1]:
@@ -120,22 +108,17 @@ def _read_rating(
 
 
 def _check_files(
-    corpus: CorpusFiles,
-    files: Mapping[Key, tuple[str, str]],
-    ratings: Mapping[Key, _Rating | None],
-    problems: Problems,
+    corpus: CorpusFiles, files: Mapping[Key, tuple[str, str]], ratings: Mapping[Key, _Rating | None]
 ) -> None:
     """Note the ratings of which the recording is missing, although its person has others."""
     recorded = {subject for subject, _ in files}
     for (subject, song_no), rating in ratings.items():
         if subject in recorded and (subject, song_no) not in files:
             song_id = "<song_id>" if rating is None else rating.song_id
-            problems.note(
-                corpus.error(
-                    f"{subject}/EDA/{song_no}_{song_id}.csv",
-                    f"is missing, although {RATINGS_FILE} has its rating.",
-                    f"Get the corpus again, or take {subject} away and pass allow_partial=True.",
-                )
+            corpus.note_file(
+                f"{subject}/EDA/{song_no}_{song_id}.csv",
+                f"is missing, although {RATINGS_FILE} has its rating.",
+                f"Get the corpus again, or take {subject} away and pass allow_partial=True.",
             )
 
 
@@ -143,12 +126,11 @@ def _read_trials(
     corpus: CorpusFiles,
     files: Mapping[Key, tuple[str, str]],
     ratings: Mapping[Key, _Rating | None] | None,
-    problems: Problems,
 ) -> list[dict[str, Any]]:
     """Return all trials whole with their ratings; without a table of ratings, check the files."""
     rows = []
     for (subject, song_no), (name, song_id) in sorted(files.items()):
-        with problems.collect():
+        with corpus.collect():
             eda = corpus.numbers(name, corpus.read_lines(name))
             if ratings is None:
                 continue
@@ -188,13 +170,11 @@ def _tags_file(corpus: CorpusFiles) -> tuple[CorpusFiles, str] | None:
     for folder in search_folders():
         for place in (folder / name for name in TAGS_FOLDERS):
             if (place / TAGS_FILE).is_file():
-                return open_folder(place), TAGS_FILE
+                return open_folder(place, corpus.problems), TAGS_FILE
     return None
 
 
-def _read_music(
-    corpus: CorpusFiles, name: str, songs: list[str], problems: Problems
-) -> pd.DataFrame:
+def _read_music(corpus: CorpusFiles, name: str, songs: list[str]) -> pd.DataFrame:
     """Return one 0/1 column per tag of the file, and `no_tags`, for each of the songs."""
     header, *lines = corpus.read_lines(name)
     columns = header.split("\t")
@@ -205,11 +185,9 @@ def _read_music(
         fields = line.split("\t")
         track = _TRACK.fullmatch(fields[0])
         if track is None or len(fields) < len(columns) or "" in fields[len(columns) - 1 :]:
-            problems.note(corpus.error(name, f"has no track with tags in line {number}."))
+            corpus.note_file(name, f"has no track with tags in line {number}.")
         elif track[1] in tags:
-            problems.note(
-                corpus.error(name, f"has the track {fields[0]} twice, again in line {number}.")
-            )
+            corpus.note_file(name, f"has the track {fields[0]} twice, again in line {number}.")
         else:
             tags[track[1]] = fields[len(columns) - 1 :]
     every_tag = sorted({tag for of_track in tags.values() for tag in of_track})
@@ -223,27 +201,26 @@ def _read_music(
     return music
 
 
-def read_hku956(source: CorpusSource) -> CorpusContent:
+def read_hku956(corpus: CorpusSource) -> CorpusContent:
     """Read all trials, their ratings and the songs' tags, and check the counts."""
-    corpus, problems = source.files, source.problems
-    files = _eda_files(corpus, problems)
+    files = _eda_files(corpus)
     rated = None
-    with problems.collect():
-        rated = _read_ratings(corpus, problems)
-        _check_files(corpus, files, rated, problems)
-    rows = _read_trials(corpus, files, rated, problems)
+    with corpus.collect():
+        rated = _read_ratings(corpus)
+        _check_files(corpus, files, rated)
+    rows = _read_trials(corpus, files, rated)
     people = {subject for subject, _ in files}
     absent = sorted({subject for subject, _ in rated or ()} - people)
     songs = sorted({song for _, song in files.values()})
     counts = {"people": len(people), "trials": len(files), "songs": len(songs)}
     if files:
-        source.check_counts(counts, PUBLISHED, absent)
+        corpus.check_counts(counts, PUBLISHED, absent)
     tags = _tags_file(corpus)
     music = None
     if tags is not None:
-        with problems.collect():
-            music = _read_music(*tags, songs, problems)
-    problems.raise_all()
+        with corpus.collect():
+            music = _read_music(*tags, songs)
+    corpus.raise_all()
     missing = (
         f"No music tags found: music is None. Put {TAGS_FILE} into the corpus's folder or into "
         f"{TAGS_FOLDERS[0]} in the folder that {ENVIRONMENT} names."

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from edaemo.datasets._cache import Reading
-from edaemo.datasets._corpus import CorpusFiles, Problems
+from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._empatica import FILES, E4Signal, read_signal, read_tags, seconds_after
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
@@ -64,7 +64,7 @@ _FOLDER = "Wearable_Dataset/STRESS/"
 _RECORDING = re.compile(r"(?P<recording>[Sf]\d{2}(_[ab])?)/(?P<file>[^/]+)")
 
 
-def _recordings(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
+def _recordings(corpus: CorpusFiles) -> dict[str, str]:
     """Return subject → folder of the recording that holds the stages."""
     recordings = {}
     for name in corpus.names:
@@ -72,20 +72,20 @@ def _recordings(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
             continue
         match = _RECORDING.fullmatch(name.removeprefix(_FOLDER))
         if match is None or match["file"] not in FILES:
-            problems.add(
+            corpus.note(
                 f"{name} is no file of this corpus, which has <person>/EDA.csv and tags.csv. Take "
                 "it away."
             )
             continue
         subject, _, part = match["recording"].partition("_")
         if part and subject != "f14":
-            problems.add(
+            corpus.note(
                 f"{name} is in no folder of this corpus: only f14 is in parts. Take it away."
             )
         elif part != "a":
             recordings[subject] = f"{_FOLDER}{match['recording']}/"
     if not recordings:
-        problems.add(f"It holds no recording in {_FOLDER!r}.")
+        corpus.note(f"It holds no recording in {_FOLDER!r}.")
     return dict(sorted(recordings.items()))
 
 
@@ -114,37 +114,36 @@ def _read_tags(corpus: CorpusFiles, name: str, n_tags: int) -> list[datetime]:
 
 
 def _read_ratings(
-    corpus: CorpusFiles, name: str, stages: Iterable[str], problems: Problems
+    corpus: CorpusFiles, name: str, stages: Iterable[str]
 ) -> dict[str, dict[str, float]]:
     """Return subject → stage → self-reported stress, without what something is wrong with."""
     ratings: dict[str, dict[str, float]] = {}
     for row in corpus.read_table(name, ("", *stages)):
         subject = row.pop("")
         if subject in ratings:
-            problems.note(corpus.error(name, f"rates {subject} twice."))
+            corpus.note_file(name, f"rates {subject} twice.")
             continue
         ratings[subject] = {}
         for stage, text in row.items():
-            with problems.collect():
+            with corpus.collect():
                 stress = corpus.number(name, text, f"stress of {subject} in {stage}")
                 if not RATING_RANGE[0] <= stress <= RATING_RANGE[1]:
                     raise corpus.error(
-                        name,
-                        f"has a stress of {stress} for {subject} in {stage}, outside 0 to 10.",
+                        name, f"has a stress of {stress} for {subject} in {stage}, outside 0 to 10."
                     )
                 ratings[subject][stage] = stress
     return ratings
 
 
 def _read_subject(
-    corpus: CorpusFiles, subject: str, folder: str, problems: Problems
+    corpus: CorpusFiles, subject: str, folder: str
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the stages of one person, and how many duplicated samples were dropped."""
     _, n_tags, stages, first_place = PROTOCOLS[subject[0]]
     signal, times = None, None
-    with problems.collect():
+    with corpus.collect():
         signal = _read_eda(corpus, folder + "EDA.csv")
-    with problems.collect():
+    with corpus.collect():
         times = _read_tags(corpus, folder + "tags.csv", n_tags)
     if signal is None or times is None:
         return [], 0
@@ -154,17 +153,13 @@ def _read_subject(
     for place, (stage, (first_tag, last_tag)) in enumerate(stages.items(), start=first_place):
         onset, end = tags[first_tag - 1], tags[last_tag - 1]
         if end <= onset:
-            problems.note(
-                corpus.error(folder + "tags.csv", f"has the stage {stage} end as it begins.")
-            )
+            corpus.note_file(folder + "tags.csv", f"has the stage {stage} end as it begins.")
         elif onset < 0 or round(end * SAMPLING_RATE) > len(eda):
-            problems.note(
-                corpus.error(
-                    folder + "EDA.csv",
-                    f"has {len(eda) / SAMPLING_RATE:g} s of usable signal, but the stage {stage} "
-                    f"of {subject} runs from {onset:g} to {end:g} s according to tags.csv beside "
-                    "it.",
-                )
+            corpus.note_file(
+                folder + "EDA.csv",
+                f"has {len(eda) / SAMPLING_RATE:g} s of usable signal, but the stage {stage} "
+                f"of {subject} runs from {onset:g} to {end:g} s according to tags.csv beside "
+                "it.",
             )
         else:
             samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
@@ -198,24 +193,24 @@ def _note_fault(subject: str, folder: str, n_dropped: int) -> list[str]:
 
 
 def _read_stages(
-    corpus: CorpusFiles, recordings: dict[str, str], problems: Problems
+    corpus: CorpusFiles, recordings: dict[str, str]
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
     """Return all stages whole with their ratings, the rated people not recorded, and the notes."""
     ratings = {}
     for initial, (file, _, stages, _) in PROTOCOLS.items():
-        with problems.collect():
-            ratings[initial] = _read_ratings(corpus, file, stages, problems)
+        with corpus.collect():
+            ratings[initial] = _read_ratings(corpus, file, stages)
     rows, notes = [], []
     for subject, folder in recordings.items():
         own, n_dropped = [], 0
-        with problems.collect():
-            own, n_dropped = _read_subject(corpus, subject, folder, problems)
+        with corpus.collect():
+            own, n_dropped = _read_subject(corpus, subject, folder)
         notes += _note_fault(subject, folder, n_dropped)
         if subject[0] not in ratings:  # the table is bad, and said to be
             continue
         rated = ratings[subject[0]].get(subject)
         if rated is None:
-            problems.note(corpus.error(PROTOCOLS[subject[0]][0], f"has no ratings of {subject}."))
+            corpus.note_file(PROTOCOLS[subject[0]][0], f"has no ratings of {subject}.")
             continue
         rows += [{**row, "stress": rated.get(row["stimulus"], np.nan)} for row in own]
     absent = sorted({person for group in ratings.values() for person in group} - set(recordings))
@@ -234,15 +229,14 @@ def _count(recordings: Iterable[str]) -> dict[str, int]:
     }
 
 
-def read_induced_stress(source: CorpusSource) -> CorpusContent:
+def read_induced_stress(corpus: CorpusSource) -> CorpusContent:
     """Read all stages and their ratings, and check the counts."""
-    corpus, problems = source.files, source.problems
-    recordings = _recordings(corpus, problems)
-    rows, absent, notes = _read_stages(corpus, recordings, problems)
+    recordings = _recordings(corpus)
+    rows, absent, notes = _read_stages(corpus, recordings)
     counts = _count(recordings)
     if recordings:
-        source.check_counts(counts, PUBLISHED, absent)
-    problems.raise_all()
+        corpus.check_counts(counts, PUBLISHED, absent)
+    corpus.raise_all()
     reading = Reading.of_rows(rows, ("trial", "session_time", "stress"), {})
     rests = [stage in RESTS for stage in reading.columns["stimulus"]]
     return CorpusContent.of(

@@ -110,7 +110,7 @@ def load_corpus(
     problems = Problems(spec.proper_name, place, spec.how_to_get)
     with _open(spec, place, problems) as files:
         source = CorpusSource(
-            spec, files, problems, chosen["allow_partial"], chosen.get("cache", False)
+            place, files.files, problems, spec, chosen["allow_partial"], chosen.get("cache", False)
         )
         content = spec.read(source, **{name: chosen[name] for name in spec.options})
     problems.raise_all()
@@ -179,7 +179,7 @@ def _find_place(spec: CorpusSpec, path: str | os.PathLike[str] | None) -> Path:
 @contextmanager
 def _open(spec: CorpusSpec, place: Path, problems: Problems) -> Iterator[CorpusFiles]:
     if isinstance(spec.marker, str):
-        with open_corpus(place, spec.marker) as files:
+        with open_corpus(place, spec.marker, problems) as files:
             yield files
     else:
         with open_archives(place, problems) as files:
@@ -201,7 +201,7 @@ def _make_study(
     units = {name: spec.units[name] for name in signals if name in spec.units}
     if _is_converted(spec, chosen):
         units["eda"] = MICROSIEMENS
-    report = {"source": str(source.files.place)}
+    report = {"source": str(source.place)}
     if spec.reader is not None:
         report["cache"] = source.kept
     report |= {name: chosen[name] for name in ("window", "units") if name in chosen}

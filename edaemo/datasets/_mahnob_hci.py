@@ -14,7 +14,7 @@ from sklearn.utils import Bunch
 from edaemo.datasets._assemble import to_microsiemens
 from edaemo.datasets._bdf import check_mne, read_bdf
 from edaemo.datasets._cache import Reading
-from edaemo.datasets._corpus import CorpusFiles, Problems, match_files
+from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import (
@@ -69,27 +69,26 @@ _ANY_RECORDING = re.compile(r"(?:^|/)(\d+)/[^/]*\.bdf$")
 _TRIGGER = "Status"
 
 
-def read_mahnob_hci(source: CorpusSource, *, signals: tuple[str, ...], units: str) -> CorpusContent:
+def read_mahnob_hci(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> CorpusContent:
     """Read the films of all people, the EDA in what each recording's header says."""
-    corpus, problems = source.files, source.problems
-    sessions = match_files(corpus, _SESSION, problems)
-    recordings = _find_recordings(corpus, sessions, problems)
-    reading = source.read(
+    sessions = corpus.match(_SESSION)
+    recordings = _find_recordings(corpus, sessions)
+    reading = corpus.read(
         [*recordings.values(), *(sessions[key[:1]] for key in recordings)],
         [SAMPLING_RATE, sorted(signals)],
-        lambda: _read(corpus, recordings, sessions, signals, problems),
+        lambda: _read(corpus, recordings, sessions, signals),
     )
     people = {person for _, person, _ in recordings}
-    absent = source.require(PEOPLE, people, who="The participants ")
-    if len(recordings) != N_TRIALS and not source.allow_partial:
-        problems.add(
+    absent = corpus.require(PEOPLE, people, who="The participants ")
+    if len(recordings) != N_TRIALS and not corpus.allow_partial:
+        corpus.note(
             f"{len(recordings)} of {N_TRIALS} recordings of films are there. {GET_THE_REST}"
         )
     columns = dict(reading.columns)
     recorded_in = columns.pop("eda_unit", [])
     if units == "microsiemens":
-        _check_units(recorded_in, problems)
-    problems.raise_all()
+        _check_units(corpus, recorded_in)
+    corpus.raise_all()
     if units == "microsiemens":
         pairs = zip(columns["eda"], recorded_in, strict=True)
         columns["eda"] = [_convert(eda, unit) for eda, unit in pairs]
@@ -130,27 +129,27 @@ def read_mahnob_hci(source: CorpusSource, *, signals: tuple[str, ...], units: st
 
 
 def _find_recordings(
-    corpus: CorpusFiles, sessions: Mapping[tuple[str, ...], str], problems: Problems
+    corpus: CorpusFiles, sessions: Mapping[tuple[str, ...], str]
 ) -> dict[tuple[str, ...], str]:
     """Return (session, person, trial) → recording, by person and trial."""
-    found = match_files(corpus, _RECORDING, problems)
+    found = corpus.match(_RECORDING)
     seen: dict[str, str] = {}
     for (session, person, _), name in found.items():
         if (session,) not in sessions:
-            problems.add(f"{name} has no session.xml beside it: its ratings are not known.")
+            corpus.note(f"{name} has no session.xml beside it: its ratings are not known.")
         if int(person) not in range(1, 31):
-            problems.add(f"{name} is no file of MAHNOB-HCI, which has people 1 to 30.")
+            corpus.note(f"{name} is no file of MAHNOB-HCI, which has people 1 to 30.")
         if session in seen:
-            problems.add(f"{seen[session]} and {name} are of one session: keep the right one.")
+            corpus.note(f"{seen[session]} and {name} are of one session: keep the right one.")
         seen[session] = name
     kept = {key: name for key, name in found.items() if key[:1] in sessions}
     return dict(sorted(kept.items(), key=lambda item: (int(item[0][1]), int(item[0][2]))))
 
 
-def _check_units(recorded_in: Iterable[str], problems: Problems) -> None:
+def _check_units(corpus: CorpusFiles, recorded_in: Iterable[str]) -> None:
     unknown = sorted({unit for unit in recorded_in if unit.lower() not in CONDUCTANCE})
     if unknown:
-        problems.add(
+        corpus.note(
             f"The header of recordings says that GSR1 is in {unknown}, which is neither resistance "
             "(Ohm) nor conductance (nS, uS). Pass units='as_recorded' to read it as it is."
         )
@@ -173,7 +172,6 @@ def _read(
     recordings: Mapping[tuple[str, ...], str],
     sessions: Mapping[tuple[str, ...], str],
     signals: Iterable[str],
-    problems: Problems,
 ) -> Reading:
     """Read all recordings, and note what is wrong."""
     check_mne()
@@ -182,7 +180,7 @@ def _read(
     units: dict[str, str] = {}
     met: dict[tuple[str, str], str] = {}
     for (session, person, number), name in recordings.items():
-        with problems.collect():
+        with corpus.collect():
             about, ratings = _read_session(corpus, sessions[session,], person)
             trial = {"subject": about["subject"], "stimulus": about["stimulus"]}
             trial["trial"] = int(number)
@@ -204,9 +202,9 @@ def _read(
             rows.append({**trial, "session": session, "eda_unit": said["eda"], **cells, **ratings})
     unrated = {row["subject"] for row in left_out if row["reason"] == "no self-assessment"}
     for person in sorted(unrated - {row["subject"] for row in rows}, key=int):
-        problems.add(f"Participant {person} has no ratings at all.")
+        corpus.note(f"Participant {person} has no ratings at all.")
     if not rows:
-        problems.add("There is no trial with a recording and ratings.")
+        corpus.note("There is no trial with a recording and ratings.")
     return Reading.of_rows(rows, ("trial", *SCALES), {"left_out": left_out, "units": units})
 
 

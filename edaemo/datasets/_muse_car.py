@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 
 from edaemo._validation import suggest
 from edaemo.datasets._cache import Reading
-from edaemo.datasets._corpus import CorpusFiles, DatasetError, Problems, match_files
+from edaemo.datasets._corpus import CorpusFiles, DatasetError
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import (
@@ -37,24 +37,21 @@ _LABELS = re.compile(r"(?:^|/)c1_muse_wild/label_segments/(valence|arousal)/(\d+
 _PARTITION = re.compile(r"(?:^|/)partition\.csv$")
 
 
-def read_muse_car(source: CorpusSource, *, signals: Sequence[str]) -> CorpusContent:
+def read_muse_car(corpus: CorpusSource, *, signals: Sequence[str]) -> CorpusContent:
     """Read features and labels of all videos, step by step."""
-    corpus, problems = source.files, source.problems
     signals = tuple(dict.fromkeys(signals))
-    features = match_files(corpus, _FEATURES, problems)
+    features = corpus.match(_FEATURES)
     _check_signals(signals, {folder for folder, _ in features})
     features = {key: name for key, name in features.items() if key[0] in signals}
-    labels = match_files(corpus, _LABELS, problems)
-    table = match_files(corpus, _PARTITION, problems).get(())
-    partitions, absent = _find_videos(
-        corpus, table, features, labels, signals, source.allow_partial, problems
-    )
-    reading = source.read(
+    labels = corpus.match(_LABELS)
+    table = corpus.match(_PARTITION).get(())
+    partitions, absent = _find_videos(corpus, table, features, labels, signals)
+    reading = corpus.read(
         [name for key, name in [*features.items(), *labels.items()] if key[1] in partitions],
         [list(signals), partitions],
-        lambda: _read(corpus, partitions, features, labels, signals, problems),
+        lambda: _read(corpus, partitions, features, labels, signals),
     )
-    problems.raise_all()
+    corpus.raise_all()
     facts, columns = reading.facts, dict(reading.columns)
     n_steps = [len(time) for time in columns["time"]]
     columns["duration"] = np.array([n / facts["sampling_rate"] for n in n_steps])
@@ -101,28 +98,26 @@ def _check_signals(signals: tuple[str, ...], known: set[str]) -> None:
 
 
 def _find_videos(
-    corpus: CorpusFiles,
+    corpus: CorpusSource,
     table: str | None,
     features: Mapping[tuple[str, ...], str],
     labels: Mapping[tuple[str, ...], str],
     signals: Sequence[str],
-    allow_partial: bool,
-    problems: Problems,
 ) -> tuple[dict[str, str], list[str]]:
     """Return video → partition of those to be read, in order; and those without any file."""
     listed: dict[str, str] = {}
     if table is None:
-        problems.add("partition.csv is missing: it says which videos are train, devel and test.")
+        corpus.note("partition.csv is missing: it says which videos are train, devel and test.")
     else:
-        with problems.collect():
-            listed = _read_partition(corpus, table, problems)
+        with corpus.collect():
+            listed = _read_partition(corpus, table)
     there = {video for _, video in (*features, *labels)}
     if table is not None:
         for video in sorted(there - set(listed), key=int):
-            problems.add(f"Video {video} is not in {table}: its partition is not known.")
+            corpus.note(f"Video {video} is not in {table}: its partition is not known.")
     absent = sorted(set(listed) - there, key=int)
-    if absent and not allow_partial:
-        problems.add(
+    if absent and not corpus.allow_partial:
+        corpus.note(
             f"{len(absent)} of {len(listed)} videos of {table} are missing: {', '.join(absent[:5])}"
             f"{', …' if len(absent) > 5 else ''}. {GET_THE_REST}"
         )
@@ -134,17 +129,17 @@ def _find_videos(
         if listed[video] != "test":  # whose labels are withheld
             missing += [f"{name}/{video}.csv" for name in LABELS if (name, video) not in labels]
         if missing:
-            problems.add(f"Video {video} ({listed[video]}) lacks {', '.join(missing)}.")
+            corpus.note(f"Video {video} ({listed[video]}) lacks {', '.join(missing)}.")
         else:
             whole[video] = listed[video]
     return whole, absent
 
 
-def _read_partition(corpus: CorpusFiles, name: str, problems: Problems) -> dict[str, str]:
+def _read_partition(corpus: CorpusFiles, name: str) -> dict[str, str]:
     """Return video → partition; a video may be listed twice if it is in one partition only."""
     listed: dict[str, str] = {}
     for line, row in enumerate(corpus.read_table(name, ("id", "partition")), start=2):
-        with problems.collect():
+        with corpus.collect():
             video, partition = row["id"].strip(), row["partition"].strip()
             if not video.isdecimal() or partition not in PARTITIONS:
                 raise corpus.error(
@@ -165,14 +160,13 @@ def _read(
     features: Mapping[tuple[str, ...], str],
     labels: Mapping[tuple[str, ...], str],
     signals: Sequence[str],
-    problems: Problems,
 ) -> Reading:
     """Read all videos, and note what is wrong."""
     rows: list[dict[str, Any]] = []
     facts: dict[str, Any] = {"steps_dropped": 0, "not_finite": 0, "channels": {}}
     steps: dict[str, float] = {}
     for video, partition in partitions.items():
-        with problems.collect():
+        with corpus.collect():
             tables = {name: _read_steps(corpus, features[name, video]) for name in signals}
             for name in LABELS:
                 if (name, video) in labels:
@@ -188,7 +182,7 @@ def _read(
             rows.append(_make_row(video, partition, tables, index, signals, facts))
     if len(set(steps.values())) > 1:
         named = ", ".join(f"{video}: {step:g} s" for video, step in [*steps.items()][:5])
-        problems.add(f"The videos differ in the time from step to step: {named}, …")
+        corpus.note(f"The videos differ in the time from step to step: {named}, …")
     facts["sampling_rate"] = 1 / next(iter(steps.values()), np.nan)
     return Reading.of_rows(rows, ("trial",), facts)
 

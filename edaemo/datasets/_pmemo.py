@@ -13,8 +13,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Options, StrOptions
 
-from edaemo.datasets._cache import Reading, read_through_cache
-from edaemo.datasets._corpus import CorpusFiles, DatasetError, Problems, match_files
+from edaemo.datasets._cache import Reading
+from edaemo.datasets._corpus import CorpusFiles, DatasetError
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import (
@@ -28,7 +28,6 @@ from edaemo.datasets._specification import (
 from edaemo.datasets._window import Window
 from edaemo.features import read_pmemo_features
 
-NAME = "pmemo"
 SAMPLING_RATE = 50.0
 RATING_RANGE = (0.0, 1.0)
 VERSIONS = (2018, 2019)
@@ -69,28 +68,27 @@ class _Trace(NamedTuple):
     eda: np.ndarray
 
 
-def read_pmemo(source: CorpusSource, *, version: str | int, listening: str) -> CorpusContent:
+def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> CorpusContent:
     """Read the recordings of a release, their ratings and the music features."""
-    corpus, problems = source.files, source.problems
     version = _find_version(corpus, version)
     if version == 2019 and listening != "A":
         raise DatasetError(
             f"listening={listening!r}: the 2019 release in {corpus.place} has one recording of "
             "each listener and song. The release of 2018 has one for each listening."
         )
-    traces, rated = _find_files(corpus, version, listening, problems)
-    _check_songs(corpus, version, traces, rated, problems, source.allow_partial)
-    reading = source.read(
+    traces, rated = _find_files(corpus, version, listening)
+    _check_songs(corpus, version, traces, rated)
+    reading = corpus.read(
         [*traces.values(), *rated.values()],
         [version, listening],
-        lambda: _read(corpus, version, listening, traces, rated, problems),
+        lambda: _read(corpus, version, listening, traces, rated),
     )
     facts = reading.facts
-    if not source.allow_partial:
-        _check_ratings(facts, problems)
+    if not corpus.allow_partial:
+        _check_ratings(corpus, facts)
     songs = sorted(set(reading.columns.get("stimulus", ())), key=int)
-    music = _read_music(corpus, songs, source.cache, problems)
-    problems.raise_all()
+    music = _read_music(corpus, songs)
+    corpus.raise_all()
     people = {*reading.columns["subject"], *(row["subject"] for row in facts["left_out"])}
     no_music = f"static_features.csv is not in {corpus.place}: music is None."
     return CorpusContent.of(
@@ -123,17 +121,14 @@ def read_pmemo(source: CorpusSource, *, version: str | int, listening: str) -> C
 
 
 def _find_files(
-    corpus: CorpusFiles, version: int, listening: str, problems: Problems
+    corpus: CorpusFiles, version: int, listening: str
 ) -> tuple[dict[tuple[str, ...], str], dict[tuple[str, ...], str]]:
     """Return the recordings and the files of ratings of a release."""
     if version == 2019:
-        return (
-            match_files(corpus, _TRACES_2019, problems),
-            match_files(corpus, _RATINGS_2019, problems),
-        )
-    found = match_files(corpus, _TRACES_2018, problems)
+        return (corpus.match(_TRACES_2019), corpus.match(_RATINGS_2019))
+    found = corpus.match(_TRACES_2018)
     traces = {key: name for key, name in found.items() if key[2] in LISTENINGS[listening]}
-    return traces, match_files(corpus, _RATINGS_2018, problems)
+    return traces, corpus.match(_RATINGS_2018)
 
 
 def is_development(person: str) -> bool:
@@ -159,38 +154,36 @@ def _find_version(corpus: CorpusFiles, version: str | int) -> int:
 
 
 def _check_songs(
-    corpus: CorpusFiles,
+    corpus: CorpusSource,
     version: int,
     traces: dict[tuple[str, ...], str],
     rated: dict[tuple[str, ...], str],
-    problems: Problems,
-    allow_partial: bool,
 ) -> None:
     """Note what is not there, as far as the files' names tell."""
     if version == 2019 and not rated:
-        problems.add("annotations/static_annotations.csv is missing: no song has a rating.")
+        corpus.note("annotations/static_annotations.csv is missing: no song has a rating.")
     if version == 2018:
         for letter, dimension in DIMENSIONS.items():
             if not any(key[1] == letter for key in rated):
-                problems.add(f"Annotations/{dimension}/*-{letter}.csv are missing.")
+                corpus.note(f"Annotations/{dimension}/*-{letter}.csv are missing.")
     foreign = [n for n in corpus.names if _IN_EDA.search(n) and not _ANY.search(n)]
     if foreign:
-        problems.add(f"{_some(foreign)}: these are named as no recording of PMEmo. Take them away.")
+        corpus.note(f"{_some(foreign)}: these are named as no recording of PMEmo. Take them away.")
     n_songs = len({key[0] for key in traces})
-    if not allow_partial and n_songs != PUBLISHED["songs"]:
-        problems.add(f"{n_songs} of {PUBLISHED['songs']} songs have recordings. {GET_THE_REST}")
+    if not corpus.allow_partial and n_songs != PUBLISHED["songs"]:
+        corpus.note(f"{n_songs} of {PUBLISHED['songs']} songs have recordings. {GET_THE_REST}")
 
 
-def _check_ratings(facts: dict[str, Any], problems: Problems) -> None:
+def _check_ratings(corpus: CorpusFiles, facts: dict[str, Any]) -> None:
     """Note the ratings that are not there, and those of songs that nobody was recorded with."""
     if facts["songs_with_ratings"] != PUBLISHED["songs with ratings"]:
-        problems.add(
+        corpus.note(
             f"{facts['songs_with_ratings']} of {PUBLISHED['songs with ratings']} songs have "
             f"ratings. {GET_THE_REST}"
         )
     unheard = facts["songs_without_recording"]
     if unheard:
-        problems.add(f"{len(unheard)} songs with ratings have no recording: {_some(unheard)}.")
+        corpus.note(f"{len(unheard)} songs with ratings have no recording: {_some(unheard)}.")
 
 
 def _read(
@@ -199,14 +192,13 @@ def _read(
     listening: str,
     traces: dict[tuple[str, ...], str],
     rated: dict[tuple[str, ...], str],
-    problems: Problems,
 ) -> Reading:
     """Read all recordings and their ratings, and note what is wrong."""
-    ratings = _read_ratings(corpus, version, rated, problems)
+    ratings = _read_ratings(corpus, version, rated)
     units: set[str] = set()
     found: list[_Trace] = []
     for key, name in traces.items():
-        with problems.collect():
+        with corpus.collect():
             if version == 2019:
                 found += _read_song(corpus, name, key[0])
             else:
@@ -230,7 +222,7 @@ def _read(
             row["listening"] = trace.listening
         rows.append(row | {"eda": trace.eda} | {name: own[name] for name in RATINGS})
     if not rows:
-        problems.add("There is no recording with a rating.")
+        corpus.note("There is no recording with a rating.")
     songs = {key[0] for key in traces}
     facts = {
         "songs": len(songs),
@@ -244,17 +236,17 @@ def _read(
 
 
 def _read_ratings(
-    corpus: CorpusFiles, version: int, rated: dict[tuple[str, ...], str], problems: Problems
+    corpus: CorpusFiles, version: int, rated: dict[tuple[str, ...], str]
 ) -> dict[tuple[str, str | None], dict[str, float]]:
     """Return (song, listener) → ratings; the listener is None where it is the song's mean."""
     ratings: dict[tuple[str, str | None], dict[str, float]] = {}
     for key, name in rated.items():
-        with problems.collect():
+        with corpus.collect():
             if version == 2019:
-                ratings |= _read_song_ratings(corpus, name, problems)
+                ratings |= _read_song_ratings(corpus, name)
                 continue
             song, letter = key
-            for listener, value in _read_listener_ratings(corpus, name, problems).items():
+            for listener, value in _read_listener_ratings(corpus, name).items():
                 ratings.setdefault((song, listener), {})[DIMENSIONS[letter].lower()] = value
     return ratings
 
@@ -325,13 +317,13 @@ def _without_end(samples: np.ndarray) -> np.ndarray:
 
 
 def _read_song_ratings(
-    corpus: CorpusFiles, name: str, problems: Problems
+    corpus: CorpusFiles, name: str
 ) -> dict[tuple[str, str | None], dict[str, float]]:
     """Return (song, None) → mean ratings, of the 2019 release."""
     columns = {"valence": "Valence(mean)", "arousal": "Arousal(mean)"}
     ratings: dict[tuple[str, str | None], dict[str, float]] = {}
     for line, row in enumerate(corpus.read_table(name, ("musicId", *columns.values())), start=2):
-        with problems.collect():
+        with corpus.collect():
             song = row["musicId"].strip()
             if not song.isdecimal():
                 raise corpus.error(name, f"has no number as musicId in line {line}: {song!r}.")
@@ -344,11 +336,11 @@ def _read_song_ratings(
     return ratings
 
 
-def _read_listener_ratings(corpus: CorpusFiles, name: str, problems: Problems) -> dict[str, float]:
+def _read_listener_ratings(corpus: CorpusFiles, name: str) -> dict[str, float]:
     """Return listener → the rating of the whole song, of the 2018 release."""
     ratings: dict[str, float] = {}
     for line, text in enumerate(corpus.read_lines(name)[1:], start=2):
-        with problems.collect():
+        with corpus.collect():
             listener, *values = (cell.strip() for cell in text.split(","))
             listener = listener.removesuffix(".0")
             if re.fullmatch(r"\d{6}", listener) is None or not values:
@@ -361,14 +353,9 @@ def _read_listener_ratings(corpus: CorpusFiles, name: str, problems: Problems) -
     return ratings
 
 
-def _read_music(
-    corpus: CorpusFiles,
-    songs: Sequence[str],
-    cache: bool | str | os.PathLike[str],
-    problems: Problems,
-) -> pd.DataFrame | None:
+def _read_music(corpus: CorpusSource, songs: Sequence[str]) -> pd.DataFrame | None:
     """Return the music features of the songs; None where there are none."""
-    name = match_files(corpus, _MUSIC, problems).get(())
+    name = corpus.match(_MUSIC).get(())
     if name is None:
         return None
 
@@ -382,10 +369,8 @@ def _read_music(
         columns = {"stimulus": table.index.tolist(), "features": list(table.to_numpy())}
         return Reading(columns, {"names": table.columns.tolist()})
 
-    with problems.collect():
-        reading, _ = read_through_cache(
-            corpus, [name], [NAME, _READER, "music"], read, cache, problems
-        )
+    with corpus.collect():
+        reading = corpus.read([name], ["music"], read)
         music = pd.DataFrame(
             np.stack(reading.columns["features"]),
             index=pd.Index(reading.columns["stimulus"], name="stimulus"),
@@ -399,7 +384,7 @@ def _read_music(
 
 
 SPEC = CorpusSpec(
-    name=NAME,
+    name="pmemo",
     title="PMEmo: electrodermal activity while listening to music",
     description="""
 The choruses of 794 songs, each heard by ten people or more of 457, with electrodermal activity at

@@ -15,7 +15,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 
 from edaemo.datasets._cache import Column, Reading
-from edaemo.datasets._corpus import CorpusFiles, DatasetError, Problems, match_files
+from edaemo.datasets._corpus import CorpusFiles, DatasetError
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._matlab import read_matlab
 from edaemo.datasets._registry import register_corpus
@@ -63,30 +63,25 @@ _ORDER = re.compile(r"(?:^|/)emotion_label_and_stimuli_order\.xlsx$")
 
 
 def read_seed_vii(
-    source: CorpusSource,
-    *,
-    signals: tuple[str, ...],
-    smoothed: bool,
-    min_intensity: float | None,
+    corpus: CorpusSource, *, signals: tuple[str, ...], smoothed: bool, min_intensity: float | None
 ) -> CorpusContent:
     """Read the features and intensities of all people, clip by clip."""
-    corpus, problems = source.files, source.problems
-    files = _find_files(corpus, signals, problems)
+    files = _find_files(corpus, signals)
     people = sorted({person for _, person in files}, key=int)
-    absent = source.require(PEOPLE, people, who="The people ", what="")
+    absent = corpus.require(PEOPLE, people, who="The people ", what="")
     unlabelled = [person for person in people if ("continuous_labels", person) not in files]
     if unlabelled and min_intensity is not None:
-        problems.add(
+        corpus.note(
             f"min_intensity={min_intensity} needs continuous_labels/…mat of the people "
             f"{', '.join(unlabelled)}."
         )
-    compared = _compare_order(corpus, problems)
-    reading = source.read(
+    compared = _compare_order(corpus)
+    reading = corpus.read(
         files.values(),
         [sorted(signals), smoothed],
-        lambda: _read(corpus, files, people, signals, smoothed, problems),
+        lambda: _read(corpus, files, people, signals, smoothed),
     )
-    problems.raise_all()
+    corpus.raise_all()
     columns, left_out = _filter(reading.columns, signals, min_intensity)
     intensity = columns["intensity"]
     if len(unlabelled) == len(people):
@@ -116,28 +111,26 @@ def read_seed_vii(
     )
 
 
-def _find_files(
-    corpus: CorpusFiles, signals: Sequence[str], problems: Problems
-) -> dict[tuple[str, str], str]:
+def _find_files(corpus: CorpusFiles, signals: Sequence[str]) -> dict[tuple[str, str], str]:
     """Return (folder, person) → file, of people of whom all signals are there."""
     folders = [SIGNALS[name][0] for name in signals]
-    found = match_files(corpus, _FILE, problems)
+    found = corpus.match(_FILE)
     used = {key: name for key, name in found.items() if key[0] in (*folders, "continuous_labels")}
     files: dict[tuple[str, str], str] = {}
     for (folder, person), name in used.items():
         missing = [other for other in folders if (other, person) not in used]
         if person not in PEOPLE:
-            problems.add(f"{name} is no file of SEED-VII, which has people 1 to 20. Take it away.")
+            corpus.note(f"{name} is no file of SEED-VII, which has people 1 to 20. Take it away.")
         elif missing:
-            problems.add(f"{name} is there, and {missing[0]}/{person}.mat is not. Get it.")
+            corpus.note(f"{name} is there, and {missing[0]}/{person}.mat is not. Get it.")
         else:
             files[folder, person] = name
     return files
 
 
-def _compare_order(corpus: CorpusFiles, problems: Problems) -> str:
+def _compare_order(corpus: CorpusFiles) -> str:
     """Note if the corpus's own spreadsheet has other emotions; return what was compared."""
-    name = match_files(corpus, _ORDER, problems).get(())
+    name = corpus.match(_ORDER).get(())
     known = "The emotions of the clips are those of the published order"
     sheet_name = "emotion_label_and_stimuli_order.xlsx"
     if name is None:
@@ -146,7 +139,7 @@ def _compare_order(corpus: CorpusFiles, problems: Problems) -> str:
         from python_calamine import CalamineError
     except ImportError:
         return f"{known}; to compare them with {sheet_name} needs pip install edaemo[spreadsheets]."
-    with problems.collect():
+    with corpus.collect():
         try:
             sheet = pd.read_excel(
                 io.BytesIO(corpus.read_bytes(name)), header=None, engine="calamine", dtype=str
@@ -177,7 +170,6 @@ def _read(
     people: Sequence[str],
     signals: Sequence[str],
     smoothed: bool,
-    problems: Problems,
 ) -> Reading:
     """Read all people, and note what is wrong."""
     rows: list[dict[str, Any]] = []
@@ -187,17 +179,17 @@ def _read(
         for name in signals:
             prefix = "" if name == "eye" else "de_LDS_" if smoothed else "de_"
             shape = (N_EYE,) if name == "eye" else (len(BANDS), len(ELECTRODES))
-            with problems.collect():
+            with corpus.collect():
                 arrays[name] = _read_clips(corpus, files[SIGNALS[name][0], person], prefix, shape)
         if ("continuous_labels", person) in files:
-            with problems.collect():
+            with corpus.collect():
                 arrays["intensity"] = _read_intensity(corpus, files["continuous_labels", person])
         elif signals[0] in arrays:
             arrays["intensity"] = [np.full(one.shape[1], np.nan) for one in arrays[signals[0]]]
         if len(arrays) < len(signals) + 1:
             continue
         for clip in range(len(EMOTIONS)):
-            with problems.collect():
+            with corpus.collect():
                 own = {name: cells[clip] for name, cells in arrays.items()}
                 rows.append(_make_row(person, clip + 1, own, facts))
     return Reading.of_rows(rows, ("trial", "session", "duration"), facts)

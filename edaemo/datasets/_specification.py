@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.utils._param_validation import StrOptions
 
 from edaemo.datasets._cache import CACHE, Column, Reading, read_through_cache
-from edaemo.datasets._corpus import CorpusFiles, Problems
+from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._window import Window
 
 MICROSIEMENS = "microsiemens"
@@ -172,26 +172,20 @@ class CorpusSpec:
 
 
 @dataclass
-class CorpusSource:
-    """An opened corpus, as its reader gets it.
+class CorpusSource(CorpusFiles):
+    """An opened corpus, as its reader gets it: its files, and how it is to be read.
 
     Attributes
     ----------
     spec : CorpusSpec
-    files : CorpusFiles
-        The files, and how to read them.
-    problems : Problems
-        Collects what is wrong, for one error.
     allow_partial : bool
         Whether a part of the corpus will do.
     cache : bool or path
     kept : str
-        Where what was read came from, or why it was not kept.
+        Where what was read first came from, or why it was not kept.
     """
 
     spec: CorpusSpec
-    files: CorpusFiles
-    problems: Problems
     allow_partial: bool = False
     cache: bool | str | os.PathLike[str] = False
     kept: str = ""
@@ -206,12 +200,11 @@ class CorpusSource:
         key : sequence
             The options that the reading depends on, as JSON can say it.
         read : callable
-            Returns the :class:`Reading`, and notes in `problems` what is wrong.
+            Returns the :class:`Reading`, and notes what is wrong.
         """
         settings = [self.spec.name, self.spec.reader, *key]
-        reading, self.kept = read_through_cache(
-            self.files, names, settings, read, self.cache, self.problems
-        )
+        reading, kept = read_through_cache(self, names, settings, read, self.cache)
+        self.kept = self.kept or kept
         return reading
 
     def require(
@@ -221,7 +214,7 @@ class CorpusSource:
         found = set(found)
         absent = [person for person in known if person not in found]
         if absent and not self.allow_partial:
-            self.problems.add(
+            self.note(
                 f"{who}{', '.join(absent)} are missing: {len(known) - len(absent)} of "
                 f"{len(known)}{what} are there. {GET_THE_REST}"
             )
@@ -236,8 +229,8 @@ class CorpusSource:
         ]
         if wrong and not self.allow_partial:
             who = f" People without a recording: {', '.join(absent)}." if absent else ""
-            self.problems.add(
-                f"{self.files.place} does not hold the corpus as published: {', '.join(wrong)}."
+            self.note(
+                f"{self.place} does not hold the corpus as published: {', '.join(wrong)}."
                 f"{who} {GET_THE_REST}"
             )
 
