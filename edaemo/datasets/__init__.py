@@ -11,7 +11,7 @@ from pkgutil import iter_modules
 from edaemo.datasets._add_signal import add_signal
 from edaemo.datasets._amigos import load_amigos
 from edaemo.datasets._cache import Reading
-from edaemo.datasets._check import Findings, check_folder
+from edaemo.datasets._check import check_folder
 from edaemo.datasets._corpus import (
     CorpusFiles,
     DatasetError,
@@ -35,7 +35,6 @@ from edaemo.datasets._registry import (
     CORPORA,
     SESSIONS,
     TABLE,
-    OwnRecordings,
     find_places,
     find_study,
     recognise,
@@ -48,8 +47,6 @@ from edaemo.datasets._specification import (
     CorpusSource,
     CorpusSpec,
     Option,
-    choose,
-    choose_signals,
 )
 from edaemo.datasets._window import cut_window
 
@@ -64,15 +61,11 @@ __all__ = [
     "CorpusSource",
     "CorpusSpec",
     "DatasetError",
-    "Findings",
     "Option",
-    "OwnRecordings",
     "Problems",
     "Reading",
     "add_signal",
     "check_folder",
-    "choose",
-    "choose_signals",
     "cut_window",
     "find_places",
     "find_recordings",

@@ -5,18 +5,19 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import note_on_units
-from edaemo.datasets._cache import Reading
+from edaemo.datasets._cache import Column, Reading, take_rows
 from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._load_corpus import load_corpus
-from edaemo.datasets._matlab import read_matlab
+from edaemo.datasets._matlab import read_variables
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import (
     GET_THE_REST,
@@ -128,11 +129,7 @@ def read_amigos(
         columns,
         RATINGS,
         left_out=[*incomplete, *dropped],
-        report={
-            "trials": sum(reading.facts["recorded"].values()),
-            "people": len(people),
-            "people_without_recording": absent,
-        },
+        report={"trials": sum(reading.facts["recorded"].values())},
         notes=notes,
         warnings=warnings,
     )
@@ -223,12 +220,8 @@ def _read(
 
 def _read_person(corpus: CorpusFiles, name: str) -> dict[str, list]:
     """Return the 20 cells of each variable; VideoIDs as text."""
-    try:
-        found = read_matlab(corpus.read_bytes(name), _VARIABLES)
-    except ValueError as error:
-        raise corpus.as_error(name, error) from error
     cells: dict[str, list] = {}
-    for variable, array in found.items():
+    for variable, array in read_variables(corpus, name, _VARIABLES).items():
         if array.dtype != object or array.size != N_VIDEOS:
             raise corpus.error(
                 name,
@@ -379,8 +372,8 @@ def _numbers(cell: object) -> list[int]:
 
 
 def _order_and_drop(
-    columns: dict[str, Any], order: dict[tuple[str, int], int], nan_subjects: str
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    columns: Mapping[str, Column], order: dict[tuple[str, int], int], nan_subjects: str
+) -> tuple[dict[str, Column], list[dict[str, Any]]]:
     """Sort the trials by subject and presentation; return them, and those of whom to drop."""
     subjects, places = columns["subject"], columns["place"]
     keys = zip(subjects, map(int, places), strict=True)
@@ -389,29 +382,25 @@ def _order_and_drop(
     drop = WITH_INVALID_CHANNELS if nan_subjects == "drop" else ()
     stays = [row for row in in_order if subjects[row] not in drop]
     gone = [row for row in in_order if subjects[row] in drop]
-    made: dict[str, Any] = {
+    made: dict[str, Column] = {
         "subject": subjects,
         "stimulus": columns["stimulus"],
         "trial": trials,
         **{name: column for name, column in columns.items() if name != "place"},
     }
+    whose = {name: made[name] for name in IDENTITY}
     dropped = [
         {
-            "subject": subjects[row],
-            "stimulus": columns["stimulus"][row],
-            "trial": int(trials[row]),
-            "duration": len(columns["eda"][row]) / SAMPLING_RATE,
+            **{name: column[row] for name, column in whose.items()},
+            "duration": len(made["eda"][row]) / SAMPLING_RATE,
             "reason": "invalid channels",
         }
         for row in gone
     ]
-    return {
-        name: column[stays] if isinstance(column, np.ndarray) else [column[row] for row in stays]
-        for name, column in made.items()
-    }, dropped
+    return take_rows(made, stays), dropped
 
 
-def _name_groups(columns: dict[str, Any], sessions: _Sessions | None) -> list[str | None]:
+def _name_groups(columns: Mapping[str, Column], sessions: _Sessions | None) -> list[str | None]:
     """Return for each trial who watched together; None for people alone, or where unknown."""
     groups = {} if sessions is None else sessions.groups
     return [
@@ -544,17 +533,14 @@ def load_amigos(
 
     Raises
     ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be; for long
-        videos also without the spreadsheet ``Experiment_Data``, which has the viewing groups.
-    ValueError
-        If a signal is unknown, or the window makes no sense or is longer than every trial.
+    DatasetError, ValueError
+        See :func:`load_corpus`; for long videos also without the spreadsheet
+        ``Experiment_Data``, which has the viewing groups.
 
     Warns
     -----
     UserWarning
-        If the order of presentation is not known, trials are left out because they are shorter
-        than the window, or the cache cannot be written to.
+        See :func:`load_corpus`; also if the order of presentation is not known.
 
     References
     ----------

@@ -7,7 +7,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, pairwise
 from pathlib import Path
@@ -60,6 +60,14 @@ class Reading(NamedTuple):
         }
         columns |= {name: np.array(columns[name]) for name in numbers if name in columns}
         return cls(columns, facts)
+
+
+def take_rows(columns: Mapping[str, Column], rows: Sequence[int] | np.ndarray) -> dict[str, Column]:
+    """Return columns with these of their rows."""
+    return {
+        name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
+        for name, column in columns.items()
+    }
 
 
 def read_through_cache(

@@ -14,7 +14,7 @@ from edaemo.datasets._assemble import note_on_units
 from edaemo.datasets._cache import Reading
 from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._load_corpus import load_corpus
-from edaemo.datasets._matlab import read_matlab
+from edaemo.datasets._matlab import read_variables
 from edaemo.datasets._numbers import MISSING
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import (
@@ -80,7 +80,7 @@ def read_deap(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> 
     """Read the trials of all people, in the order of presentation where that is known."""
     people = _find_people(corpus)
     table = corpus.match(_RATINGS).get(())
-    absent = corpus.require(PEOPLE, people)
+    corpus.require(PEOPLE, people)
     reading = corpus.read(
         {name for name in (*people.values(), table) if name is not None},
         [SAMPLING_RATE, sorted(signals)],
@@ -110,8 +110,6 @@ def read_deap(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> 
         columns,
         RATINGS,
         report={
-            "people": len(people),
-            "people_without_recording": absent,
             "people_without_familiarity": sorted(set(columns["subject"]) - familiar),
             "samples_before_the_video": reading.facts["baselines"],
         },
@@ -182,14 +180,14 @@ def _make_row(
 
 def _read_person(corpus: CorpusFiles, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return data (40 videos, 40 channels, n_samples) and labels (40 videos, 4) of a person."""
-    try:
-        if name.endswith(".dat"):
+    if name.endswith(".mat"):
+        arrays = read_variables(corpus, name, ("data", "labels"))
+    else:
+        try:
             with corpus.open(name) as file:
                 arrays = read_pickled_arrays(file)
-        else:
-            arrays = read_matlab(corpus.read_bytes(name), ("data", "labels"))
-    except ValueError as error:
-        raise corpus.as_error(name, error) from error
+        except ValueError as error:
+            raise corpus.as_error(name, error) from error
     missing = [key for key in ("data", "labels") if key not in arrays]
     if missing:
         raise corpus.error(name, f"lacks {missing}.")
@@ -402,15 +400,13 @@ def load_deap(
 
     Raises
     ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If a signal is unknown, or the window makes no sense or is longer than the trials.
+    DatasetError, ValueError
+        See :func:`load_corpus`.
 
     Warns
     -----
     UserWarning
-        If ``participant_ratings.csv`` is not there, or the cache cannot be written to.
+        See :func:`load_corpus`; also if ``participant_ratings.csv`` is not there.
 
     References
     ----------

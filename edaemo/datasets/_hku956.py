@@ -332,15 +332,13 @@ def load_hku956(
 
     Raises
     ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If the window makes no sense or is longer than every trial.
+    DatasetError, ValueError
+        See :func:`load_corpus`.
 
     Warns
     -----
     UserWarning
-        If trials are left out because they are shorter than the window, or if there are no tags.
+        See :func:`load_corpus`; also if there are no tags.
 
     References
     ----------

@@ -355,15 +355,8 @@ def load_induced_stress(
 
     Raises
     ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If the window makes no sense or is longer than every stage.
-
-    Warns
-    -----
-    UserWarning
-        If stages are left out because they are shorter than the window.
+    DatasetError, ValueError
+        See :func:`load_corpus`.
 
     References
     ----------

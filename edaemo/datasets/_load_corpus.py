@@ -205,7 +205,7 @@ def _make_study(
     if spec.reader is not None:
         report["cache"] = source.kept
     report |= {name: chosen[name] for name in ("window", "units") if name in chosen}
-    report["people"] = len(set(content.trials["subject"]))
+    report |= {"people": len(set(content.trials["subject"])), **source.people}
     if spec.stimuli:
         report[spec.stimuli] = trials["stimulus"].nunique()
     fields = {

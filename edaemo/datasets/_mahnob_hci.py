@@ -79,7 +79,7 @@ def read_mahnob_hci(corpus: CorpusSource, *, signals: tuple[str, ...], units: st
         lambda: _read(corpus, recordings, sessions, signals),
     )
     people = {person for _, person, _ in recordings}
-    absent = corpus.require(PEOPLE, people, who="The participants ")
+    corpus.require(PEOPLE, people, who="The participants ")
     if len(recordings) != N_TRIALS and not corpus.allow_partial:
         corpus.note(
             f"{len(recordings)} of {N_TRIALS} recordings of films are there. {GET_THE_REST}"
@@ -101,8 +101,6 @@ def read_mahnob_hci(corpus: CorpusSource, *, signals: tuple[str, ...], units: st
         left_out=reading.facts["left_out"],
         report={
             "recorded_units": own_units,
-            "people": len(people),
-            "people_without_recording": absent,
             "sessions_without_recording": silent,
             "neutral_recordings": sum(
                 "_N_Trial" in name for name in corpus.names if name.endswith(".bdf")
@@ -374,17 +372,9 @@ def load_mahnob_hci(
 
     Raises
     ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be; or if
-        recordings have to be read and MNE is not there.
-    ValueError
-        If a signal is unknown, or the window makes no sense or is longer than every trial.
-
-    Warns
-    -----
-    UserWarning
-        If trials are left out because they are shorter than the window, or the cache cannot be
-        written to.
+    DatasetError, ValueError
+        See :func:`load_corpus`; also if recordings have to be read and MNE
+        is not there.
 
     References
     ----------

@@ -374,15 +374,8 @@ def load_muse_car(
 
     Raises
     ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If no signal is named, or there is no folder of that name.
-
-    Warns
-    -----
-    UserWarning
-        If the cache cannot be written to.
+    DatasetError, ValueError
+        See :func:`load_corpus`.
 
     References
     ----------

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 from edaemo._validation import IDENTITY, name_some
 from edaemo.datasets._assemble import assemble
-from edaemo.datasets._cache import Column
+from edaemo.datasets._cache import take_rows
 from edaemo.datasets._corpus import Problems
 from edaemo.datasets._own_table import (
     Table,
@@ -165,8 +165,8 @@ def read_trials(
     problems.raise_all()
     in_order = np.lexsort((rows["trial"], rows["subject"]))
     trials, (ratings_kept,), counted = assemble(
-        _take({**rows, **cells}, in_order),
-        [_take(rated, in_order)],
+        take_rows({**rows, **cells}, in_order),
+        [take_rows(rated, in_order)],
         rates=dict.fromkeys(columns, rates[0]),
         window=window,
         from_ohm=recorded_in == "ohm",
@@ -198,14 +198,6 @@ def read_trials(
         report=report,
         DESCR=DESCR,
     )
-
-
-def _take(columns: Mapping[str, Column], rows: np.ndarray) -> dict[str, Column]:
-    """Return columns with these of their rows."""
-    return {
-        name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
-        for name, column in columns.items()
-    }
 
 
 def _check_columns(signals: Mapping[str, str | None] | Sequence[str]) -> dict[str, str | None]:

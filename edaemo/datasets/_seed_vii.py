@@ -14,10 +14,11 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 
-from edaemo.datasets._cache import Column, Reading
+from edaemo._validation import IDENTITY
+from edaemo.datasets._cache import Column, Reading, take_rows
 from edaemo.datasets._corpus import CorpusFiles, DatasetError
 from edaemo.datasets._load_corpus import load_corpus
-from edaemo.datasets._matlab import read_matlab
+from edaemo.datasets._matlab import read_variables
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import (
     CorpusContent,
@@ -68,7 +69,7 @@ def read_seed_vii(
     """Read the features and intensities of all people, clip by clip."""
     files = _find_files(corpus, signals)
     people = sorted({person for _, person in files}, key=int)
-    absent = corpus.require(PEOPLE, people, who="The people ", what="")
+    corpus.require(PEOPLE, people, who="The people ", what="")
     unlabelled = [person for person in people if ("continuous_labels", person) not in files]
     if unlabelled and min_intensity is not None:
         corpus.note(
@@ -94,12 +95,10 @@ def read_seed_vii(
         report={
             "smoothed": smoothed,
             "min_intensity": min_intensity,
-            "people": len(people),
             "windows": sum(map(len, reading.columns["intensity"])),
             "windows_kept": sum(map(len, intensity)),
             "windows_cut": reading.facts["windows_cut"],
             "values_not_finite": reading.facts["not_finite"],
-            "people_without_recording": absent,
             "people_without_intensity": unlabelled,
         },
         notes=[
@@ -235,10 +234,7 @@ def _read_intensity(corpus: CorpusFiles, name: str) -> list[np.ndarray]:
 def _read_variables(corpus: CorpusFiles, name: str, prefix: str) -> dict[str, np.ndarray]:
     """Return the 80 variables of a file in the clips' order."""
     variables = [f"{prefix}{clip}" for clip in range(1, len(EMOTIONS) + 1)]
-    try:
-        cells = read_matlab(corpus.read_bytes(name), variables)
-    except ValueError as error:
-        raise corpus.as_error(name, error) from error
+    cells = read_variables(corpus, name, variables)
     for variable, cell in cells.items():
         if cell.dtype.kind not in "iuf":
             raise corpus.error(name, f"has no numbers in {variable}.")
@@ -283,17 +279,12 @@ def _filter(
     rows = [row for row, kept in enumerate(keep) if kept.any()]
     if not rows:
         raise DatasetError(f"min_intensity={min_intensity} leaves no window of any trial.")
-    made: dict[str, Column] = {}
-    for name, column in columns.items():
-        if name in (*signals, "intensity"):
-            made[name] = [column[row][..., keep[row]] for row in rows]
-        else:
-            made[name] = (
-                column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
-            )
+    made = take_rows(columns, rows)
+    for name in (*signals, "intensity"):
+        made[name] = [cell[..., keep[row]] for cell, row in zip(made[name], rows, strict=True)]
     left_out = [
         {
-            **{name: columns[name][row] for name in ("subject", "stimulus", "trial", "duration")},
+            **{name: columns[name][row] for name in (*IDENTITY, "duration")},
             "reason": f"no window of intensity {min_intensity} or more",
         }
         for row, kept in enumerate(keep)
@@ -413,16 +404,8 @@ def load_seed_vii(
 
     Raises
     ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be; or if
-        `min_intensity` leaves nothing.
-    ValueError
-        If a signal is unknown, or none is named.
-
-    Warns
-    -----
-    UserWarning
-        If the cache cannot be written to.
+    DatasetError, ValueError
+        See :func:`load_corpus`; also if `min_intensity` leaves nothing.
 
     References
     ----------

@@ -183,12 +183,15 @@ class CorpusSource(CorpusFiles):
     cache : bool or path
     kept : str
         Where what was read first came from, or why it was not kept.
+    people : dict
+        What the report says of people; see `require`.
     """
 
     spec: CorpusSpec
     allow_partial: bool = False
     cache: bool | str | os.PathLike[str] = False
     kept: str = ""
+    people: dict[str, Any] = field(default_factory=dict)
 
     def read(self, names: Iterable[str], key: Sequence, read: Callable[[], Reading]) -> Reading:
         """Return what was kept of these files, else read and keep it.
@@ -210,9 +213,13 @@ class CorpusSource(CorpusFiles):
     def require(
         self, known: Sequence[str], found: Iterable[str], *, who: str = "", what: str = " people"
     ) -> list[str]:
-        """Return the people who are not there; note them, unless a part will do."""
+        """Return the people who are not there; note them, unless a part will do.
+
+        The report counts those who are there, and lists the others.
+        """
         found = set(found)
         absent = [person for person in known if person not in found]
+        self.people = {"people": len(found), "people_without_recording": absent}
         if absent and not self.allow_partial:
             self.note(
                 f"{who}{', '.join(absent)} are missing: {len(known) - len(absent)} of "
