@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.utils import Bunch
 from test_corpora import (
     as_downloaded,
     assert_same,
@@ -27,6 +28,7 @@ from test_corpora import small_amigos as small_amigos
 from test_corpora import small_deap as small_deap
 from test_datasets import small_hku as small_hku
 from test_datasets import small_stress as small_stress
+from test_e4 import session
 from test_seed_corpora import contents
 from test_seed_corpora import mahnob as mahnob
 from test_seed_corpora import muse as muse
@@ -41,7 +43,10 @@ from edaemo.datasets import (
     _corpus,
     load_corpus,
     load_deap,
+    load_e4,
     load_hku956,
+    make_music_listening,
+    read_trials,
     select_people,
 )
 from edaemo.model_selection import SubjectKFold
@@ -388,9 +393,9 @@ def test_second_load_comes_from_the_cache_and_is_the_same(corpus, home, monkeypa
 @small(ANY_DEPTH)
 def test_what_is_wrong_is_not_kept(corpus, home):
     known_by = [name for name in contents(corpus.place) if corpus.spec.marker.search(name)]
-    largest = max((corpus.place / name for name in known_by), key=lambda file: file.stat().st_size)
-    content = largest.read_bytes()
-    largest.write_bytes(content[: len(content) // 2] + b"\xff\x00")
+    file = corpus.place / known_by[0]
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2] + b"\xff\x00")
     assert problems_of(corpus.load, corpus.place, **corpus.settings)
     assert entries(home) == []
 
@@ -401,6 +406,19 @@ def test_warning_is_of_the_line_that_called(small_deap):
         with pytest.warns(UserWarning, match="order of presentation is not known") as caught:
             call(small_deap, allow_partial=True)
         assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_generated_studies_alone_are_artificial(tmp_path):
+    made = make_music_listening(4, 10, 5, sampling_rate=4, duration=20)
+    assert made.artificial is True
+    renamed = Bunch(**{**made, "name": "hku956"})
+    assert select_people(renamed, "reported").artificial is True
+    write(tmp_path / "P01", session())
+    assert load_e4(tmp_path / "P01").artificial is False
+    (tmp_path / "a.csv").write_text("eda\n" + "1\n2\n" * 8)
+    row = {"subject": ["a"], "stimulus": ["s"], "file": ["a.csv"]}
+    own = read_trials(pd.DataFrame(row), ratings=(), sampling_rate=4, folder=tmp_path)
+    assert own.artificial is False
 
 
 # Settings that make no sense

@@ -57,8 +57,6 @@ SIGNALS = {
     ),
     "ecg": (slice(14, 16), ("right arm", "left arm")),
 }
-# Raised when the same files are read as other numbers.
-_READER = 1
 # Half of the people, drawn as `_development` says.
 DEVELOPMENT = (
     *("P08", "P09", "P10", "P12", "P14", "P16", "P17", "P18", "P20", "P25"),
@@ -466,7 +464,7 @@ Whoever uses AMIGOS has signed its licence: academic research alone, not to be p
         "nan_subjects": choose("keep", "drop"),
     },
     window=(0.0, 25.0),
-    reader=_READER,
+    reader=1,
 )
 register_corpus(SPEC)
 

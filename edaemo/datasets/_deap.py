@@ -52,8 +52,6 @@ SIGNALS = {
     "bvp": (slice(38, 39), ("plethysmograph",)),
     "temperature": (slice(39, 40), ("temperature",)),
 }
-# Raised when the same files are read as other numbers.
-_READER = 1
 # Half of the people, drawn as `_development` says.
 DEVELOPMENT = (
     *("s04", "s06", "s07", "s12", "s14", "s15", "s16", "s17"),
@@ -341,7 +339,7 @@ Whoever uses DEAP has signed its licence: academic research alone, not to be pas
     stimuli="videos",
     channels={name: names for name, (_, names) in SIGNALS.items()},
     options={"signals": choose_signals("eda"), "units": UNITS},
-    reader=_READER,
+    reader=1,
 )
 register_corpus(SPEC)
 

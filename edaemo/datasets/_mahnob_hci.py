@@ -58,8 +58,6 @@ EMOTIONS = {
 # What a recording's header says of GSR1, in small letters → what one is in microsiemens; None for
 # resistance, which is turned over.
 CONDUCTANCE = {"ohm": None, "ns": 1e-3, "us": 1.0, "µs": 1.0}
-# Raised when the same files are read as other numbers.
-_READER = 1
 # 13 of the 27 people, drawn as `_development` says.
 DEVELOPMENT = ("3", "4", "7", "8", "13", "16", "21", "23", "24", "25", "27", "29", "30")
 
@@ -312,7 +310,7 @@ Whoever uses MAHNOB-HCI has signed its licence: academic research alone, not to 
     channels=SIGNALS,
     options={"signals": choose_signals("eda"), "units": UNITS},
     window=(0.0, 25.0),
-    reader=_READER,
+    reader=1,
 )
 register_corpus(SPEC)
 

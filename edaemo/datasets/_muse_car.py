@@ -27,8 +27,6 @@ from edaemo.datasets._specification import (
 RATING_RANGE = (-1.0, 1.0)
 LABELS = ("valence", "arousal")
 PARTITIONS = ("train", "devel", "test")
-# Raised when the same files are read as other numbers.
-_READER = 1
 # The share of a video's steps that may be in one of its files and not in another.
 _UNMATCHED = 0.05
 
@@ -319,7 +317,7 @@ Whoever uses MuSe-CaR has signed its licence: academic research alone, not to be
     loader="load_muse_car",
     stimuli="videos",
     options={"signals": choose_signals("egemaps")},
-    reader=_READER,
+    reader=1,
 )
 register_corpus(SPEC)
 

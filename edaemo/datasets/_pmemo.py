@@ -38,8 +38,6 @@ DIMENSIONS = {"A": "Arousal", "V": "Valence"}
 RATINGS = ("valence", "arousal")
 # Seconds from one sample to the next may be off by this share.
 _CLOCK = 0.01
-# Raised when the same files are read as other numbers.
-_READER = 1
 # Who is a development person is drawn from the id alone: the ids were not at hand, and so a person
 # is on the same side in both releases and in any part of them.
 _DRAW = "20261120"
@@ -437,7 +435,7 @@ What to know before believing a score:
         "listening": choose(*LISTENINGS),
     },
     window=(0.0, 25.0),
-    reader=_READER,
+    reader=1,
 )
 register_corpus(SPEC)
 

@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from edaemo._validation import suggest
 from edaemo.datasets._corpus import DatasetError, Problems, holds, list_places, open_archives
 from edaemo.datasets._e4 import EDA_FILE, load_e4
+from edaemo.datasets._generated import NAME as GENERATED
 from edaemo.datasets._read_trials import read_trials
 from edaemo.datasets._specification import CorpusSpec
 
@@ -59,7 +60,7 @@ def register_corpus(spec: CorpusSpec) -> CorpusSpec:
     DatasetError
         If the name or the folder is taken, or the specification lacks a text.
     """
-    if spec.name in {*CORPORA, *_OWN}:
+    if spec.name in {*CORPORA, *_OWN, GENERATED}:
         raise DatasetError(f"There is a corpus {spec.name!r} already: choose another name.")
     for other in CORPORA.values():
         if other.folder == spec.folder:

@@ -54,8 +54,6 @@ SIGNALS = {
     "eeg_de": ("EEG_features", tuple(f"{band} {one}" for band in BANDS for one in ELECTRODES)),
     "eye": ("EYE_features", tuple(f"eye {number}" for number in range(1, N_EYE + 1))),
 }
-# Raised when the same files are read as other numbers.
-_READER = 1
 # Half of the people, drawn as `_development` says.
 DEVELOPMENT = ("2", "3", "4", "5", "7", "8", "12", "14", "15", "16")
 
@@ -345,7 +343,7 @@ Whoever uses SEED-VII has signed its licence: academic research alone, not to be
         "smoothed": Option(True, ["boolean"]),
         "min_intensity": Option(None, [Interval(Real, *INTENSITY_RANGE, closed="both"), None]),
     },
-    reader=_READER,
+    reader=1,
 )
 register_corpus(SPEC)
 
