@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from functools import partial
 from typing import NamedTuple
 
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -31,15 +33,7 @@ from edaemo.benchmark._pipelines import (
     make_svr_baseline,
 )
 from edaemo.benchmark._predictions import NUMBERS
-from edaemo.datasets import (
-    load_amigos,
-    load_deap,
-    load_hku956,
-    load_induced_stress,
-    load_mahnob_hci,
-    load_pmemo,
-    make_music_listening,
-)
+from edaemo.datasets import CORPORA, load_corpus, make_music_listening
 from edaemo.preprocessing import SubjectStandardizer
 
 TAKES = ("identity", "features", "signals", "trials")
@@ -176,15 +170,25 @@ def _make_generated(path: object = None) -> Bunch:
     return make_music_listening(60, 120, 20, duration=25.0)
 
 
-STUDIES: dict[str, Callable[..., Bunch]] = {
-    "hku956": load_hku956,
-    "induced-stress": load_induced_stress,
-    "pmemo": load_pmemo,
-    "deap": load_deap,
-    "amigos": load_amigos,
-    "mahnob-hci": load_mahnob_hci,
-    "generated": _make_generated,
-}
+class _CorporaWithEDA(Mapping[str, Callable[..., Bunch]]):
+    """The registered corpora whose trials have EDA: name → what loads it."""
+
+    def __getitem__(self, name: str) -> Callable[..., Bunch]:
+        if name not in CORPORA or not CORPORA[name].has_eda:
+            raise KeyError(name)
+        return partial(load_corpus, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, spec in CORPORA.items() if spec.has_eda)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+# What is registered here, and every corpus that is registered in `edaemo.datasets`.
+STUDIES: MutableMapping[str, Callable[..., Bunch]] = ChainMap(
+    {"generated": _make_generated}, _CorporaWithEDA()
+)
 
 
 def register_pipeline(
@@ -264,6 +268,9 @@ def as_entry(
 
 def register_study(name: str, load: Callable[..., Bunch]) -> None:
     """Let `evaluate` and ``edaemo compare`` know a study by name.
+
+    A corpus with files of its own is registered by :func:`edaemo.datasets.register_corpus`, and
+    known here, too.
 
     Parameters
     ----------
