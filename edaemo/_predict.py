@@ -12,9 +12,7 @@ import pandas as pd
 import sklearn.pipeline
 from sklearn.base import BaseEstimator
 
-from edaemo.datasets import DatasetError, load_e4
-from edaemo.datasets._empatica import TAGS
-from edaemo.datasets._recordings import _read_rows, read_recording
+from edaemo.datasets import TAGS, DatasetError, load_e4, read_csv_rows, read_recording
 from edaemo.decomposition import DecompositionError
 from edaemo.estimators import TrainingError
 from edaemo.features import EDAFeatureExtractor
@@ -155,7 +153,7 @@ def _read_trial_names(path: Path) -> list[str] | None:
             return None
         values = table[TRIAL]
         return ["" if pd.isna(value) else str(value) for value in values]
-    names, *rows = _read_rows(path)
+    names, *rows = read_csv_rows(path)
     return [row[names.index(TRIAL)] for row in rows] if TRIAL in names else None
 
 

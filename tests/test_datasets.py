@@ -619,13 +619,6 @@ def test_window_that_makes_no_sense_is_an_error(ramps, window):
         cut_window(ramps, 4.0, window)
 
 
-@LOADERS
-def test_loaders_refuse_a_senseless_window_before_they_read(load, tmp_path):
-    with pytest.raises(ValueError, match="window") as caught:
-        load(tmp_path / "nothing", window=(25, 0))
-    assert not isinstance(caught.value, DatasetError)
-
-
 @pytest.mark.parametrize("rate", [0, -4, float("nan"), True, "4"])
 def test_sampling_rate_must_be_a_positive_number(ramps, rate):
     with pytest.raises(ValueError, match="sampling_rate"):
@@ -765,15 +758,6 @@ def test_small_stress_corpus_is_read_as_written(small_stress):
     assert data.ratings["stress"].tolist()[:8] == [2, 4, 2, 2, 2, 4, 5, 10]
 
 
-def test_path_may_be_a_zip_with_or_without_its_own_folder(small_hku, small_stress, tmp_path):
-    for load, folder in ((load_hku956, small_hku), (load_induced_stress, small_stress)):
-        expected = load(folder, allow_partial=True)
-        for within in ("", "some folder/of mine/"):
-            archive = zipped(folder, tmp_path / f"{folder.name}.zip", within=within)
-            assert_same(load(archive, allow_partial=True), expected)
-            assert_same(load(str(archive), allow_partial=True), expected)
-
-
 def test_folder_with_a_space_in_physiological_signals_is_read(small_hku):
     # The corpus's README writes the name so.
     expected = load_hku956(small_hku, allow_partial=True)
@@ -825,36 +809,6 @@ def test_without_music_tags_music_is_none_and_a_warning_says_so(small_hku, tmp_p
     assert data.music is None
     assert data.report["tags_source"] is None
     assert len(data.trials) == 4
-
-
-@pytest.mark.parametrize(
-    ("load", "name", "home"),
-    [
-        (load_hku956, "hku956", "21080821"),
-        (load_induced_stress, "induced_stress", "10.1038/s41597-025-04845-9"),
-    ],
-)
-def test_corpus_that_is_nowhere_names_places_and_source(load, name, home, tmp_path, monkeypatch):
-    monkeypatch.setattr(_corpus, "REPOSITORY_DATA", tmp_path / "repository")
-    monkeypatch.setenv("EDAEMO_DATA", str(tmp_path / "environment"))
-    with pytest.raises(DatasetError) as caught:
-        load()
-    said = str(caught.value)
-    assert str(tmp_path / "environment" / name) in said
-    assert str(tmp_path / "repository" / name) in said
-    assert "EDAEMO_DATA" in said
-    assert "path=" in said
-    assert home in said
-
-
-@LOADERS
-def test_path_without_the_corpus_is_an_error_and_no_fall_through(load, tmp_path):
-    empty = tmp_path / "empty folder"
-    empty.mkdir()
-    for path in (empty, tmp_path / "missing", zipped(empty, tmp_path / "empty.zip")):
-        with pytest.raises(DatasetError) as caught:
-            load(path)
-        assert path.name in str(caught.value)
 
 
 @LOADERS

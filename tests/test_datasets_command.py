@@ -13,21 +13,20 @@ from test_e4 import session
 from test_seed_corpora import mahnob_session, muse_files
 
 from edaemo.cli import main
-from edaemo.datasets import DatasetError, _corpus
-from edaemo.datasets._known import KNOWN, recognise
+from edaemo.datasets import CORPORA, _corpus, recognise
 
 DATA = Path(__file__).parents[1] / "data"
 HKU_ZIP = DATA / "hku956" / "hku956.zip"
 STRESS_ZIP = DATA / "induced_stress" / "induced_stress.zip"
 NAMES = [
+    "amigos",
+    "deap",
     "hku956",
     "induced-stress",
-    "pmemo",
-    "deap",
-    "amigos",
     "mahnob-hci",
-    "seed-vii",
     "muse-car",
+    "pmemo",
+    "seed-vii",
 ]
 
 
@@ -61,15 +60,19 @@ def test_list_shows_every_corpus_with_licence_citation_and_source(run):
     assert status == 0
     parts = out.split("\n\n")
     assert [part.partition(":")[0] for part in parts[1:-1]] == NAMES
-    for part, known in zip(parts[1:-1], KNOWN, strict=True):
-        rows = rows_of(part)
-        assert rows["licence"] == known.licence
-        assert rows["cite"] == known.citation
-        assert rows["to be had"] == known.how_to_get
+    of = dict(zip(NAMES, parts[1:-1], strict=True))
+    assert list(CORPORA) == NAMES
+    for name, part in of.items():
+        rows, spec = rows_of(part), CORPORA[name]
+        assert rows["licence"] == spec.licence
+        assert rows["cite"] == spec.citation
+        assert rows["to be had"] == spec.how_to_get
+        assert rows["loader"] == spec.loader
+        assert part.startswith(f"{name}: {spec.title.partition(': ')[2]}\n")
     # Some of what the loaders' own pages say.
-    assert "10.3390/app12189354" in parts[1]
-    assert "CC BY-NC 4.0" in parts[1]
-    assert "www.eecs.qmul.ac.uk/mmv/datasets/deap" in parts[4]
+    assert "10.3390/app12189354" in of["hku956"]
+    assert "CC BY-NC 4.0" in of["hku956"]
+    assert "www.eecs.qmul.ac.uk/mmv/datasets/deap" in of["deap"]
     assert "load_e4 and read_trials" in parts[-1]
 
 
@@ -127,35 +130,16 @@ def test_a_corpus_is_known_by_its_files(name, tmp_path):
 
 
 def test_every_known_corpus_is_recognised_by_the_file_that_is_named(tmp_path):
-    for known in KNOWN:
-        if "." in known.like:
-            assert recognise(write(tmp_path / known.name, {known.like: "x"})) is known
-
-
-def test_every_loader_names_all_four_places_and_what_is_listed(tmp_path, monkeypatch, home):
-    monkeypatch.setattr(_corpus, "REPOSITORY_DATA", tmp_path / "gone")
-    monkeypatch.setenv("EDAEMO_DATA", str(tmp_path / "mine"))
-    for known in KNOWN:
-        with pytest.raises(DatasetError) as caught:
-            known.load()
-        said = str(caught.value)
-        assert f"each for {known.like!r}:" in said
-        assert known.how_to_get in said
-        assert "path=: not given" in said
-        for folder in (tmp_path / "mine", tmp_path / "gone", home):
-            for place in (
-                known.folder,
-                f"{known.folder}/{known.folder}.zip",
-                f"{known.folder}.zip",
-            ):
-                assert str(folder / place) in said
+    for spec in CORPORA.values():
+        if "." in spec.like:
+            assert recognise(write(tmp_path / spec.name, {spec.like: "x"})) is spec
 
 
 def test_folder_of_two_corpora_needs_to_be_told(run, tmp_path):
     write(tmp_path, {MARKERS["deap"]: "x", MARKERS["amigos"]: "x"})
     status, _, err = run("check", tmp_path)
     assert status == 2
-    assert "holds deap and amigos: say which is meant (--study)" in err
+    assert "holds amigos and deap: say which is meant (--study)" in err
     status, out, _ = run("check", tmp_path, "--study", "amigos")
     assert status == 1
     assert "Data_Preprocessed_P33.mat" in out

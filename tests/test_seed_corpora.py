@@ -10,12 +10,9 @@ import pyedflib
 import pytest
 from scipy.io import savemat
 from test_corpora import (
-    FORMS,
-    as_downloaded,
     assert_patterns,
     assert_same,
     compare,
-    entries,
     problems_of,
     spreadsheet,
     write,
@@ -30,21 +27,10 @@ from edaemo.cli import main
 from edaemo.datasets import (
     DatasetError,
     _mahnob_hci,
-    _muse_car,
-    _seed_vii,
-    load_hku956,
     load_mahnob_hci,
     load_muse_car,
     load_seed_vii,
-    select_people,
 )
-from edaemo.model_selection import SubjectKFold
-
-LOADERS = {
-    "mahnob-hci": (load_mahnob_hci, _mahnob_hci),
-    "muse-car": (load_muse_car, _muse_car),
-    "seed-vii": (load_seed_vii, _seed_vii),
-}
 
 
 def contents(root):
@@ -424,13 +410,6 @@ def test_recording_of_another_kind_is_named(tmp_path):
     assert re.search(r"Part_1_S_Trial1_emotion\.bdf is no bdf file of BioSemi", found[0])
 
 
-@FORMS
-def test_mahnob_is_read_unpacked_or_not(form, written_mahnob, tmp_path):
-    archives = {"one": r"Sessions/\d\d/", "others": r"Sessions/\d\d\d+/"}
-    place = as_downloaded(form, contents(written_mahnob), archives, tmp_path / "laid")
-    assert_same(load_whole_films(place), load_whole_films(written_mahnob))
-
-
 def test_without_the_extra_one_line_says_what_is_missing(mahnob, monkeypatch, capsys):
     kept = load_whole_films(mahnob)
     monkeypatch.setitem(sys.modules, "mne", None)
@@ -744,15 +723,6 @@ def test_one_error_says_all_that_is_wrong_with_seed(seed):
     )
 
 
-@FORMS
-def test_seed_is_read_unpacked_or_not(form, written_seed, tmp_path):
-    archives = {"EEG_features": "^EEG", "EYE_features": "^EYE", "rest": "^(cont|emo)"}
-    files = {name: one for name, one in contents(written_seed).items() if "10.mat" not in name}
-    whole = write(tmp_path / "whole", files)
-    place = as_downloaded(form, files, archives, tmp_path / "laid")
-    assert_same(load_seed(place), load_seed(whole))
-
-
 def test_without_spreadsheet_or_extra_the_published_order_stands(seed, monkeypatch):
     monkeypatch.setitem(sys.modules, "python_calamine", None)
     study = load_seed(seed, signals=("eye",))
@@ -1017,82 +987,7 @@ def test_videos_of_different_rates_are_an_error(muse):
     assert "3: 0.5 s, 12: 0.25 s" in found
 
 
-@FORMS
-def test_muse_is_read_unpacked_or_not(form, muse, tmp_path):
-    archives = {"c1_muse_wild": "^c1", "metadata": "^meta"}
-    place = as_downloaded(form, contents(muse), archives, tmp_path / "laid")
-    assert_same(load_muse_car(place), load_muse_car(muse))
-
-
 # What the three have in common
-
-
-@pytest.fixture(params=["mahnob-hci", "muse-car", "seed-vii"])
-def corpus(request):
-    """A loader, its module, a small corpus of it, and the parameters that it is read with."""
-    fixture = {"mahnob-hci": "mahnob", "muse-car": "muse", "seed-vii": "seed"}[request.param]
-    signals = {"mahnob-hci": ("eda", "eeg"), "muse-car": ("fasttext", "egemaps")}
-    settings = {"allow_partial": True, "signals": signals.get(request.param, ("eye", "eeg_de"))}
-    if request.param == "mahnob-hci":
-        settings["window"] = (0, 2)
-    return *LOADERS[request.param], request.getfixturevalue(fixture), settings
-
-
-def test_second_load_comes_from_the_cache_and_is_the_same(corpus, tmp_path, monkeypatch):
-    home = tmp_path / "home" / "cache"
-    load, module, place, settings = corpus
-    first = load(place, **settings)
-    assert first.report["cache"].startswith(f"read from the originals, kept in {home / 'parquet'}")
-    (entry,) = entries(home)
-    assert len(pd.read_parquet(entry)) == len(first.trials)
-
-    def read(*args):
-        raise AssertionError("the originals were read")
-
-    monkeypatch.setattr(module, "_read", read)
-    second = load(place, **settings)
-    assert second.report["cache"] == f"from {home / 'parquet'}"
-    assert_same(first, second)
-    assert (first.units, first.channels, first.sampling_rate) == (
-        *(second.units, second.channels),
-        second.sampling_rate,
-    )
-    with pytest.raises(AssertionError, match="were read"):
-        load(place, **{**settings, "signals": settings["signals"][:1]})
-
-
-def test_what_is_wrong_is_not_kept(corpus, tmp_path):
-    load, _, place, settings = corpus
-    largest = max(place.rglob("*"), key=lambda file: file.is_file() and file.stat().st_size)
-    content = largest.read_bytes()
-    largest.write_bytes(content[: len(content) // 2])
-    assert problems_of(load, place, **settings)
-    assert entries(tmp_path / "home" / "cache") == []
-
-
-def test_all_loaders_return_one_kind_of_bunch(corpus):
-    load, module, place, settings = corpus
-    hku, study = load_hku956(), load(place, **settings)
-    assert set(hku) <= set(study)
-    assert study.name == module.NAME
-    # The columns of EDA are where there is any.
-    missing = set(hku.trials) - set(study.trials)
-    assert missing == (set() if module is _mahnob_hci else {"eda"})
-    assert isinstance(study.trials.index, pd.RangeIndex)
-    for aligned in (study.ratings, *study.targets.values()):
-        assert aligned.index.equals(study.trials.index)
-    for name in ("subject", "stimulus", "trial", "duration"):
-        assert study.trials[name].dtype == hku.trials[name].dtype
-    assert not study.trials.duplicated(["subject", "stimulus", "trial"]).any()
-    assert list(study.report["left_out"]) == list(hku.report["left_out"])
-    assert study.report["trials_kept"] == len(study.trials)
-    for text in (study.licence, study.citation, study.DESCR):
-        assert len(text) > 50
-    assert set(study.units) == set(study.channels) == set(settings["signals"])
-    folds = [*SubjectKFold(2).split(study.trials, groups=study.trials["subject"])]
-    assert len(folds) == 2
-    selected = select_people(study, "development")
-    assert set(selected.trials["subject"]) == set(study.development) & set(study.trials["subject"])
 
 
 @pytest.mark.parametrize(
@@ -1109,37 +1004,4 @@ def test_study_without_eda_is_refused_where_eda_is_compared(
     with pytest.raises(EvaluationError, match=match):
         evaluate("svm-eda", study, people="all", store=tmp_path / "s")
     assert not (tmp_path / "s").exists()
-    assert load not in STUDIES.values()
-
-
-@pytest.mark.parametrize("name", LOADERS)
-def test_folder_without_the_corpus_says_what_is_there_and_how_to_get_it(name, tmp_path):
-    load, module = LOADERS[name]
-    write(tmp_path, {"DEAP/s01.dat": b"0", "readme.txt": b"0"})
-    with pytest.raises(DatasetError) as caught:
-        load(tmp_path)
-    said = str(caught.value)
-    assert f"does not hold {name}" in said
-    assert "It holds DEAP, readme.txt." in said
-    assert module.HOW_TO_GET in said
-    with pytest.raises(DatasetError, match=f"{name} was not found") as caught:
-        load()
-    assert "the variable EDAEMO_DATA: not set" in str(caught.value)
-
-
-@pytest.mark.parametrize("name", LOADERS)
-def test_half_an_archive_is_named(name, tmp_path, request):
-    load, _ = LOADERS[name]
-    fixture = {"mahnob-hci": "mahnob", "muse-car": "muse", "seed-vii": "seed"}[name]
-    place = request.getfixturevalue(fixture)
-    archive = zipped(tmp_path / "rest.zip", {"a.csv": b"0" * 1000, "b.csv": b"1" * 1000})
-    write(place, {"rest.zip": archive.read_bytes()[:100]})
-    (found,) = problems_of(load, place, allow_partial=True)
-    assert re.search(r"rest\.zip is not a readable zip archive", found)
-
-
-@pytest.mark.parametrize("module", [_mahnob_hci, _seed_vii])
-def test_development_people_are_the_drawn_half(module):
-    drawn = np.random.default_rng(20261120).permutation(sorted(module.PEOPLE))
-    expected = sorted(drawn[: len(module.PEOPLE) // 2].tolist(), key=int)
-    assert list(module.DEVELOPMENT) == expected
+    assert study.name in STUDIES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 
 def positive_number(text: str) -> float:
@@ -11,3 +12,21 @@ def positive_number(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a positive number: {text!r}")
     return number
+
+
+class CorporaHelp(str):
+    """A help text in which ``%(corpora)s`` stands for the corpora.
+
+    They are looked up when the help is printed: until then, nothing of edaemo is imported.
+    """
+
+    def __mod__(self, values: Mapping[str, object]) -> str:
+        """Fill in the corpora beside what argparse fills in."""
+        from edaemo.datasets import CORPORA
+
+        names = ", ".join(CORPORA)
+        return super().__mod__({**values, "corpora": names})
+
+    def __add__(self, more: str) -> CorporaHelp:
+        """Append what argparse says of the default."""
+        return CorporaHelp(super().__add__(more))

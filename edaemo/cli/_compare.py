@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edaemo.cli._arguments import CorporaHelp
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -36,8 +38,9 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "study",
         nargs="*",
         default=["hku956"],
-        help="recordings: hku956, induced-stress, and pmemo, deap, amigos, mahnob-hci where you "
-        "have them; or generated, which is artificial",
+        help=CorporaHelp(
+            "recordings: %(corpora)s, where you have them; or generated, which is artificial"
+        ),
     )
     compare.add_argument("--target", **several, help="targets; all if left out")
     compare.add_argument(

@@ -43,41 +43,38 @@ def add_datasets(commands: argparse._SubParsersAction) -> None:
 
 
 def _list(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from edaemo.datasets._corpus import list_places
-    from edaemo.datasets._known import KNOWN, SESSIONS, TABLE, find_places
+    from edaemo.datasets import CORPORA, SESSIONS, TABLE, find_places, list_places
 
     print("Places, in order:")
     places = [("path= (--path)", "as given; nothing else is looked at then")]
     places += [(what, str(folder or "not set")) for what, folder, _ in list_places("")]
     print(_format(places))
-    for known in KNOWN:
-        found = find_places(known)
+    for spec in CORPORA.values():
+        found = find_places(spec)
         here = [("found in", f"{what}: {place}") for what, place in found]
-        print(f"\n{known.name}: {known.title.partition(': ')[2]}")
+        print(f"\n{spec.name}: {spec.title.partition(': ')[2] or spec.title}")
         print(
             _format(
                 [
                     *(here or [("found in", "none of them")]),
-                    ("loader", known.load.__name__),
-                    ("licence", known.licence),
-                    ("cite", known.citation),
-                    ("to be had", known.how_to_get),
+                    ("loader", spec.loader),
+                    ("licence", spec.licence),
+                    ("cite", spec.citation),
+                    ("to be had", spec.how_to_get),
                 ]
             )
         )
-    own = " and ".join(known.load.__name__ for known in (SESSIONS, TABLE))
+    own = " and ".join(own.read.__name__ for own in (SESSIONS, TABLE))
     print(f"\nRecordings of your own: {own}.")
     return 0
 
 
 def _check(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from edaemo.datasets._check import check_folder
-    from edaemo.datasets._corpus import DatasetError
-    from edaemo.datasets._known import TABLE, find_known, recognise
+    from edaemo.datasets import TABLE, DatasetError, check_folder, find_study, recognise
 
     try:
         known = (
-            recognise(arguments.path) if arguments.study is None else find_known(arguments.study)
+            recognise(arguments.path) if arguments.study is None else find_study(arguments.study)
         )
         if arguments.sampling_rate is not None and known is not TABLE:
             raise DatasetError(f"--sampling-rate: the files of {known.name} say it themselves.")

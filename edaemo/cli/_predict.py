@@ -77,7 +77,7 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
     from edaemo._predict import find_needs, predict_file, read_file, read_stimuli
     from edaemo._whole_file import whole_file
-    from edaemo.datasets._recordings import find_recordings
+    from edaemo.datasets import find_recordings
 
     try:
         with _notes(arguments.model):

@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edaemo.cli._arguments import CorporaHelp
+
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
@@ -57,8 +59,10 @@ def _add_table(actions: argparse._SubParsersAction, name: str, what: str) -> Non
     table.add_argument(
         "study",
         metavar="STUDY",
-        help="recordings: hku956, and pmemo, deap, amigos where you have them; or the artificial "
-        "generated and generated-pmemo-size",
+        help=CorporaHelp(
+            "recordings: %(corpora)s, where you have them; or the artificial generated and "
+            "generated-pmemo-size"
+        ),
         **one,
     )
     table.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")

@@ -1,30 +1,78 @@
 """Loaders of public emotion corpora, readers of one's own recordings, and a generated study.
 
 A loader returns a Bunch: the table of trials, the ratings, the targets, the music features and a
-report of what was read.
+report of what was read. A corpus is one file of this folder: a specification, registered by its
+name, and a function that reads it. :func:`load_corpus` does the rest.
 """
+
+from importlib import import_module
+from pkgutil import iter_modules
 
 from edaemo.datasets._add_signal import add_signal
 from edaemo.datasets._amigos import load_amigos
-from edaemo.datasets._corpus import DatasetError
+from edaemo.datasets._cache import Reading
+from edaemo.datasets._check import check_folder
+from edaemo.datasets._corpus import (
+    CorpusFiles,
+    DatasetError,
+    Problems,
+    list_places,
+)
 from edaemo.datasets._deap import load_deap
 from edaemo.datasets._development import select_people
 from edaemo.datasets._e4 import load_e4
+from edaemo.datasets._empatica import TAGS
 from edaemo.datasets._generated import make_music_listening
 from edaemo.datasets._hku956 import load_hku956
 from edaemo.datasets._induced_stress import load_induced_stress
+from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._mahnob_hci import load_mahnob_hci
 from edaemo.datasets._muse_car import load_muse_car
 from edaemo.datasets._pmemo import load_pmemo
 from edaemo.datasets._read_trials import read_trials
+from edaemo.datasets._recordings import find_recordings, read_csv_rows, read_recording
+from edaemo.datasets._registry import (
+    CORPORA,
+    SESSIONS,
+    TABLE,
+    find_places,
+    find_study,
+    recognise,
+    register_corpus,
+)
 from edaemo.datasets._seed_vii import load_seed_vii
+from edaemo.datasets._specification import (
+    UNITS,
+    CorpusContent,
+    CorpusSource,
+    CorpusSpec,
+    Option,
+)
 from edaemo.datasets._window import cut_window
 
 __all__ = [
+    "CORPORA",
+    "SESSIONS",
+    "TABLE",
+    "TAGS",
+    "UNITS",
+    "CorpusContent",
+    "CorpusFiles",
+    "CorpusSource",
+    "CorpusSpec",
     "DatasetError",
+    "Option",
+    "Problems",
+    "Reading",
     "add_signal",
+    "check_folder",
     "cut_window",
+    "find_places",
+    "find_recordings",
+    "find_study",
+    "list_places",
     "load_amigos",
+    "load_corpus",
     "load_deap",
     "load_e4",
     "load_hku956",
@@ -34,6 +82,15 @@ __all__ = [
     "load_pmemo",
     "load_seed_vii",
     "make_music_listening",
+    "read_csv_rows",
+    "read_recording",
     "read_trials",
+    "recognise",
+    "register_corpus",
     "select_people",
 ]
+
+# A corpus registers itself where it is defined, so that a new file of this folder is enough.
+for _module in iter_modules(__path__):
+    import_module(f"{__name__}.{_module.name}")
+del _module

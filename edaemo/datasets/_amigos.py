@@ -5,30 +5,31 @@ from __future__ import annotations
 import io
 import os
 import re
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions, validate_params
 
-from edaemo.datasets._assemble import UNITS, assemble, join_left_out, name_units, note_on_units
-from edaemo.datasets._cache import CACHE, Reading, read_through_cache
-from edaemo.datasets._corpus import (
-    PARAMETERS,
-    Corpus,
-    Problems,
-    check_signals,
-    find_corpus,
-    match_files,
-    open_archives,
+from edaemo._validation import IDENTITY
+from edaemo.datasets._assemble import note_on_units
+from edaemo.datasets._cache import Column, Reading, take_rows
+from edaemo.datasets._corpus import CorpusFiles
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._matlab import read_variables
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import (
+    GET_THE_REST,
+    UNITS,
+    CorpusContent,
+    CorpusSource,
+    CorpusSpec,
+    choose,
+    choose_signals,
 )
-from edaemo.datasets._matlab import read_matlab
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._window import Window
 
-NAME = "amigos"
 SAMPLING_RATE = 128.0
 RATING_RANGE = (1.0, 9.0)
 PEOPLE = tuple(f"P{number:02d}" for number in range(1, 41))
@@ -56,9 +57,7 @@ SIGNALS = {
     ),
     "ecg": (slice(14, 16), ("right arm", "left arm")),
 }
-# Raised when the same files are read as other numbers.
-_READER = 1
-# Half of the people, drawn as those in `_development` are.
+# Half of the people, drawn as `_development` says.
 DEVELOPMENT = (
     *("P08", "P09", "P10", "P12", "P14", "P16", "P17", "P18", "P20", "P25"),
     *("P26", "P27", "P30", "P31", "P32", "P35", "P36", "P38", "P39", "P40"),
@@ -68,45 +67,6 @@ _SUBJECT = re.compile(r"(?:^|/)Data_Preprocessed_(P\d\d)\.mat$")
 _ORDER = re.compile(r"(?:^|/)Experiment_[Dd]ata\.(?:xlsx|xls|ods)$")
 _SHEETS = {"short": "Short_Videos_Order", "long": "Long_Videos_Order"}
 _VARIABLES = ("joined_data", "labels_selfassessment", "VideoIDs")
-
-HOW_TO_GET = (
-    "AMIGOS is to be had from its authors after signing an end user licence agreement: "
-    "https://www.eecs.qmul.ac.uk/mmv/datasets/amigos/. The preprocessed MATLAB files and the "
-    "spreadsheet Experiment_Data are read, unpacked or not, from one folder."
-)
-LICENCE = (
-    "AMIGOS's end user licence agreement: academic research alone, not to be passed on; each user "
-    "signs it."
-)
-CITATION = (
-    "Miranda-Correa, J. A.; Abadi, M. K.; Sebe, N.; Patras, I. AMIGOS: A Dataset for Affect, "
-    "Personality and Mood Research on Individuals and Groups. IEEE Transactions on Affective "
-    "Computing 2021, 12, 479-493. doi:10.1109/TAFFC.2018.2884461"
-)
-DESCR = """AMIGOS: physiological signals while watching films, alone and in groups
-
-40 people each watched 16 short extracts of films alone; 37 of them watched 4 long ones, 17 people
-alone and 20 in five groups of four: 788 trials. They rated the arousal, valence, dominance, liking
-and familiarity of each from 1 to 9, and which of seven emotions they had felt. The preprocessed
-files are read: 128 Hz; the first 5 seconds of a trial come before the video and are dropped.
-
-What to know before believing a score:
-- Nobody of the authors says in what unit the skin response is. Public loaders agree that it is
-  resistance in Ohm; so it is turned into conductance, 1e6 / R, unless units="as_recorded". Samples
-  at or below zero are no resistance and become NaN; how many is in the report.
-- How long a trial lasts says which video it was, so whatever is computed of whole trials may know
-  the video. By default each is cut to its first 25 seconds.
-- People who watched together influence one another: `viewing_group` says who did, and the
-  protocols of edaemo.model_selection hold such people out together.
-- Everybody watched the same videos: holding people out does not hold videos out.
-- P08, P24 and P28 saw no long videos; P32 saw them, but the ratings are missing. P09, P12, P21,
-  P22, P23, P24 and P33 have channels that are NaN or otherwise invalid; some publications leave
-  them out (nan_subjects="drop"), which leaves 33 people and 528 short trials, others do not.
-- Trials are sorted by video in the files. `trial` is the order of presentation, from the
-  spreadsheet Experiment_Data; without it it is 0 throughout.
-
-Whoever uses AMIGOS has signed its licence: academic research alone, not to be passed on.
-"""
 
 
 class _Sessions(NamedTuple):
@@ -121,154 +81,35 @@ class _Sessions(NamedTuple):
     groups: dict[str, str | None]
 
 
-@validate_params(
-    {
-        **PARAMETERS,
-        **CACHE,
-        **UNITS,
-        "videos": [StrOptions(set(VIDEOS))],
-        "signals": [tuple, list],
-        "nan_subjects": [StrOptions({"keep", "drop"})],
-    },
-    prefer_skip_nested_validation=True,
-)
-def load_amigos(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    videos: str = "short",
-    signals: tuple[str, ...] = ("eda",),
-    units: str = "microsiemens",
-    nan_subjects: str = "keep",
-    window: Window = (0.0, 25.0),
-    allow_partial: bool = False,
-    cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
-    """Load AMIGOS: EDA of 40 people in 640 trials of short films and 148 of long ones.
-
-    The preprocessed MATLAB files are read; the first 640 samples of each trial (5 s) come before
-    the video and are dropped. All files are checked, and one error says all that is wrong.
-
-    Parameters
-    ----------
-    path : path-like or None
-        The folder with ``Data_Preprocessed_P01.mat`` … ``P40.mat`` and the spreadsheet
-        ``Experiment_Data`` at any depth, or with the zip archives as they are downloaded; or one
-        such archive. None looks for ``amigos`` or ``amigos.zip`` in the folder that ``EDAEMO_DATA``
-        names, then in the repository's own ``data`` folder, then in the user's cache.
-    videos : {"short", "long", "all"}
-        Which trials are read: of the 16 short videos, of the 4 long ones, or of both.
-    signals : tuple of {"eda", "eeg", "ecg"}
-        What is read; ``eda`` has to be among them.
-    units : {"microsiemens", "as_recorded"}
-        EDA as conductance in microsiemens, or as the files have it, held to be Ohm.
-    nan_subjects : {"keep", "drop"}
-        Whether P09, P12, P21, P22, P23, P24 and P33, who have invalid channels, take part.
-    window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
-    allow_partial : bool
-        Read some of the 40 people, or of their videos; what is not there is listed in the report.
-        Without the spreadsheet, long videos come without viewing groups. Every other check stays.
-    cache : bool or path-like
-        Whether what was read is kept for the next time, in the user's cache or in this folder; see
-        ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``.
-
-    Returns
-    -------
-    Bunch
-        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("P01"),
-        ``stimulus`` (VideoIDs, str), ``trial`` (the order of presentation, short videos 1 to 16,
-        long ones 17 to 20; 0 throughout where it is not known), ``video_length`` ("short" or
-        "long"), ``viewing_group`` (the people who watched together, "P01 P02 P07 P16"; None for
-        people alone; with long videos only), ``eda`` (1-D float64 array in microsiemens, NaN where
-        masked, 3,200 samples by default), a column for each other signal (float32 arrays of shape
-        (n_channels, n_samples) as recorded; ``channels`` names them) and ``duration`` (seconds of
-        the whole video, before the window is cut, float).
-        ``ratings`` : DataFrame with the same index; ``valence``, ``arousal``, ``dominance``,
-        ``liking`` and ``familiarity``, float, 1 to 9; ``neutral``, ``disgust``, ``happiness``,
-        ``surprise``, ``anger``, ``fear`` and ``sadness``, 0.0 or 1.0.
-        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
-        ``music`` : None.
-        ``sampling_rate`` : 128.0 Hz, of all signals. ``rating_range`` : (1.0, 9.0), of the first
-        five ratings.
-        ``units``, ``channels`` : dict, signal → unit, names of its channels.
-        ``development`` : tuple of the 20 people on whom defaults may be decided; tables report the
-        others (:func:`select_people`).
-        ``report`` : dict of what was read, masked, left out and why; ``left_out`` and ``masked``
-        are DataFrames of trials.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
-
-    Raises
-    ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be; for long
-        videos also without the spreadsheet ``Experiment_Data``, which has the viewing groups.
-    ValueError
-        If a signal is unknown, or the window makes no sense or is longer than every trial.
-
-    Warns
-    -----
-    UserWarning
-        If the order of presentation is not known, trials are left out because they are shorter
-        than the window, or the cache cannot be written to.
-
-    References
-    ----------
-    Miranda-Correa, J. A., Abadi, M. K., Sebe, N., & Patras, I. (2021). AMIGOS: a dataset for
-    affect, personality and mood research on individuals and groups. IEEE Transactions on Affective
-    Computing, 12(2), 479-493.
-    """
-    window_samples(window, SAMPLING_RATE)
-    signals = check_signals(signals, SIGNALS)
-    place = find_corpus(NAME, _SUBJECT, path, HOW_TO_GET, like="Data_Preprocessed_P01.mat")
-    problems = Problems("AMIGOS", place, HOW_TO_GET)
-    with open_archives(place, problems) as corpus:
-        people = _find_people(corpus, problems)
-        absent = [person for person in PEOPLE if person not in people]
-        if absent and not allow_partial:
-            problems.add(
-                f"{', '.join(absent)} are missing: {len(people)} of 40 people are there. Get the "
-                "rest, or pass allow_partial=True to read the part that is there."
-            )
-        sessions, unknown = _find_sessions(corpus, problems)
-        if unknown and videos != "short" and not allow_partial:
-            problems.add(
-                f"{unknown}. Long videos need it: it says who watched together. Or pass "
-                "allow_partial=True to read them without viewing groups."
-            )
-        reading, kept = read_through_cache(
-            corpus,
-            people.values(),
-            [NAME, _READER, BASELINE, sorted(signals), videos],
-            lambda: _read(corpus, people, signals, videos, problems),
-            cache,
-            problems,
+def read_amigos(
+    corpus: CorpusSource, *, videos: str, signals: tuple[str, ...], units: str, nan_subjects: str
+) -> CorpusContent:
+    """Read the trials of all people, in the order of presentation where that is known."""
+    people = _find_people(corpus)
+    absent = corpus.require(PEOPLE, people)
+    sessions, unknown = _find_sessions(corpus)
+    if unknown and videos != "short" and not corpus.allow_partial:
+        corpus.note(
+            f"{unknown}. Long videos need it: it says who watched together. Or pass "
+            "allow_partial=True to read them without viewing groups."
         )
-        _check_order(reading, sessions, problems)
-        if not allow_partial and not absent:
-            _check_counts(reading.facts["recorded"], videos, problems)
-    problems.raise_all()
-    if unknown:
-        warnings.warn(
-            f"{unknown}: the order of presentation is not known, and trial is 0 throughout.",
-            UserWarning,
-            stacklevel=3,
-        )
+    reading = corpus.read(
+        people.values(),
+        [BASELINE, sorted(signals), videos],
+        lambda: _read(corpus, people, signals, videos),
+    )
+    _check_order(corpus, reading, sessions)
+    if not corpus.allow_partial and not absent:
+        _check_counts(corpus, reading.facts["recorded"], videos)
+    corpus.raise_all()
     places = {} if sessions is None else sessions.places
+    incomplete = [
+        {**row, "trial": places.get((row["subject"], row["place"]), 0)}
+        for row in reading.facts["left_out"]
+    ]
     columns, dropped = _order_and_drop(reading.columns, places, nan_subjects)
     if videos != "short":
         columns["viewing_group"] = _name_groups(columns, sessions)
-    trials, ratings, counted = assemble(
-        columns,
-        ratings=RATINGS,
-        others={name: SAMPLING_RATE for name in signals if name != "eda"},
-        sampling_rate=SAMPLING_RATE,
-        window=window,
-        from_ohm=units == "microsiemens",
-    )
-    incomplete = pd.DataFrame(reading.facts["left_out"], columns=[*dropped.columns, "place"])
-    incomplete["trial"] = _trials_of(incomplete["subject"], incomplete.pop("place"), places)
-    counted["left_out"] = join_left_out(incomplete, dropped, counted["left_out"])
-    counted["trials"] = sum(reading.facts["recorded"].values())
     notes = [
         "What comes before the video is dropped: the first 5 s of each trial.",
         "P08, P24 and P28 saw no long videos; of P32 their ratings are missing.",
@@ -276,49 +117,34 @@ def load_amigos(
         ".",
         note_on_units(units),
     ]
+    warnings = []
     if unknown:
         notes.append(f"{unknown}: order of presentation and viewing groups are not known.")
-    report = {
-        "source": str(place),
-        "cache": kept,
-        "window": window,
-        "units": units,
-        "people": len(people),
-        "videos": trials["stimulus"].nunique(),
-        **counted,
-        "people_without_recording": absent,
-        "notes": notes,
-    }
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=ratings,
-        targets={target: ratings[target] for target in ("arousal", "valence")},
-        music=None,
-        sampling_rate=SAMPLING_RATE,
-        rating_range=RATING_RANGE,
-        units=name_units(signals, units),
-        channels={name: SIGNALS[name][1] for name in signals},
-        development=DEVELOPMENT,
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
+        warnings.append(
+            f"{unknown}: the order of presentation is not known, and trial is 0 throughout."
+        )
+    return CorpusContent.of(
+        columns,
+        RATINGS,
+        left_out=[*incomplete, *dropped],
+        report={"trials": sum(reading.facts["recorded"].values())},
+        notes=notes,
+        warnings=warnings,
     )
 
 
-def _find_people(corpus: Corpus, problems: Problems) -> dict[str, str]:
+def _find_people(corpus: CorpusFiles) -> dict[str, str]:
     """Return subject → file, in the subjects' order."""
     people = {}
-    for (subject,), name in sorted(match_files(corpus, _SUBJECT, problems).items()):
+    for (subject,), name in sorted(corpus.match(_SUBJECT).items()):
         if subject in PEOPLE:
             people[subject] = name
         else:
-            problems.add(f"{name} is no file of AMIGOS, which has P01 to P40. Take it away.")
+            corpus.note(f"{name} is no file of AMIGOS, which has P01 to P40. Take it away.")
     return people
 
 
-def _check_counts(recorded: dict[str, int], videos: str, problems: Problems) -> None:
+def _check_counts(corpus: CorpusFiles, recorded: dict[str, int], videos: str) -> None:
     """Note if fewer trials were recorded than published."""
     wrong = [
         f"{recorded[length]} of {n} trials of {length} videos"
@@ -326,40 +152,33 @@ def _check_counts(recorded: dict[str, int], videos: str, problems: Problems) -> 
         if videos in (length, "all") and recorded[length] != n
     ]
     if wrong:
-        problems.add(
-            f"{' and '.join(wrong)} are there. Get the rest, or pass allow_partial=True to read "
-            "the part that is there."
-        )
+        corpus.note(f"{' and '.join(wrong)} are there. {GET_THE_REST}")
 
 
-def _check_order(reading: Reading, sessions: _Sessions | None, problems: Problems) -> None:
+def _check_order(corpus: CorpusFiles, reading: Reading, sessions: _Sessions | None) -> None:
     """Note if Experiment_Data, where it is there, says nothing of somebody."""
     if sessions is None:
         return
     pairs = zip(*(reading.columns.get(name, ()) for name in ("subject", "place")), strict=True)
     unplaced = {subject for subject, at in pairs if (subject, int(at)) not in sessions.places}
     if unplaced:
-        problems.add(f"Experiment_Data has no order of videos for {', '.join(sorted(unplaced))}.")
+        corpus.note(f"Experiment_Data has no order of videos for {', '.join(sorted(unplaced))}.")
 
 
 def _read(
-    corpus: Corpus,
-    people: dict[str, str],
-    signals: Iterable[str],
-    videos: str,
-    problems: Problems,
+    corpus: CorpusFiles, people: dict[str, str], signals: Iterable[str], videos: str
 ) -> Reading:
     """Read the trials of all people, and note what is wrong."""
     rows: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
     recorded = {"short": 0, "long": 0}
     for subject, name in people.items():
-        with problems.collect():
+        with corpus.collect():
             variables = _read_person(corpus, name)
             rated = False
             for place in VIDEOS[videos]:
                 length = "short" if place in VIDEOS["short"] else "long"
-                with problems.collect():
+                with corpus.collect():
                     stimulus = variables["VideoIDs"][place]
                     signal = _check_recording(corpus, name, place, variables["joined_data"][place])
                     ratings = _check_ratings(
@@ -392,19 +211,15 @@ def _read(
             if not rated and videos != "long":
                 raise corpus.error(name, "has no ratings at all.")
     if not rows:
-        problems.add("There is no trial with a recording and ratings.")
+        corpus.note("There is no trial with a recording and ratings.")
     facts = {"recorded": recorded, "left_out": left_out}
     return Reading.of_rows(rows, ("place", *RATINGS), facts)
 
 
-def _read_person(corpus: Corpus, name: str) -> dict[str, list]:
+def _read_person(corpus: CorpusFiles, name: str) -> dict[str, list]:
     """Return the 20 cells of each variable; VideoIDs as text."""
-    try:
-        found = read_matlab(corpus.read_bytes(name), _VARIABLES)
-    except ValueError as error:
-        raise corpus.as_error(name, error) from error
     cells: dict[str, list] = {}
-    for variable, array in found.items():
+    for variable, array in read_variables(corpus, name, _VARIABLES).items():
         if array.dtype != object or array.size != N_VIDEOS:
             raise corpus.error(
                 name,
@@ -418,7 +233,7 @@ def _read_person(corpus: Corpus, name: str) -> dict[str, list]:
     return cells
 
 
-def _check_recording(corpus: Corpus, name: str, place: int, cell: object) -> np.ndarray | None:
+def _check_recording(corpus: CorpusFiles, name: str, place: int, cell: object) -> np.ndarray | None:
     """Return the samples (n_samples, 17) of a video; None where there is no recording."""
     if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "iuf":
         raise corpus.error(name, f"has no numbers in cell {place + 1} of joined_data.")
@@ -433,7 +248,9 @@ def _check_recording(corpus: Corpus, name: str, place: int, cell: object) -> np.
     return cell[BASELINE:]
 
 
-def _check_ratings(corpus: Corpus, name: str, place: int, cell: object) -> dict[str, float] | None:
+def _check_ratings(
+    corpus: CorpusFiles, name: str, place: int, cell: object
+) -> dict[str, float] | None:
     """Return the ratings of a video by name; None where there are none."""
     known = (*SCALES, *EMOTIONS)
     if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "iuf":
@@ -474,9 +291,9 @@ def _cut_signal(recording: np.ndarray, signal: str) -> np.ndarray:
     return np.array(recording[:, columns].T, dtype=np.float32, order="C")
 
 
-def _find_sessions(corpus: Corpus, problems: Problems) -> tuple[_Sessions | None, str]:
+def _find_sessions(corpus: CorpusFiles) -> tuple[_Sessions | None, str]:
     """Read Experiment_Data; where it is not to be had, say why."""
-    found = match_files(corpus, _ORDER, problems).get(())
+    found = corpus.match(_ORDER).get(())
     if found is None:
         return None, f"The spreadsheet Experiment_Data is not in {corpus.place}"
     try:
@@ -484,12 +301,12 @@ def _find_sessions(corpus: Corpus, problems: Problems) -> tuple[_Sessions | None
     except ImportError:
         return None, f"{found} cannot be read without pip install edaemo[spreadsheets]"
     sessions = None
-    with problems.collect():
+    with corpus.collect():
         sessions = _read_sessions(corpus, found)
     return sessions, ""
 
 
-def _read_sessions(corpus: Corpus, name: str) -> _Sessions:
+def _read_sessions(corpus: CorpusFiles, name: str) -> _Sessions:
     content = corpus.read_bytes(name)
     places: dict[tuple[str, int], int] = {}
     groups: dict[str, str | None] = {}
@@ -512,7 +329,7 @@ def _read_sessions(corpus: Corpus, name: str) -> _Sessions:
 
 
 def _read_order(
-    corpus: Corpus, name: str, content: bytes, length: str, sheet: str
+    corpus: CorpusFiles, name: str, content: bytes, length: str, sheet: str
 ) -> list[tuple[list[str], list[int]]]:
     """Return for each row of a sheet the people, and the videos' places in their files in order."""
     from python_calamine import CalamineError
@@ -552,50 +369,191 @@ def _numbers(cell: object) -> list[int]:
     return [int(float(text)) for text in re.findall(r"\d+(?:\.0+)?", str(cell))]
 
 
-def _trials_of(
-    subjects: Iterable[str], places: Iterable[int], order: dict[tuple[str, int], int]
-) -> list[int]:
-    """Return each trial's place in the order of presentation; 0 where it is not known."""
-    return [
-        order.get((subject, int(place)), 0) for subject, place in zip(subjects, places, strict=True)
-    ]
-
-
 def _order_and_drop(
-    columns: dict[str, Any], order: dict[tuple[str, int], int], nan_subjects: str
-) -> tuple[dict[str, Any], pd.DataFrame]:
+    columns: Mapping[str, Column], order: dict[tuple[str, int], int], nan_subjects: str
+) -> tuple[dict[str, Column], list[dict[str, Any]]]:
     """Sort the trials by subject and presentation; return them, and those of whom to drop."""
     subjects, places = columns["subject"], columns["place"]
-    trials = np.array(_trials_of(subjects, places, order), dtype=np.int64)
+    keys = zip(subjects, map(int, places), strict=True)
+    trials = np.array([order.get(key, 0) for key in keys], dtype=np.int64)
     in_order = np.lexsort((places, trials, subjects))
     drop = WITH_INVALID_CHANNELS if nan_subjects == "drop" else ()
     stays = [row for row in in_order if subjects[row] not in drop]
     gone = [row for row in in_order if subjects[row] in drop]
-    made: dict[str, Any] = {
+    made: dict[str, Column] = {
         "subject": subjects,
         "stimulus": columns["stimulus"],
         "trial": trials,
         **{name: column for name, column in columns.items() if name != "place"},
     }
-    dropped = pd.DataFrame(
+    whose = {name: made[name] for name in IDENTITY}
+    dropped = [
         {
-            "subject": [subjects[row] for row in gone],
-            "stimulus": [columns["stimulus"][row] for row in gone],
-            "trial": trials[gone],
-            "duration": [len(columns["eda"][row]) / SAMPLING_RATE for row in gone],
+            **{name: column[row] for name, column in whose.items()},
+            "duration": len(made["eda"][row]) / SAMPLING_RATE,
             "reason": "invalid channels",
         }
-    )
-    return {
-        name: column[stays] if isinstance(column, np.ndarray) else [column[row] for row in stays]
-        for name, column in made.items()
-    }, dropped
+        for row in gone
+    ]
+    return take_rows(made, stays), dropped
 
 
-def _name_groups(columns: dict[str, Any], sessions: _Sessions | None) -> list[str | None]:
+def _name_groups(columns: Mapping[str, Column], sessions: _Sessions | None) -> list[str | None]:
     """Return for each trial who watched together; None for people alone, or where unknown."""
     groups = {} if sessions is None else sessions.groups
     return [
         groups.get(subject) if length == "long" else None
         for subject, length in zip(columns["subject"], columns["video_length"], strict=True)
     ]
+
+
+SPEC = CorpusSpec(
+    name="amigos",
+    title="AMIGOS: physiological signals while watching films, alone and in groups",
+    description="""
+40 people each watched 16 short extracts of films alone; 37 of them watched 4 long ones, 17 people
+alone and 20 in five groups of four: 788 trials. They rated the arousal, valence, dominance, liking
+and familiarity of each from 1 to 9, and which of seven emotions they had felt. The preprocessed
+files are read: 128 Hz; the first 5 seconds of a trial come before the video and are dropped.
+
+What to know before believing a score:
+- Nobody of the authors says in what unit the skin response is. Public loaders agree that it is
+  resistance in Ohm; so it is turned into conductance, 1e6 / R, unless units="as_recorded". Samples
+  at or below zero are no resistance and become NaN; how many is in the report.
+- How long a trial lasts says which video it was, so whatever is computed of whole trials may know
+  the video. By default each is cut to its first 25 seconds.
+- People who watched together influence one another: `viewing_group` says who did, and the
+  protocols of edaemo.model_selection hold such people out together.
+- Everybody watched the same videos: holding people out does not hold videos out.
+- P08, P24 and P28 saw no long videos; P32 saw them, but the ratings are missing. P09, P12, P21,
+  P22, P23, P24 and P33 have channels that are NaN or otherwise invalid; some publications leave
+  them out (nan_subjects="drop"), which leaves 33 people and 528 short trials, others do not.
+- Trials are sorted by video in the files. `trial` is the order of presentation, from the
+  spreadsheet Experiment_Data; without it it is 0 throughout.
+
+Whoever uses AMIGOS has signed its licence: academic research alone, not to be passed on.
+""",
+    licence=(
+        "AMIGOS's end user licence agreement: academic research alone, not to be passed on; each "
+        "user signs it."
+    ),
+    citation=(
+        "Miranda-Correa, J. A.; Abadi, M. K.; Sebe, N.; Patras, I. AMIGOS: A Dataset for Affect, "
+        "Personality and Mood Research on Individuals and Groups. IEEE Transactions on Affective "
+        "Computing 2021, 12, 479-493. doi:10.1109/TAFFC.2018.2884461"
+    ),
+    how_to_get=(
+        "AMIGOS is to be had from its authors after signing an end user licence agreement: "
+        "https://www.eecs.qmul.ac.uk/mmv/datasets/amigos/. The preprocessed MATLAB files and the "
+        "spreadsheet Experiment_Data are read, unpacked or not, from one folder."
+    ),
+    marker=_SUBJECT,
+    read=read_amigos,
+    units={name: "ohm" if name == "eda" else "as recorded" for name in SIGNALS},
+    sampling_rate=SAMPLING_RATE,
+    rating_range=RATING_RANGE,
+    development=DEVELOPMENT,
+    like="Data_Preprocessed_P01.mat",
+    loader="load_amigos",
+    stimuli="videos",
+    channels={name: names for name, (_, names) in SIGNALS.items()},
+    options={
+        "videos": choose(*VIDEOS),
+        "signals": choose_signals("eda"),
+        "units": UNITS,
+        "nan_subjects": choose("keep", "drop"),
+    },
+    window=(0.0, 25.0),
+    reader=1,
+)
+register_corpus(SPEC)
+
+
+def load_amigos(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    videos: str = "short",
+    signals: tuple[str, ...] = ("eda",),
+    units: str = "microsiemens",
+    nan_subjects: str = "keep",
+    window: Window = (0.0, 25.0),
+    allow_partial: bool = False,
+    cache: bool | str | os.PathLike[str] = True,
+) -> Bunch:
+    """Load AMIGOS: EDA of 40 people in 640 trials of short films and 148 of long ones.
+
+    The preprocessed MATLAB files are read; the first 640 samples of each trial (5 s) come before
+    the video and are dropped. All files are checked, and one error says all that is wrong.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The folder with ``Data_Preprocessed_P01.mat`` … ``P40.mat`` and the spreadsheet
+        ``Experiment_Data`` at any depth, or with the zip archives as they are downloaded; or one
+        such archive. None looks where :func:`load_corpus` does.
+    videos : {"short", "long", "all"}
+        Which trials are read: of the 16 short videos, of the 4 long ones, or of both.
+    signals : tuple of {"eda", "eeg", "ecg"}
+        What is read; ``eda`` has to be among them.
+    units : {"microsiemens", "as_recorded"}
+        EDA as conductance in microsiemens, or as the files have it, held to be Ohm.
+    nan_subjects : {"keep", "drop"}
+        Whether P09, P12, P21, P22, P23, P24 and P33, who have invalid channels, take part.
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each trial before anything else: see :func:`cut_window`.
+    allow_partial : bool
+        Read some of the 40 people, or of their videos; what is not there is listed in the report.
+        Without the spreadsheet, long videos come without viewing groups. Every other check stays.
+    cache : bool or path-like
+        Whether, and where, what was read is kept for the next time.
+
+    Returns
+    -------
+    Bunch
+        What :func:`load_corpus` says; of this corpus:
+
+        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("P01"),
+        ``stimulus`` (VideoIDs, str), ``trial`` (the order of presentation, short videos 1 to 16,
+        long ones 17 to 20; 0 throughout where it is not known), ``video_length`` ("short" or
+        "long"), ``viewing_group`` (the people who watched together, "P01 P02 P07 P16"; None for
+        people alone; with long videos only), ``eda`` (1-D float64 array in microsiemens, NaN where
+        masked, 3,200 samples by default), a column for each other signal (float32 arrays of shape
+        (n_channels, n_samples) as recorded; ``channels`` names them) and ``duration`` (seconds of
+        the whole video, before the window is cut, float).
+        ``ratings`` : DataFrame with the same index; ``valence``, ``arousal``, ``dominance``,
+        ``liking`` and ``familiarity``, float, 1 to 9; ``neutral``, ``disgust``, ``happiness``,
+        ``surprise``, ``anger``, ``fear`` and ``sadness``, 0.0 or 1.0.
+        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
+        ``sampling_rate`` : 128.0 Hz, of all signals. ``rating_range`` : (1.0, 9.0), of the first
+        five ratings.
+        ``units``, ``channels`` : dict, signal → unit, names of its channels.
+        ``development`` : the 20 people on whom defaults may be decided.
+
+    Raises
+    ------
+    DatasetError, ValueError
+        See :func:`load_corpus`; for long videos also without the spreadsheet
+        ``Experiment_Data``, which has the viewing groups.
+
+    Warns
+    -----
+    UserWarning
+        See :func:`load_corpus`; also if the order of presentation is not known.
+
+    References
+    ----------
+    Miranda-Correa, J. A., Abadi, M. K., Sebe, N., & Patras, I. (2021). AMIGOS: a dataset for
+    affect, personality and mood research on individuals and groups. IEEE Transactions on Affective
+    Computing, 12(2), 479-493.
+    """
+    return load_corpus(
+        SPEC,
+        path,
+        videos=videos,
+        signals=signals,
+        units=units,
+        nan_subjects=nan_subjects,
+        window=window,
+        allow_partial=allow_partial,
+        cache=cache,
+    )

@@ -2,123 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import StrOptions
 
-from edaemo.datasets._cache import Column
-from edaemo.datasets._corpus import DatasetError, cut_and_align
-from edaemo.datasets._window import Window
+from edaemo._validation import IDENTITY
+from edaemo.datasets._cache import Column, holds_arrays
+from edaemo.datasets._corpus import DatasetError
+from edaemo.datasets._window import Window, cut_window, window_samples
 
-# Of loaders whose recordings are in Ohm.
-UNITS = {"units": [StrOptions({"microsiemens", "as_recorded"})]}
 # What anything can be computed from; see `CvxEDATransformer(missing="mask")`.
 FEWEST_SAMPLES = 2
+_WHOSE = [*IDENTITY]
+LEFT_OUT = [*IDENTITY, "duration", "reason"]
 
-_IDENTITY = ["subject", "stimulus", "trial"]
 
-
-def _to_microsiemens(resistance: np.ndarray) -> None:
+def to_microsiemens(resistance: np.ndarray) -> None:
     """Turn Ohm into microsiemens, 1e6 / R, in place; what is no resistance (R <= 0) is NaN."""
-    none = ~(resistance > 0)
+    invalid = ~(resistance > 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         np.divide(1e6, resistance, out=resistance)
-    resistance[none] = np.nan
-    _mask_infinite(resistance)
+    resistance[invalid] = np.nan
+    mask_infinite(resistance)
 
 
-def _mask_infinite(eda: np.ndarray) -> None:
+def mask_infinite(eda: np.ndarray) -> None:
     """Put NaN in place of samples that are not finite."""
     eda[~np.isfinite(eda)] = np.nan
 
 
-def name_units(signals: Iterable[str], units: str) -> dict[str, str]:
-    """Return signal → unit, of loaders whose EDA is recorded in Ohm."""
-    eda = "microsiemens" if units == "microsiemens" else "ohm"
-    return {name: eda if name == "eda" else "as recorded" for name in signals}
-
-
 def note_on_units(units: str) -> str:
-    """Say for a report what was done with recordings in Ohm."""
+    """Return what a report says of recordings in Ohm."""
     if units == "microsiemens":
         return "EDA is 1e6 / R of the recorded Ohm; samples at or below zero are masked (NaN)."
     return "EDA is as recorded, in Ohm; only samples that are not finite are masked (NaN)."
 
 
+def make_table(columns: Mapping[str, Column], n_rows: int) -> pd.DataFrame:
+    """Return columns as a table; a column of arrays holds them one in each cell."""
+    return pd.DataFrame(
+        {
+            name: pd.Series(column, dtype=object) if holds_arrays(column) else column
+            for name, column in columns.items()
+        },
+        index=pd.RangeIndex(n_rows),
+    )
+
+
 def assemble(
-    columns: Mapping[str, Column],
+    trials: Mapping[str, Column],
+    tables: Sequence[Mapping[str, Column]],
     *,
-    ratings: Sequence[str],
-    others: Mapping[str, float],
-    sampling_rate: float,
+    rates: Mapping[str, float],
     window: Window,
     from_ohm: bool = False,
-) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]:
-    """Make the tables of a study.
+    masked: bool = True,
+) -> tuple[pd.DataFrame, list[pd.DataFrame], dict[str, Any]]:
+    """Make the tables of a study, and cut the window out of its trials.
 
     Parameters
     ----------
-    columns : dict
-        Of a `Reading`, its rows in order.
-    ratings : sequence of str
-        Those columns that make the ratings; all others make the trials.
-    others : dict
-        Signals beside ``eda`` → their rates in Hz.
-    sampling_rate : float
-        Of ``eda``, in Hz.
+    trials : dict
+        Columns of the trials, rows in order; ``eda`` is one.
+    tables : sequence of dict
+        Columns of what follows the trials row by row, such as ratings.
+    rates : dict
+        Signal, ``eda`` among them → its rate in Hz.
     window : tuple (start, stop), 'end' or None
         As :func:`cut_window` takes it.
     from_ohm : bool, default=False
         Whether ``eda`` becomes microsiemens.
+    masked : bool, default=True
+        Whether invalid samples become NaN and are counted, and trials with fewer than two valid
+        samples are left out.
 
     Returns
     -------
-    trials, ratings : DataFrame
-        Without the trials that are shorter than the window or have fewer than two samples in it
-        that are not masked; numbered from 0.
+    trials : DataFrame
+        Without those left out, numbered from 0; with ``duration``, the seconds before the cut.
+    tables : list of DataFrame
+        In the same rows.
     report : dict
         ``trials`` read and ``trials_kept``; ``left_out``, a DataFrame of the others with
-        ``duration`` and ``reason``; ``masked_samples`` in the trials kept, and ``masked``, a
-        DataFrame of the trials that have any, with ``n_masked`` and ``n_samples``.
+        ``duration`` and ``reason``; where `masked`, ``masked_samples`` in the trials kept, and
+        ``masked``, a DataFrame of the trials that have any, with ``n_masked`` and ``n_samples``.
 
     Raises
     ------
     DatasetError
         If no trial is left.
     """
-    trials = pd.DataFrame(
-        {
-            name: pd.Series(column, dtype=object) if name in {"eda", *others} else column
-            for name, column in columns.items()
-            if name not in ratings
-        }
+    n_read = len(trials["eda"])
+    whole = make_table(trials, n_read)
+    whole["duration"] = [len(eda) / rates["eda"] for eda in whole["eda"]]
+    kept = _cut(whole, rates, window)
+    short = whole.drop(index=kept.index)[[*IDENTITY, "duration"]].reset_index(drop=True)
+    report = {"left_out": short.assign(reason="shorter than the window")}
+    if masked:
+        kept, counted, unusable = _mask(kept, from_ohm)
+        report |= {**counted, "left_out": join_left_out(report["left_out"], unusable)}
+    aligned = [make_table(table, n_read).loc[kept.index].reset_index(drop=True) for table in tables]
+    return (
+        kept.reset_index(drop=True),
+        aligned,
+        {"trials": n_read, "trials_kept": len(kept), **report},
     )
-    rated = pd.DataFrame({name: columns[name] for name in ratings}, index=trials.index)
-    n_read = len(trials)
-    trials, rated, left_out = cut_and_align(trials, rated, sampling_rate, window, others)
+
+
+def _cut(whole: pd.DataFrame, rates: Mapping[str, float], window: Window) -> pd.DataFrame:
+    """Cut the same stretch of time out of all signals, along the last axis of each cell."""
+    cut = cut_window(whole, rates["eda"], window)
+    for name in rates.keys() - {"eda"}:
+        samples, _ = window_samples(window, rates[name])
+        # A copy of the part: a view would keep all of the recording in memory.
+        cells = [cell if window is None else cell[..., samples].copy() for cell in cut[name]]
+        cut[name] = pd.Series(cells, index=cut.index, dtype=object)
+    return cut
+
+
+def _mask(
+    trials: pd.DataFrame, from_ohm: bool
+) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
+    """Mask invalid samples in place; return the usable trials, the counts, and the others."""
     for eda in trials["eda"]:  # copies of what was read
-        (_to_microsiemens if from_ohm else _mask_infinite)(eda)
+        (to_microsiemens if from_ohm else mask_infinite)(eda)
     n_samples = np.array([len(eda) for eda in trials["eda"]], dtype=np.int64)
     n_masked = np.array([np.isnan(eda).sum() for eda in trials["eda"]], dtype=np.int64)
     usable = n_samples - n_masked >= FEWEST_SAMPLES
     if not usable.any():
         raise DatasetError(f"None of {len(trials)} trials has samples of EDA that can be used.")
-    gone = trials.loc[~usable, [*_IDENTITY, "duration"]].assign(reason="no usable sample")
-    counted = trials[_IDENTITY].assign(n_masked=n_masked, n_samples=n_samples)
-    report = {
-        "trials": n_read,
-        "trials_kept": int(usable.sum()),
-        "left_out": join_left_out(left_out, gone),
+    counted = trials[_WHOSE].assign(n_masked=n_masked, n_samples=n_samples)
+    counts = {
         "masked_samples": int(n_masked[usable].sum()),
         "masked": counted[usable & (n_masked > 0)].reset_index(drop=True),
     }
-    if not usable.all():
-        trials, rated = trials[usable], rated[usable]
-    return trials.reset_index(drop=True), rated.reset_index(drop=True), report
+    unusable = trials.loc[~usable, [*IDENTITY, "duration"]].assign(reason="no usable sample")
+    return trials[usable], counts, unusable
 
 
 def join_left_out(*parts: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaemo.datasets._corpus import Corpus, DatasetError, LooseFile
+from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile
 
 # MNE turns these into volts (the third is the Greek letter of a Japanese code page); by how much
 # they are turned back.
@@ -32,13 +32,13 @@ def check_mne() -> None:
 
 
 def read_bdf(
-    corpus: Corpus, name: str, labels: Iterable[str], *, trigger: str, sampling_rate: float
+    corpus: CorpusFiles, name: str, labels: Iterable[str], *, trigger: str, sampling_rate: float
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Read channels of a recording, by their labels.
 
     Parameters
     ----------
-    corpus : Corpus
+    corpus : CorpusFiles
         Where the recording is.
     name : str
         Its path there.
@@ -80,7 +80,7 @@ def read_bdf(
     return data, {label: units[label] for label in wanted[:-1]}
 
 
-def _read_header(corpus: Corpus, name: str) -> _Header:
+def _read_header(corpus: CorpusFiles, name: str) -> _Header:
     with corpus.open(name) as file:
         fixed = file.read(256)
         try:
@@ -101,7 +101,7 @@ def _read_header(corpus: Corpus, name: str) -> _Header:
 
 
 def _check_header(
-    corpus: Corpus, name: str, header: _Header, wanted: list[str], sampling_rate: float
+    corpus: CorpusFiles, name: str, header: _Header, wanted: list[str], sampling_rate: float
 ) -> None:
     file = corpus.files[name]
     size = file.path.stat().st_size if isinstance(file, LooseFile) else file.info.file_size

@@ -7,7 +7,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, pairwise
 from pathlib import Path
@@ -17,13 +17,13 @@ from uuid import uuid4
 import numpy as np
 
 from edaemo._whole_file import whole_file
-from edaemo.datasets._corpus import Corpus, DatasetError, LooseFile, Problems, user_cache
+from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile, user_cache
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What every loader with a cache takes.
-CACHE = {"cache": ["boolean", str, os.PathLike]}
+# What `cache` of every loader with a cache may be.
+CACHE = ["boolean", str, os.PathLike]
 NEEDED = "pip install edaemo[parquet]"
 # Part of every key: raised when entries are written in another way.
 _FORMAT = 1
@@ -62,19 +62,26 @@ class Reading(NamedTuple):
         return cls(columns, facts)
 
 
+def take_rows(columns: Mapping[str, Column], rows: Sequence[int] | np.ndarray) -> dict[str, Column]:
+    """Return columns with these of their rows."""
+    return {
+        name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
+        for name, column in columns.items()
+    }
+
+
 def read_through_cache(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     names: Iterable[str],
     settings: Sequence,
     read: Callable[[], Reading],
     cache: bool | str | os.PathLike[str],
-    problems: Problems,
 ) -> tuple[Reading, str]:
     """Return what was kept of these files, else read them, and keep it if nothing is wrong.
 
     Parameters
     ----------
-    corpus : Corpus
+    corpus : CorpusFiles
         Where the files are.
     names : iterable of str
         The files that `read` reads; their content is part of the key.
@@ -82,12 +89,10 @@ def read_through_cache(
         What else the reading depends on, as JSON can say it: the corpus, a version of the reader
         and the parameters.
     read : callable
-        Reads the files, and notes in `problems` what is wrong with them.
+        Reads the files, and notes in `corpus` what is wrong; while anything is, nothing is kept.
     cache : bool or path
         The folder of the cache; True for the user's own (nothing is kept without pyarrow, or
         without a home), False for none.
-    problems : Problems
-        While it holds any, nothing is kept.
 
     Returns
     -------
@@ -114,7 +119,7 @@ def read_through_cache(
     key = hashlib.sha256(json.dumps([_FORMAT, list(settings), contents]).encode()).hexdigest()
     kept = _load(folder, key)
     reading = read() if kept is None else kept
-    if problems.found:
+    if corpus.problems.found:
         return reading, "not kept: something is wrong with the corpus"
     try:
         digests.remember()
@@ -152,7 +157,7 @@ class _Digests:
     content is not read again.
     """
 
-    def __init__(self, corpus: Corpus, folder: Path) -> None:
+    def __init__(self, corpus: CorpusFiles, folder: Path) -> None:
         self._files = corpus.files
         place = str(corpus.place.resolve())
         self._memory = folder / "digests" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
@@ -224,7 +229,7 @@ def _write(path: Path, reading: Reading) -> None:
     from pyarrow import parquet
 
     columns = reading.columns
-    arrays = [name for name, column in columns.items() if _holds_arrays(column)]
+    arrays = [name for name, column in columns.items() if holds_arrays(column)]
     heights = {name: columns[name][0].shape[0] for name in arrays if columns[name][0].ndim == 2}
     about = {"edaemo": json.dumps({"facts": reading.facts, "heights": heights})}
     tables = (
@@ -247,7 +252,8 @@ def _write(path: Path, reading: Reading) -> None:
             writer.write_table(table)
 
 
-def _holds_arrays(column: Column) -> bool:
+def holds_arrays(column: Column) -> bool:
+    """Say whether a column has an array in each row."""
     return not isinstance(column, np.ndarray) and isinstance(next(iter(column), None), np.ndarray)
 
 
@@ -264,7 +270,7 @@ def _groups(columns: list[Sequence[np.ndarray]], n_rows: int) -> Iterator[slice]
 def _to_arrow(values: Column) -> pa.Array:
     import pyarrow as pa
 
-    if _holds_arrays(values):
+    if holds_arrays(values):
         offsets = np.cumsum([0, *(cell.size for cell in values)], dtype=np.int64)
         flat = np.concatenate([cell.ravel() for cell in values])
         return pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(flat))

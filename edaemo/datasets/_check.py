@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,9 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from edaemo._validation import name_some
-from edaemo.datasets._known import Known
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._registry import OwnRecordings
+from edaemo.datasets._specification import CorpusSpec
 
 
 class Findings(NamedTuple):
@@ -37,21 +40,26 @@ class Findings(NamedTuple):
 
 
 def check_folder(
-    known: Known, path: str | os.PathLike[str], sampling_rate: float | None = None
+    known: CorpusSpec | OwnRecordings,
+    path: str | os.PathLike[str],
+    sampling_rate: float | None = None,
 ) -> Findings:
-    """Read a corpus as its loader does by default, and say what there is and what is wrong.
+    """Read a corpus as its loader does by default; return what there is and what is wrong.
 
     Where it is no whole corpus, the part that is there is counted, if that can be read.
 
     Parameters
     ----------
-    known : Known
-        Which corpus it is.
+    known : CorpusSpec or OwnRecordings
+        Which corpus it is; see :func:`recognise`.
     path : path
     sampling_rate : float or None, default=None
         In Hz, for those whose files do not say it.
     """
-    takes = inspect.signature(known.load).parameters
+    if isinstance(known, CorpusSpec):
+        load, takes = partial(load_corpus, known), set(known.settings)
+    else:
+        load, takes = known.read, set(inspect.signature(known.read).parameters)
     settings: dict[str, object] = {} if sampling_rate is None else {"sampling_rate": sampling_rate}
     whole, cut, wrong = None, None, ""
     with warnings.catch_warnings(record=True) as caught:
@@ -60,16 +68,14 @@ def check_folder(
             if part:
                 settings["allow_partial"] = True
             try:
-                whole = known.load(
-                    path, **settings, **({"window": None} if "window" in takes else {})
-                )
+                whole = load(path, **settings, **({"window": None} if "window" in takes else {}))
                 break
             except ValueError as error:  # what is wrong with the part, the whole says already
                 wrong = wrong or str(error)
         if whole is None:
             return Findings([], [], [], wrong)
         try:
-            cut = known.load(path, **settings) if "window" in takes else whole
+            cut = load(path, **settings) if "window" in takes else whole
         except ValueError as error:  # no trial is as long as the window
             wrong = "\n".join(filter(None, [wrong, str(error)]))
     notes = [*(str(warning.message) for warning in caught), *whole.report.get("notes", ())]

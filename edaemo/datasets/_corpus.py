@@ -10,25 +10,18 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import BinaryIO
 
 import numpy as np
-import pandas as pd
 
 from edaemo._validation import suggest
-from edaemo.datasets._window import Window, cut_window, window_samples
+from edaemo.datasets._numbers import read_number
 
 ENVIRONMENT = "EDAEMO_DATA"
-# What every loader takes; the window has its own checks.
-PARAMETERS = {
-    "path": [str, os.PathLike, None],
-    "window": "no_validation",
-    "allow_partial": ["boolean"],
-}
 REPOSITORY_DATA = Path(__file__).parents[2] / "data"
 
 
@@ -66,12 +59,67 @@ class PackedFile:
         return self.archive.open(self.info)
 
 
-@dataclass(frozen=True)
-class Corpus:
-    """The files of a corpus by their paths in the original layout, and how to read one."""
+class Problems:
+    """What is wrong with a corpus, collected so that one error can say all of it.
+
+    Parameters
+    ----------
+    name : str
+        What the corpus is called.
+    place : path
+        Its folder or archive.
+    how_to_get : str
+        Where it comes from.
+    """
+
+    def __init__(self, name: str, place: Path, how_to_get: str) -> None:
+        self.found: list[str] = []
+        self._name, self._place, self._how_to_get = name, place, how_to_get
+
+    def add(self, problem: str) -> None:
+        """Note a problem: a sentence that names the file."""
+        self.found.append(problem)
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Note what raises a DatasetError inside, and go on behind it."""
+        try:
+            yield
+        except DatasetError as error:
+            self.note(error)
+
+    def note(self, error: DatasetError) -> None:
+        """Note what an error says."""
+        self.add(str(error).replace(f" (in {self._place})", ""))
+
+    def raise_all(self) -> None:
+        """Raise one error that says all that was found, if anything was."""
+        if self.found:
+            said = "".join(f"\n  - {problem}" for problem in self.found)
+            count = f"{len(self.found)} things are" if len(self.found) > 1 else "something is"
+            raise DatasetError(
+                f"{self._place} cannot be read as {self._name}, {count} wrong with it:{said}\n"
+                f"{self._how_to_get}"
+            )
+
+
+@dataclass
+class CorpusFiles:
+    """The files of a corpus, how to read one, and what was found to be wrong.
+
+    Attributes
+    ----------
+    place : Path
+        The folder or archive.
+    files : dict
+        Path in the original layout → the file.
+    problems : Problems
+        Collects what is wrong, for one error.
+    """
 
     place: Path
     files: Mapping[str, LooseFile | PackedFile]
+    problems: Problems
 
     @property
     def names(self) -> list[str]:
@@ -83,6 +131,24 @@ class Corpus:
     ) -> DatasetError:
         """Return the error that says what is wrong with a file and what to do."""
         return DatasetError(f"{name} (in {self.place}) {what} {remedy}")
+
+    def note(self, problem: str) -> None:
+        """Note a problem: a sentence that names the file."""
+        self.problems.add(problem)
+
+    def note_file(
+        self, name: str, what: str, remedy: str = "Replace it by the file as published."
+    ) -> None:
+        """Note what is wrong with a file, as `error` says it."""
+        self.problems.note(self.error(name, what, remedy))
+
+    def collect(self) -> AbstractContextManager[None]:
+        """Note what raises a DatasetError inside, and go on behind it."""
+        return self.problems.collect()
+
+    def raise_all(self) -> None:
+        """Raise one error that says all that was found, if anything was."""
+        self.problems.raise_all()
 
     def as_error(self, name: str, error: ValueError) -> DatasetError:
         """Return an error that names the file, of one that says what is wrong with its content."""
@@ -112,6 +178,35 @@ class Corpus:
             path = Path(folder) / name.rpartition("/")[2]
             path.write_bytes(self.read_bytes(name))
             yield path
+
+    def match(self, pattern: re.Pattern[str]) -> dict[tuple[str, ...], str]:
+        """Find files by a pattern that their paths end in.
+
+        What lies loose comes before the same file in an archive: who unpacks a corpus may keep
+        both. A file that is there twice beyond that is a problem.
+
+        Returns
+        -------
+        dict
+            What the groups of the pattern matched → path, in order of the paths.
+        """
+        found: dict[tuple[str, ...], list[str]] = {}
+        for name in self.files:
+            match = pattern.search(name)
+            if match is not None:
+                found.setdefault(match.groups(), []).append(name)
+        return {key: self.choose(names, "file") for key, names in found.items()}
+
+    def choose(self, names: Sequence[str], what: str, file: str = "") -> str:
+        """Return the one of several paths of the same thing that lies loose; note any beyond it.
+
+        `file` is what the paths lack to be those of files.
+        """
+        loose = [name for name in names if isinstance(self.files[name + file], LooseFile)]
+        candidates = loose or names
+        if len(candidates) > 1:
+            self.note(f"{' and '.join(candidates)} are the same {what}: keep one.")
+        return candidates[0]
 
     def read_bytes(self, name: str) -> bytes:
         """Return a file's content."""
@@ -161,6 +256,15 @@ class Corpus:
             raise self.error(name, f"has no finite number as {what}: {text!r}.")
         return value
 
+    def rating(self, name: str, text: str, what: str, limits: tuple[float, float]) -> float:
+        """Return a rating that was read from a file and is within its limits."""
+        value = self.number(name, text, what)
+        if not limits[0] <= value <= limits[1]:
+            raise self.error(
+                name, f"has {value:g} as {what}, outside {limits[0]:g} to {limits[1]:g}."
+            )
+        return value
+
     def numbers(self, name: str, lines: Sequence[str], *, first_line: int = 1) -> np.ndarray:
         """Return one finite number per line as float64; `first_line` counts for the message."""
         try:
@@ -172,52 +276,38 @@ class Corpus:
                 self.number(name, line, f"line {number}")
         return values
 
-
-class Problems:
-    """What is wrong with a corpus, collected so that one error can say all of it.
-
-    Parameters
-    ----------
-    name : str
-        What the corpus is called.
-    place : path
-        Its folder or archive.
-    how_to_get : str
-        Where it comes from.
-    """
-
-    def __init__(self, name: str, place: Path, how_to_get: str) -> None:
-        self.found: list[str] = []
-        self._name, self._place, self._how_to_get = name, place, how_to_get
-
-    def add(self, problem: str) -> None:
-        """Note a problem: a sentence that names the file."""
-        self.found.append(problem)
-
-    @contextmanager
-    def collect(self) -> Iterator[None]:
-        """Note what raises a DatasetError inside, and go on behind it."""
+    def read_matrix(self, name: str) -> tuple[list[str], np.ndarray]:
+        """Return the header and the numbers (n_rows, n_columns) of a table; NaN where empty."""
+        text = self.read_text(name).rstrip()
+        lines = text.splitlines()
+        header = lines[0].split(",")
+        for number, line in enumerate(lines, start=1):
+            if line.count(",") != len(header) - 1:
+                last = " It is cut short." if number == len(lines) else ""
+                raise self.error(
+                    name,
+                    f"has {line.count(',') + 1} fields in line {number}, where the header has "
+                    f"{len(header)}.{last}",
+                )
+        if len(lines) < 2:
+            raise self.error(name, "has no samples.")
+        cells = ",".join(lines[1:]).split(",")
         try:
-            yield
-        except DatasetError as error:
-            self.note(error)
-
-    def note(self, error: DatasetError) -> None:
-        """Note what an error says."""
-        self.add(str(error).replace(f" (in {self._place})", ""))
-
-    def raise_all(self) -> None:
-        """Raise one error that says all that was found, if anything was."""
-        if self.found:
-            said = "".join(f"\n  - {problem}" for problem in self.found)
-            count = f"{len(self.found)} things are" if len(self.found) > 1 else "something is"
-            raise DatasetError(
-                f"{self._place} cannot be read as {self._name}, {count} wrong with it:{said}\n"
-                f"{self._how_to_get}"
-            )
+            values = np.array([cell or "nan" for cell in cells], dtype=np.float64)
+        except ValueError:
+            numbers = list(map(read_number, cells))
+            if None in numbers:
+                line, place = divmod(numbers.index(None), len(header))
+                raise self.error(
+                    name,
+                    f"has no number in line {line + 2}, column {header[place]!r}: "
+                    f"{cells[numbers.index(None)][:40]!r}.",
+                ) from None
+            values = np.array(numbers, dtype=np.float64)
+        return header, values.reshape(-1, len(header))
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
     """Tell the operating system's own litter (``.DS_Store``, ``__MACOSX``) from corpus files."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
@@ -234,7 +324,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, PackedFile]:
     return {
         info.filename: PackedFile(archive, info)
         for info in sorted(archive.infolist(), key=lambda info: info.filename)
-        if not info.is_dir() and not _is_hidden(info.filename)
+        if not info.is_dir() and not is_hidden(info.filename)
     }
 
 
@@ -246,44 +336,43 @@ def _zip_root(archive: zipfile.ZipFile, marker: str) -> str | None:
     return min(roots, key=len, default=None)
 
 
-def open_folder(place: Path) -> Corpus:
+def open_folder(place: Path, problems: Problems | None = None) -> CorpusFiles:
     """Return the files below a folder."""
     found = {file.relative_to(place).as_posix(): file for file in place.rglob("*")}
     files = {
         name: LooseFile(file)
         for name, file in sorted(found.items())
-        if not _is_hidden(name) and file.is_file()
+        if not is_hidden(name) and file.is_file()
     }
-    return Corpus(place, files)
+    return CorpusFiles(place, files, problems or Problems("a corpus", place, ""))
 
 
 @contextmanager
-def open_corpus(place: Path, marker: str) -> Iterator[Corpus]:
+def open_corpus(place: Path, marker: str, problems: Problems) -> Iterator[CorpusFiles]:
     """Open a folder or a zip archive that holds `marker`, the file that a corpus is known by."""
     if place.is_dir():
-        yield open_folder(place)
+        yield open_folder(place, problems)
         return
     with _open_zip(place) as archive:
         root = _zip_root(archive, marker)
-        yield Corpus(
-            place,
-            {
-                name.removeprefix(root): file
-                for name, file in _members(archive).items()
-                if name.startswith(root)
-            },
-        )
+        files = {
+            name.removeprefix(root): file
+            for name, file in _members(archive).items()
+            if name.startswith(root)
+        }
+        yield CorpusFiles(place, files, problems)
 
 
 @contextmanager
-def open_archives(place: Path, problems: Problems | None = None) -> Iterator[Corpus]:
+def open_archives(place: Path, problems: Problems | None = None) -> Iterator[CorpusFiles]:
     """Open a zip archive, or a folder in which zip archives count as folders.
 
-    Archives in it that cannot be read are noted in `problems`, or passed over where there is none.
+    Archives in it that cannot be read are problems.
     """
+    problems = problems or Problems("a corpus", place, "")
     if not place.is_dir():
         with _open_zip(place) as archive:
-            yield Corpus(place, _members(archive))
+            yield CorpusFiles(place, _members(archive), problems)
         return
     with ExitStack() as opened:
         files: dict[str, LooseFile | PackedFile] = {}
@@ -294,39 +383,10 @@ def open_archives(place: Path, problems: Problems | None = None) -> Iterator[Cor
             try:
                 archive = opened.enter_context(_open_zip(file.path))
             except DatasetError as error:
-                if problems is not None:
-                    problems.add(f"{error} Fetch it again, or take it away.")
+                problems.add(f"{error} Fetch it again, or take it away.")
                 continue
             files |= {f"{name}/{inner}": packed for inner, packed in _members(archive).items()}
-        yield Corpus(place, files)
-
-
-def match_files(
-    corpus: Corpus, pattern: re.Pattern[str], problems: Problems
-) -> dict[tuple[str, ...], str]:
-    """Find files by a pattern that their paths end in.
-
-    What lies loose comes before the same file in an archive: who unpacks a corpus may keep both. A
-    file that is there twice beyond that is a problem.
-
-    Returns
-    -------
-    dict
-        What the groups of the pattern matched → path, in order of the paths.
-    """
-    found: dict[tuple[str, ...], list[str]] = {}
-    for name in corpus.names:
-        match = pattern.search(name)
-        if match is not None:
-            found.setdefault(match.groups(), []).append(name)
-    chosen = {}
-    for key, names in found.items():
-        loose = [name for name in names if isinstance(corpus.files[name], LooseFile)]
-        candidates = loose or names
-        if len(candidates) > 1:
-            problems.add(f"{' and '.join(candidates)} are the same file: keep one.")
-        chosen[key] = candidates[0]
-    return chosen
+        yield CorpusFiles(place, files, problems)
 
 
 def user_cache() -> Path | None:
@@ -385,7 +445,7 @@ def list_places(name: str) -> list[tuple[str, Path | None, list[Path]]]:
 
 
 def holds(place: Path, marker: str | re.Pattern[str]) -> bool:
-    """Say whether a folder or archive holds what a corpus is known by (see `find_corpus`)."""
+    """Say whether a folder or archive holds what a corpus is known by (see `CorpusSpec`)."""
     if isinstance(marker, str):
         if place.is_file():
             with _open_zip(place) as archive:
@@ -397,7 +457,8 @@ def holds(place: Path, marker: str | re.Pattern[str]) -> bool:
         return any(marker.search(name) for name in corpus.names)
 
 
-def _list_some(place: Path) -> str:
+def list_some(place: Path) -> str:
+    """Return a sentence on what is there, where a corpus was expected."""
     if not place.is_dir():
         return "" if place.is_file() else " There is no such file or folder."
     there = sorted(file.name for file in place.iterdir())
@@ -407,96 +468,14 @@ def _list_some(place: Path) -> str:
     return f" It holds {', '.join(there[:5])}{more}."
 
 
-def find_corpus(
-    name: str,
-    marker: str | re.Pattern[str],
-    path: str | os.PathLike[str] | None,
-    how_to_get: str,
-    *,
-    like: str | None = None,
-) -> Path:
-    """Return the folder or zip archive of a corpus: `path`, else the first place that holds it.
-
-    Parameters
-    ----------
-    name : str
-        The corpus's folder, or archive, in the places searched.
-    marker : str or pattern
-        What it is known by: a file at its root, or what the path of some file in it ends in.
-    path : path or None
-        Where the user says that it is; no other place is looked at then.
-    how_to_get : str
-        For the error.
-    like : str or None, default=None
-        A file name for the error, where `marker` is a pattern.
-    """
-    shown = like or marker
-    if path is not None:
-        place = Path(path).expanduser()
-        if not holds(place, marker):
-            raise DatasetError(
-                f"path={str(path)!r} does not hold {name}: no folder or zip archive with "
-                f"{shown!r} is there.{_list_some(place)} {how_to_get}"
-            )
-        return place
-    tried = "\n  path=: not given"
-    for what, folder, places in list_places(name):
-        for place in places:
-            if holds(place, marker):
-                return place
-        tried += f"\n  {what}: {'not set' if folder is None else ', '.join(map(str, places))}"
-    raise DatasetError(
-        f"{name} was not found. Places tried, in this order, each for {shown!r}:{tried}\n"
-        f"{how_to_get} Then pass path=, or set {ENVIRONMENT} to the folder that contains {name} or "
-        f"{name}.zip."
-    )
-
-
-def check_counts(
-    corpus: Corpus, found: Mapping[str, int], published: Mapping[str, int], absent: Sequence[str]
-) -> None:
-    """Raise unless what was found is all that was published."""
-    wrong = [f"{found[what]} of {n} {what}" for what, n in published.items() if found[what] != n]
-    if wrong:
-        who = f" People without a recording: {', '.join(absent)}." if absent else ""
-        raise DatasetError(
-            f"{corpus.place} does not hold the corpus as published: {', '.join(wrong)}.{who} "
-            "Get the rest, or pass allow_partial=True to read the part that is there."
-        )
-
-
 def check_signals(signals: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the signals asked for, each once; ``eda`` is always among them."""
+    """Return the names of the signals asked for, each once; ``eda`` is one where it is known."""
     known = list(known)
     for name in signals:
         if name not in known:
             raise ValueError(f"signals={signals!r}: there is no {name!r}; {suggest(name, known)}")
-    if "eda" not in signals:
+    if "eda" in known and "eda" not in signals:
         raise ValueError(f"signals={signals!r} must name 'eda': a trials table is made of it.")
+    if not signals:
+        raise ValueError(f"signals={signals!r} names none: there are {known}.")
     return tuple(dict.fromkeys(signals))
-
-
-def cut_and_align(
-    trials: pd.DataFrame,
-    ratings: pd.DataFrame,
-    sampling_rate: float,
-    window: Window,
-    others: Mapping[str, float] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Cut the window and return trials, ratings (both numbered anew) and the trials left out.
-
-    The trials get a column ``duration``: the seconds that each was recorded, before the cut.
-    `others` names further columns of signals, and their rates in Hz: the same stretch is cut out of
-    them, along the last axis of each cell.
-    """
-    trials = trials.assign(duration=[len(eda) / sampling_rate for eda in trials["eda"]])
-    cut = cut_window(trials, sampling_rate, window)
-    for name, rate in (others or {}).items():
-        samples, _ = window_samples(window, rate)
-        # A copy of the part: a view would keep all of the recording in memory.
-        cells = [cell if window is None else cell[..., samples].copy() for cell in cut[name]]
-        cut[name] = pd.Series(cells, index=cut.index, dtype=object)
-    left_out = trials.drop(index=cut.index)[["subject", "stimulus", "trial", "duration"]]
-    left_out["reason"] = "shorter than the window"
-    ratings = ratings.loc[cut.index].reset_index(drop=True)
-    return cut.reset_index(drop=True), ratings, left_out.reset_index(drop=True)

@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
-from edaemo.datasets._assemble import UNITS, assemble, name_units, note_on_units
-from edaemo.datasets._cache import CACHE, Reading, read_through_cache
-from edaemo.datasets._corpus import (
-    PARAMETERS,
-    Corpus,
-    Problems,
-    check_signals,
-    find_corpus,
-    match_files,
-    open_archives,
-)
-from edaemo.datasets._matlab import read_matlab
+from edaemo.datasets._assemble import note_on_units
+from edaemo.datasets._cache import Reading
+from edaemo.datasets._corpus import CorpusFiles
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._matlab import read_variables
 from edaemo.datasets._numbers import MISSING
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import (
+    UNITS,
+    CorpusContent,
+    CorpusSource,
+    CorpusSpec,
+    choose_signals,
+)
 from edaemo.datasets._unpickle import read_pickled_arrays
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._window import Window
 
-NAME = "deap"
 SAMPLING_RATE = 128.0
 RATING_RANGE = (1.0, 9.0)
 FAMILIARITY_RANGE = (1.0, 5.0)
@@ -54,9 +52,7 @@ SIGNALS = {
     "bvp": (slice(38, 39), ("plethysmograph",)),
     "temperature": (slice(39, 40), ("temperature",)),
 }
-# Raised when the same files are read as other numbers.
-_READER = 1
-# Half of the people, drawn as those in `_development` are.
+# Half of the people, drawn as `_development` says.
 DEVELOPMENT = (
     *("s04", "s06", "s07", "s12", "s14", "s15", "s16", "s17"),
     *("s20", "s21", "s25", "s26", "s27", "s28", "s29", "s31"),
@@ -68,40 +64,6 @@ _RATINGS_COLUMNS = ("Participant_id", "Trial", "Experiment_id", "Start_time")
 # The table gives ratings with two decimals.
 _ROUNDING = 0.0051
 
-HOW_TO_GET = (
-    "DEAP is to be had from its authors after signing an end user licence agreement: "
-    "https://www.eecs.qmul.ac.uk/mmv/datasets/deap/. data_preprocessed_python.zip (or "
-    "data_preprocessed_matlab.zip) and metadata_csv.zip are read, unpacked or not, from one folder."
-)
-LICENCE = (
-    "DEAP's end user licence agreement: academic research alone, not to be passed on; each user "
-    "signs it."
-)
-CITATION = (
-    "Koelstra, S.; Muehl, C.; Soleymani, M.; Lee, J.-S.; Yazdani, A.; Ebrahimi, T.; Pun, T.; "
-    "Nijholt, A.; Patras, I. DEAP: A Database for Emotion Analysis Using Physiological Signals. "
-    "IEEE Transactions on Affective Computing 2012, 3, 18-31. doi:10.1109/T-AFFC.2011.15"
-)
-DESCR = """DEAP: physiological signals while watching music videos
-
-32 people each watched the same 40 one-minute extracts of music videos, 1,280 trials, and rated the
-valence, arousal, dominance and liking that they had felt, from 1 to 9. The preprocessed archive is
-read: 128 Hz; of its 63 seconds the first 3 come before the video and are dropped.
-
-What to know before believing a score:
-- The authors say that the galvanic skin response is skin resistance in Ohm, those recorded
-  otherwise having been converted. It is turned into conductance, 1e6 / R, unless
-  units="as_recorded". Samples at or below zero are none of either and become NaN; how many is in
-  the report. Signals of this archive were filtered, so such samples are not rare.
-- Everybody watched the same videos: holding people out does not hold videos out.
-- Trials are sorted by video in the files. `trial` is the order of presentation, from
-  participant_ratings.csv; without that file it is 0 throughout.
-- Familiarity is not known of participants 2, 15 and 23.
-- There is no music: the videos are not part of the corpus.
-
-Whoever uses DEAP has signed its licence: academic research alone, not to be passed on.
-"""
-
 
 class _Presentation(NamedTuple):
     """A row of participant_ratings.csv."""
@@ -112,191 +74,72 @@ class _Presentation(NamedTuple):
     ratings: tuple[float, ...]
 
 
-@validate_params(
-    {**PARAMETERS, **CACHE, **UNITS, "signals": [tuple, list]},
-    prefer_skip_nested_validation=True,
-)
-def load_deap(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    signals: tuple[str, ...] = ("eda",),
-    units: str = "microsiemens",
-    window: Window = None,
-    allow_partial: bool = False,
-    cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
-    """Load DEAP: EDA of 32 people in 1,280 trials of watching 40 music videos.
-
-    The preprocessed files are read, as Python pickles or MATLAB files, with 8,064 samples a trial
-    (the 384 before the video are dropped) or 7,680. Pickles are read without running anything that
-    they contain. All files are checked, and one error says all that is wrong.
-
-    Parameters
-    ----------
-    path : path-like or None
-        The folder with ``s01.dat`` … ``s32.dat`` (or ``.mat``) and ``participant_ratings.csv`` at
-        any depth, or with the zip archives as they are downloaded; or one such archive. None looks
-        for ``deap`` or ``deap.zip`` in the folder that ``EDAEMO_DATA`` names, then in the
-        repository's own ``data`` folder, then in the user's cache.
-    signals : tuple of {"eda", "eeg", "eog", "emg", "respiration", "bvp", "temperature"}
-        What is read; ``eda`` has to be among them.
-    units : {"microsiemens", "as_recorded"}
-        EDA as conductance in microsiemens, or as the files have it, in Ohm.
-    window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`. None is the
-        whole minute of every video.
-    allow_partial : bool
-        Read some of the 32 people; the others are listed in the report. Every other check stays.
-    cache : bool or path-like
-        Whether what was read is kept for the next time, in the user's cache or in this folder; see
-        ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``.
-
-    Returns
-    -------
-    Bunch
-        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("s01"),
-        ``stimulus`` (Experiment_id, "1" to "40"), ``trial`` (the order of presentation, 1 to 40;
-        0 throughout where it is not known), ``eda`` (1-D float64 array of 7,680 samples, in
-        microsiemens; NaN where masked), a column for each other signal (float32 arrays as recorded,
-        1-D, or of shape (n_channels, n_samples) where it has more than one channel; ``channels``
-        names them), ``session_time`` (seconds from the start of the experiment to the video, float;
-        where it is known) and ``duration`` (seconds, before the window is cut, float).
-        ``ratings`` : DataFrame with the same index; ``valence``, ``arousal``, ``dominance`` and
-        ``liking``, float, 1 to 9; ``familiarity``, float, 1 to 5, NaN where it is not known.
-        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
-        ``music`` : None.
-        ``sampling_rate`` : 128.0 Hz, of all signals. ``rating_range`` : (1.0, 9.0).
-        ``units``, ``channels`` : dict, signal → unit, names of its channels.
-        ``development`` : tuple of the 16 people on whom defaults may be decided; tables report the
-        others (:func:`select_people`).
-        ``report`` : dict of what was read, masked, left out and why; ``left_out`` and ``masked``
-        are DataFrames of trials.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
-
-    Raises
-    ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If a signal is unknown, or the window makes no sense or is longer than the trials.
-
-    Warns
-    -----
-    UserWarning
-        If ``participant_ratings.csv`` is not there, or the cache cannot be written to.
-
-    References
-    ----------
-    Koelstra, S., et al. (2012). DEAP: a database for emotion analysis using physiological signals.
-    IEEE Transactions on Affective Computing, 3(1), 18-31.
-    """
-    window_samples(window, SAMPLING_RATE)
-    signals = check_signals(signals, SIGNALS)
-    place = find_corpus(NAME, _SUBJECT, path, HOW_TO_GET, like="s01.dat")
-    problems = Problems("DEAP", place, HOW_TO_GET)
-    with open_archives(place, problems) as corpus:
-        people = _find_people(corpus, problems)
-        table = match_files(corpus, _RATINGS, problems).get(())
-        absent = [person for person in PEOPLE if person not in people]
-        if absent and not allow_partial:
-            problems.add(
-                f"{', '.join(absent)} are missing: {len(people)} of 32 people are there. Get the "
-                "rest, or pass allow_partial=True to read the part that is there."
-            )
-        read = {name for name in (*people.values(), table) if name is not None}
-        reading, kept = read_through_cache(
-            corpus,
-            read,
-            [NAME, _READER, SAMPLING_RATE, sorted(signals)],
-            lambda: _read(corpus, people, table, signals, problems),
-            cache,
-            problems,
-        )
-    problems.raise_all()
-    if table is None:
-        warnings.warn(
-            f"participant_ratings.csv is not in {place}: the order of presentation is not known, "
-            "and trial is 0 throughout. It is in DEAP's metadata_csv.zip.",
-            UserWarning,
-            stacklevel=3,
-        )
-    trials, ratings, counted = assemble(
-        reading.columns,
-        ratings=RATINGS,
-        others={name: SAMPLING_RATE for name in signals if name != "eda"},
-        sampling_rate=SAMPLING_RATE,
-        window=window,
-        from_ohm=units == "microsiemens",
+def read_deap(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> CorpusContent:
+    """Read the trials of all people, in the order of presentation where that is known."""
+    people = _find_people(corpus)
+    table = corpus.match(_RATINGS).get(())
+    corpus.require(PEOPLE, people)
+    reading = corpus.read(
+        {name for name in (*people.values(), table) if name is not None},
+        [SAMPLING_RATE, sorted(signals)],
+        lambda: _read(corpus, people, table, signals),
     )
-    if trials["session_time"].isna().all():
-        del trials["session_time"]
-    familiar = ratings["familiarity"].notna().groupby(trials["subject"]).any()
+    corpus.raise_all()
+    columns = dict(reading.columns)
+    familiar = {
+        subject
+        for subject, value in zip(columns["subject"], columns["familiarity"], strict=True)
+        if not np.isnan(value)
+    }
     notes = [
         "What comes before the video is dropped: 3 s of 8,064 samples, nothing of 7,680.",
         "Familiarity is published without participants 2, 15 and 23.",
         note_on_units(units),
     ]
+    warnings = []
     if table is None:
+        del columns["session_time"]
         notes.append("participant_ratings.csv was not there: trial and familiarity are not known.")
-    report = {
-        "source": str(place),
-        "cache": kept,
-        "window": window,
-        "units": units,
-        "people": len(people),
-        "videos": trials["stimulus"].nunique(),
-        **counted,
-        "people_without_recording": absent,
-        "people_without_familiarity": familiar.index[~familiar].tolist(),
-        "samples_before_the_video": reading.facts["baselines"],
-        "notes": notes,
-    }
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=ratings,
-        targets={target: ratings[target] for target in ("arousal", "valence")},
-        music=None,
-        sampling_rate=SAMPLING_RATE,
-        rating_range=RATING_RANGE,
-        units=name_units(signals, units),
-        channels={name: SIGNALS[name][1] for name in signals},
-        development=DEVELOPMENT,
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
+        warnings.append(
+            f"participant_ratings.csv is not in {corpus.place}: the order of presentation is not "
+            "known, and trial is 0 throughout. It is in DEAP's metadata_csv.zip."
+        )
+    return CorpusContent.of(
+        columns,
+        RATINGS,
+        report={
+            "people_without_familiarity": sorted(set(columns["subject"]) - familiar),
+            "samples_before_the_video": reading.facts["baselines"],
+        },
+        notes=notes,
+        warnings=warnings,
     )
 
 
-def _find_people(corpus: Corpus, problems: Problems) -> dict[str, str]:
+def _find_people(corpus: CorpusFiles) -> dict[str, str]:
     """Return subject → file, in the subjects' order; pickles before MATLAB files."""
-    found = match_files(corpus, _SUBJECT, problems)
+    found = corpus.match(_SUBJECT)
     people: dict[str, str] = {}
     for (subject, suffix), name in found.items():
         if subject not in PEOPLE:
-            problems.add(f"{name} is no file of DEAP, which has s01 to s32. Take it away.")
+            corpus.note(f"{name} is no file of DEAP, which has s01 to s32. Take it away.")
         elif subject not in people or suffix == "dat":
             people[subject] = name
     return dict(sorted(people.items()))
 
 
 def _read(
-    corpus: Corpus,
-    people: dict[str, str],
-    table: str | None,
-    signals: Iterable[str],
-    problems: Problems,
+    corpus: CorpusFiles, people: dict[str, str], table: str | None, signals: Iterable[str]
 ) -> Reading:
     """Read all people, and note what is wrong."""
     presented = None
     if table is not None:
-        with problems.collect():
-            presented = _read_presentations(corpus, table, problems)
+        with corpus.collect():
+            presented = _read_presentations(corpus, table)
     rows: list[dict[str, Any]] = []
     baselines: dict[str, int] = {}
     for subject, name in people.items():
-        with problems.collect():
+        with corpus.collect():
             data, labels = _read_person(corpus, name)
             baseline = BASELINES[data.shape[2]]
             baselines[f"{baseline} samples"] = baselines.get(f"{baseline} samples", 0) + 1
@@ -333,16 +176,16 @@ def _make_row(
     }
 
 
-def _read_person(corpus: Corpus, name: str) -> tuple[np.ndarray, np.ndarray]:
+def _read_person(corpus: CorpusFiles, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return data (40 videos, 40 channels, n_samples) and labels (40 videos, 4) of a person."""
-    try:
-        if name.endswith(".dat"):
+    if name.endswith(".mat"):
+        arrays = read_variables(corpus, name, ("data", "labels"))
+    else:
+        try:
             with corpus.open(name) as file:
                 arrays = read_pickled_arrays(file)
-        else:
-            arrays = read_matlab(corpus.read_bytes(name), ("data", "labels"))
-    except ValueError as error:
-        raise corpus.as_error(name, error) from error
+        except ValueError as error:
+            raise corpus.as_error(name, error) from error
     missing = [key for key in ("data", "labels") if key not in arrays]
     if missing:
         raise corpus.error(name, f"lacks {missing}.")
@@ -380,9 +223,7 @@ def _cut_signal(trial: np.ndarray, signal: str, baseline: int) -> np.ndarray:
     return np.array(cell if len(names) > 1 else cell[0], dtype=np.float32)
 
 
-def _read_presentations(
-    corpus: Corpus, table: str, problems: Problems
-) -> dict[tuple[str, int], _Presentation]:
+def _read_presentations(corpus: CorpusFiles, table: str) -> dict[tuple[str, int], _Presentation]:
     """Return (subject, stimulus) → row of participant_ratings.csv."""
     names = [label.capitalize() for label in LABELS]
     found: dict[tuple[str, int], _Presentation] = {}
@@ -390,7 +231,7 @@ def _read_presentations(
     for line, row in enumerate(
         corpus.read_table(table, (*_RATINGS_COLUMNS, *names, "Familiarity")), start=2
     ):
-        with problems.collect():
+        with corpus.collect():
             person, trial, video = (
                 _whole_number(corpus, table, row[column], f"{column} in line {line}", most)
                 for column, most in zip(
@@ -404,7 +245,7 @@ def _read_presentations(
                 )
             order.add((key[0], trial))
             ratings = tuple(
-                _rating(corpus, table, row[name], f"{name} in line {line}", RATING_RANGE)
+                corpus.rating(table, row[name], f"{name} in line {line}", RATING_RANGE)
                 for name in names
             )
             given = row["Familiarity"].strip()
@@ -413,32 +254,21 @@ def _read_presentations(
                 corpus.number(table, row["Start_time"], f"Start_time in line {line}") / 1e6,
                 np.nan
                 if given.lower() in MISSING
-                else _rating(
-                    corpus, table, given, f"Familiarity in line {line}", FAMILIARITY_RANGE
-                ),
+                else corpus.rating(table, given, f"Familiarity in line {line}", FAMILIARITY_RANGE),
                 ratings,
             )
     return found
 
 
-def _whole_number(corpus: Corpus, name: str, text: str, what: str, most: int) -> int:
+def _whole_number(corpus: CorpusFiles, name: str, text: str, what: str, most: int) -> int:
     value = corpus.number(name, text, what)
     if value != int(value) or not 1 <= value <= most:
         raise corpus.error(name, f"has {text!r} as {what}, where 1 to {most} is due.")
     return int(value)
 
 
-def _rating(corpus: Corpus, name: str, text: str, what: str, limits: tuple[float, float]) -> float:
-    value = corpus.number(name, text, what)
-    if not limits[0] <= value <= limits[1]:
-        raise corpus.error(
-            name, f"has {value:g} as {what}, outside {limits[0]:g} to {limits[1]:g}."
-        )
-    return value
-
-
 def _compare_ratings(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     name: str,
     table: str,
     subject: str,
@@ -459,3 +289,134 @@ def _compare_ratings(
             f"has other ratings than {table} for {apart.sum()} of 40 videos (Experiment_id "
             f"{videos}{', …' if apart.sum() > 5 else ''}).",
         )
+
+
+SPEC = CorpusSpec(
+    name="deap",
+    title="DEAP: physiological signals while watching music videos",
+    description="""
+32 people each watched the same 40 one-minute extracts of music videos, 1,280 trials, and rated the
+valence, arousal, dominance and liking that they had felt, from 1 to 9. The preprocessed archive is
+read: 128 Hz; of its 63 seconds the first 3 come before the video and are dropped.
+
+What to know before believing a score:
+- The authors say that the galvanic skin response is skin resistance in Ohm, those recorded
+  otherwise having been converted. It is turned into conductance, 1e6 / R, unless
+  units="as_recorded". Samples at or below zero are none of either and become NaN; how many is in
+  the report. Signals of this archive were filtered, so such samples are not rare.
+- Everybody watched the same videos: holding people out does not hold videos out.
+- Trials are sorted by video in the files. `trial` is the order of presentation, from
+  participant_ratings.csv; without that file it is 0 throughout.
+- Familiarity is not known of participants 2, 15 and 23.
+- There is no music: the videos are not part of the corpus.
+
+Whoever uses DEAP has signed its licence: academic research alone, not to be passed on.
+""",
+    licence=(
+        "DEAP's end user licence agreement: academic research alone, not to be passed on; each "
+        "user signs it."
+    ),
+    citation=(
+        "Koelstra, S.; Muehl, C.; Soleymani, M.; Lee, J.-S.; Yazdani, A.; Ebrahimi, T.; Pun, T.; "
+        "Nijholt, A.; Patras, I. DEAP: A Database for Emotion Analysis Using Physiological "
+        "Signals. IEEE Transactions on Affective Computing 2012, 3, 18-31. "
+        "doi:10.1109/T-AFFC.2011.15"
+    ),
+    how_to_get=(
+        "DEAP is to be had from its authors after signing an end user licence agreement: "
+        "https://www.eecs.qmul.ac.uk/mmv/datasets/deap/. data_preprocessed_python.zip (or "
+        "data_preprocessed_matlab.zip) and metadata_csv.zip are read, unpacked or not, from one "
+        "folder."
+    ),
+    marker=_SUBJECT,
+    read=read_deap,
+    units={name: "ohm" if name == "eda" else "as recorded" for name in SIGNALS},
+    sampling_rate=SAMPLING_RATE,
+    rating_range=RATING_RANGE,
+    development=DEVELOPMENT,
+    like="s01.dat",
+    loader="load_deap",
+    stimuli="videos",
+    channels={name: names for name, (_, names) in SIGNALS.items()},
+    options={"signals": choose_signals("eda"), "units": UNITS},
+    reader=1,
+)
+register_corpus(SPEC)
+
+
+def load_deap(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    signals: tuple[str, ...] = ("eda",),
+    units: str = "microsiemens",
+    window: Window = None,
+    allow_partial: bool = False,
+    cache: bool | str | os.PathLike[str] = True,
+) -> Bunch:
+    """Load DEAP: EDA of 32 people in 1,280 trials of watching 40 music videos.
+
+    The preprocessed files are read, as Python pickles or MATLAB files, with 8,064 samples a trial
+    (the 384 before the video are dropped) or 7,680. Pickles are read without running anything that
+    they contain. All files are checked, and one error says all that is wrong.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The folder with ``s01.dat`` … ``s32.dat`` (or ``.mat``) and ``participant_ratings.csv`` at
+        any depth, or with the zip archives as they are downloaded; or one such archive. None looks
+        where :func:`load_corpus` does.
+    signals : tuple of {"eda", "eeg", "eog", "emg", "respiration", "bvp", "temperature"}
+        What is read; ``eda`` has to be among them.
+    units : {"microsiemens", "as_recorded"}
+        EDA as conductance in microsiemens, or as the files have it, in Ohm.
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each trial before anything else: see :func:`cut_window`. None is the
+        whole minute of every video.
+    allow_partial : bool
+        Read some of the 32 people; the others are listed in the report. Every other check stays.
+    cache : bool or path-like
+        Whether, and where, what was read is kept for the next time.
+
+    Returns
+    -------
+    Bunch
+        What :func:`load_corpus` says; of this corpus:
+
+        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("s01"),
+        ``stimulus`` (Experiment_id, "1" to "40"), ``trial`` (the order of presentation, 1 to 40;
+        0 throughout where it is not known), ``eda`` (1-D float64 array of 7,680 samples, in
+        microsiemens; NaN where masked), a column for each other signal (float32 arrays as recorded,
+        1-D, or of shape (n_channels, n_samples) where it has more than one channel; ``channels``
+        names them), ``session_time`` (seconds from the start of the experiment to the video, float;
+        where it is known) and ``duration`` (seconds, before the window is cut, float).
+        ``ratings`` : DataFrame with the same index; ``valence``, ``arousal``, ``dominance`` and
+        ``liking``, float, 1 to 9; ``familiarity``, float, 1 to 5, NaN where it is not known.
+        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
+        ``sampling_rate`` : 128.0 Hz, of all signals. ``rating_range`` : (1.0, 9.0).
+        ``units``, ``channels`` : dict, signal → unit, names of its channels.
+        ``development`` : the 16 people on whom defaults may be decided.
+
+    Raises
+    ------
+    DatasetError, ValueError
+        See :func:`load_corpus`.
+
+    Warns
+    -----
+    UserWarning
+        See :func:`load_corpus`; also if ``participant_ratings.csv`` is not there.
+
+    References
+    ----------
+    Koelstra, S., et al. (2012). DEAP: a database for emotion analysis using physiological signals.
+    IEEE Transactions on Affective Computing, 3(1), 18-31.
+    """
+    return load_corpus(
+        SPEC,
+        path,
+        signals=signals,
+        units=units,
+        window=window,
+        allow_partial=allow_partial,
+        cache=cache,
+    )

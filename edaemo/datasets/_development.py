@@ -1,7 +1,7 @@
-"""The people on whom defaults are decided, and studies cut to them or to the others.
+"""Studies cut to the people on whom defaults are decided, or to the others.
 
 Defaults, windows, features and numbers of epochs may be decided on the development people alone;
-tables report the others. Half of each bundled study's people, drawn once::
+tables report the others. Where a corpus's ids were known, they are half of its people, drawn once::
 
     numpy.random.default_rng(20261120).permutation(sorted(ids))[: len(ids) // 2]
 
@@ -15,44 +15,6 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from edaemo.datasets._assemble import take_trials
-
-HKU956_DEVELOPMENT = (
-    "hku1906",
-    "hku1908",
-    "hku1909",
-    "hku1914",
-    "hku1916",
-    "hku1917",
-    "hku1918",
-    "hku1919",
-    "hku1923",
-    "hku1926",
-    "hku1927",
-    "hku1928",
-    "hku1929",
-    "hku1930",
-    "hku1931",
-)
-INDUCED_STRESS_DEVELOPMENT = (
-    "S06",
-    "S09",
-    "S10",
-    "S12",
-    "S14",
-    "S16",
-    "S17",
-    "f01",
-    "f02",
-    "f03",
-    "f08",
-    "f09",
-    "f10",
-    "f11",
-    "f13",
-    "f15",
-    "f17",
-    "f18",
-)
 
 
 @validate_params(

@@ -21,9 +21,8 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from edaemo._validation import IDENTITY, name_some, suggest
 from edaemo.datasets._assemble import assemble, join_left_out
 from edaemo.datasets._corpus import (
-    Corpus,
+    CorpusFiles,
     DatasetError,
-    LooseFile,
     Problems,
     check_signals,
     open_archives,
@@ -213,12 +212,10 @@ def load_e4(
     kept = [row for row in rows if _key(row) not in rated.unrated]
     if not kept:
         raise DatasetError(f"{place} gives no trial{' that is rated' if rows else ''}.")
-    trials, ratings_kept, counted = assemble(
-        {name: _column([row[name] for row in kept], name) for name in kept[0]}
-        | {name: np.array([of[_key(row)] for row in kept]) for name, of in rated.columns.items()},
-        ratings=list(rated.columns),
-        others={name: rates[name] for name in signals if name != "eda"},
-        sampling_rate=rates["eda"],
+    trials, (ratings_kept,), counted = assemble(
+        {name: _column([row[name] for row in kept], name) for name in kept[0]},
+        [{name: np.array([of[_key(row)] for row in kept]) for name, of in rated.columns.items()}],
+        rates=rates,
         window=window,
     )
     counted["left_out"] = join_left_out(
@@ -249,6 +246,7 @@ def load_e4(
     }
     return Bunch(
         name=NAME,
+        artificial=False,
         trials=trials,
         ratings=ratings_kept,
         targets={name: ratings_kept[name] for name in rated.columns},
@@ -313,7 +311,7 @@ def _check_protocol(tags: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int,
     return {stimulus: tuple(ends) for stimulus, ends in tags.items()}
 
 
-def _find_sessions(corpus: Corpus, problems: Problems) -> dict[str, str]:
+def _find_sessions(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
     """Return session → its folder, which ends in a slash unless it is the place itself.
 
     A session's name is its folder, without the ``.zip`` of archives, or that of the place. What is
@@ -329,11 +327,7 @@ def _find_sessions(corpus: Corpus, problems: Problems) -> dict[str, str]:
         problems.add("It holds no EDA.csv.")
     chosen = {}
     for session, folders in found.items():
-        loose = [f for f in folders if isinstance(corpus.files[f"{f}EDA.csv"], LooseFile)]
-        candidates = loose or folders
-        if len(candidates) > 1:
-            problems.add(f"{' and '.join(candidates)} are the same session: keep one.")
-        chosen[session] = candidates[0]
+        chosen[session] = corpus.choose(folders, "session", "EDA.csv")
     return chosen
 
 
@@ -384,7 +378,7 @@ def _name_people(
 
 
 def _read_sessions(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     folders: Mapping[str, str],
     people: Mapping[str, str],
     signals: Sequence[str],
@@ -431,7 +425,7 @@ def _drop_double(presses: Sequence[float], double_press: float) -> list[float]:
 
 
 def _stretch(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     folder: str,
     presses: Sequence[float],
     eda: E4Signal,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edaemo.datasets._corpus import Corpus
+from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._numbers import read_number, read_numbers
 
 # Signal → its file, and its unit as Empatica's info.txt says it.
@@ -113,7 +113,7 @@ def parse_signal(rows: Sequence[Sequence[str]], file: str = "EDA.csv") -> E4Sign
     return E4Signal(parse_time(start[0]), rate, samples[0] if n_columns == 1 else np.stack(samples))
 
 
-def read_signal(corpus: Corpus, name: str) -> E4Signal:
+def read_signal(corpus: CorpusFiles, name: str) -> E4Signal:
     """Read a file of a session, known by its name; anything wrong is an error that names it."""
     rows = [[cell.strip() for cell in line.split(",")] for line in corpus.read_lines(name)]
     try:
@@ -122,7 +122,7 @@ def read_signal(corpus: Corpus, name: str) -> E4Signal:
         raise corpus.error(name, f"is not as an E4 writes it: {error}") from error
 
 
-def read_tags(corpus: Corpus, name: str) -> list[datetime]:
+def read_tags(corpus: CorpusFiles, name: str) -> list[datetime]:
     """Return when the button was pressed; nothing for an empty file.
 
     Raises
@@ -146,7 +146,7 @@ def read_tags(corpus: Corpus, name: str) -> list[datetime]:
 
 
 def seconds_after(
-    corpus: Corpus, name: str, times: Sequence[datetime], start: datetime
+    corpus: CorpusFiles, name: str, times: Sequence[datetime], start: datetime
 ) -> list[float]:
     """Return times of a file in seconds from a start; an error where one of them has no zone."""
     if any((time.tzinfo is None) != (start.tzinfo is None) for time in times):

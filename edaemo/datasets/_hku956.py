@@ -4,68 +4,34 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
-from edaemo.datasets._corpus import (
-    ENVIRONMENT,
-    PARAMETERS,
-    Corpus,
-    Problems,
-    check_counts,
-    cut_and_align,
-    find_corpus,
-    open_corpus,
-    open_folder,
-    search_folders,
-)
-from edaemo.datasets._development import HKU956_DEVELOPMENT
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._cache import Reading
+from edaemo.datasets._corpus import ENVIRONMENT, CorpusFiles, open_folder, search_folders
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import CorpusContent, CorpusSource, CorpusSpec
+from edaemo.datasets._window import Window
 
-NAME = "hku956"
 SAMPLING_RATE = 4.0
 RATING_RANGE = (-10.0, 10.0)
 PUBLISHED = {"people": 30, "trials": 956, "songs": 592}
+RATINGS = ("valence", "arousal")
 RATINGS_FILE = "3. AV_ratings.csv"
 TAGS_FILE = "hku956_songs_tags.tsv"
 TAGS_FOLDERS = ("hku956_mtg_jamendo_tags", "mtg_jamendo_tags")
 
-HOW_TO_GET = "HKU956 is at the HKU DataHub, figshare id 21080821 (CC BY-NC 4.0)."
-LICENCE = (
-    "EDA and ratings: CC BY-NC 4.0 (non-commercial use, with credit to the authors). "
-    "Music tags: CC BY-NC-SA 4.0, from the metadata of MTG-Jamendo."
+
+# Half of the people, drawn as `_development` says.
+DEVELOPMENT = (
+    *("hku1906", "hku1908", "hku1909", "hku1914", "hku1916", "hku1917", "hku1918", "hku1919"),
+    *("hku1923", "hku1926", "hku1927", "hku1928", "hku1929", "hku1930", "hku1931"),
 )
-CITATION = (
-    "Hu, X.; Li, F.; Liu, R. Detecting Music-Induced Emotion Based on Acoustic Analysis and "
-    "Physiological Sensing: A Multimodal Approach. Applied Sciences 2022, 12, 9354. "
-    "doi:10.3390/app12189354"
-)
-DESCR = """HKU956: electrodermal activity while listening to music
-
-30 people listened to music within 40 minutes with an Empatica E4 on the wrist: 956 trials of 592
-songs, 33 of the trials a song that the person had already heard. EDA in microsiemens at 4 Hz. For
-each song the person rated the valence and arousal that it had induced, from -10 to 10.
-
-The songs are Jamendo tracks. 267 of the 592 have tags (genre, instrument, mood or theme) in
-MTG-Jamendo; the other 325 have the column `no_tags` instead. Tags are not audio features, and
-neither audio nor audio features are here.
-
-What to know before believing a score:
-- How long a trial lasts is the listener's own doing, who may skip: its length alone (the column
-  `duration`) gives an AUC of 0.57 for positive against negative valence, the 26 neutral trials left
-  out. The default window, the first 25 seconds, hides it; `window="end"` and `window=None` do not.
-- Songs recur across people, so holding people out does not hold songs out.
-- Nine trials never exceed 0.05 microsiemens and 24 hardly vary at all. They are kept.
-- 16 to 68 trials a person; the share of positive valence runs from 0.12 to 0.97 across people.
-
-EDA and ratings are CC BY-NC 4.0, the tags CC BY-NC-SA 4.0: neither may be used commercially.
-"""
 
 _SIGNAL_FILE = re.compile(r"1\. physiological[_ ]signals/(?P<within>.*)", re.DOTALL)
 _EDA_FILE = re.compile(r"(?P<subject>hku\d+)/EDA/(?P<trial>\d+)_(?P<stimulus>\d+)\.csv")
@@ -84,7 +50,7 @@ class _Rating(NamedTuple):
     play_duration: float
 
 
-def _eda_files(corpus: Corpus, problems: Problems) -> dict[Key, tuple[str, str]]:
+def _eda_files(corpus: CorpusFiles) -> dict[Key, tuple[str, str]]:
     """Return (subject, song_no) → (file, song_id) of every EDA file."""
     files: dict[Key, tuple[str, str]] = {}
     for name in corpus.names:
@@ -93,52 +59,46 @@ def _eda_files(corpus: Corpus, problems: Problems) -> dict[Key, tuple[str, str]]
             continue
         eda = _EDA_FILE.fullmatch(signal["within"])
         if eda is None:
-            problems.add(
+            corpus.note(
                 f"{name} is no file of this corpus, which has <person>/EDA/<song_no>_<song_id>.csv."
                 " Take it away."
             )
             continue
         key = eda["subject"], int(eda["trial"])
         if key in files:
-            problems.note(
-                corpus.error(name, f"has the same person and song_no as {files[key][0]}.")
-            )
+            corpus.note_file(name, f"has the same person and song_no as {files[key][0]}.")
             continue
         files[key] = name, eda["stimulus"]
     if not files:
-        problems.add("It holds no EDA file of HKU956 in '1. physiological_signals'.")
+        corpus.note("It holds no EDA file of HKU956 in '1. physiological_signals'.")
     return files
 
 
-def _read_ratings(corpus: Corpus, problems: Problems) -> dict[Key, _Rating | None]:
+def _read_ratings(corpus: CorpusFiles) -> dict[Key, _Rating | None]:
     """Return the rating of every (subject, song_no); None where something is wrong with it."""
     identity = ("participant_id", "song_no", "song_id")
     ratings: dict[Key, _Rating | None] = {}
     for row in corpus.read_table(RATINGS_FILE, identity + _Rating._fields[1:]):
         if not (row["song_no"].isdecimal() and row["song_id"].isdecimal()):
-            problems.note(
-                corpus.error(
-                    RATINGS_FILE,
-                    f"has a song_no or song_id that is no whole number: {row['participant_id']}, "
-                    f"{row['song_no']!r}, {row['song_id']!r}.",
-                )
+            corpus.note_file(
+                RATINGS_FILE,
+                f"has a song_no or song_id that is no whole number: {row['participant_id']}, "
+                f"{row['song_no']!r}, {row['song_id']!r}.",
             )
             continue
         key = row["participant_id"], int(row["song_no"])
         who = f"participant_id {key[0]}, song_no {key[1]}"
         if key in ratings:
-            problems.note(corpus.error(RATINGS_FILE, f"has two ratings of {who}."))
+            corpus.note_file(RATINGS_FILE, f"has two ratings of {who}.")
         else:
-            ratings[key] = _read_rating(corpus, row, who, problems)
+            ratings[key] = _read_rating(corpus, row, who)
     return ratings
 
 
-def _read_rating(
-    corpus: Corpus, row: dict[str, str], who: str, problems: Problems
-) -> _Rating | None:
+def _read_rating(corpus: CorpusFiles, row: dict[str, str], who: str) -> _Rating | None:
     values = []
     for column in _Rating._fields[1:]:
-        with problems.collect():
+        with corpus.collect():
             value = corpus.number(RATINGS_FILE, row[column], f"{column} of {who}")
             rated = column != "play_duration"
             if rated and not RATING_RANGE[0] <= value <= RATING_RANGE[1]:
@@ -148,35 +108,29 @@ def _read_rating(
 
 
 def _check_files(
-    corpus: Corpus,
-    files: Mapping[Key, tuple[str, str]],
-    ratings: Mapping[Key, _Rating | None],
-    problems: Problems,
+    corpus: CorpusFiles, files: Mapping[Key, tuple[str, str]], ratings: Mapping[Key, _Rating | None]
 ) -> None:
     """Note the ratings of which the recording is missing, although its person has others."""
     recorded = {subject for subject, _ in files}
     for (subject, song_no), rating in ratings.items():
         if subject in recorded and (subject, song_no) not in files:
             song_id = "<song_id>" if rating is None else rating.song_id
-            problems.note(
-                corpus.error(
-                    f"{subject}/EDA/{song_no}_{song_id}.csv",
-                    f"is missing, although {RATINGS_FILE} has its rating.",
-                    f"Get the corpus again, or take {subject} away and pass allow_partial=True.",
-                )
+            corpus.note_file(
+                f"{subject}/EDA/{song_no}_{song_id}.csv",
+                f"is missing, although {RATINGS_FILE} has its rating.",
+                f"Get the corpus again, or take {subject} away and pass allow_partial=True.",
             )
 
 
 def _read_trials(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     files: Mapping[Key, tuple[str, str]],
     ratings: Mapping[Key, _Rating | None] | None,
-    problems: Problems,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return all trials whole, and their ratings; without a table of ratings, check the files."""
-    rows, rated = [], []
+) -> list[dict[str, Any]]:
+    """Return all trials whole with their ratings; without a table of ratings, check the files."""
+    rows = []
     for (subject, song_no), (name, song_id) in sorted(files.items()):
-        with problems.collect():
+        with corpus.collect():
             eda = corpus.numbers(name, corpus.read_lines(name))
             if ratings is None:
                 continue
@@ -195,13 +149,20 @@ def _read_trials(
                     f"has {len(eda)} samples at 4 Hz where {RATINGS_FILE} gives a play_duration "
                     f"of {rating.play_duration:g} s.",
                 )
-            rows.append((subject, song_id, song_no, eda))
-            rated.append((rating.valence_rating, rating.arousal_rating))
-    trials = pd.DataFrame(rows, columns=["subject", "stimulus", "trial", "eda"])
-    return trials, pd.DataFrame(rated, columns=["valence", "arousal"])
+            rows.append(
+                {
+                    "subject": subject,
+                    "stimulus": song_id,
+                    "trial": song_no,
+                    "eda": eda,
+                    "valence": rating.valence_rating,
+                    "arousal": rating.arousal_rating,
+                }
+            )
+    return rows
 
 
-def _tags_file(corpus: Corpus) -> tuple[Corpus, str] | None:
+def _tags_file(corpus: CorpusFiles) -> tuple[CorpusFiles, str] | None:
     """Return where the tags are: beside the corpus' own files, else in the usual places."""
     own = [name for name in corpus.names if "/" not in name and name.endswith("songs_tags.tsv")]
     if own:
@@ -209,11 +170,11 @@ def _tags_file(corpus: Corpus) -> tuple[Corpus, str] | None:
     for folder in search_folders():
         for place in (folder / name for name in TAGS_FOLDERS):
             if (place / TAGS_FILE).is_file():
-                return open_folder(place), TAGS_FILE
+                return open_folder(place, corpus.problems), TAGS_FILE
     return None
 
 
-def _read_music(corpus: Corpus, name: str, songs: list[str], problems: Problems) -> pd.DataFrame:
+def _read_music(corpus: CorpusFiles, name: str, songs: list[str]) -> pd.DataFrame:
     """Return one 0/1 column per tag of the file, and `no_tags`, for each of the songs."""
     header, *lines = corpus.read_lines(name)
     columns = header.split("\t")
@@ -224,11 +185,9 @@ def _read_music(corpus: Corpus, name: str, songs: list[str], problems: Problems)
         fields = line.split("\t")
         track = _TRACK.fullmatch(fields[0])
         if track is None or len(fields) < len(columns) or "" in fields[len(columns) - 1 :]:
-            problems.note(corpus.error(name, f"has no track with tags in line {number}."))
+            corpus.note_file(name, f"has no track with tags in line {number}.")
         elif track[1] in tags:
-            problems.note(
-                corpus.error(name, f"has the track {fields[0]} twice, again in line {number}.")
-            )
+            corpus.note_file(name, f"has the track {fields[0]} twice, again in line {number}.")
         else:
             tags[track[1]] = fields[len(columns) - 1 :]
     every_tag = sorted({tag for of_track in tags.values() for tag in of_track})
@@ -242,7 +201,97 @@ def _read_music(corpus: Corpus, name: str, songs: list[str], problems: Problems)
     return music
 
 
-@validate_params(PARAMETERS, prefer_skip_nested_validation=True)
+def read_hku956(corpus: CorpusSource) -> CorpusContent:
+    """Read all trials, their ratings and the songs' tags, and check the counts."""
+    files = _eda_files(corpus)
+    rated = None
+    with corpus.collect():
+        rated = _read_ratings(corpus)
+        _check_files(corpus, files, rated)
+    rows = _read_trials(corpus, files, rated)
+    people = {subject for subject, _ in files}
+    absent = sorted({subject for subject, _ in rated or ()} - people)
+    songs = sorted({song for _, song in files.values()})
+    counts = {"people": len(people), "trials": len(files), "songs": len(songs)}
+    if files:
+        corpus.check_counts(counts, PUBLISHED, absent)
+    tags = _tags_file(corpus)
+    music = None
+    if tags is not None:
+        with corpus.collect():
+            music = _read_music(*tags, songs)
+    corpus.raise_all()
+    missing = (
+        f"No music tags found: music is None. Put {TAGS_FILE} into the corpus's folder or into "
+        f"{TAGS_FOLDERS[0]} in the folder that {ENVIRONMENT} names."
+    )
+    heard = {(row["subject"], row["stimulus"]) for row in rows}
+    reading = Reading.of_rows(rows, ("trial", *RATINGS), {})
+    return CorpusContent.of(
+        reading.columns,
+        RATINGS,
+        music=music,
+        warnings=[missing] if tags is None else [],
+        report={
+            "tags_source": None if tags is None else f"{tags[0].place}: {tags[1]}",
+            **counts,
+            "repeat_listens": len(rows) - len(heard),
+            "songs_with_tags": 0 if music is None else int((music["no_tags"] == 0).sum()),
+            "people_without_recording": absent,
+        },
+        notes=[
+            "A trial is known by subject and trial: a person may hear a song twice.",
+            "Signals other than EDA, if there are any, were not read.",
+        ],
+    )
+
+
+SPEC = CorpusSpec(
+    name="hku956",
+    title="HKU956: electrodermal activity while listening to music",
+    description="""
+30 people listened to music within 40 minutes with an Empatica E4 on the wrist: 956 trials of 592
+songs, 33 of the trials a song that the person had already heard. EDA in microsiemens at 4 Hz. For
+each song the person rated the valence and arousal that it had induced, from -10 to 10.
+
+The songs are Jamendo tracks. 267 of the 592 have tags (genre, instrument, mood or theme) in
+MTG-Jamendo; the other 325 have the column `no_tags` instead. Tags are not audio features, and
+neither audio nor audio features are here.
+
+What to know before believing a score:
+- How long a trial lasts is the listener's own doing, who may skip: its length alone (the column
+  `duration`) gives an AUC of 0.57 for positive against negative valence, the 26 neutral trials left
+  out. The default window, the first 25 seconds, hides it; `window="end"` and `window=None` do not.
+- Songs recur across people, so holding people out does not hold songs out.
+- Nine trials never exceed 0.05 microsiemens and 24 hardly vary at all. They are kept.
+- 16 to 68 trials a person; the share of positive valence runs from 0.12 to 0.97 across people.
+
+EDA and ratings are CC BY-NC 4.0, the tags CC BY-NC-SA 4.0: neither may be used commercially.
+""",
+    licence=(
+        "EDA and ratings: CC BY-NC 4.0 (non-commercial use, with credit to the authors). Music "
+        "tags: CC BY-NC-SA 4.0, from the metadata of MTG-Jamendo."
+    ),
+    citation=(
+        "Hu, X.; Li, F.; Liu, R. Detecting Music-Induced Emotion Based on Acoustic Analysis and "
+        "Physiological Sensing: A Multimodal Approach. Applied Sciences 2022, 12, 9354. "
+        "doi:10.3390/app12189354"
+    ),
+    how_to_get="HKU956 is at the HKU DataHub, figshare id 21080821 (CC BY-NC 4.0).",
+    marker=RATINGS_FILE,
+    read=read_hku956,
+    units={"eda": "microsiemens"},
+    sampling_rate=SAMPLING_RATE,
+    rating_range=RATING_RANGE,
+    development=DEVELOPMENT,
+    loader="load_hku956",
+    stimuli="songs",
+    window=(0.0, 25.0),
+    masked=False,
+)
+register_corpus(SPEC)
+
+
 def load_hku956(
     path: str | os.PathLike[str] | None = None,
     *,
@@ -256,11 +305,9 @@ def load_hku956(
     Parameters
     ----------
     path : path-like or None
-        The corpus's original folder or a zip archive of it. None looks in the folder that the
-        environment variable ``EDAEMO_DATA`` names (for ``hku956`` or ``hku956.zip``), then in the
-        repository's own ``data`` folder, then in the user's cache. The music tags, which are not
-        part of the corpus, are looked for in `path` (``*songs_tags.tsv``), then in the same three
-        places.
+        The corpus's original folder or a zip archive of it. None looks where :func:`load_corpus`
+        does. The music tags, which are not part of the corpus, are looked for in `path`
+        (``*songs_tags.tsv``), then in the same three places.
     window : tuple (start, stop), 'end' or None
         What is cut out of each trial before anything else: see :func:`cut_window`.
     allow_partial : bool
@@ -270,6 +317,8 @@ def load_hku956(
     Returns
     -------
     Bunch
+        What :func:`load_corpus` says; of this corpus:
+
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` (str),
         ``stimulus`` (song_id, str), ``trial`` (song_no, the listening order, int), ``eda``
         (1-D float64 array in microsiemens, 100 samples by default) and ``duration`` (seconds of
@@ -279,87 +328,21 @@ def load_hku956(
         ``music`` : float32 DataFrame, one row per song (index ``stimulus``), one 0/1 column per
         tag and ``no_tags``; None, with a warning, where no tags are found.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (-10.0, 10.0).
-        ``development`` : tuple of the 15 people on whom defaults may be decided; tables report the
-        others (:func:`select_people`).
-        ``report`` : dict of what was read, left out and why; ``left_out`` is a DataFrame of the
-        trials that are shorter than the window.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
+        ``development`` : the 15 people on whom defaults may be decided.
 
     Raises
     ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If the window makes no sense or is longer than every trial.
+    DatasetError, ValueError
+        See :func:`load_corpus`.
 
     Warns
     -----
     UserWarning
-        If trials are left out because they are shorter than the window, or if there are no tags.
+        See :func:`load_corpus`; also if there are no tags.
 
     References
     ----------
     Hu, X., Li, F., & Liu, R. (2022). Detecting music-induced emotion based on acoustic analysis
     and physiological sensing: a multimodal approach. Applied Sciences, 12, 9354.
     """
-    window_samples(window, SAMPLING_RATE)
-    place = find_corpus(NAME, RATINGS_FILE, path, HOW_TO_GET)
-    problems = Problems("HKU956", place, HOW_TO_GET)
-    with open_corpus(place, RATINGS_FILE) as corpus:
-        files = _eda_files(corpus, problems)
-        rated = None
-        with problems.collect():
-            rated = _read_ratings(corpus, problems)
-            _check_files(corpus, files, rated, problems)
-        trials, ratings = _read_trials(corpus, files, rated, problems)
-        people = {subject for subject, _ in files}
-        absent = sorted({subject for subject, _ in rated or ()} - people)
-        songs = sorted({song for _, song in files.values()})
-        counts = {"people": len(people), "trials": len(files), "songs": len(songs)}
-        if files and not allow_partial:
-            with problems.collect():
-                check_counts(corpus, counts, PUBLISHED, absent)
-        tags = _tags_file(corpus)
-        music = None
-        if tags is not None:
-            with problems.collect():
-                music = _read_music(*tags, songs, problems)
-    problems.raise_all()
-    if tags is None:
-        warnings.warn(
-            f"No music tags found: music is None. Put {TAGS_FILE} into the corpus's folder or into "
-            f"{TAGS_FOLDERS[0]} in the folder that {ENVIRONMENT} names.",
-            UserWarning,
-            stacklevel=3,
-        )
-    repeats = int(trials.duplicated(["subject", "stimulus"]).sum())
-    trials, ratings, left_out = cut_and_align(trials, ratings, SAMPLING_RATE, window)
-    report = {
-        "source": str(place),
-        "tags_source": None if tags is None else f"{tags[0].place}: {tags[1]}",
-        "window": window,
-        **counts,
-        "repeat_listens": repeats,
-        "songs_with_tags": 0 if music is None else int((music["no_tags"] == 0).sum()),
-        "trials_kept": len(trials),
-        "left_out": left_out,
-        "people_without_recording": absent,
-        "notes": [
-            "A trial is known by subject and trial: a person may hear a song twice.",
-            "Signals other than EDA, if there are any, were not read.",
-        ],
-    }
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=ratings,
-        targets={target: ratings[target] for target in ("arousal", "valence")},
-        music=music,
-        sampling_rate=SAMPLING_RATE,
-        rating_range=RATING_RANGE,
-        development=HKU956_DEVELOPMENT,
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
-    )
+    return load_corpus(SPEC, path, window=window, allow_partial=allow_partial)

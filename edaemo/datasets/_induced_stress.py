@@ -6,27 +6,19 @@ import os
 import re
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
-from edaemo.datasets._corpus import (
-    PARAMETERS,
-    Corpus,
-    Problems,
-    check_counts,
-    cut_and_align,
-    find_corpus,
-    open_corpus,
-)
-from edaemo.datasets._development import INDUCED_STRESS_DEVELOPMENT
+from edaemo.datasets._cache import Reading
+from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._empatica import FILES, E4Signal, read_signal, read_tags, seconds_after
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import CorpusContent, CorpusSource, CorpusSpec
+from edaemo.datasets._window import Window
 
-NAME = "induced-stress"
-FOLDER = "induced_stress"
 SAMPLING_RATE = 4.0
 RATING_RANGE = (0.0, 10.0)
 PUBLISHED = {"people": 36, "stages": 252, "rest stages": 90, "task stages": 162}
@@ -56,27 +48,221 @@ PROTOCOLS = {
     "S": ("Stress_Level_v1.csv", 13, V1_TAGS, 0),
     "f": ("Stress_Level_v2.csv", 9, V2_TAGS, 1),
 }
-MARKER = "Stress_Level_v1.csv"
+# Half of the people, drawn as `_development` says.
+DEVELOPMENT = (
+    *("S06", "S09", "S10", "S12", "S14", "S16", "S17", "f01"),
+    *("f02", "f03", "f08", "f09", "f10", "f11", "f13", "f15"),
+    *("f17", "f18"),
+)
 
 # data_constraints.txt: "Duplicated raw values start in: EDA.csv: row 6,195". Rows count from 1 and
 # the first two are the header, so this many samples are good.
 S02_GOOD_SAMPLES = 6195 - 1 - 2
 
-HOW_TO_GET = (
-    "It is the PhysioNet data set 'Wearable Device Dataset from Induced Stress and Structured "
-    "Exercise Sessions' (doi:10.1038/s41597-025-04845-9)."
-)
-LICENCE = (
-    "Open Data Commons Attribution License v1.0 (ODC-By 1.0), by second-hand statement: the copy "
-    "that was read carries no licence text, and the publisher's own page was not seen."
-)
-CITATION = (
-    "Hongn, A.; Bosch, F.; Prado, L. E.; Ferrández, J. M.; Bonomini, M. P. Wearable Physiological "
-    "Signals under Acute Stress and Exercise Conditions. Scientific Data 2025. "
-    "doi:10.1038/s41597-025-04845-9"
-)
-DESCR = """Induced stress: electrodermal activity in rests and stress tasks
 
+_FOLDER = "Wearable_Dataset/STRESS/"
+_RECORDING = re.compile(r"(?P<recording>[Sf]\d{2}(_[ab])?)/(?P<file>[^/]+)")
+
+
+def _recordings(corpus: CorpusFiles) -> dict[str, str]:
+    """Return subject → folder of the recording that holds the stages."""
+    recordings = {}
+    for name in corpus.names:
+        if not name.startswith(_FOLDER):
+            continue
+        match = _RECORDING.fullmatch(name.removeprefix(_FOLDER))
+        if match is None or match["file"] not in FILES:
+            corpus.note(
+                f"{name} is no file of this corpus, which has <person>/EDA.csv and tags.csv. Take "
+                "it away."
+            )
+            continue
+        subject, _, part = match["recording"].partition("_")
+        if part and subject != "f14":
+            corpus.note(
+                f"{name} is in no folder of this corpus: only f14 is in parts. Take it away."
+            )
+        elif part != "a":
+            recordings[subject] = f"{_FOLDER}{match['recording']}/"
+    if not recordings:
+        corpus.note(f"It holds no recording in {_FOLDER!r}.")
+    return dict(sorted(recordings.items()))
+
+
+def _read_eda(corpus: CorpusFiles, name: str) -> E4Signal:
+    """Return the recording, in microsiemens."""
+    signal = read_signal(corpus, name)
+    if signal.sampling_rate != SAMPLING_RATE:
+        raise corpus.error(
+            name, f"gives a sampling rate of {signal.sampling_rate:g} Hz where 4 Hz is expected."
+        )
+    none = np.flatnonzero(~np.isfinite(signal.samples))
+    if len(none):
+        raise corpus.error(
+            name, f"has no finite number in line {none[0] + 3}: {signal.samples[none[0]]}."
+        )
+    return signal
+
+
+def _read_tags(corpus: CorpusFiles, name: str, n_tags: int) -> list[datetime]:
+    times = read_tags(corpus, name)
+    if not times:
+        raise corpus.error(name, f"is empty, where its protocol has {n_tags} tags.")
+    if len(times) != n_tags:
+        raise corpus.error(name, f"has {len(times)} tags where its protocol has {n_tags}.")
+    return times
+
+
+def _read_ratings(
+    corpus: CorpusFiles, name: str, stages: Iterable[str]
+) -> dict[str, dict[str, float]]:
+    """Return subject → stage → self-reported stress, without what something is wrong with."""
+    ratings: dict[str, dict[str, float]] = {}
+    for row in corpus.read_table(name, ("", *stages)):
+        subject = row.pop("")
+        if subject in ratings:
+            corpus.note_file(name, f"rates {subject} twice.")
+            continue
+        ratings[subject] = {}
+        for stage, text in row.items():
+            with corpus.collect():
+                stress = corpus.number(name, text, f"stress of {subject} in {stage}")
+                if not RATING_RANGE[0] <= stress <= RATING_RANGE[1]:
+                    raise corpus.error(
+                        name, f"has a stress of {stress} for {subject} in {stage}, outside 0 to 10."
+                    )
+                ratings[subject][stage] = stress
+    return ratings
+
+
+def _read_subject(
+    corpus: CorpusFiles, subject: str, folder: str
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the stages of one person, and how many duplicated samples were dropped."""
+    _, n_tags, stages, first_place = PROTOCOLS[subject[0]]
+    signal, times = None, None
+    with corpus.collect():
+        signal = _read_eda(corpus, folder + "EDA.csv")
+    with corpus.collect():
+        times = _read_tags(corpus, folder + "tags.csv", n_tags)
+    if signal is None or times is None:
+        return [], 0
+    eda = signal.samples[:S02_GOOD_SAMPLES] if subject == "S02" else signal.samples
+    tags = seconds_after(corpus, folder + "tags.csv", times, signal.start)
+    rows = []
+    for place, (stage, (first_tag, last_tag)) in enumerate(stages.items(), start=first_place):
+        onset, end = tags[first_tag - 1], tags[last_tag - 1]
+        if end <= onset:
+            corpus.note_file(folder + "tags.csv", f"has the stage {stage} end as it begins.")
+        elif onset < 0 or round(end * SAMPLING_RATE) > len(eda):
+            corpus.note_file(
+                folder + "EDA.csv",
+                f"has {len(eda) / SAMPLING_RATE:g} s of usable signal, but the stage {stage} "
+                f"of {subject} runs from {onset:g} to {end:g} s according to tags.csv beside "
+                "it.",
+            )
+        else:
+            samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
+            rows.append(
+                {
+                    "subject": subject,
+                    "stimulus": stage,
+                    "trial": place,
+                    "eda": samples,
+                    "session_time": onset,
+                }
+            )
+    return rows, len(signal.samples) - len(eda)
+
+
+def _note_fault(subject: str, folder: str, n_dropped: int) -> list[str]:
+    """Say for the report what is known to be wrong with somebody's recording."""
+    if subject == "S02":
+        return [
+            f"S02: {n_dropped} samples from row 6,195 of EDA.csv on dropped: duplicated signal "
+            "(data_constraints.txt)."
+        ]
+    if subject == "f07":
+        return ["f07: the sensor dock was left on; kept, as EDA is valid (data_constraints.txt)."]
+    if subject == "f14":
+        return [
+            f"f14: read from {folder.split('/')[-2]}, session_time counts from its start; the "
+            "baseline in f14_a is not used."
+        ]
+    return []
+
+
+def _read_stages(
+    corpus: CorpusFiles, recordings: dict[str, str]
+) -> tuple[list[dict[str, Any]], list[str], list[str]]:
+    """Return all stages whole with their ratings, the rated people not recorded, and the notes."""
+    ratings = {}
+    for initial, (file, _, stages, _) in PROTOCOLS.items():
+        with corpus.collect():
+            ratings[initial] = _read_ratings(corpus, file, stages)
+    rows, notes = [], []
+    for subject, folder in recordings.items():
+        own, n_dropped = [], 0
+        with corpus.collect():
+            own, n_dropped = _read_subject(corpus, subject, folder)
+        notes += _note_fault(subject, folder, n_dropped)
+        if subject[0] not in ratings:  # the table is bad, and said to be
+            continue
+        rated = ratings[subject[0]].get(subject)
+        if rated is None:
+            corpus.note_file(PROTOCOLS[subject[0]][0], f"has no ratings of {subject}.")
+            continue
+        rows += [{**row, "stress": rated.get(row["stimulus"], np.nan)} for row in own]
+    absent = sorted({person for group in ratings.values() for person in group} - set(recordings))
+    return rows, absent, notes
+
+
+def _count(recordings: Iterable[str]) -> dict[str, int]:
+    """Return how much there is of what was published."""
+    stages = [stage for subject in recordings for stage in PROTOCOLS[subject[0]][2]]
+    n_rests = sum(stage in RESTS for stage in stages)
+    return {
+        "people": len(set(recordings)),
+        "stages": len(stages),
+        "rest stages": n_rests,
+        "task stages": len(stages) - n_rests,
+    }
+
+
+def read_induced_stress(corpus: CorpusSource) -> CorpusContent:
+    """Read all stages and their ratings, and check the counts."""
+    recordings = _recordings(corpus)
+    rows, absent, notes = _read_stages(corpus, recordings)
+    counts = _count(recordings)
+    if recordings:
+        corpus.check_counts(counts, PUBLISHED, absent)
+    corpus.raise_all()
+    reading = Reading.of_rows(rows, ("trial", "session_time", "stress"), {})
+    rests = [stage in RESTS for stage in reading.columns["stimulus"]]
+    return CorpusContent.of(
+        reading.columns,
+        ["stress"],
+        targets={"task": np.where(rests, "rest", "task")},
+        report={
+            "people": counts["people"],
+            "trials": counts["stages"],
+            "rests": counts["rest stages"],
+            "tasks": counts["task stages"],
+            "people_without_recording": absent,
+        },
+        notes=[
+            *notes,
+            "The tags that bound a stage are inferred from the time between tags.",
+            "The baseline of protocol V2 (people f*) has no clear boundaries: rated, not read.",
+            "Signals other than EDA, if there are any, were not read.",
+        ],
+    )
+
+
+SPEC = CorpusSpec(
+    name="induced-stress",
+    title="Induced stress: electrodermal activity in rests and stress tasks",
+    description="""
 The stress protocol of the PhysioNet "Wearable Device Dataset from Induced Stress and Structured
 Exercise Sessions": 36 people with an Empatica E4 on the wrist, EDA in microsiemens at 4 Hz.
 People S* followed protocol V1 (baseline, Stroop, rest, TMCT, rest, real opinion, opposite opinion,
@@ -98,178 +284,36 @@ What to know before believing a score:
   lost, and the stages are read from the second recording, f14_b; f14_a, the baseline, is not used.
 
 Licence: ODC-By 1.0 by second-hand statement only; to be confirmed at PhysioNet.
-"""
-
-_FOLDER = "Wearable_Dataset/STRESS/"
-_RECORDING = re.compile(r"(?P<recording>[Sf]\d{2}(_[ab])?)/(?P<file>[^/]+)")
-
-
-def _recordings(corpus: Corpus, problems: Problems) -> dict[str, str]:
-    """Return subject → folder of the recording that holds the stages."""
-    recordings = {}
-    for name in corpus.names:
-        if not name.startswith(_FOLDER):
-            continue
-        match = _RECORDING.fullmatch(name.removeprefix(_FOLDER))
-        if match is None or match["file"] not in FILES:
-            problems.add(
-                f"{name} is no file of this corpus, which has <person>/EDA.csv and tags.csv. Take "
-                "it away."
-            )
-            continue
-        subject, _, part = match["recording"].partition("_")
-        if part and subject != "f14":
-            problems.add(
-                f"{name} is in no folder of this corpus: only f14 is in parts. Take it away."
-            )
-        elif part != "a":
-            recordings[subject] = f"{_FOLDER}{match['recording']}/"
-    if not recordings:
-        problems.add(f"It holds no recording in {_FOLDER!r}.")
-    return dict(sorted(recordings.items()))
-
-
-def _read_eda(corpus: Corpus, name: str) -> E4Signal:
-    """Return the recording, in microsiemens."""
-    signal = read_signal(corpus, name)
-    if signal.sampling_rate != SAMPLING_RATE:
-        raise corpus.error(
-            name, f"gives a sampling rate of {signal.sampling_rate:g} Hz where 4 Hz is expected."
-        )
-    none = np.flatnonzero(~np.isfinite(signal.samples))
-    if len(none):
-        raise corpus.error(
-            name, f"has no finite number in line {none[0] + 3}: {signal.samples[none[0]]}."
-        )
-    return signal
+""",
+    licence=(
+        "Open Data Commons Attribution License v1.0 (ODC-By 1.0), by second-hand statement: the "
+        "copy that was read carries no licence text, and the publisher's own page was not seen."
+    ),
+    citation=(
+        "Hongn, A.; Bosch, F.; Prado, L. E.; Ferrández, J. M.; Bonomini, M. P. Wearable "
+        "Physiological Signals under Acute Stress and Exercise Conditions. Scientific Data 2025. "
+        "doi:10.1038/s41597-025-04845-9"
+    ),
+    how_to_get=(
+        "It is the PhysioNet data set 'Wearable Device Dataset from Induced Stress and "
+        "Structured Exercise Sessions' (doi:10.1038/s41597-025-04845-9)."
+    ),
+    marker="Stress_Level_v1.csv",
+    read=read_induced_stress,
+    units={"eda": "microsiemens"},
+    sampling_rate=SAMPLING_RATE,
+    rating_range=RATING_RANGE,
+    targets=("task", "stress"),
+    development=DEVELOPMENT,
+    folder="induced_stress",
+    loader="load_induced_stress",
+    stimuli="",
+    window=(0.0, 25.0),
+    masked=False,
+)
+register_corpus(SPEC)
 
 
-def _read_tags(corpus: Corpus, name: str, n_tags: int) -> list[datetime]:
-    times = read_tags(corpus, name)
-    if not times:
-        raise corpus.error(name, f"is empty, where its protocol has {n_tags} tags.")
-    if len(times) != n_tags:
-        raise corpus.error(name, f"has {len(times)} tags where its protocol has {n_tags}.")
-    return times
-
-
-def _read_ratings(
-    corpus: Corpus, name: str, stages: Iterable[str], problems: Problems
-) -> dict[str, dict[str, float]]:
-    """Return subject → stage → self-reported stress, without what something is wrong with."""
-    ratings: dict[str, dict[str, float]] = {}
-    for row in corpus.read_table(name, ("", *stages)):
-        subject = row.pop("")
-        if subject in ratings:
-            problems.note(corpus.error(name, f"rates {subject} twice."))
-            continue
-        ratings[subject] = {}
-        for stage, text in row.items():
-            with problems.collect():
-                stress = corpus.number(name, text, f"stress of {subject} in {stage}")
-                if not RATING_RANGE[0] <= stress <= RATING_RANGE[1]:
-                    raise corpus.error(
-                        name,
-                        f"has a stress of {stress} for {subject} in {stage}, outside 0 to 10.",
-                    )
-                ratings[subject][stage] = stress
-    return ratings
-
-
-def _read_subject(
-    corpus: Corpus, subject: str, folder: str, problems: Problems
-) -> tuple[list[tuple], int]:
-    """Return the stages of one person, and how many duplicated samples were dropped."""
-    _, n_tags, stages, first_place = PROTOCOLS[subject[0]]
-    signal, times = None, None
-    with problems.collect():
-        signal = _read_eda(corpus, folder + "EDA.csv")
-    with problems.collect():
-        times = _read_tags(corpus, folder + "tags.csv", n_tags)
-    if signal is None or times is None:
-        return [], 0
-    eda = signal.samples[:S02_GOOD_SAMPLES] if subject == "S02" else signal.samples
-    tags = seconds_after(corpus, folder + "tags.csv", times, signal.start)
-    rows = []
-    for place, (stage, (first_tag, last_tag)) in enumerate(stages.items(), start=first_place):
-        onset, end = tags[first_tag - 1], tags[last_tag - 1]
-        if end <= onset:
-            problems.note(
-                corpus.error(folder + "tags.csv", f"has the stage {stage} end as it begins.")
-            )
-        elif onset < 0 or round(end * SAMPLING_RATE) > len(eda):
-            problems.note(
-                corpus.error(
-                    folder + "EDA.csv",
-                    f"has {len(eda) / SAMPLING_RATE:g} s of usable signal, but the stage {stage} "
-                    f"of {subject} runs from {onset:g} to {end:g} s according to tags.csv beside "
-                    "it.",
-                )
-            )
-        else:
-            samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
-            rows.append((subject, stage, place, samples, onset))
-    return rows, len(signal.samples) - len(eda)
-
-
-def _note_fault(subject: str, folder: str, n_dropped: int) -> list[str]:
-    """Say for the report what is known to be wrong with somebody's recording."""
-    if subject == "S02":
-        return [
-            f"S02: {n_dropped} samples from row 6,195 of EDA.csv on dropped: duplicated signal "
-            "(data_constraints.txt)."
-        ]
-    if subject == "f07":
-        return ["f07: the sensor dock was left on; kept, as EDA is valid (data_constraints.txt)."]
-    if subject == "f14":
-        return [
-            f"f14: read from {folder.split('/')[-2]}, session_time counts from its start; the "
-            "baseline in f14_a is not used."
-        ]
-    return []
-
-
-def _read_trials(
-    corpus: Corpus, recordings: dict[str, str], problems: Problems
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str], list[str]]:
-    """Return all stages whole, their ratings, the rated people not recorded, and the notes."""
-    ratings = {}
-    for initial, (file, _, stages, _) in PROTOCOLS.items():
-        with problems.collect():
-            ratings[initial] = _read_ratings(corpus, file, stages, problems)
-    rows, stress, notes = [], [], []
-    for subject, folder in recordings.items():
-        own, n_dropped = [], 0
-        with problems.collect():
-            own, n_dropped = _read_subject(corpus, subject, folder, problems)
-        notes += _note_fault(subject, folder, n_dropped)
-        if subject[0] not in ratings:  # the table is bad, and said to be
-            continue
-        rated = ratings[subject[0]].get(subject)
-        if rated is None:
-            problems.note(corpus.error(PROTOCOLS[subject[0]][0], f"has no ratings of {subject}."))
-            continue
-        rows += own
-        stress += [rated.get(stage, np.nan) for _, stage, *_ in own]
-    columns = ["subject", "stimulus", "trial", "eda", "session_time"]
-    trials = pd.DataFrame(rows, columns=columns)
-    absent = sorted({person for group in ratings.values() for person in group} - set(recordings))
-    return trials, pd.DataFrame({"stress": stress}), absent, notes
-
-
-def _count(recordings: Iterable[str]) -> dict[str, int]:
-    """Return how much there is of what was published."""
-    stages = [stage for subject in recordings for stage in PROTOCOLS[subject[0]][2]]
-    n_rests = sum(stage in RESTS for stage in stages)
-    return {
-        "people": len(set(recordings)),
-        "stages": len(stages),
-        "rest stages": n_rests,
-        "task stages": len(stages) - n_rests,
-    }
-
-
-@validate_params(PARAMETERS, prefer_skip_nested_validation=True)
 def load_induced_stress(
     path: str | os.PathLike[str] | None = None,
     *,
@@ -285,9 +329,7 @@ def load_induced_stress(
     ----------
     path : path-like or None
         The corpus's original folder (with ``Stress_Level_v1.csv`` and ``Wearable_Dataset``) or a
-        zip archive of it. None looks in the folder that the environment variable ``EDAEMO_DATA``
-        names (for ``induced_stress`` or ``induced_stress.zip``), then in the repository's own
-        ``data`` folder, then in the user's cache.
+        zip archive of it. None looks where :func:`load_corpus` does.
     window : tuple (start, stop), 'end' or None
         What is cut out of each stage before anything else: see :func:`cut_window`.
     allow_partial : bool
@@ -297,6 +339,8 @@ def load_induced_stress(
     Returns
     -------
     Bunch
+        What :func:`load_corpus` says; of this corpus:
+
         ``trials`` : DataFrame, one row per stage by subject and trial: ``subject`` (str),
         ``stimulus`` (the stage as in the ratings files, str), ``trial`` (the stage's place in the
         protocol, Baseline 0, int), ``eda`` (1-D float64 array in microsiemens, 100 samples by
@@ -306,25 +350,13 @@ def load_induced_stress(
         ``ratings`` : DataFrame with the same index; ``stress``, float, 0 to 10.
         ``targets`` : dict, ``"task"`` → Series of ``"rest"`` or ``"task"``, ``"stress"`` → Series
         of the ratings.
-        ``music`` : None.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (0.0, 10.0).
-        ``development`` : tuple of the 18 people on whom defaults may be decided; tables report the
-        others (:func:`select_people`).
-        ``report`` : dict of what was read, left out and why; ``left_out`` is a DataFrame of the
-        stages that are shorter than the window.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
+        ``development`` : the 18 people on whom defaults may be decided.
 
     Raises
     ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If the window makes no sense or is longer than every stage.
-
-    Warns
-    -----
-    UserWarning
-        If stages are left out because they are shorter than the window.
+    DatasetError, ValueError
+        See :func:`load_corpus`.
 
     References
     ----------
@@ -332,47 +364,4 @@ def load_induced_stress(
     physiological signals under acute stress and exercise conditions. Scientific Data.
     doi:10.1038/s41597-025-04845-9
     """
-    window_samples(window, SAMPLING_RATE)
-    place = find_corpus(FOLDER, MARKER, path, HOW_TO_GET)
-    problems = Problems("induced stress", place, HOW_TO_GET)
-    with open_corpus(place, MARKER) as corpus:
-        recordings = _recordings(corpus, problems)
-        trials, ratings, absent, notes = _read_trials(corpus, recordings, problems)
-        counts = _count(recordings)
-        if recordings and not allow_partial:
-            with problems.collect():
-                check_counts(corpus, counts, PUBLISHED, absent)
-    problems.raise_all()
-    trials, ratings, left_out = cut_and_align(trials, ratings, SAMPLING_RATE, window)
-    task = pd.Series(np.where(trials["stimulus"].isin(RESTS), "rest", "task"), name="task")
-    report = {
-        "source": str(place),
-        "window": window,
-        "people": counts["people"],
-        "trials": counts["stages"],
-        "rests": counts["rest stages"],
-        "tasks": counts["task stages"],
-        "trials_kept": len(trials),
-        "left_out": left_out,
-        "people_without_recording": absent,
-        "notes": [
-            *notes,
-            "The tags that bound a stage are inferred from the time between tags.",
-            "The baseline of protocol V2 (people f*) has no clear boundaries: rated, not read.",
-            "Signals other than EDA, if there are any, were not read.",
-        ],
-    }
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=ratings,
-        targets={"task": task, "stress": ratings["stress"]},
-        music=None,
-        sampling_rate=SAMPLING_RATE,
-        rating_range=RATING_RANGE,
-        development=INDUCED_STRESS_DEVELOPMENT,
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
-    )
+    return load_corpus(SPEC, path, window=window, allow_partial=allow_partial)

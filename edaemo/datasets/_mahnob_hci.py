@@ -9,25 +9,24 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
-from edaemo.datasets._assemble import UNITS, _to_microsiemens, assemble, join_left_out
+from edaemo.datasets._assemble import to_microsiemens
 from edaemo.datasets._bdf import check_mne, read_bdf
-from edaemo.datasets._cache import CACHE, Reading, read_through_cache
-from edaemo.datasets._corpus import (
-    PARAMETERS,
-    Corpus,
-    Problems,
-    check_signals,
-    find_corpus,
-    match_files,
-    open_archives,
+from edaemo.datasets._cache import Reading
+from edaemo.datasets._corpus import CorpusFiles
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import (
+    GET_THE_REST,
+    UNITS,
+    CorpusContent,
+    CorpusSource,
+    CorpusSpec,
+    choose_signals,
 )
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._window import Window
 
-NAME = "mahnob-hci"
 SAMPLING_RATE = 256.0
 RATING_RANGE = (1.0, 9.0)
 PEOPLE = tuple(str(number) for number in range(1, 31) if number not in (12, 15, 26))
@@ -59,9 +58,7 @@ EMOTIONS = {
 # What a recording's header says of GSR1, in small letters → what one is in microsiemens; None for
 # resistance, which is turned over.
 CONDUCTANCE = {"ohm": None, "ns": 1e-3, "us": 1.0, "µs": 1.0}
-# Raised when the same files are read as other numbers.
-_READER = 1
-# 13 of the 27 people, drawn as those in `_development` are.
+# 13 of the 27 people, drawn as `_development` says.
 DEVELOPMENT = ("3", "4", "7", "8", "13", "16", "21", "23", "24", "25", "27", "29", "30")
 
 _SESSION = re.compile(r"(?:^|/)(\d+)/session\.xml$")
@@ -69,181 +66,45 @@ _RECORDING = re.compile(r"(?:^|/)(\d+)/Part_(\d+)_S_Trial(\d+)_emotion\.bdf$")
 _ANY_RECORDING = re.compile(r"(?:^|/)(\d+)/[^/]*\.bdf$")
 _TRIGGER = "Status"
 
-HOW_TO_GET = (
-    "MAHNOB-HCI is to be had from its authors after signing an end user licence agreement: "
-    "https://mahnob-db.eu/hci-tagging/. The physiological recordings of the emotion elicitation "
-    "are read, the folder Sessions with a folder of each session, unpacked or not."
-)
-LICENCE = (
-    "MAHNOB-HCI's end user licence agreement: academic research alone, not to be passed on; each "
-    "user signs it."
-)
-CITATION = (
-    "Soleymani, M.; Lichtenauer, J.; Pun, T.; Pantic, M. A Multimodal Database for Affect "
-    "Recognition and Implicit Tagging. IEEE Transactions on Affective Computing 2012, 3, 42-55. "
-    "doi:10.1109/T-AFFC.2011.25"
-)
-DESCR = """MAHNOB-HCI: physiological signals while watching extracts of films
 
-27 people each watched up to 20 extracts of films of 34 to 117 seconds, 527 trials, and rated the
-valence, arousal, control and predictability that they had felt, from 1 to 9, and named an emotion.
-The recordings, 256 Hz, begin 30 seconds before the film and end 30 seconds after it; what lies
-between the two triggers of the channel Status is read.
-
-What to know before believing a score:
-- No publication at hand says in what unit the skin response is. BioSemi's amplifiers record Ohm
-  (couplers made before mid-2005) or nanosiemens, and the header of each recording says which: the
-  loader goes by that alone. A header that says neither is an error, unless units="as_recorded".
-- How long a trial lasts says which film it was, so whatever is computed of whole trials may know
-  the film. By default each is cut to its first 25 seconds.
-- Everybody watched the same films: holding people out does not hold films out.
-- Before each film a short neutral one was shown (recordings named N): these are not read.
-- Of participants 12, 15 and 26 there are no recordings; of 3, 9 and 16 some are missing.
-
-Whoever uses MAHNOB-HCI has signed its licence: academic research alone, not to be passed on.
-"""
-
-
-@validate_params(
-    {**PARAMETERS, **CACHE, **UNITS, "signals": [tuple, list]},
-    prefer_skip_nested_validation=True,
-)
-def load_mahnob_hci(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    signals: tuple[str, ...] = ("eda",),
-    units: str = "microsiemens",
-    window: Window = (0.0, 25.0),
-    allow_partial: bool = False,
-    cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
-    """Load MAHNOB-HCI: EDA of 27 people in 527 trials of watching 20 extracts of films.
-
-    Recordings (bdf) are read by MNE: ``pip install edaemo[bdf]``. All files are checked, and one
-    error says all that is wrong.
-
-    Parameters
-    ----------
-    path : path-like or None
-        The folder with ``Sessions/<number>/session.xml`` and
-        ``Sessions/<number>/Part_<person>_S_Trial<n>_emotion.bdf`` at any depth, or with zip
-        archives of it; or one such archive. None looks for ``mahnob-hci`` or ``mahnob-hci.zip`` in
-        the folder that ``EDAEMO_DATA`` names, then in the repository's own ``data`` folder, then in
-        the user's cache.
-    signals : tuple of {"eda", "eeg", "ecg", "respiration", "temperature"}
-        What is read; ``eda`` has to be among them.
-    units : {"microsiemens", "as_recorded"}
-        EDA as conductance in microsiemens, or as the recordings have it. They say themselves
-        whether that is Ohm or nanosiemens.
-    window : tuple (start, stop), 'end' or None
-        What is cut out of each film before anything else: see :func:`cut_window`.
-    allow_partial : bool
-        Read some of the 27 people, or of their trials; people who are not there are listed in the
-        report. Every other check stays.
-    cache : bool or path-like
-        Whether what was read is kept for the next time, in the user's cache or in this folder; see
-        ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``.
-
-    Returns
-    -------
-    Bunch
-        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("1" to "30"),
-        ``stimulus`` (mediaFile in small letters, "69.avi"), ``trial`` (the order of presentation,
-        from the recording's name), ``session`` (the number of its folder, str), ``eda`` (1-D
-        float64 array in microsiemens, NaN where masked, 6,400 samples by default), a column for
-        each other signal (float32 arrays as recorded, 1-D, or of shape (n_channels, n_samples)
-        where it has more than one channel; ``channels`` names them) and ``duration`` (seconds of
-        the whole film, before the window is cut, float).
-        ``ratings`` : DataFrame with the same index; ``valence``, ``arousal``, ``control`` and
-        ``predictability``, float, 1 to 9; ``emotion``, str.
-        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
-        ``music`` : None.
-        ``sampling_rate`` : 256.0 Hz, of all signals. ``rating_range`` : (1.0, 9.0).
-        ``units``, ``channels`` : dict, signal → unit (of ``eda`` as asked for, of others as the
-        recordings' headers say), names of its channels.
-        ``development`` : tuple of the 13 people on whom defaults may be decided; tables report the
-        others (:func:`select_people`).
-        ``report`` : dict of what was read, masked, left out and why; ``left_out`` and ``masked``
-        are DataFrames of trials.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
-
-    Raises
-    ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be; or if
-        recordings have to be read and MNE is not there.
-    ValueError
-        If a signal is unknown, or the window makes no sense or is longer than every trial.
-
-    Warns
-    -----
-    UserWarning
-        If trials are left out because they are shorter than the window, or the cache cannot be
-        written to.
-
-    References
-    ----------
-    Soleymani, M., Lichtenauer, J., Pun, T., & Pantic, M. (2012). A multimodal database for affect
-    recognition and implicit tagging. IEEE Transactions on Affective Computing, 3(1), 42-55.
-    """
-    window_samples(window, SAMPLING_RATE)
-    signals = check_signals(signals, SIGNALS)
-    place = find_corpus(NAME, _RECORDING, path, HOW_TO_GET, like="2/Part_1_S_Trial1_emotion.bdf")
-    problems = Problems("MAHNOB-HCI", place, HOW_TO_GET)
-    with open_archives(place, problems) as corpus:
-        sessions = match_files(corpus, _SESSION, problems)
-        recordings = _find_recordings(corpus, sessions, problems)
-        reading, kept = read_through_cache(
-            corpus,
-            [*recordings.values(), *(sessions[key[:1]] for key in recordings)],
-            [NAME, _READER, SAMPLING_RATE, sorted(signals)],
-            lambda: _read(corpus, recordings, sessions, signals, problems),
-            cache,
-            problems,
-        )
-        recorded = {match[1] for name in corpus.names if (match := _ANY_RECORDING.search(name))}
-        neutral = sum("_N_Trial" in name for name in corpus.names if name.endswith(".bdf"))
-    facts = reading.facts
+def read_mahnob_hci(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> CorpusContent:
+    """Read the films of all people, the EDA in what each recording's header says."""
+    sessions = corpus.match(_SESSION)
+    recordings = _find_recordings(corpus, sessions)
+    reading = corpus.read(
+        [*recordings.values(), *(sessions[key[:1]] for key in recordings)],
+        [SAMPLING_RATE, sorted(signals)],
+        lambda: _read(corpus, recordings, sessions, signals),
+    )
     people = {person for _, person, _ in recordings}
-    absent = [person for person in PEOPLE if person not in people]
-    if not allow_partial:
-        _check_counts(absent, len(recordings), problems)
+    corpus.require(PEOPLE, people, who="The participants ")
+    if len(recordings) != N_TRIALS and not corpus.allow_partial:
+        corpus.note(
+            f"{len(recordings)} of {N_TRIALS} recordings of films are there. {GET_THE_REST}"
+        )
     columns = dict(reading.columns)
     recorded_in = columns.pop("eda_unit", [])
     if units == "microsiemens":
-        _check_units(recorded_in, problems)
-    problems.raise_all()
+        _check_units(corpus, recorded_in)
+    corpus.raise_all()
     if units == "microsiemens":
         pairs = zip(columns["eda"], recorded_in, strict=True)
         columns["eda"] = [_convert(eda, unit) for eda, unit in pairs]
-    trials, ratings, counted = assemble(
-        columns,
-        ratings=(*SCALES, "emotion"),
-        others={name: SAMPLING_RATE for name in signals if name != "eda"},
-        sampling_rate=SAMPLING_RATE,
-        window=window,
-    )
-    unrated = pd.DataFrame(
-        facts["left_out"], columns=["subject", "stimulus", "trial", "duration", "reason"]
-    )
-    counted["left_out"] = join_left_out(unrated, counted["left_out"])
-    counted["trials"] += len(unrated)
     own_units = sorted(set(recorded_in))
-    report = {
-        "source": str(place),
-        "cache": kept,
-        "window": window,
-        "units": units,
-        "recorded_units": own_units,
-        "people": len(people),
-        "films": trials["stimulus"].nunique(),
-        **counted,
-        "people_without_recording": absent,
-        "sessions_without_recording": sorted(
-            (number for (number,) in sessions if number not in recorded), key=int
-        ),
-        "neutral_recordings": neutral,
-        "notes": [
+    recorded = {match[1] for name in corpus.names if (match := _ANY_RECORDING.search(name))}
+    silent = sorted((number for (number,) in sessions if number not in recorded), key=int)
+    return CorpusContent.of(
+        columns,
+        (*SCALES, "emotion"),
+        left_out=reading.facts["left_out"],
+        report={
+            "recorded_units": own_units,
+            "sessions_without_recording": silent,
+            "neutral_recordings": sum(
+                "_N_Trial" in name for name in corpus.names if name.endswith(".bdf")
+            ),
+        },
+        notes=[
             "What lies outside the two triggers of the channel Status, about 30 s before the film "
             "and after it, is dropped.",
             f"By the recordings' headers the skin response is in {' and '.join(own_units)}; "
@@ -254,62 +115,37 @@ def load_mahnob_hci(
             ),
             "Recordings of the neutral clips (named N) are not read.",
         ],
-    }
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=ratings,
-        targets={target: ratings[target] for target in ("arousal", "valence")},
-        music=None,
-        sampling_rate=SAMPLING_RATE,
-        rating_range=RATING_RANGE,
-        units={
-            **{name: facts["units"][name] for name in signals},
-            "eda": "microsiemens" if units == "microsiemens" else " or ".join(own_units),
+        more={
+            "units": {
+                **{name: reading.facts["units"][name] for name in signals},
+                "eda": units if units == "microsiemens" else " or ".join(own_units),
+            }
         },
-        channels={name: SIGNALS[name] for name in signals},
-        development=DEVELOPMENT,
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
     )
 
 
 def _find_recordings(
-    corpus: Corpus, sessions: Mapping[tuple[str, ...], str], problems: Problems
+    corpus: CorpusFiles, sessions: Mapping[tuple[str, ...], str]
 ) -> dict[tuple[str, ...], str]:
     """Return (session, person, trial) → recording, by person and trial."""
-    found = match_files(corpus, _RECORDING, problems)
+    found = corpus.match(_RECORDING)
     seen: dict[str, str] = {}
     for (session, person, _), name in found.items():
         if (session,) not in sessions:
-            problems.add(f"{name} has no session.xml beside it: its ratings are not known.")
+            corpus.note(f"{name} has no session.xml beside it: its ratings are not known.")
         if int(person) not in range(1, 31):
-            problems.add(f"{name} is no file of MAHNOB-HCI, which has people 1 to 30.")
+            corpus.note(f"{name} is no file of MAHNOB-HCI, which has people 1 to 30.")
         if session in seen:
-            problems.add(f"{seen[session]} and {name} are of one session: keep the right one.")
+            corpus.note(f"{seen[session]} and {name} are of one session: keep the right one.")
         seen[session] = name
     kept = {key: name for key, name in found.items() if key[:1] in sessions}
     return dict(sorted(kept.items(), key=lambda item: (int(item[0][1]), int(item[0][2]))))
 
 
-def _check_counts(absent: list[str], n_recordings: int, problems: Problems) -> None:
-    remedy = "Get the rest, or pass allow_partial=True to read the part that is there."
-    if absent:
-        n = len(PEOPLE) - len(absent)
-        problems.add(
-            f"The participants {', '.join(absent)} are missing: {n} of {len(PEOPLE)} people are "
-            f"there. {remedy}"
-        )
-    if n_recordings != N_TRIALS:
-        problems.add(f"{n_recordings} of {N_TRIALS} recordings of films are there. {remedy}")
-
-
-def _check_units(recorded_in: Iterable[str], problems: Problems) -> None:
+def _check_units(corpus: CorpusFiles, recorded_in: Iterable[str]) -> None:
     unknown = sorted({unit for unit in recorded_in if unit.lower() not in CONDUCTANCE})
     if unknown:
-        problems.add(
+        corpus.note(
             f"The header of recordings says that GSR1 is in {unknown}, which is neither resistance "
             "(Ohm) nor conductance (nS, uS). Pass units='as_recorded' to read it as it is."
         )
@@ -320,7 +156,7 @@ def _convert(eda: np.ndarray, unit: str) -> np.ndarray:
     factor = CONDUCTANCE[unit.lower()]
     made = eda.copy()
     if factor is None:
-        _to_microsiemens(made)
+        to_microsiemens(made)
     else:
         made[~(made > 0)] = np.nan
         made *= factor
@@ -328,11 +164,10 @@ def _convert(eda: np.ndarray, unit: str) -> np.ndarray:
 
 
 def _read(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     recordings: Mapping[tuple[str, ...], str],
     sessions: Mapping[tuple[str, ...], str],
     signals: Iterable[str],
-    problems: Problems,
 ) -> Reading:
     """Read all recordings, and note what is wrong."""
     check_mne()
@@ -341,7 +176,7 @@ def _read(
     units: dict[str, str] = {}
     met: dict[tuple[str, str], str] = {}
     for (session, person, number), name in recordings.items():
-        with problems.collect():
+        with corpus.collect():
             about, ratings = _read_session(corpus, sessions[session,], person)
             trial = {"subject": about["subject"], "stimulus": about["stimulus"]}
             trial["trial"] = int(number)
@@ -363,14 +198,14 @@ def _read(
             rows.append({**trial, "session": session, "eda_unit": said["eda"], **cells, **ratings})
     unrated = {row["subject"] for row in left_out if row["reason"] == "no self-assessment"}
     for person in sorted(unrated - {row["subject"] for row in rows}, key=int):
-        problems.add(f"Participant {person} has no ratings at all.")
+        corpus.note(f"Participant {person} has no ratings at all.")
     if not rows:
-        problems.add("There is no trial with a recording and ratings.")
+        corpus.note("There is no trial with a recording and ratings.")
     return Reading.of_rows(rows, ("trial", *SCALES), {"left_out": left_out, "units": units})
 
 
 def _read_session(
-    corpus: Corpus, name: str, person: str
+    corpus: CorpusFiles, name: str, person: str
 ) -> tuple[dict[str, str], dict[str, Any] | None]:
     """Return subject and stimulus of a session, and its ratings; None where there are none."""
     try:
@@ -407,7 +242,7 @@ def _read_session(
 
 
 def _read_recording(
-    corpus: Corpus, name: str, signals: Iterable[str]
+    corpus: CorpusFiles, name: str, signals: Iterable[str]
 ) -> tuple[dict[str, np.ndarray] | None, dict[str, str]]:
     """Return each signal between the triggers, None without two of them; and its unit."""
     wanted = [label for signal in signals for label in SIGNALS[signal]]
@@ -425,3 +260,131 @@ def _read_recording(
         cell = cell if len(cell) > 1 else cell[0]
         cells[signal] = cell if signal == "eda" else cell.astype(np.float32)
     return cells, said
+
+
+SPEC = CorpusSpec(
+    name="mahnob-hci",
+    title="MAHNOB-HCI: physiological signals while watching extracts of films",
+    description="""
+27 people each watched up to 20 extracts of films of 34 to 117 seconds, 527 trials, and rated the
+valence, arousal, control and predictability that they had felt, from 1 to 9, and named an emotion.
+The recordings, 256 Hz, begin 30 seconds before the film and end 30 seconds after it; what lies
+between the two triggers of the channel Status is read.
+
+What to know before believing a score:
+- No publication at hand says in what unit the skin response is. BioSemi's amplifiers record Ohm
+  (couplers made before mid-2005) or nanosiemens, and the header of each recording says which: the
+  loader goes by that alone. A header that says neither is an error, unless units="as_recorded".
+- How long a trial lasts says which film it was, so whatever is computed of whole trials may know
+  the film. By default each is cut to its first 25 seconds.
+- Everybody watched the same films: holding people out does not hold films out.
+- Before each film a short neutral one was shown (recordings named N): these are not read.
+- Of participants 12, 15 and 26 there are no recordings; of 3, 9 and 16 some are missing.
+
+Whoever uses MAHNOB-HCI has signed its licence: academic research alone, not to be passed on.
+""",
+    licence=(
+        "MAHNOB-HCI's end user licence agreement: academic research alone, not to be passed on; "
+        "each user signs it."
+    ),
+    citation=(
+        "Soleymani, M.; Lichtenauer, J.; Pun, T.; Pantic, M. A Multimodal Database for Affect "
+        "Recognition and Implicit Tagging. IEEE Transactions on Affective Computing 2012, 3, "
+        "42-55. doi:10.1109/T-AFFC.2011.25"
+    ),
+    how_to_get=(
+        "MAHNOB-HCI is to be had from its authors after signing an end user licence agreement: "
+        "https://mahnob-db.eu/hci-tagging/. The physiological recordings of the emotion "
+        "elicitation are read, the folder Sessions with a folder of each session, unpacked or "
+        "not."
+    ),
+    marker=_RECORDING,
+    read=read_mahnob_hci,
+    units=dict.fromkeys(SIGNALS, "what each recording's header says"),
+    sampling_rate=SAMPLING_RATE,
+    rating_range=RATING_RANGE,
+    development=DEVELOPMENT,
+    like="2/Part_1_S_Trial1_emotion.bdf",
+    loader="load_mahnob_hci",
+    stimuli="films",
+    channels=SIGNALS,
+    options={"signals": choose_signals("eda"), "units": UNITS},
+    window=(0.0, 25.0),
+    reader=1,
+)
+register_corpus(SPEC)
+
+
+def load_mahnob_hci(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    signals: tuple[str, ...] = ("eda",),
+    units: str = "microsiemens",
+    window: Window = (0.0, 25.0),
+    allow_partial: bool = False,
+    cache: bool | str | os.PathLike[str] = True,
+) -> Bunch:
+    """Load MAHNOB-HCI: EDA of 27 people in 527 trials of watching 20 extracts of films.
+
+    Recordings (bdf) are read by MNE: ``pip install edaemo[bdf]``. All files are checked, and one
+    error says all that is wrong.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The folder with ``Sessions/<number>/session.xml`` and
+        ``Sessions/<number>/Part_<person>_S_Trial<n>_emotion.bdf`` at any depth, or with zip
+        archives of it; or one such archive. None looks where :func:`load_corpus` does.
+    signals : tuple of {"eda", "eeg", "ecg", "respiration", "temperature"}
+        What is read; ``eda`` has to be among them.
+    units : {"microsiemens", "as_recorded"}
+        EDA as conductance in microsiemens, or as the recordings have it. They say themselves
+        whether that is Ohm or nanosiemens.
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each film before anything else: see :func:`cut_window`.
+    allow_partial : bool
+        Read some of the 27 people, or of their trials; people who are not there are listed in the
+        report. Every other check stays.
+    cache : bool or path-like
+        Whether, and where, what was read is kept for the next time.
+
+    Returns
+    -------
+    Bunch
+        What :func:`load_corpus` says; of this corpus:
+
+        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("1" to "30"),
+        ``stimulus`` (mediaFile in small letters, "69.avi"), ``trial`` (the order of presentation,
+        from the recording's name), ``session`` (the number of its folder, str), ``eda`` (1-D
+        float64 array in microsiemens, NaN where masked, 6,400 samples by default), a column for
+        each other signal (float32 arrays as recorded, 1-D, or of shape (n_channels, n_samples)
+        where it has more than one channel; ``channels`` names them) and ``duration`` (seconds of
+        the whole film, before the window is cut, float).
+        ``ratings`` : DataFrame with the same index; ``valence``, ``arousal``, ``control`` and
+        ``predictability``, float, 1 to 9; ``emotion``, str.
+        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
+        ``sampling_rate`` : 256.0 Hz, of all signals. ``rating_range`` : (1.0, 9.0).
+        ``units``, ``channels`` : dict, signal → unit (of ``eda`` as asked for, of others as the
+        recordings' headers say), names of its channels.
+        ``development`` : the 13 people on whom defaults may be decided.
+
+    Raises
+    ------
+    DatasetError, ValueError
+        See :func:`load_corpus`; also if recordings have to be read and MNE
+        is not there.
+
+    References
+    ----------
+    Soleymani, M., Lichtenauer, J., Pun, T., & Pantic, M. (2012). A multimodal database for affect
+    recognition and implicit tagging. IEEE Transactions on Affective Computing, 3(1), 42-55.
+    """
+    return load_corpus(
+        SPEC,
+        path,
+        signals=signals,
+        units=units,
+        window=window,
+        allow_partial=allow_partial,
+        cache=cache,
+    )

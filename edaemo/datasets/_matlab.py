@@ -12,6 +12,8 @@ import numpy as np
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError, MatReadWarning
 
+from edaemo.datasets._corpus import CorpusFiles
+
 # What a damaged file may raise, by the place of the damage.
 _BAD_FILE = (
     MatReadError,
@@ -72,6 +74,16 @@ def read_matlab(content: bytes, names: Sequence[str]) -> dict[str, np.ndarray]:
     if missing:
         raise ValueError(f"lacks the variables {missing}.")
     return {name: found[name] for name in names}
+
+
+def read_variables(
+    corpus: CorpusFiles, name: str, variables: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Read variables of a MATLAB file of a corpus; what is wrong is an error that names it."""
+    try:
+        return read_matlab(corpus.read_bytes(name), variables)
+    except ValueError as error:
+        raise corpus.as_error(name, error) from error
 
 
 def _is_whole(content: bytes) -> bool:

@@ -10,27 +10,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import validate_params
 
 from edaemo._validation import suggest
-from edaemo.datasets._cache import CACHE, Reading, read_through_cache
-from edaemo.datasets._corpus import (
-    PARAMETERS,
-    Corpus,
-    DatasetError,
-    Problems,
-    find_corpus,
-    match_files,
-    open_archives,
+from edaemo.datasets._cache import Reading
+from edaemo.datasets._corpus import CorpusFiles, DatasetError
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import (
+    GET_THE_REST,
+    CorpusContent,
+    CorpusSource,
+    CorpusSpec,
+    choose_signals,
 )
-from edaemo.datasets._pmemo import _read_numbers
 
-NAME = "muse-car"
 RATING_RANGE = (-1.0, 1.0)
 LABELS = ("valence", "arousal")
 PARTITIONS = ("train", "devel", "test")
-# Raised when the same files are read as other numbers.
-_READER = 1
 # The share of a video's steps that may be in one of its files and not in another.
 _UNMATCHED = 0.05
 
@@ -38,188 +34,53 @@ _FEATURES = re.compile(r"(?:^|/)c1_muse_wild/feature_segments/label_aligned/([^/
 _LABELS = re.compile(r"(?:^|/)c1_muse_wild/label_segments/(valence|arousal)/(\d+)\.csv$")
 _PARTITION = re.compile(r"(?:^|/)partition\.csv$")
 
-HOW_TO_GET = (
-    "MuSe-CaR is to be had from its authors after signing an end user licence agreement: "
-    "https://www.muse-challenge.org/. The package of MuSe-Wild 2020 is read: the folder "
-    "c1_muse_wild with feature_segments/label_aligned and label_segments, and partition.csv, "
-    "unpacked or not."
-)
-LICENCE = (
-    "MuSe-CaR's end user licence agreement: academic research alone, not to be passed on; each "
-    "user signs it."
-)
-CITATION = (
-    "Stappen, L.; Baird, A.; Schumann, L.; Schuller, B. The Multimodal Sentiment Analysis in Real "
-    "Life Media Dataset: Detecting Emotion, Sentiment and Trust in Car Reviews. IEEE Transactions "
-    "on Affective Computing 2021. doi:10.1109/TAFFC.2021.3097002"
-)
-DESCR = """MuSe-CaR: videos of car reviews with continuous valence and arousal
 
-The sub-challenge MuSe-Wild of 2020: features of sound, picture and speech, and valence and arousal
-as others judged them, at each step of a video, from -1 to 1. There is no electrodermal activity and
-no other physiology. The features that were aligned with the labels are read, and the official
-partition of the videos into train, devel and test.
-
-What to know before believing a score:
-- The labels are continuous: a trial is a whole video, its target an array.
-- Labels of the test partition are withheld by the organisers. Where a file holds nothing for them,
-  or one single value throughout, they are NaN.
-- Who speaks is not in these files: `subject` is the video's own number. One speaker may be in
-  several videos; whether the official partition keeps them apart is for its authors to say.
-- How often there is a label is read from the time stamps; later rounds of the challenge have one
-  every 250 ms.
-
-Whoever uses MuSe-CaR has signed its licence: academic research alone, not to be passed on.
-"""
-
-
-@validate_params(
-    {
-        **{key: PARAMETERS[key] for key in ("path", "allow_partial")},
-        **CACHE,
-        "signals": [tuple, list],
-    },
-    prefer_skip_nested_validation=True,
-)
-def load_muse_car(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    signals: Sequence[str] = ("egemaps",),
-    allow_partial: bool = False,
-    cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
-    """Load MuSe-CaR: aligned features and continuous valence and arousal of videos of car reviews.
-
-    There is no EDA, and so no column ``eda``: what works on EDA, and ``edaemo compare``, do not
-    apply. All files are checked, and one error says all that is wrong.
-
-    Parameters
-    ----------
-    path : path-like or None
-        The folder with ``c1_muse_wild/feature_segments/label_aligned/<signal>/<video>.csv``,
-        ``c1_muse_wild/label_segments/{valence,arousal}/<video>.csv`` and ``partition.csv`` at any
-        depth, or with zip archives of them; or one such archive. None looks for ``muse-car`` or
-        ``muse-car.zip`` in the folder that ``EDAEMO_DATA`` names, then in the repository's own
-        ``data`` folder, then in the user's cache.
-    signals : sequence of str
-        Which features are read, by the names of their folders, such as "egemaps" or "fasttext".
-    allow_partial : bool
-        Read some of the videos that ``partition.csv`` lists; the others are listed in the report.
-        Every other check stays.
-    cache : bool or path-like
-        Whether what was read is kept for the next time, in the user's cache or in this folder; see
-        ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``.
-
-    Returns
-    -------
-    Bunch
-        ``trials`` : DataFrame, one row per video, train before devel before test: ``subject`` and
-        ``stimulus`` (both the video's number, str), ``trial`` (0), ``partition`` ("train", "devel"
-        or "test"), a column for each signal (float32 array of shape (n_features, n_steps);
-        ``channels`` names the rows), ``time`` (float64 array of shape (n_steps,), seconds from the
-        start of the video), ``segment`` (int64 array of shape (n_steps,), the segment of speech
-        that a step belongs to), ``valence`` and ``arousal`` (float64 arrays of shape (n_steps,), -1
-        to 1, NaN where they are withheld) and ``duration`` (seconds of all steps, float).
-        ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, the means over a
-        video, NaN where they are withheld.
-        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the arrays in ``trials``.
-        ``music`` : None.
-        ``sampling_rate`` : steps per second (Hz), by the time stamps. ``rating_range`` : (-1.0,
-        1.0).
-        ``units``, ``channels`` : dict, signal → "as recorded", names of its rows.
-        ``development`` : tuple of the videos of train and devel, on which defaults may be decided
-        (:func:`select_people`).
-        ``report`` : dict of what was read, left out and why.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
-
-    Raises
-    ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If no signal is named, or there is no folder of that name.
-
-    Warns
-    -----
-    UserWarning
-        If the cache cannot be written to.
-
-    References
-    ----------
-    Stappen, L., Baird, A., Rizos, G., et al. (2020). MuSe 2020 challenge and workshop: multimodal
-    sentiment analysis, emotion-target engagement and trustworthiness detection in real-life media.
-    Proceedings of the 1st International on Multimodal Sentiment Analysis in Real-life Media
-    Challenge and Workshop, 35-44.
-    """
+def read_muse_car(corpus: CorpusSource, *, signals: Sequence[str]) -> CorpusContent:
+    """Read features and labels of all videos, step by step."""
     signals = tuple(dict.fromkeys(signals))
-    place = find_corpus(
-        NAME, _FEATURES, path, HOW_TO_GET, like="c1_muse_wild/feature_segments/label_aligned"
+    features = corpus.match(_FEATURES)
+    _check_signals(signals, {folder for folder, _ in features})
+    features = {key: name for key, name in features.items() if key[0] in signals}
+    labels = corpus.match(_LABELS)
+    table = corpus.match(_PARTITION).get(())
+    partitions, absent = _find_videos(corpus, table, features, labels, signals)
+    reading = corpus.read(
+        [name for key, name in [*features.items(), *labels.items()] if key[1] in partitions],
+        [list(signals), partitions],
+        lambda: _read(corpus, partitions, features, labels, signals),
     )
-    problems = Problems("MuSe-CaR", place, HOW_TO_GET)
-    with open_archives(place, problems) as corpus:
-        features = match_files(corpus, _FEATURES, problems)
-        _check_signals(signals, {folder for folder, _ in features})
-        features = {key: name for key, name in features.items() if key[0] in signals}
-        labels = match_files(corpus, _LABELS, problems)
-        table = match_files(corpus, _PARTITION, problems).get(())
-        partitions, absent = _find_videos(
-            corpus, table, features, labels, signals, allow_partial, problems
-        )
-        reading, kept = read_through_cache(
-            corpus,
-            [name for key, name in [*features.items(), *labels.items()] if key[1] in partitions],
-            [NAME, _READER, list(signals), partitions],
-            lambda: _read(corpus, partitions, features, labels, signals, problems),
-            cache,
-            problems,
-        )
-    problems.raise_all()
-    arrays = (*signals, "time", "segment", *LABELS)
-    trials = pd.DataFrame(
-        {
-            name: pd.Series(column, dtype=object) if name in arrays else column
-            for name, column in reading.columns.items()
-        }
-    )
-    facts = reading.facts
-    trials["duration"] = [len(time) / facts["sampling_rate"] for time in trials["time"]]
-    ratings = pd.DataFrame({name: trials[name].map(np.mean).astype(float) for name in LABELS})
-    hidden = ratings.isna().any(axis=1)
-    report = {
-        "source": str(place),
-        "cache": kept,
-        "videos": len(trials),
-        "trials": len(trials),
-        "trials_kept": len(trials),
-        "left_out": pd.DataFrame(columns=["subject", "stimulus", "trial", "duration", "reason"]),
-        "partitions": {name: int((trials["partition"] == name).sum()) for name in PARTITIONS},
-        "videos_without_files": absent,
-        "videos_without_labels": trials.loc[hidden, "stimulus"].tolist(),
-        "steps": sum(map(len, trials["time"])),
-        "steps_dropped": facts["steps_dropped"],
-        "values_not_finite": facts["not_finite"],
-        "notes": [
+    corpus.raise_all()
+    facts, columns = reading.facts, dict(reading.columns)
+    n_steps = [len(time) for time in columns["time"]]
+    columns["duration"] = np.array([n / facts["sampling_rate"] for n in n_steps])
+    means = {name: np.array([np.mean(cell) for cell in columns[name]]) for name in LABELS}
+    hidden = np.isnan([*means.values()]).any(axis=0)
+    return CorpusContent(
+        columns,
+        ratings=means,
+        targets={name: columns[name] for name in LABELS},
+        report={
+            "partitions": {name: columns["partition"].count(name) for name in PARTITIONS},
+            "videos_without_files": absent,
+            "videos_without_labels": [columns["stimulus"][row] for row in np.flatnonzero(hidden)],
+            "steps": sum(n_steps),
+            "steps_dropped": facts["steps_dropped"],
+            "values_not_finite": facts["not_finite"],
+        },
+        notes=[
             "Labels of the test partition that are empty, or one value throughout, are withheld "
             "and NaN.",
             "Steps that not all files of a video have are dropped (steps_dropped).",
             "There is no EDA.",
         ],
-    }
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=ratings,
-        targets={target: trials[target] for target in ("arousal", "valence")},
-        music=None,
-        sampling_rate=facts["sampling_rate"],
-        rating_range=RATING_RANGE,
-        units=dict.fromkeys(signals, "as recorded"),
-        channels={name: tuple(names) for name, names in facts["channels"].items()},
-        development=tuple(trials.loc[trials["partition"] != "test", "subject"]),
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
+        more={
+            "sampling_rate": facts["sampling_rate"],
+            "units": dict.fromkeys(signals, "as recorded"),
+            "channels": {name: tuple(names) for name, names in facts["channels"].items()},
+            "development": tuple(
+                video for video, partition in partitions.items() if partition != "test"
+            ),
+        },
     )
 
 
@@ -235,31 +96,28 @@ def _check_signals(signals: tuple[str, ...], known: set[str]) -> None:
 
 
 def _find_videos(
-    corpus: Corpus,
+    corpus: CorpusSource,
     table: str | None,
     features: Mapping[tuple[str, ...], str],
     labels: Mapping[tuple[str, ...], str],
     signals: Sequence[str],
-    allow_partial: bool,
-    problems: Problems,
 ) -> tuple[dict[str, str], list[str]]:
     """Return video → partition of those to be read, in order; and those without any file."""
     listed: dict[str, str] = {}
     if table is None:
-        problems.add("partition.csv is missing: it says which videos are train, devel and test.")
+        corpus.note("partition.csv is missing: it says which videos are train, devel and test.")
     else:
-        with problems.collect():
-            listed = _read_partition(corpus, table, problems)
+        with corpus.collect():
+            listed = _read_partition(corpus, table)
     there = {video for _, video in (*features, *labels)}
     if table is not None:
         for video in sorted(there - set(listed), key=int):
-            problems.add(f"Video {video} is not in {table}: its partition is not known.")
+            corpus.note(f"Video {video} is not in {table}: its partition is not known.")
     absent = sorted(set(listed) - there, key=int)
-    if absent and not allow_partial:
-        problems.add(
+    if absent and not corpus.allow_partial:
+        corpus.note(
             f"{len(absent)} of {len(listed)} videos of {table} are missing: {', '.join(absent[:5])}"
-            f"{', …' if len(absent) > 5 else ''}. Get the rest, or pass allow_partial=True to read "
-            "the part that is there."
+            f"{', …' if len(absent) > 5 else ''}. {GET_THE_REST}"
         )
     whole = {}
     for video in sorted(
@@ -269,17 +127,17 @@ def _find_videos(
         if listed[video] != "test":  # whose labels are withheld
             missing += [f"{name}/{video}.csv" for name in LABELS if (name, video) not in labels]
         if missing:
-            problems.add(f"Video {video} ({listed[video]}) lacks {', '.join(missing)}.")
+            corpus.note(f"Video {video} ({listed[video]}) lacks {', '.join(missing)}.")
         else:
             whole[video] = listed[video]
     return whole, absent
 
 
-def _read_partition(corpus: Corpus, name: str, problems: Problems) -> dict[str, str]:
+def _read_partition(corpus: CorpusFiles, name: str) -> dict[str, str]:
     """Return video → partition; a video may be listed twice if it is in one partition only."""
     listed: dict[str, str] = {}
     for line, row in enumerate(corpus.read_table(name, ("id", "partition")), start=2):
-        with problems.collect():
+        with corpus.collect():
             video, partition = row["id"].strip(), row["partition"].strip()
             if not video.isdecimal() or partition not in PARTITIONS:
                 raise corpus.error(
@@ -295,19 +153,18 @@ def _read_partition(corpus: Corpus, name: str, problems: Problems) -> dict[str, 
 
 
 def _read(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     partitions: Mapping[str, str],
     features: Mapping[tuple[str, ...], str],
     labels: Mapping[tuple[str, ...], str],
     signals: Sequence[str],
-    problems: Problems,
 ) -> Reading:
     """Read all videos, and note what is wrong."""
     rows: list[dict[str, Any]] = []
     facts: dict[str, Any] = {"steps_dropped": 0, "not_finite": 0, "channels": {}}
     steps: dict[str, float] = {}
     for video, partition in partitions.items():
-        with problems.collect():
+        with corpus.collect():
             tables = {name: _read_steps(corpus, features[name, video]) for name in signals}
             for name in LABELS:
                 if (name, video) in labels:
@@ -323,14 +180,14 @@ def _read(
             rows.append(_make_row(video, partition, tables, index, signals, facts))
     if len(set(steps.values())) > 1:
         named = ", ".join(f"{video}: {step:g} s" for video, step in [*steps.items()][:5])
-        problems.add(f"The videos differ in the time from step to step: {named}, …")
+        corpus.note(f"The videos differ in the time from step to step: {named}, …")
     facts["sampling_rate"] = 1 / next(iter(steps.values()), np.nan)
     return Reading.of_rows(rows, ("trial",), facts)
 
 
-def _read_steps(corpus: Corpus, name: str) -> pd.DataFrame:
+def _read_steps(corpus: CorpusFiles, name: str) -> pd.DataFrame:
     """Return a table of steps, its index their time (ms) and segment."""
-    header, values = _read_numbers(corpus, name)
+    header, values = corpus.read_matrix(name)
     columns = [column.strip() for column in header]
     missing = [one for one in ("timestamp", "segment_id") if one not in columns]
     if missing or len(set(columns)) < len(columns) or len(columns) < 3:
@@ -350,7 +207,7 @@ def _read_steps(corpus: Corpus, name: str) -> pd.DataFrame:
     return table.set_index(["timestamp", "segment_id"])
 
 
-def _read_labels(corpus: Corpus, name: str, partition: str) -> pd.DataFrame:
+def _read_labels(corpus: CorpusFiles, name: str, partition: str) -> pd.DataFrame:
     """Return a table with the one column value, NaN throughout where it is withheld."""
     table = _read_steps(corpus, name)
     if "value" not in table.columns:
@@ -414,3 +271,115 @@ def _make_row(
         "time": np.array(index.get_level_values(0), dtype=np.float64) / 1000,
         "segment": np.array(index.get_level_values(1), dtype=np.int64),
     }
+
+
+SPEC = CorpusSpec(
+    name="muse-car",
+    title="MuSe-CaR: videos of car reviews with continuous valence and arousal",
+    description="""
+The sub-challenge MuSe-Wild of 2020: features of sound, picture and speech, and valence and arousal
+as others judged them, at each step of a video, from -1 to 1. There is no electrodermal activity and
+no other physiology. The features that were aligned with the labels are read, and the official
+partition of the videos into train, devel and test.
+
+What to know before believing a score:
+- The labels are continuous: a trial is a whole video, its target an array.
+- Labels of the test partition are withheld by the organisers. Where a file holds nothing for them,
+  or one single value throughout, they are NaN.
+- Who speaks is not in these files: `subject` is the video's own number. One speaker may be in
+  several videos; whether the official partition keeps them apart is for its authors to say.
+- How often there is a label is read from the time stamps; later rounds of the challenge have one
+  every 250 ms.
+
+Whoever uses MuSe-CaR has signed its licence: academic research alone, not to be passed on.
+""",
+    licence=(
+        "MuSe-CaR's end user licence agreement: academic research alone, not to be passed on; "
+        "each user signs it."
+    ),
+    citation=(
+        "Stappen, L.; Baird, A.; Schumann, L.; Schuller, B. The Multimodal Sentiment Analysis in "
+        "Real Life Media Dataset: Detecting Emotion, Sentiment and Trust in Car Reviews. IEEE "
+        "Transactions on Affective Computing 2021. doi:10.1109/TAFFC.2021.3097002"
+    ),
+    how_to_get=(
+        "MuSe-CaR is to be had from its authors after signing an end user licence agreement: "
+        "https://www.muse-challenge.org/. The package of MuSe-Wild 2020 is read: the folder "
+        "c1_muse_wild with feature_segments/label_aligned and label_segments, and partition.csv, "
+        "unpacked or not."
+    ),
+    marker=_FEATURES,
+    read=read_muse_car,
+    units={},  # those of the folders that are read
+    sampling_rate=None,  # by the time stamps
+    rating_range=RATING_RANGE,
+    like="c1_muse_wild/feature_segments/label_aligned",
+    loader="load_muse_car",
+    stimuli="videos",
+    options={"signals": choose_signals("egemaps")},
+    reader=1,
+)
+register_corpus(SPEC)
+
+
+def load_muse_car(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    signals: Sequence[str] = ("egemaps",),
+    allow_partial: bool = False,
+    cache: bool | str | os.PathLike[str] = True,
+) -> Bunch:
+    """Load MuSe-CaR: aligned features and continuous valence and arousal of videos of car reviews.
+
+    There is no EDA, and so no column ``eda``: what works on EDA, and ``edaemo compare``, do not
+    apply. All files are checked, and one error says all that is wrong.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The folder with ``c1_muse_wild/feature_segments/label_aligned/<signal>/<video>.csv``,
+        ``c1_muse_wild/label_segments/{valence,arousal}/<video>.csv`` and ``partition.csv`` at any
+        depth, or with zip archives of them; or one such archive. None looks where
+        :func:`load_corpus` does.
+    signals : sequence of str
+        Which features are read, by the names of their folders, such as "egemaps" or "fasttext".
+    allow_partial : bool
+        Read some of the videos that ``partition.csv`` lists; the others are listed in the report.
+        Every other check stays.
+    cache : bool or path-like
+        Whether, and where, what was read is kept for the next time.
+
+    Returns
+    -------
+    Bunch
+        What :func:`load_corpus` says; of this corpus:
+
+        ``trials`` : DataFrame, one row per video, train before devel before test: ``subject`` and
+        ``stimulus`` (both the video's number, str), ``trial`` (0), ``partition`` ("train", "devel"
+        or "test"), a column for each signal (float32 array of shape (n_features, n_steps);
+        ``channels`` names the rows), ``time`` (float64 array of shape (n_steps,), seconds from the
+        start of the video), ``segment`` (int64 array of shape (n_steps,), the segment of speech
+        that a step belongs to), ``valence`` and ``arousal`` (float64 arrays of shape (n_steps,), -1
+        to 1, NaN where they are withheld) and ``duration`` (seconds of all steps, float).
+        ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, the means over a
+        video, NaN where they are withheld.
+        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the arrays in ``trials``.
+        ``sampling_rate`` : steps per second (Hz), by the time stamps. ``rating_range`` : (-1.0,
+        1.0).
+        ``units``, ``channels`` : dict, signal → "as recorded", names of its rows.
+        ``development`` : tuple of the videos of train and devel, on which defaults may be decided
+        (:func:`select_people`).
+
+    Raises
+    ------
+    DatasetError, ValueError
+        See :func:`load_corpus`.
+
+    References
+    ----------
+    Stappen, L., Baird, A., Rizos, G., et al. (2020). MuSe 2020 challenge and workshop: multimodal
+    sentiment analysis, emotion-target engagement and trustworthiness detection in real-life media.
+    Proceedings of the 1st International on Multimodal Sentiment Analysis in Real-life Media
+    Challenge and Workshop, 35-44.
+    """
+    return load_corpus(SPEC, path, signals=signals, allow_partial=allow_partial, cache=cache)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -12,24 +11,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Options, StrOptions, validate_params
+from sklearn.utils._param_validation import Options, StrOptions
 
-from edaemo.datasets._assemble import assemble, join_left_out
-from edaemo.datasets._cache import CACHE, Reading, read_through_cache
-from edaemo.datasets._corpus import (
-    PARAMETERS,
-    Corpus,
-    DatasetError,
-    Problems,
-    find_corpus,
-    match_files,
-    open_archives,
+from edaemo.datasets._cache import Reading
+from edaemo.datasets._corpus import CorpusFiles, DatasetError
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import (
+    GET_THE_REST,
+    CorpusContent,
+    CorpusSource,
+    CorpusSpec,
+    Option,
+    choose,
 )
-from edaemo.datasets._numbers import read_number
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._window import Window
 from edaemo.features import read_pmemo_features
 
-NAME = "pmemo"
 SAMPLING_RATE = 50.0
 RATING_RANGE = (0.0, 1.0)
 VERSIONS = (2018, 2019)
@@ -40,8 +38,6 @@ DIMENSIONS = {"A": "Arousal", "V": "Valence"}
 RATINGS = ("valence", "arousal")
 # Seconds from one sample to the next may be off by this share.
 _CLOCK = 0.01
-# Raised when the same files are read as other numbers.
-_READER = 1
 # Who is a development person is drawn from the id alone: the ids were not at hand, and so a person
 # is on the same side in both releases and in any part of them.
 _DRAW = "20261120"
@@ -59,43 +55,6 @@ RELABELLING = (
     "listener's own, so that nobody has a threshold. The 2018 release has the listeners' ratings: "
     "load_pmemo(version=2018). Or label by a fixed threshold, such as 0.5."
 )
-HOW_TO_GET = (
-    "PMEmo is free to download: https://github.com/HuiZhangDB/PMEmo links to both releases. The "
-    "release of 2018 has each listener's ratings, that of 2019 the mean of each song."
-)
-LICENCE = (
-    "The data carry no licence of their own; the authors ask to cite the paper. Their code is "
-    "under the MIT licence. The music features were made with openSMILE: no commercial use."
-)
-CITATION = (
-    "Zhang, K.; Zhang, H.; Li, S.; Yang, C.; Sun, L. The PMEmo Dataset for Music Emotion "
-    "Recognition. ICMR 2018, 135-142. doi:10.1145/3206025.3206037"
-)
-DESCR = """PMEmo: electrodermal activity while listening to music
-
-The choruses of 794 songs, each heard by ten people or more of 457, with electrodermal activity at
-50 Hz, and ratings of valence and arousal, here from 0 to 1 (nine steps). 767 songs have ratings.
-
-There are two releases. That of 2018 has each listener's own ratings, and one recording for the
-listening in which arousal was rated and one for that in which valence was. That of 2019 has one
-recording of each listener and song, and of the ratings only the mean over the listeners of a song:
-a class of it says something of the song, not of the listener, and no threshold can be had of a
-person's own ratings.
-
-What to know before believing a score:
-- The unit of the recordings is not documented. In the release of 2018 the column's name says
-  microsiemens; whether the values are raw or z-scored is not known. They stay as recorded.
-- How long a trial lasts says which song it was, so whatever is computed of whole trials may know
-  the song. By default each is cut to its first 25 seconds; shorter songs are left out.
-- Each song was heard by many people: holding people out does not hold songs out. In the release of
-  2019 all listeners of a song have one label, so whoever knows the song knows the label; only the
-  protocols stimulus and subject+stimulus ask for more.
-- The order of listening is not known: `trial` is 0 throughout, and with listening="both" it tells
-  the two listenings apart (0 arousal, 1 valence).
-- Some recordings are missing or constant, and 27 songs have no ratings: they are left out and
-  listed in the report.
-- The music features, of openSMILE 2, may not be used commercially.
-"""
 
 
 class _Trace(NamedTuple):
@@ -107,178 +66,67 @@ class _Trace(NamedTuple):
     eda: np.ndarray
 
 
-@validate_params(
-    {
-        **PARAMETERS,
-        **CACHE,
-        "version": [StrOptions({"auto"}), Options(int, set(VERSIONS))],
-        "listening": [StrOptions(set(LISTENINGS))],
-    },
-    prefer_skip_nested_validation=True,
-)
-def load_pmemo(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    version: str | int = "auto",
-    listening: str = "A",
-    window: Window = (0.0, 25.0),
-    allow_partial: bool = False,
-    cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
-    """Load PMEmo: EDA of people who listened to the choruses of 794 songs.
-
-    All files are checked, and one error says all that is wrong.
-
-    Parameters
-    ----------
-    path : path-like or None
-        The folder of a release (``PMEmo2019`` and the like) at any depth, or with the zip archives
-        as they are downloaded; or one such archive. None looks for ``pmemo`` or ``pmemo.zip`` in
-        the folder that ``EDAEMO_DATA`` names, then in the repository's own ``data`` folder, then in
-        the user's cache.
-    version : {"auto", 2018, 2019}
-        The release; "auto" is the one that is there, known by ``EDA/Arousal`` (2018) or
-        ``EDA/1_EDA.csv`` (2019).
-    listening : {"A", "V", "both"}
-        Which recordings of the 2018 release are read: of the listening in which arousal was rated,
-        of that in which valence was, or both, as two trials. The 2019 release has one recording,
-        and does not say which ("A" only).
-    window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
-    allow_partial : bool
-        Read some of the songs. Every other check stays.
-    cache : bool or path-like
-        Whether what was read is kept for the next time, in the user's cache or in this folder; see
-        ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``.
-
-    Returns
-    -------
-    Bunch
-        ``trials`` : DataFrame, one row per trial by subject and song: ``subject`` (six digits,
-        str), ``stimulus`` (musicId, str), ``trial`` (0; 1 for the listening in which valence was
-        rated, with ``listening="both"``), ``listening`` ("A" or "V"; 2018 only), ``eda`` (1-D
-        float64 array as recorded, NaN where a sample is missing, 1,250 samples by default) and
-        ``duration`` (seconds, before the window is cut, float).
-        ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, 0 to 1. Of
-        2018 the listener's own; of 2019 the song's mean.
-        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
-        ``music`` : float32 DataFrame, one row per song (index ``stimulus``), the 6,373 columns of
-        :func:`edaemo.features.read_pmemo_features`; None, with a warning, without
-        ``static_features.csv``.
-        ``sampling_rate`` : 50.0 Hz. ``rating_range`` : (0.0, 1.0).
-        ``rating_level`` : "listener" (2018) or "song" (2019). ``version`` : 2018 or 2019.
-        ``units`` : dict, ``"eda"`` → "microsiemens" where the files say so, or "not documented".
-        ``development`` : tuple of the people, about half of those here, on whom defaults may be
-        decided; tables report the others (:func:`select_people`).
-        ``report`` : dict of what was read, masked, left out and why; ``left_out`` and ``masked``
-        are DataFrames of trials.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
-
-    Raises
-    ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be.
-    ValueError
-        If the window makes no sense or is longer than every trial.
-
-    Warns
-    -----
-    UserWarning
-        If trials are left out because they are shorter than the window, there are no music
-        features, or the cache cannot be written to.
-
-    References
-    ----------
-    Zhang, K., Zhang, H., Li, S., Yang, C., & Sun, L. (2018). The PMEmo dataset for music emotion
-    recognition. ICMR 2018, 135-142.
-    """
-    window_samples(window, SAMPLING_RATE)
-    place = find_corpus(NAME, _ANY, path, HOW_TO_GET, like="EDA/1_EDA.csv")
-    problems = Problems("PMEmo", place, HOW_TO_GET)
-    with open_archives(place, problems) as corpus:
-        version = _find_version(corpus, version)
-        if version == 2019 and listening != "A":
-            raise DatasetError(
-                f"listening={listening!r}: the 2019 release in {place} has one recording of each "
-                "listener and song. The release of 2018 has one for each listening."
-            )
-        if version == 2019:
-            traces = match_files(corpus, _TRACES_2019, problems)
-            rated = match_files(corpus, _RATINGS_2019, problems)
-        else:
-            traces = {
-                key: name
-                for key, name in match_files(corpus, _TRACES_2018, problems).items()
-                if key[2] in LISTENINGS[listening]
-            }
-            rated = match_files(corpus, _RATINGS_2018, problems)
-        _check_songs(corpus, version, traces, rated, problems, allow_partial)
-        reading, kept = read_through_cache(
-            corpus,
-            [*traces.values(), *rated.values()],
-            [NAME, _READER, version, listening],
-            lambda: _read(corpus, version, listening, traces, rated, problems),
-            cache,
-            problems,
+def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> CorpusContent:
+    """Read the recordings of a release, their ratings and the music features."""
+    version = _find_version(corpus, version)
+    if version == 2019 and listening != "A":
+        raise DatasetError(
+            f"listening={listening!r}: the 2019 release in {corpus.place} has one recording of "
+            "each listener and song. The release of 2018 has one for each listening."
         )
-        facts = reading.facts
-        if not allow_partial:
-            _check_ratings(facts, problems)
-        songs = sorted(set(reading.columns.get("stimulus", ())), key=int)
-        music = _read_music(corpus, songs, cache, problems)
-    problems.raise_all()
-    if music is None:
-        warnings.warn(
-            f"static_features.csv is not in {place}: music is None.", UserWarning, stacklevel=3
-        )
-    people = sorted({*reading.columns["subject"], *(row["subject"] for row in facts["left_out"])})
-    trials, ratings, counted = assemble(
-        reading.columns, ratings=RATINGS, others={}, sampling_rate=SAMPLING_RATE, window=window
+    traces, rated = _find_files(corpus, version, listening)
+    _check_songs(corpus, version, traces, rated)
+    reading = corpus.read(
+        [*traces.values(), *rated.values()],
+        [version, listening],
+        lambda: _read(corpus, version, listening, traces, rated),
     )
-    if version == 2019:
-        ratings.attrs["relabelling"] = RELABELLING
-    counted["left_out"] = join_left_out(
-        pd.DataFrame(
-            facts["left_out"], columns=["subject", "stimulus", "trial", "duration", "reason"]
-        ),
-        counted["left_out"],
-    )
-    counted["trials"] += len(facts["left_out"])
-    report = {
-        "source": str(place),
-        "cache": kept,
-        "version": version,
-        "listening": listening if version == 2018 else None,
-        "window": window,
-        "people": len(people),
-        "songs": facts["songs"],
-        **counted,
-        "unlabelled_songs": facts["unlabelled_songs"],
-        "songs_without_recording": facts["songs_without_recording"],
-        "notes": [
+    facts = reading.facts
+    if not corpus.allow_partial:
+        _check_ratings(corpus, facts)
+    songs = sorted(set(reading.columns.get("stimulus", ())), key=int)
+    music = _read_music(corpus, songs)
+    corpus.raise_all()
+    people = {*reading.columns["subject"], *(row["subject"] for row in facts["left_out"])}
+    no_music = f"static_features.csv is not in {corpus.place}: music is None."
+    return CorpusContent.of(
+        reading.columns,
+        RATINGS,
+        left_out=facts["left_out"],
+        music=music,
+        warnings=[no_music] if music is None else [],
+        own_thresholds=RELABELLING if version == 2019 else "",
+        report={
+            "version": version,
+            "listening": listening if version == 2018 else None,
+            "people": len(people),
+            "songs": facts["songs"],
+            "unlabelled_songs": facts["unlabelled_songs"],
+            "songs_without_recording": facts["songs_without_recording"],
+        },
+        notes=[
             "EDA is as recorded; samples that are missing are NaN, those at a recording's end are "
             "not part of it.",
             "A recording without samples, or of one single value, is left out.",
             RELABELLING if version == 2019 else "Ratings are the listener's own.",
         ],
-    }
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=ratings,
-        targets={target: ratings[target] for target in ("arousal", "valence")},
-        music=music,
-        sampling_rate=SAMPLING_RATE,
-        rating_range=RATING_RANGE,
-        rating_level="song" if version == 2019 else "listener",
-        version=version,
-        units={"eda": facts["unit"]},
-        development=tuple(person for person in people if is_development(person)),
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
+        more={
+            "rating_level": "song" if version == 2019 else "listener",
+            "version": version,
+            "units": {"eda": facts["unit"]},
+        },
     )
+
+
+def _find_files(
+    corpus: CorpusFiles, version: int, listening: str
+) -> tuple[dict[tuple[str, ...], str], dict[tuple[str, ...], str]]:
+    """Return the recordings and the files of ratings of a release."""
+    if version == 2019:
+        return (corpus.match(_TRACES_2019), corpus.match(_RATINGS_2019))
+    found = corpus.match(_TRACES_2018)
+    traces = {key: name for key, name in found.items() if key[2] in LISTENINGS[listening]}
+    return traces, corpus.match(_RATINGS_2018)
 
 
 def is_development(person: str) -> bool:
@@ -286,7 +134,7 @@ def is_development(person: str) -> bool:
     return sha256(f"{_DRAW} {person}".encode()).digest()[0] % 2 == 0
 
 
-def _find_version(corpus: Corpus, version: str | int) -> int:
+def _find_version(corpus: CorpusFiles, version: str | int) -> int:
     found = [
         release
         for release, pattern in zip(VERSIONS, (_TRACES_2018, _TRACES_2019), strict=True)
@@ -298,63 +146,57 @@ def _find_version(corpus: Corpus, version: str | int) -> int:
         )
     if version != "auto" and version not in found:
         raise DatasetError(
-            f"version={version}: {corpus.place} holds the release of {found[0]}. {HOW_TO_GET}"
+            f"version={version}: {corpus.place} holds the release of {found[0]}. {SPEC.how_to_get}"
         )
     return found[0] if version == "auto" else version
 
 
 def _check_songs(
-    corpus: Corpus,
+    corpus: CorpusSource,
     version: int,
     traces: dict[tuple[str, ...], str],
     rated: dict[tuple[str, ...], str],
-    problems: Problems,
-    allow_partial: bool,
 ) -> None:
     """Note what is not there, as far as the files' names tell."""
     if version == 2019 and not rated:
-        problems.add("annotations/static_annotations.csv is missing: no song has a rating.")
+        corpus.note("annotations/static_annotations.csv is missing: no song has a rating.")
     if version == 2018:
         for letter, dimension in DIMENSIONS.items():
             if not any(key[1] == letter for key in rated):
-                problems.add(f"Annotations/{dimension}/*-{letter}.csv are missing.")
+                corpus.note(f"Annotations/{dimension}/*-{letter}.csv are missing.")
     foreign = [n for n in corpus.names if _IN_EDA.search(n) and not _ANY.search(n)]
     if foreign:
-        problems.add(f"{_some(foreign)}: these are named as no recording of PMEmo. Take them away.")
+        corpus.note(f"{_some(foreign)}: these are named as no recording of PMEmo. Take them away.")
     n_songs = len({key[0] for key in traces})
-    if not allow_partial and n_songs != PUBLISHED["songs"]:
-        problems.add(
-            f"{n_songs} of {PUBLISHED['songs']} songs have recordings. Get the rest, or pass "
-            "allow_partial=True to read the part that is there."
-        )
+    if not corpus.allow_partial and n_songs != PUBLISHED["songs"]:
+        corpus.note(f"{n_songs} of {PUBLISHED['songs']} songs have recordings. {GET_THE_REST}")
 
 
-def _check_ratings(facts: dict[str, Any], problems: Problems) -> None:
+def _check_ratings(corpus: CorpusFiles, facts: dict[str, Any]) -> None:
     """Note the ratings that are not there, and those of songs that nobody was recorded with."""
     if facts["songs_with_ratings"] != PUBLISHED["songs with ratings"]:
-        problems.add(
+        corpus.note(
             f"{facts['songs_with_ratings']} of {PUBLISHED['songs with ratings']} songs have "
-            "ratings. Get the rest, or pass allow_partial=True to read the part that is there."
+            f"ratings. {GET_THE_REST}"
         )
     unheard = facts["songs_without_recording"]
     if unheard:
-        problems.add(f"{len(unheard)} songs with ratings have no recording: {_some(unheard)}.")
+        corpus.note(f"{len(unheard)} songs with ratings have no recording: {_some(unheard)}.")
 
 
 def _read(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     version: int,
     listening: str,
     traces: dict[tuple[str, ...], str],
     rated: dict[tuple[str, ...], str],
-    problems: Problems,
 ) -> Reading:
     """Read all recordings and their ratings, and note what is wrong."""
-    ratings = _read_ratings(corpus, version, rated, problems)
+    ratings = _read_ratings(corpus, version, rated)
     units: set[str] = set()
     found: list[_Trace] = []
     for key, name in traces.items():
-        with problems.collect():
+        with corpus.collect():
             if version == 2019:
                 found += _read_song(corpus, name, key[0])
             else:
@@ -378,7 +220,7 @@ def _read(
             row["listening"] = trace.listening
         rows.append(row | {"eda": trace.eda} | {name: own[name] for name in RATINGS})
     if not rows:
-        problems.add("There is no recording with a rating.")
+        corpus.note("There is no recording with a rating.")
     songs = {key[0] for key in traces}
     facts = {
         "songs": len(songs),
@@ -392,17 +234,17 @@ def _read(
 
 
 def _read_ratings(
-    corpus: Corpus, version: int, rated: dict[tuple[str, ...], str], problems: Problems
+    corpus: CorpusFiles, version: int, rated: dict[tuple[str, ...], str]
 ) -> dict[tuple[str, str | None], dict[str, float]]:
     """Return (song, listener) → ratings; the listener is None where it is the song's mean."""
     ratings: dict[tuple[str, str | None], dict[str, float]] = {}
     for key, name in rated.items():
-        with problems.collect():
+        with corpus.collect():
             if version == 2019:
-                ratings |= _read_song_ratings(corpus, name, problems)
+                ratings |= _read_song_ratings(corpus, name)
                 continue
             song, letter = key
-            for listener, value in _read_listener_ratings(corpus, name, problems).items():
+            for listener, value in _read_listener_ratings(corpus, name).items():
                 ratings.setdefault((song, listener), {})[DIMENSIONS[letter].lower()] = value
     return ratings
 
@@ -424,9 +266,9 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
 
 
-def _read_song(corpus: Corpus, name: str, song: str) -> list[_Trace]:
+def _read_song(corpus: CorpusFiles, name: str, song: str) -> list[_Trace]:
     """Read a file of the 2019 release: time, and one column for each listener."""
-    header, values = _read_numbers(corpus, name)
+    header, values = corpus.read_matrix(name)
     _check_time(corpus, name, header[0], values[:, 0])
     listeners = [column.strip()[-6:] for column in header[1:]]
     bad = [column for column in header[1:] if not re.fullmatch(r".*\d{6}", column.strip())]
@@ -441,9 +283,9 @@ def _read_song(corpus: Corpus, name: str, song: str) -> list[_Trace]:
     ]
 
 
-def _read_trace(corpus: Corpus, name: str) -> tuple[np.ndarray, str]:
+def _read_trace(corpus: CorpusFiles, name: str) -> tuple[np.ndarray, str]:
     """Read a file of the 2018 release: samples, and their unit where the column's name says it."""
-    header, values = _read_numbers(corpus, name)
+    header, values = corpus.read_matrix(name)
     columns = [column.strip().lower() for column in header]
     found = [place for place, column in enumerate(columns) if column.startswith("eda")]
     if len(found) != 1:
@@ -455,38 +297,7 @@ def _read_trace(corpus: Corpus, name: str) -> tuple[np.ndarray, str]:
     return _without_end(values[:, found[0]]), "microsiemens" if says else "not documented"
 
 
-def _read_numbers(corpus: Corpus, name: str) -> tuple[list[str], np.ndarray]:
-    """Return the header and the numbers (n_rows, n_columns) of a table; NaN where it is empty."""
-    text = corpus.read_text(name).rstrip()
-    lines = text.splitlines()
-    header = lines[0].split(",")
-    for number, line in enumerate(lines, start=1):
-        if line.count(",") != len(header) - 1:
-            last = " It is cut short." if number == len(lines) else ""
-            raise corpus.error(
-                name,
-                f"has {line.count(',') + 1} fields in line {number}, where the header has "
-                f"{len(header)}.{last}",
-            )
-    if len(lines) < 2:
-        raise corpus.error(name, "has no samples.")
-    cells = ",".join(lines[1:]).split(",")
-    try:
-        values = np.array([cell or "nan" for cell in cells], dtype=np.float64)
-    except ValueError:
-        numbers = list(map(read_number, cells))
-        if None in numbers:
-            line, place = divmod(numbers.index(None), len(header))
-            raise corpus.error(
-                name,
-                f"has no number in line {line + 2}, column {header[place]!r}: "
-                f"{cells[numbers.index(None)][:40]!r}.",
-            ) from None
-        values = np.array(numbers, dtype=np.float64)
-    return header, values.reshape(-1, len(header))
-
-
-def _check_time(corpus: Corpus, name: str, column: str, times: np.ndarray) -> None:
+def _check_time(corpus: CorpusFiles, name: str, column: str, times: np.ndarray) -> None:
     """Raise unless a column of seconds tells 50 Hz."""
     if not column.strip().lower().startswith("time"):
         raise corpus.error(name, f"has the first column {column!r}, where 'time(s)' is due.")
@@ -504,55 +315,45 @@ def _without_end(samples: np.ndarray) -> np.ndarray:
 
 
 def _read_song_ratings(
-    corpus: Corpus, name: str, problems: Problems
+    corpus: CorpusFiles, name: str
 ) -> dict[tuple[str, str | None], dict[str, float]]:
     """Return (song, None) → mean ratings, of the 2019 release."""
     columns = {"valence": "Valence(mean)", "arousal": "Arousal(mean)"}
     ratings: dict[tuple[str, str | None], dict[str, float]] = {}
     for line, row in enumerate(corpus.read_table(name, ("musicId", *columns.values())), start=2):
-        with problems.collect():
+        with corpus.collect():
             song = row["musicId"].strip()
             if not song.isdecimal():
                 raise corpus.error(name, f"has no number as musicId in line {line}: {song!r}.")
             if (song, None) in ratings:
                 raise corpus.error(name, f"has the song {song} twice, again in line {line}.")
             ratings[song, None] = {
-                rating: _rating(corpus, name, row[column], f"{column} of song {song}")
+                rating: corpus.rating(name, row[column], f"{column} of song {song}", RATING_RANGE)
                 for rating, column in columns.items()
             }
     return ratings
 
 
-def _read_listener_ratings(corpus: Corpus, name: str, problems: Problems) -> dict[str, float]:
+def _read_listener_ratings(corpus: CorpusFiles, name: str) -> dict[str, float]:
     """Return listener → the rating of the whole song, of the 2018 release."""
     ratings: dict[str, float] = {}
     for line, text in enumerate(corpus.read_lines(name)[1:], start=2):
-        with problems.collect():
+        with corpus.collect():
             listener, *values = (cell.strip() for cell in text.split(","))
             listener = listener.removesuffix(".0")
             if re.fullmatch(r"\d{6}", listener) is None or not values:
                 raise corpus.error(name, f"has no listener and rating in line {line}.")
             if listener in ratings:
                 raise corpus.error(name, f"has the listener {listener} twice.")
-            ratings[listener] = _rating(corpus, name, values[0], f"the rating of {listener}")
+            ratings[listener] = corpus.rating(
+                name, values[0], f"the rating of {listener}", RATING_RANGE
+            )
     return ratings
 
 
-def _rating(corpus: Corpus, name: str, text: str, what: str) -> float:
-    value = corpus.number(name, text, what)
-    if not RATING_RANGE[0] <= value <= RATING_RANGE[1]:
-        raise corpus.error(name, f"has {value:g} as {what}, outside 0 to 1.")
-    return value
-
-
-def _read_music(
-    corpus: Corpus,
-    songs: Sequence[str],
-    cache: bool | str | os.PathLike[str],
-    problems: Problems,
-) -> pd.DataFrame | None:
+def _read_music(corpus: CorpusSource, songs: Sequence[str]) -> pd.DataFrame | None:
     """Return the music features of the songs; None where there are none."""
-    name = match_files(corpus, _MUSIC, problems).get(())
+    name = corpus.match(_MUSIC).get(())
     if name is None:
         return None
 
@@ -566,10 +367,8 @@ def _read_music(
         columns = {"stimulus": table.index.tolist(), "features": list(table.to_numpy())}
         return Reading(columns, {"names": table.columns.tolist()})
 
-    with problems.collect():
-        reading, _ = read_through_cache(
-            corpus, [name], [NAME, _READER, "music"], read, cache, problems
-        )
+    with corpus.collect():
+        reading = corpus.read([name], ["music"], read)
         music = pd.DataFrame(
             np.stack(reading.columns["features"]),
             index=pd.Index(reading.columns["stimulus"], name="stimulus"),
@@ -580,3 +379,142 @@ def _read_music(
             raise corpus.error(name, f"has no features of {len(missing)} songs: {_some(missing)}.")
         return music.loc[list(songs)]
     return None
+
+
+SPEC = CorpusSpec(
+    name="pmemo",
+    title="PMEmo: electrodermal activity while listening to music",
+    description="""
+The choruses of 794 songs, each heard by ten people or more of 457, with electrodermal activity at
+50 Hz, and ratings of valence and arousal, here from 0 to 1 (nine steps). 767 songs have ratings.
+
+There are two releases. That of 2018 has each listener's own ratings, and one recording for the
+listening in which arousal was rated and one for that in which valence was. That of 2019 has one
+recording of each listener and song, and of the ratings only the mean over the listeners of a song:
+a class of it says something of the song, not of the listener, and no threshold can be had of a
+person's own ratings.
+
+What to know before believing a score:
+- The unit of the recordings is not documented. In the release of 2018 the column's name says
+  microsiemens; whether the values are raw or z-scored is not known. They stay as recorded.
+- How long a trial lasts says which song it was, so whatever is computed of whole trials may know
+  the song. By default each is cut to its first 25 seconds; shorter songs are left out.
+- Each song was heard by many people: holding people out does not hold songs out. In the release of
+  2019 all listeners of a song have one label, so whoever knows the song knows the label; only the
+  protocols stimulus and subject+stimulus ask for more.
+- The order of listening is not known: `trial` is 0 throughout, and with listening="both" it tells
+  the two listenings apart (0 arousal, 1 valence).
+- Some recordings are missing or constant, and 27 songs have no ratings: they are left out and
+  listed in the report.
+- The music features, of openSMILE 2, may not be used commercially.
+""",
+    licence=(
+        "The data carry no licence of their own; the authors ask to cite the paper. Their code "
+        "is under the MIT licence. The music features were made with openSMILE: no commercial "
+        "use."
+    ),
+    citation=(
+        "Zhang, K.; Zhang, H.; Li, S.; Yang, C.; Sun, L. The PMEmo Dataset for Music Emotion "
+        "Recognition. ICMR 2018, 135-142. doi:10.1145/3206025.3206037"
+    ),
+    how_to_get=(
+        "PMEmo is free to download: https://github.com/HuiZhangDB/PMEmo links to both releases. "
+        "The release of 2018 has each listener's ratings, that of 2019 the mean of each song."
+    ),
+    marker=_ANY,
+    read=read_pmemo,
+    units={"eda": "not documented"},  # but for those of 2018
+    sampling_rate=SAMPLING_RATE,
+    rating_range=RATING_RANGE,
+    development=is_development,
+    like="EDA/1_EDA.csv",
+    loader="load_pmemo",
+    stimuli="songs",
+    options={
+        "version": Option("auto", [StrOptions({"auto"}), Options(int, set(VERSIONS))]),
+        "listening": choose(*LISTENINGS),
+    },
+    window=(0.0, 25.0),
+    reader=1,
+)
+register_corpus(SPEC)
+
+
+def load_pmemo(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    version: str | int = "auto",
+    listening: str = "A",
+    window: Window = (0.0, 25.0),
+    allow_partial: bool = False,
+    cache: bool | str | os.PathLike[str] = True,
+) -> Bunch:
+    """Load PMEmo: EDA of people who listened to the choruses of 794 songs.
+
+    All files are checked, and one error says all that is wrong.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The folder of a release (``PMEmo2019`` and the like) at any depth, or with the zip archives
+        as they are downloaded; or one such archive. None looks where :func:`load_corpus` does.
+    version : {"auto", 2018, 2019}
+        The release; "auto" is the one that is there, known by ``EDA/Arousal`` (2018) or
+        ``EDA/1_EDA.csv`` (2019).
+    listening : {"A", "V", "both"}
+        Which recordings of the 2018 release are read: of the listening in which arousal was rated,
+        of that in which valence was, or both, as two trials. The 2019 release has one recording,
+        and does not say which ("A" only).
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each trial before anything else: see :func:`cut_window`.
+    allow_partial : bool
+        Read some of the songs. Every other check stays.
+    cache : bool or path-like
+        Whether, and where, what was read is kept for the next time.
+
+    Returns
+    -------
+    Bunch
+        What :func:`load_corpus` says; of this corpus:
+
+        ``trials`` : DataFrame, one row per trial by subject and song: ``subject`` (six digits,
+        str), ``stimulus`` (musicId, str), ``trial`` (0; 1 for the listening in which valence was
+        rated, with ``listening="both"``), ``listening`` ("A" or "V"; 2018 only), ``eda`` (1-D
+        float64 array as recorded, NaN where a sample is missing, 1,250 samples by default) and
+        ``duration`` (seconds, before the window is cut, float).
+        ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, 0 to 1. Of
+        2018 the listener's own; of 2019 the song's mean.
+        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
+        ``music`` : float32 DataFrame, one row per song (index ``stimulus``), the 6,373 columns of
+        :func:`edaemo.features.read_pmemo_features`; None, with a warning, without
+        ``static_features.csv``.
+        ``sampling_rate`` : 50.0 Hz. ``rating_range`` : (0.0, 1.0).
+        ``rating_level`` : "listener" (2018) or "song" (2019). ``version`` : 2018 or 2019.
+        ``units`` : dict, ``"eda"`` → "microsiemens" where the files say so, or "not documented".
+        ``development`` : tuple of the people, about half of those here, on whom defaults may be
+        decided; tables report the others (:func:`select_people`).
+
+    Raises
+    ------
+    DatasetError, ValueError
+        See :func:`load_corpus`.
+
+    Warns
+    -----
+    UserWarning
+        See :func:`load_corpus`; also if there are no music features.
+
+    References
+    ----------
+    Zhang, K., Zhang, H., Li, S., Yang, C., & Sun, L. (2018). The PMEmo dataset for music emotion
+    recognition. ICMR 2018, 135-142.
+    """
+    return load_corpus(
+        SPEC,
+        path,
+        version=version,
+        listening=listening,
+        window=window,
+        allow_partial=allow_partial,
+        cache=cache,
+    )

@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import StrOptions, validate_params
 
 from edaemo._validation import IDENTITY, name_some
 from edaemo.datasets._assemble import assemble
+from edaemo.datasets._cache import take_rows
 from edaemo.datasets._corpus import Problems
 from edaemo.datasets._own_table import (
     Table,
@@ -163,16 +164,10 @@ def read_trials(
     cells, rates = _read_files(frame, columns, Path(folder).expanduser(), sampling_rate, problems)
     problems.raise_all()
     in_order = np.lexsort((rows["trial"], rows["subject"]))
-    trials, ratings_kept, counted = assemble(
-        {
-            column: values[in_order]
-            if isinstance(values, np.ndarray)
-            else [values[row] for row in in_order]
-            for column, values in {**rows, **cells, **rated}.items()
-        },
-        ratings=list(rated),
-        others={signal: rates[0] for signal in columns if signal != "eda"},
-        sampling_rate=rates[0],
+    trials, (ratings_kept,), counted = assemble(
+        take_rows({**rows, **cells}, in_order),
+        [take_rows(rated, in_order)],
+        rates=dict.fromkeys(columns, rates[0]),
         window=window,
         from_ohm=recorded_in == "ohm",
     )
@@ -189,6 +184,7 @@ def read_trials(
     }
     return Bunch(
         name=name,
+        artificial=False,
         trials=trials,
         ratings=ratings_kept,
         targets={rating: ratings_kept[rating] for rating in rated},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edaemo.datasets._corpus import DatasetError, _is_hidden
+from edaemo.datasets._corpus import DatasetError, is_hidden
 from edaemo.datasets._empatica import FILES, is_start, parse_signal
 from edaemo.datasets._numbers import read_number, read_numbers
 from edaemo.decomposition._problem import check_sampling_rate
@@ -96,7 +96,7 @@ def read_columns(
     if path.suffix.lower() == ".parquet":
         signals = _read_parquet(path, columns)
     else:
-        rows = _read_rows(path)
+        rows = read_csv_rows(path)
         if is_start(rows[0]):
             if len(columns) > 1:
                 raise DatasetError(f"{path}: an E4's file holds one signal, not {len(columns)}.")
@@ -154,7 +154,7 @@ def find_recordings(
 def _is_recording(file: Path, folder: Path) -> bool:
     if file.suffix.lower() not in SUFFIXES or not file.is_file():
         return False
-    if _is_hidden(file.relative_to(folder).as_posix()):
+    if is_hidden(file.relative_to(folder).as_posix()):
         return False
     return file.name not in E4_OTHERS or not file.with_name("EDA.csv").exists()
 
@@ -180,8 +180,8 @@ def _check_file(path: Path) -> None:
         raise DatasetError(f"{path}: the file is empty.")
 
 
-def _read_rows(path: Path) -> list[list[str]]:
-    """Return the cells of each line; blank lines at the end are not lines."""
+def read_csv_rows(path: Path) -> list[list[str]]:
+    """Return the cells of each line of a comma-separated file, without blank lines at its end."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))

@@ -12,22 +12,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
+from sklearn.utils._param_validation import Interval
 
-from edaemo._validation import suggest
-from edaemo.datasets._cache import CACHE, Reading, read_through_cache
-from edaemo.datasets._corpus import (
-    PARAMETERS,
-    Corpus,
-    DatasetError,
-    Problems,
-    find_corpus,
-    match_files,
-    open_archives,
+from edaemo._validation import IDENTITY
+from edaemo.datasets._cache import Column, Reading, take_rows
+from edaemo.datasets._corpus import CorpusFiles, DatasetError
+from edaemo.datasets._load_corpus import load_corpus
+from edaemo.datasets._matlab import read_variables
+from edaemo.datasets._registry import register_corpus
+from edaemo.datasets._specification import (
+    CorpusContent,
+    CorpusSource,
+    CorpusSpec,
+    Option,
+    choose_signals,
 )
-from edaemo.datasets._matlab import read_matlab
 
-NAME = "seed-vii"
 WINDOW_SECONDS = 4.0
 INTENSITY_RANGE = (0.0, 1.0)
 PEOPLE = tuple(str(number) for number in range(1, 21))
@@ -54,247 +54,80 @@ SIGNALS = {
     "eeg_de": ("EEG_features", tuple(f"{band} {one}" for band in BANDS for one in ELECTRODES)),
     "eye": ("EYE_features", tuple(f"eye {number}" for number in range(1, N_EYE + 1))),
 }
-# Raised when the same files are read as other numbers.
-_READER = 1
-# Half of the people, drawn as those in `_development` are.
+# Half of the people, drawn as `_development` says.
 DEVELOPMENT = ("2", "3", "4", "5", "7", "8", "12", "14", "15", "16")
 
 _FILE = re.compile(r"(?:^|/)(EEG_features|EYE_features|continuous_labels)/(\d+)\.mat$")
 _ORDER = re.compile(r"(?:^|/)emotion_label_and_stimuli_order\.xlsx$")
 
-HOW_TO_GET = (
-    "SEED-VII is to be had from its authors after signing a licence agreement: "
-    "https://bcmi.sjtu.edu.cn/home/seed/seed-vii.html. The folders EEG_features, EYE_features and "
-    "continuous_labels are read, unpacked or not."
-)
-LICENCE = (
-    "SEED-VII's licence agreement with Shanghai Jiao Tong University: academic research alone, not "
-    "to be passed on; each user signs it."
-)
-CITATION = (
-    "Jiang, W.-B.; Liu, X.-H.; Zheng, W.-L.; Lu, B.-L. SEED-VII: A Multimodal Dataset of Six Basic "
-    "Emotions with Continuous Labels for Emotion Recognition. IEEE Transactions on Affective "
-    "Computing 2024. doi:10.1109/TAFFC.2024.3485057"
-)
-DESCR = """SEED-VII: EEG and eye movements while watching clips meant for seven emotions
 
-20 people each watched the same 80 clips in four sessions, 1,600 trials. There is no electrodermal
-activity. The published features are read, one value for each window of 4 seconds: differential
-entropy of 62 electrodes in five bands, and 33 numbers of the eyes. The class of a trial is the
-emotion that its clip was meant for. The intensity is what the person said afterwards, going through
-the clip again, of how strongly that emotion was felt (continuous label).
-
-What to know before believing a score:
-- The class belongs to the clip: whoever knows the clip knows the class, and the order of the clips
-  is the same for all. Only protocols that hold stimuli out ask for more.
-- de_LDS was smoothed over the whole trial, forth and back: windows of one trial are not independent
-  of one another. So they stay together here, in one row.
-- In the eye features, what lightness does to the pupil was estimated from all people together.
-- The names in the files of intensity, one value per 4-second window, and their range, 0 to 1, are
-  known from a program that reads them and from the authors' description; the authors do not say at
-  which intensity they filtered (min_intensity).
-
-Whoever uses SEED-VII has signed its licence: academic research alone, not to be passed on.
-"""
-
-
-@validate_params(
-    {
-        **{key: PARAMETERS[key] for key in ("path", "allow_partial")},
-        **CACHE,
-        "signals": [tuple, list],
-        "smoothed": ["boolean"],
-        "min_intensity": [Interval(Real, *INTENSITY_RANGE, closed="both"), None],
-    },
-    prefer_skip_nested_validation=True,
-)
-def load_seed_vii(
-    path: str | os.PathLike[str] | None = None,
-    *,
-    signals: Sequence[str] = ("eeg_de", "eye"),
-    smoothed: bool = True,
-    min_intensity: float | None = None,
-    allow_partial: bool = False,
-    cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
-    """Load SEED-VII: features of EEG and eyes of 20 people in 1,600 trials of watching clips.
-
-    There is no EDA, and so no column ``eda``: what works on EDA, and ``edaemo compare``, do not
-    apply. All files are checked, and one error says all that is wrong.
-
-    Parameters
-    ----------
-    path : path-like or None
-        The folder with ``EEG_features/1.mat`` … ``20.mat``, ``EYE_features`` and
-        ``continuous_labels`` at any depth, or with zip archives of them; or one such archive. None
-        looks for ``seed-vii`` or ``seed-vii.zip`` in the folder that ``EDAEMO_DATA`` names, then in
-        the repository's own ``data`` folder, then in the user's cache.
-    signals : sequence of {"eeg_de", "eye"}
-        What is read.
-    smoothed : bool
-        Whether ``eeg_de`` is de_LDS, smoothed over the trial, or de, as computed of each window.
-    min_intensity : float from 0 to 1, or None
-        Keep the windows of at least this intensity, as the authors did with a threshold that they
-        do not give. Trials without any are left out. None keeps all.
-    allow_partial : bool
-        Read some of the 20 people. Every other check stays.
-    cache : bool or path-like
-        Whether what was read is kept for the next time, in the user's cache or in this folder; see
-        ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``.
-
-    Returns
-    -------
-    Bunch
-        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("1" to "20"),
-        ``stimulus`` (the clip, "1" to "80"), ``trial`` (its place in the order of presentation, 1
-        to 80, the same for all), ``session`` (1 to 4), ``eeg_de`` (float32 array of shape (310,
-        n_windows), band by band; ``channels`` names the rows), ``eye`` (float32 array of shape (33,
-        n_windows)), ``intensity`` (float64 array of shape (n_windows,), 0 to 1, NaN where it is not
-        known; only where some file has it) and ``duration`` (seconds of all windows of the clip,
-        float).
-        ``ratings`` : DataFrame with the same index; ``intensity``, the mean over the windows kept,
-        0 to 1, NaN where it is not known.
-        ``targets`` : dict, ``"emotion"`` → Series of "happy", "surprise", "neutral", "disgust",
-        "fear", "sad" or "anger".
-        ``music`` : None.
-        ``sampling_rate`` : 0.25 Hz, of all signals. ``rating_range`` : (0.0, 1.0).
-        ``units``, ``channels`` : dict, signal → "as recorded", names of its rows.
-        ``development`` : tuple of the 10 people on whom defaults may be decided
-        (:func:`select_people`).
-        ``report`` : dict of what was read, left out and why; ``left_out`` is a DataFrame of trials.
-        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
-
-    Raises
-    ------
-    DatasetError
-        If the corpus is not found, is not whole, or a file of it is not as it should be; or if
-        `min_intensity` leaves nothing.
-    ValueError
-        If a signal is unknown, or none is named.
-
-    Warns
-    -----
-    UserWarning
-        If the cache cannot be written to.
-
-    References
-    ----------
-    Jiang, W.-B., Liu, X.-H., Zheng, W.-L., & Lu, B.-L. (2024). SEED-VII: a multimodal dataset of
-    six basic emotions with continuous labels for emotion recognition. IEEE Transactions on
-    Affective Computing.
-    """
-    signals = _check_signals(signals)
-    place = find_corpus(NAME, _FILE, path, HOW_TO_GET, like="EEG_features/1.mat")
-    problems = Problems("SEED-VII", place, HOW_TO_GET)
-    with open_archives(place, problems) as corpus:
-        files = _find_files(corpus, signals, problems)
-        people = sorted({person for _, person in files}, key=int)
-        absent = [person for person in PEOPLE if person not in people]
-        if absent and not allow_partial:
-            problems.add(
-                f"The people {', '.join(absent)} are missing: {len(people)} of 20 are there. Get "
-                "the rest, or pass allow_partial=True to read the part that is there."
-            )
-        unlabelled = [person for person in people if ("continuous_labels", person) not in files]
-        if unlabelled and min_intensity is not None:
-            problems.add(
-                f"min_intensity={min_intensity} needs continuous_labels/…mat of the people "
-                f"{', '.join(unlabelled)}."
-            )
-        compared = _compare_order(corpus, problems)
-        reading, kept = read_through_cache(
-            corpus,
-            files.values(),
-            [NAME, _READER, sorted(signals), smoothed],
-            lambda: _read(corpus, files, people, signals, smoothed, problems),
-            cache,
-            problems,
+def read_seed_vii(
+    corpus: CorpusSource, *, signals: tuple[str, ...], smoothed: bool, min_intensity: float | None
+) -> CorpusContent:
+    """Read the features and intensities of all people, clip by clip."""
+    files = _find_files(corpus, signals)
+    people = sorted({person for _, person in files}, key=int)
+    corpus.require(PEOPLE, people, who="The people ", what="")
+    unlabelled = [person for person in people if ("continuous_labels", person) not in files]
+    if unlabelled and min_intensity is not None:
+        corpus.note(
+            f"min_intensity={min_intensity} needs continuous_labels/…mat of the people "
+            f"{', '.join(unlabelled)}."
         )
-    problems.raise_all()
-    trials = pd.DataFrame(
-        {
-            name: pd.Series(column, dtype=object) if name in (*signals, "intensity") else column
-            for name, column in reading.columns.items()
-        }
+    compared = _compare_order(corpus)
+    reading = corpus.read(
+        files.values(),
+        [sorted(signals), smoothed],
+        lambda: _read(corpus, files, people, signals, smoothed),
     )
-    n_windows = sum(map(len, trials["intensity"]))
-    trials, left_out = _filter(trials, signals, min_intensity)
-    intensity = trials["intensity"].map(np.mean).astype(float).rename("intensity")
-    emotion = pd.Series([EMOTIONS[trial - 1] for trial in trials["trial"]], name="emotion")
-    report = {
-        "source": str(place),
-        "cache": kept,
-        "smoothed": smoothed,
-        "min_intensity": min_intensity,
-        "people": len(people),
-        "clips": trials["stimulus"].nunique(),
-        "trials": len(trials) + len(left_out),
-        "trials_kept": len(trials),
-        "left_out": left_out,
-        "windows": n_windows,
-        "windows_kept": sum(map(len, trials["intensity"])),
-        "windows_cut": reading.facts["windows_cut"],
-        "values_not_finite": reading.facts["not_finite"],
-        "people_without_recording": absent,
-        "people_without_intensity": unlabelled,
-        "notes": [
+    corpus.raise_all()
+    columns, left_out = _filter(reading.columns, signals, min_intensity)
+    intensity = columns["intensity"]
+    if len(unlabelled) == len(people):
+        del columns["intensity"]
+    return CorpusContent(
+        columns,
+        ratings={"intensity": np.array([np.mean(one) for one in intensity])},
+        targets={"emotion": [EMOTIONS[trial - 1] for trial in columns["trial"]]},
+        left_out=left_out,
+        report={
+            "smoothed": smoothed,
+            "min_intensity": min_intensity,
+            "windows": sum(map(len, reading.columns["intensity"])),
+            "windows_kept": sum(map(len, intensity)),
+            "windows_cut": reading.facts["windows_cut"],
+            "values_not_finite": reading.facts["not_finite"],
+            "people_without_intensity": unlabelled,
+        },
+        notes=[
             "Where the files of a clip differ by one window, the longer ones are cut to the "
             "shortest (windows_cut); values that are not finite are NaN.",
             compared,
             "There is no EDA.",
         ],
-    }
-    if len(unlabelled) == len(people):
-        del trials["intensity"]
-    return Bunch(
-        name=NAME,
-        trials=trials,
-        ratings=intensity.to_frame(),
-        targets={"emotion": emotion},
-        music=None,
-        sampling_rate=1 / WINDOW_SECONDS,
-        rating_range=INTENSITY_RANGE,
-        units=dict.fromkeys(signals, "as recorded"),
-        channels={name: SIGNALS[name][1] for name in signals},
-        development=DEVELOPMENT,
-        licence=LICENCE,
-        citation=CITATION,
-        report=report,
-        DESCR=DESCR,
     )
 
 
-def _check_signals(signals: Sequence[str]) -> tuple[str, ...]:
-    for name in signals:
-        if name not in SIGNALS:
-            raise ValueError(f"signals={signals!r}: there is no {name!r}; {suggest(name, SIGNALS)}")
-    if not signals:
-        raise ValueError(f"signals={signals!r} names none: there are {[*SIGNALS]}.")
-    return tuple(dict.fromkeys(signals))
-
-
-def _find_files(
-    corpus: Corpus, signals: Sequence[str], problems: Problems
-) -> dict[tuple[str, str], str]:
+def _find_files(corpus: CorpusFiles, signals: Sequence[str]) -> dict[tuple[str, str], str]:
     """Return (folder, person) → file, of people of whom all signals are there."""
     folders = [SIGNALS[name][0] for name in signals]
-    found = match_files(corpus, _FILE, problems)
+    found = corpus.match(_FILE)
     used = {key: name for key, name in found.items() if key[0] in (*folders, "continuous_labels")}
     files: dict[tuple[str, str], str] = {}
     for (folder, person), name in used.items():
         missing = [other for other in folders if (other, person) not in used]
         if person not in PEOPLE:
-            problems.add(f"{name} is no file of SEED-VII, which has people 1 to 20. Take it away.")
+            corpus.note(f"{name} is no file of SEED-VII, which has people 1 to 20. Take it away.")
         elif missing:
-            problems.add(f"{name} is there, and {missing[0]}/{person}.mat is not. Get it.")
+            corpus.note(f"{name} is there, and {missing[0]}/{person}.mat is not. Get it.")
         else:
             files[folder, person] = name
     return files
 
 
-def _compare_order(corpus: Corpus, problems: Problems) -> str:
+def _compare_order(corpus: CorpusFiles) -> str:
     """Note if the corpus's own spreadsheet has other emotions; return what was compared."""
-    name = match_files(corpus, _ORDER, problems).get(())
+    name = corpus.match(_ORDER).get(())
     known = "The emotions of the clips are those of the published order"
     sheet_name = "emotion_label_and_stimuli_order.xlsx"
     if name is None:
@@ -303,7 +136,7 @@ def _compare_order(corpus: Corpus, problems: Problems) -> str:
         from python_calamine import CalamineError
     except ImportError:
         return f"{known}; to compare them with {sheet_name} needs pip install edaemo[spreadsheets]."
-    with problems.collect():
+    with corpus.collect():
         try:
             sheet = pd.read_excel(
                 io.BytesIO(corpus.read_bytes(name)), header=None, engine="calamine", dtype=str
@@ -329,12 +162,11 @@ def _compare_order(corpus: Corpus, problems: Problems) -> str:
 
 
 def _read(
-    corpus: Corpus,
+    corpus: CorpusFiles,
     files: Mapping[tuple[str, str], str],
     people: Sequence[str],
     signals: Sequence[str],
     smoothed: bool,
-    problems: Problems,
 ) -> Reading:
     """Read all people, and note what is wrong."""
     rows: list[dict[str, Any]] = []
@@ -344,23 +176,25 @@ def _read(
         for name in signals:
             prefix = "" if name == "eye" else "de_LDS_" if smoothed else "de_"
             shape = (N_EYE,) if name == "eye" else (len(BANDS), len(ELECTRODES))
-            with problems.collect():
+            with corpus.collect():
                 arrays[name] = _read_clips(corpus, files[SIGNALS[name][0], person], prefix, shape)
         if ("continuous_labels", person) in files:
-            with problems.collect():
+            with corpus.collect():
                 arrays["intensity"] = _read_intensity(corpus, files["continuous_labels", person])
         elif signals[0] in arrays:
             arrays["intensity"] = [np.full(one.shape[1], np.nan) for one in arrays[signals[0]]]
         if len(arrays) < len(signals) + 1:
             continue
         for clip in range(len(EMOTIONS)):
-            with problems.collect():
+            with corpus.collect():
                 own = {name: cells[clip] for name, cells in arrays.items()}
                 rows.append(_make_row(person, clip + 1, own, facts))
     return Reading.of_rows(rows, ("trial", "session", "duration"), facts)
 
 
-def _read_clips(corpus: Corpus, name: str, prefix: str, shape: tuple[int, ...]) -> list[np.ndarray]:
+def _read_clips(
+    corpus: CorpusFiles, name: str, prefix: str, shape: tuple[int, ...]
+) -> list[np.ndarray]:
     """Return the features of each clip, float32 of shape (n_features, n_windows)."""
     cells = _read_variables(corpus, name, prefix)
     clips = []
@@ -375,7 +209,7 @@ def _read_clips(corpus: Corpus, name: str, prefix: str, shape: tuple[int, ...]) 
     return clips
 
 
-def _read_intensity(corpus: Corpus, name: str) -> list[np.ndarray]:
+def _read_intensity(corpus: CorpusFiles, name: str) -> list[np.ndarray]:
     """Return the intensity of each clip, float64 of shape (n_windows,)."""
     lowest, highest = INTENSITY_RANGE
     clips = []
@@ -395,13 +229,10 @@ def _read_intensity(corpus: Corpus, name: str) -> list[np.ndarray]:
     return clips
 
 
-def _read_variables(corpus: Corpus, name: str, prefix: str) -> dict[str, np.ndarray]:
+def _read_variables(corpus: CorpusFiles, name: str, prefix: str) -> dict[str, np.ndarray]:
     """Return the 80 variables of a file in the clips' order."""
     variables = [f"{prefix}{clip}" for clip in range(1, len(EMOTIONS) + 1)]
-    try:
-        cells = read_matlab(corpus.read_bytes(name), variables)
-    except ValueError as error:
-        raise corpus.as_error(name, error) from error
+    cells = read_variables(corpus, name, variables)
     for variable, cell in cells.items():
         if cell.dtype.kind not in "iuf":
             raise corpus.error(name, f"has no numbers in {variable}.")
@@ -437,19 +268,155 @@ def _make_row(
 
 
 def _filter(
-    trials: pd.DataFrame, signals: Sequence[str], min_intensity: float | None
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+    columns: Mapping[str, Column], signals: Sequence[str], min_intensity: float | None
+) -> tuple[dict[str, Column], list[dict[str, Any]]]:
     """Keep the windows of at least this intensity; return the trials with any, and the others."""
     if min_intensity is None:
-        keep = [np.ones(len(intensity), dtype=bool) for intensity in trials["intensity"]]
-    else:
-        keep = [intensity >= min_intensity for intensity in trials["intensity"]]
-        for name in (*signals, "intensity"):
-            cells = [cell[..., kept] for cell, kept in zip(trials[name], keep, strict=True)]
-            trials[name] = pd.Series(cells, dtype=object)
-    any_left = np.array([kept.any() for kept in keep])
-    if not any_left.any():
+        return dict(columns), []
+    keep = [intensity >= min_intensity for intensity in columns["intensity"]]
+    rows = [row for row, kept in enumerate(keep) if kept.any()]
+    if not rows:
         raise DatasetError(f"min_intensity={min_intensity} leaves no window of any trial.")
-    left_out = trials.loc[~any_left, ["subject", "stimulus", "trial", "duration"]]
-    left_out = left_out.assign(reason=f"no window of intensity {min_intensity} or more")
-    return trials[any_left].reset_index(drop=True), left_out.reset_index(drop=True)
+    made = take_rows(columns, rows)
+    for name in (*signals, "intensity"):
+        made[name] = [cell[..., keep[row]] for cell, row in zip(made[name], rows, strict=True)]
+    left_out = [
+        {
+            **{name: columns[name][row] for name in (*IDENTITY, "duration")},
+            "reason": f"no window of intensity {min_intensity} or more",
+        }
+        for row, kept in enumerate(keep)
+        if not kept.any()
+    ]
+    return made, left_out
+
+
+SPEC = CorpusSpec(
+    name="seed-vii",
+    title="SEED-VII: EEG and eye movements while watching clips meant for seven emotions",
+    description="""
+20 people each watched the same 80 clips in four sessions, 1,600 trials. There is no electrodermal
+activity. The published features are read, one value for each window of 4 seconds: differential
+entropy of 62 electrodes in five bands, and 33 numbers of the eyes. The class of a trial is the
+emotion that its clip was meant for. The intensity is what the person said afterwards, going through
+the clip again, of how strongly that emotion was felt (continuous label).
+
+What to know before believing a score:
+- The class belongs to the clip: whoever knows the clip knows the class, and the order of the clips
+  is the same for all. Only protocols that hold stimuli out ask for more.
+- de_LDS was smoothed over the whole trial, forth and back: windows of one trial are not independent
+  of one another. So they stay together here, in one row.
+- In the eye features, what lightness does to the pupil was estimated from all people together.
+- The names in the files of intensity, one value per 4-second window, and their range, 0 to 1, are
+  known from a program that reads them and from the authors' description; the authors do not say at
+  which intensity they filtered (min_intensity).
+
+Whoever uses SEED-VII has signed its licence: academic research alone, not to be passed on.
+""",
+    licence=(
+        "SEED-VII's licence agreement with Shanghai Jiao Tong University: academic research "
+        "alone, not to be passed on; each user signs it."
+    ),
+    citation=(
+        "Jiang, W.-B.; Liu, X.-H.; Zheng, W.-L.; Lu, B.-L. SEED-VII: A Multimodal Dataset of Six "
+        "Basic Emotions with Continuous Labels for Emotion Recognition. IEEE Transactions on "
+        "Affective Computing 2024. doi:10.1109/TAFFC.2024.3485057"
+    ),
+    how_to_get=(
+        "SEED-VII is to be had from its authors after signing a licence agreement: "
+        "https://bcmi.sjtu.edu.cn/home/seed/seed-vii.html. The folders EEG_features, "
+        "EYE_features and continuous_labels are read, unpacked or not."
+    ),
+    marker=_FILE,
+    read=read_seed_vii,
+    units=dict.fromkeys(SIGNALS, "as recorded"),
+    sampling_rate=1 / WINDOW_SECONDS,
+    rating_range=INTENSITY_RANGE,
+    targets=("emotion",),
+    development=DEVELOPMENT,
+    like="EEG_features/1.mat",
+    loader="load_seed_vii",
+    stimuli="clips",
+    channels={name: names for name, (_, names) in SIGNALS.items()},
+    options={
+        "signals": choose_signals(*SIGNALS),
+        "smoothed": Option(True, ["boolean"]),
+        "min_intensity": Option(None, [Interval(Real, *INTENSITY_RANGE, closed="both"), None]),
+    },
+    reader=1,
+)
+register_corpus(SPEC)
+
+
+def load_seed_vii(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    signals: Sequence[str] = ("eeg_de", "eye"),
+    smoothed: bool = True,
+    min_intensity: float | None = None,
+    allow_partial: bool = False,
+    cache: bool | str | os.PathLike[str] = True,
+) -> Bunch:
+    """Load SEED-VII: features of EEG and eyes of 20 people in 1,600 trials of watching clips.
+
+    There is no EDA, and so no column ``eda``: what works on EDA, and ``edaemo compare``, do not
+    apply. All files are checked, and one error says all that is wrong.
+
+    Parameters
+    ----------
+    path : path-like or None
+        The folder with ``EEG_features/1.mat`` … ``20.mat``, ``EYE_features`` and
+        ``continuous_labels`` at any depth, or with zip archives of them; or one such archive. None
+        looks where :func:`load_corpus` does.
+    signals : sequence of {"eeg_de", "eye"}
+        What is read.
+    smoothed : bool
+        Whether ``eeg_de`` is de_LDS, smoothed over the trial, or de, as computed of each window.
+    min_intensity : float from 0 to 1, or None
+        Keep the windows of at least this intensity, as the authors did with a threshold that they
+        do not give. Trials without any are left out. None keeps all.
+    allow_partial : bool
+        Read some of the 20 people. Every other check stays.
+    cache : bool or path-like
+        Whether, and where, what was read is kept for the next time.
+
+    Returns
+    -------
+    Bunch
+        What :func:`load_corpus` says; of this corpus:
+
+        ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("1" to "20"),
+        ``stimulus`` (the clip, "1" to "80"), ``trial`` (its place in the order of presentation, 1
+        to 80, the same for all), ``session`` (1 to 4), ``eeg_de`` (float32 array of shape (310,
+        n_windows), band by band; ``channels`` names the rows), ``eye`` (float32 array of shape (33,
+        n_windows)), ``intensity`` (float64 array of shape (n_windows,), 0 to 1, NaN where it is not
+        known; only where some file has it) and ``duration`` (seconds of all windows of the clip,
+        float).
+        ``ratings`` : DataFrame with the same index; ``intensity``, the mean over the windows kept,
+        0 to 1, NaN where it is not known.
+        ``targets`` : dict, ``"emotion"`` → Series of "happy", "surprise", "neutral", "disgust",
+        "fear", "sad" or "anger".
+        ``sampling_rate`` : 0.25 Hz, of all signals. ``rating_range`` : (0.0, 1.0).
+        ``units``, ``channels`` : dict, signal → "as recorded", names of its rows.
+        ``development`` : the 10 people on whom defaults may be decided.
+
+    Raises
+    ------
+    DatasetError, ValueError
+        See :func:`load_corpus`; also if `min_intensity` leaves nothing.
+
+    References
+    ----------
+    Jiang, W.-B., Liu, X.-H., Zheng, W.-L., & Lu, B.-L. (2024). SEED-VII: a multimodal dataset of
+    six basic emotions with continuous labels for emotion recognition. IEEE Transactions on
+    Affective Computing.
+    """
+    return load_corpus(
+        SPEC,
+        path,
+        signals=signals,
+        smoothed=smoothed,
+        min_intensity=min_intensity,
+        allow_partial=allow_partial,
+        cache=cache,
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,15 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import Bunch
 
 from edaemo._validation import suggest
-from edaemo.datasets import (
-    load_amigos,
-    load_deap,
-    load_hku956,
-    load_induced_stress,
-    load_mahnob_hci,
-    load_pmemo,
-    make_music_listening,
-)
+from edaemo.datasets import CORPORA, load_corpus, make_music_listening
 from edaemo.estimators import (
     SeriesMeanRegressor,
     StimulusMeanRegressor,
@@ -222,16 +216,25 @@ def _make_pmemo_size(path: object = None) -> Bunch:
     return Bunch(**{**study, "name": PMEMO_SIZE})
 
 
-STUDIES: dict[str, Callable[..., Bunch]] = {
-    "hku956": load_hku956,
-    "induced-stress": load_induced_stress,
-    "pmemo": load_pmemo,
-    "deap": load_deap,
-    "amigos": load_amigos,
-    "mahnob-hci": load_mahnob_hci,
-    "generated": _make_generated,
-    PMEMO_SIZE: _make_pmemo_size,
-}
+class _Corpora(Mapping[str, Callable[..., Bunch]]):
+    """The registered corpora, those registered later too: name → what loads it."""
+
+    def __getitem__(self, name: str) -> Callable[..., Bunch]:
+        if name not in CORPORA:
+            raise KeyError(name)
+        return partial(load_corpus, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(CORPORA)
+
+    def __len__(self) -> int:
+        return len(CORPORA)
+
+
+# What is registered here, and every corpus that is registered in `edaemo.datasets`.
+STUDIES: MutableMapping[str, Callable[..., Bunch]] = ChainMap(
+    {"generated": _make_generated, PMEMO_SIZE: _make_pmemo_size}, _Corpora()
+)
 
 
 def register_pipeline(
@@ -332,6 +335,9 @@ def as_entry(
 
 def register_study(name: str, load: Callable[..., Bunch]) -> None:
     """Let `evaluate` and ``edaemo compare`` know a study by name.
+
+    A corpus with files of its own is registered by :func:`edaemo.datasets.register_corpus`, and
+    known here, too.
 
     Parameters
     ----------

@@ -54,7 +54,7 @@ def plan_outputs(
     Parameters
     ----------
     found : sequence of (path, relative path)
-        Recordings, as `edaemo.datasets._recordings.find_recordings` gives them.
+        Recordings, as `edaemo.datasets.find_recordings` gives them.
     out : path
         Folder of the outputs. An output has the relative path of its recording.
     suffix : {".csv", ".parquet"}, default=".csv"
@@ -122,7 +122,7 @@ def decompose_file(
         there if they were masked.
     read : callable
         Takes the path of a recording and gives its EDA and sampling rate, as
-        `edaemo.datasets._recordings.read_recording` does.
+        `edaemo.datasets.read_recording` does.
     missing : {"raise", "interpolate", "mask"}, default="raise"
         What becomes of missing samples (NaN), infinite ones and those beyond float32's range: an
         error, linear interpolation between finite neighbours (the nearest one at the ends), or no

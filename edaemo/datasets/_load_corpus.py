@@ -1,0 +1,268 @@
+"""Loading a corpus by its specification: finding, opening, reading, checking, assembling."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sklearn.utils import Bunch
+from sklearn.utils._param_validation import validate_parameter_constraints
+
+from edaemo._validation import suggest
+from edaemo.datasets._assemble import LEFT_OUT, assemble, join_left_out, make_table
+from edaemo.datasets._corpus import (
+    ENVIRONMENT,
+    CorpusFiles,
+    DatasetError,
+    Problems,
+    check_signals,
+    holds,
+    list_places,
+    list_some,
+    open_archives,
+    open_corpus,
+)
+from edaemo.datasets._registry import find_corpus
+from edaemo.datasets._specification import (
+    MICROSIEMENS,
+    OHM,
+    CorpusContent,
+    CorpusSource,
+    CorpusSpec,
+)
+from edaemo.datasets._window import window_samples
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+def load_corpus(
+    corpus: CorpusSpec | str, path: str | os.PathLike[str] | None = None, **settings: Any
+) -> Bunch:
+    """Load a corpus by its specification, or by the name of one that is registered.
+
+    All files are checked, and one error says all that is wrong.
+
+    Parameters
+    ----------
+    corpus : CorpusSpec or str
+        The specification, or its name: see :data:`CORPORA` and :func:`register_corpus`.
+    path : path-like or None
+        The corpus's folder, or a zip archive of it. None looks for the folder or archive that the
+        specification names in the folder that the environment variable ``EDAEMO_DATA`` names, then
+        in the repository's own ``data`` folder, then in the user's cache.
+    window : tuple (start, stop), 'end' or None
+        What is cut out of each trial before anything else (:func:`cut_window`); of corpora with EDA
+        alone, the default is the corpus's.
+    allow_partial : bool, default=False
+        Read the part of the corpus that is there; what is missing is in the report. Every other
+        check stays.
+    cache : bool or path-like, default=True
+        Whether what was read is kept for the next time, in the user's cache or in this folder; see
+        ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``. Of corpora that are cached.
+    **settings
+        The options of the corpus, such as ``signals`` and ``units``; its own loader says what each
+        is.
+
+    Returns
+    -------
+    Bunch
+        ``trials`` : DataFrame, one row per trial: ``subject`` and ``stimulus`` (str), ``trial``
+        (int), a column of arrays for each signal (``eda``: 1-D float64, NaN where masked),
+        ``duration`` (seconds of the whole trial, before the window is cut) and more.
+        ``ratings`` : DataFrame with the same index.
+        ``targets`` : dict, name → Series with the same index.
+        ``music`` : DataFrame with one row for each stimulus, or None.
+        ``sampling_rate`` : of the signals, in Hz. ``rating_range`` : tuple (lowest, highest).
+        ``units`` : dict, signal → unit. ``channels`` : dict, signal → names of its channels, where
+        the specification has them.
+        ``development`` : tuple of the people on whom defaults may be decided
+        (:func:`select_people`).
+        ``artificial`` : whether no person took part.
+        ``report`` : dict of what was read, masked, left out and why; ``left_out`` and ``masked``
+        are DataFrames of trials.
+        ``name``, ``licence``, ``citation``, ``DESCR`` : str.
+
+    Raises
+    ------
+    DatasetError
+        If the corpus is not registered, is not found, is not whole, or a file of it is not as it
+        should be.
+    ValueError
+        If a setting makes no sense, or the window is longer than every trial.
+    TypeError
+        If the corpus has no such setting.
+
+    Warns
+    -----
+    UserWarning
+        If trials are shorter than the window, something that is not needed is not there, or the
+        cache cannot be written to.
+    """
+    spec = find_corpus(corpus) if isinstance(corpus, str) else corpus
+    chosen = _check_settings(spec, path, settings)
+    place = _find_place(spec, path)
+    problems = Problems(spec.proper_name, place, spec.how_to_get)
+    with _open(spec, place, problems) as files:
+        source = CorpusSource(
+            place, files.files, problems, spec, chosen["allow_partial"], chosen.get("cache", False)
+        )
+        content = spec.read(source, **{name: chosen[name] for name in spec.options})
+    problems.raise_all()
+    for message in content.warnings:
+        warnings.warn(message, UserWarning, stacklevel=_level_outside())
+    return _make_study(spec, source, content, chosen)
+
+
+def _level_outside() -> int:
+    """Return the stack level, seen from whoever asks, of the code that called the package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{_PACKAGE}."):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+def _check_settings(spec: CorpusSpec, path: object, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings with their defaults."""
+    known = spec.settings
+    for name in settings:
+        if name not in known:
+            raise TypeError(f"{spec.loader}: there is no setting {name!r}; {suggest(name, known)}")
+    chosen = {name: option.default for name, option in known.items()} | dict(settings)
+    validate_parameter_constraints(
+        {
+            "path": [str, os.PathLike, None],
+            **{
+                # Windows have checks of their own.
+                name: "no_validation" if name == "window" else option.constraints
+                for name, option in known.items()
+            },
+        },
+        {"path": path, **chosen},
+        spec.loader,
+    )
+    if "window" in chosen:
+        window_samples(chosen["window"], spec.sampling_rate or 1.0)
+    if "signals" in chosen and spec.channels:
+        chosen["signals"] = check_signals(chosen["signals"], spec.channels)
+    return chosen
+
+
+def _find_place(spec: CorpusSpec, path: str | os.PathLike[str] | None) -> Path:
+    """Return the folder or zip archive of a corpus: `path`, else the first place that holds it."""
+    if path is not None:
+        place = Path(path).expanduser()
+        if not holds(place, spec.marker):
+            raise DatasetError(
+                f"path={str(path)!r} does not hold {spec.folder}: no folder or zip archive with "
+                f"{spec.like!r} is there.{list_some(place)} {spec.how_to_get}"
+            )
+        return place
+    tried = "\n  path=: not given"
+    for what, folder, places in list_places(spec.folder):
+        for place in places:
+            if holds(place, spec.marker):
+                return place
+        tried += f"\n  {what}: {'not set' if folder is None else ', '.join(map(str, places))}"
+    raise DatasetError(
+        f"{spec.folder} was not found. Places tried, in this order, each for {spec.like!r}:{tried}"
+        f"\n{spec.how_to_get} Then pass path=, or set {ENVIRONMENT} to the folder that contains "
+        f"{spec.folder} or {spec.folder}.zip."
+    )
+
+
+@contextmanager
+def _open(spec: CorpusSpec, place: Path, problems: Problems) -> Iterator[CorpusFiles]:
+    if isinstance(spec.marker, str):
+        with open_corpus(place, spec.marker, problems) as files:
+            yield files
+    else:
+        with open_archives(place, problems) as files:
+            yield files
+
+
+def _make_study(
+    spec: CorpusSpec, source: CorpusSource, content: CorpusContent, chosen: Mapping[str, Any]
+) -> Bunch:
+    """Assemble what was read to what loaders return."""
+    trials, (ratings, others), counted = _tabulate(spec, content, chosen)
+    if content.left_out:
+        left_out = pd.DataFrame([*content.left_out], columns=LEFT_OUT)
+        counted["left_out"] = join_left_out(left_out, counted["left_out"])
+        counted["trials"] += len(left_out)
+    if content.own_thresholds:
+        ratings.attrs["relabelling"] = content.own_thresholds
+    signals = chosen.get("signals", tuple(spec.units))
+    units = {name: spec.units[name] for name in signals if name in spec.units}
+    if _is_converted(spec, chosen):
+        units["eda"] = MICROSIEMENS
+    report = {"source": str(source.place)}
+    if spec.reader is not None:
+        report["cache"] = source.kept
+    report |= {name: chosen[name] for name in ("window", "units") if name in chosen}
+    report |= {"people": len(set(content.trials["subject"])), **source.people}
+    if spec.stimuli:
+        report[spec.stimuli] = trials["stimulus"].nunique()
+    fields = {
+        "music": content.music,
+        "sampling_rate": spec.sampling_rate,
+        "rating_range": spec.rating_range,
+        "units": units,
+        "development": _find_development(spec, trials, counted["left_out"]),
+    }
+    if spec.channels:
+        fields["channels"] = {name: spec.channels[name] for name in signals}
+    return Bunch(
+        name=spec.name,
+        artificial=spec.artificial,
+        trials=trials,
+        ratings=ratings,
+        targets={name: (others if name in others else ratings)[name] for name in spec.targets},
+        licence=spec.licence,
+        citation=spec.citation,
+        report={**report, **counted, **content.report, "notes": [*content.notes]},
+        DESCR=spec.DESCR,
+        **{**fields, **content.more},
+    )
+
+
+def _is_converted(spec: CorpusSpec, chosen: Mapping[str, Any]) -> bool:
+    """Say whether the EDA is recorded in Ohm and asked for in microsiemens."""
+    return spec.units.get("eda") == OHM and chosen.get("units", MICROSIEMENS) == MICROSIEMENS
+
+
+def _tabulate(
+    spec: CorpusSpec, content: CorpusContent, chosen: Mapping[str, Any]
+) -> tuple[pd.DataFrame, list[pd.DataFrame], dict[str, Any]]:
+    """Return trials, ratings with further targets, and what is counted."""
+    follows = [content.ratings, content.targets]
+    if spec.has_eda:
+        rate = content.more.get("sampling_rate", spec.sampling_rate)
+        rates = {name: rate for name in spec.units if name in content.trials}
+        return assemble(
+            content.trials,
+            follows,
+            rates=rates,
+            window=chosen["window"],
+            from_ohm=_is_converted(spec, chosen),
+            masked=spec.masked,
+        )
+    n_trials = len(content.trials["subject"])
+    trials, *tables = (make_table(columns, n_trials) for columns in (content.trials, *follows))
+    nobody = trials.iloc[:0].assign(reason="")[LEFT_OUT]
+    return trials, tables, {"trials": n_trials, "trials_kept": n_trials, "left_out": nobody}
+
+
+def _find_development(
+    spec: CorpusSpec, trials: pd.DataFrame, left_out: pd.DataFrame
+) -> tuple[str, ...]:
+    """Return the development people, of those in the corpus where ids are not known before."""
+    if not callable(spec.development):
+        return spec.development
+    people = sorted({*trials["subject"], *left_out["subject"]})
+    return tuple(person for person in people if spec.development(person))
