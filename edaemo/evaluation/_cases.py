@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -214,6 +214,6 @@ def _mean(audits: Sequence[dict], name: str) -> float:
     return float(np.mean(values)) if values else np.nan
 
 
-def _hashable(values: Sequence) -> tuple:
+def _hashable(values: Iterable) -> tuple:
     """Make one key of the values of a case, in which what is missing equals what is missing."""
     return tuple(json.dumps(None if pd.isna(value) else value) for value in values)

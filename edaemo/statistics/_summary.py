@@ -171,7 +171,7 @@ def tabulate_scores(case: dict, scores: Mapping[str, Scores]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def number_units(unit: Sequence, n_trials: int, name: str) -> np.ndarray:
+def number_units(unit: Sequence | np.ndarray, n_trials: int, name: str) -> np.ndarray:
     """Give people or folds numbers from 0, in the order of appearance; refuse missing ones."""
     codes, _ = pd.factorize(pd.Series(unit, dtype=object), sort=False)
     if len(codes) != n_trials:
@@ -199,9 +199,9 @@ class Scores:
         self,
         task: Task,
         outcome: Outcome,
-        subject: Sequence,
+        subject: Sequence | np.ndarray,
         *,
-        fold: Sequence | None = None,
+        fold: Sequence | np.ndarray | None = None,
         random_state: int = 0,
     ) -> None:
         n_trials = len(outcome.labels)

@@ -164,7 +164,7 @@ def title_scores(table: pd.DataFrame) -> dict[str, str]:
         for name in table
         if name.startswith("recall_") and f"{name}_low" in table and table[name].notna().any()
     }
-    return make_task(table["task"].iloc[0]).titles | recalls
+    return {**make_task(table["task"].iloc[0]).titles, **recalls}
 
 
 def _with_interval(row: pd.Series, name: str) -> str:
