@@ -35,9 +35,9 @@ from edaemo.benchmark import (
 from edaemo.statistics import (
     Binary,
     Outcome,
+    Scores,
     draw_people,
     interval_over_people,
-    score_each_person,
 )
 from edaemo.statistics._scores import p_above
 
@@ -95,7 +95,7 @@ def p_values(seed: int, signal: float, by_person: bool, refit: bool) -> dict[str
     d = a_folds - b_folds
     n_test = len(y) / N_FOLDS
     people = [
-        score_each_person(Binary(), Outcome(y, predicted), SUBJECT).to_numpy()
+        Scores(Binary(), Outcome(y, predicted), SUBJECT).by_person.to_numpy()
         for predicted in (a, b)
     ]
     p = {

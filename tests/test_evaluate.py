@@ -23,7 +23,7 @@ from edaemo.datasets import load_induced_stress, select_people
 from edaemo.evaluation._targets import make_target
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectKFold
-from edaemo.statistics import Binary, Outcome, format_table, score_each_person
+from edaemo.statistics import Binary, format_table, score_trials
 from edaemo.statistics._scores import adjust_holm, p_above
 
 pytestmark = [
@@ -134,11 +134,9 @@ class TestTable:
         pipelines = ["logistic-eda", "svm-eda", "svm-music", "svm-eda-music"]
         table = run(small, pipelines).set_index("pipeline")
         by_person = {
-            name: score_each_person(
-                Binary(),
-                Outcome(own["label"].to_numpy(int), own["predicted"].to_numpy(int)),
-                own["subject"].to_numpy(),
-            ).to_numpy()
+            name: score_trials(
+                Binary(), own[["label", "predicted", "subject"]]
+            ).by_person.to_numpy()
             for name, own in stored()[1].groupby("pipeline")
         }
         for names, reference in [(pipelines[:2], "time"), (pipelines[2:], "stimulus-prior")]:

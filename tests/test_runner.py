@@ -50,6 +50,7 @@ from edaemo.cli import main
 from edaemo.evaluation import _evaluate, _fold
 from edaemo.evaluation._fold import claim, find_validation, may_use_gpu, run_fold
 from edaemo.evaluation._registry import Entry
+from edaemo.evaluation._targets import make_target
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectKFold, make_protocol
 
@@ -600,9 +601,9 @@ def in_this_process(**settings: object) -> object:
 
 
 def jobs_of(study: Bunch, entries: dict[str, Entry]) -> list:
-    labels = _evaluate._make_labels(study, "arousal", "subject")
+    target = make_target(study, "arousal", "subject")
     data = _evaluate._fingerprint_data(study)
-    case = _evaluate._Case(study, data, "arousal", "subject", "subject", labels)
+    case = _evaluate._Case(study, data, "arousal", "subject", "subject", target)
     settings = _evaluate._Settings("reported", 2, 1, 1, 0)
     jobs = _evaluate._plan(case, entries, settings)
     return [job for job in jobs if job.told["fold"] == 0]
@@ -686,7 +687,7 @@ def test_validation_holds_out_what_the_protocol_does(protocol, store, monkeypatc
     table = evaluate({"net": watched}, study, protocols=protocol, store=store, **FOLDS)
     assert not table["n_failed"].any(), table["error"].iloc[-1]
     splitter = make_protocol(protocol, 3)
-    labels = _evaluate._make_labels(study, "arousal", "subject")
+    labels = make_target(study, "arousal", "subject").labels
     folds = list(splitter.split(study.trials, labels))
     assert len(outside.Watched.fits) == len(folds)
     for i, ((X, aside), (training, test)) in enumerate(

@@ -6,18 +6,19 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm, t, wilcoxon
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from edaemo.statistics import Binary, Outcome, score_columns, score_each_person
+from edaemo.statistics import Binary, Outcome, Scores
 from edaemo.statistics._scores import adjust_holm, draw_people, p_above
 
 
 def bootstrap_scores(labels, predicted, subject, *, random_state) -> dict[str, float]:
     outcome = Binary().read(labels, predicted)
-    return score_columns(Binary(), outcome, subject, random_state)
+    return Scores(Binary(), outcome, subject, random_state=random_state).columns
 
 
 def score_people(labels, predicted, subject) -> np.ndarray:
     """Score each person, in the order of their ids."""
-    return score_each_person(Binary(), Outcome(labels, predicted), subject).sort_index().to_numpy()
+    scores = Scores(Binary(), Outcome(labels, predicted), subject)
+    return scores.by_person.sort_index().to_numpy(float)
 
 
 @pytest.fixture

@@ -845,6 +845,7 @@ def test_an_old_store_is_summarised_as_it_was(old, tmp_path):
     assert "my-study, arousal, subject" in text and "my-study, arousal as rated, subject" in text
 
 
+@pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning")
 def test_an_evaluation_goes_on_from_an_old_store(old, monkeypatch):
     """The same code and libraries given, every key of an old fold is found again."""
     import outside

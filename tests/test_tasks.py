@@ -3,6 +3,8 @@
 The best possible scores of these studies are known, since their noise is drawn here.
 """
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -23,7 +25,9 @@ from sklearn.utils import Bunch
 from edaemo import SubjectThresholdRelabeler
 from edaemo.benchmark import (
     PIPELINES,
+    REGRESSORS,
     SEQUENCE_REGRESSORS,
+    STUDIES,
     EvaluationError,
     ResultStore,
     compare_pipelines,
@@ -483,8 +487,24 @@ def test_all_tasks_lie_in_one_store_and_one_report(study, tmp_path):
     assert {tuple(row) for row in folds.query("target == 'clear'")["classes"]} == {CLASSES}
 
 
-def test_the_command_compares_them(study, tmp_path, capsys, monkeypatch):
-    arguments = ["compare", "moods", "--plugin", "outside_tasks", "--jobs", "1", "--folds", "3"]
+@pytest.fixture
+def plugin(monkeypatch) -> str:
+    """Name a module that registers them, and forget all of it afterwards."""
+    registered = {
+        "moods": STUDIES,
+        "my-mood": PIPELINES,
+        "my-line": REGRESSORS,
+        "my-steps": SEQUENCE_REGRESSORS,
+    }
+    for name, known in registered.items():
+        monkeypatch.setitem(known, name, None)
+        del known[name]
+    monkeypatch.delitem(sys.modules, "outside_tasks", raising=False)
+    return "outside_tasks"
+
+
+def test_the_command_compares_them(plugin, tmp_path, capsys):
+    arguments = ["compare", "moods", "--plugin", plugin, "--jobs", "1", "--folds", "3"]
     pipelines = {"clear": "my-mood", "course": "my-steps"}
     for target, name in pipelines.items():
         asked = ["--target", target, "--pipelines", name, "--out", str(tmp_path)]

@@ -1,6 +1,7 @@
 """Pipelines evaluated under protocols without leaks: plan, folds, store, keys, audit."""
 
 from edaemo.evaluation._audit import audit
+from edaemo.evaluation._cases import Case, find_settings, make_cases
 from edaemo.evaluation._evaluate import evaluate
 from edaemo.evaluation._keys import UnkeyableError
 from edaemo.evaluation._predictions import (
@@ -29,6 +30,7 @@ __all__ = [
     "REGRESSORS",
     "SEQUENCE_REGRESSORS",
     "STUDIES",
+    "Case",
     "Entry",
     "EvaluationError",
     "FoldRecord",
@@ -39,7 +41,9 @@ __all__ = [
     "choose_newest",
     "evaluate",
     "find",
+    "find_settings",
     "load_predictions",
+    "make_cases",
     "newest_keys",
     "read_complete",
     "register_pipeline",

@@ -49,7 +49,7 @@ from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import PROTOCOLS, make_protocol
 from edaemo.model_selection._protocols import Protocol
 from edaemo.preprocessing import CvxEDATransformer
-from edaemo.statistics import NUMBERS, Task, make_table, make_task
+from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_trials
 
 N_TIMES = 128
 TRIALS_PER_TASK = 64
@@ -749,7 +749,12 @@ def _summarise(
     }
     folds = kept.folds(keys)
     predictions = kept.predictions(keys).merge(folds[["key", "pipeline"]], on="key")
-    return make_table(case.task, about, list(pipelines.values()), predictions, folds)
+    columns = ["subject", "label", "predicted"]
+    scores = {
+        name: score_trials(case.task, trials[columns], settings.random_state)
+        for name, trials in predictions.groupby("pipeline")
+    }
+    return make_table(case.task, about, list(pipelines.values()), scores, folds)
 
 
 def _count_seen(stimulus: pd.Series | None, jobs: list[_Job]) -> int:

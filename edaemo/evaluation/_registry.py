@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -312,7 +312,7 @@ def as_entry(
     takes: str = "trials",
     needs: Sequence[str] | None = None,
     knows_stimulus: bool | None = None,
-    **said: bool,
+    **flags: bool,
 ) -> Entry:
     """Describe a pipeline, or what makes one; see `register_pipeline`."""
     if takes not in TAKES:
@@ -321,16 +321,16 @@ def as_entry(
         raise EvaluationError(f"needs={needs!r}: a sequence of columns, such as ({needs!r},).")
     if needs is None:
         needs = EDA if takes in ("features", "signals") else ()
-    said = {"needs": tuple(needs), "knows_stimulus": knows_stimulus, **said}
+    about: dict[str, Any] = {"needs": tuple(needs), "knows_stimulus": knows_stimulus, **flags}
     if isinstance(make, BaseEstimator):
         estimator = make
-        return Entry(lambda study: estimator, takes, **said)
+        return Entry(lambda study: estimator, takes, **about)
     if isinstance(make, type) or not callable(make):
         raise EvaluationError(
             "A pipeline must be a scikit-learn classifier or regressor, or a function that makes "
             f"one of a study, got {make!r:.80}."
         )
-    return Entry(make, takes, **said)
+    return Entry(make, takes, **about)
 
 
 def register_study(name: str, load: Callable[..., Bunch]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -74,7 +73,8 @@ def make_target(
         return _read_series(study, target, where, missing_ratings)
     values = study.targets[target]
     kind = _infer(values, where)
-    if target in RELABELLED and threshold != NUMBERS and kind in _NUMBERS:
+    is_relabelled = target in RELABELLED and kind in _NUMBERS
+    if is_relabelled and threshold is not None and threshold != NUMBERS:
         return _relabel(study, target, threshold, where, missing_ratings)
     if threshold == NUMBERS:
         if kind in _CLASSES:
@@ -191,7 +191,7 @@ def _read_series(study: Bunch, target: str, where: str, missing_ratings: str) ->
     values = study.targets[target]
     series = np.empty(len(values), dtype=object)
     for row, cell in enumerate(values):
-        series[row] = _read_cell(cell, lambda row=row: name_trial(study.trials, row), where)
+        series[row] = _read_cell(cell, study.trials, row, where)
     _refuse_infinite(study, np.array([np.isinf(cell).any() for cell in series]), where)
     is_missing = np.array([np.isnan(cell).all() for cell in series])
     rows = _present(study, is_missing, where, missing_ratings)
@@ -203,20 +203,23 @@ def _read_series(study: Bunch, target: str, where: str, missing_ratings: str) ->
     return Target(make_task("sequence-regression"), series, rows)
 
 
-def _read_cell(cell: object, name: Callable[[], str], where: str) -> np.ndarray:
+def _read_cell(cell: object, trials: pd.DataFrame, row: int, where: str) -> np.ndarray:
     """Return a series as floats; one without any step where it is missing."""
     if not isinstance(cell, np.ndarray | list | tuple | pd.Series):
         if pd.isna(cell):
             return np.empty(0)
-        raise EvaluationError(f"{where}: the label of {name()} is {cell!r}, and others are series.")
+        raise EvaluationError(
+            f"{where}: the label of {name_trial(trials, row)} is {cell!r}, and others are series."
+        )
     try:
         series = np.asarray(cell, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise EvaluationError(
-            f"{where}: the series of {name()} holds no numbers: {error}"
+            f"{where}: the series of {name_trial(trials, row)} holds no numbers: {error}"
         ) from None
     if series.ndim != 1:
         raise EvaluationError(
-            f"{where}: the series of {name()} has shape {series.shape}: one number a step is meant."
+            f"{where}: the series of {name_trial(trials, row)} has shape {series.shape}: one "
+            "number a step is meant."
         )
     return series

@@ -8,9 +8,8 @@ from math import ceil, sqrt
 
 import pandas as pd
 
-from edaemo.evaluation import STUDIES
+from edaemo.evaluation import STUDIES, Case, find_settings
 from edaemo.model_selection import PROTOCOLS
-from edaemo.report._contents import Case, find
 from edaemo.report._page import Section
 
 
@@ -72,7 +71,7 @@ def _describe_run(case: Case, pipeline: str) -> tuple:
         n = ceil(sqrt(n))  # each part of the people with each part of the stimuli
     epochs = None
     if case.known[pipeline].sets_epochs:
-        epochs = max(find(case.settings(pipeline), "max_epochs"), default=None)
+        epochs = max(find_settings(case.settings(pipeline), "max_epochs"), default=None)
     seed, repeat = folds[["seed", "repeat"]].iloc[0]
     start = None if pd.isna(seed) or pd.isna(repeat) else int(seed - repeat)
     repeats = folds["repeat"].nunique()

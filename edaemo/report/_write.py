@@ -16,13 +16,19 @@ from sklearn.utils import Bunch
 
 from edaemo._validation import suggest
 from edaemo._whole_file import whole_file
-from edaemo.evaluation import STUDIES, ResultStore, StoreError, choose_newest, read_complete
+from edaemo.evaluation import (
+    STUDIES,
+    Case,
+    ResultStore,
+    StoreError,
+    choose_newest,
+    make_cases,
+    read_complete,
+)
 from edaemo.model_selection import SHARE
 from edaemo.report._commands import section_commands
 from edaemo.report._contents import (
     RATED,
-    Case,
-    make_cases,
     section_audit,
     section_overview,
     section_scores,

@@ -21,10 +21,12 @@ from edaemo.statistics._permutation import (
 from edaemo.statistics._predictions import CASE, NUMBERS, fold_codes, split_cases
 from edaemo.statistics._scores import divide, draw_people, interval_over_people
 from edaemo.statistics._summary import (
+    Scores,
     classification_summary,
     regression_summary,
-    summarise_case,
+    score_trials,
     summarise_predictions,
+    tabulate_scores,
 )
 from edaemo.statistics._tables import (
     LEVEL,
@@ -32,8 +34,6 @@ from edaemo.statistics._tables import (
     format_table,
     make_table,
     p_column,
-    score_columns,
-    score_each_person,
     verdicts,
 )
 from edaemo.statistics._tasks import (
@@ -62,6 +62,7 @@ __all__ = [
     "PermutationTest",
     "Regression",
     "ResampledTTest",
+    "Scores",
     "SequenceRegression",
     "Task",
     "calibration",
@@ -86,10 +87,9 @@ __all__ = [
     "permutation_test",
     "permutation_tests",
     "regression_summary",
-    "score_columns",
-    "score_each_person",
+    "score_trials",
     "split_cases",
-    "summarise_case",
     "summarise_predictions",
+    "tabulate_scores",
     "verdicts",
 ]

@@ -89,15 +89,15 @@ def calibration(
     probabilities part the labels without an error.
     """
     labels = read_classes(y_true, "y_true")
-    probability = read_probability(probability, len(labels))
-    if probability is None:
+    said = read_probability(probability, len(labels))
+    if said is None:
         raise ValueError("probability is missing for some trials.")
     whose = number_units(subject, len(labels), "subject")
-    check_consistent_length(labels, probability)
+    check_consistent_length(labels, said)
     return Calibration(
-        _curve(labels, probability, whose, n_bins, random_state),
-        expected_calibration_error(labels, probability, n_bins=n_bins),
-        *_recalibrate(labels, probability, whose),
+        _curve(labels, said, whose, n_bins, random_state),
+        expected_calibration_error(labels, said, n_bins=n_bins),
+        *_recalibrate(labels, said, whose),
     )
 
 

@@ -47,11 +47,11 @@ def adjust_holm(p: Sequence[float]) -> np.ndarray:
     A p that is NaN, of a test that could not be made, stays NaN and does not count.
     """
     # statsmodels has it too, and collects garbage at each call: 0.15 s with torch loaded.
-    p = np.asarray(p, dtype=float)
-    order = np.argsort(p)  # NaN last
-    n = np.sum(~np.isnan(p))
-    adjusted = np.empty_like(p)
-    stepped = p[order] * np.maximum(n - np.arange(len(p)), 1)
+    given = np.asarray(p, dtype=float)
+    order = np.argsort(given)  # NaN last
+    n = np.sum(~np.isnan(given))
+    adjusted = np.empty_like(given)
+    stepped = given[order] * np.maximum(n - np.arange(len(given)), 1)
     adjusted[order] = np.minimum(np.maximum.accumulate(stepped), 1)
     return adjusted
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,17 @@ from numpy.typing import ArrayLike
 from edaemo.statistics._predictions import fold_codes, split_cases
 from edaemo.statistics._scores import divide, draw_people, interval_over_people
 from edaemo.statistics._sums import each, weigh
-from edaemo.statistics._tasks import Binary, Outcome, Regression, Task, find_task
+from edaemo.statistics._tasks import (
+    OVER_PEOPLE,
+    POOLED,
+    Binary,
+    Outcome,
+    Regression,
+    Task,
+    find_task,
+)
+
+ENDS = ("", "_low", "_high")
 
 
 def classification_summary(
@@ -70,7 +80,7 @@ def classification_summary(
     """
     task = Binary()
     outcome = task.read(y_true, y_pred, probability)
-    return summarise_outcome(task, outcome, subject, fold=fold, random_state=random_state)
+    return Scores(task, outcome, subject, fold=fold, random_state=random_state).summary
 
 
 def regression_summary(
@@ -104,7 +114,7 @@ def regression_summary(
     """
     task = Regression()
     outcome = task.read(y_true, y_pred)
-    return summarise_outcome(task, outcome, subject, fold=fold, random_state=random_state)
+    return Scores(task, outcome, subject, fold=fold, random_state=random_state).summary
 
 
 def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -> pd.DataFrame:
@@ -133,31 +143,35 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     ValueError
         If a column is missing.
     """
-    tables = [
-        summarise_case(case, by_pipeline, random_state)
-        for case, by_pipeline in split_cases(predictions)
-    ]
+    tables = []
+    for case, by_pipeline in split_cases(predictions):
+        task = find_task(list(by_pipeline.values()))
+        scores = {
+            pipeline: score_trials(task, trials, random_state)
+            for pipeline, trials in by_pipeline.items()
+        }
+        tables.append(tabulate_scores(case, scores))
     return pd.concat(tables, ignore_index=True)
 
 
-def summarise_case(
-    case: dict, by_pipeline: dict[str, pd.DataFrame], random_state: int = 0
-) -> pd.DataFrame:
-    """Do what :func:`summarise_predictions` does for one case."""
-    task = find_task(list(by_pipeline.values()))
+def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Scores:
+    """Score the predictions of one pipeline of a case, as a table of predictions has them."""
+    outcome = task.read(trials["label"], trials["predicted"], trials.get("probability"))
+    subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
+    return Scores(task, outcome, subject, fold=fold, random_state=random_state)
+
+
+def tabulate_scores(case: dict, scores: Mapping[str, Scores]) -> pd.DataFrame:
+    """Put the summaries of all pipelines of a case under one another."""
     tables = []
-    for pipeline, trials in by_pipeline.items():
-        outcome = task.read(trials["label"], trials["predicted"], trials.get("probability"))
-        subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
-        table = summarise_outcome(
-            task, outcome, subject, fold=fold, random_state=random_state
-        ).reset_index()
+    for pipeline, scored in scores.items():
+        table = scored.summary.reset_index()
         about = pd.DataFrame([{**case, "pipeline": pipeline}] * len(table))
         tables.append(pd.concat([about, table], axis=1))
     return pd.concat(tables, ignore_index=True)
 
 
-def number_units(unit: Sequence, n_trials: int, name: str) -> np.ndarray:
+def number_units(unit: Sequence | np.ndarray, n_trials: int, name: str) -> np.ndarray:
     """Give people or folds numbers from 0, in the order of appearance; refuse missing ones."""
     codes, _ = pd.factorize(pd.Series(unit, dtype=object), sort=False)
     if len(codes) != n_trials:
@@ -167,16 +181,10 @@ def number_units(unit: Sequence, n_trials: int, name: str) -> np.ndarray:
     return codes
 
 
-def summarise_outcome(
-    task: Task,
-    outcome: Outcome,
-    subject: Sequence,
-    *,
-    fold: Sequence | None = None,
-    random_state: int = 0,
-    zero: Sequence[str] = (),
-) -> pd.DataFrame:
-    """Summarise predictions of any task; those of `zero` count as 0 where they are undefined.
+class Scores:
+    """The scores of one pipeline's predictions: of all trials, of draws of people, of each person.
+
+    Everything is computed once, and `summary`, `columns` and `by_person` are made of it.
 
     Parameters
     ----------
@@ -185,49 +193,85 @@ def summarise_outcome(
         As `task` reads it.
     subject, fold, random_state
         As in :func:`classification_summary`.
-    zero : sequence of str, default=()
-        Scores that count as 0 in the pooled columns where they are undefined.
-
-    Returns
-    -------
-    DataFrame
-        One row for each score of the task; columns as in :func:`classification_summary`.
     """
-    n_trials = len(outcome.labels)
-    score = task.score
-    sums = task.sum_up(outcome, number_units(subject, n_trials, "subject"), True)
-    of_people = score(each(sums))
-    n_people = len(next(iter(of_people.values())))
-    drawn = draw_people(n_people, random_state)
-    pooled, draws = score(weigh(sums, np.ones((1, n_people)))), score(weigh(sums, drawn))
-    for name in zero:
-        pooled[name], draws[name] = np.nan_to_num(pooled[name]), np.nan_to_num(draws[name])
-    of_folds = {}
-    if fold is not None:
-        folds = number_units(fold, n_trials, "fold")
-        of_folds = score(each(task.sum_up(outcome, folds, False)))
-    rows = {}
-    for name in pooled:
-        low, high = interval_over_people(draws[name], n_people)
-        people = of_people[name]
-        people_low, people_high = interval_over_people(average(people, drawn), n_people)
-        folds = of_folds.get(name, np.empty(0))
-        told = folds[~np.isnan(folds)]
-        rows[name] = {
-            "pooled": pooled[name][0],
-            "pooled_low": low,
-            "pooled_high": high,
-            "over_people": average(people, np.ones((1, n_people)))[0],
-            "over_people_low": people_low,
-            "over_people_high": people_high,
-            "n_people": n_people,
-            "n_people_undefined": np.isnan(people).sum(),
-            "over_folds": told.mean() if len(told) else np.nan,
-            "over_folds_sd": told.std(ddof=1) if len(told) > 1 else np.nan,
-            "n_folds": len(folds),
-            "n_folds_undefined": np.isnan(folds).sum(),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score").loc[list(task.scores)]
+
+    def __init__(
+        self,
+        task: Task,
+        outcome: Outcome,
+        subject: Sequence | np.ndarray,
+        *,
+        fold: Sequence | np.ndarray | None = None,
+        random_state: int = 0,
+    ) -> None:
+        n_trials = len(outcome.labels)
+        sums = task.sum_up(outcome, number_units(subject, n_trials, "subject"), True)
+        self.task = task
+        self._subjects = pd.unique(pd.Series(subject, dtype=object))
+        self._n_people = len(self._subjects)
+        self._drawn = draw_people(self._n_people, random_state)
+        self._of_people = task.score(each(sums))
+        self._pooled = task.score(weigh(sums, np.ones((1, self._n_people))))
+        self._draws = task.score(weigh(sums, self._drawn))
+        self._of_folds: dict[str, np.ndarray] = {}
+        if fold is not None:
+            folds = number_units(fold, n_trials, "fold")
+            self._of_folds = task.score(each(task.sum_up(outcome, folds, False)))
+
+    @property
+    def by_person(self) -> pd.Series:
+        """Give each person's score that tests are about, by id in the order of appearance."""
+        return pd.Series(self._of_people[self.task.tested], index=self._subjects)
+
+    @property
+    def columns(self) -> dict[str, float]:
+        """Give the score columns of the table that ``evaluate`` returns."""
+        row: dict[str, float] = {}
+        for column, (score, of) in self.task.columns.items():
+            if of == OVER_PEOPLE:
+                values = self._over_people(score)
+            else:
+                values = self._over_trials(score, score in self.task.zero)
+            names = (column + end for end in ENDS)
+            row |= dict(zip(names, map(float, values), strict=True))
+        return row
+
+    @property
+    def summary(self) -> pd.DataFrame:
+        """Give one row for each score of the task; see :func:`classification_summary`."""
+        rows = {}
+        for score in self.task.scores:
+            folds = self._of_folds.get(score, np.empty(0))
+            told = folds[~np.isnan(folds)]
+            rows[score] = {
+                **_name(POOLED, self._over_trials(score)),
+                **_name(OVER_PEOPLE, self._over_people(score)),
+                "n_people": self._n_people,
+                "n_people_undefined": np.isnan(self._of_people[score]).sum(),
+                "over_folds": told.mean() if len(told) else np.nan,
+                "over_folds_sd": told.std(ddof=1) if len(told) > 1 else np.nan,
+                "n_folds": len(folds),
+                "n_folds_undefined": np.isnan(folds).sum(),
+            }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
+
+    def _over_trials(self, score: str, zero: bool = False) -> tuple[float, float, float]:
+        """Give a score of all trials, with its interval; 0 where undefined if that is asked."""
+        pooled, draws = self._pooled[score], self._draws[score]
+        if zero:
+            pooled, draws = np.nan_to_num(pooled), np.nan_to_num(draws)
+        return pooled[0], *interval_over_people(draws, self._n_people)
+
+    def _over_people(self, score: str) -> tuple[float, float, float]:
+        """Give the mean of people's scores, with its interval."""
+        people = self._of_people[score]
+        draws = average(people, self._drawn)
+        mean = average(people, np.ones((1, self._n_people)))[0]
+        return mean, *interval_over_people(draws, self._n_people)
+
+
+def _name(of: str, values: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip((of + end for end in ENDS), values, strict=True))
 
 
 def average(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,22 +11,20 @@ import pandas as pd
 import edaemo
 from edaemo.statistics._predictions import NUMBERS
 from edaemo.statistics._scores import adjust_holm, p_above
-from edaemo.statistics._summary import number_units, summarise_outcome
-from edaemo.statistics._sums import each
-from edaemo.statistics._tasks import Outcome, Task, make_task
+from edaemo.statistics._summary import ENDS, Scores
+from edaemo.statistics._tasks import Task, make_task
 
 LEVEL = 0.05
-ENDS = ("", "_low", "_high")
 
 
 def make_table(
     task: Task,
     case: dict,
     pipelines: Sequence[dict],
-    predictions: pd.DataFrame,
+    scores: Mapping[str, Scores],
     folds: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Score the stored predictions of one study, target, threshold and protocol.
+    """Lay out the scores of one study, target, threshold and protocol, and test them.
 
     Parameters
     ----------
@@ -36,8 +34,8 @@ def make_table(
         ``random_state``, the seed of the bootstrap, and ``stimuli_seen``.
     pipelines : sequence of dict
         ``pipeline``, ``reference``, ``transductive``, ``knows_stimulus`` of each, in order.
-    predictions : DataFrame
-        Columns ``pipeline``, ``subject``, ``label``, ``predicted``, one row for each trial tested.
+    scores : mapping of str to Scores
+        By pipeline, of those at least of which no fold failed.
     folds : DataFrame
         Columns ``pipeline``, ``status``, ``error``, ``fit_seconds``, one row for each fold.
 
@@ -48,24 +46,19 @@ def make_table(
     """
     case = {**case, "task": task.name, "chance": task.chance}
     by_person: dict[str, pd.Series] = {}
-    columns = [name + end for name in task.columns for end in ENDS]
+    nothing = {name + end: np.nan for name in task.columns for end in ENDS}
     rows = []
     for pipeline in pipelines:
         name = pipeline["pipeline"]
         own = folds[folds["pipeline"] == name]
         failed = own[own["status"] == "failed"]
-        scores = dict.fromkeys(columns, np.nan)
         if failed.empty:
-            told = predictions[predictions["pipeline"] == name]
-            outcome = task.read(told["label"], told["predicted"])
-            subject = told["subject"].to_numpy()
-            scores = score_columns(task, outcome, subject, case["random_state"])
-            by_person[name] = score_each_person(task, outcome, subject)
+            by_person[name] = scores[name].by_person
         rows.append(
             {
                 **case,
                 **pipeline,
-                **scores,
+                **(scores[name].columns if failed.empty else nothing),
                 "stimuli_seen": case["stimuli_seen"] if pipeline["knows_stimulus"] else pd.NA,
                 "fit_seconds": own["fit_seconds"].sum(),
                 "n_failed": len(failed),
@@ -89,25 +82,6 @@ def make_table(
         table[verdict] = (above_chance & (table[p] < LEVEL)).where(rows & table[p].notna(), pd.NA)
         table[verdict] = table[verdict].astype("boolean")
     return table
-
-
-def score_columns(
-    task: Task, outcome: Outcome, subject: np.ndarray, random_state: int
-) -> dict[str, float]:
-    """Return the score columns of a row."""
-    summary = summarise_outcome(task, outcome, subject, random_state=random_state, zero=task.zero)
-    return {
-        column + end: float(summary.loc[score, of + end])
-        for column, (score, of) in task.columns.items()
-        for end in ENDS
-    }
-
-
-def score_each_person(task: Task, outcome: Outcome, subject: np.ndarray) -> pd.Series:
-    """Return each person's score that tests are about, by id in the order of appearance."""
-    whose = number_units(subject, len(outcome.labels), "subject")
-    scores = task.score(each(task.sum_up(outcome, whose)))[task.tested]
-    return pd.Series(scores, index=pd.unique(subject))
 
 
 def p_column(reference: str) -> str:
@@ -190,7 +164,7 @@ def title_scores(table: pd.DataFrame) -> dict[str, str]:
         for name in table
         if name.startswith("recall_") and f"{name}_low" in table and table[name].notna().any()
     }
-    return make_task(table["task"].iloc[0]).titles | recalls
+    return {**make_task(table["task"].iloc[0]).titles, **recalls}
 
 
 def _with_interval(row: pd.Series, name: str) -> str:

@@ -8,8 +8,8 @@ them. Nothing else asks what kind of problem it has.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -99,8 +99,8 @@ class Task(ABC):
     chance: float
     scores: tuple[str, ...]
     stored: tuple[str, ...]
-    titles: dict[str, str]
-    columns: dict[str, tuple[str, str]]
+    titles: Mapping[str, str]
+    columns: Mapping[str, tuple[str, str]]
     reported: tuple[tuple[str, str, str], ...]
     zero: tuple[str, ...] = ()
     classes: tuple = ()
@@ -118,9 +118,9 @@ class Task(ABC):
     @abstractmethod
     def read(
         self,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        probability: ArrayLike | None = None,
+        y_true: Any,
+        y_pred: Any,
+        probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
     ) -> Outcome:
         """Check labels and predictions as users have them; raise ValueError."""
@@ -181,12 +181,12 @@ class Binary(Task):
     chance = 0.5
     scores = (*OF_CLASSES, *OF_PROBABILITIES)
     stored = ("accuracy", "balanced_accuracy", "f1")
-    titles: ClassVar = {
+    titles: Mapping[str, str] = {
         "accuracy": "accuracy",
         "balanced_accuracy": "balanced accuracy",
         "f1": "F1",
     }
-    columns: ClassVar = {
+    columns: Mapping[str, tuple[str, str]] = {
         **{name: (name, POOLED) for name in stored},
         "balanced_accuracy_by_person": ("balanced_accuracy", OVER_PEOPLE),
     }
@@ -202,9 +202,9 @@ class Binary(Task):
 
     def read(
         self,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        probability: ArrayLike | None = None,
+        y_true: Any,
+        y_pred: Any,
+        probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
     ) -> Outcome:
         """Read 0 and 1, and the probability of 1."""
@@ -277,9 +277,9 @@ class Multiclass(Task):
 
     def read(
         self,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        probability: ArrayLike | None = None,
+        y_true: Any,
+        y_pred: Any,
+        probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
     ) -> Outcome:
         """Read names of classes, and a probability of each class."""
@@ -290,17 +290,15 @@ class Multiclass(Task):
         check_consistent_length(labels, predicted)
         return Outcome(labels, predicted, self._read_probabilities(probability, len(labels)))
 
-    def _read_names(self, values: ArrayLike, what: str) -> np.ndarray:
-        values = pd.Series(values, dtype=object)
-        codes = pd.Index(self.classes, dtype=object).get_indexer(values)
+    def _read_names(self, values: Sequence | np.ndarray | pd.Series, what: str) -> np.ndarray:
+        labels = pd.Series(values, dtype=object)
+        codes = pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels, dtype=object))
         if (codes < 0).any():
-            odd = values.to_numpy()[codes < 0][0]
+            odd = labels.to_numpy()[codes < 0][0]
             raise ValueError(f"{what} holds {odd!r}, and the classes are {list(self.classes)}.")
         return codes
 
-    def _read_probabilities(
-        self, probability: ArrayLike | None, n_trials: int
-    ) -> np.ndarray | None:
+    def _read_probabilities(self, probability: Iterable | None, n_trials: int) -> np.ndarray | None:
         if probability is None:
             return None
         rows = list(probability)
@@ -354,7 +352,7 @@ class Regression(Task):
     chance = 0.0
     scores = OF_NUMBERS
     stored = OF_NUMBERS
-    titles: ClassVar = {
+    titles: Mapping[str, str] = {
         "concordance_correlation": "CCC",
         "concordance_correlation_by_person": "CCC by person",
         "pearson": "Pearson",
@@ -362,7 +360,7 @@ class Regression(Task):
         "rmse": "RMSE",
         "rmse_by_person": "RMSE by person",
     }
-    columns: ClassVar = {
+    columns: Mapping[str, tuple[str, str]] = {
         name + end: (name, of)
         for name in OF_NUMBERS
         for end, of in (("", POOLED), (BY_PERSON, OVER_PEOPLE))
@@ -375,9 +373,9 @@ class Regression(Task):
 
     def read(
         self,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        probability: ArrayLike | None = None,
+        y_true: Any,
+        y_pred: Any,
+        probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
     ) -> Outcome:
         """Read finite numbers."""
@@ -430,7 +428,7 @@ class SequenceRegression(Task):
     chance = 0.0
     scores = (*OF_NUMBERS, *(name + PER_SEQUENCE for name in OF_NUMBERS))
     stored = scores
-    titles: ClassVar = {
+    titles: Mapping[str, str] = {
         "concordance_correlation": "CCC",
         "concordance_correlation_by_person": "CCC by person",
         "concordance_correlation_per_sequence": "CCC per sequence",
@@ -438,7 +436,7 @@ class SequenceRegression(Task):
         "pearson_per_sequence": "Pearson per sequence",
         "rmse": "RMSE",
     }
-    columns: ClassVar = {
+    columns: Mapping[str, tuple[str, str]] = {
         **{name: (name, POOLED) for name in scores},
         **{name + BY_PERSON: (name, OVER_PEOPLE) for name in OF_NUMBERS},
     }
@@ -453,9 +451,9 @@ class SequenceRegression(Task):
 
     def read(
         self,
-        y_true: ArrayLike,
-        y_pred: ArrayLike,
-        probability: ArrayLike | None = None,
+        y_true: Any,
+        y_pred: Any,
+        probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
     ) -> Outcome:
         """Read a series for each trial, predictions as long as labels."""
@@ -585,24 +583,25 @@ def join_steps(outcome: Outcome) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def read_classes(values: ArrayLike, name: str) -> np.ndarray:
     """Read one 0 or 1 for each trial."""
-    values = check_array(values, ensure_2d=False, dtype="numeric", input_name=name)
-    if values.ndim != 1 or not np.isin(values, [0, 1]).all():
+    labels = np.asarray(check_array(values, ensure_2d=False, dtype="numeric", input_name=name))
+    if labels.ndim != 1 or not np.isin(labels, [0, 1]).all():
         raise ValueError(f"{name} must hold one 0 or 1 for each trial.")
-    return values.astype(np.int64)
+    return labels.astype(np.int64)
 
 
 def read_numbers(values: ArrayLike, name: str) -> np.ndarray:
     """Read one finite number for each trial."""
-    values = check_array(values, ensure_2d=False, dtype=np.float64, input_name=name)
-    if values.ndim != 1:
-        raise ValueError(f"{name} must hold one number for each trial, got {values.shape}.")
-    return values
+    numbers = np.asarray(check_array(values, ensure_2d=False, dtype=np.float64, input_name=name))
+    if numbers.ndim != 1:
+        raise ValueError(f"{name} must hold one number for each trial, got {numbers.shape}.")
+    return numbers
 
 
-def read_series(values: ArrayLike, name: str) -> np.ndarray:
+def read_series(values: Iterable, name: str) -> np.ndarray:
     """Read one series of numbers for each trial, as an object array of 1-D float arrays."""
-    read = np.empty(len(values), dtype=object)
-    for i, cell in enumerate(values):
+    cells = list(values)
+    read: np.ndarray = np.empty(len(cells), dtype=object)
+    for i, cell in enumerate(cells):
         series = np.asarray(cell, dtype=np.float64)
         if series.ndim != 1:
             raise ValueError(
