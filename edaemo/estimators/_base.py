@@ -26,8 +26,8 @@ from torch import nn
 from edaemo._layout import Layout
 from edaemo._validation import (
     check_labels,
+    find_ids,
     read_inputs,
-    subject_ids,
     whole_or_nothing,
 )
 from edaemo.estimators._checkpoint import Checkpoint, describe_fit
@@ -155,7 +155,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             by_people = validation is None and self.validation_fraction is not None
             if by_people or validation is not None:
                 needed_by = "validation_fraction" if by_people else None
-                subject = subject_ids(X, subject, n=len(rows), needed_by=needed_by)
+                subject = find_ids("subject", X, subject, needed_by=needed_by)
             self.classes_, codes = np.unique(y, return_inverse=True)
             if len(self.classes_) < 2:
                 raise ValueError(

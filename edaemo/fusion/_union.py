@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from edaemo._layout import EDA, layout_names, music_names
 from edaemo._validation import (
     LARGEST,
-    identity,
+    find_ids,
     identity_index,
     is_trials_table,
     name_trial,
@@ -217,7 +217,7 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
 
     def _find_music(self, X: object, *, fit: bool) -> tuple[pd.DataFrame, np.ndarray]:
         """Give rows of music, and each trial's place among them, -1 for one that has none."""
-        stimulus = identity(X, "stimulus")
+        stimulus = find_ids("stimulus", X, may_miss=True)
         if stimulus is None:
             raise ValueError(
                 "Music is joined by stimulus, and X does not say the stimulus of each trial: give "
