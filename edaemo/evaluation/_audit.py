@@ -11,7 +11,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import get_routing_for_object
 
 from edaemo._validation import IDENTITY, find_ids, n_rows, read_cell, signal_cells
-from edaemo.model_selection._protocols import Protocol, read_classes
+from edaemo.model_selection import Protocol, read_classes
 
 # What may be on both sides, by its column in the table: one and many of it, and its id.
 _SHARED = {

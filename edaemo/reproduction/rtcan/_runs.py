@@ -18,8 +18,7 @@ from sklearn.utils import Bunch
 from edaemo.estimators import CNNClassifier, make_rtcan
 from edaemo.estimators._recipes import find_recipe
 from edaemo.evaluation import PIPELINES, Entry, evaluate
-from edaemo.model_selection._fewer_people import FewerPeople, FewerTrainingPeople, draw_rows
-from edaemo.model_selection._protocols import Protocol
+from edaemo.model_selection import FewerPeople, FewerTrainingPeople, Protocol, draw_rows
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
 from edaemo.statistics import LEVEL, SCORES
