@@ -13,6 +13,7 @@ from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._saved import saved
 from edaemo._validation import (
     LARGEST,
     identity,
@@ -28,6 +29,17 @@ from edaemo._validation import (
 from edaemo.fusion._layout import EDA, eda_names, music_names
 
 
+@saved(
+    "edaemo.MusicFeatureUnion",
+    "eda_",
+    "music_scaler_",
+    "music_reducer_",
+    "music_feature_names_in_",
+    "_names",
+    "_n_eda",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class MusicFeatureUnion(TransformerMixin, BaseEstimator):
     """Join the EDA of each trial and the music features of its stimulus into one row of numbers.
 
