@@ -91,8 +91,8 @@ _SKOPS_NODES = {
 # Parameters about the machine and not the model. A joblib folder is even a way to run code: it
 # holds pickles, which the first prediction would read.
 _LOCAL = ("memory", "checkpoint", "cache")
-# What an estimator says of the last call, and no state.
-_SAID = ("report_",)
+# What an estimator says of the last call, and what follows from the rest of its state.
+_SAID = ("report_", "_layout")
 # What set_output and set_…_request leave in an estimator, and the methods of the latter.
 _SETTINGS = ("_sklearn_output_config", "_metadata_request")
 _METHODS = (

@@ -23,8 +23,8 @@ from sklearn.utils import Bunch
 from skorch.callbacks import Callback, LRScheduler
 
 from edaemo import MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
+from edaemo._layout import eda_names, music_names
 from edaemo.estimators import CNNClassifier
-from edaemo.fusion._layout import eda_names, music_names
 from edaemo.training import Batches, Trials
 
 NARROW = {"channels": (8, 8, 8, 8), "random_state": 0}

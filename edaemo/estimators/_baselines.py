@@ -14,7 +14,7 @@ from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_n_features, _check_y, check_is_fitted
 
 from edaemo._saved import saved
-from edaemo._validation import check_labels, identity, read_rows, whole_or_nothing
+from edaemo._validation import check_labels, find_ids, read_rows, whole_or_nothing
 
 
 def make_time_baseline(*, random_state: int | None = None) -> Pipeline:
@@ -76,17 +76,11 @@ class _Keyed(BaseEstimator):
 
     def _keys(self, X: object, *, reset: bool) -> np.ndarray:
         """Give each row's stimulus or subject."""
-        keys = identity(X, self._key)
+        keys = find_ids(self._key, X)
         if keys is None:
             rows = np.ascontiguousarray(read_rows(self, X, reset=reset)) + 0.0  # -0.0 is 0.0
             return np.array([row.tobytes() for row in rows], dtype=object)
         _check_n_features(self, X, reset=reset)
-        missing = np.flatnonzero(pd.isna(keys))
-        if len(missing):
-            raise ValueError(
-                f"{self._key} is missing in row {missing[0]}: say which it was, or leave the trial "
-                "out."
-            )
         return keys
 
 

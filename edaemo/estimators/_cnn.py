@@ -34,6 +34,10 @@ class CNNClassifier(NetworkClassifier):
     classes_ : ndarray of shape (n_classes,)
     net_ : skorch.NeuralNetClassifier
         The trained net; ``net_.history`` holds the losses, ``net_.module_`` the network.
+    sizes_ : dict
+        Arguments of the network that the data decided.
+    blocks_ : dict or None
+        Names of a row's blocks and their shapes; None where the network does not tell them apart.
     validation_subjects_ : ndarray
         The people of the rows set aside; empty where none are, or where people are not known.
     n_features_in_ : int

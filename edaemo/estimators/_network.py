@@ -18,17 +18,11 @@ from skorch.helper import predefined_split
 from skorch.history import History
 from torch import Tensor, nn
 
-from edaemo._validation import (
-    is_trials_table,
-    read_rows,
-    signal_cells,
-    subject_ids,
-    whole_or_nothing,
-)
+from edaemo._layout import Block, Layout, agree, infer_layout, make_layout, read_layout, sizes
+from edaemo._validation import find_ids, read_inputs, whole_or_nothing
 from edaemo.estimators._aside import check_mask, choose_people
 from edaemo.estimators._parameters import constrain, describe_parameters
-from edaemo.fusion._layout import Layout, agree, infer_layout, read_layout
-from edaemo.networks import Recipe, declaration_of, sizes_of, takes_blocks
+from edaemo.networks import Recipe, blocks_of, declaration_of, sizes_of, takes_blocks
 from edaemo.training import (
     Augmentation,
     Batches,
@@ -55,7 +49,9 @@ from edaemo.training import (
 FEW_ROWS = 16
 # Rows of a forward pass when predicting with a network that is.
 PREDICTED_TOGETHER = 64
+# The sizes that a row's layout tells, and the parameters of an estimator that tell the layout.
 _BY_LAYOUT = {"n_chans", "n_times", "n_music_features", "blocks"}
+_TELLING = ("n_chans", "n_times", "n_music_features")
 
 
 class Loss(NamedTuple):
@@ -82,6 +78,7 @@ class NetworkEstimator(BaseEstimator, ABC):
     state: ClassVar[tuple[str, ...]] = (
         "validation_subjects_",
         "sizes_",
+        "blocks_",
         "n_features_in_",
         "feature_names_in_",
     )
@@ -178,10 +175,10 @@ class NetworkEstimator(BaseEstimator, ABC):
         with whole_or_nothing(self):
             device = find_device(self.device)
             check_callbacks(self.callbacks)
-            rows = self._read(X, reset=True)
+            rows = self._learn_rows(X)
             target = self._read_target(X, y)
             weight = _check_weight(sample_weight, len(rows))
-            subject = self._find_subjects(X, subject, validation, len(rows))
+            subject = self._find_subjects(X, subject, validation)
             seed = int(check_random_state(self.random_state).randint(2**31))
             checkpoint = None if self.checkpoint is None else Checkpoint(Path(self.checkpoint))
             if checkpoint is not None and self.random_state is None:
@@ -191,21 +188,19 @@ class NetworkEstimator(BaseEstimator, ABC):
             data = Data(rows, target, weight, counts & ~aside, counts & aside, subject)
             self._check_training(data)
             self._check_task()
-            layout = self._layout()
-            self.sizes_ = self._find_sizes(layout, data.n_groups)
+            self.sizes_ = self._find_sizes(data.n_groups)
             with (
                 torch_threads(self.n_threads),
                 torch_seed(seed, device),
                 torch_deterministic(self.deterministic, device),
             ):
-                net = self._make_net(device, self._make_loss(data), layout)
+                net = self._make_net(device, self._make_loss(data))
                 if data.aside.any():
-                    self._stop_early(net, self._make_dataset(data, data.aside, layout, device))
+                    self._stop_early(net, self._make_dataset(data, data.aside, device))
                 if checkpoint is not None:
                     checkpoint.check(describe_fit(self, device, seed, rows, target, aside, weight))
                     net.callbacks.append(checkpoint)
-                trials = self._make_dataset(data, data.training, layout, device)
-                train(net, trials, checkpoint)
+                train(net, self._make_dataset(data, data.training, device), checkpoint)
                 net.train_split = None  # or the net would carry the validation trials along
             self.net_ = net
         if checkpoint is not None:
@@ -252,12 +247,13 @@ class NetworkEstimator(BaseEstimator, ABC):
         self, weights: Mapping[str, Tensor], loss: Mapping[str, Tensor], history: list
     ) -> None:
         """Make the net anew from what `give_network` gave; all other attributes are there."""
-        layout = self._layout()
+        self._layout = self._find_layout()
         if not hasattr(self, "sizes_"):  # files of format 1
-            self.sizes_ = self._find_sizes(layout)
+            self.blocks_ = shapes_of(self._layout)
+            self.sizes_ = self._find_sizes()
         kind, arguments = self._make_loss(None)
         arguments = {name: loss.get(name, value) for name, value in arguments.items()}
-        net = self._make_net(find_device(self.device), Loss(kind, arguments), layout)
+        net = self._make_net(find_device(self.device), Loss(kind, arguments))
         with torch_threads(self.n_threads), torch_seed(0, net.device):
             net.initialize()
         net.module_.load_state_dict(weights)
@@ -273,7 +269,7 @@ class NetworkEstimator(BaseEstimator, ABC):
     def _predict_rows(self, X: object) -> torch.Tensor:
         """Return the answers for X in double precision."""
         check_is_fitted(self, "net_")
-        rows = self._read(X, reset=False)
+        rows = self.read(X)
         with (
             torch_threads(self.n_threads),
             torch_deterministic(self.deterministic, self.net_.device),
@@ -315,20 +311,47 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     def read(self, X: object) -> np.ndarray:
         """Return X as the float32 rows that the fitted network takes; X as in `fit`."""
-        return self._read(X, reset=False)
+        blocks = blocks_of(self._network)
+        return read_inputs(self, X, reset=False, fitted=self._layout, **blocks)[0]
 
-    def _read(self, X: object, *, reset: bool) -> np.ndarray:
-        """Return X as float32 rows."""
-        self._refuse_signals(X)
-        return read_rows(self, X, reset=reset, dtype=np.float32, min_rows=2 if reset else 1)
-
-    def _refuse_signals(self, X: object) -> None:
-        """Raise a ValueError where X holds signals in its cells."""
-        if is_trials_table(X) or signal_cells(X) is not None:
+    def _learn_rows(self, X: object) -> np.ndarray:
+        """Return X as float32 rows, and learn how they divide."""
+        blocks = blocks_of(self._network)
+        rows, layout = read_inputs(self, X, reset=True, min_rows=2, **blocks)
+        self.blocks_ = shapes_of(layout)
+        self._layout = layout = self._find_layout()
+        self.blocks_ = shapes_of(layout)
+        if layout is None:
+            return rows
+        source = "column names" if hasattr(self, "feature_names_in_") else "array's shapes"
+        agree(layout, source, **self._told_sizes())
+        if "eda" not in layout and "eda" in blocks["signals"]:
             raise ValueError(
-                f"{type(self).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
-                "transformer of the signals as eda=, before it in a Pipeline."
+                f"{type(self).__name__} needs EDA, and the columns hold music alone: use an SVM on "
+                "music (edaemo.benchmark.make_svm_baseline)."
             )
+        return rows
+
+    def _told_sizes(self) -> dict[str, int | None]:
+        """Return what the parameters say of the layout."""
+        return {name: getattr(self, name, None) for name in _TELLING}
+
+    def _find_layout(self) -> Layout | None:
+        """Return how a row divides; None where the network does not tell columns apart."""
+        network = self._network
+        blocks = blocks_of(network)
+        names = getattr(self, "feature_names_in_", None)
+        layout = None if names is None else read_layout(names, **blocks)
+        if layout is not None:
+            return layout
+        if getattr(self, "blocks_", None):
+            return make_layout(
+                Block.signal(name, *shape) if len(shape) == 2 else Block.features(name, *shape)
+                for name, shape in self.blocks_.items()
+            )
+        if _BY_LAYOUT & set(sizes_of(network)) or takes_blocks(network):
+            return infer_layout(self.n_features_in_, **self._told_sizes())
+        return None
 
     def _check_task(self) -> None:
         """Raise a ValueError if the network declares that it cannot do the task."""
@@ -340,7 +363,7 @@ class NetworkEstimator(BaseEstimator, ABC):
             )
 
     def _find_subjects(
-        self, X: object, subject: Sequence | None, validation: Sequence[bool] | None, n: int
+        self, X: object, subject: Sequence | None, validation: Sequence[bool] | None
     ) -> np.ndarray | None:
         """Return whose rows they are, where that matters."""
         needed_by = None
@@ -350,7 +373,7 @@ class NetworkEstimator(BaseEstimator, ABC):
             needed_by = "validation_fraction"
         if needed_by is None and validation is None:
             return None
-        return subject_ids(X, subject, n=n, needed_by=needed_by)
+        return find_ids("subject", X, subject, needed_by=needed_by)
 
     def _set_aside(
         self,
@@ -370,34 +393,14 @@ class NetworkEstimator(BaseEstimator, ABC):
             self.validation_subjects_ = pd.factorize(subject[aside], sort=True)[1]
         return aside
 
-    def _layout(self) -> Layout | None:
-        """Return how a row divides; None where the network need not know."""
-        network = self._network
-        by_layout = _BY_LAYOUT & set(sizes_of(network)) or takes_blocks(network)
-        if not by_layout and not self._recipe().augmentation:
-            return None
-        names = getattr(self, "feature_names_in_", None)
-        layout = None if names is None else read_layout(names)
-        given = {name: getattr(self, name) for name in ("n_chans", "n_times", "n_music_features")}
-        if layout is None:
-            layout = infer_layout(self.n_features_in_, **given)
-        agree(layout, **given)
-        if layout.n_chans == 0 and "n_chans" in sizes_of(network):
-            raise ValueError(
-                f"{type(self).__name__} needs EDA, and the columns hold music alone: use an SVM on "
-                "music (edaemo.benchmark.make_svm_baseline)."
-            )
-        return layout
-
-    def _find_sizes(self, layout: Layout | None, n_groups: int | None = None) -> dict[str, Any]:
+    def _find_sizes(self, n_groups: int | None = None) -> dict[str, Any]:
         """Return the network's arguments that the data decide, but ``n_outputs``."""
         known: dict[str, Any] = {"n_features": self.n_features_in_, "n_groups": n_groups}
-        if layout is not None:
-            known |= {name: getattr(layout, name) for name in _BY_LAYOUT - {"blocks"}}
-            known["blocks"] = shapes_of(layout)
+        if self._layout is not None:
+            known |= sizes(self._layout) | {"blocks": self.blocks_}
         return {name: known[name] for name in sizes_of(self._network)}
 
-    def _make_net(self, device: str, loss: Loss, layout: Layout | None) -> Net:
+    def _make_net(self, device: str, loss: Loss) -> Net:
         """Make the skorch net."""
         recipe = self._recipe()
         callbacks: list[Callback] = [FiniteLoss()]
@@ -409,13 +412,18 @@ class NetworkEstimator(BaseEstimator, ABC):
             callbacks.append(schedule)
         augment = None
         if recipe.augmentation:
-            augment = Augmentation(layout.n_chans, layout.n_times, **recipe.augmentation)
+            shape = (self.blocks_ or {}).get("eda", ())
+            if len(shape) != 2:
+                raise ValueError(
+                    "augmentation changes EDA signals, and the rows hold none: give {}."
+                )
+            augment = Augmentation(*shape, **recipe.augmentation)
         arguments = {**recipe.network, **self.sizes_, "n_outputs": self._n_outputs}
         return self._net_type(
             self._network,
             amp=self.amp,
             fuse=self.compile,
-            shapes=shapes_of(layout),
+            shapes=self.blocks_,
             **{f"module__{name}": value for name, value in arguments.items()},
             criterion=loss.kind,
             **{f"criterion__{name}": value for name, value in loss.arguments.items()},
@@ -425,7 +433,7 @@ class NetworkEstimator(BaseEstimator, ABC):
             max_epochs=recipe.max_epochs,
             batch_size=recipe.batch_size,
             dataset=Trials,
-            dataset__shapes=shapes_of(layout),
+            dataset__shapes=self.blocks_,
             dataset__device=device,
             iterator_train=Batches,
             iterator_train__shuffle=True,
@@ -449,18 +457,16 @@ class NetworkEstimator(BaseEstimator, ABC):
         net.callbacks.append(EarlyStopping(patience=self.patience, load_best=True, sink=sink))
         net.train_split = predefined_split(held_out)
 
-    def _make_dataset(
-        self, data: Data, which: np.ndarray, layout: Layout | None, device: str
-    ) -> Trials:
+    def _make_dataset(self, data: Data, which: np.ndarray, device: str) -> Trials:
         """Return the rows marked in `which` as the net's data set."""
         # The CPU's memory holds X in any case.
-        n_shared = 0 if device == "cpu" or layout is None else layout.n_music_features
+        n_shared = 0 if device == "cpu" else _n_last(self.blocks_, "music")
         return Trials(
             data.rows[which],
             self._encode(data)[which],
             group=data.groups(which),
             weight=None if data.weight is None else data.weight[which],
-            shapes=shapes_of(layout),
+            shapes=self.blocks_,
             n_shared=n_shared,
             device=device,
         )
@@ -492,12 +498,14 @@ class Data(NamedTuple):
         return people.get_indexer(self.subject[which])
 
 
-def shapes_of(layout: Layout | None) -> Blocks | None:
+def shapes_of(layout: Layout | None) -> dict[str, tuple[int, ...]] | None:
     """Return the names and shapes of a row's blocks."""
-    if layout is None:
-        return None
-    shapes = {"eda": (layout.n_chans, layout.n_times), "music": (layout.n_music_features,)}
-    return {name: shape for name, shape in shapes.items() if all(shape)}
+    return None if layout is None else {name: block.shape for name, block in layout.items()}
+
+
+def _n_last(blocks: Blocks | None, name: str) -> int:
+    """Return the number of columns of a block if it is the last one, else 0."""
+    return sum(blocks[name]) if blocks and [*blocks][-1] == name else 0
 
 
 class _Answer(nn.Module):

@@ -47,6 +47,8 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         Mean and standard deviation of the training trials' targets; 0 and 1 without `scale_target`.
     sizes_ : dict
         Arguments of the network that the data decided.
+    blocks_ : dict or None
+        Names of a row's blocks and their shapes; None where the network does not tell them apart.
     validation_subjects_ : ndarray
         The people of the rows set aside; empty where none are, or where people are not known.
     n_features_in_ : int

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -65,6 +65,10 @@ class RTCANClassifier(NetworkClassifier):
     classes_ : ndarray of shape (n_classes,)
     net_ : skorch.NeuralNetClassifier
         The trained net; ``net_.history`` holds the losses, ``net_.module_`` the network.
+    sizes_ : dict
+        Arguments of the network that the data decided.
+    blocks_ : dict or None
+        Names of a row's blocks and their shapes; None where the network does not tell them apart.
     validation_subjects_ : ndarray
         The people of the rows set aside; empty where none are, or where people are not known.
     n_features_in_ : int
@@ -90,6 +94,8 @@ class RTCANClassifier(NetworkClassifier):
     >>> model.predict_proba(X).shape
     (20, 2)
     """
+
+    _blocks: ClassVar = {"signals": ("eda",), "features": ("music",)}
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "architecture": [StrOptions({"paper", "published"})],

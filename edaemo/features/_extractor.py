@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from threadpoolctl import threadpool_limits
 
 from edaemo._cache import TrialCache
+from edaemo._layout import EDA
 from edaemo._saved import saved
 from edaemo._validation import (
     identity_index,
@@ -26,7 +27,6 @@ from edaemo._validation import (
 from edaemo.decomposition._problem import check_sampling_rate
 from edaemo.features import _edaemo, _pmemo
 from edaemo.features._phasic import cvxeda, highpass
-from edaemo.fusion._layout import EDA
 
 PRESETS = {"edaemo": _edaemo, "pmemo": _pmemo}
 HIGHEST_BAND = 0.5  # Hz

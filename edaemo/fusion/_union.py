@@ -13,20 +13,20 @@ from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._layout import EDA, layout_names, music_names
 from edaemo._saved import saved
 from edaemo._validation import (
     LARGEST,
-    identity,
+    find_ids,
     identity_index,
     is_trials_table,
     name_trial,
     plain_numbers,
-    read_cell,
     read_rows,
     signal_cells,
+    stack_signals,
     whole_or_nothing,
 )
-from edaemo.fusion._layout import EDA, eda_names, music_names
 
 
 @saved(
@@ -204,7 +204,8 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
             else:
                 X = self.eda_.transform(X)
         if is_trials_table(X):
-            return _flatten(X)
+            values, eda = stack_signals(X, "eda")
+            return values, layout_names({"eda": eda})
         if signal_cells(X) is not None:
             raise ValueError(
                 "MusicFeatureUnion joins numbers: signals in cells need a trials table, or a "
@@ -228,7 +229,7 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
 
     def _find_music(self, X: object, *, fit: bool) -> tuple[pd.DataFrame, np.ndarray]:
         """Give rows of music, and each trial's place among them, -1 for one that has none."""
-        stimulus = identity(X, "stimulus")
+        stimulus = find_ids("stimulus", X, may_miss=True)
         if stimulus is None:
             raise ValueError(
                 "Music is joined by stimulus, and X does not say the stimulus of each trial: give "
@@ -373,31 +374,3 @@ def _check_music(music: pd.DataFrame) -> None:
 def _numbers(music: pd.DataFrame) -> np.ndarray:
     """Give rows of music as a new float64 array, NaN where something is missing."""
     return music.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-
-
-def _flatten(trials: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-    """Lay the cells of a trials table out as rows, one channel after the other."""
-    if not len(trials):
-        raise ValueError("The table holds no trials: a minimum of 1 is required.")
-    cells = [np.atleast_2d(read_cell(trials, row, cell)) for row, cell in enumerate(trials["eda"])]
-    channels = ["original"]
-    if "channels" in trials.columns:
-        kinds = trials["channels"].unique()
-        if len(kinds) > 1:
-            raise ValueError(f"The trials hold different channels: {list(kinds)}.")
-        channels = kinds[0].split("|")
-    shape = (len(channels), cells[0].shape[1])
-    for row, cell in enumerate(cells):
-        if cell.shape != shape:
-            raise ValueError(
-                f"{name_trial(trials, row)}: its EDA has shape {cell.shape}, row 0 has {shape}. "
-                "Cut all trials to one window, or interpolate them (CvxEDATransformer(n_times=…))."
-            )
-    values = np.stack([cell.ravel() for cell in cells])
-    finite = (np.abs(values) <= LARGEST).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"{name_trial(trials, int(np.argmin(finite)))}: its EDA holds NaN, masked or infinite "
-            "samples. Leave the trial out, or use CvxEDATransformer(missing='interpolate')."
-        )
-    return values, eda_names(channels, shape[1])

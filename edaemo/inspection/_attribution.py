@@ -22,9 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from edaemo._layout import EDA
 from edaemo._validation import suggest
 from edaemo.estimators import NetworkEstimator
-from edaemo.fusion._layout import EDA
 from edaemo.networks import Layer, declaration_of
 from edaemo.training import OnRows, torch_threads
 
@@ -364,18 +364,14 @@ def _ask(
 
 def _find_code(estimator: NetworkEstimator, target: object) -> int | None:
     """Return the place of the class among the classes; None for the one that is predicted."""
-    classes = getattr(estimator, "classes_", None)
     if target is None:
         return None
-    same = [
-        np.ndim(target) == 0 and bool(known == target)
-        for known in (() if classes is None else classes)
-    ]
+    classes = getattr(estimator, "classes_", np.array([]))  # a regressor has none
+    same = [np.ndim(target) == 0 and bool(known == target) for known in classes]
     if not any(same):
-        known = "this estimator has no classes" if classes is None else f"{classes.tolist()}"
         raise ValueError(
-            f"target={target!r} is not a class: it must be one of {known}, or None for the class "
-            "that is predicted."
+            f"target={target!r} is not a class: it must be one of {classes.tolist()}, or None for "
+            "the class that is predicted."
         )
     return same.index(True)
 

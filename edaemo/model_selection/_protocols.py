@@ -13,7 +13,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import BaseCrossValidator
 
-from edaemo._validation import as_ids, identity, name_trial, suggest
+from edaemo._validation import distinct_values, find_ids, identity, n_rows, suggest
 
 Fold = tuple[np.ndarray, np.ndarray]  # rows of the training and of the test trials
 
@@ -226,10 +226,16 @@ class Protocol(BaseCrossValidator):
                 )
         classes = read_classes(y)
         trials = _Trials(None, None, np.zeros(n, int) if classes is None else classes[0], None)
-        for name in self._uses:
+        for name, needed in self._uses.items():
             given = self._from_groups(groups, name) if ids[name] is None else ids[name]
-            known = read_ids(X, name, given, n)
-            self._check(X, name, known)
+            known = find_ids(
+                name,
+                X,
+                given,
+                needed_by=type(self).__name__ if needed else None,
+                or_pass="groups=",
+                may_miss=name == "viewing_group",
+            )
             if known is None:
                 continue
             codes, names = pd.factorize(known, sort=True)
@@ -241,20 +247,6 @@ class Protocol(BaseCrossValidator):
                 trials = trials._replace(people=_join(trials.people, codes), names=None)
         return trials
 
-    def _check(self, X: object, name: str, known: np.ndarray | None) -> None:
-        needed = self._uses[name]
-        if needed and known is None:
-            raise ValueError(
-                f"{type(self).__name__} needs to know the {name} of each trial: pass {name}= (with "
-                f"metadata routing), groups=, or a table with a column or an index level named "
-                f"{name!r}."
-            )
-        if name != "viewing_group" and known is not None and pd.isna(known).any():
-            row = int(np.argmax(pd.isna(known)))
-            raise ValueError(
-                f"{name} is missing for {name_trial(X, row)}: fill it in, or leave the trial out."
-            )
-
     def _from_groups(self, groups: object, name: str) -> object:
         """Return the ids called `name` out of groups, or None."""
         if groups is None:
@@ -264,7 +256,7 @@ class Protocol(BaseCrossValidator):
             if all(identity(groups, name) is None for name in names):
                 raise ValueError(f"groups has none of the columns {names}: {list(groups.columns)}.")
             return identity(groups, name)
-        values = as_ids(groups)
+        values = distinct_values(groups)
         if values.ndim == 2 and values.shape[1] == 2:
             return {"subject": values[:, 0], "stimulus": values[:, 1]}.get(name)
         if values.ndim == 1 and self._unit is not None:
@@ -645,7 +637,7 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
 
 def read_classes(y: object) -> tuple[np.ndarray, pd.Index] | None:
     """Return the class of each trial as a code, and the classes; None where y holds none."""
-    values = None if y is None else as_ids(y)
+    values = None if y is None else distinct_values(y)
     if values is None or values.shape[1:] not in ((), (1,)):
         return None
     values = values.ravel().astype(float if values.dtype.kind == "f" else values.dtype)
@@ -653,21 +645,6 @@ def read_classes(y: object) -> tuple[np.ndarray, pd.Index] | None:
         return None
     codes, classes = pd.factorize(values, sort=True, use_na_sentinel=False)
     return (codes, pd.Index(classes)) if len(classes) <= _MOST_CLASSES else None
-
-
-def read_ids(X: object, name: str, given: object, n: int) -> np.ndarray | None:
-    """Return the ids called `name` as given, else as X knows them, else None."""
-    ids = identity(X, name) if given is None else as_ids(given)
-    if ids is not None and ids.shape != (n,):
-        raise ValueError(
-            f"{name} must hold one id for each of the {n} trials, got shape {ids.shape}."
-        )
-    return ids
-
-
-def n_rows(X: object) -> int:
-    """Return the number of trials; a sparse matrix has no len()."""
-    return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
 def _join(people: np.ndarray, viewing_groups: np.ndarray) -> np.ndarray:

@@ -35,6 +35,8 @@ class FeatureCNN(nn.Module):
     declaration = Declaration(
         tasks=("binary", "multiclass", "regression"),
         sizes=("n_features",),
+        signals=(),
+        features=(),
         # AdamW's own weight decay, 0.01.
         recipes={"default": Recipe(weight_decay=None)},
         layers={"convolve": Layer("convolve", (2**3,))},

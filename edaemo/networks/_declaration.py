@@ -106,6 +106,11 @@ class Declaration:
     sizes : tuple of str or None
         Of ``SIZES``, the arguments of the constructor that the data decide; None: those of its
         arguments that have one of these names.
+    signals, features : tuple of str or None
+        Names of the blocks of columns that the network takes, in the order of the columns, signals
+        first; a signal may also come as the column of that name of a table of trials. None: by the
+        arguments of ``forward``, where they name blocks (``eda`` is a signal, all others are
+        features), else ``eda`` and ``music`` where the constructor asks for their sizes.
     recipes : mapping from str to Recipe
     recipe : str
         Name of the default recipe.
@@ -129,6 +134,8 @@ class Declaration:
 
     tasks: tuple[str, ...] = TASKS
     sizes: tuple[str, ...] | None = None
+    signals: tuple[str, ...] | None = None
+    features: tuple[str, ...] | None = None
     recipes: Mapping[str, Recipe] = field(default_factory=lambda: {"default": Recipe()})
     recipe: str = "default"
     losses: Mapping[str, type[nn.Module]] = field(default_factory=dict)
@@ -150,12 +157,30 @@ def sizes_of(network: type[nn.Module]) -> tuple[str, ...]:
     return tuple(name for name in SIZES if name in arguments)
 
 
+def blocks_of(network: type[nn.Module]) -> dict[str, tuple[str, ...]]:
+    """Return the names of the blocks that a network tells apart, its signals and its features."""
+    declared = declaration_of(network)
+    signals, features = declared.signals, declared.features
+    named = tuple(inputs_of(network)) if takes_blocks(network) else ()
+    if named and _takes_any(network):
+        named = ("eda", "music")
+    if not named and set(SIZES[1:5]) & set(sizes_of(network)):
+        named = ("eda", "music")
+    if signals is None:
+        signals = tuple(name for name in named if name == "eda")
+    if features is None:
+        features = tuple(name for name in named if name not in signals)
+    return {"signals": signals, "features": features}
+
+
 def takes_blocks(network: type[nn.Module]) -> bool:
     """Return whether ``forward`` takes named blocks and not whole rows."""
-    arguments = inputs_of(network)
-    return len(arguments) != 1 or any(
-        argument.kind is argument.VAR_KEYWORD for argument in arguments.values()
-    )
+    return len(inputs_of(network)) != 1 or _takes_any(network)
+
+
+def _takes_any(network: type[nn.Module]) -> bool:
+    """Return whether ``forward`` takes ``**blocks``."""
+    return any(one.kind is one.VAR_KEYWORD for one in inputs_of(network).values())
 
 
 def inputs_of(network: type[nn.Module]) -> dict[str, inspect.Parameter]:

@@ -53,6 +53,8 @@ _PUBLISHED = Recipe(
 DECLARATION = Declaration(
     tasks=("binary", "multiclass", "regression"),
     sizes=("n_chans", "n_times", "n_music_features"),
+    signals=("eda",),
+    features=("music",),
     recipes={
         # Chosen by benchmarks/rtcan_recipe.py.
         "default": Recipe(
