@@ -13,6 +13,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_n_features, _check_y, check_is_fitted
 
+from edaemo._saved import saved
 from edaemo._validation import check_labels, find_ids, read_rows, whole_or_nothing
 
 
@@ -135,6 +136,14 @@ class _PriorClassifier(ClassifierMixin, _Keyed):
         return self.classes_[np.argmax(among_best * self.class_prior_, axis=1)]
 
 
+@saved(
+    "edaemo.benchmark.StimulusPriorClassifier",
+    "classes_",
+    "class_prior_",
+    "prior_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class StimulusPriorClassifier(_PriorClassifier):
     """Answer with what the people in the training data said of the same stimulus.
 
@@ -156,6 +165,14 @@ class StimulusPriorClassifier(_PriorClassifier):
     _key = "stimulus"
 
 
+@saved(
+    "edaemo.benchmark.SubjectPriorClassifier",
+    "classes_",
+    "class_prior_",
+    "prior_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class SubjectPriorClassifier(_PriorClassifier):
     """Answer with what the same person said in the training data.
 
@@ -218,6 +235,13 @@ class _MeanRegressor(RegressorMixin, _Keyed):
         return means[self.means_.index.get_indexer(pd.Index(keys, dtype=object))]
 
 
+@saved(
+    "edaemo.benchmark.StimulusMeanRegressor",
+    "mean_",
+    "means_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class StimulusMeanRegressor(_MeanRegressor):
     """Answer with the mean of what the people in the training data said of the same stimulus.
 
@@ -236,6 +260,13 @@ class StimulusMeanRegressor(_MeanRegressor):
     _key = "stimulus"
 
 
+@saved(
+    "edaemo.benchmark.SubjectMeanRegressor",
+    "mean_",
+    "means_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class SubjectMeanRegressor(_MeanRegressor):
     """Answer with the mean of what the same person said in the training data.
 

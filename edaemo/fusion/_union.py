@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import EDA, layout_names, music_names
+from edaemo._saved import saved
 from edaemo._validation import (
     LARGEST,
     find_ids,
@@ -28,6 +29,17 @@ from edaemo._validation import (
 )
 
 
+@saved(
+    "edaemo.MusicFeatureUnion",
+    "eda_",
+    "music_scaler_",
+    "music_reducer_",
+    "music_feature_names_in_",
+    "_names",
+    "_n_eda",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class MusicFeatureUnion(TransformerMixin, BaseEstimator):
     """Join the EDA of each trial and the music features of its stimulus into one row of numbers.
 

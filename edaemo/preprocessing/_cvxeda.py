@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, check_memory
 
 from edaemo._cache import TrialCache
 from edaemo._layout import channels_table, check_components, eda_names
+from edaemo._saved import saved
 from edaemo._validation import (
     is_trials_table,
     name_trial,
@@ -188,6 +189,14 @@ def _prepare(signal: np.ndarray, standardize: bool) -> tuple[np.ndarray, float, 
     return (signal - np.mean(seen)) / spread, spread, flat
 
 
+@saved(
+    "edaemo.CvxEDATransformer",
+    "diagnostics_",
+    "n_times_",
+    "_makes_tables",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class CvxEDATransformer(TransformerMixin, BaseEstimator):
     """Decompose each trial's EDA by cvxEDA and give channels of one length.
 

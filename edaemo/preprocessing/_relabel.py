@@ -16,6 +16,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._saved import saved
 from edaemo._validation import (
     LARGEST,
     as_copied,
@@ -187,6 +188,15 @@ def _digest(points: np.ndarray, ids: np.ndarray) -> pd.Series:
     return pd.Series(digests, index=pd.Index(subjects, name="subject"), name="ratings_digest")
 
 
+@saved(
+    "edaemo.SubjectThresholdRelabeler",
+    "thresholds_",
+    "centers_",
+    "rating_span_",
+    "class_balance_",
+    "ratings_digest_",
+    "n_features_in_",
+)
 class SubjectThresholdRelabeler(BaseEstimator):
     """Turn a person's ratings into low and high, with a threshold of that person's own.
 

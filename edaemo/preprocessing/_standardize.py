@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._saved import saved
 from edaemo._validation import (
     IDENTITY,
     find_ids,
@@ -29,6 +30,15 @@ from edaemo._validation import (
 _ROUNDING = 10
 
 
+@saved(
+    "edaemo.preprocessing.SubjectStandardizer",
+    "means_",
+    "scales_",
+    "global_mean_",
+    "global_scale_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Standardise the features of each person's trials by that person's own mean and spread.
 
