@@ -1,5 +1,6 @@
 """What an estimator takes: tables of decomposed trials, 3-D arrays, rows; and views of arrays."""
 
+import doctest
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +258,10 @@ def test_cells_and_subjects_that_are_views_give_the_numbers_of_their_copies(hold
         lambda ids: np.concatenate([test for _, test in SubjectKFold(2).split(X, subject=ids)]),
     ):
         assert_array_equal(make(HOLDING[holding](subject, tmp_path)), make(subject))
+
+
+def test_examples_on_the_page_about_inputs_run():
+    page = Path(__file__).parents[1] / "docs" / "input.md"
+    result = doctest.testfile(str(page), module_relative=False)
+    assert result.failed == 0
+    assert result.attempted > 5
