@@ -147,7 +147,7 @@ def _lowest_midpoint(pairs: np.ndarray) -> int:
     return int(left[0])
 
 
-def _check_ratings(ratings: object) -> np.ndarray:
+def check_ratings(ratings: object) -> np.ndarray:
     """Return ratings as floats of shape (n, 2): valence, arousal."""
     both = (
         "the 2-means threshold lies in the plane of valence and arousal, so both are needed: a "
@@ -426,6 +426,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         ValueError
             As in fit_relabel, and if X and y name different subjects for a row.
         """
+        check_ratings(y)  # before they are asked for subjects
         return X, self.fit_relabel(y, subject=find_ids("subject", X, subject, ratings=y))
 
     def _check(self, ratings: object, subject: Sequence | None) -> tuple[np.ndarray, np.ndarray]:
@@ -434,7 +435,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         why_not = getattr(ratings, "attrs", {}).get("relabelling")
         if why_not is not None and self.threshold == "subject":
             raise ValueError(f"There is no threshold by subject: {why_not}")
-        points = _check_ratings(ratings)
+        points = check_ratings(ratings)
         needed_by = type(self).__name__ if self.threshold == "subject" else None
         ids = find_ids("subject", ratings, subject, needed_by=needed_by)
         if ids is None:
