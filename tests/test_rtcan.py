@@ -453,7 +453,7 @@ def test_songs_kept_once_give_the_same_batches(shuffle):
         batches.append([tuple(b) for b in Batches(trials, 7, shuffle=shuffle)])
         assert_array_equal(trials[5][0], X[5])
     assert trials.songs.shape == (3, 4)
-    assert trials.X.shape == (20, 6)
+    assert trials.signals.shape == (20, 6)
     for (rows, labels), (others, same) in zip(*batches, strict=True):
         assert_array_equal(rows, others)
         assert_array_equal(labels, same)

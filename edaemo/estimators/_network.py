@@ -547,6 +547,8 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
         )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("sample_weight must be finite and not negative.")
+    if not weight.any():
+        raise ValueError("sample_weight is zero for all trials: no trial is left to train on.")
     return weight.astype(np.float32)
 
 
