@@ -74,3 +74,16 @@ class Domain(nn.Module):
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         features = self.embed(rows)
         return self.classify(features), self.tell(Reverse.apply(features))
+
+
+class Steps(nn.Module):
+    """A number for each step from its features and those of the steps beside it, by two blocks."""
+
+    def __init__(self, blocks: dict, n_outputs: int) -> None:
+        super().__init__()
+        (n_voice,), (n_face,) = blocks["voice"], blocks["face"]
+        self.convolve = nn.Conv1d(n_voice + n_face, n_outputs, 3, padding=1)
+
+    def forward(self, voice: Tensor, face: Tensor, mask: Tensor) -> Tensor:
+        joined = torch.cat([voice, face], dim=-1) * mask.unsqueeze(-1)
+        return self.convolve(joined.mT).mT

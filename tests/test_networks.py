@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from outside_network import Domain, Line, Tiny
+from outside_network import Domain, Line, Steps, Tiny
 from scipy.optimize import minimize
 from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
@@ -27,8 +27,14 @@ from edaemo import RTCANClassifier, export_onnx, load, save
 from edaemo._safe_file import FileError
 from edaemo.benchmark import PIPELINES, REGRESSORS, ResultStore, evaluate, register_pipeline
 from edaemo.datasets import make_music_listening
-from edaemo.estimators import CNNClassifier, NetworkClassifier, NetworkRegressor
+from edaemo.estimators import (
+    CNNClassifier,
+    NetworkClassifier,
+    NetworkRegressor,
+    NetworkSequenceRegressor,
+)
 from edaemo.inspection import grad_cam, integrated_gradients
+from edaemo.metrics import concordance_correlation
 from edaemo.networks import RTCAN, FeatureCNN
 
 N_TIMES, N_MUSIC = 24, 2
@@ -403,7 +409,7 @@ def registered():
 def test_it_is_evaluated_by_name_as_a_classifier_and_as_a_regressor(tmp_path):
     study = make_music_listening(6, 8, 8, sampling_rate=4, duration=15, random_state=0)
     settings = {"people": "all", "n_splits": 3, "n_jobs": 1, "store": tmp_path / "s.sqlite"}
-    classes = evaluate("my-net", study, "arousal", validation_fraction=None, **settings)
+    classes = evaluate("my-net", study, "arousal", **settings)
     ratings = evaluate("my-net", study, "arousal", thresholds="none", **settings)
     for table in (classes, ratings):
         row = table.set_index("pipeline").loc["my-net"]
@@ -536,3 +542,114 @@ class TestRegressor:
         for network in (FeatureCNN, RTCAN):
             model = NetworkRegressor(network, max_epochs=40, random_state=0)
             assert model.fit(X, rating).score(X, rating) > 0.3
+
+
+def make_sequences(n: int = 24, seed: int = 0) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """Trials of 6 to 20 steps; the target is linear in a step's features and the one before."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(6, 20, size=n)
+    voice = [rng.normal(size=(length, 3)) for length in lengths]
+    face = [rng.normal(size=(length, 2)) for length in lengths]
+    y = [
+        30 + 5 * (v[:, 0] - 0.5 * f[:, 1] + 0.5 * np.r_[0, v[:-1, 2]])
+        for v, f in zip(voice, face, strict=True)
+    ]
+    table = pd.DataFrame({"subject": np.repeat([f"p{i}" for i in range(6)], n // 6)})
+    for name, cells in (("voice", voice), ("face", face)):
+        table[name] = pd.Series(cells, dtype=object)
+    return table, y
+
+
+class TestSequences:
+    SETTINGS = {"max_epochs": 60, "lr": 0.05, "batch_size": 8, "random_state": 0}  # noqa: RUF012
+
+    def test_a_linear_series_is_found_and_a_trial_is_alone(self):
+        X, y = make_sequences()
+        model = NetworkSequenceRegressor(Steps, **self.SETTINGS).fit(X, y)
+        assert model.blocks_ == {"voice": (3,), "face": (2,)}
+        new, expected = make_sequences(seed=1)
+        found = model.predict(new)
+        assert [len(one) for one in found] == [len(one) for one in expected]
+        assert model.score(new, expected) > 0.95
+        together = concordance_correlation(np.concatenate(expected), np.concatenate([*found]))
+        assert_allclose(model.score(new, expected), together)
+        for i in (0, 5):
+            assert_array_equal(model.predict(new.iloc[[i]])[0], found[i])
+
+    def test_loss_is_one_minus_concordance_and_padding_does_not_count(self):
+        X, y = make_sequences(6)
+        settings = {"max_epochs": 1, "batch_size": 6, "scale_target": False, "random_state": 0}
+        model = NetworkSequenceRegressor(Steps, callbacks=[Begin()], **settings).fit(X, y)
+        net = Steps({"voice": (3,), "face": (2,)}, 1)
+        net.load_state_dict(Begin.kept)
+        each = []
+        for row, series in zip(X.itertuples(), y, strict=True):
+            parts = [
+                torch.tensor(cell[None], dtype=torch.float32) for cell in (row.voice, row.face)
+            ]
+            said = net(*parts, torch.ones(1, len(series), dtype=torch.bool))
+            each.append(concordance_correlation(series, said.detach().numpy().ravel()))
+        assert_allclose(model.net_.history[0, "train_loss"], 1 - np.mean(each), rtol=1e-4)
+
+    def test_people_checkpoint_and_file(self, tmp_path):
+        X, y = make_sequences()
+        settings = self.SETTINGS | {"validation_fraction": 0.3, "max_epochs": 8, "patience": 3}
+        model = NetworkSequenceRegressor(Steps, checkpoint=tmp_path / "ck", **settings)
+        with pytest.raises(Killed):
+            clone(model).set_params(callbacks=[Kill(4)]).fit(X, y)
+        model.set_params(callbacks=[Kill(None)]).fit(X, y)
+        model.set_params(callbacks=None, checkpoint=None)
+        unbroken = NetworkSequenceRegressor(Steps, **settings).fit(X, y)
+        assert 1 <= len(unbroken.validation_subjects_) < 6
+        save(model, tmp_path / "m")
+        found = load(tmp_path / "m", trusted=["outside_network.Steps"])
+        for one, other, same in zip(
+            model.predict(X), found.predict(X), unbroken.predict(X), strict=True
+        ):
+            assert_array_equal(one, other)
+            assert_array_equal(one, same)
+
+    def test_onnx_takes_sequences_of_any_length(self, tmp_path):
+        onnxruntime = pytest.importorskip("onnxruntime")
+        X, y = make_sequences()
+        model = NetworkSequenceRegressor(Steps, **self.SETTINGS | {"max_epochs": 2}).fit(X, y)
+        export_onnx(model, tmp_path / "m.onnx")
+        session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
+        for i in (0, 3):
+            given = {name: X[name][i][None].astype(np.float32) for name in ("voice", "face")}
+            (found,) = session.run(["prediction"], given)
+            assert_allclose(found[0], model.predict(X.iloc[[i]])[0], rtol=1e-5)
+
+    def test_integrated_gradients_of_the_mean_over_steps(self):
+        pytest.importorskip("captum")
+        X, y = make_sequences()
+        model = NetworkSequenceRegressor(Steps, **self.SETTINGS | {"max_epochs": 2}).fit(X, y)
+        found = integrated_gradients(model, X.iloc[:3])
+        assert found.channels == ("voice 0", "voice 1", "voice 2", "face 0", "face 1")
+        weight = model.net_.module_.convolve.weight.detach().numpy()[0]
+        for i in range(3):
+            steps = np.hstack([X["voice"][i], X["face"][i]]).T
+            assert_allclose(found.signals[i], steps, rtol=1e-6)
+            # A step counts for itself and for the steps beside it, if they are there.
+            n_steps = steps.shape[1]
+            counts = np.full((5, n_steps), weight.sum(axis=1)[:, None])
+            counts[:, 0] -= weight[:, 2]
+            counts[:, -1] -= weight[:, 0]
+            assert_allclose(found.weights[i], counts * steps / n_steps, atol=1e-5)
+        with pytest.raises(TypeError, match="grad_cam explains networks on rows"):
+            grad_cam(model, X, layer="convolve")
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            (lambda X, y: (X.drop(columns="face"), y), "needs column face: the table has"),
+            (lambda X, y: (X, y[:-1]), "X holds 24 trials, and y 23 series"),
+            (lambda X, y: (X, [y[0][:-1], *y[1:]]), r"row 0 .*one finite number for each of the"),
+            (lambda X, y: (X.assign(face=X["voice"].map(lambda v: v[1:])), y), "differ in their"),
+            (lambda X, y: (X.assign(face=X["face"].map(lambda f: f * np.nan)), y), "holds NaN"),
+            (lambda X, y: (X.assign(face=X["face"].map(lambda f: f[:, 0])), y), r"\(n_steps, n_fe"),
+        ],
+    )
+    def test_what_makes_no_sense_is_one_error(self, change, message):
+        with pytest.raises(ValueError, match=message):
+            NetworkSequenceRegressor(Steps).fit(*change(*make_sequences()))

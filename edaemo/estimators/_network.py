@@ -218,7 +218,7 @@ class NetworkEstimator(BaseEstimator, ABC):
             in the units of y, shape (n_trials, 1). It shares the network's weights.
         """
         check_is_fitted(self, "net_")
-        return _Answer(OnRows(self.net_.module_, self.net_.feed_), self._answer)
+        return Answer(OnRows(self.net_.module_, self.net_.feed_), self._answer)
 
     def describe_network(self) -> dict[str, Any]:
         """Return the facts of the fit that a file is to tell its readers."""
@@ -261,6 +261,11 @@ class NetworkEstimator(BaseEstimator, ABC):
         net.criterion_.load_state_dict(loss)
         net.history = History(history)
         self.net_ = net
+
+    def example_inputs(self, n: int) -> dict[str, np.ndarray]:
+        """Return random inputs of `n` trials for `to_module`, by the names of its arguments."""
+        rng = np.random.default_rng(0)
+        return {"rows": rng.normal(size=(n, self.n_features_in_)).astype(np.float32)}
 
     @abstractmethod
     def _answer(self, predicted: torch.Tensor) -> torch.Tensor:
@@ -395,9 +400,13 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     def _find_sizes(self, n_groups: int | None = None) -> dict[str, Any]:
         """Return the network's arguments that the data decide, but ``n_outputs``."""
-        known: dict[str, Any] = {"n_features": self.n_features_in_, "n_groups": n_groups}
+        known: dict[str, Any] = {
+            "n_features": self.n_features_in_,
+            "n_groups": n_groups,
+            "blocks": self.blocks_,
+        }
         if self._layout is not None:
-            known |= sizes(self._layout) | {"blocks": self.blocks_}
+            known |= sizes(self._layout)
         return {name: known[name] for name in sizes_of(self._network)}
 
     def _make_net(self, device: str, loss: Loss) -> Net:
@@ -432,8 +441,6 @@ class NetworkEstimator(BaseEstimator, ABC):
             **{f"optimizer__{k}": v for k, v in recipe.optimizer_arguments().items()},
             max_epochs=recipe.max_epochs,
             batch_size=recipe.batch_size,
-            dataset=Trials,
-            dataset__shapes=self.blocks_,
             dataset__device=device,
             iterator_train=Batches,
             iterator_train__shuffle=True,
@@ -449,7 +456,7 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     def _net_options(self) -> dict[str, Any]:
         """Return further arguments of the net."""
-        return {}
+        return {"dataset": Trials, "dataset__shapes": self.blocks_}
 
     def _stop_early(self, net: Net, held_out: Trials) -> None:
         """Let the loss of trials that do not train decide when training stops."""
@@ -508,16 +515,16 @@ def _n_last(blocks: Blocks | None, name: str) -> int:
     return sum(blocks[name]) if blocks and [*blocks][-1] == name else 0
 
 
-class _Answer(nn.Module):
+class Answer(nn.Module):
     """A network and what becomes of its predictions."""
 
     def __init__(self, network: nn.Module, answer: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network, self.answer = network, answer
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return the answers for rows."""
-        return self.answer(self.network(rows))
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the answers for rows, or for the blocks of sequences."""
+        return self.answer(self.network(*inputs))
 
 
 def _rows_at_once(net: Net) -> tuple[int, int]:

@@ -103,6 +103,24 @@ class OnRows(nn.Module):
         return predicted if predicted.ndim > 1 else predicted.unsqueeze(1)
 
 
+class OnSequences(nn.Module):
+    """A network as a function from sequences of one length to (B, n_steps).
+
+    It takes the named blocks one after the other, (B, n_steps, n_features) each.
+    """
+
+    def __init__(self, network: nn.Module, feed: Feed) -> None:
+        super().__init__()
+        self.network, self.feed = network, feed
+
+    def forward(self, *blocks: Tensor) -> Tensor:
+        """Return the prediction for each step."""
+        named = dict(zip(self.feed.shapes, blocks, strict=True))
+        mask = torch.ones_like(blocks[0][:, :, 0], dtype=torch.bool)
+        predicted = prediction_of(self.feed(self.network, named, mask))
+        return predicted.reshape(blocks[0].shape[:2])
+
+
 class Net(NeuralNet):
     """A skorch net whose loss reads the network's outputs and the batch.
 
