@@ -365,6 +365,7 @@ BOTH = pytest.mark.parametrize("explain", EXPLAIN.values(), ids=EXPLAIN)
 
 
 class TestWhatIsAsked:
+    @pytest.mark.same_bits
     @BOTH
     def test_a_trial_has_the_same_weights_in_whatever_batch(self, rtcan, rows, explain):
         whole = explain(rtcan, rows)
@@ -402,6 +403,7 @@ class TestWhatIsAsked:
         assert state() == before
         assert_array_equal(found.weights, explain(rtcan, rows).weights)
 
+    @pytest.mark.same_bits
     @BOTH
     def test_it_runs_on_the_estimators_threads(self, rtcan, rows, explain):
         model = copy.deepcopy(rtcan).set_params(n_threads=2)

@@ -200,6 +200,7 @@ class TestRoundTrip:
         new = RATINGS.assign(subject=TRIALS["subject"].to_numpy())
         assert_array_equal(chain[0].relabel(new), found[0].relabel(new))
 
+    @pytest.mark.same_bits
     def test_in_another_process(self, chain, tmp_path):
         save(chain, tmp_path / "model.edaemo")
         code = (

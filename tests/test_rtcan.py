@@ -110,6 +110,7 @@ class TestClassifier:
         with pytest.raises(ValueError, match="must be the array's 82 columns"):
             model.fit(X.to_numpy(), y)
 
+    @pytest.mark.same_bits
     def test_a_trial_gets_the_same_answer_in_whatever_batch_it_comes(self):
         X, y, _ = make_rows()
         model = RTCANClassifier(max_epochs=2, **NARROW).fit(X, y)

@@ -1,6 +1,7 @@
 """scikit-learn estimators: those that own a skorch net around a network, baselines, pipelines."""
 
 from edaemo.estimators._baselines import (
+    SeriesMeanRegressor,
     StimulusMeanRegressor,
     StimulusPriorClassifier,
     SubjectMeanRegressor,
@@ -32,6 +33,7 @@ __all__ = [
     "NetworkRegressor",
     "NetworkSequenceRegressor",
     "RTCANClassifier",
+    "SeriesMeanRegressor",
     "StimulusMeanRegressor",
     "StimulusPriorClassifier",
     "SubjectMeanRegressor",

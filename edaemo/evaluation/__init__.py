@@ -11,12 +11,13 @@ from edaemo.evaluation._predictions import (
 )
 from edaemo.evaluation._registry import (
     PIPELINES,
+    PIPELINES_OF,
     REGRESSORS,
+    SEQUENCE_REGRESSORS,
     STUDIES,
     Entry,
     EvaluationError,
     find,
-    pipelines_for,
     register_pipeline,
     register_study,
 )
@@ -24,7 +25,9 @@ from edaemo.evaluation._store import FoldRecord, ResultStore, StoreError
 
 __all__ = [
     "PIPELINES",
+    "PIPELINES_OF",
     "REGRESSORS",
+    "SEQUENCE_REGRESSORS",
     "STUDIES",
     "Entry",
     "EvaluationError",
@@ -38,7 +41,6 @@ __all__ = [
     "find",
     "load_predictions",
     "newest_keys",
-    "pipelines_for",
     "read_complete",
     "register_pipeline",
     "register_study",

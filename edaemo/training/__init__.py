@@ -16,6 +16,7 @@ from edaemo.training._net import (
     train,
 )
 from edaemo.training._recipes import Augmentation, check_augmentation, find_recipe, make_schedule
+from edaemo.training._row_groups import find_way
 from edaemo.training._torch import torch_deterministic, torch_seed, torch_threads
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "cut_rows",
     "describe_fit",
     "find_recipe",
+    "find_way",
     "in_memory",
     "make_schedule",
     "prediction_of",

@@ -119,7 +119,7 @@ class Trials(Dataset):
         n_shared: int = 0,
         device: str = "cpu",
     ) -> None:
-        X = torch.as_tensor(X)
+        X = torch.as_tensor(np.ascontiguousarray(X))
         y = torch.zeros(len(X), dtype=torch.int64) if y is None else torch.as_tensor(y)
         self.y = y.to(device)
         self.group = None if group is None else torch.as_tensor(group).to(device)

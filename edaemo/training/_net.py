@@ -184,7 +184,7 @@ class Net(NeuralNet):
         if isinstance(x, Batch):
             x, mask = x.X, x.mask
         x = to_tensor(x, device=self.device)
-        with self._precision():
+        with self.precision():
             outputs = self.feed_(self.module_, x, mask, **fit_params)
         if isinstance(outputs, tuple):
             return tuple(one.float() if one.is_floating_point() else one for one in outputs)
@@ -233,7 +233,14 @@ class Net(NeuralNet):
             y_true = Batch(X, to_device(to_tensor(y_true, self.device), self.device))
         return self.criterion_(y_pred, y_true)
 
-    def _precision(self) -> AbstractContextManager:
+    @property
+    def made_of(self) -> tuple:
+        """What the network was made of: its class and, in words, its arguments and blocks."""
+        arguments = sorted(self.get_params_for("module").items())
+        return self.module, repr((arguments, self.shapes))
+
+    def precision(self) -> AbstractContextManager:
+        """Return the context in which the network computes."""
         kind = torch.device(self.device).type
         lower = self.amp == "bf16"
         if not lower and not torch.is_autocast_enabled(kind):
