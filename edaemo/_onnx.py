@@ -28,7 +28,6 @@ from edaemo.fusion import BlockUnion
 from edaemo.training import torch_threads
 
 TOLERANCE = 1e-5
-INPUT = "rows"
 
 
 def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
@@ -36,8 +35,10 @@ def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
 
     The ONNX file takes float32 rows of shape (n_trials, n_columns), any number of them, named
     ``rows``. It gives ``probability``, float32 of shape (n_trials, n_classes), or for a regressor
-    ``prediction``, float32 of shape (n_trials, 1). Before it is put in place it is run by
-    onnxruntime on random rows, 1 and 7 together, and compared with torch.
+    ``prediction``, float32 of shape (n_trials, 1). Of sequences it takes each block by its name,
+    float32 of shape (n_trials, n_steps, n_features), and gives (n_trials, n_steps). Before it is
+    put in place it is run by onnxruntime on random inputs, 1 and 7 trials together, and compared
+    with torch.
 
     Parameters
     ----------
@@ -81,8 +82,8 @@ def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
     network = last.to_module().cpu().eval()
     try:
         with torch_threads(last.n_threads), whole_file(path) as part:
-            _write(network, last.n_features_in_, last.answer, part)
-            deviation = _compare(network, last.n_features_in_, part)
+            _write(network, last, part)
+            deviation = _compare(network, last, part)
             facts = _describe(before, last, deviation)
             with whole_file(beside) as other:
                 other.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
@@ -108,10 +109,12 @@ def _split(estimator: BaseEstimator) -> tuple[list[tuple[str, Any]], NetworkEsti
     return before, last
 
 
-def _write(network: nn.Module, n_columns: int, answer: str, path: Path) -> None:
+def _write(network: nn.Module, estimator: NetworkEstimator, path: Path) -> None:
     """Export in two steps, so that torch takes attention of three dimensions apart first."""
-    rows = torch.zeros(3, n_columns)
-    batch = torch.export.Dim("batch", min=1)
+    inputs = {name: torch.from_numpy(one) for name, one in estimator.example_inputs(3).items()}
+    free = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("steps", min=2)}
+    # Sequences have three dimensions, and the second is their length.
+    shapes = tuple({axis: free[axis] for axis in range(one.ndim - 1)} for one in inputs.values())
     talkative = logging.getLogger("torch.onnx")
     level = talkative.level
     talkative.setLevel(logging.ERROR)
@@ -119,13 +122,13 @@ def _write(network: nn.Module, n_columns: int, answer: str, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's own, about its own parts
             program = torch.export.export(
-                network, (rows,), dynamic_shapes=({0: batch},), strict=True
+                network, tuple(inputs.values()), dynamic_shapes=(shapes,), strict=True
             )
             exported = torch.onnx.export(
                 program.run_decompositions(),
                 dynamo=True,
-                input_names=[INPUT],
-                output_names=[answer],
+                input_names=[*inputs],
+                output_names=[estimator.answer],
                 verbose=False,
             )
             exported.save(os.fspath(path), external_data=False)
@@ -135,7 +138,7 @@ def _write(network: nn.Module, n_columns: int, answer: str, path: Path) -> None:
         talkative.setLevel(level)
 
 
-def _compare(network: nn.Module, n_columns: int, path: Path) -> float:
+def _compare(network: nn.Module, estimator: NetworkEstimator, path: Path) -> float:
     """Return the largest difference between onnxruntime and torch; raise where it is too large."""
     import onnxruntime
 
@@ -144,13 +147,12 @@ def _compare(network: nn.Module, n_columns: int, path: Path) -> float:
     session = onnxruntime.InferenceSession(
         path.read_bytes(), options, providers=["CPUExecutionProvider"]
     )
-    rng = np.random.default_rng(0)
     largest = 0.0
     for n in (1, 7):
-        rows = rng.normal(size=(n, n_columns)).astype(np.float32)
-        (found,) = session.run(None, {INPUT: rows})
+        inputs = estimator.example_inputs(n)
+        (found,) = session.run(None, inputs)
         with torch.no_grad():
-            expected = network(torch.from_numpy(rows)).numpy()
+            expected = network(*map(torch.from_numpy, inputs.values())).numpy()
         difference = np.abs(found - expected) / np.maximum(np.abs(expected), 1)
         largest = max(largest, float(difference.max()))
     if not largest <= TOLERANCE:
@@ -164,9 +166,13 @@ def _compare(network: nn.Module, n_columns: int, path: Path) -> float:
 def _describe(
     before: list[tuple[str, Any]], last: NetworkEstimator, deviation: float
 ) -> dict[str, Any]:
+    inputs = [
+        {"name": name, "dtype": "float32", "shape": ["any"] * (one.ndim - 1) + [one.shape[-1]]}
+        for name, one in last.example_inputs(1).items()
+    ]
     return {
         "edaemo": __version__,
-        "input": {"name": INPUT, "dtype": "float32", "shape": ["any", last.n_features_in_]},
+        "input": inputs[0] if len(inputs) == 1 else inputs,
         "layout": readable(last.sizes_),
         "columns": readable(getattr(last, "feature_names_in_", None)),
         "before": [{"name": name, **_describe_step(step)} for name, step in before],

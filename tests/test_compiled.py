@@ -314,6 +314,7 @@ def test_denormal_numbers_are_what_they_were_after_a_call():
 # ---------------------------------------------------------------- bit for bit
 
 
+@pytest.mark.same_bits
 @built
 def test_bit_identical_in_any_number_of_threads_order_and_company():
     lengths = [100, 2000, 167, 100, 40, 900, 16, 7, 100, 333] * 3
@@ -327,6 +328,7 @@ def test_bit_identical_in_any_number_of_threads_order_and_company():
         assert_identical(one, other)
 
 
+@pytest.mark.same_bits
 @pytest.mark.parametrize("solver", ["auto", "scipy"])
 def test_masked_trials_are_bit_identical_in_any_company_and_change_no_other(solver):
     trials = [simulate(seed, n, 20.0) for seed, n in enumerate([100, 400, 100, 40, 333])]

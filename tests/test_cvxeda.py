@@ -352,6 +352,7 @@ def test_memory_keeps_each_trial_on_disk_by_its_content(as_path, monkeypatch, tm
     assert kept == [3, 5]
 
 
+@pytest.mark.same_bits
 def test_n_jobs_changes_nothing(monkeypatch):
     signals = make_eda(40, 90, seed=12)
     monkeypatch.setattr(module, "_cache", module.TrialCache(0))

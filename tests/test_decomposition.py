@@ -902,6 +902,7 @@ def test_the_options_of_cvxopt_stay_the_users(monkeypatch, capsys):
 # ---------------------------------------------------------------- same input, same output
 
 
+@pytest.mark.same_bits
 def test_the_same_answer_bit_for_bit_alone_after_others_and_in_threads():
     trials = [wearable(seed, n) for seed, n in enumerate([100, 167, 100, 40, 900, 100])]
     alone = [decompose(y, 4.0) for y in trials]
@@ -921,6 +922,7 @@ def test_results_may_be_changed_without_changing_later_ones():
     np.testing.assert_array_equal(decompose(y, 4.0).tonic, kept)
 
 
+@pytest.mark.same_bits
 def test_many_keeps_the_order_and_equals_one_by_one_in_any_number_of_processes():
     trials = [wearable(seed, n, 50.0) for seed, n in enumerate([100, 2000, 167])]
     parameters = {"tau0": 3.0, "tau1": 0.5, "delta_knot": 5.0, "alpha": 1e-3, "gamma": 2e-2}

@@ -266,6 +266,7 @@ class TestPipelines:
             f"{name}-eda-person" for name in ("svm", "cnn", "logistic", "boosting")
         }
 
+    @pytest.mark.same_bits
     def test_worker_processes_give_the_same_table(self, small, run, tmp_path):
         pipelines = ["rtcan-eda", "rtcan-eda-music", "logistic-eda"]
         one = run(small, pipelines, n_splits=2)

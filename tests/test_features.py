@@ -582,6 +582,7 @@ def test_published_mfcc_know_the_knee_of_the_mel_scale():
 # --- batches and rates -------------------------------------------------------------------------
 
 
+@pytest.mark.same_bits
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize(("sampling_rate", "seconds"), [(4, 25), (50, 40), (128, 60)])
 def test_a_trial_has_the_same_numbers_to_the_bit_in_whatever_batch(preset, sampling_rate, seconds):
@@ -602,6 +603,7 @@ def test_a_trial_has_the_same_numbers_to_the_bit_in_whatever_batch(preset, sampl
     np.testing.assert_array_equal(features(signals[order]), together[order])
 
 
+@pytest.mark.same_bits
 def test_numbers_do_not_depend_on_the_threads_that_are_there(monkeypatch):
     seen = []
 
@@ -617,6 +619,7 @@ def test_numbers_do_not_depend_on_the_threads_that_are_there(monkeypatch):
     assert set(seen) <= {1}
 
 
+@pytest.mark.same_bits
 def test_blocks_give_what_one_batch_gives(monkeypatch):
     signals = make_eda(13)
     expected = EDAFeatureExtractor(4).transform(signals)
@@ -625,6 +628,7 @@ def test_blocks_give_what_one_batch_gives(monkeypatch):
     np.testing.assert_array_equal(EDAFeatureExtractor(4).transform(signals), expected)
 
 
+@pytest.mark.same_bits
 def test_trials_of_unequal_length_are_each_what_they_are_alone():
     signals = [make_eda(1, 4, seconds, seed=i)[0] for i, seconds in enumerate((25, 30, 25, 2, 30))]
     cells = pd.Series(signals, dtype=object)

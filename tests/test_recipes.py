@@ -366,6 +366,7 @@ class TestCUDA:
         model.net_.module_.cpu()
         assert_allclose(model.predict_proba(X), on_gpu, atol=1e-5)
 
+    @pytest.mark.same_bits
     def test_a_trial_gets_the_same_answer_in_whatever_batch_it_comes(self):
         X, y = make_rows()
         model = fit(X, y, max_epochs=1)

@@ -749,6 +749,7 @@ def test_a_search_is_split_as_the_protocol_splits(protocol, inner, weaker, store
     assert created_in(store) == stored
 
 
+@pytest.mark.same_bits
 def test_folds_in_two_threads_of_one_process_do_not_mix():
     """A Dask worker may have several: torch's generator belongs to the process."""
     study = outside.make_study()
@@ -792,6 +793,7 @@ def not_here(function: Callable) -> Callable:
     return refuse
 
 
+@pytest.mark.same_bits
 def test_a_cluster_gives_the_same_and_this_process_alone_writes(
     study, store, tmp_path, cluster, monkeypatch
 ):

@@ -60,6 +60,7 @@ def test_cross_validate_without_routing_equals_the_hand_made_scores(study):
     assert len(set(got)) > 1
 
 
+@pytest.mark.same_bits
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_cross_validate_with_routing_equals_the_hand_made_scores(study, n_jobs):
     X, ratings, subject = study

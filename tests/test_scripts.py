@@ -134,6 +134,7 @@ def test_chain_scores_are_those_of_labels_made_before_the_split(few, y):
     assert_array_equal(inside, before)
 
 
+@pytest.mark.same_bits
 def test_same_seed_gives_the_same_scores_whatever_n_jobs(few, y):
     one, two = (
         cross_validate(

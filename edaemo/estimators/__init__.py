@@ -23,6 +23,7 @@ from edaemo.estimators._pipelines import (
 )
 from edaemo.estimators._regressor import NetworkRegressor
 from edaemo.estimators._rtcan import RTCANClassifier
+from edaemo.estimators._sequence import NetworkSequenceRegressor
 from edaemo.training import TrainingError
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "NetworkClassifier",
     "NetworkEstimator",
     "NetworkRegressor",
+    "NetworkSequenceRegressor",
     "RTCANClassifier",
     "SeriesMeanRegressor",
     "StimulusMeanRegressor",

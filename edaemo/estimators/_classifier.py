@@ -156,7 +156,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return len(self.classes_)
 
     def _net_options(self) -> dict[str, Any]:
-        return {"classes": np.arange(len(self.classes_))}
+        return super()._net_options() | {"classes": np.arange(len(self.classes_))}
 
     def _read_target(self, X: object, y: object) -> np.ndarray:
         self.classes_, codes = np.unique(check_labels(self, X, y), return_inverse=True)

@@ -22,7 +22,14 @@ from edaemo._layout import Block, Layout, agree, infer_layout, make_layout, read
 from edaemo._validation import find_ids, read_inputs, whole_or_nothing
 from edaemo.estimators._aside import check_mask, choose_people
 from edaemo.estimators._parameters import constrain, describe_parameters
-from edaemo.networks import Recipe, blocks_of, declaration_of, sizes_of, takes_blocks
+from edaemo.networks import (
+    Recipe,
+    blocks_of,
+    declaration_of,
+    filled_up,
+    sizes_of,
+    takes_blocks,
+)
 from edaemo.training import (
     Augmentation,
     Batches,
@@ -35,6 +42,7 @@ from edaemo.training import (
     check_augmentation,
     describe_fit,
     find_recipe,
+    find_way,
     in_memory,
     make_schedule,
     prediction_of,
@@ -44,10 +52,9 @@ from edaemo.training import (
     train,
 )
 
-# Rows of a forward pass when validating, and when predicting with a network that is not known to
-# treat a row alike in any batch: what they need stays in the processor's cache.
+# Rows of a forward pass when validating: what they need stays in the processor's cache.
 FEW_ROWS = 16
-# Rows of a forward pass when predicting with a network that is.
+# The most rows of a forward pass when predicting.
 PREDICTED_TOGETHER = 64
 # The sizes that a row's layout tells, and the parameters of an estimator that tell the layout.
 _BY_LAYOUT = {"n_chans", "n_times", "n_music_features", "blocks"}
@@ -218,7 +225,7 @@ class NetworkEstimator(BaseEstimator, ABC):
             in the units of y, shape (n_trials, 1). It shares the network's weights.
         """
         check_is_fitted(self, "net_")
-        return _Answer(OnRows(self.net_.module_, self.net_.feed_), self._answer)
+        return Answer(OnRows(self.net_.module_, self.net_.feed_), self._answer)
 
     def describe_network(self) -> dict[str, Any]:
         """Return the facts of the fit that a file is to tell its readers."""
@@ -262,6 +269,11 @@ class NetworkEstimator(BaseEstimator, ABC):
         net.history = History(history)
         self.net_ = net
 
+    def example_inputs(self, n: int) -> dict[str, np.ndarray]:
+        """Return random inputs of `n` trials for `to_module`, by the names of its arguments."""
+        rng = np.random.default_rng(0)
+        return {"rows": rng.normal(size=(n, self.n_features_in_)).astype(np.float32)}
+
     @abstractmethod
     def _answer(self, predicted: torch.Tensor) -> torch.Tensor:
         """Return what users get for the network's predictions of shape (n_trials, n_outputs)."""
@@ -280,17 +292,28 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     @torch.inference_mode()
     def _logits(self, rows: np.ndarray) -> torch.Tensor:
-        """Give the logits of rows, to the last bit the same in whatever company a row comes."""
+        """Return the logits of rows, equal bit for bit whatever rows come with a row."""
         net, network = self.net_, self.net_.module_
-        together, multiple = _rows_at_once(net)
+        rows = np.ascontiguousarray(rows)
         if network.training:
             network.eval()
-        logits = []
-        for start in range(0, len(rows), together):
-            some = torch.tensor(rows[start : start + together], device=net.device)
-            if missing := -len(some) % multiple:
-                some = nn.functional.pad(some, (0, 0, 0, missing))
-            logits.append(prediction_of(net.infer(some)).cpu())
+        way = find_way(
+            network,
+            net.made_of,
+            rows.shape[1],
+            self.n_threads,
+            net.precision,
+            feed=net.feed_,
+            compiled=bool(net.fuse),
+        )
+        logits, start = [], 0
+        with filled_up(way.least_rows):
+            for size in way.passes(len(rows)):
+                some = torch.tensor(rows[start : start + size], device=net.device)
+                if missing := size - len(some):
+                    some = nn.functional.pad(some, (0, 0, 0, missing))
+                logits.append(prediction_of(net.infer(some)).cpu())
+                start += size
         return torch.cat(logits)[: len(rows)]
 
     @property
@@ -395,9 +418,13 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     def _find_sizes(self, n_groups: int | None = None) -> dict[str, Any]:
         """Return the network's arguments that the data decide, but ``n_outputs``."""
-        known: dict[str, Any] = {"n_features": self.n_features_in_, "n_groups": n_groups}
+        known: dict[str, Any] = {
+            "n_features": self.n_features_in_,
+            "n_groups": n_groups,
+            "blocks": self.blocks_,
+        }
         if self._layout is not None:
-            known |= sizes(self._layout) | {"blocks": self.blocks_}
+            known |= sizes(self._layout)
         return {name: known[name] for name in sizes_of(self._network)}
 
     def _make_net(self, device: str, loss: Loss) -> Net:
@@ -432,8 +459,6 @@ class NetworkEstimator(BaseEstimator, ABC):
             **{f"optimizer__{k}": v for k, v in recipe.optimizer_arguments().items()},
             max_epochs=recipe.max_epochs,
             batch_size=recipe.batch_size,
-            dataset=Trials,
-            dataset__shapes=self.blocks_,
             dataset__device=device,
             iterator_train=Batches,
             iterator_train__shuffle=True,
@@ -449,7 +474,7 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     def _net_options(self) -> dict[str, Any]:
         """Return further arguments of the net."""
-        return {}
+        return {"dataset": Trials, "dataset__shapes": self.blocks_}
 
     def _stop_early(self, net: Net, held_out: Trials) -> None:
         """Let the loss of trials that do not train decide when training stops."""
@@ -508,31 +533,16 @@ def _n_last(blocks: Blocks | None, name: str) -> int:
     return sum(blocks[name]) if blocks and [*blocks][-1] == name else 0
 
 
-class _Answer(nn.Module):
+class Answer(nn.Module):
     """A network and what becomes of its predictions."""
 
     def __init__(self, network: nn.Module, answer: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network, self.answer = network, answer
 
-    def forward(self, rows: Tensor) -> Tensor:
-        """Return the answers for rows."""
-        return self.answer(self.network(rows))
-
-
-def _rows_at_once(net: Net) -> tuple[int, int]:
-    """Say how many rows to predict at once, and of what their number must be a multiple.
-
-    torch chooses its kernels by shape, and those of few rows may add up in another order. So each
-    forward pass has the same number of rows, zeros filled in, unless the network treats them alike.
-    On the CPU a compiled network answers one by one: of two shapes it makes two programs, and that
-    of a lone row takes each of many no longer.
-    """
-    if net.fuse and torch.device(net.device).type == "cpu":
-        return 1, 1
-    if net.fuse or not getattr(net.module_, "treats_rows_alike", False):
-        return FEW_ROWS, FEW_ROWS
-    return PREDICTED_TOGETHER, FEW_ROWS if net.amp else 1
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the answers for rows, or for the blocks of sequences."""
+        return self.answer(self.network(*inputs))
 
 
 def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray | None:
@@ -547,6 +557,8 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
         )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("sample_weight must be finite and not negative.")
+    if not weight.any():
+        raise ValueError("sample_weight is zero for all trials: no trial is left to train on.")
     return weight.astype(np.float32)
 
 

@@ -131,7 +131,9 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
 
     def _check_training(self, data: Data) -> None:
         if not data.training.any():
-            raise ValueError("No trial is left to train on: set less aside, or give weights.")
+            raise ValueError(
+                "No trial is left to train on: all are set aside or have a weight of zero."
+            )
         scale = self.scale_target
         self.target_mean_, self.target_scale_ = target_scale(data) if scale else (0.0, 1.0)
 

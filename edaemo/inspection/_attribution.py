@@ -24,9 +24,9 @@ from torch.overrides import TorchFunctionMode
 
 from edaemo._layout import EDA
 from edaemo._validation import suggest
-from edaemo.estimators import NetworkEstimator
+from edaemo.estimators import NetworkEstimator, NetworkSequenceRegressor
 from edaemo.networks import Layer, declaration_of
-from edaemo.training import OnRows, torch_threads
+from edaemo.training import OnRows, OnSequences, torch_threads
 
 # The one "channel" of a network on features, which has no time axis.
 FEATURES = ("features",)
@@ -198,6 +198,8 @@ def grad_cam(
     """
     attr = _captum()
     before, last = _split(estimator)
+    if isinstance(last, NetworkSequenceRegressor):
+        raise TypeError("grad_cam explains networks on rows; use integrated_gradients.")
     found = _find_layer(last, layer)
     asked = _ask(before, last, X, target)
     explain = partial(_explain_layer, attr, f"network.{found.path}")
@@ -236,7 +238,9 @@ def integrated_gradients(
     Parameters
     ----------
     estimator, X, target
-        As for :func:`grad_cam`.
+        As for :func:`grad_cam`; also a NetworkSequenceRegressor, whose mean over the steps of a
+        trial is divided. `signals` and `weights` then hold an array of shape (n_features, n_steps)
+        for each trial.
     baseline : array-like of shape (n_columns,) or None, default=None
         What stands for "nothing" in the units of the network's input. None: zeros, which is the
         mean of what was standardised.
@@ -259,6 +263,10 @@ def integrated_gradients(
     """
     attr = _captum()
     before, last = _split(estimator)
+    if isinstance(last, NetworkSequenceRegressor):
+        if target is not None or baseline is not None:
+            raise ValueError("Sequences have no classes, and their baseline is zero: give None.")
+        return _integrate_sequences(attr, before, last, X, n_steps)
     start = _check_baseline(last, baseline)
     asked = _ask(before, last, X, target)
     explain = partial(_integrate, attr, start, n_steps)
@@ -475,6 +483,48 @@ def _integrate(
         return_convergence_delta=True,
     )
     return weights.detach().cpu().numpy(), deviation.detach().cpu().numpy()
+
+
+def _integrate_sequences(
+    attr: ModuleType,
+    before: list[TransformerMixin],
+    estimator: NetworkSequenceRegressor,
+    X: object,
+    n_steps: int,
+) -> IntegratedGradients:
+    """Divide the mean of the predicted steps among all numbers of a trial; the baseline is zero."""
+    for step in before:
+        X = step.transform(X)
+    net = estimator.net_
+    network = copy.deepcopy(OnSequences(net.module_, net.feed_)).eval().requires_grad_(False)
+    gradients = attr.IntegratedGradients(lambda *blocks: network(*blocks).mean(1, keepdim=True))
+    signals, weights, deviations = [], [], []
+    for trial in estimator.read(X):
+        blocks = tuple(
+            torch.tensor(block[None], device=net.device).requires_grad_()
+            for block in trial.values()
+        )
+        found, deviation = gradients.attribute(
+            blocks, target=0, n_steps=n_steps, return_convergence_delta=True
+        )
+        signals.append(np.concatenate([*trial.values()], axis=1).T)
+        weights.append(torch.cat(found, dim=2)[0].T.detach().cpu().numpy())
+        deviations.append(deviation.detach().cpu().numpy())
+    return IntegratedGradients(
+        signals=_ragged(signals),
+        weights=_ragged(weights),
+        channels=tuple(f"{name} {i}" for name, (n,) in estimator.blocks_.items() for i in range(n)),
+        target=np.full(len(signals), None),
+        music=np.zeros((len(signals), 0), dtype=np.float32),
+        deviation=np.concatenate(deviations).astype(np.float32),
+    )
+
+
+def _ragged(arrays: list[np.ndarray]) -> np.ndarray:
+    """Return an array of objects, one for each trial."""
+    objects = np.empty(len(arrays), dtype=object)
+    objects[:] = arrays
+    return objects
 
 
 def _check_baseline(estimator: NetworkEstimator, baseline: object) -> np.ndarray:

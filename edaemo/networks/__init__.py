@@ -15,7 +15,8 @@ from edaemo.networks._declaration import (
     takes_blocks,
     takes_mask,
 )
-from edaemo.networks._layers import fast_paths
+from edaemo.networks._head import Head, filled_up
+from edaemo.networks._layers import fast_paths, prefers_fast
 from edaemo.networks._published import load_published_weights
 from edaemo.networks._rtcan import RTCAN
 
@@ -26,13 +27,16 @@ __all__ = [
     "TASKS",
     "Declaration",
     "FeatureCNN",
+    "Head",
     "Layer",
     "Recipe",
     "blocks_of",
     "declaration_of",
     "fast_paths",
+    "filled_up",
     "inputs_of",
     "load_published_weights",
+    "prefers_fast",
     "sizes_of",
     "takes_blocks",
     "takes_mask",

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# Matrix products of fewer rows add up in another order.
-FEWEST_ALIKE = 4
+_least_rows: ContextVar[int] = ContextVar("least_rows", default=1)
+
+
+@contextmanager
+def filled_up(least_rows: int) -> Iterator[None]:
+    """Fill up what heads are given to so many rows, inside the block and in this thread.
+
+    Matrix products of few rows may add up in another order than those of many, and how many are few
+    depends on the library and the processor.
+    """
+    token = _least_rows.set(least_rows)
+    try:
+        yield
+    finally:
+        _least_rows.reset(token)
 
 
 class Head(nn.Sequential):
-    """Linear layers that in evaluation give a row the same answer in whatever batch it comes."""
+    """Linear layers that in evaluation fill up few rows with zeros; see `filled_up`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give logits of shape (B, n_outputs) for features of shape (B, n_features)."""
+        """Return logits of shape (B, n_outputs) for features of shape (B, n_features)."""
         if self.training or torch.compiler.is_compiling():
             return super().forward(x)
-        return super().forward(F.pad(x, (0, 0, 0, max(FEWEST_ALIKE - len(x), 0))))[: len(x)]
+        missing = _least_rows.get() - len(x)
+        if missing <= 0:
+            return super().forward(x)
+        return super().forward(F.pad(x, (0, 0, 0, missing)))[: len(x)]
 
 
 def make_head(n_features: int, n_outputs: int, *, dropout: float = 0.0) -> Head:

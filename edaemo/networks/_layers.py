@@ -12,6 +12,7 @@ the same names. ``docs/performance.md`` has what the fast way is worth.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -32,7 +33,11 @@ ROWS = 4096
 VECTOR = 64
 
 _ONEDNN = torch.backends.mkldnn.is_available()
-_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+# Also where oneDNN was told to use no more than AVX2.
+_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512" and all(
+    re.search("AVX512|AVX10|AMX|ALL|DEFAULT|^$", os.environ.get(name, "").upper())
+    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+)
 
 # None: as `prefers_fast` says. EDAEMO_FAST_PATHS=0 and =1 are for tests and measurements.
 _forced: bool | None = {"0": False, "1": True}.get(os.environ.get("EDAEMO_FAST_PATHS", ""))
@@ -56,8 +61,8 @@ def fast_paths(on: bool | None) -> Iterator[None]:
         _forced = before
 
 
-def prefers_fast(x: Tensor) -> bool:
-    """Say whether to work on x in the fast way.
+def prefers_fast(device: torch.device) -> bool:
+    """Say whether to work in the fast way on a device.
 
     By itself on processors with AVX-512 alone: with AVX2, oneDNN 3.12 damages memory in one of
     these convolutions (1 x 1 with few filters, gradient of the weights).
@@ -66,7 +71,7 @@ def prefers_fast(x: Tensor) -> bool:
         return False
     if _forced is not None:
         return _forced
-    return x.is_cpu and _AVX512
+    return device.type == "cpu" and _AVX512
 
 
 def _is_traced() -> bool:

@@ -356,7 +356,6 @@ class RTCAN(nn.Module):
         if published:
             _check_published_length(n_times, n_clips if rnta else 1)
         self.n_chans, self.n_times = n_chans, n_times
-        self._fills_registers = n_times >= 128 and not any(width % 16 for width in channels)
         self.n_padding = 0
         if not published and (sca or rnta):
             # The stride-2 convolution makes ceil(n / 2) samples; attention needs one for each clip.
@@ -386,16 +385,6 @@ class RTCAN(nn.Module):
             drawn = [self.trunk] if sca or rnta else [self.shallow, self.trunk]
             _draw_published(drawn, xavier=form == "small-corpus")
 
-    @property
-    def treats_rows_alike(self) -> bool:
-        """Whether a row is known to have the same answer, to the last bit, in batches of any size.
-
-        In evaluation. It is known of the fast way on the CPU where filters fill the registers, as
-        the paper's do, and signals do not shrink to a sample or two: tests try it. In lower
-        precision (autocast) batches must be multiples of `TOGETHER` rows.
-        """
-        return self._fills_registers and prefers_fast(self.classify[0].weight)
-
     def forward(self, X: Tensor) -> Tensor:
         """Give logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
 
@@ -407,7 +396,7 @@ class RTCAN(nn.Module):
         music = X[:, n_eda:]
         if self.n_padding:
             eda = F.pad(eda, (0, self.n_padding))
-        if not prefers_fast(eda):
+        if not prefers_fast(eda.device):
             return self._finish(self.shallow(eda), music)
         # One filter lies the same way either way, so the layout is made sure of twice.
         x = time_major(self.shallow(time_major(eda)))

@@ -9,12 +9,14 @@ from edaemo.training._net import (
     FiniteLoss,
     Net,
     OnRows,
+    OnSequences,
     RegressorNet,
     TrainingError,
     in_memory,
     train,
 )
 from edaemo.training._recipes import Augmentation, check_augmentation, find_recipe, make_schedule
+from edaemo.training._row_groups import find_way
 from edaemo.training._torch import torch_deterministic, torch_seed, torch_threads
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "FiniteLoss",
     "Net",
     "OnRows",
+    "OnSequences",
     "RegressorNet",
     "Sequences",
     "SquaredError",
@@ -39,6 +42,7 @@ __all__ = [
     "cut_rows",
     "describe_fit",
     "find_recipe",
+    "find_way",
     "in_memory",
     "make_schedule",
     "prediction_of",

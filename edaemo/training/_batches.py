@@ -8,9 +8,10 @@ from typing import Self
 
 import numpy as np
 import torch
+from skorch.dataset import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset as TorchDataset
 
 # Name of a block and the shape of a trial's part in it: (n_features,), or (n_chans, n_times).
 Blocks = Mapping[str, tuple[int, ...]]
@@ -118,7 +119,7 @@ class Trials(Dataset):
         n_shared: int = 0,
         device: str = "cpu",
     ) -> None:
-        X = torch.as_tensor(X)
+        X = torch.as_tensor(np.ascontiguousarray(X))
         y = torch.zeros(len(X), dtype=torch.int64) if y is None else torch.as_tensor(y)
         self.y = y.to(device)
         self.group = None if group is None else torch.as_tensor(group).to(device)
@@ -129,13 +130,18 @@ class Trials(Dataset):
             X, songs = X.split([X.shape[1] - n_shared, n_shared], dim=1)
             first, heard = _first_of_each(songs)
             self.songs, self.heard = songs[first].to(device), heard.to(device)
-        self.X = X.to(device)
+        self.signals = X.to(device)
+
+    @property
+    def X(self) -> Tensor:
+        """All rows, for skorch."""
+        return self.rows(slice(None))
 
     def rows(self, which: slice | Tensor) -> Tensor:
         """Return the rows of some trials as the network takes them."""
         if self.songs is None:
-            return self.X[which]
-        return torch.cat([self.X[which], self.songs[self.heard[which]]], dim=1)
+            return self.signals[which]
+        return torch.cat([self.signals[which], self.songs[self.heard[which]]], dim=1)
 
     def batch(self, which: slice | Tensor) -> Batch:
         """Return some trials as a batch."""
@@ -148,7 +154,7 @@ class Trials(Dataset):
         )
 
     def __len__(self) -> int:
-        return len(self.X)
+        return len(self.y)
 
     def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
         return self.rows(torch.tensor([i]))[0], self.y[i]
@@ -165,7 +171,7 @@ def _first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
     return first, which
 
 
-class Sequences(Dataset):
+class Sequences(TorchDataset):
     """Sequences of differing length and a series of targets for each.
 
     Parameters

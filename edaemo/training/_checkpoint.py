@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -214,8 +215,22 @@ def _put_back(callback: Callback, state: Any) -> None:
         callback.best_score_ = state
 
 
-def _digest(array: np.ndarray) -> str:
-    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
+def _digest(values: np.ndarray) -> str:
+    """Return a digest of numbers, or of objects that are arrays or dicts of arrays."""
+    sha = hashlib.sha256()
+    for array in _arrays(values):
+        sha.update(np.ascontiguousarray(array).tobytes())
+    return sha.hexdigest()[:16]
+
+
+def _arrays(values: object) -> Iterator[np.ndarray]:
+    if isinstance(values, Mapping):
+        values = list(values.values())
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        yield values
+        return
+    for one in values:
+        yield from _arrays(one)
 
 
 def _show(value: object) -> str:

@@ -103,6 +103,24 @@ class OnRows(nn.Module):
         return predicted if predicted.ndim > 1 else predicted.unsqueeze(1)
 
 
+class OnSequences(nn.Module):
+    """A network as a function from sequences of one length to (B, n_steps).
+
+    It takes the named blocks one after the other, (B, n_steps, n_features) each.
+    """
+
+    def __init__(self, network: nn.Module, feed: Feed) -> None:
+        super().__init__()
+        self.network, self.feed = network, feed
+
+    def forward(self, *blocks: Tensor) -> Tensor:
+        """Return the prediction for each step."""
+        named = dict(zip(self.feed.shapes, blocks, strict=True))
+        mask = torch.ones_like(blocks[0][:, :, 0], dtype=torch.bool)
+        predicted = prediction_of(self.feed(self.network, named, mask))
+        return predicted.reshape(blocks[0].shape[:2])
+
+
 class Net(NeuralNet):
     """A skorch net whose loss reads the network's outputs and the batch.
 
@@ -166,7 +184,7 @@ class Net(NeuralNet):
         if isinstance(x, Batch):
             x, mask = x.X, x.mask
         x = to_tensor(x, device=self.device)
-        with self._precision():
+        with self.precision():
             outputs = self.feed_(self.module_, x, mask, **fit_params)
         if isinstance(outputs, tuple):
             return tuple(one.float() if one.is_floating_point() else one for one in outputs)
@@ -215,7 +233,14 @@ class Net(NeuralNet):
             y_true = Batch(X, to_device(to_tensor(y_true, self.device), self.device))
         return self.criterion_(y_pred, y_true)
 
-    def _precision(self) -> AbstractContextManager:
+    @property
+    def made_of(self) -> tuple:
+        """What the network was made of: its class and, in words, its arguments and blocks."""
+        arguments = sorted(self.get_params_for("module").items())
+        return self.module, repr((arguments, self.shapes))
+
+    def precision(self) -> AbstractContextManager:
+        """Return the context in which the network computes."""
         kind = torch.device(self.device).type
         lower = self.amp == "bf16"
         if not lower and not torch.is_autocast_enabled(kind):
