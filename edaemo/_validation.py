@@ -8,10 +8,13 @@ from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
+from numpy.typing import DTypeLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
+
+from edaemo._layout import Block, Layout, block_title, layout_names, make_layout, read_layout
 
 IDENTITY = ("subject", "stimulus", "trial")
 
@@ -41,9 +44,9 @@ def identity(X: object, name: str) -> np.ndarray | None:
     """
     refuse_foreign_frame(X, [name])
     if isinstance(X, pd.DataFrame) and name in X.columns:
-        return _column(X, name).to_numpy()
+        return as_copied(_column(X, name).to_numpy())
     if isinstance(X, (pd.DataFrame, pd.Series)) and name in X.index.names:
-        return X.index.get_level_values(name).to_numpy()
+        return as_copied(X.index.get_level_values(name).to_numpy())
     return None
 
 
@@ -73,55 +76,105 @@ def _column(X: pd.DataFrame, name: str) -> pd.Series:
     return column
 
 
-def subject_ids(
-    X: object, subject: Sequence | None, *, n: int, needed_by: str | None
+def find_ids(
+    name: str,
+    X: object,
+    given: Sequence | None = None,
+    *,
+    ratings: object = None,
+    needed_by: str | None = None,
+    or_pass: str = "",
+    may_miss: bool = False,
 ) -> np.ndarray | None:
-    """Find out whose row each row of X is.
+    """Find out whose row each row of X is, or which stimulus or viewing group it belongs to.
 
     Parameters
     ----------
+    name : {"subject", "stimulus", "trial", "viewing_group"}
+        What to find.
     X : object
-        A trials table (column ``subject``), a frame whose index has a level ``subject``, or
-        anything else, which knows no subjects.
-    subject : sequence of length n or None
+        A trials table (column `name`), a frame whose index has a level `name`, or anything else
+        with as many rows, which knows no ids.
+    given : sequence of length n or None, default=None
         The ids as metadata; they win over those in X.
-    n : int
-        Number of trials.
-    needed_by : str or None
-        What cannot go on without subjects, for the error; None where they are optional.
+    ratings : object, default=None
+        A second table with the same rows. It is asked where X knows no ids; where both know them
+        they must agree.
+    needed_by : str or None, default=None
+        What cannot go on without these ids, for the error; None where they are optional.
+    or_pass : str, default=""
+        Another parameter that may hold the ids, such as "groups=", for the error.
+    may_miss : bool, default=False
+        Whether the ids of some rows may be missing.
 
     Returns
     -------
     ndarray of shape (n,) or None
+        None where nothing says the ids. 1 and "1" are two ids.
+
+    Raises
+    ------
+    ValueError
+        If ids are needed and unknown, their number is not that of the rows, one is missing that
+        may not be, or the two tables disagree. The error names the row.
     """
-    ids = identity(X, "subject") if subject is None else as_ids(subject)
+    check_consistent_length(X, ratings)
+    if given is None:
+        ids = _agreed_ids(name, identity(X, name), identity(ratings, name))
+    else:
+        ids = distinct_values(given)
     if ids is None:
         if needed_by is None:
             return None
         raise ValueError(
-            f"{needed_by} needs to know the subject of each trial: pass subject=, or a table with "
-            "a column or an index level named 'subject'."
+            f"{needed_by} needs to know the {name} of each trial: pass {name}=, "
+            f"{or_pass + ', ' if or_pass else ''}or a table with a column or an index level named "
+            f"{name!r}."
         )
-    if ids.ndim != 1 or len(ids) != n:
+    n = n_rows(X)
+    if ids.shape != (n,):
         raise ValueError(
-            f"subject must hold one id for each of the {n} trials, got shape {ids.shape}. (A "
+            f"{name} must hold one id for each of the {n} trials, got shape {ids.shape}. (A "
             "sampler before this step, such as RandomOverSampler, draws rows anew but not their "
-            "subjects.)"
+            "ids.)"
         )
-    if pd.isna(ids).any():
-        row = int(np.flatnonzero(pd.isna(ids))[0])
-        raise ValueError(f"subject is missing for trial {row}: say whose it is, or leave it out.")
+    if not may_miss and (missing := pd.isna(ids)).any():
+        raise ValueError(
+            f"{name} is missing for {name_trial(X, int(np.argmax(missing)))}: fill it in, or leave "
+            "the trial out."
+        )
     return ids
 
 
-def as_ids(subject: Sequence) -> np.ndarray:
-    """Return ids as an array in which 1 and "1" stay two, and the missing ones missing."""
-    if isinstance(subject, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(subject), None, subject.data.astype(object))
-    ids = np.asarray(subject)
-    if ids.dtype.kind == "U" and ids.ndim and not all(isinstance(one, str) for one in subject):
-        return np.asarray(subject, dtype=object)
-    return ids
+def _agreed_ids(
+    name: str, of_x: np.ndarray | None, of_ratings: np.ndarray | None
+) -> np.ndarray | None:
+    """Return the ids that X and the ratings agree on; those of one where the other has none."""
+    if of_x is None or of_ratings is None:
+        return of_ratings if of_x is None else of_x
+    differs = np.flatnonzero(of_x.astype(object) != of_ratings.astype(object))
+    if len(differs):
+        row = int(differs[0])
+        raise ValueError(
+            f"X and the ratings name different {name}s, first in row {row}: {of_x[row]!r} and "
+            f"{of_ratings[row]!r}. Bring both into the same order, or pass {name}=."
+        )
+    return of_x
+
+
+def distinct_values(values: Sequence) -> np.ndarray:
+    """Return ids or labels as an array: 1 and "1" stay two, and what is missing stays missing."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+    array = np.asarray(values)
+    if array.dtype.kind == "U" and array.ndim and not all(isinstance(v, str) for v in values):
+        return np.asarray(values, dtype=object)
+    return as_copied(array)
+
+
+def n_rows(X: object) -> int:
+    """Return the number of trials; a sparse matrix has no len()."""
+    return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
 def name_trial(X: object, row: int) -> str:
@@ -158,10 +211,26 @@ def whole_or_nothing(estimator: object) -> Iterator[None]:
 
 
 def is_trials_table(X: object) -> bool:
-    """Say whether X is a trials table: a frame whose column ``eda`` holds signals."""
-    if not isinstance(X, pd.DataFrame) or "eda" not in X.columns:
+    """Return whether X is a trials table with EDA: a frame whose column ``eda`` holds signals."""
+    return holds_signals(X, "eda")
+
+
+def holds_signals(X: object, column: str) -> bool:
+    """Return whether X is a frame with a column of this name that holds signals, not numbers."""
+    if not isinstance(X, pd.DataFrame) or column not in X.columns:
         return False
-    return not pd.api.types.is_numeric_dtype(_column(X, "eda").dtype)
+    return not pd.api.types.is_numeric_dtype(_column(X, column).dtype)
+
+
+def signal_columns(X: object) -> list[str]:
+    """Return the names of the columns of a table that have an array in some cell."""
+    if not isinstance(X, pd.DataFrame):
+        return []
+    return [
+        name
+        for name, cells in X.items()
+        if cells.dtype == object and any(_kind(cell) == "array" for cell in cells)
+    ]
 
 
 def signal_cells(X: object) -> np.ndarray | None:
@@ -245,11 +314,6 @@ def _refuse_non_numbers(values: np.ndarray, name: str, booleans: bool) -> None:
         raise ValueError(f"{name} holds {what}. The first is at {place}: {values[at]!r:.60}.")
 
 
-def _objects(X: pd.DataFrame) -> Iterator[object]:
-    """Go through the cells of the columns that hold objects."""
-    return (cell for _, column in X.items() if column.dtype == object for cell in column)
-
-
 def _kind(value: object) -> str:
     """Return numpy's kind of one cell's content; "array" if that is more than one value."""
     if isinstance(value, (list, tuple)) or np.ndim(value):
@@ -313,6 +377,8 @@ def read_rows(
     rows = _as_fitted(estimator, X) if reset is False else None
     if rows is None or len(rows) < min_rows:
         plain = plain_numbers(X, "X", booleans=booleans)
+        if isinstance(plain, np.ndarray) and not plain.dtype.isnative:
+            plain = as_copied(plain)  # or scikit-learn makes float64 of float32
         if reset is None:
             rows = check_array(plain, estimator=estimator, **checks)
         else:
@@ -320,13 +386,39 @@ def read_rows(
     if finite and not np.abs(rows).max() <= LARGEST:
         bad = np.argwhere(~(np.abs(rows) <= LARGEST))
         row, column = bad[0]
-        called = repr(X.columns[column]) if isinstance(X, pd.DataFrame) else column
+        name = repr(X.columns[column]) if isinstance(X, pd.DataFrame) else column
         raise ValueError(
             f"X contains NaN or infinity, or numbers too large for float32, in {len(bad)} places, "
-            f"first in {name_trial(X, int(row))}, column {called}: {rows[row, column]}. Fill them "
+            f"first in {name_trial(X, int(row))}, column {name}: {rows[row, column]}. Fill them "
             "in, or leave these trials or columns out."
         )
-    return rows if dtype is None else rows.astype(dtype, copy=False)
+    if isinstance(X, pd.DataFrame) and min(rows.strides) >= 0:
+        return rows.astype(dtype or rows.dtype, copy=False)  # frames of both orders are usual
+    return as_copied(rows, dtype)
+
+
+def as_copied(values: np.ndarray, dtype: DTypeLike | None = None) -> np.ndarray:
+    """Return an array whose memory is laid out as that of its copy, itself if it is so already.
+
+    Sums depend in their last bits on the order of the memory, pandas reads no foreign byte order,
+    and torch takes no negative strides.
+
+    Parameters
+    ----------
+    values : ndarray
+        Any view: reversed, transposed, strided, memory-mapped, of either byte order.
+    dtype : dtype-like or None, default=None
+        Of what is returned; None is the dtype of `values`.
+
+    Returns
+    -------
+    ndarray
+        C-contiguous, aligned, in the machine's byte order.
+    """
+    dtype = np.dtype(values.dtype if dtype is None else dtype).newbyteorder("=")
+    values = np.require(values, dtype, ["C", "A", "E"])
+    # An axis of one element may run backwards and still count as contiguous.
+    return values.copy() if min(values.strides, default=0) < 0 else values
 
 
 def _as_fitted(estimator: BaseEstimator, X: object) -> np.ndarray | None:
@@ -337,8 +429,10 @@ def _as_fitted(estimator: BaseEstimator, X: object) -> np.ndarray | None:
     """
     names = getattr(estimator, "feature_names_in_", None)
     if isinstance(X, pd.DataFrame):
-        known = set(X.dtypes) <= _FLOATS and names is not None and np.array_equal(names, X.columns)
-        return X.to_numpy() if known else None
+        if names is None or not np.array_equal(names, X.columns):
+            return None
+        rows = X.to_numpy()
+        return rows if rows.dtype in _FLOATS else None
     if type(X) is not np.ndarray or X.dtype not in _FLOATS or X.ndim != 2 or names is not None:
         return None
     return X if X.shape[1] == getattr(estimator, "n_features_in_", None) else None
@@ -360,10 +454,10 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
     if isinstance(y, (list, tuple, np.ma.MaskedArray)):
-        y = as_ids(y)
+        y = distinct_values(y)
     elif isinstance(y, pd.Series) and pd.api.types.is_extension_array_dtype(y.dtype):
         y = y.to_numpy(dtype=object)
-    labels = column_or_1d(y, warn=True)
+    labels = as_copied(column_or_1d(y, warn=True))
     check_consistent_length(X, labels)
     missing = pd.isna(labels)
     if labels.dtype.kind == "f":
@@ -426,7 +520,7 @@ def read_signals(
     refuse_foreign_frame(X, [*IDENTITY, "eda"])
     cells = signal_cells(X)
     if cells is None:
-        if isinstance(X, pd.DataFrame) and any(_kind(c) == "array" for c in _objects(X)):
+        if signal_columns(X):
             raise ValueError(
                 "X is no trials table: it has no column 'eda' with a 1-D signal in each cell. "
                 f"Its columns are {list(X.columns)}."
@@ -437,8 +531,19 @@ def read_signals(
     return [_read_signal(X, row, cell, missing) for row, cell in enumerate(cells)]
 
 
-def read_cell(X: object, row: int, cell: object) -> np.ndarray:
+def read_cell(X: object, row: int, cell: object, signal: str = "eda") -> np.ndarray:
     """Return one trial's samples as float64, NaN where they are missing, in the cell's shape.
+
+    Parameters
+    ----------
+    X : object
+        What the trial is of, for the error.
+    row : int
+        Its place in X.
+    cell : array-like
+        Its samples.
+    signal : str, default="eda"
+        Name of the signal, for the error.
 
     Raises
     ------
@@ -448,15 +553,205 @@ def read_cell(X: object, row: int, cell: object) -> np.ndarray:
     if type(cell) is np.ndarray and cell.dtype.kind in "iuf":
         values = cell  # naming every trial of a long table would take longer than reading it
     else:
-        values = plain_numbers(cell, f"{name_trial(X, row)}: its EDA", booleans=False)
+        values = plain_numbers(
+            cell, f"{name_trial(X, row)}: its {block_title(signal)}", booleans=False
+        )
         values = np.asarray(values)
     if values.dtype == object:
         values = np.where(pd.isna(values), np.nan, values)
     if not values.size or values.ndim == 0:
         raise ValueError(
-            f"{name_trial(X, row)}: its EDA is no 1-D signal but {cell!r:.60}. Leave the trial out."
+            f"{name_trial(X, row)}: its {block_title(signal)} is no 1-D signal but {cell!r:.60}. "
+            "Leave the trial out."
         )
-    return values.astype(np.float64, copy=False)
+    return as_copied(values, np.float64)
+
+
+def stack_signals(trials: pd.DataFrame, signal: str) -> tuple[np.ndarray, Block]:
+    """Lay the cells of one column of a trials table out as rows, one channel after the other.
+
+    Parameters
+    ----------
+    trials : DataFrame with n rows
+        A trials table. Where it has a column ``channels`` (of ``eda``) or ``<signal>_channels``, as
+        in ``"original|phasic|tonic"``, that names the channels.
+    signal : str
+        Its column of signals: cells of shape (n_chans, n_times), or (n_times,) for one channel.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n, n_chans * n_times)
+    Block
+        What the rows hold.
+
+    Raises
+    ------
+    ValueError
+        If there are no trials, cells differ in shape, samples are missing or infinite, or there
+        are more or fewer names than channels. The error names the trial.
+    """
+    if not len(trials):
+        raise ValueError("The table holds no trials: a minimum of 1 is required.")
+    title = block_title(signal)
+    cells = [
+        np.atleast_2d(read_cell(trials, row, cell, signal))
+        for row, cell in enumerate(trials[signal])
+    ]
+    channels = _channel_names(trials, signal, len(cells[0]))
+    shape = (len(channels), *cells[0].shape[1:])
+    for row, cell in enumerate(cells):
+        if cell.shape != shape or cell.ndim > 2:
+            raise ValueError(
+                f"{name_trial(trials, row)}: its {title} has shape {cell.shape}, row 0 has "
+                f"{shape}. Cut all trials to one window, or interpolate them "
+                "(CvxEDATransformer(n_times=…))."
+            )
+    values = np.stack([cell.ravel() for cell in cells])
+    finite = (np.abs(values) <= LARGEST).all(axis=1)
+    if not finite.all():
+        way_out = ", or use CvxEDATransformer(missing='interpolate')" if signal == "eda" else ""
+        raise ValueError(
+            f"{name_trial(trials, int(np.argmin(finite)))}: its {title} holds NaN, masked or "
+            f"infinite samples. Leave the trial out{way_out}."
+        )
+    return values, Block.signal(signal, *shape, channels)
+
+
+def _channel_names(trials: pd.DataFrame, signal: str, n_chans: int) -> list[str]:
+    """Return the names of a signal's channels: as the table says, else "original", or numbers."""
+    column = "channels" if signal == "eda" else f"{signal}_channels"
+    if column not in trials.columns:
+        is_raw = signal == "eda" or n_chans == 1
+        return ["original"] if is_raw else [str(channel) for channel in range(n_chans)]
+    kinds = trials[column].unique()
+    if len(kinds) > 1:
+        raise ValueError(f"The trials hold different channels: {list(kinds)}.")
+    return kinds[0].split("|")
+
+
+def read_inputs(
+    estimator: BaseEstimator,
+    X: object,
+    *,
+    reset: bool,
+    signals: Sequence[str] = ("eda",),
+    features: Sequence[str] = ("music",),
+    fitted: Layout | None = None,
+    min_rows: int = 1,
+) -> tuple[np.ndarray, Layout | None]:
+    """Read what a network takes as rows of numbers, and how they divide into blocks.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose number and names of columns X is checked against; see `read_rows`.
+    X : DataFrame or array-like
+        A trials table with these signals, decomposed: cells of shape (n_chans, n_times), the same
+        in all trials, as :class:`edaemo.CvxEDATransformer` makes them. An array of shape (n_trials,
+        n_chans, n_times), where there is one signal. Or rows of numbers of shape (n_trials,
+        n_columns), whose layout is read from the names of their columns.
+    reset : bool
+        Whether number and names of the columns are learned (True) or checked (False).
+    signals, features : sequence of str, default=("eda",) and ("music",)
+        The blocks that the estimator takes, in the order of their columns. Without any, rows of
+        numbers are taken whatever they hold.
+    fitted : dict of str to Block or None, default=None
+        Where `reset` is False: what `fit` saw. A table or a 3-D array must divide in the same way.
+    min_rows : int, default=1
+        Fewest rows.
+
+    Returns
+    -------
+    ndarray of float32 of shape (n_trials, n_columns)
+    dict of str to Block or None
+        None where X does not say how its rows divide: they are a bare array's.
+
+    Raises
+    ------
+    ValueError
+        If X is none of these, lacks a signal, is not what `fit` saw, or holds anything but finite
+        numbers. An error about one trial names it.
+    """
+    checks = {"reset": reset, "dtype": np.float32, "min_rows": min_rows}
+    refuse_foreign_frame(X, [*IDENTITY, *signals])
+    layout = None
+    if _is_table(X, signals):
+        rows, layout = _read_table(estimator, X, signals)
+        if fitted is not None:
+            _check_shapes(estimator, layout, fitted)
+        if layout == fitted:
+            return rows.astype(np.float32), layout
+        index, names = identity_index(X), layout_names(layout)
+        X = pd.DataFrame(rows, index=index, columns=names, copy=False)
+    elif signal_cells(X) is not None:
+        raise _needs_rows(estimator, signals)
+    elif len(signals) == 1 and _is_three_dimensional(X):
+        cells = np.asarray(plain_numbers(X, "X", booleans=True))
+        layout = make_layout([Block.signal(signals[0], *cells.shape[1:])])
+        if fitted is not None:
+            _check_shapes(estimator, layout, fitted)
+        X = cells.reshape(len(cells), -1)
+    rows = read_rows(estimator, X, **checks)
+    names = getattr(estimator, "feature_names_in_", None)
+    if layout is None and reset and names is not None:
+        layout = read_layout(names, signals, features)
+    return rows, layout
+
+
+def _is_table(X: object, signals: Sequence[str]) -> bool:
+    """Return whether X is a trials table, also one without the signals that are needed."""
+    if any(holds_signals(X, signal) for signal in (*signals, "eda")):
+        return True
+    knows_trials = isinstance(X, pd.DataFrame) and any(key in X.columns for key in IDENTITY)
+    return knows_trials and len(signal_columns(X)) > 0
+
+
+def _is_three_dimensional(X: object) -> bool:
+    if isinstance(X, (list, tuple)) and len(X):
+        return getattr(X[0], "ndim", 0) == 2
+    return getattr(X, "ndim", 0) == 3
+
+
+def _check_shapes(estimator: BaseEstimator, layout: Layout, fitted: Layout) -> None:
+    here, there = ({b.name: b.shape for b in blocks.values()} for blocks in (layout, fitted))
+    if here != there:
+        raise ValueError(
+            f"Each trial of X holds {here}, and {type(estimator).__name__} was fitted with "
+            f"{there}: give trials of the same signals, channels and samples."
+        )
+
+
+def _read_table(
+    estimator: BaseEstimator, X: pd.DataFrame, signals: Sequence[str]
+) -> tuple[np.ndarray, Layout]:
+    """Read a trials table's signals, float64 of shape (n_trials, n_columns), and their layout."""
+    if not signals:
+        raise _needs_rows(estimator, signals)
+    missing = [signal for signal in signals if signal not in X.columns]
+    if missing:
+        raise ValueError(
+            f"{type(estimator).__name__} needs column {missing[0]}: the table has "
+            f"{', '.join(map(str, signal_columns(X)))}."
+        )
+    for signal in signals:
+        shapes = {np.shape(cell) for cell in _column(X, signal)}
+        if len(shapes) > 1 or any(len(shape) != 2 for shape in shapes):
+            raise _needs_rows(estimator, signals)
+    values, blocks = zip(*(stack_signals(X, signal) for signal in signals), strict=True)
+    return np.concatenate(values, axis=1), make_layout(blocks)
+
+
+def _needs_rows(estimator: BaseEstimator, signals: Sequence[str]) -> ValueError:
+    or_table = ""
+    if signals:
+        or_table = (
+            " Or give a table of trials that are decomposed and of one shape, as "
+            "CvxEDATransformer(n_times=…) makes it."
+        )
+    return ValueError(
+        f"{type(estimator).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
+        f"transformer of the signals as eda=, before it in a Pipeline.{or_table}"
+    )
 
 
 def _read_signal(X: object, row: int, cell: object, missing: str) -> tuple[np.ndarray, int]:

@@ -18,9 +18,20 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier
+from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, load, save
+from edaemo._layout import (
+    Block,
+    eda_names,
+    feature_names,
+    infer_layout,
+    make_layout,
+    music_names,
+    read_layout,
+    signal_names,
+    sizes,
+)
 from edaemo.features import MusicFeatureExtractor
-from edaemo.fusion._layout import Layout, eda_names, infer_layout, music_names, read_layout
+from edaemo.fusion import BlockUnion
 
 
 def make_trials(n: int = 6, n_samples: int = 4) -> pd.DataFrame:
@@ -193,8 +204,35 @@ def test_failed_refit_leaves_the_fitted_union_as_it_was(music):
 
 def test_layout_is_read_back_from_the_names():
     names = eda_names(["phasic", "tonic_2"], 3) + music_names(["F0_mean", 7])
-    assert read_layout(names) == Layout(n_chans=2, n_times=3, n_music_features=2)
+    assert read_layout(names) == {
+        "eda": Block("eda", 6, n_chans=2, n_times=3, channels=("phasic", "tonic_2"), start=0),
+        "music": Block("music", 2, start=6),
+    }
     assert read_layout(["x0", "x1"]) is None
+
+
+def test_blocks_of_any_name_are_read_and_cut_their_columns_out_of_the_rows():
+    names = [
+        *signal_names("eda", ["original"], 2),
+        *signal_names("eeg", ["Fp1", "Fp2"], 3),
+        *feature_names("eeg_de", ["delta", "theta"]),
+        *feature_names("eye", ["pupil_0"]),
+    ]
+    assert names[4:] == ["eeg_Fp1_2", "eeg_Fp2_0", "eeg_Fp2_1", "eeg_Fp2_2", *names[8:]]
+    assert names[8:] == ["eeg_de_delta", "eeg_de_theta", "eye_pupil_0"]
+    layout = read_layout(names, ("eda", "eeg"), ("eeg_de", "eye", "face"))
+    assert {name: block.shape for name, block in layout.items()} == {
+        "eda": (1, 2),
+        "eeg": (2, 3),
+        "eeg_de": (2,),
+        "eye": (1,),
+    }
+    row = np.array(names)
+    for name, block in layout.items():
+        assert all(column.startswith(name) for column in row[block.columns])
+    assert row[layout["eeg"].columns].reshape(layout["eeg"].shape)[1, 0] == "eeg_Fp2_0"
+    with pytest.raises(ValueError, match=r"all EDA .* and then all eye .*got eye before EDA"):
+        read_layout([names[-1], *names[:2]], ("eda",), ("eye",))
 
 
 @pytest.mark.parametrize(
@@ -217,12 +255,12 @@ def test_names_that_are_no_layout_are_refused(names):
 @pytest.mark.parametrize(
     ("said", "layout"),
     [
-        ((3, None, None), Layout(3, 4, 0)),
+        ((3, None, None), (3, 4, 0)),
         ((None, 4, None), None),
-        ((None, 4, 0), Layout(3, 4, 0)),
-        ((3, 2, None), Layout(3, 2, 6)),
-        ((3, None, 6), Layout(3, 2, 6)),
-        ((2, 4, 4), Layout(2, 4, 4)),
+        ((None, 4, 0), (3, 4, 0)),
+        ((3, 2, None), (3, 2, 6)),
+        ((3, None, 6), (3, 2, 6)),
+        ((2, 4, 4), (2, 4, 4)),
         ((2, 4, 5), None),
         ((5, None, None), None),
         ((None, None, None), None),
@@ -236,7 +274,10 @@ def test_layout_of_a_bare_array_of_12_columns_adds_up_or_is_refused(said, layout
         with pytest.raises(ValueError, match="n_chans"):
             infer_layout(12, *said)
     else:
-        assert infer_layout(12, *said) == layout
+        n_chans, n_times, n_music = layout
+        blocks = [Block.signal("eda", n_chans, n_times), Block.features("music", n_music)]
+        assert infer_layout(12, *said) == make_layout(blocks)
+        assert tuple(sizes(infer_layout(12, *said)).values()) == layout
 
 
 class TestMusicFromElsewhere:
@@ -402,3 +443,96 @@ def test_opensmile_on_audio_files_inside_a_pipeline(tmp_path):
     over_time = MusicFeatureUnion(music=(MusicFeatureExtractor("eGeMAPSv02", level="lld"), files))
     with pytest.raises(ValueError, match="one row of each"):
         over_time.fit(trials_of(["a", "b"]))
+
+
+class Means(TransformerMixin, BaseEstimator):
+    """Make the mean of each channel of the column ``face``."""
+
+    def fit(self, X, y=None):
+        self.n_ = X["face"].iloc[0].shape[0]
+        return self
+
+    def transform(self, X):
+        return np.stack([cell.mean(axis=1) for cell in X["face"]])
+
+    def get_feature_names_out(self, input_features=None):
+        return np.array([f"mean{i}" for i in range(self.n_)], dtype=object)
+
+
+class TestBlockUnion:
+    def make(self, n: int = 6) -> pd.DataFrame:
+        rng = np.random.default_rng(2)
+        cells = {
+            "eeg_de": list(rng.normal(size=(n, 2, 3))),
+            "eye": list(rng.normal(size=(n, 4))),
+            "face": [rng.normal(size=(2, length)) for length in range(3, 3 + n)],
+        }
+        table = make_trials(n).assign(eeg_de_channels="Fp1|Fp2")
+        return table.assign(**{k: pd.Series(v, dtype=object) for k, v in cells.items()})
+
+    def test_columns_are_named_after_their_blocks_and_hold_their_numbers(self, music):
+        trials = self.make()
+        blocks = {"eda": "passthrough", "eeg_de": "passthrough", "face": Means()}
+        joined = BlockUnion(blocks, music=music).fit_transform(trials)
+        layout = read_layout(joined.columns, ("eda", "eeg_de"), ("face", "music"))
+        assert {name: block.shape for name, block in layout.items()} == {
+            "eda": (1, 4),
+            "eeg_de": (2, 3),
+            "face": (2,),
+            "music": (2,),
+        }
+        assert list(joined.columns[10:]) == [
+            "face_mean0",
+            "face_mean1",
+            "music_tempo",
+            "music_loud",
+        ]
+        assert layout["eeg_de"].channels == ("Fp1", "Fp2")
+        eeg = joined.to_numpy()[:, layout["eeg_de"].columns].reshape(-1, 2, 3)
+        assert_array_equal(eeg, np.stack(trials["eeg_de"]).astype(np.float32))
+        assert_allclose(joined["face_mean1"].iloc[3], trials["face"][3][1].mean(), rtol=1e-6)
+        assert (joined.dtypes == np.float32).all()
+        assert list(joined.index[4]) == ["p1", "a", 4]
+
+    def test_it_is_the_music_union_where_the_blocks_are_eda(self, music):
+        trials = make_trials(n_samples=60)
+        for eda in ("passthrough", CvxEDATransformer(4)):
+            pd.testing.assert_frame_equal(
+                BlockUnion({"eda": eda}, music=music).fit_transform(trials),
+                MusicFeatureUnion(eda=eda, music=music).fit_transform(trials),
+            )
+
+    def test_study_without_eda_is_joined(self):
+        trials = self.make().drop(columns="eda")
+        joined = BlockUnion({"eye": "passthrough"}).fit_transform(trials)
+        assert list(joined.columns) == [f"eye_original_{i}" for i in range(4)]
+        assert_array_equal(joined, np.stack(trials["eye"]).astype(np.float32))
+
+    def test_saved_union_gives_the_same_rows(self, music, tmp_path):
+        trials = self.make()
+        union = BlockUnion({"eda": CvxEDATransformer(1, trim_seconds=0)}, music=music).fit(trials)
+        save(union, tmp_path / "union.edaemo")
+        pd.testing.assert_frame_equal(
+            load(tmp_path / "union.edaemo").transform(trials), union.transform(trials)
+        )
+
+    @pytest.mark.parametrize(
+        ("blocks", "message"),
+        [
+            ({"eeg": "passthrough"}, "needs column eeg: X has eda, eeg_de, eye, face"),
+            ({"face": "passthrough"}, "row 1 .*its face has shape"),
+            ({"music": "passthrough"}, "cannot be called 'music'"),
+            ({"eye": "drop"}, r"blocks\['eye'\] must be a transformer or 'passthrough'"),
+            ({}, "blocks is empty"),
+        ],
+    )
+    def test_what_cannot_be_joined_is_named(self, blocks, message):
+        with pytest.raises(ValueError, match=message):
+            BlockUnion(blocks).fit(self.make())
+
+    def test_another_length_at_transform_names_the_block(self):
+        trials = self.make()
+        union = BlockUnion({"eda": "passthrough", "eye": "passthrough"}).fit(trials)
+        trials["eye"] = pd.Series([np.ones(5)] * len(trials), dtype=object)
+        with pytest.raises(ValueError, match=r"The eye block has 5 columns, BlockUnion .* with 4"):
+            union.transform(trials)

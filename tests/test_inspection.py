@@ -26,10 +26,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from edaemo import MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
+from edaemo._layout import eda_names, music_names
 from edaemo.benchmark import make_cnn_baseline, make_svm_baseline
 from edaemo.estimators import CNNClassifier
 from edaemo.features import EDAFeatureExtractor
-from edaemo.fusion._layout import eda_names, music_names
 from edaemo.inspection import (
     feature_group_importance,
     grad_cam,
@@ -920,7 +920,9 @@ class TestBadInput:
     @BOTH
     @pytest.mark.parametrize("target", ["middle", 0, ["low"], np.nan])
     def test_target_that_is_no_class(self, rtcan, rows, explain, target):
-        with pytest.raises(ValueError, match=r"is no class: it must be one of \['high', 'low'\]"):
+        with pytest.raises(
+            ValueError, match=r"is not a class: it must be one of \['high', 'low'\]"
+        ):
             explain(rtcan, rows, target=target)
 
     @BOTH
@@ -935,9 +937,9 @@ class TestBadInput:
     @BOTH
     def test_no_network(self, rows, explain):
         y = make_rows()[1]
-        with pytest.raises(TypeError, match="SVC is no network: take RTCANClassifier"):
+        with pytest.raises(TypeError, match="SVC is not a network: take RTCANClassifier"):
             explain(SVC().fit(rows, y), rows)
-        with pytest.raises(TypeError, match=r"SVC is no network.*feature_group_importance"):
+        with pytest.raises(TypeError, match=r"SVC is not a network.*feature_group_importance"):
             explain(make_svm_baseline(eda="passthrough").fit(rows, y), rows)
 
     @BOTH

@@ -17,6 +17,7 @@ from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, save
 from edaemo._safe_file import read_archive, write_archive
 from edaemo.cli import main
 from edaemo.features import EDAFeatureExtractor
+from edaemo.persistence import FORMAT
 from edaemo.preprocessing import SubjectStandardizer
 
 RNG = np.random.default_rng(0)
@@ -219,11 +220,11 @@ def test_trials_of_a_file_each_with_its_music(with_music, tmp_path, capsys):
 
 
 def test_model_of_other_versions_is_noted(features, tmp_path, capsys):
-    members = read_archive(features[1], "model", 1)
+    members = read_archive(features[1], "model", FORMAT)
     head = json.loads(members["edaemo.json"])
     head["versions"]["scikit-learn"] = "1.8.0"
     members["edaemo.json"] = json.dumps(head).encode()
-    write_archive(features[1], "model", 1, members)
+    write_archive(features[1], "model", FORMAT, members)
     status, _, err = run(capsys, features[1], write(tmp_path / "a.csv", 0, e4="4"))
     assert status == 0
     assert err.startswith(f"Note: {features[1]}: saved with scikit-learn 1.8.0 (here")

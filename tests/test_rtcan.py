@@ -23,9 +23,9 @@ from sklearn.utils import Bunch
 from skorch.callbacks import Callback, LRScheduler
 
 from edaemo import MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
+from edaemo._layout import eda_names, music_names
 from edaemo.estimators import CNNClassifier
-from edaemo.estimators._training import Batches, Trials
-from edaemo.fusion._layout import eda_names, music_names
+from edaemo.training import Batches, Trials
 
 NARROW = {"channels": (8, 8, 8, 8), "random_state": 0}
 EARLY = {"max_epochs": 30, "lr": 0.01, "patience": 2}
@@ -161,7 +161,7 @@ class TestClassifier:
         np.testing.assert_allclose(rates, [0.01, 0.005, 0.0025])
         counted = [c.n_epochs_ for _, c in model.net_.callbacks_ if isinstance(c, Count)]
         assert counted == [3]
-        assert not hasattr(count, "n_epochs_")  # the user's own object is left as it was
+        assert count.n_epochs_ == 3  # the user's own object, as in skorch
         assert len(model.net_.history[:, "train_loss"]) == 3
 
     def test_validation_sets_whole_people_aside_and_keeps_the_best_epoch(self):
@@ -454,7 +454,7 @@ def test_songs_kept_once_give_the_same_batches(shuffle):
         batches.append([tuple(b) for b in Batches(trials, 7, shuffle=shuffle)])
         assert_array_equal(trials[5][0], X[5])
     assert trials.songs.shape == (3, 4)
-    assert trials.X.shape == (20, 6)
+    assert trials.signals.shape == (20, 6)
     for (rows, labels), (others, same) in zip(*batches, strict=True):
         assert_array_equal(rows, others)
         assert_array_equal(labels, same)

@@ -13,10 +13,10 @@ from numpy.testing import assert_array_equal
 from threadpoolctl import threadpool_limits
 
 from edaemo import RTCANClassifier
-from edaemo.estimators import CNNClassifier, _row_groups
-from edaemo.estimators._row_groups import ONE_BY_ONE, Way
-from edaemo.estimators._training import torch_threads
+from edaemo.estimators import CNNClassifier
 from edaemo.networks import fast_paths
+from edaemo.training import Feed, _row_groups, torch_threads
+from edaemo.training._row_groups import ONE_BY_ONE, Way
 
 pytestmark = pytest.mark.same_bits
 N_ROWS = 70
@@ -197,7 +197,13 @@ class Constant(torch.nn.Module):
 @pytest.mark.parametrize("network", [Refuses(), Constant()])
 def test_a_network_that_cannot_be_tried_gets_one_row_at_a_time(network):
     way = _row_groups.find_way(
-        network.eval(), (type(network),), 3, 1, torch.inference_mode, compiled=False
+        network.eval(),
+        (type(network),),
+        3,
+        1,
+        torch.inference_mode,
+        feed=Feed.of(type(network), None),
+        compiled=False,
     )
     assert way == ONE_BY_ONE
 

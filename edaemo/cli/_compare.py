@@ -48,7 +48,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         default=["subject"],
         **several,
         help="what is held out: subject, subject-loso, subject+stimulus, stimulus, within-subject, "
-        "trial, paper",
+        "trial, paper, or what a --plugin registers",
     )
     compare.add_argument("--pipelines", **several, help="pipelines; all if left out")
     compare.add_argument(

@@ -9,7 +9,9 @@ from edaemo.estimators._baselines import (
     make_duration_baseline,
     make_time_baseline,
 )
+from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.estimators._cnn import CNNClassifier
+from edaemo.estimators._network import NetworkEstimator, find_device
 from edaemo.estimators._pipelines import (
     make_boosting_baseline,
     make_cnn_baseline,
@@ -19,11 +21,17 @@ from edaemo.estimators._pipelines import (
     make_svm_baseline,
     make_svr_baseline,
 )
+from edaemo.estimators._regressor import NetworkRegressor
 from edaemo.estimators._rtcan import RTCANClassifier
-from edaemo.estimators._training import TrainingError
+from edaemo.estimators._sequence import NetworkSequenceRegressor
+from edaemo.training import TrainingError
 
 __all__ = [
     "CNNClassifier",
+    "NetworkClassifier",
+    "NetworkEstimator",
+    "NetworkRegressor",
+    "NetworkSequenceRegressor",
     "RTCANClassifier",
     "SeriesMeanRegressor",
     "StimulusMeanRegressor",
@@ -31,6 +39,7 @@ __all__ = [
     "SubjectMeanRegressor",
     "SubjectPriorClassifier",
     "TrainingError",
+    "find_device",
     "make_boosting_baseline",
     "make_cnn_baseline",
     "make_duration_baseline",

@@ -23,7 +23,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, get_tags
 from tqdm import tqdm
 
-from edaemo._validation import IDENTITY
+from edaemo._validation import IDENTITY, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._fold import (
@@ -40,14 +40,12 @@ from edaemo.evaluation._registry import (
     EvaluationError,
     as_entry,
     find,
-    signal_columns,
 )
 from edaemo.evaluation._store import FoldRecord, ResultStore
 from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
 from edaemo.evaluation._worker import begin_worker
 from edaemo.features import EDAFeatureExtractor
-from edaemo.model_selection import PROTOCOLS, make_protocol
-from edaemo.model_selection._protocols import Protocol
+from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
 from edaemo.preprocessing import CvxEDATransformer
 from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_trials
 
@@ -439,8 +437,8 @@ def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
     if name is None:
         return None
     fraction = estimator.get_params()[f"{name}_fraction"]
-    if protocol.name == "paper":
-        return 2  # it has a validation fold of its own
+    if protocol.has_validation:
+        return 2  # the number has no effect
     return None if fraction is None else max(2, round(1 / fraction))
 
 
@@ -695,6 +693,8 @@ def _record(job: _Job, result: dict) -> FoldRecord:
         audit={
             **job.audited,
             "warning": job.protocol.warning,
+            "announced": sorted(job.protocol.announced),
+            "share": None if job.protocol.share is None else job.protocol.share._asdict(),
             "validation_subjects": _people(trials, job.work["validation"]),
             "warnings": result["warnings"],
             "losses": result.get("losses"),

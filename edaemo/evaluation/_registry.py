@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.tree import DecisionTreeRegressor
@@ -189,13 +187,6 @@ PIPELINES_OF = {
     "regression": REGRESSORS,
     "sequence-regression": SEQUENCE_REGRESSORS,
 }
-
-
-def signal_columns(trials: pd.DataFrame) -> list[str]:
-    """Name the columns of a trials table whose cells are arrays."""
-    objects = [name for name in trials if trials[name].dtype == object]
-    first = {name: next(iter(trials[name].dropna()), None) for name in objects}
-    return [name for name, cell in first.items() if isinstance(cell, np.ndarray | list | pd.Series)]
 
 
 def _make_generated(path: object = None) -> Bunch:

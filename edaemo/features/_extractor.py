@@ -15,6 +15,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from threadpoolctl import threadpool_limits
 
 from edaemo._cache import TrialCache
+from edaemo._layout import EDA
+from edaemo._saved import saved
 from edaemo._validation import (
     identity_index,
     is_trials_table,
@@ -25,7 +27,6 @@ from edaemo._validation import (
 from edaemo.decomposition._problem import check_sampling_rate
 from edaemo.features import _edaemo, _pmemo
 from edaemo.features._phasic import cvxeda, highpass
-from edaemo.fusion._layout import EDA
 
 PRESETS = {"edaemo": _edaemo, "pmemo": _pmemo}
 HIGHEST_BAND = 0.5  # Hz
@@ -35,6 +36,7 @@ BLOCK = 2**20  # samples computed at once, which bounds the memory that the fram
 _cache = TrialCache(max_bytes=64 * 2**20)
 
 
+@saved("edaemo.features.EDAFeatureExtractor", "n_features_in_", "feature_names_in_")
 class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
     """Describe each trial's phasic EDA by 128 hand-crafted features.
 

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Self
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import HasMethods, StrOptions
-from sklearn.utils.validation import check_is_fitted
 
-from edaemo._validation import (
-    LARGEST,
-    identity,
-    identity_index,
-    is_trials_table,
-    name_trial,
-    plain_numbers,
-    read_cell,
-    read_rows,
-    signal_cells,
-    whole_or_nothing,
+from edaemo._saved import saved
+from edaemo._validation import read_rows, signal_cells
+from edaemo.fusion._blocks import BlockUnion
+
+
+@saved(
+    "edaemo.MusicFeatureUnion",
+    "eda_",
+    "music_scaler_",
+    "music_reducer_",
+    "music_feature_names_in_",
+    "_names",
+    "_n_eda",
+    "n_features_in_",
+    "feature_names_in_",
 )
-from edaemo.fusion._layout import EDA, eda_names, music_names
-
-
-class MusicFeatureUnion(TransformerMixin, BaseEstimator):
+class MusicFeatureUnion(BlockUnion):
     """Join the EDA of each trial and the music features of its stimulus into one row of numbers.
 
-    Music features are standardised with the mean and standard deviation over the trials seen in
-    `fit`, so nothing of a held-out trial is used.
+    It is the :class:`edaemo.fusion.BlockUnion` of EDA and music. Music features are standardised
+    with the mean and standard deviation over the trials seen in `fit`, so nothing of a held-out
+    trial is used.
 
     Parameters
     ----------
@@ -83,10 +81,10 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "eda": [StrOptions({"passthrough", "drop"}), HasMethods(["fit", "transform"])],
-        "music": [pd.DataFrame, tuple, callable, None],
-        "standardize_music": ["boolean"],
-        "reduce_music": [HasMethods(["fit", "transform"]), None],
-        "handle_unknown": [StrOptions({"error", "impute"})],
+        **{
+            name: BlockUnion._parameter_constraints[name]
+            for name in ("music", "standardize_music", "reduce_music", "handle_unknown")
+        },
     }
 
     def __init__(
@@ -104,288 +102,42 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         self.reduce_music = reduce_music
         self.handle_unknown = handle_unknown
 
-    def fit(self, X: object, y: object = None) -> Self:
-        """Fit the EDA transformer and the scale of the music.
+    @property
+    def blocks(self) -> dict[str, Any]:
+        """The blocks beside the music: EDA, unless it is dropped."""
+        return {} if isinstance(self.eda, str) and self.eda == "drop" else {"eda": self.eda}
 
-        Parameters
-        ----------
-        X : DataFrame or array of shape (n_trials, n_columns)
-            A trials table; a frame of numbers whose index holds the stimulus; or, with
-            ``music=None``, an array, whatever `eda` takes.
-        y : array-like or None
-            Handed to `eda` and `reduce_music`.
+    @property
+    def blocks_(self) -> dict[str, Any]:
+        """The fitted copies of the transformers in `blocks`."""
+        return {"eda": self.eda_} if hasattr(self, "eda_") else {}
 
-        Returns
-        -------
-        self
+    @blocks_.setter
+    def blocks_(self, fitted: dict[str, Any]) -> None:
+        if "eda" in fitted:
+            self.eda_ = fitted["eda"]
 
-        Raises
-        ------
-        ValueError
-            If a stimulus has no row in `music` (see `handle_unknown`), a row of `music` is
-            duplicated or holds anything but finite numbers, X does not say the stimuli, or signals
-            differ in length. The error names the stimulus or trial.
-        """
-        self.fit_transform(X, y)
-        return self
+    @property
+    def widths_(self) -> dict[str, int]:
+        """Number of columns of each block, music aside."""
+        return dict.fromkeys(self.blocks, self._n_eda)
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X: object, y: object = None) -> object:
-        """Fit, and join the blocks; see `fit` and `transform`."""
-        with whole_or_nothing(self):
-            if isinstance(self.eda, str) and self.eda == "drop" and self.music is None:
-                raise ValueError("eda='drop' and music=None leave nothing: give one of them.")
-            values, names = self._eda_block(X, y, fit=True)
-            self._names, self._n_eda = names, len(names)
-            music = None
-            if self.music is not None:
-                music = self._fit_music(*self._find_music(X, fit=True), y)
-            return self._join(X, values, music)
+    @widths_.setter
+    def widths_(self, widths: dict[str, int]) -> None:
+        self._n_eda = widths.get("eda", 0)
 
-    def transform(self, X: object) -> object:
-        """Join the EDA block and the music block.
+    def _check_blocks(self) -> None:
+        if not self.blocks and self.music is None:
+            raise ValueError("eda='drop' and music=None leave nothing: give one of them.")
 
-        Parameters
-        ----------
-        X : as in `fit`
-
-        Returns
-        -------
-        DataFrame or ndarray, float32, of shape (n_trials, n_eda + n_music_features)
-            For a trials table, or a frame whose index holds identities, a frame: its index holds
-            subject, stimulus and trial (those that X has), its columns ``eda_…`` then ``music_…``.
-            For anything else an array.
-        """
-        check_is_fitted(self, "_names")
-        values, names = self._eda_block(X, None, fit=False)
-        if len(names) != self._n_eda:
-            raise ValueError(
-                f"The EDA block has {len(names)} columns, MusicFeatureUnion was fitted with "
-                f"{self._n_eda}. Cut or interpolate all trials to one length."
-            )
-        music = None
-        if self.music is not None:
-            music = self._scale(*self._find_music(X, fit=False))
-            if self.reduce_music is not None:
-                music = _Rows.whole(self.music_reducer_.transform(music.expand()))
-        return self._join(X, values, music)
-
-    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Name the columns of the output."""
-        check_is_fitted(self, "_names")
-        return np.asarray(self._names, dtype=object)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
-        return tags
-
-    def _eda_block(self, X: object, y: object, *, fit: bool) -> tuple[Any, list[str]]:
-        """Give the EDA columns, shape (n_trials, n_eda), and their names."""
-        if isinstance(self.eda, str) and self.eda == "drop":
-            return np.empty((len(X), 0), dtype=np.float32), []
-        if not isinstance(self.eda, str):
-            n_trials = len(X)
-            if fit:
-                self.eda_ = clone(self.eda)
-                X = self.eda_.fit_transform(X, y)
-            else:
-                X = self.eda_.transform(X)
-        if is_trials_table(X):
-            return _flatten(X)
+    def _read_rows(self, name: str, X: object, *, fit: bool) -> tuple[np.ndarray, list[str]]:
         if signal_cells(X) is not None:
-            raise ValueError(
-                "MusicFeatureUnion joins numbers: signals in cells need a trials table, or a "
-                "transformer as eda= that makes numbers of them."
-            )
-        if not isinstance(self.eda, str):
-            values = read_rows(self, X, reset=None, dtype=np.float32)
-            if len(values) != n_trials:
-                raise ValueError(
-                    f"eda={self.eda!r} made {len(values)} rows of {n_trials} trials: it must make "
-                    "one of each."
-                )
-            names = X.columns if isinstance(X, pd.DataFrame) else self.eda_.get_feature_names_out()
-        else:
-            values = read_rows(self, X, reset=fit, dtype=np.float32)
-            names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
-        if self.music is None:
-            return values, list(names)
-        names = map(str, names)
-        return values, [name if name.startswith(EDA) else EDA + name for name in names]
+            raise self._cells_error(name)
+        values = read_rows(self, X, reset=fit, dtype=np.float32)
+        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
+        return values, self._name_columns(name, names)
 
-    def _find_music(self, X: object, *, fit: bool) -> tuple[pd.DataFrame, np.ndarray]:
-        """Give rows of music, and each trial's place among them, -1 for one that has none."""
-        stimulus = identity(X, "stimulus")
-        if stimulus is None:
-            raise ValueError(
-                "Music is joined by stimulus, and X does not say the stimulus of each trial: give "
-                "a trials table with a column 'stimulus', or set music=None for EDA alone."
-            )
-        music = self._look_up(stimulus)
-        if fit:
-            self.music_feature_names_in_ = music.columns.to_numpy()
-        elif list(music.columns) != list(self.music_feature_names_in_):
-            raise ValueError(
-                f"music gave {music.shape[1]} features, first {music.columns[0]!r}, and at fit "
-                f"{len(self.music_feature_names_in_)}, first {self.music_feature_names_in_[0]!r}: "
-                "it must give the same ones each time."
-            )
-        place = music.index.get_indexer(stimulus)
-        unknown = np.flatnonzero(place < 0)
-        if len(unknown) and self.handle_unknown == "error":
-            wanted = stimulus[unknown[0]]
-            hint = ""
-            if str(wanted) in {str(known) for known in music.index}:
-                hint = (
-                    f" (It has {str(wanted)!r} as another type: stimulus is "
-                    f"{type(wanted).__name__}, music.index is {music.index.dtype}.)"
-                )
-            raise ValueError(
-                f"{name_trial(X, unknown[0])}: music has no row for stimulus {wanted!r} "
-                f"({len(set(stimulus[unknown]))} stimuli are without one).{hint} Add the row, "
-                "leave the trial out, or set handle_unknown='impute'."
-            )
-        return music, place
-
-    def _look_up(self, stimulus: np.ndarray) -> pd.DataFrame:
-        """Give the music of these stimuli, or all there is, checked."""
-        wanted = pd.unique(stimulus[~pd.isna(stimulus)])
-        if isinstance(self.music, pd.DataFrame):
-            music = self.music
-        elif isinstance(self.music, tuple):
-            if len(self.music) != 2 or not hasattr(self.music[0], "fit_transform"):
-                raise ValueError(
-                    "music as a tuple must be (extractor, files): a transformer of audio files, "
-                    "and a mapping from stimulus to file."
-                )
-            extractor, files = self.music[0], dict(self.music[1])
-            known = [one for one in wanted if one in files]
-            if not known:
-                raise ValueError("Not one trial's stimulus has a file in music.")
-            files = pd.Series([files[one] for one in known], index=known)
-            music = clone(extractor).set_output(transform="pandas").fit_transform(files)
-            if len(music) != len(files) or music.index.nlevels > 1:
-                raise ValueError(
-                    f"{extractor!r} gave {len(music)} rows of {len(files)} files: music is joined "
-                    "by stimulus and takes one row of each, so no descriptors over time."
-                )
-            # A file that could not be read, and was let pass as NaN, is an unknown stimulus.
-            music = music.set_axis(pd.Index(known), axis=0).dropna(how="all")
-        else:
-            music = self.music(wanted)
-            if not isinstance(music, pd.DataFrame):
-                raise ValueError(
-                    f"music({wanted[:3]!r}…) gave {type(music).__name__}: it must give a DataFrame "
-                    "indexed by stimulus."
-                )
-        _check_music(music)
-        return music
-
-    def _fit_music(self, music: pd.DataFrame, place: np.ndarray, y: object) -> _Rows:
-        """Learn the scale over the trials, each stimulus as often as it was met, and reduce."""
-        rows, counts = np.unique(place[place >= 0], return_counts=True)
-        if not len(rows):
-            raise ValueError("Not one trial's stimulus has a row in music.")
-        values = _numbers(music.iloc[rows])
-        standardize = self.standardize_music
-        self.music_scaler_ = StandardScaler(with_std=standardize).fit(values, sample_weight=counts)
-        names = music.columns
-        scaled = self._scale(music, place)
-        if self.reduce_music is not None:
-            self.music_reducer_ = clone(self.reduce_music).set_output(transform="default")
-            scaled = _Rows.whole(self.music_reducer_.fit_transform(scaled.expand(), y))
-            names = self.music_reducer_.get_feature_names_out(names.astype(str).to_numpy(object))
-        self._names = self._names + music_names(names)
-        return scaled
-
-    def _scale(self, music: pd.DataFrame, place: np.ndarray) -> _Rows:
-        """Standardise the music; the training mean where it is unknown."""
-        rows, back = np.unique(place, return_inverse=True)
-        features = _numbers(music.iloc[np.maximum(rows, 0)])
-        features[rows < 0] = self.music_scaler_.mean_
-        if self.standardize_music:
-            features = self.music_scaler_.transform(features)
-        return _Rows(features.astype(np.float32), back)
-
-    def _join(self, X: object, values: np.ndarray, music: _Rows | None) -> object:
-        joined = np.empty((len(values), len(self._names)), dtype=np.float32)
-        joined[:, : self._n_eda] = values
-        if music is not None:
-            # In batches, so that the music of all trials is not held twice.
-            for batch in gen_batches(len(values), 512):
-                joined[batch, self._n_eda :] = music.distinct[music.place[batch]]
-        index = identity_index(X)
-        if index is None:
-            return joined
-        return pd.DataFrame(joined, index=index, columns=self._names, copy=False)
-
-
-class _Rows(NamedTuple):
-    """Rows of music, of which each trial has the one at its place."""
-
-    distinct: np.ndarray
-    place: np.ndarray
-
-    @classmethod
-    def whole(cls, rows: np.ndarray) -> _Rows:
-        return cls(rows, np.arange(len(rows)))
-
-    def expand(self) -> np.ndarray:
-        return self.distinct[self.place]
-
-
-def _check_music(music: pd.DataFrame) -> None:
-    """Refuse music that has not one row of finite numbers for each stimulus."""
-    if music.index.hasnans:
-        row = int(np.argmax(music.index.isna()))
-        raise ValueError(f"music does not say the stimulus of its row {row}: name it or drop it.")
-    if not music.index.is_unique:
-        twice = music.index[music.index.duplicated()][0]
-        raise ValueError(f"music has more than one row for stimulus {twice!r}: keep one.")
-    if not music.size:
-        raise ValueError(
-            f"music has {len(music)} stimuli and {music.shape[1]} features, so there is nothing to "
-            "join: set music=None for EDA alone."
-        )
-    plain_numbers(music, "music", booleans=True)
-    bad = ~(np.abs(_numbers(music)) <= LARGEST)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise ValueError(
-            f"music holds NaN or infinite values: stimulus {music.index[row]!r}, feature "
-            f"{music.columns[column]!r}. Fill them or drop the feature."
-        )
-
-
-def _numbers(music: pd.DataFrame) -> np.ndarray:
-    """Give rows of music as a new float64 array, NaN where something is missing."""
-    return music.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-
-
-def _flatten(trials: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-    """Lay the cells of a trials table out as rows, one channel after the other."""
-    if not len(trials):
-        raise ValueError("The table holds no trials: a minimum of 1 is required.")
-    cells = [np.atleast_2d(read_cell(trials, row, cell)) for row, cell in enumerate(trials["eda"])]
-    channels = ["original"]
-    if "channels" in trials.columns:
-        kinds = trials["channels"].unique()
-        if len(kinds) > 1:
-            raise ValueError(f"The trials hold different channels: {list(kinds)}.")
-        channels = kinds[0].split("|")
-    shape = (len(channels), cells[0].shape[1])
-    for row, cell in enumerate(cells):
-        if cell.shape != shape:
-            raise ValueError(
-                f"{name_trial(trials, row)}: its EDA has shape {cell.shape}, row 0 has {shape}. "
-                "Cut all trials to one window, or interpolate them (CvxEDATransformer(n_times=…))."
-            )
-    values = np.stack([cell.ravel() for cell in cells])
-    finite = (np.abs(values) <= LARGEST).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"{name_trial(trials, int(np.argmin(finite)))}: its EDA holds NaN, masked or infinite "
-            "samples. Leave the trial out, or use CvxEDATransformer(missing='interpolate')."
-        )
-    return values, eda_names(channels, shape[1])
+    def _name_columns(self, name: str, columns: Iterable[object]) -> list[str]:
+        if self.music is None:  # alone, columns keep the names that they have
+            return list(columns)
+        return super()._name_columns(name, columns)

@@ -1,17 +1,43 @@
 """Plain torch modules, one file for each paper; they know no scikit-learn and no skorch."""
 
 from edaemo.networks._cnn import FeatureCNN
+from edaemo.networks._declaration import (
+    CONSTANT,
+    COSINE,
+    TASKS,
+    Declaration,
+    Layer,
+    Recipe,
+    blocks_of,
+    declaration_of,
+    inputs_of,
+    sizes_of,
+    takes_blocks,
+    takes_mask,
+)
 from edaemo.networks._head import Head, filled_up
 from edaemo.networks._layers import fast_paths, prefers_fast
 from edaemo.networks._published import load_published_weights
 from edaemo.networks._rtcan import RTCAN
 
 __all__ = [
+    "CONSTANT",
+    "COSINE",
     "RTCAN",
+    "TASKS",
+    "Declaration",
     "FeatureCNN",
     "Head",
+    "Layer",
+    "Recipe",
+    "blocks_of",
+    "declaration_of",
     "fast_paths",
     "filled_up",
+    "inputs_of",
     "load_published_weights",
     "prefers_fast",
+    "sizes_of",
+    "takes_blocks",
+    "takes_mask",
 ]

@@ -18,6 +18,8 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, check_memory
 
 from edaemo._cache import TrialCache
+from edaemo._layout import channels_table, check_components, eda_names
+from edaemo._saved import saved
 from edaemo._validation import (
     is_trials_table,
     name_trial,
@@ -31,7 +33,6 @@ from edaemo.decomposition import (
     decompose_many,
 )
 from edaemo.decomposition._decompose import check_parameters
-from edaemo.fusion._layout import channels_table, check_components, eda_names
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
 # A channel that varies less than this (in units of the trial's own standard deviation) holds the
@@ -188,6 +189,14 @@ def _prepare(signal: np.ndarray, standardize: bool) -> tuple[np.ndarray, float, 
     return (signal - np.mean(seen)) / spread, spread, flat
 
 
+@saved(
+    "edaemo.CvxEDATransformer",
+    "diagnostics_",
+    "n_times_",
+    "_makes_tables",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class CvxEDATransformer(TransformerMixin, BaseEstimator):
     """Decompose each trial's EDA by cvxEDA and give channels of one length.
 

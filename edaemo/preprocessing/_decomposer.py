@@ -14,6 +14,8 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._layout import channels_table, check_components, eda_names
+from edaemo._saved import saved
 from edaemo._validation import (
     LARGEST,
     is_trials_table,
@@ -23,7 +25,6 @@ from edaemo._validation import (
 )
 from edaemo.decomposition._filters import highpass, median, silence_rounding, smooth
 from edaemo.decomposition._problem import check_sampling_rate
-from edaemo.fusion._layout import channels_table, check_components, eda_names
 from edaemo.preprocessing._cvxeda import (
     FLAT,
     DecomposedTrial,
@@ -47,6 +48,7 @@ ODD = {
 }
 
 
+@saved("edaemo.preprocessing.EDADecomposer", "n_times_", "n_features_in_", "feature_names_in_")
 class EDADecomposer(TransformerMixin, BaseEstimator):
     """Split each trial's EDA into phasic and tonic component, in the recording's own unit.
 

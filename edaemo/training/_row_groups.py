@@ -21,6 +21,8 @@ import torch
 from torch import nn
 
 from edaemo.networks import filled_up, prefers_fast
+from edaemo.training._losses import prediction_of
+from edaemo.training._net import Feed
 
 # The number of rows that others are compared with, and the others.
 USUAL = 16
@@ -73,6 +75,7 @@ def find_way(
     n_threads: int,
     precision: Callable[[], AbstractContextManager],
     *,
+    feed: Feed,
     compiled: bool,
 ) -> Way:
     """Return the fastest way known in which a row's answer does not depend on the other rows.
@@ -94,6 +97,8 @@ def find_way(
         torch threads that are set.
     precision : callable
         Returns the context in which the network computes.
+    feed : Feed
+        How the network takes rows.
     compiled : bool
         Whether the network goes through ``torch.compile``. On the CPU it is then given one row at
         a time: a program is made for each shape, and that of one row takes no longer per row.
@@ -108,7 +113,7 @@ def find_way(
         key = (*made_of, n_columns, compiled, setting)
         with _trying:
             if key not in _found:
-                trial = _Trial(network, n_columns, device, precision, compiled=compiled)
+                trial = _Trial(network, n_columns, device, precision, feed, compiled=compiled)
                 _found[key] = trial.find()
         known[setting] = _found[key]
     return known[setting]
@@ -144,10 +149,12 @@ class _Trial:
         n_columns: int,
         device: torch.device,
         precision: Callable[[], AbstractContextManager],
+        feed: Feed,
         *,
         compiled: bool,
     ) -> None:
         self.device, self.precision, self.n_columns = device, precision, n_columns
+        self.feed = feed
         self.chance = torch.Generator().manual_seed(0)
         # A copy would not be compiled.
         self.network = network if compiled else _copy_without_hooks(network)
@@ -199,7 +206,7 @@ class _Trial:
 
     def _answer(self, which: torch.Tensor, outputs: _Outputs | None = None) -> torch.Tensor:
         with self.precision(), outputs.looked_at(which) if outputs else nullcontext():
-            return self.network(self.rows[which])
+            return prediction_of(self.feed(self.network, self.rows[which]))
 
     def _is_alike(self, size: int, answers: torch.Tensor, outputs: _Outputs | None) -> bool:
         """Say whether passes of so many rows answer each row alike, at whatever place."""
