@@ -36,6 +36,7 @@ from edaemo._safe_file import (
     Decoder,
     Encoder,
     FileError,
+    LackingError,
     edited,
     read_archive,
     readable,
@@ -255,7 +256,7 @@ def load(path: str | PathLike[str], *, device: str | None = None) -> BaseEstimat
         head = json.loads(members[HEAD])
         others = _other_versions(head["versions"])
         estimator = _Reader(members, device).decode(head["estimator"])
-    except _DeviceError as error:
+    except LackingError as error:
         raise FileError(f"{path}: {error}") from error
     except BROKEN as error:
         wrong = edited(path, error)
@@ -297,10 +298,6 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
         raise
     except BROKEN as error:
         raise edited(path, error) from error
-
-
-class _DeviceError(FileError):
-    """The file is well, and this machine lacks its device."""
 
 
 class _Writer(Encoder):
@@ -483,7 +480,7 @@ class _Reader(Decoder):
         try:
             device = _find_device(estimator.device)
         except ValueError as error:
-            raise _DeviceError(f"{error} Or load it with device='auto'.") from error
+            raise LackingError(f"{error} Or load it with device='auto'.") from error
         network, sizes = estimator._network(None)
         net = estimator._make_net(network, sizes, device, np.arange(len(estimator.classes_)), None)
         net.set_params(criterion__weight=weight)
