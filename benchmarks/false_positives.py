@@ -32,7 +32,7 @@ from edaemo.benchmark import (
     permutation_refit,
     permutation_test,
 )
-from edaemo.benchmark._scores import (
+from edaemo.statistics._scores import (
     draw_people,
     interval_over_people,
     p_above,

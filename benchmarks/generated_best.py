@@ -18,9 +18,9 @@ from sklearn.base import ClassifierMixin
 
 from edaemo import CvxEDATransformer, SubjectThresholdRelabeler
 from edaemo.benchmark import make_logistic_baseline, make_rtcan, make_svm_baseline
-from edaemo.benchmark._scores import bootstrap_scores
 from edaemo.datasets import make_music_listening
 from edaemo.features import EDAFeatureExtractor
+from edaemo.statistics._scores import bootstrap_scores
 
 SEED = 2001  # of the study, which no other script makes
 PEOPLE, SONGS, TRIALS = 500, 400, 30

@@ -31,9 +31,9 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import Bunch
 
 from edaemo.benchmark import PIPELINES, evaluate, make_rtcan, register_pipeline
-from edaemo.benchmark._scores import adjust_holm
 from edaemo.datasets import make_music_listening
 from edaemo.model_selection import PROTOCOLS
+from edaemo.statistics._scores import adjust_holm
 
 NOTHING = {
     "eda_informativeness": 0,

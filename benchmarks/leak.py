@@ -31,13 +31,13 @@ from matplotlib.figure import Figure
 from sklearn.utils import Bunch
 
 from edaemo.benchmark import STUDIES, evaluate, load_predictions, newest_keys, register_pipeline
-from edaemo.benchmark._scores import (
+from edaemo.datasets import make_music_listening
+from edaemo.statistics._scores import (
     count_confusion,
     draw_people,
     interval_over_people,
     score_confusion,
 )
-from edaemo.datasets import make_music_listening
 
 PROTOCOLS = ("trial", "subject", "subject+stimulus")
 # Study, target, threshold, protocols; stages of the stress study are no stimuli to hold out.

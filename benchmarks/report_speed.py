@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from edaemo.benchmark import FoldRecord, ResultStore, write_report
-from edaemo.benchmark._keys import canonical, made_with
-from edaemo.benchmark._registry import PIPELINES
+from edaemo.evaluation._keys import canonical, made_with
+from edaemo.evaluation._registry import PIPELINES
 
 N_PEOPLE, N_STIMULI, N_FOLDS, N_REPEATS = 25, 20, 5, 10
 STUDIES = [f"made-up-{i}" for i in range(5)]

@@ -125,7 +125,7 @@ def do(what: str, who: str, released: Path) -> dict:
     warnings.simplefilter("ignore")
     import torch
 
-    from edaemo.benchmark._worker import begin_worker
+    from edaemo.evaluation._worker import begin_worker
 
     torch.set_num_threads(1)
     torch.manual_seed(0)

@@ -8,10 +8,13 @@ from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
+from numpy.typing import DTypeLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
+
+from edaemo._layout import Block, Layout, block_title, layout_names, make_layout, read_layout
 
 IDENTITY = ("subject", "stimulus", "trial")
 
@@ -158,10 +161,26 @@ def whole_or_nothing(estimator: object) -> Iterator[None]:
 
 
 def is_trials_table(X: object) -> bool:
-    """Say whether X is a trials table: a frame whose column ``eda`` holds signals."""
-    if not isinstance(X, pd.DataFrame) or "eda" not in X.columns:
+    """Return whether X is a trials table with EDA: a frame whose column ``eda`` holds signals."""
+    return holds_signals(X, "eda")
+
+
+def holds_signals(X: object, column: str) -> bool:
+    """Return whether X is a frame with a column of this name that holds signals, not numbers."""
+    if not isinstance(X, pd.DataFrame) or column not in X.columns:
         return False
-    return not pd.api.types.is_numeric_dtype(_column(X, "eda").dtype)
+    return not pd.api.types.is_numeric_dtype(_column(X, column).dtype)
+
+
+def signal_columns(X: object) -> list[str]:
+    """Return the names of the columns of a table that have an array in some cell."""
+    if not isinstance(X, pd.DataFrame):
+        return []
+    return [
+        name
+        for name, cells in X.items()
+        if cells.dtype == object and any(_kind(cell) == "array" for cell in cells)
+    ]
 
 
 def signal_cells(X: object) -> np.ndarray | None:
@@ -245,11 +264,6 @@ def _refuse_non_numbers(values: np.ndarray, name: str, booleans: bool) -> None:
         raise ValueError(f"{name} holds {what}. The first is at {place}: {values[at]!r:.60}.")
 
 
-def _objects(X: pd.DataFrame) -> Iterator[object]:
-    """Go through the cells of the columns that hold objects."""
-    return (cell for _, column in X.items() if column.dtype == object for cell in column)
-
-
 def _kind(value: object) -> str:
     """Return numpy's kind of one cell's content; "array" if that is more than one value."""
     if isinstance(value, (list, tuple)) or np.ndim(value):
@@ -320,13 +334,39 @@ def read_rows(
     if finite and not np.abs(rows).max() <= LARGEST:
         bad = np.argwhere(~(np.abs(rows) <= LARGEST))
         row, column = bad[0]
-        called = repr(X.columns[column]) if isinstance(X, pd.DataFrame) else column
+        name = repr(X.columns[column]) if isinstance(X, pd.DataFrame) else column
         raise ValueError(
             f"X contains NaN or infinity, or numbers too large for float32, in {len(bad)} places, "
-            f"first in {name_trial(X, int(row))}, column {called}: {rows[row, column]}. Fill them "
+            f"first in {name_trial(X, int(row))}, column {name}: {rows[row, column]}. Fill them "
             "in, or leave these trials or columns out."
         )
-    return rows if dtype is None else rows.astype(dtype, copy=False)
+    if isinstance(X, pd.DataFrame) and min(rows.strides) >= 0:
+        return rows.astype(dtype or rows.dtype, copy=False)  # frames of both orders are usual
+    return as_copied(rows, dtype)
+
+
+def as_copied(values: np.ndarray, dtype: DTypeLike | None = None) -> np.ndarray:
+    """Return an array whose memory is laid out as that of its copy, itself if it is so already.
+
+    Sums depend in their last bits on the order of the memory, pandas reads no foreign byte order,
+    and torch takes no negative strides.
+
+    Parameters
+    ----------
+    values : ndarray
+        Any view: reversed, transposed, strided, memory-mapped, of either byte order.
+    dtype : dtype-like or None, default=None
+        Of what is returned; None is the dtype of `values`.
+
+    Returns
+    -------
+    ndarray
+        C-contiguous, aligned, in the machine's byte order.
+    """
+    dtype = np.dtype(values.dtype if dtype is None else dtype).newbyteorder("=")
+    values = np.require(values, dtype, ["C", "A", "E"])
+    # An axis of one element may run backwards and still count as contiguous.
+    return values.copy() if min(values.strides, default=0) < 0 else values
 
 
 def _as_fitted(estimator: BaseEstimator, X: object) -> np.ndarray | None:
@@ -337,8 +377,10 @@ def _as_fitted(estimator: BaseEstimator, X: object) -> np.ndarray | None:
     """
     names = getattr(estimator, "feature_names_in_", None)
     if isinstance(X, pd.DataFrame):
-        known = set(X.dtypes) <= _FLOATS and names is not None and np.array_equal(names, X.columns)
-        return X.to_numpy() if known else None
+        if names is None or not np.array_equal(names, X.columns):
+            return None
+        rows = X.to_numpy()
+        return rows if rows.dtype in _FLOATS else None
     if type(X) is not np.ndarray or X.dtype not in _FLOATS or X.ndim != 2 or names is not None:
         return None
     return X if X.shape[1] == getattr(estimator, "n_features_in_", None) else None
@@ -426,7 +468,7 @@ def read_signals(
     refuse_foreign_frame(X, [*IDENTITY, "eda"])
     cells = signal_cells(X)
     if cells is None:
-        if isinstance(X, pd.DataFrame) and any(_kind(c) == "array" for c in _objects(X)):
+        if signal_columns(X):
             raise ValueError(
                 "X is no trials table: it has no column 'eda' with a 1-D signal in each cell. "
                 f"Its columns are {list(X.columns)}."
@@ -437,8 +479,19 @@ def read_signals(
     return [_read_signal(X, row, cell, missing) for row, cell in enumerate(cells)]
 
 
-def read_cell(X: object, row: int, cell: object) -> np.ndarray:
+def read_cell(X: object, row: int, cell: object, signal: str = "eda") -> np.ndarray:
     """Return one trial's samples as float64, NaN where they are missing, in the cell's shape.
+
+    Parameters
+    ----------
+    X : object
+        What the trial is of, for the error.
+    row : int
+        Its place in X.
+    cell : array-like
+        Its samples.
+    signal : str, default="eda"
+        Name of the signal, for the error.
 
     Raises
     ------
@@ -448,15 +501,205 @@ def read_cell(X: object, row: int, cell: object) -> np.ndarray:
     if type(cell) is np.ndarray and cell.dtype.kind in "iuf":
         values = cell  # naming every trial of a long table would take longer than reading it
     else:
-        values = plain_numbers(cell, f"{name_trial(X, row)}: its EDA", booleans=False)
+        values = plain_numbers(
+            cell, f"{name_trial(X, row)}: its {block_title(signal)}", booleans=False
+        )
         values = np.asarray(values)
     if values.dtype == object:
         values = np.where(pd.isna(values), np.nan, values)
     if not values.size or values.ndim == 0:
         raise ValueError(
-            f"{name_trial(X, row)}: its EDA is no 1-D signal but {cell!r:.60}. Leave the trial out."
+            f"{name_trial(X, row)}: its {block_title(signal)} is no 1-D signal but {cell!r:.60}. "
+            "Leave the trial out."
         )
-    return values.astype(np.float64, copy=False)
+    return as_copied(values, np.float64)
+
+
+def stack_signals(trials: pd.DataFrame, signal: str) -> tuple[np.ndarray, Block]:
+    """Lay the cells of one column of a trials table out as rows, one channel after the other.
+
+    Parameters
+    ----------
+    trials : DataFrame with n rows
+        A trials table. Where it has a column ``channels`` (of ``eda``) or ``<signal>_channels``, as
+        in ``"original|phasic|tonic"``, that names the channels.
+    signal : str
+        Its column of signals: cells of shape (n_chans, n_times), or (n_times,) for one channel.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n, n_chans * n_times)
+    Block
+        What the rows hold.
+
+    Raises
+    ------
+    ValueError
+        If there are no trials, cells differ in shape, samples are missing or infinite, or there
+        are more or fewer names than channels. The error names the trial.
+    """
+    if not len(trials):
+        raise ValueError("The table holds no trials: a minimum of 1 is required.")
+    title = block_title(signal)
+    cells = [
+        np.atleast_2d(read_cell(trials, row, cell, signal))
+        for row, cell in enumerate(trials[signal])
+    ]
+    channels = _channel_names(trials, signal, len(cells[0]))
+    shape = (len(channels), *cells[0].shape[1:])
+    for row, cell in enumerate(cells):
+        if cell.shape != shape or cell.ndim > 2:
+            raise ValueError(
+                f"{name_trial(trials, row)}: its {title} has shape {cell.shape}, row 0 has "
+                f"{shape}. Cut all trials to one window, or interpolate them "
+                "(CvxEDATransformer(n_times=…))."
+            )
+    values = np.stack([cell.ravel() for cell in cells])
+    finite = (np.abs(values) <= LARGEST).all(axis=1)
+    if not finite.all():
+        way_out = ", or use CvxEDATransformer(missing='interpolate')" if signal == "eda" else ""
+        raise ValueError(
+            f"{name_trial(trials, int(np.argmin(finite)))}: its {title} holds NaN, masked or "
+            f"infinite samples. Leave the trial out{way_out}."
+        )
+    return values, Block.signal(signal, *shape, channels)
+
+
+def _channel_names(trials: pd.DataFrame, signal: str, n_chans: int) -> list[str]:
+    """Return the names of a signal's channels: as the table says, else "original", or numbers."""
+    column = "channels" if signal == "eda" else f"{signal}_channels"
+    if column not in trials.columns:
+        is_raw = signal == "eda" or n_chans == 1
+        return ["original"] if is_raw else [str(channel) for channel in range(n_chans)]
+    kinds = trials[column].unique()
+    if len(kinds) > 1:
+        raise ValueError(f"The trials hold different channels: {list(kinds)}.")
+    return kinds[0].split("|")
+
+
+def read_inputs(
+    estimator: BaseEstimator,
+    X: object,
+    *,
+    reset: bool,
+    signals: Sequence[str] = ("eda",),
+    features: Sequence[str] = ("music",),
+    fitted: Layout | None = None,
+    min_rows: int = 1,
+) -> tuple[np.ndarray, Layout | None]:
+    """Read what a network takes as rows of numbers, and how they divide into blocks.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Whose number and names of columns X is checked against; see `read_rows`.
+    X : DataFrame or array-like
+        A trials table with these signals, decomposed: cells of shape (n_chans, n_times), the same
+        in all trials, as :class:`edaemo.CvxEDATransformer` makes them. An array of shape (n_trials,
+        n_chans, n_times), where there is one signal. Or rows of numbers of shape (n_trials,
+        n_columns), whose layout is read from the names of their columns.
+    reset : bool
+        Whether number and names of the columns are learned (True) or checked (False).
+    signals, features : sequence of str, default=("eda",) and ("music",)
+        The blocks that the estimator takes, in the order of their columns. Without any, rows of
+        numbers are taken whatever they hold.
+    fitted : dict of str to Block or None, default=None
+        Where `reset` is False: what `fit` saw. A table or a 3-D array must divide in the same way.
+    min_rows : int, default=1
+        Fewest rows.
+
+    Returns
+    -------
+    ndarray of float32 of shape (n_trials, n_columns)
+    dict of str to Block or None
+        None where X does not say how its rows divide: they are a bare array's.
+
+    Raises
+    ------
+    ValueError
+        If X is none of these, lacks a signal, is not what `fit` saw, or holds anything but finite
+        numbers. An error about one trial names it.
+    """
+    checks = {"reset": reset, "dtype": np.float32, "min_rows": min_rows}
+    refuse_foreign_frame(X, [*IDENTITY, *signals])
+    layout = None
+    if _is_table(X, signals):
+        rows, layout = _read_table(estimator, X, signals)
+        if fitted is not None:
+            _check_shapes(estimator, layout, fitted)
+        if layout == fitted:
+            return rows.astype(np.float32), layout
+        index, names = identity_index(X), layout_names(layout)
+        X = pd.DataFrame(rows, index=index, columns=names, copy=False)
+    elif signal_cells(X) is not None:
+        raise _needs_rows(estimator, signals)
+    elif len(signals) == 1 and _is_three_dimensional(X):
+        cells = np.asarray(plain_numbers(X, "X", booleans=True))
+        layout = make_layout([Block.signal(signals[0], *cells.shape[1:])])
+        if fitted is not None:
+            _check_shapes(estimator, layout, fitted)
+        X = cells.reshape(len(cells), -1)
+    rows = read_rows(estimator, X, **checks)
+    names = getattr(estimator, "feature_names_in_", None)
+    if layout is None and reset and names is not None:
+        layout = read_layout(names, signals, features)
+    return rows, layout
+
+
+def _is_table(X: object, signals: Sequence[str]) -> bool:
+    """Return whether X is a trials table, also one without the signals that are needed."""
+    if any(holds_signals(X, signal) for signal in (*signals, "eda")):
+        return True
+    knows_trials = isinstance(X, pd.DataFrame) and any(key in X.columns for key in IDENTITY)
+    return knows_trials and len(signal_columns(X)) > 0
+
+
+def _is_three_dimensional(X: object) -> bool:
+    if isinstance(X, (list, tuple)) and len(X):
+        return getattr(X[0], "ndim", 0) == 2
+    return getattr(X, "ndim", 0) == 3
+
+
+def _check_shapes(estimator: BaseEstimator, layout: Layout, fitted: Layout) -> None:
+    here, there = ({b.name: b.shape for b in blocks.values()} for blocks in (layout, fitted))
+    if here != there:
+        raise ValueError(
+            f"Each trial of X holds {here}, and {type(estimator).__name__} was fitted with "
+            f"{there}: give trials of the same signals, channels and samples."
+        )
+
+
+def _read_table(
+    estimator: BaseEstimator, X: pd.DataFrame, signals: Sequence[str]
+) -> tuple[np.ndarray, Layout]:
+    """Read a trials table's signals, float64 of shape (n_trials, n_columns), and their layout."""
+    if not signals:
+        raise _needs_rows(estimator, signals)
+    missing = [signal for signal in signals if signal not in X.columns]
+    if missing:
+        raise ValueError(
+            f"{type(estimator).__name__} needs column {missing[0]}: the table has "
+            f"{', '.join(map(str, signal_columns(X)))}."
+        )
+    for signal in signals:
+        shapes = {np.shape(cell) for cell in _column(X, signal)}
+        if len(shapes) > 1 or any(len(shape) != 2 for shape in shapes):
+            raise _needs_rows(estimator, signals)
+    values, blocks = zip(*(stack_signals(X, signal) for signal in signals), strict=True)
+    return np.concatenate(values, axis=1), make_layout(blocks)
+
+
+def _needs_rows(estimator: BaseEstimator, signals: Sequence[str]) -> ValueError:
+    or_table = ""
+    if signals:
+        or_table = (
+            " Or give a table of trials that are decomposed and of one shape, as "
+            "CvxEDATransformer(n_times=…) makes it."
+        )
+    return ValueError(
+        f"{type(estimator).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
+        f"transformer of the signals as eda=, before it in a Pipeline.{or_table}"
+    )
 
 
 def _read_signal(X: object, row: int, cell: object, missing: str) -> tuple[np.ndarray, int]:

@@ -43,8 +43,12 @@ from edaemo._safe_file import (
     to_json,
     write_archive,
 )
-from edaemo.benchmark._baselines import StimulusPriorClassifier, SubjectPriorClassifier
-from edaemo.estimators import CNNClassifier, RTCANClassifier
+from edaemo.estimators import (
+    CNNClassifier,
+    RTCANClassifier,
+    StimulusPriorClassifier,
+    SubjectPriorClassifier,
+)
 from edaemo.estimators._base import NetClassifier, _find_device
 from edaemo.estimators._training import torch_seed, torch_threads
 from edaemo.features import EDAFeatureExtractor, MusicFeatureExtractor

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
-from edaemo.benchmark._audit import audit, leaks
+from edaemo.evaluation._audit import audit, leaks
 from edaemo.model_selection import PROTOCOLS, SubjectKFold, TrialKFold, make_protocol
 
 # Six trials of four people, of which "d" hears what "c" heard; b and c watched together.

@@ -19,12 +19,12 @@ from edaemo.benchmark import (
     evaluate,
     make_svm_baseline,
 )
-from edaemo.benchmark._evaluate import _make_labels
-from edaemo.benchmark._scores import adjust_holm, p_above, score_people
-from edaemo.benchmark._tables import format_table
 from edaemo.datasets import load_induced_stress, select_people
+from edaemo.evaluation._evaluate import _make_labels
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectKFold
+from edaemo.statistics._scores import adjust_holm, p_above, score_people
+from edaemo.statistics._tables import format_table
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning"),

@@ -19,8 +19,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier
+from edaemo._layout import (
+    Block,
+    eda_names,
+    feature_names,
+    infer_layout,
+    make_layout,
+    music_names,
+    read_layout,
+    signal_names,
+    sizes,
+)
 from edaemo.features import MusicFeatureExtractor
-from edaemo.fusion._layout import Layout, eda_names, infer_layout, music_names, read_layout
 
 
 def make_trials(n: int = 6, n_samples: int = 4) -> pd.DataFrame:
@@ -193,8 +203,35 @@ def test_failed_refit_leaves_the_fitted_union_as_it_was(music):
 
 def test_layout_is_read_back_from_the_names():
     names = eda_names(["phasic", "tonic_2"], 3) + music_names(["F0_mean", 7])
-    assert read_layout(names) == Layout(n_chans=2, n_times=3, n_music_features=2)
+    assert read_layout(names) == {
+        "eda": Block("eda", 6, n_chans=2, n_times=3, channels=("phasic", "tonic_2"), start=0),
+        "music": Block("music", 2, start=6),
+    }
     assert read_layout(["x0", "x1"]) is None
+
+
+def test_blocks_of_any_name_are_read_and_cut_their_columns_out_of_the_rows():
+    names = [
+        *signal_names("eda", ["original"], 2),
+        *signal_names("eeg", ["Fp1", "Fp2"], 3),
+        *feature_names("eeg_de", ["delta", "theta"]),
+        *feature_names("eye", ["pupil_0"]),
+    ]
+    assert names[4:] == ["eeg_Fp1_2", "eeg_Fp2_0", "eeg_Fp2_1", "eeg_Fp2_2", *names[8:]]
+    assert names[8:] == ["eeg_de_delta", "eeg_de_theta", "eye_pupil_0"]
+    layout = read_layout(names, ("eda", "eeg"), ("eeg_de", "eye", "face"))
+    assert {name: block.shape for name, block in layout.items()} == {
+        "eda": (1, 2),
+        "eeg": (2, 3),
+        "eeg_de": (2,),
+        "eye": (1,),
+    }
+    row = np.array(names)
+    for name, block in layout.items():
+        assert all(column.startswith(name) for column in row[block.columns])
+    assert row[layout["eeg"].columns].reshape(layout["eeg"].shape)[1, 0] == "eeg_Fp2_0"
+    with pytest.raises(ValueError, match=r"all EDA .* and then all eye .*got eye before EDA"):
+        read_layout([names[-1], *names[:2]], ("eda",), ("eye",))
 
 
 @pytest.mark.parametrize(
@@ -217,12 +254,12 @@ def test_names_that_are_no_layout_are_refused(names):
 @pytest.mark.parametrize(
     ("said", "layout"),
     [
-        ((3, None, None), Layout(3, 4, 0)),
+        ((3, None, None), (3, 4, 0)),
         ((None, 4, None), None),
-        ((None, 4, 0), Layout(3, 4, 0)),
-        ((3, 2, None), Layout(3, 2, 6)),
-        ((3, None, 6), Layout(3, 2, 6)),
-        ((2, 4, 4), Layout(2, 4, 4)),
+        ((None, 4, 0), (3, 4, 0)),
+        ((3, 2, None), (3, 2, 6)),
+        ((3, None, 6), (3, 2, 6)),
+        ((2, 4, 4), (2, 4, 4)),
         ((2, 4, 5), None),
         ((5, None, None), None),
         ((None, None, None), None),
@@ -236,7 +273,10 @@ def test_layout_of_a_bare_array_of_12_columns_adds_up_or_is_refused(said, layout
         with pytest.raises(ValueError, match="n_chans"):
             infer_layout(12, *said)
     else:
-        assert infer_layout(12, *said) == layout
+        n_chans, n_times, n_music = layout
+        blocks = [Block.signal("eda", n_chans, n_times), Block.features("music", n_music)]
+        assert infer_layout(12, *said) == make_layout(blocks)
+        assert tuple(sizes(infer_layout(12, *said)).values()) == layout
 
 
 class TestMusicFromElsewhere:

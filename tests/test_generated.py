@@ -20,8 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from edaemo import SubjectThresholdRelabeler
-from edaemo.benchmark._baselines import make_time_baseline
 from edaemo.datasets import make_music_listening, select_people
+from edaemo.estimators._baselines import make_time_baseline
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectKFold, SubjectStimulusKFold, TrialKFold
 from edaemo.preprocessing import SubjectStandardizer, signal_quality

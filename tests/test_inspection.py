@@ -26,10 +26,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from edaemo import MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
+from edaemo._layout import eda_names, music_names
 from edaemo.benchmark import make_cnn_baseline, make_svm_baseline
 from edaemo.estimators import CNNClassifier
 from edaemo.features import EDAFeatureExtractor
-from edaemo.fusion._layout import eda_names, music_names
 from edaemo.inspection import (
     feature_group_importance,
     grad_cam,

@@ -39,8 +39,9 @@ from sklearn.svm import SVC
 from skorch.callbacks import EarlyStopping, EpochScoring, LRScheduler
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion
-from edaemo.benchmark import _keys, make_rtcan, make_svm_baseline
-from edaemo.benchmark._keys import UnkeyableError, canonical, fingerprint, made_with
+from edaemo.benchmark import make_rtcan, make_svm_baseline
+from edaemo.evaluation import _keys
+from edaemo.evaluation._keys import UnkeyableError, canonical, fingerprint, made_with
 from edaemo.preprocessing import SubjectStandardizer
 
 # Values ------------------------------------------------------------------------------------------
@@ -585,7 +586,7 @@ def test_a_changed_module_of_ones_own_changes_the_key(own):
 SCRIPT = """
 from sklearn.svm import SVC
 import own_late
-from edaemo.benchmark._keys import fingerprint
+from edaemo.evaluation._keys import fingerprint
 FACTOR = 2
 UNUSED = 1
 
@@ -623,7 +624,7 @@ def test_what_a_script_defines_counts_with_all_that_it_uses_there(own):
 
 def test_a_session_without_source_is_refused(tmp_path):
     code = """
-        from edaemo.benchmark._keys import fingerprint
+        from edaemo.evaluation._keys import fingerprint
 
         def scale(X):
             return X

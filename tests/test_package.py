@@ -1,14 +1,17 @@
 """What is installed, what is distributed, and what the README says."""
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import zipfile
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import edaemo
+from edaemo import benchmark
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,6 +30,59 @@ def test_preparing_data_takes_no_torch():
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
     assert printed.strip() == "False"
+
+
+def modules_after(code: str) -> set[str]:
+    code = f"import sys; {code}; print(*sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    return set(printed.split())
+
+
+def test_loading_a_model_takes_neither_evaluation_nor_report():
+    loaded = modules_after("from edaemo import load")
+    assert "edaemo.persistence" in loaded
+    for room in ("evaluation", "statistics", "report", "reproduction", "benchmark"):
+        assert f"edaemo.{room}" not in loaded
+
+
+def test_statistics_can_be_lifted_out():
+    loaded = modules_after("import edaemo.statistics")
+    rooms = {name for name in loaded if re.fullmatch(r"edaemo\.[a-z]\w+", name)}
+    assert rooms == {"edaemo.metrics", "edaemo.statistics"}
+    assert "torch" not in loaded
+
+
+def test_the_facade_has_every_promised_name_of_the_rooms():
+    assert "edaemo.evaluation" not in modules_after("import edaemo.benchmark")
+    for name in benchmark.__all__:
+        assert getattr(benchmark, name) is not None
+        assert name in dir(benchmark)
+
+
+def imported_rooms(file: Path) -> set[str]:
+    """Name the rooms that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "edaemo":
+            found |= {f"edaemo.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+    parts = [name.split(".") for name in found]
+    return {name[1] for name in parts if name[0] == "edaemo" and len(name) > 1} - {"__version__"}
+
+
+def test_rooms_import_one_another_in_no_circle():
+    package = ROOT / "edaemo"
+    rooms: dict[str, set[str]] = {}
+    for file in package.rglob("*.py"):
+        room = file.relative_to(package).with_suffix("").parts[0]
+        if room != "__init__":
+            rooms.setdefault(room, set()).update(imported_rooms(file) - {room})
+    assert {"statistics", "estimators"} <= rooms["evaluation"]
+    order = list(TopologicalSorter(rooms).static_order())  # CycleError names a circle
+    assert order.index("cli") > order.index("report") > order.index("evaluation")
 
 
 def test_decomposition_can_be_lifted_out_without_scikit_learn_or_pandas():

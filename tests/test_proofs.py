@@ -17,9 +17,9 @@ from scipy.stats import ttest_1samp, wilcoxon
 from sklearn.metrics import balanced_accuracy_score
 
 from edaemo.benchmark import PIPELINES, ResultStore, evaluate, make_rtcan, make_svm_baseline
-from edaemo.benchmark._scores import adjust_holm
 from edaemo.datasets import make_music_listening
 from edaemo.preprocessing import CvxEDATransformer, SubjectThresholdRelabeler
+from edaemo.statistics._scores import adjust_holm
 
 # Whole numbers fall on thresholds, which the relabeler tells; some people have few trials.
 pytestmark = [

@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 
 from edaemo.benchmark import (
     REGRESSORS,
+    STUDIES,
     EvaluationError,
     ResultStore,
     StimulusMeanRegressor,
@@ -29,10 +30,10 @@ from edaemo.benchmark import (
     summarise_predictions,
     write_report,
 )
-from edaemo.benchmark._tables import format_table
 from edaemo.cli import main
 from edaemo.datasets import make_music_listening
 from edaemo.features import EDAFeatureExtractor
+from edaemo.statistics._tables import format_table
 
 REFERENCES = ["mean", "time", "stimulus-mean"]
 
@@ -285,9 +286,7 @@ def test_a_regressor_of_ones_own_goes_by_name(study, tmp_path):
 
 
 def test_the_command_writes_a_table(tmp_path, capsys, monkeypatch, study):
-    monkeypatch.setitem(
-        __import__("edaemo.benchmark").benchmark.STUDIES, "mine", lambda path: study
-    )
+    monkeypatch.setitem(STUDIES, "mine", lambda path: study)
     arguments = ["compare", "mine", "--target", "known", "--threshold", "none", "--folds", "2"]
     arguments += ["--pipelines", "ridge-eda", "--people", "all", "--jobs", "1"]
     assert main([*arguments, "--out", str(tmp_path)]) == 0

@@ -634,7 +634,7 @@ class TestPage:
         assert "url(" not in re.sub(r"src='[^']*'|src=\"[^\"]*\"", "", text)
 
     def test_colours_of_lines_stand_out_and_differ_for_all_kinds_of_sight(self):
-        from edaemo.benchmark.report._pictures import COLOURS, PATTERNS
+        from edaemo.report._pictures import COLOURS, PATTERNS
 
         assert len(set(map(str, PATTERNS))) == len(COLOURS)
         linear = [np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in COLOURS]

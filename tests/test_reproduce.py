@@ -28,12 +28,12 @@ from edaemo.benchmark import (
     reproduce_table4,
     reproduce_table5,
 )
-from edaemo.benchmark._reproduce_people import FewerPeople, FewerTrainingPeople
-from edaemo.benchmark._reproduce_published import TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5
 from edaemo.cli import main
 from edaemo.datasets import load_induced_stress, make_music_listening
 from edaemo.inspection._learning_curve import plot_learning_curve
 from edaemo.model_selection import SubjectKFold, TrialKFold, make_protocol
+from edaemo.model_selection._fewer_people import FewerPeople, FewerTrainingPeople
+from edaemo.reproduction.rtcan._published import TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(subjects|ratings):UserWarning")
 

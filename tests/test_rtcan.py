@@ -23,9 +23,9 @@ from sklearn.utils import Bunch
 from skorch.callbacks import Callback, LRScheduler
 
 from edaemo import MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
+from edaemo._layout import eda_names, music_names
 from edaemo.estimators import CNNClassifier
 from edaemo.estimators._training import Batches, Trials
-from edaemo.fusion._layout import eda_names, music_names
 
 NARROW = {"channels": (8, 8, 8, 8), "random_state": 0}
 EARLY = {"max_epochs": 30, "lr": 0.01, "patience": 2}

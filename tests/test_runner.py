@@ -39,8 +39,6 @@ from edaemo.benchmark import (
     EvaluationError,
     FoldRecord,
     ResultStore,
-    _evaluate,
-    _fold,
     evaluate,
     make_cnn_baseline,
     make_rtcan,
@@ -48,9 +46,10 @@ from edaemo.benchmark import (
     register_pipeline,
     register_study,
 )
-from edaemo.benchmark._fold import claim, find_validation, may_use_gpu, run_fold
-from edaemo.benchmark._registry import Entry
 from edaemo.cli import main
+from edaemo.evaluation import _evaluate, _fold
+from edaemo.evaluation._fold import claim, find_validation, may_use_gpu, run_fold
+from edaemo.evaluation._registry import Entry
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectKFold, make_protocol
 
@@ -63,7 +62,7 @@ PATIENCE = 120  # seconds until a test gives a process up
 
 # Children are forked from one process that has imported it all, and has no threads.
 children = multiprocessing.get_context("forkserver")
-children.set_forkserver_preload(["edaemo.benchmark", "edaemo.inspection", "sklearn.neighbors"])
+children.set_forkserver_preload(["edaemo.evaluation", "edaemo.inspection", "sklearn.neighbors"])
 
 
 # Importing `outside` registers what is in it; tests in other files are not to meet that.

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm, t, wilcoxon
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from edaemo.benchmark._scores import (
+from edaemo.statistics._scores import (
     adjust_holm,
     bootstrap_scores,
     draw_people,

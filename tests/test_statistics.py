@@ -44,16 +44,16 @@ from edaemo.benchmark import (
     regression_summary,
     summarise_predictions,
 )
-from edaemo.benchmark._reproduce_people import FewerPeople, FewerTrainingPeople
-from edaemo.benchmark._scores import (
+from edaemo.datasets import make_music_listening
+from edaemo.inspection._critical_difference import plot_critical_difference
+from edaemo.metrics import concordance_correlation, expected_calibration_error
+from edaemo.model_selection._fewer_people import FewerPeople, FewerTrainingPeople
+from edaemo.statistics._scores import (
     adjust_holm,
     draw_people,
     interval_over_people,
     signed_rank_p,
 )
-from edaemo.datasets import make_music_listening
-from edaemo.inspection._critical_difference import plot_critical_difference
-from edaemo.metrics import concordance_correlation, expected_calibration_error
 
 OF_CLASSES = {
     "accuracy": accuracy_score,

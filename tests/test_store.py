@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
-from edaemo.benchmark import _store
-from edaemo.benchmark._store import FoldRecord, ResultStore, StoreError
+from edaemo.evaluation import _store
+from edaemo.evaluation._store import FoldRecord, ResultStore, StoreError
 
 DONE = {
     "study": "hku956",
@@ -468,9 +468,9 @@ def test_a_lock_that_ends_in_time_is_waited_for(filled):
 
 LIGHT = """
 import sys, types, edaemo
-benchmark = types.ModuleType("edaemo.benchmark")  # without torch, which takes seconds
-benchmark.__path__ = [edaemo.__path__[0] + "/benchmark"]
-sys.modules["edaemo.benchmark"] = benchmark
+evaluation = types.ModuleType("edaemo.evaluation")  # without torch, which takes seconds
+evaluation.__path__ = [edaemo.__path__[0] + "/evaluation"]
+sys.modules["edaemo.evaluation"] = evaluation
 import test_store as t
 """
 

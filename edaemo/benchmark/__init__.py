@@ -1,69 +1,140 @@
-"""Pipelines to compare, and their evaluation under protocols without leaks."""
+"""Pipelines to compare, and their evaluation under protocols without leaks.
 
-from edaemo.benchmark._audit import audit
-from edaemo.benchmark._baselines import (
-    StimulusMeanRegressor,
-    StimulusPriorClassifier,
-    SubjectMeanRegressor,
-    SubjectPriorClassifier,
-    make_duration_baseline,
-    make_time_baseline,
-)
-from edaemo.benchmark._calibration import Calibration, calibration
-from edaemo.benchmark._compare import (
-    CriticalDifference,
-    PairedTest,
-    ResampledTTest,
-    compare_pipelines,
-    corrected_resampled_t_test,
-    critical_difference,
-    paired_test,
-)
-from edaemo.benchmark._evaluate import evaluate
-from edaemo.benchmark._keys import UnkeyableError
-from edaemo.benchmark._permutation import (
-    PermutationRefit,
-    PermutationTest,
-    permutation_refit,
-    permutation_test,
-    permutation_tests,
-)
-from edaemo.benchmark._pipelines import (
-    make_boosting_baseline,
-    make_cnn_baseline,
-    make_logistic_baseline,
-    make_ridge_baseline,
-    make_rtcan,
-    make_svm_baseline,
-    make_svr_baseline,
-)
-from edaemo.benchmark._predictions import load_predictions, newest_keys
-from edaemo.benchmark._registry import (
-    PIPELINES,
-    REGRESSORS,
-    STUDIES,
-    EvaluationError,
-    register_pipeline,
-    register_study,
-)
-from edaemo.benchmark._reproduce import (
-    Reproduction,
-    ReproductionSettings,
-    reproduce_figure4,
-    reproduce_table1,
-    reproduce_table2,
-    reproduce_table3,
-    reproduce_table4,
-    reproduce_table5,
-)
-from edaemo.benchmark._reproduce_layout import format_reproduction
-from edaemo.benchmark._store import FoldRecord, ResultStore, StoreError
-from edaemo.benchmark._summary import (
-    classification_summary,
-    regression_summary,
-    summarise_predictions,
-)
-from edaemo.benchmark.report import write_report
+The promised names of several rooms, each imported from its room when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edaemo.estimators import (
+        StimulusMeanRegressor,
+        StimulusPriorClassifier,
+        SubjectMeanRegressor,
+        SubjectPriorClassifier,
+        make_boosting_baseline,
+        make_cnn_baseline,
+        make_duration_baseline,
+        make_logistic_baseline,
+        make_ridge_baseline,
+        make_rtcan,
+        make_svm_baseline,
+        make_svr_baseline,
+        make_time_baseline,
+    )
+    from edaemo.evaluation import (
+        PIPELINES,
+        REGRESSORS,
+        STUDIES,
+        EvaluationError,
+        FoldRecord,
+        ResultStore,
+        StoreError,
+        UnkeyableError,
+        audit,
+        evaluate,
+        load_predictions,
+        newest_keys,
+        register_pipeline,
+        register_study,
+    )
+    from edaemo.report import write_report
+    from edaemo.reproduction.rtcan import (
+        Reproduction,
+        ReproductionSettings,
+        format_reproduction,
+        reproduce_figure4,
+        reproduce_table1,
+        reproduce_table2,
+        reproduce_table3,
+        reproduce_table4,
+        reproduce_table5,
+    )
+    from edaemo.statistics import (
+        Calibration,
+        CriticalDifference,
+        PairedTest,
+        PermutationRefit,
+        PermutationTest,
+        ResampledTTest,
+        calibration,
+        classification_summary,
+        compare_pipelines,
+        corrected_resampled_t_test,
+        critical_difference,
+        paired_test,
+        permutation_refit,
+        permutation_test,
+        permutation_tests,
+        regression_summary,
+        summarise_predictions,
+    )
+
+_NAMES = {
+    "edaemo.estimators": (
+        "StimulusMeanRegressor",
+        "StimulusPriorClassifier",
+        "SubjectMeanRegressor",
+        "SubjectPriorClassifier",
+        "make_boosting_baseline",
+        "make_cnn_baseline",
+        "make_duration_baseline",
+        "make_logistic_baseline",
+        "make_ridge_baseline",
+        "make_rtcan",
+        "make_svm_baseline",
+        "make_svr_baseline",
+        "make_time_baseline",
+    ),
+    "edaemo.evaluation": (
+        "PIPELINES",
+        "REGRESSORS",
+        "STUDIES",
+        "EvaluationError",
+        "FoldRecord",
+        "ResultStore",
+        "StoreError",
+        "UnkeyableError",
+        "audit",
+        "evaluate",
+        "load_predictions",
+        "newest_keys",
+        "register_pipeline",
+        "register_study",
+    ),
+    "edaemo.report": ("write_report",),
+    "edaemo.reproduction.rtcan": (
+        "Reproduction",
+        "ReproductionSettings",
+        "format_reproduction",
+        "reproduce_figure4",
+        "reproduce_table1",
+        "reproduce_table2",
+        "reproduce_table3",
+        "reproduce_table4",
+        "reproduce_table5",
+    ),
+    "edaemo.statistics": (
+        "Calibration",
+        "CriticalDifference",
+        "PairedTest",
+        "PermutationRefit",
+        "PermutationTest",
+        "ResampledTTest",
+        "calibration",
+        "classification_summary",
+        "compare_pipelines",
+        "corrected_resampled_t_test",
+        "critical_difference",
+        "paired_test",
+        "permutation_refit",
+        "permutation_test",
+        "permutation_tests",
+        "regression_summary",
+        "summarise_predictions",
+    ),
+}
+_HOME = {name: room for room, names in _NAMES.items() for name in names}
 
 __all__ = [
     "PIPELINES",
@@ -121,3 +192,13 @@ __all__ = [
     "summarise_predictions",
     "write_report",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'edaemo.benchmark' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

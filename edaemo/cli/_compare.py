@@ -13,7 +13,7 @@ from edaemo.cli._arguments import add_plugins, import_plugins
 if TYPE_CHECKING:
     import pandas as pd
 
-    from edaemo.benchmark import FoldRecord
+    from edaemo.evaluation import FoldRecord
 
 
 def add_compare(commands: argparse._SubParsersAction) -> None:
@@ -100,8 +100,7 @@ def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from edaemo.benchmark import STUDIES, evaluate
-    from edaemo.benchmark._registry import find
+    from edaemo.evaluation import STUDIES, evaluate, find
 
     import_plugins(arguments.plugin)
     names = [find(name, STUDIES, "study") for name in arguments.study]
@@ -137,8 +136,8 @@ def _print_fold(record: FoldRecord) -> None:
 
 def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
     """Print every table and write it, with its figure, into a folder of its own."""
-    from edaemo.benchmark._tables import format_table
     from edaemo.inspection import plot_comparison
+    from edaemo.statistics import format_table
 
     case = ["study", "target", "threshold", "protocol"]
     for (study, target, threshold, protocol), rows in table.groupby(case, sort=False, dropna=False):

@@ -31,7 +31,7 @@ def add_report(commands: argparse._SubParsersAction) -> None:
 
 
 def _report(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from edaemo.benchmark import write_report
+    from edaemo.report import write_report
 
     try:
         files = write_report(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
 
-    from edaemo.benchmark import Reproduction, ReproductionSettings
+    from edaemo.reproduction.rtcan import Reproduction, ReproductionSettings
 
 WHAT = {
     "table1": "class balance after relabelling by each person's own threshold",
@@ -141,9 +141,9 @@ def _reproduce(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
 
 def _make(arguments: argparse.Namespace) -> tuple[Reproduction, str]:
     """Make what was asked for; also give the name of the study, or of all of them."""
-    from edaemo import benchmark
+    from edaemo.reproduction import rtcan
 
-    reproduce = getattr(benchmark, f"reproduce_{arguments.name}")
+    reproduce = getattr(rtcan, f"reproduce_{arguments.name}")
     if arguments.name in RATINGS_ALONE:
         studies = _load(arguments.study, arguments)
         seed = {} if arguments.name == "table1" else {"random_state": arguments.seed}
@@ -155,8 +155,7 @@ def _make(arguments: argparse.Namespace) -> tuple[Reproduction, str]:
 
 
 def _load(names: list[str], arguments: argparse.Namespace) -> list[Bunch]:
-    from edaemo.benchmark import STUDIES
-    from edaemo.benchmark._registry import find
+    from edaemo.evaluation import STUDIES, find
 
     sys.path.insert(0, "")
     for module in arguments.plugin:
@@ -171,7 +170,7 @@ def _load(names: list[str], arguments: argparse.Namespace) -> list[Bunch]:
 
 
 def _read_settings(arguments: argparse.Namespace) -> ReproductionSettings:
-    from edaemo.benchmark import ReproductionSettings
+    from edaemo.reproduction.rtcan import ReproductionSettings
 
     asked = {"protocols": tuple(arguments.protocol)} if "protocol" in arguments else {}
     return ReproductionSettings(
@@ -189,7 +188,7 @@ def _read_settings(arguments: argparse.Namespace) -> ReproductionSettings:
 
 def _print(made: Reproduction, place: Path, *, as_json: bool) -> None:
     """Print a table and write it, with its rows, and figure 4 with its picture."""
-    from edaemo.benchmark import format_reproduction
+    from edaemo.reproduction.rtcan import format_reproduction
 
     place.mkdir(parents=True, exist_ok=True)
     text = format_reproduction(made)

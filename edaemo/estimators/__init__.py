@@ -1,7 +1,41 @@
-"""scikit-learn estimators that own a skorch net around a network."""
+"""scikit-learn estimators: those that own a skorch net around a network, baselines, pipelines."""
 
+from edaemo.estimators._baselines import (
+    StimulusMeanRegressor,
+    StimulusPriorClassifier,
+    SubjectMeanRegressor,
+    SubjectPriorClassifier,
+    make_duration_baseline,
+    make_time_baseline,
+)
 from edaemo.estimators._cnn import CNNClassifier
+from edaemo.estimators._pipelines import (
+    make_boosting_baseline,
+    make_cnn_baseline,
+    make_logistic_baseline,
+    make_ridge_baseline,
+    make_rtcan,
+    make_svm_baseline,
+    make_svr_baseline,
+)
 from edaemo.estimators._rtcan import RTCANClassifier
 from edaemo.estimators._training import TrainingError
 
-__all__ = ["CNNClassifier", "RTCANClassifier", "TrainingError"]
+__all__ = [
+    "CNNClassifier",
+    "RTCANClassifier",
+    "StimulusMeanRegressor",
+    "StimulusPriorClassifier",
+    "SubjectMeanRegressor",
+    "SubjectPriorClassifier",
+    "TrainingError",
+    "make_boosting_baseline",
+    "make_cnn_baseline",
+    "make_duration_baseline",
+    "make_logistic_baseline",
+    "make_ridge_baseline",
+    "make_rtcan",
+    "make_svm_baseline",
+    "make_svr_baseline",
+    "make_time_baseline",
+]

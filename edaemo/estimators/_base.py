@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -23,11 +23,10 @@ from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, LRSc
 from skorch.helper import predefined_split
 from torch import nn
 
+from edaemo._layout import Layout
 from edaemo._validation import (
     check_labels,
-    is_trials_table,
-    read_rows,
-    signal_cells,
+    read_inputs,
     subject_ids,
     whole_or_nothing,
 )
@@ -80,9 +79,17 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
         "checkpoint": [str, os.PathLike, None],
     }
 
+    # The blocks of columns that the network tells apart, in their order; a signal may also come as
+    # the column of that name of a table of decomposed trials.
+    _blocks: ClassVar[dict[str, tuple[str, ...]]] = {"signals": (), "features": ()}
+
     @abstractmethod
-    def _network(self, X: object) -> tuple[type[nn.Module], dict[str, Any]]:
+    def _network(self) -> tuple[type[nn.Module], dict[str, Any]]:
         """Give the network's class and its arguments, but for ``n_outputs``; X has been checked."""
+
+    def _find_layout(self) -> Layout | None:
+        """Return how rows divide, by the names of their columns or else by the parameters."""
+        return None
 
     @abstractmethod
     def _recipe(self) -> Recipe:
@@ -141,10 +148,10 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                     "A checkpoint does not hold what callbacks remember: leave callbacks or "
                     "checkpoint None."
                 )
-            self._refuse_signals(X)
-            rows = read_rows(self, X, reset=True, dtype=np.float32, min_rows=2)
+            rows, layout = read_inputs(self, X, reset=True, min_rows=2, **self._blocks)
             y = check_labels(self, X, y)
-            network, sizes = self._network(X)
+            self._layout = self._find_layout() if layout is None else layout
+            network, sizes = self._network()
             by_people = validation is None and self.validation_fraction is not None
             if by_people or validation is not None:
                 needed_by = "validation_fraction" if by_people else None
@@ -197,8 +204,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             Columns in the order of `classes_`.
         """
         check_is_fitted(self, "net_")
-        self._refuse_signals(X)
-        rows = read_rows(self, X, reset=False, dtype=np.float32)
+        rows = self._read(X)
         with (
             torch_threads(self.n_threads),
             torch_deterministic(self.deterministic, self.net_.device),
@@ -221,6 +227,12 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
                 some = nn.functional.pad(some, (0, 0, 0, missing))
             logits.append(net.infer(some).cpu())
         return torch.cat(logits)[: len(rows)]
+
+    def _read(self, X: object) -> np.ndarray:
+        """Read X as the rows that the network takes, checked against those of `fit`."""
+        if not hasattr(self, "_layout"):  # it is not kept in a file
+            self._layout = self._find_layout()
+        return read_inputs(self, X, reset=False, fitted=self._layout, **self._blocks)[0]
 
     def predict(self, X: object) -> np.ndarray:
         """Give the most probable class of each trial, shape (n_trials,); X as in `fit`."""
@@ -314,13 +326,6 @@ class NetClassifier(ClassifierMixin, BaseEstimator, ABC):
             device=device,
             verbose=self.verbose,
         )
-
-    def _refuse_signals(self, X: object) -> None:
-        if is_trials_table(X) or signal_cells(X) is not None:
-            raise ValueError(
-                f"{type(self).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
-                "transformer of the signals as eda=, before it in a Pipeline."
-            )
 
 
 def _rows_at_once(net: Net) -> tuple[int, int]:

@@ -161,5 +161,5 @@ class CNNClassifier(NetClassifier):
             max_epochs=self.max_epochs,
         )
 
-    def _network(self, X: object) -> tuple[type[torch.nn.Module], dict[str, Any]]:
+    def _network(self) -> tuple[type[torch.nn.Module], dict[str, Any]]:
         return FeatureCNN, {"n_features": self.n_features_in_, "n_filters": self.n_filters}

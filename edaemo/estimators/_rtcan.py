@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral, Real
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from skorch.callbacks import LRScheduler
 
+from edaemo._layout import Layout, agree, infer_layout, read_layout, sizes
 from edaemo.estimators._base import NetClassifier
 from edaemo.estimators._recipes import CONSTANT, COSINE, Recipe, check_augmentation, find_recipe
-from edaemo.fusion._layout import agree, infer_layout, read_layout
 from edaemo.networks import RTCAN
 
 
@@ -162,6 +162,8 @@ class RTCANClassifier(NetClassifier):
     (20, 2)
     """
 
+    _blocks: ClassVar = {"signals": ("eda",), "features": ("music",)}
+
     _parameter_constraints: dict = {  # noqa: RUF012
         **NetClassifier._parameter_constraints,
         "n_chans": [Interval(Integral, 1, None, closed="left"), None],
@@ -276,33 +278,36 @@ class RTCANClassifier(NetClassifier):
         check_augmentation(recipe.augmentation)
         return recipe
 
-    def _network(self, X: object) -> tuple[type[torch.nn.Module], dict[str, Any]]:
+    def _find_layout(self) -> Layout:
         names = getattr(self, "feature_names_in_", None)
         layout = None if names is None else read_layout(names)
-        said = {
+        return infer_layout(self.n_features_in_, **self._sizes()) if layout is None else layout
+
+    def _sizes(self) -> dict[str, int | None]:
+        return {
             "n_chans": self.n_chans,
             "n_times": self.n_times,
             "n_music_features": self.n_music_features,
         }
+
+    def _network(self) -> tuple[type[torch.nn.Module], dict[str, Any]]:
         if not (
             len(self.channels) and all(isinstance(n, Integral) and n > 0 for n in self.channels)
         ):
             raise ValueError(
                 f"channels must be positive numbers of filters, got {self.channels!r}."
             )
-        if layout is None:
-            layout = infer_layout(self.n_features_in_, **said)
-        agree(layout, **said)
-        if layout.n_chans == 0:
+        source = "column names" if hasattr(self, "feature_names_in_") else "array's shapes"
+        agree(self._layout, source, **self._sizes())
+        found = sizes(self._layout)
+        if found["n_chans"] == 0:
             raise ValueError(
                 "RTCANClassifier needs EDA, and the columns hold music alone: use an SVM on music "
                 "(edaemo.benchmark.make_svm_baseline)."
             )
         recipe = self._recipe()
         return RTCAN, {
-            "n_chans": layout.n_chans,
-            "n_times": layout.n_times,
-            "n_music_features": layout.n_music_features,
+            **found,
             "architecture": self.architecture,
             "form": self.form,
             "sca": self.sca,

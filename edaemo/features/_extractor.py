@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from threadpoolctl import threadpool_limits
 
 from edaemo._cache import TrialCache
+from edaemo._layout import EDA
 from edaemo._validation import (
     identity_index,
     is_trials_table,
@@ -29,7 +30,6 @@ from edaemo.decomposition import (
     silence_rounding,
 )
 from edaemo.features import _edaemo, _pmemo
-from edaemo.fusion._layout import EDA
 from edaemo.preprocessing import DecomposingMixin, decompose_trials
 
 PRESETS = {"edaemo": _edaemo, "pmemo": _pmemo}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from edaemo._layout import EDA
 from edaemo.features import _edaemo, _pmemo
-from edaemo.fusion._layout import EDA
 
 # Both presets have them in this order.
 FAMILIES = {

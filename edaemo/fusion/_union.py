@@ -13,6 +13,7 @@ from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._layout import EDA, layout_names, music_names
 from edaemo._validation import (
     LARGEST,
     identity,
@@ -20,12 +21,11 @@ from edaemo._validation import (
     is_trials_table,
     name_trial,
     plain_numbers,
-    read_cell,
     read_rows,
     signal_cells,
+    stack_signals,
     whole_or_nothing,
 )
-from edaemo.fusion._layout import EDA, eda_names, music_names
 
 
 class MusicFeatureUnion(TransformerMixin, BaseEstimator):
@@ -192,7 +192,8 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
             else:
                 X = self.eda_.transform(X)
         if is_trials_table(X):
-            return _flatten(X)
+            values, eda = stack_signals(X, "eda")
+            return values, layout_names({"eda": eda})
         if signal_cells(X) is not None:
             raise ValueError(
                 "MusicFeatureUnion joins numbers: signals in cells need a trials table, or a "
@@ -361,31 +362,3 @@ def _check_music(music: pd.DataFrame) -> None:
 def _numbers(music: pd.DataFrame) -> np.ndarray:
     """Give rows of music as a new float64 array, NaN where something is missing."""
     return music.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
-
-
-def _flatten(trials: pd.DataFrame) -> tuple[np.ndarray, list[str]]:
-    """Lay the cells of a trials table out as rows, one channel after the other."""
-    if not len(trials):
-        raise ValueError("The table holds no trials: a minimum of 1 is required.")
-    cells = [np.atleast_2d(read_cell(trials, row, cell)) for row, cell in enumerate(trials["eda"])]
-    channels = ["original"]
-    if "channels" in trials.columns:
-        kinds = trials["channels"].unique()
-        if len(kinds) > 1:
-            raise ValueError(f"The trials hold different channels: {list(kinds)}.")
-        channels = kinds[0].split("|")
-    shape = (len(channels), cells[0].shape[1])
-    for row, cell in enumerate(cells):
-        if cell.shape != shape:
-            raise ValueError(
-                f"{name_trial(trials, row)}: its EDA has shape {cell.shape}, row 0 has {shape}. "
-                "Cut all trials to one window, or interpolate them (CvxEDATransformer(n_times=…))."
-            )
-    values = np.stack([cell.ravel() for cell in cells])
-    finite = (np.abs(values) <= LARGEST).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            f"{name_trial(trials, int(np.argmin(finite)))}: its EDA holds NaN, masked or infinite "
-            "samples. Leave the trial out, or use CvxEDATransformer(missing='interpolate')."
-        )
-    return values, eda_names(channels, shape[1])

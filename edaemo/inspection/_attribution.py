@@ -21,10 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from edaemo._validation import read_rows, suggest
+from edaemo._layout import EDA
+from edaemo._validation import suggest
 from edaemo.estimators._base import NetClassifier
 from edaemo.estimators._training import torch_threads
-from edaemo.fusion._layout import EDA
 from edaemo.networks import RTCAN, FeatureCNN
 from edaemo.networks._rtcan import STEP
 
@@ -363,9 +363,8 @@ def _ask(
         code = same.index(True)
     for step in before:
         X = step.transform(X)
-    classifier._refuse_signals(X)
     # A copy that torch takes: a frame's numbers may be write-protected, or in another order.
-    rows = np.array(read_rows(classifier, X, reset=False, dtype=np.float32), order="C")
+    rows = np.array(classifier._read(X), order="C")
     network = copy.deepcopy(classifier.net_.module_).eval().requires_grad_(False)
     asked = _Asked(classifier, network, rows, np.full(len(rows), code))
     if code is None:

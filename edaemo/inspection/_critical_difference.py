@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from edaemo.benchmark import CriticalDifference
+    from edaemo.statistics import CriticalDifference
 
 
 def plot_critical_difference(result: CriticalDifference) -> Figure:

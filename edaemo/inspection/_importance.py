@@ -12,9 +12,9 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import check_scoring
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._layout import EDA, MUSIC, read_layout
 from edaemo._validation import suggest
 from edaemo.features import feature_families
-from edaemo.fusion._layout import EDA, MUSIC, read_layout
 from edaemo.inspection._attribution import split_pipeline
 
 
@@ -132,7 +132,7 @@ def _find_groups(names: list | None) -> dict[str, list[str]]:
             layout = read_layout(names)
         except ValueError as error:
             raise ValueError(f"{error} Say groups=.") from None
-        ends = range(0, len(eda) + 1, layout.n_times)
+        ends = range(0, len(eda) + 1, layout["eda"].n_times)
         groups = {eda[i].removesuffix("_0"): eda[i:j] for i, j in pairwise(ends)}
     if music := [name for name in names if name.startswith(MUSIC)]:
         groups["music"] = music

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from edaemo.benchmark import Reproduction
-
 _COLOURS = {"SVM": "#7a7a7a", "3-layer CNN": "#c2701e", "RTCAG": "#1f5a8a"}
 _APART = 1.2  # percent of the people between the points of two models
 _NAMES = {"accuracy": "accuracy", "f1": "F1", "balanced_accuracy": "balanced accuracy"}
 
 
-def plot_learning_curve(made: Reproduction, *, score: str = "accuracy") -> Figure:
+class _Reproduction(Protocol):
+    """What is read of a :class:`edaemo.benchmark.Reproduction`."""
+
+    @property
+    def table(self) -> pd.DataFrame: ...
+
+    @property
+    def remarks(self) -> tuple[str, ...]: ...
+
+
+def plot_learning_curve(made: _Reproduction, *, score: str = "accuracy") -> Figure:
     """Draw a score of each model against the share of the people, one panel for each way.
 
     Parameters

@@ -1,5 +1,10 @@
 """Splitters and scorers that know whose trial it is."""
 
+from edaemo.model_selection._fewer_people import (
+    SHARE,
+    FewerPeople,
+    FewerTrainingPeople,
+)
 from edaemo.model_selection._protocols import (
     PROTOCOLS,
     LeaveOneSubjectOut,
@@ -15,6 +20,9 @@ from edaemo.model_selection._scorers import SubjectThresholdScorer
 
 __all__ = [
     "PROTOCOLS",
+    "SHARE",
+    "FewerPeople",
+    "FewerTrainingPeople",
     "LeaveOneSubjectOut",
     "PaperKFold",
     "StimulusKFold",

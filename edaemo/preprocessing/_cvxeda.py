@@ -16,6 +16,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._validation import (
     is_trials_table,
     name_trial,
@@ -23,7 +24,6 @@ from edaemo._validation import (
     whole_or_nothing,
 )
 from edaemo.decomposition import CvxEDA, DecompositionMethod, find_decomposition
-from edaemo.fusion._layout import channels_table, check_components, eda_names
 from edaemo.preprocessing._decomposed import (
     DecomposedTrial,
     DecomposingMixin,

@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._validation import (
     LARGEST,
     is_trials_table,
@@ -27,7 +28,6 @@ from edaemo.decomposition import (
     find_decomposition,
     silence_rounding,
 )
-from edaemo.fusion._layout import channels_table, check_components, eda_names
 from edaemo.preprocessing._decomposed import (
     FLAT,
     DecomposedTrial,

@@ -10,7 +10,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
-from edaemo.estimators import CNNClassifier, RTCANClassifier
+from edaemo.estimators._cnn import CNNClassifier
+from edaemo.estimators._rtcan import RTCANClassifier
 from edaemo.fusion import MusicFeatureUnion
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import rankdata
 
-from edaemo.benchmark._scores import count_confusion, divide, score_confusion
+from edaemo.statistics._scores import count_confusion, divide, score_confusion
 
 Sums = dict[str, np.ndarray]
 

@@ -16,12 +16,10 @@ from sklearn.utils import Bunch
 
 from edaemo._validation import suggest
 from edaemo._whole_file import whole_file
-from edaemo.benchmark._predictions import choose_newest, read_complete
-from edaemo.benchmark._registry import STUDIES
-from edaemo.benchmark._reproduce_people import SHARE
-from edaemo.benchmark._store import ResultStore, StoreError
-from edaemo.benchmark.report._commands import section_commands
-from edaemo.benchmark.report._contents import (
+from edaemo.evaluation import STUDIES, ResultStore, StoreError, choose_newest, read_complete
+from edaemo.model_selection import SHARE
+from edaemo.report._commands import section_commands
+from edaemo.report._contents import (
     RATED,
     Case,
     make_cases,
@@ -31,10 +29,10 @@ from edaemo.benchmark.report._contents import (
     section_versions,
     sections_case,
 )
-from edaemo.benchmark.report._learning import section_learning
-from edaemo.benchmark.report._page import Section
-from edaemo.benchmark.report._pictures import draw_ratings
-from edaemo.benchmark.report._render import render_html, render_latex, render_markdown
+from edaemo.report._learning import section_learning
+from edaemo.report._page import Section
+from edaemo.report._pictures import draw_ratings
+from edaemo.report._render import render_html, render_latex, render_markdown
 
 
 def write_report(

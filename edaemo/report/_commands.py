@@ -8,11 +8,11 @@ from math import ceil, sqrt
 
 import pandas as pd
 
-from edaemo.benchmark._registry import STUDIES
-from edaemo.benchmark._tables import kind_of
-from edaemo.benchmark.report._contents import Case, find
-from edaemo.benchmark.report._page import Section
+from edaemo.evaluation import STUDIES
 from edaemo.model_selection import PROTOCOLS
+from edaemo.report._contents import Case, find
+from edaemo.report._page import Section
+from edaemo.statistics import kind_of
 
 
 def section_commands(

@@ -12,24 +12,10 @@ import numpy as np
 import pandas as pd
 
 import edaemo
-from edaemo.benchmark._calibration import Calibration, calibration
-from edaemo.benchmark._compare import compare_case
-from edaemo.benchmark._predictions import CASE, NUMBERS, split_cases
-from edaemo.benchmark._registry import Entry, pipelines_for
-from edaemo.benchmark._scores import count_confusion, score_people
-from edaemo.benchmark._summary import summarise_case
-from edaemo.benchmark._sums import score_numbers, sum_numbers
-from edaemo.benchmark._tables import (
-    RATINGS,
-    Kind,
-    describe,
-    kind_of,
-    make_table,
-    p_column,
-    verdicts,
-)
-from edaemo.benchmark.report import _pictures
-from edaemo.benchmark.report._page import (
+from edaemo.evaluation import Entry, pipelines_for
+from edaemo.model_selection import PROTOCOLS
+from edaemo.report import _pictures
+from edaemo.report._page import (
     NOTHING,
     Confusion,
     Row,
@@ -39,7 +25,26 @@ from edaemo.benchmark.report._page import (
     p_value,
     with_interval,
 )
-from edaemo.model_selection import PROTOCOLS
+from edaemo.statistics import (
+    CASE,
+    NUMBERS,
+    RATINGS,
+    Calibration,
+    Kind,
+    calibration,
+    compare_case,
+    count_confusion,
+    describe,
+    kind_of,
+    make_table,
+    p_column,
+    score_numbers,
+    score_people,
+    split_cases,
+    sum_numbers,
+    summarise_case,
+    verdicts,
+)
 
 RATED = ("valence", "arousal")
 INPUTS = {

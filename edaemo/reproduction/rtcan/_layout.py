@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from edaemo.benchmark._reproduce import Reproduction
-from edaemo.benchmark._reproduce_published import MODULES
+from edaemo.reproduction.rtcan._published import MODULES
+from edaemo.reproduction.rtcan._reproduce import Reproduction
 
 HEADINGS = {
     "table1": "Table 1. High and low class after relabelling",

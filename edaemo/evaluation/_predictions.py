@@ -12,18 +12,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from edaemo.benchmark._reproduce_people import SHARE
-from edaemo.benchmark._store import ResultStore, series
+from edaemo.evaluation._store import ResultStore, series
+from edaemo.model_selection import SHARE
+from edaemo.statistics import CASE, NUMBERS
 
-# What one comparison of pipelines is about.
-CASE = ("study", "people", "target", "threshold", "protocol")
-# The threshold of a target that stays the number it is.
-NUMBERS = "none"
 # What differs from fold to fold of one and the same run.
 _OF_FOLD = ("repeat", "fold", "seed", "rows")
 # In parameters: repeats of one run have other seeds.
 _SEED = re.compile(r'"random_state": \d+')
-_NEEDED = ("subject", "label", "predicted")
 
 
 def load_predictions(
@@ -133,40 +129,6 @@ def choose_newest(folds: pd.DataFrame) -> list[str]:
     latest = folds.groupby(["who", "run"])["created"].max().reset_index()
     latest = latest.sort_values("created", kind="stable").drop_duplicates("who", keep="last")
     return folds.merge(latest[["who", "run"]])["key"].tolist()
-
-
-def split_cases(predictions: pd.DataFrame) -> Iterator[tuple[dict, dict[str, pd.DataFrame]]]:
-    """Give each case of a table of predictions, and its trials by pipeline.
-
-    Raises
-    ------
-    ValueError
-        If a column is missing.
-    """
-    missing = [name for name in (*_NEEDED, "pipeline") if name not in predictions]
-    if missing:
-        raise ValueError(
-            f"The table of predictions has no column {missing[0]!r}: it needs {list(_NEEDED)} and "
-            "'pipeline', as load_predictions gives them."
-        )
-    names = [name for name in CASE if name in predictions]
-    if not names:
-        yield {}, dict(list(predictions.groupby("pipeline", sort=False)))
-        return
-    for values, trials in predictions.groupby(names, sort=False, dropna=False):
-        case = dict(zip(names, values, strict=True))
-        yield case, dict(list(trials.groupby("pipeline", sort=False)))
-
-
-def fold_codes(trials: pd.DataFrame) -> np.ndarray | None:
-    """Give the folds of all repeats numbers; None where the table does not tell them."""
-    if "fold" not in trials:
-        return None
-    fold, _ = pd.factorize(trials["fold"], sort=True, use_na_sentinel=False)
-    if "repeat" not in trials:
-        return fold
-    repeat, _ = pd.factorize(trials["repeat"], sort=True, use_na_sentinel=False)
-    return np.unique(repeat * (fold.max() + 1) + fold, return_inverse=True)[1]
 
 
 def _identify(table: pd.DataFrame) -> Iterator[tuple]:

@@ -13,10 +13,10 @@ from sklearn.utils import check_consistent_length
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
 
-from edaemo.benchmark._scores import divide, draw_people, interval_over_people
-from edaemo.benchmark._summary import number_units, read_classes, read_probability
 from edaemo.metrics import expected_calibration_error
 from edaemo.metrics._calibration import find_bins
+from edaemo.statistics._scores import divide, draw_people, interval_over_people
+from edaemo.statistics._summary import number_units, read_classes, read_probability
 
 _CLOSEST = 1e-6
 

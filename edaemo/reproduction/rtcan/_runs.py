@@ -15,17 +15,14 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
-from edaemo.benchmark._evaluate import evaluate
-from edaemo.benchmark._pipelines import make_rtcan
-from edaemo.benchmark._registry import PIPELINES, Entry
-from edaemo.benchmark._reproduce_people import FewerPeople, FewerTrainingPeople, draw_rows
-from edaemo.benchmark._reproduce_published import MODULES, NARROW, PERCENTS, Scores
-from edaemo.benchmark._scores import SCORES
-from edaemo.benchmark._tables import LEVEL
-from edaemo.estimators import CNNClassifier
+from edaemo.estimators import CNNClassifier, make_rtcan
 from edaemo.estimators._recipes import find_recipe
+from edaemo.evaluation import PIPELINES, Entry, evaluate
+from edaemo.model_selection._fewer_people import FewerPeople, FewerTrainingPeople, draw_rows
 from edaemo.model_selection._protocols import Protocol
 from edaemo.preprocessing import SubjectThresholdRelabeler
+from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
+from edaemo.statistics import LEVEL, SCORES
 
 TARGETS = ("valence", "arousal")
 

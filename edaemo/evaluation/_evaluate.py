@@ -24,16 +24,16 @@ from sklearn.utils import Bunch, get_tags
 from tqdm import tqdm
 
 from edaemo._validation import IDENTITY, name_trial
-from edaemo.benchmark._audit import audit, leaks
-from edaemo.benchmark._fold import (
+from edaemo.datasets import select_people
+from edaemo.evaluation._audit import audit, leaks
+from edaemo.evaluation._fold import (
     cuda_devices,
     find_validation,
     may_use_gpu,
     run_fold,
 )
-from edaemo.benchmark._keys import canonical, fingerprint, made_with
-from edaemo.benchmark._predictions import NUMBERS
-from edaemo.benchmark._registry import (
+from edaemo.evaluation._keys import canonical, fingerprint, made_with
+from edaemo.evaluation._registry import (
     STUDIES,
     Entry,
     EvaluationError,
@@ -41,14 +41,13 @@ from edaemo.benchmark._registry import (
     find,
     pipelines_for,
 )
-from edaemo.benchmark._store import FoldRecord, ResultStore
-from edaemo.benchmark._tables import make_table
-from edaemo.benchmark._worker import begin_worker
-from edaemo.datasets import select_people
+from edaemo.evaluation._store import FoldRecord, ResultStore
+from edaemo.evaluation._worker import begin_worker
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import PROTOCOLS, make_protocol
 from edaemo.model_selection._protocols import Protocol
 from edaemo.preprocessing import CvxEDATransformer, SubjectThresholdRelabeler
+from edaemo.statistics import NUMBERS, make_table
 
 N_TIMES = 128
 TRIALS_PER_TASK = 64

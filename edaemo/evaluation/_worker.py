@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 
-from edaemo.benchmark._fold import end_with
+from edaemo.evaluation._fold import end_with
 
 # Of malloc.h: glibc's mallopt knows the settings by these numbers.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4

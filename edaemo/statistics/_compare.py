@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import f, friedmanchisquare, rankdata, studentized_range, t
 
-from edaemo.benchmark._predictions import fold_codes, split_cases
-from edaemo.benchmark._scores import (
+from edaemo.statistics._predictions import fold_codes, split_cases
+from edaemo.statistics._scores import (
     adjust_holm,
     divide,
     draw_people,
@@ -19,8 +19,8 @@ from edaemo.benchmark._scores import (
     signed_rank_p,
     subtract,
 )
-from edaemo.benchmark._summary import read_classes, read_numbers, read_probability
-from edaemo.benchmark._sums import (
+from edaemo.statistics._summary import read_classes, read_numbers, read_probability
+from edaemo.statistics._sums import (
     OF_CLASSES,
     OF_NUMBERS,
     OF_PROBABILITIES,

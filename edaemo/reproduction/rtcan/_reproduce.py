@@ -11,8 +11,10 @@ import pandas as pd
 from scipy.stats import spearmanr
 from sklearn.utils import Bunch
 
-from edaemo.benchmark._registry import EvaluationError, register_study
-from edaemo.benchmark._reproduce_published import (
+from edaemo.datasets import select_people
+from edaemo.evaluation import EvaluationError
+from edaemo.preprocessing import SubjectThresholdRelabeler
+from edaemo.reproduction.rtcan._published import (
     MODULES,
     PROTOCOL,
     PUBLISHED_P,
@@ -28,7 +30,7 @@ from edaemo.benchmark._reproduce_published import (
     TABLE_5,
     TITLES,
 )
-from edaemo.benchmark._reproduce_runs import (
+from edaemo.reproduction.rtcan._runs import (
     TARGETS,
     Network,
     Point,
@@ -43,26 +45,12 @@ from edaemo.benchmark._reproduce_runs import (
     score_rows,
     shrink,
 )
-from edaemo.benchmark._scores import divide, draw_people, interval_over_people
-from edaemo.datasets import make_music_listening, select_people
-from edaemo.preprocessing import SubjectThresholdRelabeler
+from edaemo.statistics import divide, draw_people, interval_over_people
 
 TEST_FIXED, SHRINKING = "test people fixed", "shrinking set"
 SIGNALS = ("eda", "eda+music")
-PMEMO_SIZE = "generated-pmemo-size"
 DEFAULT = ReproductionSettings()
 REPEATED = ReproductionSettings(n_repeats=3)
-
-
-def _make_pmemo_size(path: object = None) -> Bunch:
-    """Make the artificial study of PMEmo's size: 457 people, 794 songs, 7,962 trials of 25 s."""
-    if path is not None:
-        raise EvaluationError(f"The study {PMEMO_SIZE!r} is made and not read: no path.")
-    study = make_music_listening(duration=25.0)
-    return Bunch(**{**study, "name": PMEMO_SIZE})
-
-
-register_study(PMEMO_SIZE, _make_pmemo_size)
 
 
 class Reproduction(NamedTuple):

@@ -39,7 +39,8 @@ from sklearn.base import clone
 from sklearn.utils.metadata_routing import MetadataRequest
 
 import edaemo
-from edaemo.decomposition import _compiled
+from edaemo.decomposition._compiled import load as load_kernel
+from edaemo.decomposition._compiled import widest
 
 _GENERATORS = (
     np.random.RandomState,
@@ -116,11 +117,11 @@ def made_with() -> dict[str, object]:
         ``decomposition``, "compiled" or "scipy"; ``avx2``, whether the compiled kernel uses it, or
         None without the kernel; ``python`` and the libraries' versions.
     """
-    compiled = _compiled.load() is not None
+    compiled = load_kernel() is not None
     return {
         "edaemo": _own_digest(),
         "decomposition": "compiled" if compiled else "scipy",
-        "avx2": _compiled.widest() == 4 if compiled else None,
+        "avx2": widest() == 4 if compiled else None,
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _LIBRARIES},
     }

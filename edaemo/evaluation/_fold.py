@@ -19,9 +19,8 @@ from filelock import FileLock, Timeout
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from threadpoolctl import threadpool_limits
 
-from edaemo.benchmark._keys import made_with
-from edaemo.benchmark._scores import score_predictions
-from edaemo.benchmark._sums import score_numbers, sum_numbers
+from edaemo.evaluation._keys import made_with
+from edaemo.statistics import score_numbers, score_predictions, sum_numbers
 
 # Warnings, torch's generator and its number of threads belong to the whole process, and a Dask
 # worker may have several threads.

@@ -7,8 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from edaemo.model_selection import PROTOCOLS, SubjectKFold, make_protocol
-from edaemo.model_selection._protocols import Fold, Protocol
+from edaemo.model_selection._protocols import (
+    PROTOCOLS,
+    Fold,
+    Protocol,
+    SubjectKFold,
+    make_protocol,
+)
 
 # What the protocols below are called: the protocol, its share in percent, and of whom.
 SHARE = re.compile(r"(.+), ([\d.]+) % (of the people|of the training people)")

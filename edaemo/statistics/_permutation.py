@@ -14,15 +14,15 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import permutation_test_score
 from sklearn.utils import check_consistent_length
 
-from edaemo.benchmark._predictions import split_cases
-from edaemo.benchmark._scores import adjust_holm, divide
-from edaemo.benchmark._summary import (
+from edaemo.statistics._predictions import split_cases
+from edaemo.statistics._scores import adjust_holm, divide
+from edaemo.statistics._summary import (
     number_units,
     read_classes,
     read_numbers,
     read_probability,
 )
-from edaemo.benchmark._sums import (
+from edaemo.statistics._sums import (
     OF_CLASSES,
     OF_NUMBERS,
     OF_PROBABILITIES,

@@ -11,26 +11,6 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import Bunch
 
 from edaemo._validation import suggest
-from edaemo.benchmark._baselines import (
-    LEAST_LEAF,
-    StimulusMeanRegressor,
-    StimulusPriorClassifier,
-    SubjectMeanRegressor,
-    SubjectPriorClassifier,
-    make_duration_baseline,
-    make_time_baseline,
-    tree_on,
-)
-from edaemo.benchmark._pipelines import (
-    make_boosting_baseline,
-    make_cnn_baseline,
-    make_logistic_baseline,
-    make_ridge_baseline,
-    make_rtcan,
-    make_svm_baseline,
-    make_svr_baseline,
-)
-from edaemo.benchmark._predictions import NUMBERS
 from edaemo.datasets import (
     load_amigos,
     load_deap,
@@ -40,7 +20,24 @@ from edaemo.datasets import (
     load_pmemo,
     make_music_listening,
 )
+from edaemo.estimators import (
+    StimulusMeanRegressor,
+    StimulusPriorClassifier,
+    SubjectMeanRegressor,
+    SubjectPriorClassifier,
+    make_boosting_baseline,
+    make_cnn_baseline,
+    make_duration_baseline,
+    make_logistic_baseline,
+    make_ridge_baseline,
+    make_rtcan,
+    make_svm_baseline,
+    make_svr_baseline,
+    make_time_baseline,
+)
+from edaemo.estimators._baselines import LEAST_LEAF, tree_on
 from edaemo.preprocessing import SubjectStandardizer
+from edaemo.statistics import NUMBERS
 
 TAKES = ("identity", "features", "signals", "trials")
 
@@ -176,6 +173,17 @@ def _make_generated(path: object = None) -> Bunch:
     return make_music_listening(60, 120, 20, duration=25.0)
 
 
+PMEMO_SIZE = "generated-pmemo-size"
+
+
+def _make_pmemo_size(path: object = None) -> Bunch:
+    """Make the artificial study of PMEmo's size: 457 people, 794 songs, 7,962 trials of 25 s."""
+    if path is not None:
+        raise EvaluationError(f"The study {PMEMO_SIZE!r} is made and not read: no path.")
+    study = make_music_listening(duration=25.0)
+    return Bunch(**{**study, "name": PMEMO_SIZE})
+
+
 STUDIES: dict[str, Callable[..., Bunch]] = {
     "hku956": load_hku956,
     "induced-stress": load_induced_stress,
@@ -184,6 +192,7 @@ STUDIES: dict[str, Callable[..., Bunch]] = {
     "amigos": load_amigos,
     "mahnob-hci": load_mahnob_hci,
     "generated": _make_generated,
+    PMEMO_SIZE: _make_pmemo_size,
 }
 
 

@@ -9,9 +9,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.utils import check_array, check_consistent_length
 
-from edaemo.benchmark._predictions import NUMBERS, fold_codes, split_cases
-from edaemo.benchmark._scores import divide, draw_people, interval_over_people
-from edaemo.benchmark._sums import (
+from edaemo.statistics._predictions import NUMBERS, fold_codes, split_cases
+from edaemo.statistics._scores import divide, draw_people, interval_over_people
+from edaemo.statistics._sums import (
     OF_CLASSES,
     OF_NUMBERS,
     OF_PROBABILITIES,

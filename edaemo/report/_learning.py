@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from edaemo.benchmark._reproduce_people import SHARE
-from edaemo.benchmark._summary import classification_summary
-from edaemo.benchmark.report._page import Row, Section, Table, with_interval
-from edaemo.benchmark.report._pictures import draw_shares
+from edaemo.model_selection import SHARE
+from edaemo.report._page import Row, Section, Table, with_interval
+from edaemo.report._pictures import draw_shares
+from edaemo.statistics import classification_summary
 
 _CURVE = ["study", "people", "target", "threshold", "base", "kind"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from edaemo.benchmark.report._page import Section, Table
+from edaemo.report._page import Section, Table
 
 MOST_LETTERS = 72  # on a line of LaTeX's usual width, in its usual size
 LANDSCAPE_LETTERS = 125  # on a page that lies on its side, in footnote size
@@ -38,7 +38,7 @@ _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 def render_html(title: str, sections: Sequence[Section]) -> str:
     """Write the page: one file that needs no other."""
     environment = Environment(
-        loader=PackageLoader("edaemo.benchmark.report", "."),
+        loader=PackageLoader("edaemo.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
-from edaemo.benchmark._calibration import Calibration
-from edaemo.benchmark.report._page import Picture, number
+from edaemo.report._page import Picture, number
+from edaemo.statistics import Calibration
 
 if TYPE_CHECKING:
     from matplotlib import rc_context

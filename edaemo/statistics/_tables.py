@@ -10,16 +10,16 @@ import numpy as np
 import pandas as pd
 
 import edaemo
-from edaemo.benchmark._predictions import NUMBERS
-from edaemo.benchmark._scores import (
+from edaemo.statistics._predictions import NUMBERS
+from edaemo.statistics._scores import (
     SCORES,
     adjust_holm,
     bootstrap_scores,
     p_above,
     score_people,
 )
-from edaemo.benchmark._summary import regression_summary
-from edaemo.benchmark._sums import OF_NUMBERS, score_numbers, sum_numbers
+from edaemo.statistics._summary import regression_summary
+from edaemo.statistics._sums import OF_NUMBERS, score_numbers, sum_numbers
 
 LEVEL = 0.05
 _ENDS = ("", "_low", "_high")

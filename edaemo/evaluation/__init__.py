@@ -1,0 +1,45 @@
+"""Pipelines evaluated under protocols without leaks: plan, folds, store, keys, audit."""
+
+from edaemo.evaluation._audit import audit
+from edaemo.evaluation._evaluate import evaluate
+from edaemo.evaluation._keys import UnkeyableError
+from edaemo.evaluation._predictions import (
+    choose_newest,
+    load_predictions,
+    newest_keys,
+    read_complete,
+)
+from edaemo.evaluation._registry import (
+    PIPELINES,
+    REGRESSORS,
+    STUDIES,
+    Entry,
+    EvaluationError,
+    find,
+    pipelines_for,
+    register_pipeline,
+    register_study,
+)
+from edaemo.evaluation._store import FoldRecord, ResultStore, StoreError
+
+__all__ = [
+    "PIPELINES",
+    "REGRESSORS",
+    "STUDIES",
+    "Entry",
+    "EvaluationError",
+    "FoldRecord",
+    "ResultStore",
+    "StoreError",
+    "UnkeyableError",
+    "audit",
+    "choose_newest",
+    "evaluate",
+    "find",
+    "load_predictions",
+    "newest_keys",
+    "pipelines_for",
+    "read_complete",
+    "register_pipeline",
+    "register_study",
+]

@@ -1,0 +1,1 @@
+"""The tables and figures of papers, made anew: one folder for each paper."""

@@ -1,0 +1,48 @@
+"""A table of predictions: its cases, its pipelines, and its folds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+# What one comparison of pipelines is about.
+CASE = ("study", "people", "target", "threshold", "protocol")
+# The threshold of a target that stays the number it is.
+NUMBERS = "none"
+_NEEDED = ("subject", "label", "predicted")
+
+
+def split_cases(predictions: pd.DataFrame) -> Iterator[tuple[dict, dict[str, pd.DataFrame]]]:
+    """Give each case of a table of predictions, and its trials by pipeline.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing.
+    """
+    missing = [name for name in (*_NEEDED, "pipeline") if name not in predictions]
+    if missing:
+        raise ValueError(
+            f"The table of predictions has no column {missing[0]!r}: it needs {list(_NEEDED)} and "
+            "'pipeline', as load_predictions gives them."
+        )
+    names = [name for name in CASE if name in predictions]
+    if not names:
+        yield {}, dict(list(predictions.groupby("pipeline", sort=False)))
+        return
+    for values, trials in predictions.groupby(names, sort=False, dropna=False):
+        case = dict(zip(names, values, strict=True))
+        yield case, dict(list(trials.groupby("pipeline", sort=False)))
+
+
+def fold_codes(trials: pd.DataFrame) -> np.ndarray | None:
+    """Give the folds of all repeats numbers; None where the table does not tell them."""
+    if "fold" not in trials:
+        return None
+    fold, _ = pd.factorize(trials["fold"], sort=True, use_na_sentinel=False)
+    if "repeat" not in trials:
+        return fold
+    repeat, _ = pd.factorize(trials["repeat"], sort=True, use_na_sentinel=False)
+    return np.unique(repeat * (fold.max() + 1) + fold, return_inverse=True)[1]
