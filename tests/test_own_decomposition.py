@@ -13,11 +13,13 @@ import pytest
 from joblib import Parallel, delayed
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, load, save
 from edaemo.cli import main
+from edaemo.datasets import make_music_listening
 from edaemo.decomposition import (
     Components,
     CvxEDA,
@@ -32,6 +34,8 @@ from edaemo.decomposition import (
     find_decomposition,
     register_decomposition,
 )
+from edaemo.evaluation import PIPELINES, ResultStore, evaluate, register_input, register_pipeline
+from edaemo.evaluation._registry import INPUTS
 from edaemo.features import EDAFeatureExtractor
 from edaemo.persistence import FileError
 from edaemo.preprocessing import EDADecomposer
@@ -183,6 +187,36 @@ def test_save_and_load_keep_the_method(cls, method, tmp_path):
     again = load(tmp_path / "step.edaemo")
     assert again.method == method
     np.testing.assert_array_equal(again.transform(signals), estimator.transform(signals))
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_pipeline_is_evaluated_on_it(tmp_path, monkeypatch, n_jobs):
+    study = make_music_listening(6, 8, 6, sampling_rate=RATE, duration=20.0, random_state=0)
+    chosen = {}
+    by_name = make_pipeline(EDAFeatureExtractor(RATE, method="line"), KNeighborsClassifier())
+    for registered in (INPUTS, PIPELINES):  # whatever is added goes again
+        for name in ("lines", "on-lines", "by-name"):
+            monkeypatch.setitem(registered, name, None)
+            del registered[name]
+    register_input("lines", lambda rate: EDAFeatureExtractor(rate, **chosen))
+    register_pipeline("on-lines", KNeighborsClassifier(), takes="lines")
+    register_pipeline("by-name", by_name)
+    settings = {"n_splits": 2, "n_jobs": n_jobs, "progress": False}
+    settings |= {"people": "all", "thresholds": 5.5}
+    counts = []
+    for method in ("line", Line(first=8)):
+        chosen["method"] = method
+        evaluate(["on-lines", "by-name"], study, "arousal", store=tmp_path / "store", **settings)
+        with ResultStore(tmp_path / "store") as store:
+            folds = store.folds().sort_values("fold")
+            trials = store.predictions().merge(folds[["key", "pipeline"]], on="key")
+        assert set(folds["status"]) == {"done"}
+        counts.append([int(sum(folds["pipeline"] == name)) for name in ("on-lines", "by-name")])
+        if len(counts) == 1:
+            by_row = trials.set_index(["pipeline", "row"]).sort_index()["probability"]
+            assert by_row["on-lines"].tolist() == by_row["by-name"].tolist()
+    # Another method is another input; of the other pipeline nothing is computed again.
+    assert counts == [[2, 2], [4, 2]]
 
 
 def answer_elsewhere(estimator: object, signals: np.ndarray) -> np.ndarray:

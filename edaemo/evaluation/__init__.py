@@ -17,6 +17,7 @@ from edaemo.evaluation._registry import (
     EvaluationError,
     find,
     pipelines_for,
+    register_input,
     register_pipeline,
     register_study,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "newest_keys",
     "pipelines_for",
     "read_complete",
+    "register_input",
     "register_pipeline",
     "register_study",
 ]
