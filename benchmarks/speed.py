@@ -336,8 +336,8 @@ def train_small(who: str, n: int, released: Path) -> tuple[Callable[[], None], i
     import torch
 
     from edaemo.estimators import CNNClassifier
-    from edaemo.estimators._training import Trials
     from edaemo.networks import FeatureCNN
+    from edaemo.training import Trials
 
     trials, width, size = 2048, 128, 64
     rows = np.random.default_rng(0).normal(size=(trials, width)).astype("float32")

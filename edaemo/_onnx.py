@@ -18,40 +18,30 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
 from edaemo import __version__
 from edaemo._safe_file import FileError, readable
 from edaemo._whole_file import whole_file
-from edaemo.estimators._base import NetClassifier
-from edaemo.estimators._training import torch_threads
+from edaemo.estimators import NetworkEstimator
 from edaemo.fusion import MusicFeatureUnion
+from edaemo.training import torch_threads
 
 TOLERANCE = 1e-5
-INPUT, OUTPUT = "rows", "probability"
-
-
-class _Probability(nn.Module):
-    """A network and the softmax of its logits."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, rows: Tensor) -> Tensor:
-        return torch.softmax(self.network(rows), dim=1)
+INPUT = "rows"
 
 
 def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
-    """Write the network of a fitted classifier to an ONNX file, and beside it what it needs.
+    """Write the network of a fitted estimator to an ONNX file, and what it needs to a JSON file.
 
-    The file takes float32 rows of shape (n_trials, n_columns), any number of them, named ``rows``,
-    and gives ``probability``, float32 of shape (n_trials, n_classes). Before it is put in place it
-    is run by onnxruntime on random rows, 1 and 7 together, and compared with torch.
+    The ONNX file takes float32 rows of shape (n_trials, n_columns), any number of them, named
+    ``rows``. It gives ``probability``, float32 of shape (n_trials, n_classes), or for a regressor
+    ``prediction``, float32 of shape (n_trials, 1). Before it is put in place it is run by
+    onnxruntime on random rows, 1 and 7 together, and compared with torch.
 
     Parameters
     ----------
-    estimator : RTCANClassifier, CNNClassifier, or a Pipeline that ends in one
+    estimator : network estimator, such as RTCANClassifier, or a Pipeline that ends in one
         Fitted. Of a pipeline the last step alone is exported; the others have to be done before.
     path : path
         The ONNX file, by custom ``….onnx``.
@@ -59,10 +49,10 @@ def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
     Returns
     -------
     Path
-        The file beside it, of the same name and ``.json`` instead of the suffix: ``columns`` or
-        ``layout`` of a row, ``before`` (the steps that come before the network with their
-        parameters, and the means and scales of those that standardise), ``classes`` in the order
-        of the probabilities, and ``deviation``, the largest difference that was found.
+        The JSON file, of the same name with the suffix ``.json``: ``columns`` and ``layout`` of a
+        row, ``before`` (the steps that come before the network with their parameters, and the means
+        and scales of those that standardise), ``classes`` in the order of the probabilities (null
+        for a regressor), and ``deviation``, the largest difference that was found.
 
     Raises
     ------
@@ -72,7 +62,8 @@ def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
         If the estimator does not end in a network, a file cannot be written, or torch cannot
         export the network.
     RuntimeError
-        If the probabilities differ by more than 1e-5; then no file is written.
+        If the answers differ by more than 1e-5, of their size where they are above 1; then no file
+        is written.
     NotFittedError
         If it is not fitted.
     """
@@ -81,43 +72,43 @@ def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
             import_module(name)
         except ImportError as error:
             raise ImportError(f"export_onnx needs {name}: pip install edaemo[onnx]") from error
-    before, classifier = _split(estimator)
-    check_is_fitted(classifier, "net_")
+    before, last = _split(estimator)
+    check_is_fitted(last, "net_")
     path = Path(path)
     beside = path.with_suffix(".json")
     if beside == path:
         raise FileError(f"{path}: .json is for the file beside it; name the network ….onnx.")
-    network = _Probability(classifier.net_.module_).cpu().eval()
+    network = last.to_module().cpu().eval()
     try:
-        with torch_threads(classifier.n_threads), whole_file(path) as part:
-            _write(network, classifier.n_features_in_, part)
-            deviation = _compare(network, classifier.n_features_in_, part)
-            said = _describe(before, classifier, deviation)
+        with torch_threads(last.n_threads), whole_file(path) as part:
+            _write(network, last.n_features_in_, last.answer, part)
+            deviation = _compare(network, last.n_features_in_, part)
+            facts = _describe(before, last, deviation)
             with whole_file(beside) as other:
-                other.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+                other.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
     finally:
-        classifier.net_.module_.to(classifier.net_.device)
+        last.net_.module_.to(last.net_.device)
     return beside
 
 
-def _split(estimator: BaseEstimator) -> tuple[list[tuple[str, Any]], NetClassifier]:
-    """Return the steps before the network, and the network's classifier."""
+def _split(estimator: BaseEstimator) -> tuple[list[tuple[str, Any]], NetworkEstimator]:
+    """Return the steps before the network, and the network's estimator."""
     before: list[tuple[str, Any]] = []
     last = estimator
     while isinstance(last, sklearn.pipeline.Pipeline):
         before += last.steps[:-1]
         last = last.steps[-1][1]
-    if not isinstance(last, NetClassifier):
+    if not isinstance(last, NetworkEstimator):
         raise FileError(
-            f"{type(last).__name__} is no network: export_onnx takes RTCANClassifier, "
-            "CNNClassifier, or a Pipeline that ends in one."
+            f"{type(last).__name__} is not a network: export_onnx takes RTCANClassifier, "
+            "NetworkClassifier and the like, or a Pipeline that ends in one."
         )
     return before, last
 
 
-def _write(network: nn.Module, n_columns: int, path: Path) -> None:
+def _write(network: nn.Module, n_columns: int, answer: str, path: Path) -> None:
     """Export in two steps, so that torch takes attention of three dimensions apart first."""
     rows = torch.zeros(3, n_columns)
     batch = torch.export.Dim("batch", min=1)
@@ -134,7 +125,7 @@ def _write(network: nn.Module, n_columns: int, path: Path) -> None:
                 program.run_decompositions(),
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=[answer],
                 verbose=False,
             )
             exported.save(os.fspath(path), external_data=False)
@@ -157,34 +148,30 @@ def _compare(network: nn.Module, n_columns: int, path: Path) -> float:
     largest = 0.0
     for n in (1, 7):
         rows = rng.normal(size=(n, n_columns)).astype(np.float32)
-        (found,) = session.run([OUTPUT], {INPUT: rows})
+        (found,) = session.run(None, {INPUT: rows})
         with torch.no_grad():
             expected = network(torch.from_numpy(rows)).numpy()
-        largest = max(largest, float(np.abs(found - expected).max()))
+        difference = np.abs(found - expected) / np.maximum(np.abs(expected), 1)
+        largest = max(largest, float(difference.max()))
     if not largest <= TOLERANCE:
         raise RuntimeError(
-            f"onnxruntime gives other probabilities than torch, by {largest:g}: the network was "
-            "not exported."
+            f"onnxruntime gives other answers than torch, by {largest:g}: the network was not "
+            "exported."
         )
     return largest
 
 
 def _describe(
-    before: list[tuple[str, Any]], classifier: NetClassifier, deviation: float
+    before: list[tuple[str, Any]], last: NetworkEstimator, deviation: float
 ) -> dict[str, Any]:
-    layout = {
-        name: value
-        for name, value in classifier._network(None)[1].items()
-        if name in ("n_chans", "n_times", "n_music_features", "n_features")
-    }
     return {
         "edaemo": __version__,
-        "input": {"name": INPUT, "dtype": "float32", "shape": ["any", classifier.n_features_in_]},
-        "layout": layout,
-        "columns": readable(getattr(classifier, "feature_names_in_", None)),
+        "input": {"name": INPUT, "dtype": "float32", "shape": ["any", last.n_features_in_]},
+        "layout": readable(last.sizes_),
+        "columns": readable(getattr(last, "feature_names_in_", None)),
         "before": [{"name": name, **_describe_step(step)} for name, step in before],
-        "output": {"name": OUTPUT, "dtype": "float32"},
-        "classes": readable(classifier.classes_),
+        "output": {"name": last.answer, "dtype": "float32"},
+        "classes": readable(getattr(last, "classes_", None)),
         "deviation": deviation,
     }
 

@@ -44,9 +44,9 @@ def identity(X: object, name: str) -> np.ndarray | None:
     """
     refuse_foreign_frame(X, [name])
     if isinstance(X, pd.DataFrame) and name in X.columns:
-        return _column(X, name).to_numpy()
+        return as_copied(_column(X, name).to_numpy())
     if isinstance(X, (pd.DataFrame, pd.Series)) and name in X.index.names:
-        return X.index.get_level_values(name).to_numpy()
+        return as_copied(X.index.get_level_values(name).to_numpy())
     return None
 
 
@@ -76,55 +76,105 @@ def _column(X: pd.DataFrame, name: str) -> pd.Series:
     return column
 
 
-def subject_ids(
-    X: object, subject: Sequence | None, *, n: int, needed_by: str | None
+def find_ids(
+    name: str,
+    X: object,
+    given: Sequence | None = None,
+    *,
+    ratings: object = None,
+    needed_by: str | None = None,
+    or_pass: str = "",
+    may_miss: bool = False,
 ) -> np.ndarray | None:
-    """Find out whose row each row of X is.
+    """Find out whose row each row of X is, or which stimulus or viewing group it belongs to.
 
     Parameters
     ----------
+    name : {"subject", "stimulus", "trial", "viewing_group"}
+        What to find.
     X : object
-        A trials table (column ``subject``), a frame whose index has a level ``subject``, or
-        anything else, which knows no subjects.
-    subject : sequence of length n or None
+        A trials table (column `name`), a frame whose index has a level `name`, or anything else
+        with as many rows, which knows no ids.
+    given : sequence of length n or None, default=None
         The ids as metadata; they win over those in X.
-    n : int
-        Number of trials.
-    needed_by : str or None
-        What cannot go on without subjects, for the error; None where they are optional.
+    ratings : object, default=None
+        A second table with the same rows. It is asked where X knows no ids; where both know them
+        they must agree.
+    needed_by : str or None, default=None
+        What cannot go on without these ids, for the error; None where they are optional.
+    or_pass : str, default=""
+        Another parameter that may hold the ids, such as "groups=", for the error.
+    may_miss : bool, default=False
+        Whether the ids of some rows may be missing.
 
     Returns
     -------
     ndarray of shape (n,) or None
+        None where nothing says the ids. 1 and "1" are two ids.
+
+    Raises
+    ------
+    ValueError
+        If ids are needed and unknown, their number is not that of the rows, one is missing that
+        may not be, or the two tables disagree. The error names the row.
     """
-    ids = identity(X, "subject") if subject is None else as_ids(subject)
+    check_consistent_length(X, ratings)
+    if given is None:
+        ids = _agreed_ids(name, identity(X, name), identity(ratings, name))
+    else:
+        ids = distinct_values(given)
     if ids is None:
         if needed_by is None:
             return None
         raise ValueError(
-            f"{needed_by} needs to know the subject of each trial: pass subject=, or a table with "
-            "a column or an index level named 'subject'."
+            f"{needed_by} needs to know the {name} of each trial: pass {name}=, "
+            f"{or_pass + ', ' if or_pass else ''}or a table with a column or an index level named "
+            f"{name!r}."
         )
-    if ids.ndim != 1 or len(ids) != n:
+    n = n_rows(X)
+    if ids.shape != (n,):
         raise ValueError(
-            f"subject must hold one id for each of the {n} trials, got shape {ids.shape}. (A "
+            f"{name} must hold one id for each of the {n} trials, got shape {ids.shape}. (A "
             "sampler before this step, such as RandomOverSampler, draws rows anew but not their "
-            "subjects.)"
+            "ids.)"
         )
-    if pd.isna(ids).any():
-        row = int(np.flatnonzero(pd.isna(ids))[0])
-        raise ValueError(f"subject is missing for trial {row}: say whose it is, or leave it out.")
+    if not may_miss and (missing := pd.isna(ids)).any():
+        raise ValueError(
+            f"{name} is missing for {name_trial(X, int(np.argmax(missing)))}: fill it in, or leave "
+            "the trial out."
+        )
     return ids
 
 
-def as_ids(subject: Sequence) -> np.ndarray:
-    """Return ids as an array in which 1 and "1" stay two, and the missing ones missing."""
-    if isinstance(subject, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(subject), None, subject.data.astype(object))
-    ids = np.asarray(subject)
-    if ids.dtype.kind == "U" and ids.ndim and not all(isinstance(one, str) for one in subject):
-        return np.asarray(subject, dtype=object)
-    return ids
+def _agreed_ids(
+    name: str, of_x: np.ndarray | None, of_ratings: np.ndarray | None
+) -> np.ndarray | None:
+    """Return the ids that X and the ratings agree on; those of one where the other has none."""
+    if of_x is None or of_ratings is None:
+        return of_ratings if of_x is None else of_x
+    differs = np.flatnonzero(of_x.astype(object) != of_ratings.astype(object))
+    if len(differs):
+        row = int(differs[0])
+        raise ValueError(
+            f"X and the ratings name different {name}s, first in row {row}: {of_x[row]!r} and "
+            f"{of_ratings[row]!r}. Bring both into the same order, or pass {name}=."
+        )
+    return of_x
+
+
+def distinct_values(values: Sequence) -> np.ndarray:
+    """Return ids or labels as an array: 1 and "1" stay two, and what is missing stays missing."""
+    if isinstance(values, np.ma.MaskedArray):
+        return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+    array = np.asarray(values)
+    if array.dtype.kind == "U" and array.ndim and not all(isinstance(v, str) for v in values):
+        return np.asarray(values, dtype=object)
+    return as_copied(array)
+
+
+def n_rows(X: object) -> int:
+    """Return the number of trials; a sparse matrix has no len()."""
+    return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
 def name_trial(X: object, row: int) -> str:
@@ -327,6 +377,8 @@ def read_rows(
     rows = _as_fitted(estimator, X) if reset is False else None
     if rows is None or len(rows) < min_rows:
         plain = plain_numbers(X, "X", booleans=booleans)
+        if isinstance(plain, np.ndarray) and not plain.dtype.isnative:
+            plain = as_copied(plain)  # or scikit-learn makes float64 of float32
         if reset is None:
             rows = check_array(plain, estimator=estimator, **checks)
         else:
@@ -402,10 +454,10 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
     if isinstance(y, (list, tuple, np.ma.MaskedArray)):
-        y = as_ids(y)
+        y = distinct_values(y)
     elif isinstance(y, pd.Series) and pd.api.types.is_extension_array_dtype(y.dtype):
         y = y.to_numpy(dtype=object)
-    labels = column_or_1d(y, warn=True)
+    labels = as_copied(column_or_1d(y, warn=True))
     check_consistent_length(X, labels)
     missing = pd.isna(labels)
     if labels.dtype.kind == "f":

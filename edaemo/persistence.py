@@ -6,9 +6,11 @@ import copy
 import io
 import json
 import platform
+import sys
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
@@ -25,8 +27,12 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 from skops.io._protocol import PROTOCOL as SKOPS_PROTOCOL
-from skorch.history import History
+from torch import nn
 
+import edaemo.features
+import edaemo.fusion
+import edaemo.networks
+import edaemo.preprocessing
 from edaemo import __version__
 from edaemo._onnx import export_onnx
 from edaemo._safe_file import (
@@ -43,75 +49,18 @@ from edaemo._safe_file import (
     to_json,
     write_archive,
 )
-from edaemo.estimators import (
-    CNNClassifier,
-    RTCANClassifier,
-    StimulusPriorClassifier,
-    SubjectPriorClassifier,
-)
-from edaemo.estimators._base import NetClassifier, _find_device
-from edaemo.estimators._training import torch_seed, torch_threads
-from edaemo.features import EDAFeatureExtractor, MusicFeatureExtractor
-from edaemo.fusion import MusicFeatureUnion
-from edaemo.preprocessing import (
-    CvxEDATransformer,
-    EDADecomposer,
-    SubjectStandardizer,
-    SubjectThresholdRelabeler,
-)
+from edaemo._saved import SAVED, Saved, name_of, saved
+from edaemo.estimators import NetworkEstimator, find_device
 
 __all__ = ["FileError", "describe", "export_onnx", "load", "save"]
 
-FORMAT = 1
+FORMAT = 2
 
-_COLUMNS = ("n_features_in_", "feature_names_in_")
-_NET = ("classes_", "validation_subjects_", *_COLUMNS)
-_PRIOR = ("classes_", "class_prior_", "prior_", *_COLUMNS)
-# The classes whose parameters and fitted state are written out, and that state. A name in a file is
-# looked up here and nowhere else.
-OURS: dict[str, tuple[type, tuple[str, ...]]] = {
-    "edaemo.CvxEDATransformer": (
-        CvxEDATransformer,
-        ("diagnostics_", "n_times_", "_makes_tables", *_COLUMNS),
-    ),
-    "edaemo.MusicFeatureUnion": (
-        MusicFeatureUnion,
-        (
-            "eda_",
-            "music_scaler_",
-            "music_reducer_",
-            "music_feature_names_in_",
-            "_names",
-            "_n_eda",
-            *_COLUMNS,
-        ),
-    ),
-    "edaemo.SubjectThresholdRelabeler": (
-        SubjectThresholdRelabeler,
-        (
-            "thresholds_",
-            "centers_",
-            "rating_span_",
-            "class_balance_",
-            "ratings_digest_",
-            "n_features_in_",
-        ),
-    ),
-    "edaemo.RTCANClassifier": (RTCANClassifier, _NET),
-    "edaemo.estimators.CNNClassifier": (CNNClassifier, _NET),
-    "edaemo.features.EDAFeatureExtractor": (EDAFeatureExtractor, _COLUMNS),
-    "edaemo.features.MusicFeatureExtractor": (MusicFeatureExtractor, ()),
-    "edaemo.preprocessing.EDADecomposer": (EDADecomposer, ("n_times_", *_COLUMNS)),
-    "edaemo.preprocessing.SubjectStandardizer": (
-        SubjectStandardizer,
-        ("means_", "scales_", "global_mean_", "global_scale_", *_COLUMNS),
-    ),
-    "edaemo.benchmark.StimulusPriorClassifier": (StimulusPriorClassifier, _PRIOR),
-    "edaemo.benchmark.SubjectPriorClassifier": (SubjectPriorClassifier, _PRIOR),
-    "sklearn.pipeline.Pipeline": (sklearn.pipeline.Pipeline, ()),
-    "imblearn.pipeline.Pipeline": (imblearn.pipeline.Pipeline, ()),
-}
-_NAMES = {cls: name for name, (cls, _) in OURS.items()}
+for _name, _kind in (
+    ("sklearn.pipeline.Pipeline", sklearn.pipeline.Pipeline),
+    ("imblearn.pipeline.Pipeline", imblearn.pipeline.Pipeline),
+):
+    saved(_name)(_kind)
 # scikit-learn's parts, which skops writes: what may be in such a file, by how skops makes it.
 _SKLEARN = {
     "sklearn.decomposition._pca.PCA",
@@ -143,8 +92,8 @@ _SKOPS_NODES = {
 # Parameters about the machine and not the model. A joblib folder is even a way to run code: it
 # holds pickles, which the first prediction would read.
 _LOCAL = ("memory", "checkpoint", "cache")
-# What an estimator says of the last call, and no state.
-_SAID = ("report_",)
+# What an estimator says of the last call, and what follows from the rest of its state.
+_SAID = ("report_", "_layout")
 # What set_output and set_…_request leave in an estimator, and the methods of the latter.
 _SETTINGS = ("_sklearn_output_config", "_metadata_request")
 _METHODS = (
@@ -172,7 +121,8 @@ def save(
     Parameters
     ----------
     estimator : estimator
-        Any of edaemo's classifiers and transformers; scikit-learn's StandardScaler, SimpleImputer,
+        Any of edaemo's classifiers, regressors and transformers, also around a torch module of your
+        own that can be imported by its name; scikit-learn's StandardScaler, SimpleImputer,
         PCA, SelectKBest (with f_classif or mutual_info_classif), VarianceThreshold,
         LogisticRegression, LinearSVC and SVC; and pipelines of scikit-learn or imbalanced-learn
         made of them. Fitted, if it predicts.
@@ -225,7 +175,9 @@ def save(
     write_archive(Path(path), "model", FORMAT, members)
 
 
-def load(path: str | PathLike[str], *, device: str | None = None) -> BaseEstimator:
+def load(
+    path: str | PathLike[str], *, device: str | None = None, trusted: Sequence[str] = ()
+) -> BaseEstimator:
     """Read what `save` wrote. Nothing in the file is run.
 
     Parameters
@@ -234,6 +186,9 @@ def load(path: str | PathLike[str], *, device: str | None = None) -> BaseEstimat
         The file.
     device : str or None, default=None
         Where nets go, as the parameter of that name of the classifiers; None: as it was saved.
+    trusted : sequence of str, default=()
+        Classes of your own that the file may name, torch modules and network estimators, each by
+        its module and name, such as ``"mypackage.MyNet"``. Their modules are imported.
 
     Returns
     -------
@@ -244,8 +199,8 @@ def load(path: str | PathLike[str], *, device: str | None = None) -> BaseEstimat
     Raises
     ------
     FileError
-        If the file is missing, damaged, foreign, of a newer format, holds a class that is not
-        on the list of those that may be, or cannot be read by the versions that are here.
+        If the file is missing, damaged, foreign, of a newer format, names a class that is neither
+        registered nor trusted, or cannot be read by the versions that are here.
 
     Warns
     -----
@@ -254,12 +209,14 @@ def load(path: str | PathLike[str], *, device: str | None = None) -> BaseEstimat
         or a net with another version of torch.
     """
     path = Path(path)
+    if isinstance(trusted, str):
+        raise TypeError(f"trusted must be a list of names, got the text {trusted!r}.")
     members = read_archive(path, "model", FORMAT)
     others: dict[str, str] = {}
     try:
         head = json.loads(members[HEAD])
         others = _other_versions(head["versions"])
-        estimator = _Reader(members, device).decode(head["estimator"])
+        estimator = _Reader(members, device, trusted).decode(head["estimator"])
     except LackingError as error:
         raise FileError(f"{path}: {error}") from error
     except BROKEN as error:
@@ -304,6 +261,35 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
         raise edited(path, error) from error
 
 
+class _TrustError(LackingError):
+    """The file is well, and names a class that the caller does not trust, or does not have."""
+
+
+def _name_network(network: type[nn.Module], where: str) -> str:
+    """Return the name by which a class of networks is found when a file is loaded."""
+    own = network.__name__
+    if own in edaemo.networks.__all__ and getattr(edaemo.networks, own) is network:
+        return f"{edaemo.networks.__name__}.{own}"
+    return _importable(network, where)
+
+
+def _importable(kind: type, where: str) -> str:
+    """Return module and name of a class; raise a FileError where it cannot be imported by them."""
+    found = getattr(sys.modules.get(kind.__module__), kind.__qualname__, None)
+    if found is not kind or kind.__module__ == "__main__":
+        raise FileError(
+            f"{where} is {kind!r}, which cannot be imported by its name: define the class at the "
+            "top of a module."
+        )
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _check_kind(name: str, found: object, kind: type) -> type:
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise _TrustError(f"{name!r} is not a {kind.__name__}.")
+    return found
+
+
 class _Writer(Encoder):
     """Encodes estimators too; nets and scikit-learn's parts become members of their own."""
 
@@ -313,13 +299,17 @@ class _Writer(Encoder):
         self.training: list[dict[str, Any]] = []
 
     def encode(self, value: Any, where: str) -> Any:
+        if isinstance(value, type) and issubclass(value, nn.Module):
+            return {"$module": _name_network(value, where)}
         if not isinstance(value, BaseEstimator):
             return super().encode(value, where)
+        if (known := name_of(type(value))) is not None:
+            return self._ours(value, known, SAVED[known].state, where)
         name = f"{type(value).__module__}.{type(value).__qualname__}"
-        if type(value) in _NAMES:
-            return self._ours(value, _NAMES[type(value)], where)
         if name in _SKLEARN:
             return self._sklearn(value, name, where)
+        if isinstance(value, NetworkEstimator):
+            return self._ours(value, _importable(type(value), where), value.state, where)
         raise FileError(
             f"{where} is a {name}, which edaemo.save does not know. It knows edaemo's own "
             "estimators, Pipeline, and of scikit-learn "
@@ -327,7 +317,9 @@ class _Writer(Encoder):
             "these, or save this step by means of its own library."
         )
 
-    def _ours(self, estimator: BaseEstimator, name: str, where: str) -> dict[str, Any]:
+    def _ours(
+        self, estimator: BaseEstimator, name: str, fitted: tuple[str, ...], where: str
+    ) -> dict[str, Any]:
         parameters = estimator.get_params(deep=False)
         self._refuse(estimator, parameters, where)
         encoded = {}
@@ -341,7 +333,7 @@ class _Writer(Encoder):
             else:
                 encoded[key] = self.encode(value, f"{where}: {key}")
         node = {"$estimator": name, "parameters": encoded, **self._settings(estimator)}
-        known = {*parameters, *OURS[name][1], *_SETTINGS, *_SAID, "net_"}
+        known = {*parameters, *fitted, *_SETTINGS, *_SAID, "net_"}
         state = {key: value for key, value in vars(estimator).items() if key not in parameters}
         strange = sorted(state.keys() - known)
         if strange:
@@ -350,7 +342,7 @@ class _Writer(Encoder):
                 "delete it."
             )
         node["state"] = {
-            key: self.encode(state[key], f"{where}: {key}") for key in OURS[name][1] if key in state
+            key: self.encode(state[key], f"{where}: {key}") for key in fitted if key in state
         }
         if "net_" in state:
             node["net"] = self._net(estimator, where)
@@ -386,33 +378,13 @@ class _Writer(Encoder):
             settings["requests"] = {method: dict(asked) for method, asked in of.items() if asked}
         return settings
 
-    def _net(self, estimator: NetClassifier, where: str) -> dict[str, Any]:
-        net = estimator.net_
+    def _net(self, estimator: NetworkEstimator, where: str) -> dict[str, Any]:
+        weights, rest = estimator.give_network()
         member = f"net{len(self.training)}.safetensors"
-        weights = {key: value.cpu().contiguous() for key, value in net.module_.state_dict().items()}
         self.members[member] = safetensors.torch.save(weights)
-        history = net.history.to_list()
-        recipe = estimator._recipe()._asdict()
-        facts = {
-            "network": estimator._network(None)[1],
-            "epochs": len(history),
-            "train_loss": [epoch.get("train_loss") for epoch in history],
-            "valid_loss": [epoch.get("valid_loss") for epoch in history],
-            "recipe": recipe,
-            "seed": estimator.random_state,
-            "validation_subjects": estimator.validation_subjects_,
-            "n_training_rows": sum(
-                batch.get("train_batch_size", 0)
-                for epoch in history[-1:]
-                for batch in epoch["batches"]
-            ),
-        }
-        self.training.append(readable(facts))
-        return {
-            "weights": member,
-            "criterion_weight": self.encode(net.criterion_.weight, where),
-            "history": self.encode(history, f"{where}: net_.history"),
-        }
+        self.training.append(readable(estimator.describe_network()))
+        encoded = {key: self.encode(value, f"{where}: net_.{key}") for key, value in rest.items()}
+        return {"weights": member, **encoded}
 
     def _sklearn(self, estimator: BaseEstimator, name: str, where: str) -> dict[str, Any]:
         plain = copy.copy(estimator)
@@ -436,17 +408,20 @@ class _Writer(Encoder):
 class _Reader(Decoder):
     """Decodes estimators too."""
 
-    def __init__(self, members: Mapping[str, bytes], device: str | None) -> None:
+    def __init__(
+        self, members: Mapping[str, bytes], device: str | None, trusted: Collection[str]
+    ) -> None:
         super().__init__(members[ARRAYS])
-        self.members, self.device = members, device
+        self.members, self.device, self.trusted = members, device, trusted
 
     def _make_estimator(self, name: str, node: dict) -> BaseEstimator:
-        if name in OURS:
-            estimator = self._ours(*OURS[name], node)
+        if name in SAVED:
+            estimator = self._ours(SAVED[name], node)
         elif name in _SKLEARN:
             estimator = self._sklearn(name, self.members[node["skops"]])
         else:
-            raise ValueError(f"the class {name!r} is not on the list of those that may be loaded")
+            kind = self._trusted(name, NetworkEstimator)
+            estimator = self._ours(Saved(kind, kind.state), node)
         if "output" in node:
             estimator._sklearn_output_config = {
                 key: value
@@ -460,14 +435,34 @@ class _Reader(Decoder):
                 getattr(estimator, f"set_{method}_request")(**requests)
         return estimator
 
-    def _ours(self, cls: type, state: tuple[str, ...], node: dict) -> BaseEstimator:
+    def _make_module(self, name: str, rest: dict) -> type[nn.Module]:
+        room, _, own = name.rpartition(".")
+        if room == edaemo.networks.__name__ and own in edaemo.networks.__all__:
+            return _check_kind(name, getattr(edaemo.networks, own), nn.Module)
+        return self._trusted(name, nn.Module)
+
+    def _trusted(self, name: str, kind: type) -> type:
+        """Import a class that the caller trusts by name, and no other."""
+        if name not in self.trusted:
+            raise _TrustError(
+                f"the class {name!r} is not on the list of those that may be loaded. If you wrote "
+                f"it or know what it does: load(…, trusted=[{name!r}])."
+            )
+        module, _, own = name.rpartition(".")
+        try:
+            return _check_kind(name, getattr(import_module(module), own), kind)
+        except (ImportError, AttributeError) as error:
+            raise _TrustError(f"{name!r} cannot be imported: {error}.") from error
+
+    def _ours(self, entry: Saved, node: dict) -> BaseEstimator:
+        cls, state = entry
         parameters = {key: self.decode(value) for key, value in node["parameters"].items()}
         if "steps" in parameters:
             parameters["steps"] = [tuple(step) for step in parameters["steps"]]
         local = [key for key in _LOCAL if parameters.get(key) is not None]
         if local:
             raise ValueError(f"{cls.__name__} has {local[0]}={parameters[local[0]]!r}")
-        if self.device is not None and issubclass(cls, NetClassifier):
+        if self.device is not None and issubclass(cls, NetworkEstimator):
             parameters["device"] = self.device
         estimator = cls(**parameters)
         estimator._validate_params()
@@ -479,21 +474,17 @@ class _Reader(Decoder):
             self._net(estimator, node["net"])
         return estimator
 
-    def _net(self, estimator: NetClassifier, node: dict) -> None:
-        weight = self.decode(node["criterion_weight"])
+    def _net(self, estimator: NetworkEstimator, node: dict) -> None:
+        rest = {key: self.decode(value) for key, value in node.items() if key != "weights"}
+        if "criterion_weight" in rest:  # format 1
+            weight = rest.pop("criterion_weight")
+            rest["loss"] = {} if weight is None else {"weight": weight}
         try:
-            device = _find_device(estimator.device)
+            find_device(estimator.device)
         except ValueError as error:
             raise LackingError(f"{error} Or load it with device='auto'.") from error
-        network, sizes = estimator._network(None)
-        net = estimator._make_net(network, sizes, device, np.arange(len(estimator.classes_)), None)
-        net.set_params(criterion__weight=weight)
-        with torch_threads(estimator.n_threads), torch_seed(0, net.device):
-            net.initialize()
-        net.module_.load_state_dict(safetensors.torch.load(self.members[node["weights"]]))
-        net.module_.eval()
-        net.history = History(self.decode(node["history"]))
-        estimator.net_ = net
+        weights = safetensors.torch.load(self.members[node["weights"]])
+        estimator.take_network(weights, **rest)
 
     def _sklearn(self, name: str, content: bytes) -> BaseEstimator:
         if strange := _strange_in_skops(content):

@@ -58,7 +58,7 @@ class TestPriors:
         assert_array_equal(make().fit(by_index, y).predict_proba(by_index), expected)
 
     def test_missing_one_is_named(self, make, key):
-        with pytest.raises(ValueError, match=f"{key} is missing in row 1"):
+        with pytest.raises(ValueError, match=f"{key} is missing for row 1"):
             make().fit(pd.DataFrame({key: ["a", None, "b"]}), [0, 1, 1])
 
 

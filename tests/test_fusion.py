@@ -18,7 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier
+from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, load, save
 from edaemo._layout import (
     Block,
     eda_names,
@@ -31,6 +31,7 @@ from edaemo._layout import (
     sizes,
 )
 from edaemo.features import MusicFeatureExtractor
+from edaemo.fusion import BlockUnion
 
 
 def make_trials(n: int = 6, n_samples: int = 4) -> pd.DataFrame:
@@ -442,3 +443,96 @@ def test_opensmile_on_audio_files_inside_a_pipeline(tmp_path):
     over_time = MusicFeatureUnion(music=(MusicFeatureExtractor("eGeMAPSv02", level="lld"), files))
     with pytest.raises(ValueError, match="one row of each"):
         over_time.fit(trials_of(["a", "b"]))
+
+
+class Means(TransformerMixin, BaseEstimator):
+    """Make the mean of each channel of the column ``face``."""
+
+    def fit(self, X, y=None):
+        self.n_ = X["face"].iloc[0].shape[0]
+        return self
+
+    def transform(self, X):
+        return np.stack([cell.mean(axis=1) for cell in X["face"]])
+
+    def get_feature_names_out(self, input_features=None):
+        return np.array([f"mean{i}" for i in range(self.n_)], dtype=object)
+
+
+class TestBlockUnion:
+    def make(self, n: int = 6) -> pd.DataFrame:
+        rng = np.random.default_rng(2)
+        cells = {
+            "eeg_de": list(rng.normal(size=(n, 2, 3))),
+            "eye": list(rng.normal(size=(n, 4))),
+            "face": [rng.normal(size=(2, length)) for length in range(3, 3 + n)],
+        }
+        table = make_trials(n).assign(eeg_de_channels="Fp1|Fp2")
+        return table.assign(**{k: pd.Series(v, dtype=object) for k, v in cells.items()})
+
+    def test_columns_are_named_after_their_blocks_and_hold_their_numbers(self, music):
+        trials = self.make()
+        blocks = {"eda": "passthrough", "eeg_de": "passthrough", "face": Means()}
+        joined = BlockUnion(blocks, music=music).fit_transform(trials)
+        layout = read_layout(joined.columns, ("eda", "eeg_de"), ("face", "music"))
+        assert {name: block.shape for name, block in layout.items()} == {
+            "eda": (1, 4),
+            "eeg_de": (2, 3),
+            "face": (2,),
+            "music": (2,),
+        }
+        assert list(joined.columns[10:]) == [
+            "face_mean0",
+            "face_mean1",
+            "music_tempo",
+            "music_loud",
+        ]
+        assert layout["eeg_de"].channels == ("Fp1", "Fp2")
+        eeg = joined.to_numpy()[:, layout["eeg_de"].columns].reshape(-1, 2, 3)
+        assert_array_equal(eeg, np.stack(trials["eeg_de"]).astype(np.float32))
+        assert_allclose(joined["face_mean1"].iloc[3], trials["face"][3][1].mean(), rtol=1e-6)
+        assert (joined.dtypes == np.float32).all()
+        assert list(joined.index[4]) == ["p1", "a", 4]
+
+    def test_it_is_the_music_union_where_the_blocks_are_eda(self, music):
+        trials = make_trials(n_samples=60)
+        for eda in ("passthrough", CvxEDATransformer(4)):
+            pd.testing.assert_frame_equal(
+                BlockUnion({"eda": eda}, music=music).fit_transform(trials),
+                MusicFeatureUnion(eda=eda, music=music).fit_transform(trials),
+            )
+
+    def test_study_without_eda_is_joined(self):
+        trials = self.make().drop(columns="eda")
+        joined = BlockUnion({"eye": "passthrough"}).fit_transform(trials)
+        assert list(joined.columns) == [f"eye_original_{i}" for i in range(4)]
+        assert_array_equal(joined, np.stack(trials["eye"]).astype(np.float32))
+
+    def test_saved_union_gives_the_same_rows(self, music, tmp_path):
+        trials = self.make()
+        union = BlockUnion({"eda": CvxEDATransformer(1, trim_seconds=0)}, music=music).fit(trials)
+        save(union, tmp_path / "union.edaemo")
+        pd.testing.assert_frame_equal(
+            load(tmp_path / "union.edaemo").transform(trials), union.transform(trials)
+        )
+
+    @pytest.mark.parametrize(
+        ("blocks", "message"),
+        [
+            ({"eeg": "passthrough"}, "needs column eeg: X has eda, eeg_de, eye, face"),
+            ({"face": "passthrough"}, "row 1 .*its face has shape"),
+            ({"music": "passthrough"}, "cannot be called 'music'"),
+            ({"eye": "drop"}, r"blocks\['eye'\] must be a transformer or 'passthrough'"),
+            ({}, "blocks is empty"),
+        ],
+    )
+    def test_what_cannot_be_joined_is_named(self, blocks, message):
+        with pytest.raises(ValueError, match=message):
+            BlockUnion(blocks).fit(self.make())
+
+    def test_another_length_at_transform_names_the_block(self):
+        trials = self.make()
+        union = BlockUnion({"eda": "passthrough", "eye": "passthrough"}).fit(trials)
+        trials["eye"] = pd.Series([np.ones(5)] * len(trials), dtype=object)
+        with pytest.raises(ValueError, match=r"The eye block has 5 columns, BlockUnion .* with 4"):
+            union.transform(trials)

@@ -697,11 +697,11 @@ def test_four_people_are_four_whatever_their_ids_are(name, kind):
 
 
 REFUSED_SUBJECTS = {
-    "NaN": (np.array([1.0, 1, 1, np.nan, 2, 2, 2, 2]), "missing for trial 3"),
-    "NaN in a list of text": (["a", "a", "a", np.nan, "b", "b", "b", "b"], "missing for trial 3"),
-    "None": (["a", "a", "a", None, "b", "b", "b", "b"], "missing for trial 3"),
-    "NA": (pd.Series([1, 1, 1, pd.NA, 2, 2, 2, 2], dtype="Int64"), "missing for trial 3"),
-    "masked": (np.ma.array(np.repeat([1, 2], 4), mask=np.arange(N) == 3), "missing for trial 3"),
+    "NaN": (np.array([1.0, 1, 1, np.nan, 2, 2, 2, 2]), "missing for row 3"),
+    "NaN in a list of text": (["a", "a", "a", np.nan, "b", "b", "b", "b"], "missing for row 3"),
+    "None": (["a", "a", "a", None, "b", "b", "b", "b"], "missing for row 3"),
+    "NA": (pd.Series([1, 1, 1, pd.NA, 2, 2, 2, 2], dtype="Int64"), "missing for row 3"),
+    "masked": (np.ma.array(np.repeat([1, 2], 4), mask=np.arange(N) == 3), "missing for row 3"),
     "too few": (SUBJECT[:-1], r"one id for each of the 8 trials, got shape \(7,\)"),
     "one for all": ("a", "one id for each of the 8 trials"),
     "a frame": (pd.DataFrame({"subject": SUBJECT}), r"got shape \(8, 1\)"),
@@ -800,9 +800,9 @@ def test_transformer_of_a_union_must_give_finite_rows_one_for_each_trial():
 
 def test_stimulus_prior_knows_no_missing_stimulus():
     model = StimulusPriorClassifier()
-    assert "stimulus is missing in row 2" in error_of(model.fit, STIMULUS_MISSING, Y)
+    assert "stimulus is missing for row 2" in error_of(model.fit, STIMULUS_MISSING, Y)
     model.fit(table(), Y)
-    assert "stimulus is missing in row 2" in error_of(model.predict, STIMULUS_MISSING)
+    assert "stimulus is missing for row 2" in error_of(model.predict, STIMULUS_MISSING)
 
 
 # Parameters

@@ -1,17 +1,22 @@
 """What an estimator takes: tables of decomposed trials, 3-D arrays, rows; and views of arrays."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone, is_regressor
 from sklearn.pipeline import make_pipeline
+from test_common import ESTIMATORS
 
-from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier
+from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo._layout import Block
 from edaemo._validation import read_inputs
 from edaemo.estimators import CNNClassifier
-from edaemo.preprocessing import EDADecomposer
+from edaemo.features import EDAFeatureExtractor
+from edaemo.model_selection import SubjectKFold
+from edaemo.preprocessing import EDADecomposer, SubjectStandardizer
 
 N = 8
 Y = np.array([0, 1] * (N // 2))
@@ -144,3 +149,111 @@ class TestSeveralSignals:
                 reset=True,
                 signals=("eda", "eeg_de"),
             )
+
+
+# Views
+
+HOLDING = {  # each makes an array that equals X, and holds it in another way
+    "rows reversed": lambda X, path: X[::-1].copy()[::-1],
+    "columns reversed": lambda X, path: X[:, ::-1].copy()[:, ::-1] if X.ndim == 2 else X,
+    "transposed": lambda X, path: X.T.copy().T,
+    "every second row": lambda X, path: np.repeat(X, 2, axis=0)[::2],
+    "every second column": lambda X, path: np.repeat(X, 2, axis=-1)[..., ::2],
+    "read-only": lambda X, path: read_only(X),
+    "other byte order": lambda X, path: X.astype(X.dtype.newbyteorder(">")),
+    "memory-mapped": lambda X, path: memory_map(X, path),
+    "memory-mapped, reversed": lambda X, path: memory_map(X[::-1], path)[::-1],
+    "not aligned": lambda X, path: not_aligned(X),
+}
+METHODS = (
+    "transform",
+    "predict",
+    "predict_proba",
+    "relabel",
+    "fit_transform",
+    "fit_resample",
+    "fit_relabel",
+    "score",
+)
+
+
+def read_only(X: np.ndarray) -> np.ndarray:
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
+def memory_map(X: np.ndarray, path: Path) -> np.ndarray:
+    np.save(path / "held.npy", X)
+    return np.load(path / "held.npy", mmap_mode="r")
+
+
+def not_aligned(X: np.ndarray) -> np.ndarray:
+    """Hold each number behind one odd byte."""
+    packed = np.zeros(X.shape, dtype=[("odd", "u1"), ("number", X.dtype)])
+    packed["number"] = X
+    return packed["number"]
+
+
+def try_all(estimator: BaseEstimator, X: np.ndarray, y: np.ndarray) -> dict[str, object]:
+    """Fit, and give what every method makes of X."""
+    fitted = clone(estimator)
+    if "max_epochs" in fitted.get_params():
+        fitted.set_params(max_epochs=1, random_state=0)
+    if isinstance(fitted, SubjectThresholdRelabeler):
+        fitted.fit(X)
+    else:
+        fitted.fit(X, y)
+    results = {}
+    for name in METHODS:
+        if hasattr(fitted, name):
+            takes_y = name in ("fit_transform", "fit_resample", "score")
+            results[name] = getattr(fitted, name)(*((X, y) if takes_y else (X,)))
+    return results
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("holding", HOLDING)
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_every_view_gives_the_numbers_of_its_copy(estimator, holding, dtype, tmp_path):
+    rng = np.random.default_rng(0)
+    X, y = (5 + np.cumsum(rng.normal(size=(N, 48)), axis=1)).astype(dtype), Y.copy()
+    if is_regressor(estimator):
+        y = rng.normal(size=N).astype(dtype)
+    if isinstance(estimator, SubjectThresholdRelabeler):
+        X, y = rng.normal(size=(N, 2)).astype(dtype), rng.normal(size=(N, 2)).astype(dtype)
+    view = HOLDING[holding](X, tmp_path)
+    (tmp_path / "y").mkdir()
+    of_view = HOLDING[holding](y, tmp_path / "y")
+    assert_array_equal(view, X)
+    expected, given = try_all(estimator, X, y), try_all(estimator, view, of_view)
+    assert expected.keys() == given.keys()
+    assert len(expected) >= 1
+    for name, result in expected.items():
+        if name == "fit_resample":  # X comes out as it went in
+            result, given[name] = result[1], given[name][1]
+        assert_array_equal(np.asarray(given[name]), np.asarray(result), err_msg=name)
+
+
+@pytest.mark.parametrize("holding", HOLDING)
+def test_cells_and_subjects_that_are_views_give_the_numbers_of_their_copies(holding, tmp_path):
+    trials = make_table()
+    table = trials.copy()
+    for row, cell in enumerate(trials["eda"]):
+        (tmp_path / str(row)).mkdir()
+        table.at[row, "eda"] = HOLDING[holding](cell, tmp_path / str(row))
+    for make in (CvxEDATransformer, EDADecomposer, EDAFeatureExtractor):
+        expected, given = (make(4).fit_transform(X) for X in (trials, table))
+        if "eda" in expected:
+            expected, given = (np.stack(X["eda"]) for X in (expected, given))
+        assert_array_equal(np.asarray(given), np.asarray(expected))
+    X, subject = np.random.default_rng(0).normal(size=(N, 3)), np.array([1, 1, 1, 1, 2, 2, 2, 2])
+    for make in (
+        lambda ids: SubjectStandardizer(min_trials=2).fit_transform(X, subject=ids),
+        lambda ids: SubjectThresholdRelabeler(min_center_distance=0).fit_relabel(
+            X[:, :2], subject=ids
+        ),
+        lambda ids: np.concatenate([test for _, test in SubjectKFold(2).split(X, subject=ids)]),
+    ):
+        assert_array_equal(make(HOLDING[holding](subject, tmp_path)), make(subject))

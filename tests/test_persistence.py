@@ -30,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
-from skorch.callbacks import EpochTimer, LRScheduler
+from skorch.callbacks import Callback, EpochScoring, EpochTimer, LRScheduler
 
 import edaemo
 from edaemo import (
@@ -45,10 +45,10 @@ from edaemo import (
 from edaemo._safe_file import ARRAYS, HEAD, FileError, read_archive, write_archive
 from edaemo.benchmark import StimulusPriorClassifier, SubjectPriorClassifier, audit
 from edaemo.estimators import CNNClassifier
-from edaemo.estimators._checkpoint import Checkpoint
 from edaemo.features import EDAFeatureExtractor, MusicFeatureExtractor
-from edaemo.persistence import describe
+from edaemo.persistence import FORMAT, describe
 from edaemo.preprocessing import EDADecomposer, SubjectStandardizer
+from edaemo.training import Checkpoint
 
 # What the relabeler and the standardizer say of few trials is tested where it is due.
 pytestmark = pytest.mark.filterwarnings("ignore:.*subjects:UserWarning")
@@ -314,6 +314,30 @@ class TestContent:
         assert os.listdir(tmp_path) == ["model.edaemo"]
 
 
+FILES = Path(__file__).parent / "files"
+
+
+class TestFormat1:
+    """Files that edaemo wrote before format 2, and what their models answered then."""
+
+    @pytest.mark.parametrize("name", ["rtcan", "cnn", "stimulus-prior", "subject-prior"])
+    def test_model_answers_as_it_did(self, name):
+        expected = json.loads((FILES / "format1.json").read_text())[name]
+        model = load(FILES / f"format1-{name}.edaemo")
+        # Another processor decomposes and multiplies in other last digits.
+        np.testing.assert_allclose(model.predict_proba(TRIALS), expected, atol=1e-3)
+
+    def test_it_is_written_anew_in_the_present_format(self, tmp_path):
+        model = load(FILES / "format1-rtcan.edaemo")
+        found = again(model, tmp_path)
+        assert_same(model, found)
+        assert_array_equal(model.predict_proba(TRIALS), found.predict_proba(TRIALS))
+        assert (
+            model[-1].net_.criterion_.weight.tolist() == found[-1].net_.criterion_.weight.tolist()
+        )
+        assert len(describe(tmp_path / "model.edaemo")["training"]) == 1
+
+
 class Foreign(BaseEstimator):
     def fit(self, X: object, y: object = None) -> "Foreign":
         return self
@@ -402,7 +426,7 @@ def file(net, tmp_path) -> Path:
 
 def rewrite(path: Path, **changes: object) -> None:
     """Edit the JSON of a file, or put other members in, and make the checksum fit."""
-    members = read_archive(path, "model", 1)
+    members = read_archive(path, "model", FORMAT)
     for name, change in changes.items():
         if name == "head":
             head = json.loads(members[HEAD])
@@ -410,7 +434,7 @@ def rewrite(path: Path, **changes: object) -> None:
             members[HEAD] = json.dumps(head).encode()
         else:
             members[name] = change
-    write_archive(path, "model", 1, members)
+    write_archive(path, "model", FORMAT, members)
 
 
 class TestDamage:
@@ -423,7 +447,7 @@ class TestDamage:
             changed[place] ^= 1 << place % 8
             (tmp_path / "m").write_bytes(changed)
             with pytest.raises(FileError, match=r"damaged|another kind"):
-                read_archive(tmp_path / "m", "model", 1)
+                read_archive(tmp_path / "m", "model", FORMAT)
 
     @pytest.mark.parametrize("share", [0.02, 0.5, 0.999])
     def test_cut_short(self, file, share):
@@ -447,9 +471,9 @@ class TestDamage:
             load(file)
 
     def test_newer_format(self, file):
-        write_archive(file, "model", 2, {HEAD: b"what only edaemo 9 understands"})
+        write_archive(file, "model", 3, {HEAD: b"what only edaemo 9 understands"})
         for read in (load, describe):
-            with pytest.raises(FileError, match=r"format 2, written by a newer edaemo.*--upgrade"):
+            with pytest.raises(FileError, match=r"format 3, written by a newer edaemo.*--upgrade"):
                 read(file)
 
     def test_missing_or_a_folder(self, tmp_path):
@@ -528,7 +552,7 @@ class TestEdited:
             load(file)
 
     def edit_skops(self, path: Path, old: str, new: str) -> None:
-        members = read_archive(path, "model", 1)
+        members = read_archive(path, "model", FORMAT)
         buffer = io.BytesIO()
         with zipfile.ZipFile(io.BytesIO(members["part0.skops"])) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
@@ -652,6 +676,27 @@ def kill_after(n_epochs: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Checkpoint, "on_epoch_end", stop)
 
 
+class Epochs(Callback):
+    """Keeps the numbers of the epochs that it saw."""
+
+    def initialize(self) -> "Epochs":
+        self.seen: list[int] = []
+        return self
+
+    def on_epoch_end(self, net: object, **kwargs: object) -> None:
+        self.seen.append(len(net.history))
+
+
+class Remembering(Epochs):
+    """Gives its state to a checkpoint, and takes it back."""
+
+    def state_dict(self) -> dict:
+        return {"seen": self.seen}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.seen = state["seen"]
+
+
 def losses(history: list[dict]) -> list[dict]:
     """Return a history without its times."""
     return [{key: epoch[key] for key in epoch if key != "dur"} for epoch in history]
@@ -662,7 +707,7 @@ FIT = """
 import os, signal, sys
 import numpy as np
 from edaemo import RTCANClassifier
-from edaemo.estimators._checkpoint import Checkpoint
+from edaemo.training import Checkpoint
 from tests.test_persistence import ROWS, LABELS, SUBJECT, STOPPING
 from edaemo import _whole_file
 write, replace = Checkpoint.on_epoch_end, os.replace
@@ -801,9 +846,34 @@ class TestCheckpoint:
         with pytest.raises(FileError, match="cannot be written"):
             small_net(checkpoint=file / "ck").fit(ROWS, LABELS)
 
-    def test_callbacks_are_refused_beside_it(self, tmp_path):
-        with pytest.raises(ValueError, match="leave callbacks or checkpoint None"):
-            small_net(callbacks=[EpochTimer()], checkpoint=tmp_path / "ck").fit(ROWS, LABELS)
+    def test_callbacks_beside_it_see_the_epochs_that_are_run(self, tmp_path, monkeypatch):
+        """One that keeps its state goes on with it, another begins where training goes on."""
+        settings = {"max_epochs": 4, "validation_fraction": 0.3, "patience": 9}
+        fit = {"subject": SUBJECT}
+        unbroken = [Epochs(), Remembering(), EpochScoring("accuracy", name="told")]
+        plain = small_net(callbacks=unbroken, **settings).fit(ROWS, LABELS, **fit)
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            kill_after(3, patch)
+            killed = [Epochs(), Remembering(), EpochScoring("accuracy", name="told")]
+            small_net(callbacks=killed, checkpoint=tmp_path / "ck", **settings).fit(
+                ROWS, LABELS, **fit
+            )
+        seen, kept, scoring = Epochs(), Remembering(), EpochScoring("accuracy", name="told")
+        resumed = small_net(
+            callbacks=[seen, kept, scoring], checkpoint=tmp_path / "ck", **settings
+        ).fit(ROWS, LABELS, **fit)
+        assert_same(plain.net_.module_, resumed.net_.module_)
+        assert losses(plain.net_.history) == losses(resumed.net_.history)
+        assert (unbroken[0].seen, seen.seen) == ([1, 2, 3, 4], [4])
+        assert kept.seen == unbroken[1].seen == [1, 2, 3, 4]
+        assert scoring.best_score_ == unbroken[2].best_score_
+
+    def test_other_callbacks_are_another_fit(self, tmp_path, monkeypatch):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            kill_after(1, patch)
+            small_net(callbacks=[Epochs()], checkpoint=tmp_path / "ck").fit(ROWS, LABELS)
+        with pytest.raises(FileError, match=r"callbacks .*Epochs.*None"):
+            small_net(checkpoint=tmp_path / "ck").fit(ROWS, LABELS)
 
     def test_second_fit_begins_anew_and_the_net_writes_no_more(self, net, tmp_path):
         model = small_net(checkpoint=tmp_path / "ck")

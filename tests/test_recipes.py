@@ -10,7 +10,7 @@ from skorch.callbacks import Callback, LRScheduler
 
 from edaemo import RTCANClassifier
 from edaemo.estimators import TrainingError
-from edaemo.estimators._recipes import Augmentation
+from edaemo.training import Augmentation
 
 NARROW = {"channels": (8, 8, 8, 8), "random_state": 0}
 STILL = {"dropout": 0.0, "augmentation": {}}  # nothing but the batches is left to chance

@@ -201,7 +201,7 @@ def test_mean_of_the_same_else_of_all(make, key):
     X = pd.DataFrame({key: ["a", "a", "b"]})
     model = make().fit(X, [1.0, 2.0, 6.0])
     assert_allclose(model.predict(pd.DataFrame({key: ["b", "c", "a"]})), [6, 3, 1.5])
-    with pytest.raises(ValueError, match=f"{key} is missing in row 1"):
+    with pytest.raises(ValueError, match=f"{key} is missing for row 1"):
         make().fit(pd.DataFrame({key: ["a", None]}), [1.0, 2.0])
 
 

@@ -552,7 +552,7 @@ def test_it_needs_subjects_in_fit_and_in_transform(train):
         (lambda X, s: (X + np.inf, s), "infinity"),
         (lambda X, s: (X, s[:-1]), r"one id for each of the 32 trials, got shape \(31,\)"),
         (lambda X, s: (X, s[:, None]), r"got shape \(32, 1\)"),
-        (lambda X, s: (X, [*s[:5], None, *s[6:]]), "subject is missing for trial 5"),
+        (lambda X, s: (X, [*s[:5], None, *s[6:]]), "subject is missing for row 5"),
         (lambda X, s: (X[:, 0], s), "Expected 2D array"),
         (lambda X, s: (X.astype(str) + "?", s), "holds text"),
         (lambda X, s: (pd.Series(list(X)), s), "has signals in its cells"),

@@ -8,7 +8,9 @@ from edaemo.estimators._baselines import (
     make_duration_baseline,
     make_time_baseline,
 )
+from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.estimators._cnn import CNNClassifier
+from edaemo.estimators._network import NetworkEstimator, find_device
 from edaemo.estimators._pipelines import (
     make_boosting_baseline,
     make_cnn_baseline,
@@ -18,17 +20,22 @@ from edaemo.estimators._pipelines import (
     make_svm_baseline,
     make_svr_baseline,
 )
+from edaemo.estimators._regressor import NetworkRegressor
 from edaemo.estimators._rtcan import RTCANClassifier
-from edaemo.estimators._training import TrainingError
+from edaemo.training import TrainingError
 
 __all__ = [
     "CNNClassifier",
+    "NetworkClassifier",
+    "NetworkEstimator",
+    "NetworkRegressor",
     "RTCANClassifier",
     "StimulusMeanRegressor",
     "StimulusPriorClassifier",
     "SubjectMeanRegressor",
     "SubjectPriorClassifier",
     "TrainingError",
+    "find_device",
     "make_boosting_baseline",
     "make_cnn_baseline",
     "make_duration_baseline",

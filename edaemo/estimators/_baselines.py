@@ -13,7 +13,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_n_features, _check_y, check_is_fitted
 
-from edaemo._validation import check_labels, identity, read_rows, whole_or_nothing
+from edaemo._saved import saved
+from edaemo._validation import check_labels, find_ids, read_rows, whole_or_nothing
 
 
 def make_time_baseline(*, random_state: int | None = None) -> Pipeline:
@@ -75,17 +76,11 @@ class _Keyed(BaseEstimator):
 
     def _keys(self, X: object, *, reset: bool) -> np.ndarray:
         """Give each row's stimulus or subject."""
-        keys = identity(X, self._key)
+        keys = find_ids(self._key, X)
         if keys is None:
             rows = np.ascontiguousarray(read_rows(self, X, reset=reset)) + 0.0  # -0.0 is 0.0
             return np.array([row.tobytes() for row in rows], dtype=object)
         _check_n_features(self, X, reset=reset)
-        missing = np.flatnonzero(pd.isna(keys))
-        if len(missing):
-            raise ValueError(
-                f"{self._key} is missing in row {missing[0]}: say which it was, or leave the trial "
-                "out."
-            )
         return keys
 
 
@@ -141,6 +136,14 @@ class _PriorClassifier(ClassifierMixin, _Keyed):
         return self.classes_[np.argmax(among_best * self.class_prior_, axis=1)]
 
 
+@saved(
+    "edaemo.benchmark.StimulusPriorClassifier",
+    "classes_",
+    "class_prior_",
+    "prior_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class StimulusPriorClassifier(_PriorClassifier):
     """Answer with what the people in the training data said of the same stimulus.
 
@@ -162,6 +165,14 @@ class StimulusPriorClassifier(_PriorClassifier):
     _key = "stimulus"
 
 
+@saved(
+    "edaemo.benchmark.SubjectPriorClassifier",
+    "classes_",
+    "class_prior_",
+    "prior_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class SubjectPriorClassifier(_PriorClassifier):
     """Answer with what the same person said in the training data.
 
@@ -224,6 +235,13 @@ class _MeanRegressor(RegressorMixin, _Keyed):
         return means[self.means_.index.get_indexer(pd.Index(keys, dtype=object))]
 
 
+@saved(
+    "edaemo.benchmark.StimulusMeanRegressor",
+    "mean_",
+    "means_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class StimulusMeanRegressor(_MeanRegressor):
     """Answer with the mean of what the people in the training data said of the same stimulus.
 
@@ -242,6 +260,13 @@ class StimulusMeanRegressor(_MeanRegressor):
     _key = "stimulus"
 
 
+@saved(
+    "edaemo.benchmark.SubjectMeanRegressor",
+    "mean_",
+    "means_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class SubjectMeanRegressor(_MeanRegressor):
     """Answer with the mean of what the same person said in the training data.
 

@@ -9,12 +9,13 @@ from typing import Any
 import torch
 from sklearn.utils._param_validation import Interval
 
-from edaemo.estimators._base import NetClassifier
-from edaemo.estimators._recipes import CONSTANT, Recipe
+from edaemo._saved import saved
+from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.networks import FeatureCNN
 
 
-class CNNClassifier(NetClassifier):
+@saved("edaemo.estimators.CNNClassifier")
+class CNNClassifier(NetworkClassifier):
     """The 3-layer CNN that RTCAN-1D is compared with: convolutions over the features' columns.
 
     The baseline of [1]_, section 5.2, on the 128 features of
@@ -26,58 +27,17 @@ class CNNClassifier(NetClassifier):
     ----------
     n_filters : int, default=64
         Filters of each of the three convolutions.
-    max_epochs : int, default=50
-        Passes over the training trials.
-    batch_size : int, default=64
-        Trials in a training step, at least 2.
-    lr : float, default=1e-3
-        Learning rate.
-    optimizer : type, default=torch.optim.AdamW
-        A torch optimizer's class.
-    optimizer_params : dict or None, default=None
-        Further arguments of the optimizer, such as ``{"weight_decay": 0.01}``.
-    lr_scheduler : skorch.callbacks.LRScheduler or None, default=None
-        The learning rate's schedule; a copy of it is used.
-    callbacks : list of skorch.callbacks.Callback or None, default=None
-        Copies of them are called during training.
-    validation_fraction : float or None, default=None
-        Share of the people in the training data that is set aside, whole people each, to stop
-        early: training ends when their loss has not improved for `patience` epochs, and the best
-        epoch's weights are kept. Needs subjects. None trains on everybody for `max_epochs`. The
-        argument `validation` of `fit` names the rows instead, and wins over it.
-    patience : int, default=10
-        Epochs without improvement before training stops; only where rows are set aside.
-    device : str, default="auto"
-        A torch device; "auto" is CUDA where there is one, else the CPU.
-    n_threads : int, default=1
-        torch threads while fitting and predicting. More of them change results in the last digits
-        and are far slower on busy cores.
-    amp : {"bf16"} or None, default=None
-        "bf16": forward passes in bfloat16 where torch's autocast holds it safe. Faster in training
-        and prediction; answers differ in the third digit (``docs/performance.md``).
-    compile : bool or {"reduce-overhead", "max-autotune"}, default=False
-        Whether the network goes through ``torch.compile``, in torch's default mode (True) or in
-        another one; on CUDA both of these replay CUDA graphs. It needs a C++ compiler, and a minute
-        before the first batch and the first prediction. On the CPU a lone trial is answered
-        sooner, and many one by one; ``docs/performance.md`` has what was measured.
-    deterministic : bool, default=False
-        Whether torch may use deterministic algorithms alone, on CUDA; on the CPU a fit is the same
-        each time in any case.
-    random_state : int, RandomState instance or None, default=None
-        Seeds the initial weights, the order of the batches and the people set aside. torch's
-        generators outside the fit are left as they were.
-    verbose : int, default=0
-        Above 0, skorch prints a line for each epoch.
-    checkpoint : path or None, default=None
-        A file that is written after each epoch and removed when `fit` is done: where a fit was
-        killed, the same `fit` goes on from its last epoch and ends with the weights of an unbroken
-        one (``docs/files.md``). A file of another fit is an error. Not together with `callbacks`.
+    <shared parameters>
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-    net_ : skorch.NeuralNet
+    net_ : skorch.NeuralNetClassifier
         The trained net; ``net_.history`` holds the losses, ``net_.module_`` the network.
+    sizes_ : dict
+        Arguments of the network that the data decided.
+    blocks_ : dict or None
+        Names of a row's blocks and their shapes; None where the network does not tell them apart.
     validation_subjects_ : ndarray
         The people of the rows set aside; empty where none are, or where people are not known.
     n_features_in_ : int
@@ -105,9 +65,9 @@ class CNNClassifier(NetClassifier):
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012
-        **NetClassifier._parameter_constraints,
         "n_filters": [Interval(Integral, 1, None, closed="left")],
     }
+    network = FeatureCNN
 
     def __init__(
         self,
@@ -131,35 +91,7 @@ class CNNClassifier(NetClassifier):
         verbose: int = 0,
         checkpoint: str | PathLike[str] | None = None,
     ) -> None:
-        self.n_filters = n_filters
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.lr = lr
-        self.optimizer = optimizer
-        self.optimizer_params = optimizer_params
-        self.lr_scheduler = lr_scheduler
-        self.callbacks = callbacks
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.device = device
-        self.n_threads = n_threads
-        self.amp = amp
-        self.compile = compile
-        self.deterministic = deterministic
-        self.random_state = random_state
-        self.verbose = verbose
-        self.checkpoint = checkpoint
+        self._keep_parameters(locals())
 
-    def _recipe(self) -> Recipe:
-        return Recipe(
-            optimizer=self.optimizer,
-            optimizer_params=self.optimizer_params or {},
-            weight_decay=None,
-            lr=self.lr,
-            lr_scheduler=CONSTANT if self.lr_scheduler is None else self.lr_scheduler,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-        )
-
-    def _network(self) -> tuple[type[torch.nn.Module], dict[str, Any]]:
-        return FeatureCNN, {"n_features": self.n_features_in_, "n_filters": self.n_filters}
+    def _network_params(self) -> dict[str, Any]:
+        return {"n_filters": self.n_filters}

@@ -10,8 +10,8 @@ import pandas as pd
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from edaemo._validation import IDENTITY, read_cell, signal_cells
-from edaemo.model_selection._protocols import Protocol, n_rows, read_classes, read_ids
+from edaemo._validation import IDENTITY, find_ids, n_rows, read_cell, signal_cells
+from edaemo.model_selection import Protocol, read_classes
 
 # What may be on both sides, by its column in the table: one and many of it, and its id.
 _SHARED = {
@@ -81,7 +81,7 @@ def audit(
     """
     n = n_rows(X)
     given = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
-    ids = {name: read_ids(X, name, values, n) for name, values in given.items()}
+    ids = {name: find_ids(name, X, values, may_miss=True) for name, values in given.items()}
     codes = {name: _codes(values) for name, values in ids.items()}
     recordings = _codes(_contents(X))
     of_y, labels = read_classes(y) or (None, ())

@@ -44,8 +44,7 @@ from edaemo.evaluation._registry import (
 )
 from edaemo.evaluation._store import FoldRecord, ResultStore
 from edaemo.evaluation._worker import begin_worker
-from edaemo.model_selection import PROTOCOLS, make_protocol
-from edaemo.model_selection._protocols import Protocol
+from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.statistics import NUMBERS, make_table
 
@@ -455,8 +454,8 @@ def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
     if name is None:
         return None
     fraction = estimator.get_params()[f"{name}_fraction"]
-    if protocol.name == "paper":
-        return 2  # it has a validation fold of its own
+    if protocol.has_validation:
+        return 2  # the number has no effect
     return None if fraction is None else max(2, round(1 / fraction))
 
 
@@ -705,6 +704,8 @@ def _record(job: _Job, result: dict) -> FoldRecord:
         audit={
             **job.audited,
             "warning": job.protocol.warning,
+            "announced": sorted(job.protocol.announced),
+            "share": None if job.protocol.share is None else job.protocol.share._asdict(),
             "validation_subjects": _people(trials, job.work["validation"]),
             "warnings": result["warnings"],
             "losses": result.get("losses"),

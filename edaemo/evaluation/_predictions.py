@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from edaemo.evaluation._store import ResultStore, series
-from edaemo.model_selection import SHARE
+from edaemo.model_selection import share_of
 from edaemo.statistics import CASE, NUMBERS
 
 # What differs from fold to fold of one and the same run.
@@ -179,8 +179,8 @@ def _find_unfinished(
             continue
         # Older stores do not say how many folds there were. All that a share leaves out is nowhere.
         sizes = ["n_training", "n_test", "n_left_out"]
-        share = SHARE.fullmatch(own["protocol"].iloc[0] or "")
-        if share and share[3] == "of the people":
+        share = share_of(audits.iloc[0], own["protocol"].iloc[0])
+        if share is not None and share.of == "of the people":
             sizes.remove("n_left_out")
         totals = audits.map(lambda audit, sizes=sizes: sum(audit.get(name, 0) for name in sizes))
         n_expected = totals.groupby(own["repeat"]).max().sum()  # each repeat draws other people

@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from edaemo._cache import TrialCache
 from edaemo._layout import EDA
+from edaemo._saved import saved
 from edaemo._validation import (
     identity_index,
     is_trials_table,
@@ -43,6 +44,7 @@ BLOCK = 2**20  # samples computed at once, which bounds the memory that the fram
 _cache = TrialCache(max_bytes=64 * 2**20)
 
 
+@saved("edaemo.features.EDAFeatureExtractor", "n_features_in_", "feature_names_in_")
 class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     """Describe each trial's phasic EDA by 128 hand-crafted features.
 

@@ -28,6 +28,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from tqdm import tqdm
 
+from edaemo._saved import saved
 from edaemo._validation import name_trial, plain_numbers
 from edaemo._whole_file import whole_file
 
@@ -49,6 +50,7 @@ _HEAD = struct.Struct("<IdI")  # sampling rate, seconds, rows
 _ONE_AT_A_TIME = Lock()
 
 
+@saved("edaemo.features.MusicFeatureExtractor")
 class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
     """Describe each music clip by the numbers of an openSMILE feature set.
 

@@ -1,5 +1,6 @@
-"""Joining the EDA block and the music block; the column layout that everyone else reads."""
+"""Joining blocks of columns: EDA, music, and any other signal or feature of a trial."""
 
-from edaemo.fusion._union import MusicFeatureUnion
+from edaemo.fusion._music_union import MusicFeatureUnion
+from edaemo.fusion._union import BlockUnion
 
-__all__ = ["MusicFeatureUnion"]
+__all__ = ["BlockUnion", "MusicFeatureUnion"]

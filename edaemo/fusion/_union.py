@@ -1,8 +1,8 @@
-"""MusicFeatureUnion: the EDA block and the music of each trial's stimulus, side by side."""
+"""Blocks of a trial, and the music of its stimulus, side by side in one row of numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -13,39 +13,52 @@ from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from edaemo._layout import EDA, layout_names, music_names
+from edaemo._layout import block_title, feature_names, layout_names, music_names
+from edaemo._saved import saved
 from edaemo._validation import (
     LARGEST,
-    identity,
+    find_ids,
+    holds_signals,
     identity_index,
-    is_trials_table,
+    n_rows,
     name_trial,
     plain_numbers,
     read_rows,
     signal_cells,
+    signal_columns,
     stack_signals,
     whole_or_nothing,
 )
 
 
-class MusicFeatureUnion(TransformerMixin, BaseEstimator):
-    """Join the EDA of each trial and the music features of its stimulus into one row of numbers.
+@saved(
+    "edaemo.fusion.BlockUnion",
+    "blocks_",
+    "widths_",
+    "music_scaler_",
+    "music_reducer_",
+    "music_feature_names_in_",
+    "_names",
+    "n_features_in_",
+    "feature_names_in_",
+)
+class BlockUnion(TransformerMixin, BaseEstimator):
+    """Join signals or features of each trial, and music of its stimulus, into one row of numbers.
 
-    Music features are standardised with the mean and standard deviation over the trials seen in
-    `fit`, so nothing of a held-out trial is used.
+    The columns of a block are named after it: ``eeg_<channel>_<sample>`` for a signal and
+    ``eye_<feature>`` for features, so networks read from the names how a row divides.
 
     Parameters
     ----------
-    eda : transformer, "passthrough" or "drop", default="passthrough"
-        What makes the EDA block: a transformer such as :class:`edaemo.CvxEDATransformer`, the EDA
-        as it comes, or nothing (music alone).
+    blocks : dict of str to transformer or "passthrough"
+        The blocks in the order of their columns. A transformer gets the whole trials table, and
+        makes one row of numbers of each trial, or a table whose column of the block's name holds
+        arrays of one shape. "passthrough" takes the cells of the column of the block's name as they
+        are: arrays of one shape, (n_chans, n_times) or (n_times,). Where the table has a column
+        ``<block>_channels`` (``channels`` for ``eda``) with texts such as ``"Fp1|Fp2"``, the
+        channels have these names, else numbers.
     music : DataFrame, (extractor, files), callable or None, default=None
-        A DataFrame of shape (n_stimuli, n_features): one row of finite numbers for each stimulus,
-        indexed by stimulus; booleans count as 0 and 1. Or a transformer of audio files, such as
-        :class:`edaemo.features.MusicFeatureExtractor`, with a mapping (dict or Series) from
-        stimulus to file: only files of stimuli that are met are read. Or a callable that takes an
-        array of stimuli and gives such a DataFrame; those it leaves out are unknown. None: EDA
-        alone.
+        As in :class:`edaemo.MusicFeatureUnion`.
     standardize_music : bool, default=True
         Whether music features are standardised. A feature that does not vary over the trials seen
         in `fit` becomes zero.
@@ -59,30 +72,26 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    eda_ : transformer
-        The fitted copy of `eda`, where it is one.
-    music_scaler_ : StandardScaler
-        Mean and scale of the music features, in float64; only with music.
-    music_reducer_ : transformer
-        The fitted copy of `reduce_music`, where it is one.
-    music_feature_names_in_ : ndarray of shape (n_features,)
-        Names of the music features before they are reduced; only with music.
-    n_features_in_ : int
-        Number of columns of X seen in `fit`; only for a 2-D array of numbers.
+    blocks_ : dict of str to transformer
+        The fitted copies of the transformers in `blocks`.
+    widths_ : dict of str to int
+        Number of columns of each block, music aside.
+    music_scaler_, music_reducer_, music_feature_names_in_
+        As in :class:`edaemo.MusicFeatureUnion`.
 
     Examples
     --------
     >>> import numpy as np, pandas as pd
-    >>> from edaemo import MusicFeatureUnion
+    >>> from edaemo.fusion import BlockUnion
     >>> trials = pd.DataFrame({"subject": ["a", "b"], "stimulus": ["s", "t"], "trial": [0, 0]})
     >>> trials["eda"] = pd.Series([np.array([1.0, 2.0]), np.array([3.0, 4.0])])
-    >>> music = pd.DataFrame({"tempo": [90.0, 120.0]}, index=["s", "t"])
-    >>> list(MusicFeatureUnion(music=music).fit_transform(trials).columns)
-    ['eda_original_0', 'eda_original_1', 'music_tempo']
+    >>> trials["eeg"] = pd.Series([np.eye(2), np.ones((2, 2))])
+    >>> list(BlockUnion({"eda": "passthrough", "eeg": "passthrough"}).fit_transform(trials).columns)
+    ['eda_original_0', 'eda_original_1', 'eeg_0_0', 'eeg_0_1', 'eeg_1_0', 'eeg_1_1']
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012
-        "eda": [StrOptions({"passthrough", "drop"}), HasMethods(["fit", "transform"])],
+        "blocks": [dict],
         "music": [pd.DataFrame, tuple, callable, None],
         "standardize_music": ["boolean"],
         "reduce_music": [HasMethods(["fit", "transform"]), None],
@@ -91,29 +100,28 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
+        blocks: dict[str, Any],
         *,
-        eda: object = "passthrough",
         music: pd.DataFrame | tuple | Callable[[np.ndarray], pd.DataFrame] | None = None,
         standardize_music: bool = True,
         reduce_music: object = None,
         handle_unknown: str = "error",
     ) -> None:
-        self.eda = eda
+        self.blocks = blocks
         self.music = music
         self.standardize_music = standardize_music
         self.reduce_music = reduce_music
         self.handle_unknown = handle_unknown
 
     def fit(self, X: object, y: object = None) -> Self:
-        """Fit the EDA transformer and the scale of the music.
+        """Fit the blocks' transformers and the scale of the music.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_trials, n_columns)
-            A trials table; a frame of numbers whose index holds the stimulus; or, with
-            ``music=None``, an array, whatever `eda` takes.
+            A trials table. With a transformer for a block, also whatever that takes.
         y : array-like or None
-            Handed to `eda` and `reduce_music`.
+            Handed to the transformers and to `reduce_music`.
 
         Returns
         -------
@@ -123,8 +131,8 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         ------
         ValueError
             If a stimulus has no row in `music` (see `handle_unknown`), a row of `music` is
-            duplicated or holds anything but finite numbers, X does not say the stimuli, or signals
-            differ in length. The error names the stimulus or trial.
+            duplicated or holds anything but finite numbers, X does not say the stimuli, a signal
+            is absent, or signals differ in length. The error names the stimulus or trial.
         """
         self.fit_transform(X, y)
         return self
@@ -133,17 +141,20 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
     def fit_transform(self, X: object, y: object = None) -> object:
         """Fit, and join the blocks; see `fit` and `transform`."""
         with whole_or_nothing(self):
-            if isinstance(self.eda, str) and self.eda == "drop" and self.music is None:
-                raise ValueError("eda='drop' and music=None leave nothing: give one of them.")
-            values, names = self._eda_block(X, y, fit=True)
-            self._names, self._n_eda = names, len(names)
+            self._check_blocks()
+            self.blocks_ = {}
+            found = [self._read_block(name, X, y, fit=True) for name in self.blocks]
+            self._names = [column for _, names in found for column in names]
+            self.widths_ = {
+                name: len(names) for name, (_, names) in zip(self.blocks, found, strict=True)
+            }
             music = None
             if self.music is not None:
                 music = self._fit_music(*self._find_music(X, fit=True), y)
-            return self._join(X, values, music)
+            return self._join(X, [values for values, _ in found], music)
 
     def transform(self, X: object) -> object:
-        """Join the EDA block and the music block.
+        """Join the blocks and the music.
 
         Parameters
         ----------
@@ -151,24 +162,26 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        DataFrame or ndarray, float32, of shape (n_trials, n_eda + n_music_features)
+        DataFrame or ndarray, float32, of shape (n_trials, n_columns)
             For a trials table, or a frame whose index holds identities, a frame: its index holds
-            subject, stimulus and trial (those that X has), its columns ``eda_…`` then ``music_…``.
-            For anything else an array.
+            subject, stimulus and trial (those that X has), its columns are named after their
+            blocks, those of the music (``music_…``) come last. For anything else an array.
         """
         check_is_fitted(self, "_names")
-        values, names = self._eda_block(X, None, fit=False)
-        if len(names) != self._n_eda:
-            raise ValueError(
-                f"The EDA block has {len(names)} columns, MusicFeatureUnion was fitted with "
-                f"{self._n_eda}. Cut or interpolate all trials to one length."
-            )
+        found = [self._read_block(name, X, None, fit=False) for name in self.blocks]
+        for (name, width), (_, names) in zip(self.widths_.items(), found, strict=True):
+            if len(names) != width:
+                raise ValueError(
+                    f"The {block_title(name)} block has {len(names)} columns, "
+                    f"{type(self).__name__} was fitted with {width}. Cut or interpolate all trials "
+                    "to one length."
+                )
         music = None
         if self.music is not None:
             music = self._scale(*self._find_music(X, fit=False))
             if self.reduce_music is not None:
                 music = _Rows.whole(self.music_reducer_.transform(music.expand()))
-        return self._join(X, values, music)
+        return self._join(X, [values for values, _ in found], music)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Name the columns of the output."""
@@ -180,44 +193,66 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
         tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
         return tags
 
-    def _eda_block(self, X: object, y: object, *, fit: bool) -> tuple[Any, list[str]]:
-        """Give the EDA columns, shape (n_trials, n_eda), and their names."""
-        if isinstance(self.eda, str) and self.eda == "drop":
-            return np.empty((len(X), 0), dtype=np.float32), []
-        if not isinstance(self.eda, str):
-            n_trials = len(X)
-            if fit:
-                self.eda_ = clone(self.eda)
-                X = self.eda_.fit_transform(X, y)
-            else:
-                X = self.eda_.transform(X)
-        if is_trials_table(X):
-            values, eda = stack_signals(X, "eda")
-            return values, layout_names({"eda": eda})
-        if signal_cells(X) is not None:
-            raise ValueError(
-                "MusicFeatureUnion joins numbers: signals in cells need a trials table, or a "
-                "transformer as eda= that makes numbers of them."
-            )
-        if not isinstance(self.eda, str):
-            values = read_rows(self, X, reset=None, dtype=np.float32)
-            if len(values) != n_trials:
+    def _check_blocks(self) -> None:
+        if not self.blocks and self.music is None:
+            raise ValueError("blocks is empty and music=None: name a block, or give music.")
+        for name, block in self.blocks.items():
+            if not isinstance(name, str) or not name or name == "music":
+                raise ValueError(f"A block cannot be called {name!r}: take a text, not 'music'.")
+            if block != "passthrough" and not hasattr(block, "fit_transform"):
                 raise ValueError(
-                    f"eda={self.eda!r} made {len(values)} rows of {n_trials} trials: it must make "
-                    "one of each."
+                    f"blocks[{name!r}] must be a transformer or 'passthrough', got {block!r:.80}."
                 )
-            names = X.columns if isinstance(X, pd.DataFrame) else self.eda_.get_feature_names_out()
-        else:
-            values = read_rows(self, X, reset=fit, dtype=np.float32)
-            names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
-        if self.music is None:
-            return values, list(names)
-        names = map(str, names)
-        return values, [name if name.startswith(EDA) else EDA + name for name in names]
+
+    def _read_block(
+        self, name: str, X: object, y: object, *, fit: bool
+    ) -> tuple[np.ndarray, list[str]]:
+        """Return the columns of one block, shape (n_trials, n_columns), and their names."""
+        block, n_trials = self.blocks[name], n_rows(X)
+        if not isinstance(block, str):
+            if fit:
+                self.blocks_ = self.blocks_ | {name: clone(block)}
+                X = self.blocks_[name].fit_transform(X, y)
+            else:
+                X = self.blocks_[name].transform(X)
+        if holds_signals(X, name):
+            values, found = stack_signals(X, name)
+            return values, layout_names({name: found})
+        if isinstance(block, str):
+            return self._read_rows(name, X, fit=fit)
+        if signal_cells(X) is not None:
+            raise self._cells_error(name)
+        values = read_rows(self, X, reset=None, dtype=np.float32)
+        if len(values) != n_trials:
+            raise ValueError(
+                f"{name}={block!r} made {len(values)} rows of {n_trials} trials: it must make one "
+                "of each."
+            )
+        is_frame = isinstance(X, pd.DataFrame)
+        names = X.columns if is_frame else self.blocks_[name].get_feature_names_out()
+        return values, self._name_columns(name, names)
+
+    def _read_rows(self, name: str, X: object, *, fit: bool) -> tuple[np.ndarray, list[str]]:
+        """Return the columns of a block that has no transformer, and is no column of X."""
+        there = ", ".join(map(str, signal_columns(X))) or "no signals"
+        raise ValueError(f"{type(self).__name__} needs column {name}: X has {there}.")
+
+    def _name_columns(self, name: str, columns: Iterable[object]) -> list[str]:
+        """Name columns after their block, unless they are so already."""
+        start = feature_names(name, [""])[0]
+        return [
+            column if column.startswith(start) else start + column for column in map(str, columns)
+        ]
+
+    def _cells_error(self, name: str) -> ValueError:
+        return ValueError(
+            f"{type(self).__name__} joins numbers: signals in cells need a trials table, or a "
+            f"transformer as {name}= that makes numbers of them."
+        )
 
     def _find_music(self, X: object, *, fit: bool) -> tuple[pd.DataFrame, np.ndarray]:
         """Give rows of music, and each trial's place among them, -1 for one that has none."""
-        stimulus = identity(X, "stimulus")
+        stimulus = find_ids("stimulus", X, may_miss=True)
         if stimulus is None:
             raise ValueError(
                 "Music is joined by stimulus, and X does not say the stimulus of each trial: give "
@@ -309,13 +344,16 @@ class MusicFeatureUnion(TransformerMixin, BaseEstimator):
             features = self.music_scaler_.transform(features)
         return _Rows(features.astype(np.float32), back)
 
-    def _join(self, X: object, values: np.ndarray, music: _Rows | None) -> object:
-        joined = np.empty((len(values), len(self._names)), dtype=np.float32)
-        joined[:, : self._n_eda] = values
+    def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> object:
+        n, end = n_rows(X), 0
+        joined = np.empty((n, len(self._names)), dtype=np.float32)
+        for values in blocks:
+            start, end = end, end + values.shape[1]
+            joined[:, start:end] = values
         if music is not None:
             # In batches, so that the music of all trials is not held twice.
-            for batch in gen_batches(len(values), 512):
-                joined[batch, self._n_eda :] = music.distinct[music.place[batch]]
+            for batch in gen_batches(n, 512):
+                joined[batch, end:] = music.distinct[music.place[batch]]
         index = identity_index(X)
         if index is None:
             return joined

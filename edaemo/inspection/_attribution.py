@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,23 +24,10 @@ from torch.overrides import TorchFunctionMode
 
 from edaemo._layout import EDA
 from edaemo._validation import suggest
-from edaemo.estimators._base import NetClassifier
-from edaemo.estimators._training import torch_threads
-from edaemo.networks import RTCAN, FeatureCNN
-from edaemo.networks._rtcan import STEP
+from edaemo.estimators import NetworkEstimator
+from edaemo.networks import Layer, declaration_of
+from edaemo.training import OnRows, torch_threads
 
-# Where in a network the layers are that have a time axis, in the order of the forward pass of the
-# paper's network.
-LAYERS = {
-    "sca": "attention.sca",
-    "rnta": "attention.rnta",
-    "attention": "attention",
-    "trunk": "trunk",
-    "convolve": "convolve",
-}
-# Input samples for one position of a layer: after RTCAN's shallow convolution, after FeatureCNN's
-# three, after RTCAN's trunk.
-STRIDES = (2, 2**3, *STEP.values())
 # The one "channel" of a network on features, which has no time axis.
 FEATURES = ("features",)
 
@@ -59,7 +47,8 @@ class Attribution:
         Names of the channels, ``("original", "phasic", "tonic")`` for instance; ``"channel 0"`` and
         so on for a bare array; ``("features",)`` for the 3-layer CNN.
     target : ndarray of shape (n_trials,)
-        The class, one of the estimator's labels, that was explained in each trial.
+        The class, one of the estimator's labels, that was explained in each trial; None for the
+        prediction of a regressor.
     """
 
     signals: np.ndarray
@@ -107,8 +96,8 @@ class IntegratedGradients(Attribution):
 class _Asked(NamedTuple):
     """A question to a network: its copy, rows, and the place of the class in each row's logits."""
 
-    classifier: NetClassifier
-    network: nn.Module
+    estimator: NetworkEstimator
+    network: OnRows
     rows: np.ndarray
     codes: np.ndarray
 
@@ -132,16 +121,18 @@ def grad_cam(
 
     Parameters
     ----------
-    estimator : RTCANClassifier, CNNClassifier, or a Pipeline that ends in one
+    estimator : network estimator, such as RTCANClassifier, or a Pipeline that ends in one
         Fitted. The steps of a pipeline before the network transform X; what is explained is what
         they give.
     X : DataFrame or array of shape (n_trials, n_columns), or what the pipeline's ``predict`` takes
-    layer : {"sca", "rnta", "attention", "trunk", "convolve"}, default="attention"
-        RTCANClassifier has "sca" and "rnta" as far as they are switched on, "attention" (both) and
-        "trunk", CNNClassifier has "convolve".
+    layer : str, default="attention"
+        One of the layers that the network declares: RTCANClassifier has "sca" and "rnta" as far as
+        they are switched on, "attention" (both) and "trunk", CNNClassifier has "convolve". A
+        network that declares none: the path of a submodule whose output has the shape (n_trials,
+        n_filters, n_positions).
     target : label or None, default=None
         One of the estimator's classes, for all trials; None: for each trial the class that is
-        predicted.
+        predicted. A regressor has no classes, and its prediction is explained.
 
     Returns
     -------
@@ -206,19 +197,21 @@ def grad_cam(
     ((5, 64), (5, 3, 64))
     """
     attr = _captum()
-    before, classifier = _split(estimator)
-    path = _find_layer(classifier, layer)
-    asked = _ask(before, classifier, X, target)
-    cams, weights = zip(*_each(asked, partial(_explain_layer, attr, path)), strict=True)
+    before, last = _split(estimator)
+    found = _find_layer(last, layer)
+    asked = _ask(before, last, X, target)
+    explain = partial(_explain_layer, attr, f"network.{found.path}")
+    cams, weights = zip(*_each(asked, explain), strict=True)
     signals = _by_channel(asked, asked.rows)
-    padding = getattr(asked.network, "n_padding", 0)
+    padding = getattr(asked.network.network, "n_padding", 0)
+    n_times = signals.shape[-1]
     return GradCAM(
         signals=signals,
         weights=_by_channel(asked, np.concatenate(weights)),
         channels=_channel_names(asked),
-        target=classifier.classes_[asked.codes],
+        target=_targets(asked),
         layer=layer,
-        cam=np.stack([_over_samples(cam, signals.shape[-1], padding) for cam in cams]),
+        cam=np.stack([_over_samples(cam, n_times, padding, found.strides) for cam in cams]),
     )
 
 
@@ -265,9 +258,9 @@ def integrated_gradients(
     .. [1] M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICML 2017.
     """
     attr = _captum()
-    before, classifier = _split(estimator)
-    start = _check_baseline(classifier, baseline)
-    asked = _ask(before, classifier, X, target)
+    before, last = _split(estimator)
+    start = _check_baseline(last, baseline)
+    asked = _ask(before, last, X, target)
     explain = partial(_integrate, attr, start, n_steps)
     weights, deviation = map(np.concatenate, zip(*_each(asked, explain), strict=True))
     signals = _by_channel(asked, asked.rows)
@@ -275,7 +268,7 @@ def integrated_gradients(
         signals=signals,
         weights=_by_channel(asked, weights),
         channels=_channel_names(asked),
-        target=classifier.classes_[asked.codes],
+        target=_targets(asked),
         music=weights[:, signals[0].size :],
         deviation=deviation.astype(np.float32),
     )
@@ -291,13 +284,14 @@ def _captum() -> ModuleType:
     return captum.attr
 
 
-def _split(estimator: BaseEstimator) -> tuple[list[TransformerMixin], NetClassifier]:
-    """Return what comes before the network, checked, and the network's fitted classifier."""
+def _split(estimator: BaseEstimator) -> tuple[list[TransformerMixin], NetworkEstimator]:
+    """Return what comes before the network, checked, and the network's fitted estimator."""
     before, last = split_pipeline(estimator)
-    if not isinstance(last, NetClassifier):
+    if not isinstance(last, NetworkEstimator):
         raise TypeError(
-            f"{type(last).__name__} is no network: take RTCANClassifier, CNNClassifier or a "
-            "Pipeline that ends in one. For other estimators there is feature_group_importance."
+            f"{type(last).__name__} is not a network: take RTCANClassifier, NetworkClassifier or "
+            "the like, or a Pipeline that ends in one. For other estimators use "
+            "feature_group_importance."
         )
     check_is_fitted(last, "net_")
     return before, last
@@ -328,19 +322,21 @@ def split_pipeline(estimator: BaseEstimator) -> tuple[list[TransformerMixin], Ba
     return before, last
 
 
-def _find_layer(classifier: NetClassifier, layer: str) -> str:
-    """Return where the layer is in the network; a ValueError where it is not."""
-    modules = dict(classifier.net_.module_.named_modules())
-    there = {
-        name: path
-        for name, path in LAYERS.items()
-        if path in modules and not _is_empty(modules[path])
+def _find_layer(estimator: NetworkEstimator, layer: str) -> Layer:
+    """Return a layer of the network by its name; raise a ValueError where there is none."""
+    network = estimator.net_.module_
+    modules = {name: one for name, one in network.named_modules() if name}
+    declared = declaration_of(type(network)).layers or {name: Layer(name) for name in modules}
+    layers = {
+        name: found
+        for name, found in declared.items()
+        if found.path in modules and not _is_empty(modules[found.path])
     }
-    if layer not in there:
+    if layer not in layers:
         raise ValueError(
-            f"This {type(classifier).__name__} has no layer {layer!r}: {suggest(layer, there)}"
+            f"This {type(estimator).__name__} has no layer {layer!r}: {suggest(layer, layers)}"
         )
-    return there[layer]
+    return layers[layer]
 
 
 def _is_empty(module: nn.Module) -> bool:
@@ -349,34 +345,47 @@ def _is_empty(module: nn.Module) -> bool:
 
 
 def _ask(
-    before: list[TransformerMixin], classifier: NetClassifier, X: object, target: object
+    before: list[TransformerMixin], estimator: NetworkEstimator, X: object, target: object
 ) -> _Asked:
     """Check the question, and prepare rows and a copy of the network."""
-    code = None
-    if target is not None:
-        same = [np.ndim(target) == 0 and bool(known == target) for known in classifier.classes_]
-        if not any(same):
-            raise ValueError(
-                f"target={target!r} is no class: it must be one of "
-                f"{classifier.classes_.tolist()}, or None for the class that is predicted."
-            )
-        code = same.index(True)
+    code = _find_code(estimator, target)
     for step in before:
         X = step.transform(X)
     # A copy that torch takes: a frame's numbers may be write-protected, or in another order.
-    rows = np.array(classifier._read(X), order="C")
-    network = copy.deepcopy(classifier.net_.module_).eval().requires_grad_(False)
-    asked = _Asked(classifier, network, rows, np.full(len(rows), code))
+    rows = np.array(estimator.read(X), order="C")
+    net = estimator.net_
+    network = copy.deepcopy(net.module_).eval().requires_grad_(False)
+    asked = _Asked(estimator, OnRows(network, net.feed_), rows, np.full(len(rows), code))
     if code is None:
         predicted = _each(asked, lambda network, row, _: int(network(row).argmax()))
         asked = asked._replace(codes=np.array(predicted))
     return asked
 
 
+def _find_code(estimator: NetworkEstimator, target: object) -> int | None:
+    """Return the place of the class among the classes; None for the one that is predicted."""
+    if target is None:
+        return None
+    classes = getattr(estimator, "classes_", np.array([]))  # a regressor has none
+    same = [np.ndim(target) == 0 and bool(known == target) for known in classes]
+    if not any(same):
+        raise ValueError(
+            f"target={target!r} is not a class: it must be one of {classes.tolist()}, or None for "
+            "the class that is predicted."
+        )
+    return same.index(True)
+
+
+def _targets(asked: _Asked) -> np.ndarray:
+    """Return the label of the class that is explained in each row; None without classes."""
+    classes = getattr(asked.estimator, "classes_", None)
+    return np.full(len(asked.codes), None) if classes is None else classes[asked.codes]
+
+
 def _each(asked: _Asked, explain: Callable[[nn.Module, Tensor, int], Any]) -> list:
     """Explain one trial after the other, so that no trial's numbers depend on the others."""
-    with torch_threads(asked.classifier.n_threads):
-        rows = torch.tensor(asked.rows, device=asked.classifier.net_.device)
+    with torch_threads(asked.estimator.n_threads):
+        rows = torch.tensor(asked.rows, device=asked.estimator.net_.device)
         return [
             explain(asked.network, row.requires_grad_(), code)
             for row, code in zip(rows.split(1), asked.codes.tolist(), strict=True)
@@ -468,9 +477,9 @@ def _integrate(
     return weights.detach().cpu().numpy(), deviation.detach().cpu().numpy()
 
 
-def _check_baseline(classifier: NetClassifier, baseline: object) -> np.ndarray:
+def _check_baseline(estimator: NetworkEstimator, baseline: object) -> np.ndarray:
     """Return the baseline as one row."""
-    n_columns = classifier.n_features_in_
+    n_columns = estimator.n_features_in_
     if baseline is None:
         return np.zeros((1, n_columns), dtype=np.float32)
     row = np.array(baseline, dtype=np.float32)
@@ -483,31 +492,35 @@ def _check_baseline(classifier: NetClassifier, baseline: object) -> np.ndarray:
 
 
 def _by_channel(asked: _Asked, rows: np.ndarray) -> np.ndarray:
-    """Take the EDA of rows, shape (n_trials, n_columns), as (n_trials, n_chans, n_times)."""
-    if isinstance(asked.network, FeatureCNN):
+    """Return the EDA of rows, shape (n_trials, n_columns), as (n_trials, n_chans, n_times)."""
+    shape = asked.network.feed.shapes.get("eda")
+    if shape is None:
         return rows[:, None]
-    n_chans, n_times = asked.network.n_chans, asked.network.n_times
-    return rows[:, : n_chans * n_times].reshape(len(rows), n_chans, n_times)
+    return rows[:, : math.prod(shape)].reshape(len(rows), *shape)
 
 
 def _channel_names(asked: _Asked) -> tuple[str, ...]:
-    if not isinstance(asked.network, RTCAN):
+    shape = asked.network.feed.shapes.get("eda")
+    if shape is None:
         return FEATURES
-    n_chans, n_times = asked.network.n_chans, asked.network.n_times
-    names = getattr(asked.classifier, "feature_names_in_", None)
+    n_chans, n_times = shape
+    names = getattr(asked.estimator, "feature_names_in_", None)
     if names is None or not names[0].startswith(EDA):
         return tuple(f"channel {i}" for i in range(n_chans))
     first = names[: n_chans * n_times : n_times]
     return tuple(name.removeprefix(EDA).removesuffix("_0") for name in first)
 
 
-def _over_samples(cam: np.ndarray, n_times: int, n_padding: int) -> np.ndarray:
+def _over_samples(
+    cam: np.ndarray, n_times: int, n_padding: int, strides: tuple[int, ...]
+) -> np.ndarray:
     """Lay a map of shape (n_positions,) out to all samples, linearly between the positions.
 
     All convolutions and poolings have odd kernels, padded by half: what position i sees has its
-    middle at sample i * stride.
+    middle at sample i * stride. Where no stride is declared it is the smallest that fits.
     """
     length = n_times + n_padding
-    strides = (stride for stride in STRIDES if -(-length // stride) == len(cam))
-    at = np.arange(len(cam)) * next(strides)
+    known = (stride for stride in strides if -(-length // stride) == len(cam))
+    stride = next(known, -(-length // len(cam)))
+    at = np.arange(len(cam)) * stride
     return np.interp(np.arange(n_times), at, cam).astype(np.float32)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from edaemo._validation import subject_ids, suggest
+from edaemo._validation import find_ids, suggest
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.preprocessing._relabel import AXES
 
@@ -63,7 +63,7 @@ def plot_relabelling(
        recognition by fusing music and electrodermal activity signals", ACM TOMM 18 (2022), section
        4.2.
     """
-    ids = subject_ids(ratings, subject, n=len(ratings), needed_by="plot_relabelling")
+    ids = find_ids("subject", ratings, subject, needed_by="plot_relabelling")
     mine = np.array([one == person for one in ids])
     if not mine.any():
         raise ValueError(f"{person!r} has no ratings here: {suggest(person, map(str, set(ids)))}")

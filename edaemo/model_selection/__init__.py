@@ -1,35 +1,45 @@
 """Splitters and scorers that know whose trial it is."""
 
 from edaemo.model_selection._fewer_people import (
-    SHARE,
     FewerPeople,
     FewerTrainingPeople,
+    draw_rows,
+    share_of,
 )
 from edaemo.model_selection._protocols import (
     PROTOCOLS,
     LeaveOneSubjectOut,
     PaperKFold,
+    Protocol,
     StimulusKFold,
     SubjectKFold,
     SubjectStimulusKFold,
+    TrialCodes,
     TrialKFold,
     WithinSubjectKFold,
     make_protocol,
+    read_classes,
+    register_protocol,
 )
 from edaemo.model_selection._scorers import SubjectThresholdScorer
 
 __all__ = [
     "PROTOCOLS",
-    "SHARE",
     "FewerPeople",
     "FewerTrainingPeople",
     "LeaveOneSubjectOut",
     "PaperKFold",
+    "Protocol",
     "StimulusKFold",
     "SubjectKFold",
     "SubjectStimulusKFold",
     "SubjectThresholdScorer",
+    "TrialCodes",
     "TrialKFold",
     "WithinSubjectKFold",
+    "draw_rows",
     "make_protocol",
+    "read_classes",
+    "register_protocol",
+    "share_of",
 ]

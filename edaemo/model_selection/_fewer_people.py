@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -11,12 +11,14 @@ from edaemo.model_selection._protocols import (
     PROTOCOLS,
     Fold,
     Protocol,
+    Share,
     SubjectKFold,
+    TrialCodes,
     make_protocol,
 )
 
-# What the protocols below are called: the protocol, its share in percent, and of whom.
-SHARE = re.compile(r"(.+), ([\d.]+) % (of the people|of the training people)")
+# What the protocols below were called when a fold was stored without its share.
+_NAME = re.compile(r"(.+), ([\d.]+) % (of the people|of the training people)")
 _DRAW = 4  # sets the draws apart from the deal of the folds, which has the same seed
 
 
@@ -41,6 +43,27 @@ def draw_rows(people: np.ndarray, percent: float, seed: int) -> np.ndarray:
     return np.flatnonzero(np.isin(people, drawn))
 
 
+def _write_name(share: Share) -> str:
+    return f"{share.protocol}, {share.percent:g} % {share.of}"
+
+
+def share_of(audit: Mapping | None, protocol: str | None) -> Share | None:
+    """Return the share of the people that a stored fold was evaluated on; None for all.
+
+    Parameters
+    ----------
+    audit : dict or None
+        What is stored of the fold's data; ``share`` in it says so. Folds stored before 2026-11-29
+        have none: there the name of the protocol says so.
+    protocol : str or None
+        What the fold's protocol is called.
+    """
+    if audit and "share" in audit:
+        return None if audit["share"] is None else Share(**audit["share"])
+    found = _NAME.fullmatch(protocol or "")
+    return None if found is None else Share(found[1], float(found[2]), found[3])
+
+
 class FewerTrainingPeople(SubjectKFold):
     """Hold out whole people, each fold's test staying what it is, and train on some of the others.
 
@@ -54,8 +77,6 @@ class FewerTrainingPeople(SubjectKFold):
         Seed of the folds and of the draws.
     """
 
-    _inner: ClassVar = "subject"
-
     def __init__(self, n_splits: int = 5, *, percent: float = 100, random_state: int = 0):
         super().__init__(n_splits, random_state=random_state)
         self.percent = percent
@@ -63,11 +84,16 @@ class FewerTrainingPeople(SubjectKFold):
     @property
     def name(self) -> str:  # type: ignore[override]
         """What the store and the tables call it."""
-        return f"subject, {self.percent:g} % of the training people"
+        return _write_name(self.share)
 
-    def _folds(self, trials: object) -> list[Fold]:
+    @property
+    def share(self) -> Share:  # type: ignore[override]
+        """The share of the people that each fold trains on."""
+        return Share("subject", self.percent, "of the training people")
+
+    def folds(self, trials: TrialCodes) -> list[Fold]:
         folds = []
-        for training, test in super()._folds(trials):
+        for training, test in super().folds(trials):
             drawn = draw_rows(trials.people[training], self.percent, self.random_state)
             folds.append((training[drawn], test))
         return folds
@@ -104,11 +130,17 @@ class FewerPeople(Protocol):
     @property
     def name(self) -> str:  # type: ignore[override]
         """What the store and the tables call it."""
-        return f"{self.protocol}, {self.percent:g} % of the people"
+        return _write_name(self.share)
 
     @property
-    def _uses(self) -> dict[str, bool]:  # type: ignore[override]
-        return {"subject": True} | PROTOCOLS[self.protocol]._uses
+    def share(self) -> Share:  # type: ignore[override]
+        """The share of the people that take part."""
+        return Share(self.protocol, self.percent, "of the people")
+
+    @property
+    def uses(self) -> dict[str, bool]:  # type: ignore[override]
+        """The ids that it reads: those of the protocol, and the people."""
+        return {"subject": True} | PROTOCOLS[self.protocol].uses
 
     @property
     def announced(self) -> frozenset[str]:  # type: ignore[override]
@@ -124,7 +156,7 @@ class FewerPeople(Protocol):
         """Make the splitter that holds the same kind of unit out of the training trials."""
         return make_protocol(self.protocol, self.n_splits, self.random_state).inner(n_splits)
 
-    def _folds(self, trials: object) -> list[Fold]:
+    def folds(self, trials: TrialCodes) -> list[Fold]:
         rows = draw_rows(trials.people, self.percent, self.random_state)
         within = make_protocol(self.protocol, self.n_splits, self.random_state)
-        return [(rows[training], rows[test]) for training, test in within._folds(trials.take(rows))]
+        return [(rows[training], rows[test]) for training, test in within.folds(trials.take(rows))]

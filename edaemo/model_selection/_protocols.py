@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from math import ceil, sqrt
 from numbers import Integral
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -13,25 +14,46 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import BaseCrossValidator
 
-from edaemo._validation import as_ids, identity, name_trial, suggest
+from edaemo._validation import distinct_values, find_ids, identity, n_rows, suggest
 
 Fold = tuple[np.ndarray, np.ndarray]  # rows of the training and of the test trials
 
+_IDS = ("subject", "stimulus", "viewing_group")  # what a protocol may read of a trial
 # Whole numbers or text with more values than this are ratings or names, not classes to balance.
 _MOST_CLASSES = 20
 
 
-class _Trials(NamedTuple):
-    """What a protocol needs to know of each trial; codes of shape (n,) that count from 0."""
+class Share(NamedTuple):
+    """The share of the people that a protocol is carried out on."""
 
-    people: np.ndarray | None  # one code for those who have to stay on one side together
+    protocol: str  # name of the protocol for all people
+    percent: float
+    of: str  # "of the people" or "of the training people"
+
+
+class TrialCodes(NamedTuple):
+    """What a protocol knows of each trial: codes of shape (n,) that count from 0.
+
+    Attributes
+    ----------
+    people : ndarray of int or None
+        One code for those who must stay on one side together; None where subjects are unknown.
+    stimuli : ndarray of int or None
+    classes : ndarray of int
+        Classes to balance over the folds; all 0 where there are none.
+    names : Index or None
+        Names of the people by code; None where viewing groups joined them.
+    """
+
+    people: np.ndarray | None
     stimuli: np.ndarray | None
-    classes: np.ndarray  # all 0 where there is nothing to balance
-    names: pd.Index | None  # of the people; None where viewing groups joined them
+    classes: np.ndarray
+    names: pd.Index | None
 
-    def take(self, rows: np.ndarray) -> _Trials:
+    def take(self, rows: np.ndarray) -> TrialCodes:
+        """Return what is known of some trials."""
         codes = (None if codes is None else codes[rows] for codes in self[:3])
-        return _Trials(*codes, self.names)
+        return TrialCodes(*codes, self.names)
 
     def units(self, kind: str) -> tuple[np.ndarray, str]:
         """Return the unit of each trial, and what such units are called."""
@@ -44,17 +66,31 @@ class _Trials(NamedTuple):
 
 
 class Protocol(BaseCrossValidator):
-    """What the protocols have in common: whose a trial is, validation inside the training set.
+    """Base of the protocols: whose a trial is, and validation inside the training set.
+
+    A protocol of one's own sets the attributes, gives `folds`, and becomes known by
+    `register_protocol`.
 
     Attributes
     ----------
     name : str
-        What `make_protocol` and the command line call it.
+        What `make_protocol`, the command line, the store and the tables call it.
+    summary : str
+        What it holds out, in a few words with a verb: "hold out whole people".
     announced : frozenset of {"subject", "stimulus"}
-        What the name announces to be on both sides of the split. People who share a viewing group
-        cross only where subjects do.
+        What it shares between the two sides of the split, as its name announces. People who share a
+        viewing group cross only where subjects do.
     warning : str
         What has to be said wherever a score is shown; empty if nothing.
+    uses : dict of str to bool
+        The ids that it reads out of "subject", "stimulus" and "viewing_group", and whether each is
+        needed. "viewing_group" comes after "subject".
+    unit : {"subject", "stimulus", "trial"} or None
+        What it holds out, and what ``groups=`` of one dimension holds.
+    has_validation : bool
+        Whether it sets a validation fold of its own aside.
+    share : Share or None
+        The share of the people it is carried out on; None for all.
     """
 
     # Routing hands the ids over with no call by the user; all protocols take the same.
@@ -66,11 +102,31 @@ class Protocol(BaseCrossValidator):
     }
 
     name: ClassVar[str]
+    summary: ClassVar[str]
     announced: ClassVar[frozenset[str]]
     warning: ClassVar[str] = ""
-    _uses: ClassVar[dict[str, bool]]  # the ids that are read, and whether it needs them
-    _unit: ClassVar[str | None] = None  # what is held out, and what groups= of one dimension holds
-    _inner: ClassVar[str | None] = None  # the protocol of inner(), where it is another one
+    uses: ClassVar[dict[str, bool]]
+    unit: ClassVar[str | None] = None
+    has_validation: ClassVar[bool] = False
+    share: ClassVar[Share | None] = None
+
+    @classmethod
+    def make(cls, n_splits: int, random_state: int) -> Self:
+        """Make the protocol, as `make_protocol` does by its name."""
+        return cls(n_splits, random_state=random_state)
+
+    @classmethod
+    def n_splits_of(cls, n_folds: int, n_people: int) -> int | None:
+        """Return the `n_splits` that gave so many folds; None where it has no say in that.
+
+        Parameters
+        ----------
+        n_folds : int
+            Folds of one repeat.
+        n_people : int
+            People of the study.
+        """
+        return n_folds
 
     def split(
         self,
@@ -119,7 +175,7 @@ class Protocol(BaseCrossValidator):
             if there are fewer units than folds, or a block is left without training trials.
         """
         ids = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
-        return iter(self._folds(self._read(X, y, groups, ids)))
+        return iter(self.folds(self._read(X, y, groups, ids)))
 
     def split_with_validation(
         self,
@@ -156,7 +212,7 @@ class Protocol(BaseCrossValidator):
             As in `split`, also for the training trials of a fold.
         """
         ids = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
-        return iter(self._folds_with_validation(self._read(X, y, groups, ids), n_inner))
+        return iter(self.folds_with_validation(self._read(X, y, groups, ids), n_inner))
 
     def get_n_splits(
         self,
@@ -181,7 +237,7 @@ class Protocol(BaseCrossValidator):
                 "ids, as to split."
             )
         ids = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
-        return len(self._folds(self._read(X, y, groups, ids)))
+        return len(self.folds(self._read(X, y, groups, ids)))
 
     def inner(self, n_splits: int) -> Protocol:
         """Make the splitter that holds the same kind of unit out of the training trials.
@@ -195,19 +251,31 @@ class Protocol(BaseCrossValidator):
         -------
         Protocol
         """
-        return make_protocol(self._inner or self.name, n_splits, getattr(self, "random_state", 0))
+        return self.make(n_splits, getattr(self, "random_state", 0))
 
     @abstractmethod
-    def _folds(self, trials: _Trials) -> list[Fold]:
-        """Give the rows of each fold; `split` has read what is known of the trials."""
+    def folds(self, trials: TrialCodes) -> list[Fold]:
+        """Return the rows of each fold.
 
-    def _folds_with_validation(
-        self, trials: _Trials, n_inner: int
+        Parameters
+        ----------
+        trials : TrialCodes
+            What `split` has read of the trials.
+
+        Returns
+        -------
+        list of (ndarray, ndarray)
+            Rows of the training and of the test trials, ascending. Every trial is tested once.
+        """
+
+    def folds_with_validation(
+        self, trials: TrialCodes, n_inner: int
     ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Return the rows of each fold's training, validation and test trials; see `folds`."""
         inner, folds = self.inner(n_inner), []
-        for fold, (rows, test) in enumerate(self._folds(trials)):
+        for fold, (rows, test) in enumerate(self.folds(trials)):
             try:
-                training, validation = inner._folds(trials.take(rows))[0]
+                training, validation = inner.folds(trials.take(rows))[0]
             except ValueError as error:
                 raise ValueError(
                     f"The training trials of fold {fold} allow no validation with n_inner="
@@ -216,7 +284,7 @@ class Protocol(BaseCrossValidator):
             folds.append((rows[training], rows[validation], test))
         return folds
 
-    def _read(self, X: object, y: object, groups: object, ids: dict[str, object]) -> _Trials:
+    def _read(self, X: object, y: object, groups: object, ids: dict[str, object]) -> TrialCodes:
         n = n_rows(X)
         for name, given in {"y": y, "groups": groups, **ids}.items():
             if given is not None and np.shape(given)[:1] != (n,):
@@ -225,11 +293,17 @@ class Protocol(BaseCrossValidator):
                     f"{np.shape(given)}."
                 )
         classes = read_classes(y)
-        trials = _Trials(None, None, np.zeros(n, int) if classes is None else classes[0], None)
-        for name in self._uses:
+        trials = TrialCodes(None, None, np.zeros(n, int) if classes is None else classes[0], None)
+        for name, needed in self.uses.items():
             given = self._from_groups(groups, name) if ids[name] is None else ids[name]
-            known = read_ids(X, name, given, n)
-            self._check(X, name, known)
+            known = find_ids(
+                name,
+                X,
+                given,
+                needed_by=type(self).__name__ if needed else None,
+                or_pass="groups=",
+                may_miss=name == "viewing_group",
+            )
             if known is None:
                 continue
             codes, names = pd.factorize(known, sort=True)
@@ -241,38 +315,78 @@ class Protocol(BaseCrossValidator):
                 trials = trials._replace(people=_join(trials.people, codes), names=None)
         return trials
 
-    def _check(self, X: object, name: str, known: np.ndarray | None) -> None:
-        needed = self._uses[name]
-        if needed and known is None:
-            raise ValueError(
-                f"{type(self).__name__} needs to know the {name} of each trial: pass {name}= (with "
-                f"metadata routing), groups=, or a table with a column or an index level named "
-                f"{name!r}."
-            )
-        if name != "viewing_group" and known is not None and pd.isna(known).any():
-            row = int(np.argmax(pd.isna(known)))
-            raise ValueError(
-                f"{name} is missing for {name_trial(X, row)}: fill it in, or leave the trial out."
-            )
-
     def _from_groups(self, groups: object, name: str) -> object:
         """Return the ids called `name` out of groups, or None."""
         if groups is None:
             return None
         if isinstance(groups, pd.DataFrame):
-            names = ("subject", "stimulus", "viewing_group")
-            if all(identity(groups, name) is None for name in names):
-                raise ValueError(f"groups has none of the columns {names}: {list(groups.columns)}.")
+            if all(identity(groups, name) is None for name in _IDS):
+                raise ValueError(f"groups has none of the columns {_IDS}: {list(groups.columns)}.")
             return identity(groups, name)
-        values = as_ids(groups)
+        values = distinct_values(groups)
         if values.ndim == 2 and values.shape[1] == 2:
             return {"subject": values[:, 0], "stimulus": values[:, 1]}.get(name)
-        if values.ndim == 1 and self._unit is not None:
-            return values if name == self._unit else None
+        if values.ndim == 1 and self.unit is not None:
+            return values if name == self.unit else None
         raise ValueError(
             f"groups for {type(self).__name__} must be a DataFrame with columns 'subject' and "
             f"'stimulus' or an array of shape (n, 2), subject first; got shape {values.shape}."
         )
+
+
+# The protocols that are known by name.
+PROTOCOLS: dict[str, type[Protocol]] = {}
+
+
+def register_protocol(protocol: type[Protocol]) -> type[Protocol]:
+    """Let `make_protocol`, `evaluate` and ``edaemo compare --protocol`` know a protocol by name.
+
+    Parameters
+    ----------
+    protocol : subclass of Protocol
+        With its attributes ``name``, ``summary``, ``announced`` and ``uses``, and with `folds`.
+
+    Returns
+    -------
+    subclass of Protocol
+        The same, so that this serves as a decorator.
+
+    Raises
+    ------
+    ValueError
+        If it is no such class, an attribute is absent or none of what it may be, or another
+        protocol has the name.
+
+    Examples
+    --------
+    >>> @register_protocol
+    ... class Halves(SubjectKFold):
+    ...     '''Hold out half of the people.'''
+    ...     name, summary = "halves", "hold out half of the people"
+    ...
+    ...     @classmethod
+    ...     def make(cls, n_splits, random_state):
+    ...         return cls(2, random_state=random_state)
+    >>> make_protocol("halves", random_state=3)
+    Halves(n_splits=2, random_state=3)
+    >>> del PROTOCOLS["halves"]
+    """
+    if not (isinstance(protocol, type) and issubclass(protocol, Protocol)):
+        raise ValueError(f"A protocol must be a subclass of Protocol, got {protocol!r:.80}.")
+    title = protocol.__qualname__
+    for attribute in ("name", "summary", "announced", "uses"):
+        if not hasattr(protocol, attribute):
+            raise ValueError(f"{title} does not say its {attribute}: set it in the class.")
+    for attribute, possible in (("announced", _IDS[:2]), ("uses", _IDS)):
+        strange = sorted(map(str, set(getattr(protocol, attribute)) - set(possible)))
+        if strange:
+            raise ValueError(f"{title}.{attribute} holds {strange}: it may hold {list(possible)}.")
+    known = PROTOCOLS.get(protocol.name, protocol)
+    # A module that is loaded again brings the same class in again.
+    if (known.__module__, known.__qualname__) != (protocol.__module__, title):
+        raise ValueError(f"There is a protocol {protocol.name!r} already: choose another name.")
+    PROTOCOLS[protocol.name] = protocol
+    return protocol
 
 
 class _KFold(Protocol):
@@ -305,11 +419,11 @@ class _KFold(Protocol):
         """Return n_splits; all arguments are ignored."""
         return self.n_splits
 
-    def _folds(self, trials: _Trials) -> list[Fold]:
-        fold = self._allocate(trials, self._unit)
+    def folds(self, trials: TrialCodes) -> list[Fold]:
+        fold = self._allocate(trials, self.unit)
         return [_sides(fold != k, fold == k) for k in range(self.n_splits)]
 
-    def _allocate(self, trials: _Trials, unit: str, whose: str = "there are") -> np.ndarray:
+    def _allocate(self, trials: TrialCodes, unit: str, whose: str = "there are") -> np.ndarray:
         units, called = trials.units(unit)
         n_units = len(np.unique(units))
         if n_units < self.n_splits:
@@ -318,6 +432,7 @@ class _KFold(Protocol):
         return allocate(units, trials.classes, self.n_splits, self.random_state)
 
 
+@register_protocol
 class SubjectKFold(_KFold):
     """Hold out whole people, protocol "subject".
 
@@ -345,11 +460,17 @@ class SubjectKFold(_KFold):
     """
 
     name = "subject"
+    summary = "hold out whole people"
     announced = frozenset({"stimulus"})
-    _uses: ClassVar = {"subject": True, "viewing_group": False}
-    _unit = "subject"
+    uses: ClassVar = {"subject": True, "viewing_group": False}
+    unit = "subject"
+
+    def inner(self, n_splits: int) -> SubjectKFold:
+        """Make the splitter that holds whole people out of the training trials."""
+        return SubjectKFold(n_splits, random_state=self.random_state)
 
 
+@register_protocol
 class LeaveOneSubjectOut(Protocol):
     """Hold out one person at a time, protocol "subject-loso".
 
@@ -357,12 +478,25 @@ class LeaveOneSubjectOut(Protocol):
     """
 
     name = "subject-loso"
+    summary = "hold out one person at a time"
     announced = frozenset({"stimulus"})
-    _uses: ClassVar = SubjectKFold._uses
-    _unit = "subject"
-    _inner = "subject"
+    uses: ClassVar = SubjectKFold.uses
+    unit = "subject"
 
-    def _folds(self, trials: _Trials) -> list[Fold]:
+    @classmethod
+    def make(cls, n_splits: int, random_state: int) -> Self:
+        """Make the protocol, which has as many folds as people, and no seed."""
+        return cls()
+
+    @classmethod
+    def n_splits_of(cls, n_folds: int, n_people: int) -> None:
+        """Return None: the people are the folds."""
+
+    def inner(self, n_splits: int) -> SubjectKFold:
+        """Make the splitter that holds whole people out of the training trials."""
+        return SubjectKFold(n_splits)
+
+    def folds(self, trials: TrialCodes) -> list[Fold]:
         people, called = trials.units("subject")
         codes = np.unique(people)
         if len(codes) < 2:
@@ -370,6 +504,7 @@ class LeaveOneSubjectOut(Protocol):
         return [_sides(people != code, people == code) for code in codes]
 
 
+@register_protocol
 class SubjectStimulusKFold(_KFold):
     """Hold out people and stimuli at once, protocol "subject+stimulus".
 
@@ -392,12 +527,18 @@ class SubjectStimulusKFold(_KFold):
     """
 
     name = "subject+stimulus"
+    summary = "hold out people and stimuli at once"
     announced = frozenset()
-    _uses: ClassVar = {"subject": True, "viewing_group": False, "stimulus": True}
+    uses: ClassVar = {"subject": True, "viewing_group": False, "stimulus": True}
 
     get_n_splits = Protocol.get_n_splits
 
-    def _folds(self, trials: _Trials) -> list[Fold]:
+    @classmethod
+    def n_splits_of(cls, n_folds: int, n_people: int) -> int:
+        """Return the root: each part of the people comes with each part of the stimuli."""
+        return ceil(sqrt(n_folds))
+
+    def folds(self, trials: TrialCodes) -> list[Fold]:
         people, stimuli = self._allocate(trials, "subject"), self._allocate(trials, "stimulus")
         folds = []
         for i, j in np.unique(np.stack([people, stimuli], axis=1), axis=0):
@@ -413,6 +554,7 @@ class SubjectStimulusKFold(_KFold):
         return folds
 
 
+@register_protocol
 class StimulusKFold(_KFold):
     """Hold out whole stimuli, protocol "stimulus".
 
@@ -432,11 +574,13 @@ class StimulusKFold(_KFold):
     """
 
     name = "stimulus"
+    summary = "hold out whole stimuli"
     announced = frozenset({"subject"})
-    _uses: ClassVar = {"stimulus": True}
-    _unit = "stimulus"
+    uses: ClassVar = {"stimulus": True}
+    unit = "stimulus"
 
 
+@register_protocol
 class WithinSubjectKFold(_KFold):
     """Train and test on the same person alone, protocol "within-subject".
 
@@ -457,13 +601,19 @@ class WithinSubjectKFold(_KFold):
     """
 
     name = "within-subject"
+    summary = "train and test on the same person alone"
     announced = frozenset({"subject"})
-    _uses: ClassVar = {"subject": True, "stimulus": False}
-    _unit = "subject"
+    uses: ClassVar = {"subject": True, "stimulus": False}
+    unit = "subject"
 
     get_n_splits = Protocol.get_n_splits
 
-    def _folds(self, trials: _Trials) -> list[Fold]:
+    @classmethod
+    def n_splits_of(cls, n_folds: int, n_people: int) -> int:
+        """Return the folds of one person."""
+        return n_folds // n_people
+
+    def folds(self, trials: TrialCodes) -> list[Fold]:
         unit = "trial" if trials.stimuli is None else "stimulus"
         folds = []
         for person in np.unique(trials.people):
@@ -473,6 +623,7 @@ class WithinSubjectKFold(_KFold):
         return folds
 
 
+@register_protocol
 class TrialKFold(_KFold):
     """Hold out trials at random, stratified by label, protocol "trial".
 
@@ -493,12 +644,14 @@ class TrialKFold(_KFold):
     """
 
     name = "trial"
+    summary = "hold out trials at random, stratified by label"
     announced = frozenset({"subject", "stimulus"})
     warning = "leaks subjects and stimuli"
-    _uses: ClassVar = {}
-    _unit = "trial"
+    uses: ClassVar = {}
+    unit = "trial"
 
 
+@register_protocol
 class PaperKFold(SubjectKFold):
     """Hold out people as the RTCAN-1D paper says, protocol "paper" [1]_.
 
@@ -522,38 +675,35 @@ class PaperKFold(SubjectKFold):
     """
 
     name = "paper"
-    _inner = "subject"
+    summary = "hold out people as the RTCAN-1D paper says"
+
+    has_validation = True
 
     def __init__(self, *, random_state: int = 0):
         super().__init__(10, random_state=random_state)
 
-    def _folds(self, trials: _Trials) -> list[Fold]:
-        return [(training, test) for training, _, test in self._folds_with_validation(trials, 0)]
+    @classmethod
+    def make(cls, n_splits: int, random_state: int) -> Self:
+        """Make the protocol, which has ten folds."""
+        return cls(random_state=random_state)
 
-    def _folds_with_validation(
-        self, trials: _Trials, n_inner: int
+    @classmethod
+    def n_splits_of(cls, n_folds: int, n_people: int) -> None:
+        """Return None: there are always ten folds."""
+
+    def folds(self, trials: TrialCodes) -> list[Fold]:
+        return [(training, test) for training, _, test in self.folds_with_validation(trials, 0)]
+
+    def folds_with_validation(
+        self, trials: TrialCodes, n_inner: int
     ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        tests = [test for _, test in super()._folds(trials)]
+        tests = [test for _, test in super().folds(trials)]
         validations = [*tests[1:], tests[0]]
         everyone = np.arange(len(trials.people))
         return [
             (np.setdiff1d(everyone, np.union1d(validation, test)), validation, test)
             for validation, test in zip(validations, tests, strict=True)
         ]
-
-
-PROTOCOLS: dict[str, type[Protocol]] = {
-    protocol.name: protocol
-    for protocol in (
-        SubjectKFold,
-        LeaveOneSubjectOut,
-        SubjectStimulusKFold,
-        StimulusKFold,
-        WithinSubjectKFold,
-        TrialKFold,
-        PaperKFold,
-    )
-}
 
 
 def make_protocol(name: str, n_splits: int = 5, random_state: int = 0) -> Protocol:
@@ -584,11 +734,7 @@ def make_protocol(name: str, n_splits: int = 5, random_state: int = 0) -> Protoc
     """
     if name not in PROTOCOLS:
         raise ValueError(f"There is no protocol {name!r}: {suggest(name, PROTOCOLS)}")
-    if name == "subject-loso":
-        return LeaveOneSubjectOut()
-    if name == "paper":
-        return PaperKFold(random_state=random_state)
-    return PROTOCOLS[name](n_splits, random_state=random_state)
+    return PROTOCOLS[name].make(n_splits, random_state)
 
 
 def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -> np.ndarray:
@@ -645,7 +791,7 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
 
 def read_classes(y: object) -> tuple[np.ndarray, pd.Index] | None:
     """Return the class of each trial as a code, and the classes; None where y holds none."""
-    values = None if y is None else as_ids(y)
+    values = None if y is None else distinct_values(y)
     if values is None or values.shape[1:] not in ((), (1,)):
         return None
     values = values.ravel().astype(float if values.dtype.kind == "f" else values.dtype)
@@ -653,21 +799,6 @@ def read_classes(y: object) -> tuple[np.ndarray, pd.Index] | None:
         return None
     codes, classes = pd.factorize(values, sort=True, use_na_sentinel=False)
     return (codes, pd.Index(classes)) if len(classes) <= _MOST_CLASSES else None
-
-
-def read_ids(X: object, name: str, given: object, n: int) -> np.ndarray | None:
-    """Return the ids called `name` as given, else as X knows them, else None."""
-    ids = identity(X, name) if given is None else as_ids(given)
-    if ids is not None and ids.shape != (n,):
-        raise ValueError(
-            f"{name} must hold one id for each of the {n} trials, got shape {ids.shape}."
-        )
-    return ids
-
-
-def n_rows(X: object) -> int:
-    """Return the number of trials; a sparse matrix has no len()."""
-    return X.shape[0] if hasattr(X, "shape") else len(X)
 
 
 def _join(people: np.ndarray, viewing_groups: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from edaemo._validation import name_some
-from edaemo.preprocessing._relabel import SubjectThresholdRelabeler, aligned_subjects
+from edaemo._validation import find_ids, name_some
+from edaemo.preprocessing._relabel import SubjectThresholdRelabeler
 
 
 class SubjectThresholdScorer:
@@ -96,7 +96,7 @@ class SubjectThresholdScorer:
             As in SubjectThresholdRelabeler.fit_resample, except for a single class, and if a person
             was seen in fit with other ratings than the ones to be scored.
         """
-        subject = aligned_subjects(X, y, subject)
+        subject = find_ids("subject", X, subject, ratings=y)
         relabeler = self._relabeler().fit(y, subject=subject)
         if self.threshold == "subject":
             for fitted in _fitted_relabelers(estimator):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from edaemo.networks._declaration import Declaration, Layer, Recipe
 from edaemo.networks._head import make_head
 
 
@@ -30,6 +31,16 @@ class FeatureCNN(nn.Module):
     64 filters, batch norm, ReLU. Left open and chosen here: stride 2, as where that network changes
     the length, so that 128 features become 16 positions; the head is that network's.
     """
+
+    declaration = Declaration(
+        tasks=("binary", "multiclass", "regression"),
+        sizes=("n_features",),
+        signals=(),
+        features=(),
+        # AdamW's own weight decay, 0.01.
+        recipes={"default": Recipe(weight_decay=None)},
+        layers={"convolve": Layer("convolve", (2**3,))},
+    )
 
     def __init__(self, n_features: int, n_outputs: int, *, n_filters: int = 64) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edaemo.networks._declaration import COSINE, Declaration, Layer, Recipe
 from edaemo.networks._head import make_head
 from edaemo.networks._layers import (
     TOGETHER,
@@ -29,6 +30,52 @@ from edaemo.networks._layers import (
 POOL = 14
 # Samples of the signal for one of the trunk's: five layers of stride 2, then published one of 3.
 STEP = {"paper": 2**5, "published": 2**5 * 3}
+
+# The network and the numbers of section 5.1, which names no momentum, no weight decay and no number
+# of epochs: none, none, and as many as the released code runs on PMEmo.
+_PAPER = Recipe(
+    optimizer=torch.optim.SGD,
+    lr_scheduler={"policy": torch.optim.lr_scheduler.StepLR, "step_size": 15, "gamma": 0.9},
+    weight_decay=0.0,
+    batch_size=256,
+    max_epochs=100,
+    network={"init": "normal"},
+)
+# What the released code does.
+_PUBLISHED = Recipe(
+    optimizer=torch.optim.SGD,
+    optimizer_params={"momentum": 0.9},
+    weight_decay=0.0,
+    batch_size=300,
+    max_epochs=100,
+    network={"init": "published"},
+)
+DECLARATION = Declaration(
+    tasks=("binary", "multiclass", "regression"),
+    sizes=("n_chans", "n_times", "n_music_features"),
+    signals=("eda",),
+    features=("music",),
+    recipes={
+        # Chosen by benchmarks/rtcan_recipe.py.
+        "default": Recipe(
+            lr_scheduler=COSINE,
+            weight_decay=0.1,
+            max_epochs=20,
+            augmentation={"time_shift": 0.2, "noise": 0.2, "scaling": 0.2},
+            network={"dropout": 0.5},
+        ),
+        "paper": _PAPER,
+        "published": _PUBLISHED,
+        "published-deap": _PUBLISHED._replace(lr=0.1, weight_decay=0.001, max_epochs=300),
+        "published-amigos": _PUBLISHED._replace(weight_decay=0.01, max_epochs=1000),
+    },
+    layers={
+        "sca": Layer("attention.sca", (2,)),
+        "rnta": Layer("attention.rnta", (2,)),
+        "attention": Layer("attention", (2,)),
+        "trunk": Layer("trunk", tuple(STEP.values())),
+    },
+)
 
 
 class ResidualUnit(nn.Module):
@@ -271,6 +318,8 @@ class RTCAN(nn.Module):
     phi, g and W change nothing in training, since batch norm and softmax cancel them. Combinations
     that the released code lacks follow the same rules.
     """
+
+    declaration = DECLARATION
 
     def __init__(
         self,

@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import channels_table, check_components, eda_names
+from edaemo._saved import saved
 from edaemo._validation import (
     is_trials_table,
     name_trial,
@@ -40,6 +41,14 @@ RESOLUTION = 1e-4
 SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "solver")
 
 
+@saved(
+    "edaemo.CvxEDATransformer",
+    "diagnostics_",
+    "n_times_",
+    "_makes_tables",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     """Decompose each trial's EDA and return channels of one length.
 

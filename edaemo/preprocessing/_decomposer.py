@@ -15,6 +15,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import channels_table, check_components, eda_names
+from edaemo._saved import saved
 from edaemo._validation import (
     LARGEST,
     is_trials_table,
@@ -52,6 +53,7 @@ ODD = {
 }
 
 
+@saved("edaemo.preprocessing.EDADecomposer", "n_times_", "n_features_in_", "feature_names_in_")
 class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
     """Split each trial's EDA into phasic and tonic component, in the recording's own unit.
 

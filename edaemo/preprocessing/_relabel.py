@@ -12,17 +12,19 @@ import imblearn.base  # noqa: F401  (tells scikit-learn's routing of the method 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._saved import saved
 from edaemo._validation import (
     LARGEST,
+    as_copied,
+    find_ids,
     name_some,
     name_trial,
     plain_numbers,
     refuse_foreign_frame,
-    subject_ids,
     whole_or_nothing,
 )
 
@@ -145,30 +147,6 @@ def _lowest_midpoint(pairs: np.ndarray) -> int:
     return int(left[0])
 
 
-def aligned_subjects(X: object, ratings: object, subject: Sequence | None) -> np.ndarray | None:
-    """Return the subject of each row of X from `subject`, else from X, else from the ratings.
-
-    Rows that X and the ratings ascribe to different subjects are an error: one of the two tables
-    was sorted or filtered without the other.
-    """
-    n = len(_check_ratings(ratings))
-    check_consistent_length(X, ratings)
-    if subject is not None:
-        return subject_ids(X, subject, n=n, needed_by=None)
-    of_x = subject_ids(X, None, n=n, needed_by=None)
-    of_ratings = subject_ids(ratings, None, n=n, needed_by=None)
-    if of_x is None or of_ratings is None:
-        return of_ratings if of_x is None else of_x
-    differs = np.flatnonzero(of_x.astype(object) != of_ratings.astype(object))
-    if len(differs):
-        row = int(differs[0])
-        raise ValueError(
-            f"X and the ratings name different subjects, first in row {row}: {of_x[row]!r} and "
-            f"{of_ratings[row]!r}. Bring both into the same order, or pass subject=."
-        )
-    return of_x
-
-
 def _check_ratings(ratings: object) -> np.ndarray:
     """Return ratings as floats of shape (n, 2): valence, arousal."""
     both = (
@@ -197,7 +175,7 @@ def _check_ratings(ratings: object) -> np.ndarray:
     )
     if points.ndim != 2 or points.shape[1] != 2:
         raise ValueError(f"Got ratings of shape {points.shape}; {both}.")
-    return points
+    return as_copied(points)
 
 
 def _digest(points: np.ndarray, ids: np.ndarray) -> pd.Series:
@@ -210,6 +188,15 @@ def _digest(points: np.ndarray, ids: np.ndarray) -> pd.Series:
     return pd.Series(digests, index=pd.Index(subjects, name="subject"), name="ratings_digest")
 
 
+@saved(
+    "edaemo.SubjectThresholdRelabeler",
+    "thresholds_",
+    "centers_",
+    "rating_span_",
+    "class_balance_",
+    "ratings_digest_",
+    "n_features_in_",
+)
 class SubjectThresholdRelabeler(BaseEstimator):
     """Turn a person's ratings into low and high, with a threshold of that person's own.
 
@@ -439,7 +426,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         ValueError
             As in fit_relabel, and if X and y name different subjects for a row.
         """
-        return X, self.fit_relabel(y, subject=aligned_subjects(X, y, subject))
+        return X, self.fit_relabel(y, subject=find_ids("subject", X, subject, ratings=y))
 
     def _check(self, ratings: object, subject: Sequence | None) -> tuple[np.ndarray, np.ndarray]:
         """Return finite points (n, 2) and the subject of each."""
@@ -449,7 +436,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
             raise ValueError(f"There is no threshold by subject: {why_not}")
         points = _check_ratings(ratings)
         needed_by = type(self).__name__ if self.threshold == "subject" else None
-        ids = subject_ids(ratings, subject, n=len(points), needed_by=needed_by)
+        ids = find_ids("subject", ratings, subject, needed_by=needed_by)
         if ids is None:
             ids = np.full(len(points), "everyone", dtype=object)
         bad = np.argwhere(~(np.abs(points) <= LARGEST))

@@ -14,15 +14,15 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._saved import saved
 from edaemo._validation import (
     IDENTITY,
-    identity,
+    find_ids,
     identity_index,
     name_some,
     name_trial,
     read_rows,
     signal_cells,
-    subject_ids,
     whole_or_nothing,
 )
 
@@ -30,6 +30,15 @@ from edaemo._validation import (
 _ROUNDING = 10
 
 
+@saved(
+    "edaemo.preprocessing.SubjectStandardizer",
+    "means_",
+    "scales_",
+    "global_mean_",
+    "global_scale_",
+    "n_features_in_",
+    "feature_names_in_",
+)
 class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Standardise the features of each person's trials by that person's own mean and spread.
 
@@ -237,7 +246,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             )
         features, index = _part(X)
         values = read_rows(self, features, reset=reset, dtype=None)
-        ids = subject_ids(X, subject, n=len(values), needed_by=type(self).__name__)
+        ids = find_ids("subject", X, subject, needed_by=type(self).__name__)
         return values, ids, getattr(features, "columns", None), index
 
     def _sessions(self, X: object, ids: np.ndarray) -> tuple[pd.Index, list[np.ndarray]]:
@@ -303,7 +312,7 @@ def _part(X: object) -> tuple[object, pd.Index | None]:
 
 def _place_in_session(X: object) -> np.ndarray | None:
     """Return the rank of each row's trial, or None where X does not know it."""
-    trial = identity(X, "trial")
+    trial = find_ids("trial", X, may_miss=True)
     if trial is None:
         return None
     trial = pd.Series(trial).infer_objects()

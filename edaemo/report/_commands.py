@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from math import ceil, sqrt
 
 import pandas as pd
 
@@ -61,13 +60,8 @@ def section_commands(
 def _describe_run(case: Case, pipeline: str) -> tuple:
     """Give study, people, threshold, protocol, and numbers of folds, repeats, seed, epochs."""
     folds = case.folds[case.folds["pipeline"] == pipeline]
-    protocol, n = case.about["protocol"], folds["fold"].nunique()
-    if protocol in ("subject-loso", "paper"):
-        n = None
-    elif protocol == "within-subject":
-        n //= case.trials[pipeline]["subject"].nunique()
-    elif protocol == "subject+stimulus":
-        n = ceil(sqrt(n))  # each part of the people with each part of the stimuli
+    protocol, n_people = case.about["protocol"], case.trials[pipeline]["subject"].nunique()
+    n = PROTOCOLS[protocol].n_splits_of(folds["fold"].nunique(), n_people)
     epochs = None
     if case.known[pipeline].sets_epochs:
         epochs = max(find(case.settings(pipeline), "max_epochs"), default=None)

@@ -241,8 +241,7 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
     )
     for protocol in dict.fromkeys(case.about["protocol"] for case in cases):
         if protocol in PROTOCOLS:
-            said = PROTOCOLS[protocol].__doc__.strip().partition(", protocol")[0]
-            section.paragraphs.append(f"Protocol {protocol}: {said[0].lower()}{said[1:]}.")
+            section.paragraphs.append(f"Protocol {protocol}: {PROTOCOLS[protocol].summary}.")
     rows = []
     for case in cases:
         first = case.table.iloc[0]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from edaemo.model_selection import SHARE
+from edaemo.model_selection import share_of
 from edaemo.report._page import Row, Section, Table, with_interval
 from edaemo.report._pictures import draw_shares
 from edaemo.statistics import classification_summary
@@ -23,8 +23,8 @@ def section_learning(folds: pd.DataFrame, trials: pd.DataFrame) -> Section:
     folds : DataFrame
         As `ResultStore.folds` gives them.
     trials : DataFrame
-        As `ResultStore.predictions` gives them, of the folds under ``SHARE`` at least and of those
-        under the protocols they are shares of.
+        As `ResultStore.predictions` gives them, at least of the folds on shares of the people
+        and of those under the protocols they are shares of.
     """
     section = Section("Learning curves")
     points = _find_points(folds)
@@ -60,14 +60,14 @@ def section_learning(folds: pd.DataFrame, trials: pd.DataFrame) -> Section:
 
 def _find_points(folds: pd.DataFrame) -> pd.DataFrame:
     """Give the folds of each curve: those of shares, and those of the whole."""
-    parts = [SHARE.fullmatch(protocol or "") for protocol in folds["protocol"]]
+    parts = list(map(share_of, folds["audit"], folds["protocol"]))
     is_share = np.array([part is not None for part in parts], dtype=bool)
     if not is_share.any():
         return folds[:0]
     shares = folds[is_share].assign(
-        base=[part[1] for part in parts if part],
-        percent=[float(part[2]) for part in parts if part],
-        kind=[part[3] for part in parts if part],
+        base=[part.protocol for part in parts if part],
+        percent=[float(part.percent) for part in parts if part],
+        kind=[part.of for part in parts if part],
     )
     kinds = shares[[*_CURVE, "pipeline"]].drop_duplicates()
     whole = folds[~is_share].assign(base=folds["protocol"], percent=100.0)

@@ -17,7 +17,7 @@ from sklearn.utils import Bunch
 from edaemo._validation import suggest
 from edaemo._whole_file import whole_file
 from edaemo.evaluation import STUDIES, ResultStore, StoreError, choose_newest, read_complete
-from edaemo.model_selection import SHARE
+from edaemo.model_selection import share_of
 from edaemo.report._commands import section_commands
 from edaemo.report._contents import (
     RATED,
@@ -129,7 +129,7 @@ def _read(
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         predictions = read_complete(store, folds[~is_share].reset_index(drop=True))
-    bases = {SHARE.fullmatch(protocol)[1] for protocol in folds.loc[is_share, "protocol"]}
+    bases = {share.protocol for share in map(share_of, folds["audit"], folds["protocol"]) if share}
     needed = is_share | folds["protocol"].isin(bases).to_numpy()
     trials = store.predictions(folds.loc[needed, "key"].tolist())
     left_out = [str(note.message) for note in notes if note.category is UserWarning]
@@ -149,8 +149,8 @@ def _uncollected() -> Iterator[None]:
 
 
 def _is_share(folds: pd.DataFrame) -> np.ndarray:
-    found = [SHARE.fullmatch(protocol or "") is not None for protocol in folds["protocol"]]
-    return np.array(found, dtype=bool)
+    shares = map(share_of, folds["audit"], folds["protocol"])
+    return np.array([share is not None for share in shares], dtype=bool)
 
 
 def _section_people(

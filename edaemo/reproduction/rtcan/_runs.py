@@ -16,13 +16,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from edaemo.estimators import CNNClassifier, make_rtcan
-from edaemo.estimators._recipes import find_recipe
 from edaemo.evaluation import PIPELINES, Entry, evaluate
-from edaemo.model_selection._fewer_people import FewerPeople, FewerTrainingPeople, draw_rows
-from edaemo.model_selection._protocols import Protocol
+from edaemo.model_selection import FewerPeople, FewerTrainingPeople, Protocol, draw_rows
+from edaemo.networks import RTCAN
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
 from edaemo.statistics import LEVEL, SCORES
+from edaemo.training import find_recipe
 
 TARGETS = ("valence", "arousal")
 
@@ -197,7 +197,7 @@ def evaluate_models(
     settings: ReproductionSettings,
 ) -> pd.DataFrame:
     """Evaluate models on valence and arousal; the table is `evaluate`'s."""
-    find_recipe(settings.recipe)  # or every fold would fail
+    find_recipe(settings.recipe, RTCAN)  # or every fold would fail
     models = list(models)
     with _known({model.name: model for model in models if isinstance(model, Network)}, settings):
         return evaluate(

@@ -29,10 +29,10 @@ from edaemo._safe_file import (
     write_archive,
 )
 
-FORMAT = 1
+FORMAT = 2
 # Parameters that decide nothing about the weights, and the seed's, which stands as itself.
 _FREE = ("checkpoint", "verbose", "random_state")
-_STATE = ("facts", "history", "module", "optimizer", "schedule", "best", "stopping", "rng")
+_STATE = ("facts", "history", "module", "criterion", "optimizer", "callbacks", "rng")
 _STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
 
 
@@ -42,6 +42,10 @@ class Checkpoint(Callback):
     It must be the last of the net's callbacks: it saves what the others have set, and at the start
     sets back what they have set anew. An early stop ends the epoch before it, which is then run
     once more where the process was killed just there.
+
+    Of callbacks it keeps the state of schedules and early stopping, the best scores, and what a
+    callback with the methods ``state_dict`` and ``load_state_dict`` gives by them. All others begin
+    with the epoch at which training goes on; ``net.history`` holds the epochs before it.
 
     Parameters
     ----------
@@ -96,20 +100,15 @@ class Checkpoint(Callback):
         """Put everything back as it was after the last epoch."""
         if self.kept is None:
             return
-        kept, stopping, schedule = self.kept, _find(net, EarlyStopping), _find(net, LRScheduler)
         self._restore(net.module_, "module")
+        self._restore(net.criterion_, "criterion")
         self._restore(net.optimizer_, "optimizer")
-        if schedule is not None:
-            self._restore(schedule.lr_scheduler_, "schedule")
         try:
-            for one, best in zip(_scorings(net), kept["best"], strict=True):
-                one.best_score_ = best
-            if stopping is not None:
-                for name, value in zip(_STOPPING, kept["stopping"], strict=True):
-                    setattr(stopping, name, value)
-            torch.set_rng_state(kept["rng"])
-            if kept["cuda_rng"] is not None:
-                torch.cuda.set_rng_state(kept["cuda_rng"], net.device)
+            for callback, state in zip(_others(net), self.kept["callbacks"], strict=True):
+                _put_back(callback, state)
+            torch.set_rng_state(self.kept["rng"])
+            if self.kept["cuda_rng"] is not None:
+                torch.cuda.set_rng_state(self.kept["cuda_rng"], net.device)
         except BROKEN as error:
             raise edited(self.path, error) from error
 
@@ -123,15 +122,13 @@ class Checkpoint(Callback):
         """Write the file."""
         if self.done:
             return
-        stopping, schedule = _find(net, EarlyStopping), _find(net, LRScheduler)
         state = {
             "facts": self.facts,
             "history": net.history.to_list(),
             "module": net.module_.state_dict(),
+            "criterion": net.criterion_.state_dict(),
             "optimizer": net.optimizer_.state_dict(),
-            "schedule": schedule and schedule.lr_scheduler_.state_dict(),
-            "best": [one.best_score_ for one in _scorings(net)],
-            "stopping": stopping and [getattr(stopping, name) for name in _STOPPING],
+            "callbacks": [_state_of(callback) for callback in _others(net)],
             "rng": torch.get_rng_state(),
             "cuda_rng": torch.cuda.get_rng_state(net.device) if "cuda" in net.device else None,
         }
@@ -143,29 +140,39 @@ class Checkpoint(Callback):
 
 def describe_fit(
     estimator: BaseEstimator,
-    sizes: dict[str, Any],
     device: str,
     seed: int,
     rows: np.ndarray,
-    codes: np.ndarray,
+    y: np.ndarray,
     aside: np.ndarray,
+    weight: np.ndarray | None,
 ) -> dict[str, Any]:
-    """Say what a fit is of: the checkpoint of another one must not be gone on from."""
-    said = estimator.get_params(deep=False)
+    """Return what a fit is of: training must not go on from the checkpoint of another fit."""
+    parameters = estimator.get_params(deep=False)
+    if parameters["callbacks"]:
+        parameters["callbacks"] = [_name_callback(one) for one in parameters["callbacks"]]
     return {
         "class": type(estimator).__name__,
         "edaemo": __version__,
         "torch": version("torch"),
-        **{name: readable(value) for name, value in said.items() if name not in _FREE},
+        **{name: readable(value) for name, value in parameters.items() if name not in _FREE},
         "device": device,
         "random_state's seed": seed,
-        "network": readable(sizes),
-        "classes": readable(estimator.classes_),
+        "network": readable(estimator.sizes_),
+        "classes": readable(getattr(estimator, "classes_", None)),
         "shape of X": list(rows.shape),
         "content of X": _digest(rows),
-        "y": _digest(codes),
+        "y": _digest(y),
         "rows set aside": _digest(aside),
+        "sample_weight": None if weight is None else _digest(weight),
     }
+
+
+def _name_callback(callback: object) -> str:
+    """Name a callback, an instance or a class, or a pair of its name and it."""
+    if isinstance(callback, tuple | list):
+        callback = callback[1]
+    return (callback if isinstance(callback, type) else type(callback)).__name__
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -179,13 +186,32 @@ def _read(path: Path) -> dict[str, Any]:
         raise edited(path, error) from error
 
 
-def _find(net: NeuralNet, kind: type[Callback]) -> Callback | None:
-    return next((one for _, one in net.callbacks_ if isinstance(one, kind)), None)
+def _others(net: NeuralNet) -> list[Callback]:
+    """Return the net's callbacks but for the checkpoint."""
+    return [callback for _, callback in net.callbacks_ if not isinstance(callback, Checkpoint)]
 
 
-def _scorings(net: NeuralNet) -> list[Callback]:
-    """Return what marks the best losses in the history."""
-    return [one for _, one in net.callbacks_ if hasattr(one, "best_score_")]
+def _state_of(callback: Callback) -> Any:
+    """Return what a callback goes on from; None where it begins anew."""
+    if isinstance(callback, LRScheduler):
+        return callback.lr_scheduler_.state_dict()
+    if isinstance(callback, EarlyStopping):
+        return {name: getattr(callback, name) for name in _STOPPING}
+    if hasattr(callback, "load_state_dict"):
+        return callback.state_dict()
+    return getattr(callback, "best_score_", None)
+
+
+def _put_back(callback: Callback, state: Any) -> None:
+    if isinstance(callback, LRScheduler):
+        callback.lr_scheduler_.load_state_dict(state)
+    elif isinstance(callback, EarlyStopping):
+        for name in _STOPPING:
+            setattr(callback, name, state[name])
+    elif hasattr(callback, "load_state_dict"):
+        callback.load_state_dict(state)
+    elif hasattr(callback, "best_score_"):
+        callback.best_score_ = state
 
 
 def _digest(array: np.ndarray) -> str:

@@ -1,0 +1,205 @@
+"""NetworkClassifier: a network that tells classes apart."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+from torch import Tensor, nn
+
+from edaemo._saved import saved
+from edaemo._validation import check_labels
+from edaemo.estimators._network import Data, Loss, NetworkEstimator
+from edaemo.networks import declaration_of
+from edaemo.training import ClassifierNet, CrossEntropy
+
+
+@saved("edaemo.estimators.NetworkClassifier")
+class NetworkClassifier(ClassifierMixin, NetworkEstimator):
+    """A classifier around any torch module, trained with cross-entropy on raw logits.
+
+    Training runs in a skorch net, `net_`, whose optimizer, schedule and callbacks are yours to
+    choose; ``docs/models.md`` shows how a network of your own declares what it is.
+
+    Parameters
+    ----------
+    module : type
+        Class of a ``torch.nn.Module``. Its constructor takes ``n_outputs``, the number of classes,
+        and those of ``n_features``, ``n_chans``, ``n_times``, ``n_music_features``, ``blocks`` and
+        ``n_groups`` that it needs. Its ``forward`` takes one tensor of shape (n_trials, n_columns),
+        or the named blocks each as an argument, ``eda`` of shape (n_trials, n_chans, n_times) and
+        ``music`` of shape (n_trials, n_music_features). It returns logits of shape (n_trials,
+        n_outputs), or a tuple that begins with them.
+    module_params : dict or None, default=None
+        Further arguments of its constructor.
+    recipe : str or None, default=None
+        How the network is trained, in every respect below that is None: the name of a recipe that
+        the module declares; None: its default, which for a module that declares none is AdamW with
+        a learning rate of 0.001, batches of 64 and 50 epochs.
+    <shared parameters>
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    net_ : skorch.NeuralNetClassifier
+        The trained net; ``net_.history`` holds the losses, ``net_.module_`` the network. Its
+        classes are the places of labels in `classes_`.
+    sizes_ : dict
+        Arguments of the network that the data decided.
+    blocks_ : dict or None
+        Names of a row's blocks and their shapes; None where the network does not tell them apart.
+    validation_subjects_ : ndarray
+        The people of the rows set aside; empty where none are, or where people are not known.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen in `fit`, where they were strings.
+
+    Notes
+    -----
+    On one machine a trial gets the same probabilities in whatever batch it comes, if the module
+    treats the trials of a batch one by one in evaluation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from torch import nn
+    >>> from edaemo.estimators import NetworkClassifier
+    >>> class Line(nn.Sequential):
+    ...     def __init__(self, n_features, n_outputs):
+    ...         super().__init__(nn.Linear(n_features, n_outputs))
+    ...     def forward(self, rows):
+    ...         return super().forward(rows)
+    >>> X = np.random.default_rng(0).normal(size=(20, 8))
+    >>> model = NetworkClassifier(Line, max_epochs=2, random_state=0).fit(X, [0, 1] * 10)
+    >>> model.predict_proba(X).shape
+    (20, 2)
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "module": [type],
+        "module_params": [dict, None],
+        "recipe": [str, None],
+    }
+    state = ("classes_", *NetworkEstimator.state)
+    answer = "probability"
+    _net_type = ClassifierNet
+
+    def __init__(
+        self,
+        module: type[nn.Module],
+        *,
+        module_params: dict[str, Any] | None = None,
+        recipe: str | None = None,
+        n_chans: int | None = None,
+        n_times: int | None = None,
+        n_music_features: int | None = None,
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        optimizer: type[torch.optim.Optimizer] | None = None,
+        optimizer_params: dict[str, Any] | None = None,
+        lr_scheduler: object = None,
+        weight_decay: float | None = None,
+        class_weight: Mapping | str | None = None,
+        label_smoothing: float | None = None,
+        gradient_clip: float | None = None,
+        augmentation: dict[str, float] | None = None,
+        callbacks: list | None = None,
+        validation_fraction: float | None = None,
+        patience: int = 10,
+        device: str = "auto",
+        n_threads: int = 1,
+        amp: str | None = None,
+        compile: bool | str = False,
+        deterministic: bool = False,
+        random_state: object = None,
+        verbose: int = 0,
+        checkpoint: str | PathLike[str] | None = None,
+    ) -> None:
+        self._keep_parameters(locals())
+
+    def predict_proba(self, X: object) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        ndarray of shape (n_trials, n_classes), float64
+            Columns in the order of `classes_`.
+        """
+        return self._predict_rows(X).numpy()
+
+    def predict(self, X: object) -> np.ndarray:
+        """Return the most probable class of each trial, shape (n_trials,); X as in `fit`."""
+        probability = self.predict_proba(X)
+        return self.classes_[np.argmax(probability, axis=1)]
+
+    def _answer(self, predicted: Tensor) -> Tensor:
+        return torch.softmax(predicted, dim=1)
+
+    @property
+    def _task(self) -> str:
+        return "binary" if len(self.classes_) == 2 else "multiclass"
+
+    @property
+    def _n_outputs(self) -> int:
+        return len(self.classes_)
+
+    def _net_options(self) -> dict[str, Any]:
+        return {"classes": np.arange(len(self.classes_))}
+
+    def _read_target(self, X: object, y: object) -> np.ndarray:
+        self.classes_, codes = np.unique(check_labels(self, X, y), return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs at least two classes; y holds one class only: "
+                f"{self.classes_[0]}."
+            )
+        return codes
+
+    def _check_training(self, data: Data) -> None:
+        lost = np.setdiff1d(data.target, data.target[data.training])
+        if len(lost):
+            raise ValueError(
+                "What is set aside for validation, or has no weight, leaves no training trial of "
+                f"class {self.classes_[lost[0]]}: set less aside, or give more trials."
+            )
+
+    def _encode(self, data: Data) -> np.ndarray:
+        return data.target
+
+    def _make_loss(self, data: Data | None) -> Loss:
+        recipe = self._recipe()
+        weight = None
+        if recipe.class_weight is not None and data is not None:
+            share = None if data.weight is None else data.weight[data.training]
+            weigh = compute_class_weight(
+                recipe.class_weight,
+                classes=self.classes_,
+                y=self.classes_[data.target[data.training]],
+                sample_weight=share,
+            )
+            weight = torch.as_tensor(weigh, dtype=torch.float32)
+        kind = declaration_of(self._network).losses.get(self._task, CrossEntropy)
+        arguments = {"weight": weight, "label_smoothing": recipe.label_smoothing}
+        taken = inspect.signature(kind).parameters
+        for name, asked in {
+            "weight": weight is not None,
+            "label_smoothing": recipe.label_smoothing > 0,
+        }.items():
+            if asked and name not in taken:
+                raise ValueError(
+                    f"The loss of {self._network.__name__}, {kind.__name__}, takes no {name}: "
+                    "leave class_weight and label_smoothing None."
+                )
+        return Loss(kind, {name: value for name, value in arguments.items() if name in taken})

@@ -1,0 +1,154 @@
+"""NetworkRegressor: a network that predicts one number for each trial."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import RegressorMixin
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import _check_y
+from torch import Tensor, nn
+
+from edaemo._saved import saved
+from edaemo.estimators._network import Data, Loss, NetworkEstimator
+from edaemo.networks import declaration_of
+from edaemo.training import RegressorNet, SquaredError
+
+
+@saved("edaemo.estimators.NetworkRegressor")
+class NetworkRegressor(RegressorMixin, NetworkEstimator):
+    """A regressor around any torch module, trained on the mean squared error.
+
+    Parameters
+    ----------
+    module : type
+        Class of a ``torch.nn.Module``, as for :class:`NetworkClassifier`; ``n_outputs`` is 1, and
+        ``forward`` returns a tensor of shape (n_trials,) or (n_trials, 1), or a tuple that begins
+        with it.
+    module_params : dict or None, default=None
+        Further arguments of its constructor.
+    recipe : str or None, default=None
+        How the network is trained, in every respect below that is None: the name of a recipe that
+        the module declares; None: its default, which for a module that declares none is AdamW with
+        a learning rate of 0.001, batches of 64 and 50 epochs.
+    scale_target : bool, default=True
+        Whether the network learns y less its mean, divided by its standard deviation, both of the
+        training trials. Predictions are in the units of y in any case.
+    <shared parameters>
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNetRegressor
+        The trained net; ``net_.history`` holds the losses, ``net_.module_`` the network.
+    target_mean_, target_scale_ : float
+        Mean and standard deviation of the training trials' targets; 0 and 1 without `scale_target`.
+    sizes_ : dict
+        Arguments of the network that the data decided.
+    blocks_ : dict or None
+        Names of a row's blocks and their shapes; None where the network does not tell them apart.
+    validation_subjects_ : ndarray
+        The people of the rows set aside; empty where none are, or where people are not known.
+    n_features_in_ : int
+        Number of columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns seen in `fit`, where they were strings.
+
+    Notes
+    -----
+    On one machine a trial gets the same prediction in whatever batch it comes, if the module treats
+    the trials of a batch one by one in evaluation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from edaemo.estimators import NetworkRegressor
+    >>> from edaemo.networks import FeatureCNN
+    >>> X = np.random.default_rng(0).normal(size=(20, 16))
+    >>> model = NetworkRegressor(FeatureCNN, max_epochs=2, random_state=0).fit(X, X[:, 0])
+    >>> model.predict(X).shape
+    (20,)
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "module": [type],
+        "module_params": [dict, None],
+        "recipe": [str, None],
+        "scale_target": ["boolean"],
+    }
+    state = ("target_mean_", "target_scale_", *NetworkEstimator.state)
+    answer = "prediction"
+    _net_type = RegressorNet
+    _task = "regression"
+    _n_outputs = 1
+
+    def __init__(
+        self,
+        module: type[nn.Module],
+        *,
+        module_params: dict[str, Any] | None = None,
+        recipe: str | None = None,
+        scale_target: bool = True,
+        n_chans: int | None = None,
+        n_times: int | None = None,
+        n_music_features: int | None = None,
+        max_epochs: int | None = None,
+        batch_size: int | None = None,
+        lr: float | None = None,
+        optimizer: type[torch.optim.Optimizer] | None = None,
+        optimizer_params: dict[str, Any] | None = None,
+        lr_scheduler: object = None,
+        weight_decay: float | None = None,
+        gradient_clip: float | None = None,
+        augmentation: dict[str, float] | None = None,
+        callbacks: list | None = None,
+        validation_fraction: float | None = None,
+        patience: int = 10,
+        device: str = "auto",
+        n_threads: int = 1,
+        amp: str | None = None,
+        compile: bool | str = False,
+        deterministic: bool = False,
+        random_state: object = None,
+        verbose: int = 0,
+        checkpoint: str | PathLike[str] | None = None,
+    ) -> None:
+        self._keep_parameters(locals())
+
+    def predict(self, X: object) -> np.ndarray:
+        """Return the prediction of each trial, shape (n_trials,), float64; X as in `fit`."""
+        return self._predict_rows(X).numpy().reshape(-1)
+
+    def _answer(self, predicted: Tensor) -> Tensor:
+        return predicted * self.target_scale_ + self.target_mean_
+
+    def _read_target(self, X: object, y: object) -> np.ndarray:
+        y = _check_y(y, y_numeric=True, estimator=self)
+        check_consistent_length(X, y)
+        return y.astype(np.float64)
+
+    def _check_training(self, data: Data) -> None:
+        if not data.training.any():
+            raise ValueError("No trial is left to train on: set less aside, or give weights.")
+        scale = self.scale_target
+        self.target_mean_, self.target_scale_ = target_scale(data) if scale else (0.0, 1.0)
+
+    def _encode(self, data: Data) -> np.ndarray:
+        return ((data.target - self.target_mean_) / self.target_scale_).astype(np.float32)
+
+    def _make_loss(self, data: Data | None) -> Loss:
+        return Loss(declaration_of(self._network).losses.get(self._task, SquaredError), {})
+
+
+def target_scale(data: Data) -> tuple[float, float]:
+    """Return the weighted mean and standard deviation of the training trials' targets.
+
+    A standard deviation of 0 counts as 1.
+    """
+    y = data.target[data.training]
+    weight = None if data.weight is None else data.weight[data.training]
+    mean = np.average(y, weights=weight)
+    spread = np.sqrt(np.average((y - mean) ** 2, weights=weight))
+    return float(mean), float(spread) or 1.0

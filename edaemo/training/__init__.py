@@ -1,0 +1,49 @@
+"""How networks learn: batches of named blocks, losses, recipes, checkpoints, seeds and threads."""
+
+from edaemo.training._batches import Batch, Batches, Blocks, Sequences, Trials, cut_rows
+from edaemo.training._checkpoint import Checkpoint, describe_fit
+from edaemo.training._losses import Concordance, CrossEntropy, SquaredError, prediction_of
+from edaemo.training._net import (
+    ClassifierNet,
+    Feed,
+    FiniteLoss,
+    Net,
+    OnRows,
+    RegressorNet,
+    TrainingError,
+    in_memory,
+    train,
+)
+from edaemo.training._recipes import Augmentation, check_augmentation, find_recipe, make_schedule
+from edaemo.training._torch import torch_deterministic, torch_seed, torch_threads
+
+__all__ = [
+    "Augmentation",
+    "Batch",
+    "Batches",
+    "Blocks",
+    "Checkpoint",
+    "ClassifierNet",
+    "Concordance",
+    "CrossEntropy",
+    "Feed",
+    "FiniteLoss",
+    "Net",
+    "OnRows",
+    "RegressorNet",
+    "Sequences",
+    "SquaredError",
+    "TrainingError",
+    "Trials",
+    "check_augmentation",
+    "cut_rows",
+    "describe_fit",
+    "find_recipe",
+    "in_memory",
+    "make_schedule",
+    "prediction_of",
+    "torch_deterministic",
+    "torch_seed",
+    "torch_threads",
+    "train",
+]

@@ -1,0 +1,269 @@
+"""Trials as tensors, and the batches that a network learns from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+from torch.utils.data import Dataset
+
+# Name of a block and the shape of a trial's part in it: (n_features,), or (n_chans, n_times).
+Blocks = Mapping[str, tuple[int, ...]]
+
+
+class Batch(tuple):
+    """Trials that are learned from together; for skorch the pair ``(X, y)``.
+
+    Attributes
+    ----------
+    X : Tensor of shape (B, n_columns), or dict of Tensor of shape (B, n_steps, n_features)
+        Rows; or the named blocks of sequences, padded with zeros to the longest of the batch.
+    y : Tensor of shape (B,) or (B, n_steps)
+        Codes of the classes, or numbers; of sequences padded with zeros.
+    mask : Tensor of bool of shape (B, n_steps) or None
+        True where a step is not padding; None for rows, which have the same length.
+    group : Tensor of int of shape (B,) or None
+        Code of each trial's person; -1 for a person who is not among those trained on.
+    weight : Tensor of shape (B,) or None
+        Weight of each trial.
+    """
+
+    X: Tensor | dict[str, Tensor]
+    y: Tensor
+    mask: Tensor | None
+    group: Tensor | None
+    weight: Tensor | None
+
+    def __new__(cls, X: Tensor | dict[str, Tensor], y: Tensor, **parts: object) -> Self:
+        return super().__new__(cls, (X, y))
+
+    def __init__(
+        self,
+        X: Tensor | dict[str, Tensor],
+        y: Tensor,
+        *,
+        mask: Tensor | None = None,
+        group: Tensor | None = None,
+        weight: Tensor | None = None,
+        shapes: Blocks | None = None,
+    ) -> None:
+        self.X, self.y = X, y
+        self.mask, self.group, self.weight = mask, group, weight
+        self._shapes = shapes
+
+    @property
+    def blocks(self) -> dict[str, Tensor]:
+        """The named blocks of X, (B, n_features) or (B, n_chans, n_times) each.
+
+        Sequences: (B, n_steps, n_features). Empty where the columns have no names.
+        """
+        return self.X if isinstance(self.X, dict) else cut_rows(self.X, self._shapes or {})
+
+    def changed(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with its rows changed."""
+        return Batch(
+            change(self.X),
+            self.y,
+            mask=self.mask,
+            group=self.group,
+            weight=self.weight,
+            shapes=self._shapes,
+        )
+
+
+def cut_rows(rows: Tensor, shapes: Blocks) -> dict[str, Tensor]:
+    """Cut rows of shape (B, n_columns) into named blocks of shape (B, *shape)."""
+    blocks, start = {}, 0
+    for name, shape in shapes.items():
+        stop = start + math.prod(shape)
+        blocks[name] = rows[:, start:stop].reshape(len(rows), *shape)
+        start = stop
+    return blocks
+
+
+class Trials(Dataset):
+    """Rows and targets as tensors, the dataset of our nets; they lie where the network computes.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, width)
+    y : array-like of shape (n,) or None
+        None where there is nothing to learn; zeros take its place.
+    group : array-like of int of shape (n,) or None, default=None
+        Code of each trial's person.
+    weight : array-like of shape (n,) or None, default=None
+        Weight of each trial.
+    shapes : mapping from str to tuple of int or None, default=None
+        The named blocks of a row, in order.
+    n_shared : int, default=0
+        So many last columns are a song's, the same for all who heard it: each song is kept once,
+        and joined with a batch's trials.
+    device : str, default="cpu"
+        Where the tensors lie.
+    """
+
+    def __init__(
+        self,
+        X: object,
+        y: object = None,
+        *,
+        group: object = None,
+        weight: object = None,
+        shapes: Blocks | None = None,
+        n_shared: int = 0,
+        device: str = "cpu",
+    ) -> None:
+        X = torch.as_tensor(X)
+        y = torch.zeros(len(X), dtype=torch.int64) if y is None else torch.as_tensor(y)
+        self.y = y.to(device)
+        self.group = None if group is None else torch.as_tensor(group).to(device)
+        self.weight = None if weight is None else torch.as_tensor(weight).to(device)
+        self.shapes = shapes
+        self.songs = self.heard = None
+        if n_shared:
+            X, songs = X.split([X.shape[1] - n_shared, n_shared], dim=1)
+            first, heard = _first_of_each(songs)
+            self.songs, self.heard = songs[first].to(device), heard.to(device)
+        self.X = X.to(device)
+
+    def rows(self, which: slice | Tensor) -> Tensor:
+        """Return the rows of some trials as the network takes them."""
+        if self.songs is None:
+            return self.X[which]
+        return torch.cat([self.X[which], self.songs[self.heard[which]]], dim=1)
+
+    def batch(self, which: slice | Tensor) -> Batch:
+        """Return some trials as a batch."""
+        return Batch(
+            self.rows(which),
+            self.y[which],
+            group=None if self.group is None else self.group[which],
+            weight=None if self.weight is None else self.weight[which],
+            shapes=self.shapes,
+        )
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, Tensor]:
+        return self.rows(torch.tensor([i]))[0], self.y[i]
+
+
+def _first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return where each distinct row stands first, and for each row which of them it is."""
+    known: dict[bytes, int] = {}
+    same = [known.setdefault(row.numpy().tobytes(), len(known)) for row in rows]
+    which = torch.tensor(same)
+    first = torch.full((len(known),), len(rows)).scatter_reduce(
+        0, which, torch.arange(len(rows)), "amin"
+    )
+    return first, which
+
+
+class Sequences(Dataset):
+    """Sequences of differing length and a series of targets for each.
+
+    Parameters
+    ----------
+    X : mapping from str to sequence of n arrays of shape (n_steps, n_features)
+        Named blocks. A trial has the same number of steps in all of them.
+    y : sequence of n arrays of shape (n_steps,) or None, default=None
+        None where there is nothing to learn; zeros take its place.
+    group, weight, device
+        As for `Trials`.
+    """
+
+    def __init__(
+        self,
+        X: Mapping[str, Sequence[np.ndarray]],
+        y: Sequence[np.ndarray] | None = None,
+        *,
+        group: object = None,
+        weight: object = None,
+        device: str = "cpu",
+    ) -> None:
+        self.X = {
+            name: [torch.as_tensor(cell, dtype=torch.float32).to(device) for cell in cells]
+            for name, cells in X.items()
+        }
+        self.lengths = [len(cell) for cell in next(iter(self.X.values()))]
+        series = [torch.zeros(length) for length in self.lengths] if y is None else y
+        self.y = [torch.as_tensor(one, dtype=torch.float32).to(device) for one in series]
+        self.group = None if group is None else torch.as_tensor(group).to(device)
+        self.weight = None if weight is None else torch.as_tensor(weight).to(device)
+
+    def batch(self, which: slice | Tensor) -> Batch:
+        """Return some trials as a batch, padded with zeros to the longest of them."""
+        numbers = torch.arange(len(self))[which].tolist()
+        y = pad_sequence([self.y[i] for i in numbers], batch_first=True)
+        lengths = torch.tensor([self.lengths[i] for i in numbers], device=y.device)
+        return Batch(
+            {
+                name: pad_sequence([cells[i] for i in numbers], batch_first=True)
+                for name, cells in self.X.items()
+            },
+            y,
+            mask=torch.arange(y.shape[1], device=y.device) < lengths[:, None],
+            group=None if self.group is None else self.group[which],
+            weight=None if self.weight is None else self.weight[which],
+        )
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __getitem__(self, i: int) -> tuple[dict[str, Tensor], Tensor]:
+        return {name: cells[i] for name, cells in self.X.items()}, self.y[i]
+
+
+class Batches:
+    """Batches cut from the tensors at once, where a DataLoader would collect row by row.
+
+    A last batch of a single row joins the one before it: batch norm cannot learn from one row.
+
+    Parameters
+    ----------
+    dataset : Trials or Sequences
+    batch_size : int
+        At least 2; -1 for everything at once.
+    shuffle : bool, default=False
+        New order at each pass, from torch's global generator.
+    augment : callable or None, default=None
+        Changes the rows of each batch.
+    """
+
+    def __init__(
+        self,
+        dataset: Trials | Sequences,
+        batch_size: int,
+        shuffle: bool = False,
+        augment: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.batch_size = len(dataset) if batch_size < 0 else batch_size
+        self.shuffle = shuffle
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return len(self._starts())
+
+    def __iter__(self) -> Iterator[Batch]:
+        n = len(self.dataset)
+        order = torch.randperm(n) if self.shuffle else None
+        if isinstance(self.dataset, Trials) and order is not None:
+            # Drawn on the CPU, so that the order is the same on all devices.
+            order = order.to(self.dataset.y.device)
+        starts = self._starts()
+        for start, stop in zip(starts, [*starts[1:], n], strict=True):
+            which = slice(start, stop) if order is None else order[start:stop]
+            batch = self.dataset.batch(which)
+            yield batch if self.augment is None else batch.changed(self.augment)
+
+    def _starts(self) -> list[int]:
+        n = len(self.dataset)
+        starts = list(range(0, n, self.batch_size))
+        return starts[:-1] if len(starts) > 1 and n - starts[-1] == 1 else starts

@@ -1,0 +1,288 @@
+"""skorch nets around a network, and their training: batches, losses, interruption."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, NamedTuple, Self
+
+import torch
+from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
+from skorch.callbacks import Callback
+from skorch.utils import to_device, to_tensor
+from torch import Tensor, nn
+
+from edaemo.networks import inputs_of, takes_blocks, takes_mask
+from edaemo.training._batches import Batch, Blocks, Sequences, Trials, cut_rows
+from edaemo.training._checkpoint import Checkpoint
+from edaemo.training._losses import Outputs, prediction_of
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on: the loss is no longer finite, or memory has run out."""
+
+
+class FiniteLoss(Callback):
+    """Stop where the training loss is no longer finite."""
+
+    def on_batch_end(
+        self, net: NeuralNet, batch: object = None, training: bool = False, **kwargs: object
+    ) -> None:
+        """Look at the loss of the batch."""
+        loss = net.history[-1, "batches", -1, "train_loss"] if training else 0.0
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"The training loss became {loss} in epoch {len(net.history)}: lower lr, clip the "
+                "gradients, or standardise the columns if they are large."
+            )
+
+
+class Feed(NamedTuple):
+    """How a network takes its input.
+
+    Attributes
+    ----------
+    by_name : bool
+        Whether ``forward`` takes the named blocks, each as an argument; else all of it joined.
+    with_mask : bool
+        Whether it takes the mask of sequences.
+    shapes : mapping from str to tuple of int
+        The named blocks of a row, in order.
+    """
+
+    by_name: bool
+    with_mask: bool
+    shapes: Blocks
+
+    @classmethod
+    def of(cls, network: type[nn.Module], shapes: Blocks | None) -> Self:
+        """Return how a class of networks takes its input; raise a ValueError where it cannot."""
+        shapes = shapes or {}
+        by_name = takes_blocks(network)
+        arguments = inputs_of(network).values()
+        needed = {one.name for one in arguments if one.default is one.empty and one.kind < 4}
+        needed -= {one.name for one in arguments if one.kind is one.VAR_POSITIONAL}
+        if by_name and (missing := sorted(needed - set(shapes))):
+            raise ValueError(
+                f"{network.__name__} needs the block {missing[0]!r}, and the columns hold "
+                f"{sorted(shapes) or 'no named blocks'}."
+            )
+        return cls(by_name, takes_mask(network), shapes)
+
+    def __call__(
+        self,
+        network: nn.Module,
+        X: Tensor | dict[str, Tensor],
+        mask: Tensor | None = None,
+        **more: Any,
+    ) -> Outputs:
+        """Return the network's outputs for rows, or for the named blocks of sequences."""
+        if self.with_mask:
+            more["mask"] = mask
+        if isinstance(X, Tensor) and not self.by_name:
+            return network(X, **more)
+        blocks = cut_rows(X, self.shapes) if isinstance(X, Tensor) else X
+        if self.by_name:
+            return network(**blocks, **more)
+        return network(torch.cat(list(blocks.values()), dim=-1), **more)
+
+
+class OnRows(nn.Module):
+    """A network as a function from rows of shape (B, n_columns) to (B, n_outputs)."""
+
+    def __init__(self, network: nn.Module, feed: Feed) -> None:
+        super().__init__()
+        self.network, self.feed = network, feed
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Return the prediction for rows."""
+        predicted = prediction_of(self.feed(self.network, rows))
+        return predicted if predicted.ndim > 1 else predicted.unsqueeze(1)
+
+
+class Net(NeuralNet):
+    """A skorch net whose loss reads the network's outputs and the batch.
+
+    Parameters
+    ----------
+    amp : {"bf16"} or None, default=None
+        Precision of the forward pass where torch's autocast holds it safe; logits, loss and
+        weights stay in single precision.
+    fuse : bool or str, default=False
+        Whether the network is compiled; a mode of ``torch.compile``. Unlike skorch's `compile` it
+        leaves the names of the weights alone.
+    shapes : mapping from str to tuple of int or None, default=None
+        The named blocks of a row, for a network that takes them one by one.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        amp: str | None = None,
+        fuse: bool | str = False,
+        shapes: Blocks | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.amp = amp
+        self.fuse = fuse
+        self.shapes = shapes
+
+    def initialize_module(self) -> Self:
+        """Make the network."""
+        super().initialize_module()
+        self.feed_ = Feed.of(type(self.module_), self.shapes)
+        self._compile_module()
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if self.initialized_:  # a program is not pickled
+            self._compile_module()
+
+    def _compile_module(self) -> None:
+        if self.fuse:
+            self.module_.compile(mode=None if self.fuse is True else self.fuse)
+
+    def _zero_grad_optimizer(self, set_to_none: bool | None = False) -> None:
+        """Set gradients to zero and keep their memory.
+
+        It was allocated when a step needed most, and keeps glibc from returning to the system what
+        lies below it, which the next step would have to ask for again.
+        """
+        super()._zero_grad_optimizer(set_to_none)
+
+    def infer(self, x: Tensor | dict | Batch, **fit_params: Any) -> Outputs:
+        """Return the network's outputs in single precision.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, n_columns), dict of Tensor, or Batch
+        """
+        mask = None
+        if isinstance(x, Batch):
+            x, mask = x.X, x.mask
+        x = to_tensor(x, device=self.device)
+        with self._precision():
+            outputs = self.feed_(self.module_, x, mask, **fit_params)
+        if isinstance(outputs, tuple):
+            return tuple(one.float() if one.is_floating_point() else one for one in outputs)
+        return outputs.float()
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Return loss and prediction of a batch, and add the loss's gradients."""
+        self._set_training(True)
+        step = self._step(batch, training=True, **fit_params)
+        step["loss"].backward()
+        return step
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Return loss and prediction of a batch that does not train."""
+        self._set_training(False)
+        with torch.no_grad():
+            return self._step(batch, training=False, **fit_params)
+
+    def evaluation_step(self, batch: Any, training: bool = False) -> Outputs:
+        """Return the outputs for a batch; the network is in evaluation mode unless `training`."""
+        self.check_is_fitted()
+        with torch.set_grad_enabled(training):
+            self._set_training(training)
+            return self.infer(_as_batch(batch))
+
+    def _step(self, batch: Any, *, training: bool, **fit_params: Any) -> dict[str, Any]:
+        batch = _as_batch(batch)
+        outputs = self.infer(batch, **fit_params)
+        loss = self.get_loss(outputs, batch, X=batch.X, training=training)
+        return {"loss": loss, "y_pred": outputs}
+
+    def get_loss(
+        self, y_pred: Outputs, y_true: Any, X: object = None, training: bool = False
+    ) -> Tensor:
+        """Return the loss of outputs.
+
+        Parameters
+        ----------
+        y_pred : Tensor, or tuple of Tensor
+        y_true : Batch, or Tensor of shape (B,)
+            The whole batch, or its targets alone.
+        X, training : object, bool
+            As skorch passes them; not used.
+        """
+        if not isinstance(y_true, Batch):
+            y_true = Batch(X, to_device(to_tensor(y_true, self.device), self.device))
+        return self.criterion_(y_pred, y_true)
+
+    def _precision(self) -> AbstractContextManager:
+        kind = torch.device(self.device).type
+        lower = self.amp == "bf16"
+        if not lower and not torch.is_autocast_enabled(kind):
+            return nullcontext()
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=lower)
+
+
+def _as_batch(batch: Any) -> Batch:
+    """Return what skorch's iterator gave as a batch; one of a user's own is a pair."""
+    return batch if isinstance(batch, Batch) else Batch(*batch)
+
+
+class ClassifierNet(Net, NeuralNetClassifier):
+    """For skorch a classifier: ``predict`` returns the codes of the classes."""
+
+
+class RegressorNet(Net, NeuralNetRegressor):
+    """For skorch a regressor."""
+
+
+def train(net: NeuralNet, trials: Trials | Sequences, checkpoint: Checkpoint | None = None) -> None:
+    """Initialise the net and train it, from the checkpoint on where there is one.
+
+    skorch takes a KeyboardInterrupt for a callback's wish to stop early, and would hand back a
+    half-trained net after Ctrl-C as if it were finished. Here Ctrl-C stays an interruption.
+    """
+    with _remember_interrupt() as interrupted, in_memory(net.batch_size):
+        if checkpoint is None:
+            net.fit(trials, y=None)
+        else:
+            remaining = checkpoint.begin(net)
+            net.partial_fit(trials, y=None, epochs=remaining)
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def in_memory(n_rows: int) -> Iterator[None]:
+    """Say what to do where memory does not hold `n_rows` trials at once."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # On the CPU torch raises a RuntimeError like any other.
+        known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if not known and "can't allocate memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"Out of memory with {n_rows} trials at once: lower batch_size, channels or n_times."
+        ) from error
+
+
+@contextmanager
+def _remember_interrupt() -> Iterator[list[bool]]:
+    """Give a list that is non-empty once SIGINT has arrived."""
+    interrupted: list[bool] = []
+    before = signal.getsignal(signal.SIGINT)
+    # Python raises KeyboardInterrupt in the main thread alone; elsewhere there is none to mistake.
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield interrupted
+        return
+
+    def note(number: int, frame: object) -> None:
+        interrupted.append(True)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield interrupted
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,104 @@
+"""How networks are trained: schedules, and changes of the training batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import NamedTuple
+
+import torch
+from sklearn.base import clone
+from skorch.callbacks import LRScheduler
+from torch import Tensor, nn
+
+from edaemo._validation import suggest
+from edaemo.networks import CONSTANT, COSINE, Recipe, declaration_of
+
+
+def find_recipe(name: str | None, network: type[nn.Module]) -> Recipe:
+    """Return a network's recipe of that name; None is its default.
+
+    Raises
+    ------
+    ValueError
+        If the network has no such recipe; the error names those that it has.
+    """
+    declared = declaration_of(network)
+    if name is None:
+        return declared.recipes[declared.recipe]
+    if name in declared.recipes:
+        return declared.recipes[name]
+    raise ValueError(f"There is no recipe {name!r}: {suggest(name, declared.recipes)}")
+
+
+def make_schedule(recipe: Recipe) -> LRScheduler | None:
+    """Make the learning rate's schedule; None for a constant rate."""
+    schedule = recipe.lr_scheduler
+    if isinstance(schedule, LRScheduler):
+        return clone(schedule, safe=False)
+    if schedule == CONSTANT:
+        return None
+    if schedule == COSINE:
+        return LRScheduler(torch.optim.lr_scheduler.CosineAnnealingLR, T_max=recipe.max_epochs)
+    return LRScheduler(**schedule)
+
+
+class Augmentation(NamedTuple):
+    """Changes of a training batch that leave its emotion as it is.
+
+    Parameters
+    ----------
+    n_chans, n_times : int
+        How the first columns divide; those behind them, the music, stay as they are.
+    time_shift : float
+        Each trial is moved by a random part of its length, up to this share of it either way; the
+        first or last sample fills what becomes free.
+    scaling : float
+        Each trial, all channels alike, is multiplied by exp(`scaling` · z), z standard normal.
+    noise : float
+        Standard deviation of white noise, in units of the channel.
+    channel_drop : float
+        Probability that a channel of a trial becomes zero; a trial keeps one channel at least.
+    """
+
+    n_chans: int
+    n_times: int
+    time_shift: float = 0.0
+    scaling: float = 0.0
+    noise: float = 0.0
+    channel_drop: float = 0.0
+
+    def __call__(self, X: Tensor) -> Tensor:
+        """Change rows [EDA channel 0 | 1 | … | music]; chance is the device's global generator."""
+        n, n_eda, there = len(X), self.n_chans * self.n_times, {"device": X.device}
+        eda = X[:, :n_eda].reshape(n, self.n_chans, self.n_times)
+        if most := round(self.time_shift * self.n_times):
+            shift = torch.randint(-most, most + 1, (n, 1, 1), **there)
+            source = (torch.arange(self.n_times, **there) - shift).clamp(0, self.n_times - 1)
+            eda = eda.gather(2, source.expand(-1, self.n_chans, -1))
+        if self.scaling:
+            eda = eda * torch.exp(self.scaling * torch.randn(n, 1, 1, **there))
+        if self.noise:
+            eda = eda + self.noise * torch.randn(eda.shape, **there)
+        if self.channel_drop:
+            draw = torch.rand(n, self.n_chans, 1, **there)
+            kept = (draw >= self.channel_drop) | (draw == draw.amax(dim=1, keepdim=True))
+            eda = eda * kept
+        return torch.cat([eda.reshape(n, n_eda), X[:, n_eda:]], dim=1)
+
+
+CHANGES = Augmentation._fields[2:]
+
+
+def check_augmentation(asked: Mapping[str, float]) -> None:
+    """Raise a ValueError unless `asked` names changes of `Augmentation` and their strengths."""
+    for name, strength in asked.items():
+        if name not in CHANGES:
+            raise ValueError(f"There is no augmentation {name!r}: {suggest(name, CHANGES)}")
+        most = {"time_shift": 1.0, "channel_drop": 1.0}.get(name, float("inf"))
+        number = isinstance(strength, Real) and not isinstance(strength, bool)
+        if not (number and 0 <= strength < most):
+            raise ValueError(
+                f"augmentation {name!r} must be a number from 0 to below {most:g}, "
+                f"got {strength!r}."
+            )
