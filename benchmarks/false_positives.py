@@ -32,13 +32,14 @@ from edaemo.benchmark import (
     permutation_refit,
     permutation_test,
 )
-from edaemo.statistics._scores import (
+from edaemo.statistics import (
+    Binary,
+    Outcome,
     draw_people,
     interval_over_people,
-    p_above,
-    score_people,
-    score_predictions,
+    score_each_person,
 )
+from edaemo.statistics._scores import p_above
 
 N_PEOPLE, N_TRIALS, N_FEATURES, N_FOLDS = 15, 20, 8, 5
 SUBJECT = np.repeat(np.arange(N_PEOPLE), N_TRIALS)
@@ -81,7 +82,7 @@ def cross_validate(X: np.ndarray, y: np.ndarray, cv: object) -> tuple[np.ndarray
     predicted, scores = np.empty_like(y), []
     for training, test in cv.split(X, y, SUBJECT):
         predicted[test] = Ridge().fit(X[training], y[training]).predict(X[test])
-        scores.append(score_predictions(y[test], predicted[test])["balanced_accuracy"])
+        scores.append(Binary().score_fold(y[test], predicted[test])["balanced_accuracy"])
     return predicted, np.array(scores)
 
 
@@ -93,7 +94,10 @@ def p_values(seed: int, signal: float, by_person: bool, refit: bool) -> dict[str
     (a, a_folds), (b, b_folds) = (cross_validate(own, y, cv) for own in X)
     d = a_folds - b_folds
     n_test = len(y) / N_FOLDS
-    people = [score_people(y, predicted, SUBJECT) for predicted in (a, b)]
+    people = [
+        score_each_person(Binary(), Outcome(y, predicted), SUBJECT).to_numpy()
+        for predicted in (a, b)
+    ]
     p = {
         "Wilcoxon over people": paired_test(*people).p_value,
         "corrected t over folds": corrected_resampled_t_test(

@@ -20,7 +20,7 @@ from edaemo import CvxEDATransformer, SubjectThresholdRelabeler
 from edaemo.benchmark import make_logistic_baseline, make_rtcan, make_svm_baseline
 from edaemo.datasets import make_music_listening
 from edaemo.features import EDAFeatureExtractor
-from edaemo.statistics._scores import bootstrap_scores
+from edaemo.statistics import Binary, Outcome, score_columns
 
 SEED = 2001  # of the study, which no other script makes
 PEOPLE, SONGS, TRIALS = 500, 400, 30
@@ -33,7 +33,8 @@ def score(
 ) -> dict:
     """Train, score, and say how far it got."""
     X, y, new, labels, people = split
-    scores = bootstrap_scores(labels, model.fit(X, y).predict(new), people, random_state=0)
+    outcome = Outcome(labels, model.fit(X, y).predict(new))
+    scores = score_columns(Binary(), outcome, people, random_state=0)
     right, low, high = (scores[f"balanced_accuracy{end}"] for end in ("", "_low", "_high"))
     room = best["both"] - 0.5
     return {

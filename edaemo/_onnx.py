@@ -24,7 +24,7 @@ from edaemo import __version__
 from edaemo._safe_file import FileError, readable
 from edaemo._whole_file import whole_file
 from edaemo.estimators import NetworkEstimator
-from edaemo.fusion import MusicFeatureUnion
+from edaemo.fusion import BlockUnion
 from edaemo.training import torch_threads
 
 TOLERANCE = 1e-5
@@ -185,7 +185,7 @@ def _describe_step(step: object) -> dict[str, Any]:
         return {**said, "steps": [{"name": n, **_describe_step(one)} for n, one in step.steps]}
     parameters = step.get_params(deep=False)
     said["parameters"] = {name: _describe_value(value) for name, value in parameters.items()}
-    if isinstance(step, MusicFeatureUnion) and hasattr(step, "music_scaler_"):
+    if isinstance(step, BlockUnion) and hasattr(step, "music_scaler_"):
         said["music_scaler"] = _describe_step(step.music_scaler_)
     if isinstance(step, StandardScaler) and hasattr(step, "scale_"):
         said["mean"], said["scale"] = readable(step.mean_), readable(step.scale_)

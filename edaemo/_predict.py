@@ -18,7 +18,7 @@ from edaemo.datasets._recordings import _read_rows, read_recording
 from edaemo.decomposition import DecompositionError
 from edaemo.estimators import TrainingError
 from edaemo.features import EDAFeatureExtractor
-from edaemo.fusion import MusicFeatureUnion
+from edaemo.fusion import BlockUnion
 from edaemo.preprocessing import (
     CvxEDATransformer,
     EDADecomposer,
@@ -76,7 +76,7 @@ def find_needs(model: BaseEstimator) -> Needs:
             "pipeline whose first step is CvxEDATransformer, EDADecomposer or EDAFeatureExtractor, "
             "alone or as eda= of MusicFeatureUnion."
         )
-    unions = [step for step in steps if isinstance(step, MusicFeatureUnion)]
+    unions = [step for step in steps if isinstance(step, BlockUnion)]
     music = [union.music for union in unions if union.music is not None]
     return Needs(
         float(first.sampling_rate),
@@ -90,8 +90,9 @@ def _steps(model: BaseEstimator) -> list[BaseEstimator]:
     if isinstance(model, sklearn.pipeline.Pipeline):
         kept = [step for _, step in model.steps if isinstance(step, BaseEstimator)]
         return [one for step in kept for one in _steps(step)]
-    if isinstance(model, MusicFeatureUnion) and isinstance(model.eda, BaseEstimator):
-        return [*_steps(model.eda), model]
+    if isinstance(model, BlockUnion):
+        kept = [block for block in model.blocks.values() if isinstance(block, BaseEstimator)]
+        return [*(one for block in kept for one in _steps(block)), model]
     return [model]
 
 

@@ -20,11 +20,11 @@ from edaemo.benchmark import (
     make_svm_baseline,
 )
 from edaemo.datasets import load_induced_stress, select_people
-from edaemo.evaluation._evaluate import _make_labels
+from edaemo.evaluation._targets import make_target
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectKFold
-from edaemo.statistics._scores import adjust_holm, p_above, score_people
-from edaemo.statistics._tables import format_table
+from edaemo.statistics import Binary, Outcome, format_table, score_each_person
+from edaemo.statistics._scores import adjust_holm, p_above
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning"),
@@ -134,9 +134,11 @@ class TestTable:
         pipelines = ["logistic-eda", "svm-eda", "svm-music", "svm-eda-music"]
         table = run(small, pipelines).set_index("pipeline")
         by_person = {
-            name: score_people(
-                own["label"].to_numpy(int), own["predicted"].to_numpy(), own["subject"].to_numpy()
-            )
+            name: score_each_person(
+                Binary(),
+                Outcome(own["label"].to_numpy(int), own["predicted"].to_numpy(int)),
+                own["subject"].to_numpy(),
+            ).to_numpy()
             for name, own in stored()[1].groupby("pipeline")
         }
         for names, reference in [(pipelines[:2], "time"), (pipelines[2:], "stimulus-prior")]:
@@ -190,11 +192,12 @@ class TestLabels:
 
     def test_classes_and_other_ratings(self):
         study = load_induced_stress()
-        task = _make_labels(study, "task", None)
+        task = make_target(study, "task", None).labels
         assert task.sum() == 162
         rests = study.trials["stimulus"].isin(["Baseline", "First Rest", "Second Rest"])
         assert not task[rests].any()
-        assert_array_equal(_make_labels(study, "stress", None), study.ratings["stress"] > 5)
+        stress = make_target(study, "stress", None).labels
+        assert_array_equal(stress, study.ratings["stress"] > 5)
 
     def test_threshold_that_leaves_one_class_is_refused(self, small, run):
         with pytest.raises(ValueError, match=r"get the label 0 for target='arousal'"):

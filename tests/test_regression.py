@@ -256,7 +256,7 @@ class TestRefusals:
     def test_ratings_that_cannot_be_learned(self, study, tmp_path, ratings, match):
         changed = Bunch(**{**study, "targets": {"given": pd.Series(ratings)}})
         with pytest.raises(EvaluationError, match=match):
-            run(changed, tmp_path / "s", "given")
+            run(changed, tmp_path / "s", "given", missing_ratings="raise")
 
     def test_predictions_that_are_no_numbers_fail_the_fold(self, study, tmp_path):
         table = run(study, tmp_path / "s", "known", {"odd": Odd()}).set_index("pipeline")

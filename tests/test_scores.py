@@ -6,14 +6,18 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm, t, wilcoxon
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
-from edaemo.statistics._scores import (
-    adjust_holm,
-    bootstrap_scores,
-    draw_people,
-    p_above,
-    score_people,
-    score_predictions,
-)
+from edaemo.statistics import Binary, Outcome, score_columns, score_each_person
+from edaemo.statistics._scores import adjust_holm, draw_people, p_above
+
+
+def bootstrap_scores(labels, predicted, subject, *, random_state) -> dict[str, float]:
+    outcome = Binary().read(labels, predicted)
+    return score_columns(Binary(), outcome, subject, random_state)
+
+
+def score_people(labels, predicted, subject) -> np.ndarray:
+    """Score each person, in the order of their ids."""
+    return score_each_person(Binary(), Outcome(labels, predicted), subject).sort_index().to_numpy()
 
 
 @pytest.fixture
@@ -34,7 +38,7 @@ def test_scores_are_those_of_scikit_learn(predictions):
         ("f1", f1_score),
     ]:
         assert_allclose(scores[name], metric(labels, predicted))
-        assert_allclose(score_predictions(labels, predicted)[name], metric(labels, predicted))
+        assert_allclose(Binary().score_fold(labels, predicted)[name], metric(labels, predicted))
         assert scores[f"{name}_low"] <= scores[name] <= scores[f"{name}_high"]
     by_person = [
         balanced_accuracy_score(labels[subject == i], predicted[subject == i]) for i in range(12)

@@ -1095,12 +1095,20 @@ def test_all_loaders_return_one_kind_of_bunch(corpus):
     assert set(selected.trials["subject"]) == set(study.development) & set(study.trials["subject"])
 
 
-@pytest.mark.parametrize("load", [load_muse_car, load_seed_vii])
-def test_study_without_eda_is_refused_where_eda_is_compared(load, request):
-    fixture = {load_muse_car: "muse", load_seed_vii: "seed"}[load]
+@pytest.mark.parametrize(
+    ("load", "fixture", "match"),
+    [
+        (load_muse_car, "muse", "svm-eda is a classifier, and the targets are series"),
+        (load_seed_vii, "seed", "svm-eda needs column eda: the study has .*eeg"),
+    ],
+)
+def test_study_without_eda_is_refused_where_eda_is_compared(
+    load, fixture, match, request, tmp_path
+):
     study = load(request.getfixturevalue(fixture), allow_partial=True)
-    with pytest.raises(EvaluationError, match=r"has no trials\['eda'\]"):
-        evaluate(studies=study)
+    with pytest.raises(EvaluationError, match=match):
+        evaluate("svm-eda", study, people="all", store=tmp_path / "s")
+    assert not (tmp_path / "s").exists()
     assert load not in STUDIES.values()
 
 

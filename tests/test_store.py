@@ -29,6 +29,8 @@ DONE = {
     "people": "reported",
     "target": "arousal",
     "threshold": "subject",
+    "task": "binary",
+    "artificial": False,
     "pipeline": "svm-eda",
     "protocol": "subject",
     "repeat": 0,
@@ -759,3 +761,136 @@ def test_settings_are_readable_with_plain_sqlite(path):
     with closing(sqlite3.connect(path)) as other:
         (text,) = other.execute("SELECT settings FROM folds WHERE pipeline = 'svm-eda'").fetchone()
     assert json.loads(text) == DONE["settings"]
+
+
+# Stores of version 1 ------------------------------------------------------------------------------
+
+# Made by edaemo as it was before tasks: eight people of `outside.make_study`, two folds, "my-knn"
+# on arousal above each person's threshold and "my-line" on arousal as rated; beside it the tables
+# that `evaluate` returned then.
+OLD = Path(__file__).parent / "data" / "store_v1.sqlite"
+OLD_TABLES = json.loads(OLD.with_suffix(".json").read_text())
+
+
+@pytest.fixture
+def old(tmp_path) -> Path:
+    return Path(shutil.copy(OLD, tmp_path))
+
+
+def contents(path: Path) -> tuple[int, list[tuple]]:
+    with closing(sqlite3.connect(path)) as file:
+        names = [row[1] for row in file.execute("PRAGMA table_info(folds)")]
+        names = [name for name in names if name not in ("task", "artificial")]
+        rows = file.execute(f"SELECT {', '.join(names)} FROM folds ORDER BY key").fetchall()
+        return file.execute("PRAGMA user_version").fetchone()[0], rows
+
+
+def test_a_store_of_version_1_is_opened_and_none_of_it_is_touched(old):
+    version, before = contents(old)
+    assert version == 1 and len(before) == 20
+    for _ in range(2):
+        with ResultStore(old) as store:
+            folds = store.folds()
+        assert contents(old) == (2, before)
+    assert folds["task"].tolist() == [
+        "regression" if threshold == "none" else "binary" for threshold in folds["threshold"]
+    ]
+    assert not folds["artificial"].any()
+
+
+def test_two_processes_may_open_a_store_of_version_1_at_once(old):
+    before = contents(old)[1]
+    code = """
+        with t.ResultStore(sys.argv[1]) as store:
+            print(len(store.folds()), flush=True)
+    """
+    with start(code, old) as one, start(code, old) as two:
+        assert one.stdout.read() == two.stdout.read() == "20\n"
+    assert contents(old) == (2, before)
+
+
+def test_an_old_store_takes_new_folds(old):
+    with ResultStore(old) as store:
+        assert store.add(make_record("new", task="multiclass", artificial=True))
+        folds = store.folds(["new"])
+        assert folds["task"].tolist() == ["multiclass"] and folds["artificial"].tolist() == [True]
+        assert len(store.predictions(["new"])) == 2
+
+
+def test_names_of_studies_that_were_generated_are_known_of_old_stores(old):
+    with closing(sqlite3.connect(old, isolation_level=None)) as file:
+        file.execute("UPDATE folds SET study = 'generated' WHERE threshold = 'none'")
+    with ResultStore(old) as store:
+        folds = store.folds()
+    assert (folds["artificial"] == (folds["threshold"] == "none")).all()
+
+
+def test_an_old_store_is_summarised_as_it_was(old, tmp_path):
+    from edaemo.benchmark import load_predictions, summarise_predictions, write_report
+
+    predictions = load_predictions(old)
+    scores = summarise_predictions(predictions).set_index(["task", "pipeline", "score"])
+    names = {
+        "binary": ["accuracy", "balanced_accuracy", "f1"],
+        "regression": ["concordance_correlation", "pearson", "rmse"],
+    }
+    for task, table in OLD_TABLES.items():
+        assert [row["pipeline"] for row in table][-1] in ("my-knn", "my-line")
+        for row in table:
+            for name in names[task]:
+                found = scores.loc[(task, row["pipeline"], name), "pooled"]
+                expected = np.nan if row[name] is None else row[name]
+                np.testing.assert_allclose(found, expected, rtol=1e-9, equal_nan=True)
+    text = write_report(old, tmp_path / "report")[1].read_text()
+    assert "my-study, arousal, subject" in text and "my-study, arousal as rated, subject" in text
+
+
+def test_an_evaluation_goes_on_from_an_old_store(old, monkeypatch):
+    """The same code and libraries given, every key of an old fold is found again."""
+    import outside
+    from sklearn.linear_model import LinearRegression
+
+    from edaemo.benchmark import REGRESSORS, evaluate, register_pipeline
+    from edaemo.evaluation import _evaluate, _fold, _keys
+
+    with ResultStore(old) as store:
+        folds = store.folds()
+    codes = dict(named_code(folds["settings"].tolist()))
+    made_with = folds["versions"].iloc[0]
+    for module in (_evaluate, _fold):
+        monkeypatch.setattr(module, "made_with", lambda: made_with)
+    code_of = _keys._code
+
+    def old_code(module: str, path: str) -> str:
+        module = _keys.FORMER.get(module, module)
+        return codes[module] if module in codes else code_of(module, path)
+
+    monkeypatch.setattr(_keys, "_code", old_code)
+    monkeypatch.setitem(REGRESSORS, "my-line", None)
+    del REGRESSORS["my-line"]
+    register_pipeline("my-line", LinearRegression(), takes="features", regressor=True)
+    study, computed = outside.make_study(), []
+    settings = {"people": "all", "n_splits": 2, "n_jobs": 1, "store": old}
+    settings["on_fold"] = computed.append
+    asked = {"binary": ("my-knn", "subject"), "regression": ("my-line", "none")}
+    for task, (pipeline, threshold) in asked.items():
+        table = evaluate(pipeline, study, "arousal", thresholds=threshold, **settings)
+        assert computed == []
+        rows = json.loads(table.to_json(orient="records", double_precision=15))
+        for row, expected in zip(rows, OLD_TABLES[task], strict=True):
+            for name, value in expected.items():
+                is_number = isinstance(value, float)
+                assert row[name] == (pytest.approx(value, rel=1e-9) if is_number else value), name
+    assert len(evaluate("my-knn", study, "valence", **settings)) == 5
+    assert len(computed) == 10
+
+
+def named_code(value: object):
+    """Find all classes and functions in settings, with what stands for their code."""
+    if isinstance(value, dict):
+        if "!name" in value:
+            yield value["!name"].rpartition(".")[0], value["code"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for part in value:
+            yield from named_code(part)

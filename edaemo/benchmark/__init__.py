@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edaemo.evaluation import (
         PIPELINES,
         REGRESSORS,
+        SEQUENCE_REGRESSORS,
         STUDIES,
         EvaluationError,
         FoldRecord,
@@ -89,6 +90,7 @@ _NAMES = {
     "edaemo.evaluation": (
         "PIPELINES",
         "REGRESSORS",
+        "SEQUENCE_REGRESSORS",
         "STUDIES",
         "EvaluationError",
         "FoldRecord",
@@ -139,6 +141,7 @@ _HOME = {name: room for room, names in _NAMES.items() for name in names}
 __all__ = [
     "PIPELINES",
     "REGRESSORS",
+    "SEQUENCE_REGRESSORS",
     "STUDIES",
     "Calibration",
     "CriticalDifference",

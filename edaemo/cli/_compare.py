@@ -58,6 +58,12 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "none: ratings stay numbers, for regressors",
     )
     compare.add_argument(
+        "--missing-ratings",
+        default="drop",
+        choices=["drop", "raise"],
+        help="trials without a label: leave them out of that target, or refuse them",
+    )
+    compare.add_argument(
         "--people",
         default="reported",
         choices=["reported", "development", "all"],
@@ -113,6 +119,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             arguments.target,
             arguments.protocol,
             thresholds=arguments.threshold,
+            missing_ratings=arguments.missing_ratings,
             people=arguments.people,
             n_splits=arguments.folds,
             n_repeats=arguments.repeats,
@@ -147,13 +154,12 @@ def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) 
         place = out / study / name / protocol
         place.mkdir(parents=True, exist_ok=True)
         rows.to_csv(place / "table.csv", index=False)
-        if not rated:
-            plot_comparison(rows).savefig(place / "figure.png", dpi=150)
+        plot_comparison(rows).savefig(place / "figure.png", dpi=150)
         if as_json:
             for line in rows.to_json(orient="records", lines=True).splitlines():
                 print(f'{{"row": {line}}}')
         else:
             print(format_table(rows))
-            print(f"{'Table' if rated else 'Table and figure'}: {place}\n")
+            print(f"Table and figure: {place}\n")
     for note in notes:
         print(json.dumps({"note": note}) if as_json else f"Note: {note}")

@@ -1,6 +1,7 @@
 """scikit-learn estimators: those that own a skorch net around a network, baselines, pipelines."""
 
 from edaemo.estimators._baselines import (
+    SeriesMeanRegressor,
     StimulusMeanRegressor,
     StimulusPriorClassifier,
     SubjectMeanRegressor,
@@ -30,6 +31,7 @@ __all__ = [
     "NetworkEstimator",
     "NetworkRegressor",
     "RTCANClassifier",
+    "SeriesMeanRegressor",
     "StimulusMeanRegressor",
     "StimulusPriorClassifier",
     "SubjectMeanRegressor",

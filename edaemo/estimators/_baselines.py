@@ -11,6 +11,7 @@ from sklearn.compose import make_column_transformer
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_consistent_length
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_n_features, _check_y, check_is_fitted
 
 from edaemo._saved import saved
@@ -284,3 +285,94 @@ class SubjectMeanRegressor(_MeanRegressor):
     """
 
     _key = "subject"
+
+
+class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
+    """Answer with mean series of the training trials.
+
+    Parameters
+    ----------
+    by : {None, "step", "stimulus"}, default=None
+        None: the mean of all steps, everywhere. "step": at each step the mean of the training
+        series that have it. "stimulus": the same of the trials of the same stimulus. Where nothing
+        was learnt of a step, the mean of all steps.
+
+    Attributes
+    ----------
+    mean_ : float
+        Of all steps.
+    means_ : dict
+        The mean series by what it is of: none, of all trials ("all"), or by stimulus.
+    """
+
+    _parameter_constraints: dict = {"by": [StrOptions({"step", "stimulus"}), None]}  # noqa: RUF012
+
+    def __init__(self, by: str | None = None):
+        self.by = by
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Self:
+        """Average the series.
+
+        Parameters
+        ----------
+        X : DataFrame with n_trials rows
+            With a column or an index level ``stimulus`` where `by` says so.
+        y : ndarray of shape (n_trials,)
+            A 1-D float array for each trial; steps that are NaN do not count.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If X and y differ in length, all steps are NaN, or the stimulus of a trial is missing.
+        """
+        check_consistent_length(X, y)
+        steps = np.concatenate([np.asarray(series, dtype=float) for series in y])
+        if np.isnan(steps).all():
+            raise ValueError("All steps of all series are NaN, so there is nothing to average.")
+        with whole_or_nothing(self):
+            self.mean_ = float(np.nanmean(steps))
+            groups = pd.Series(list(y), dtype=object).groupby(self._keys(X), sort=False)
+            self.means_ = {} if self.by is None else {k: _mean_series(g) for k, g in groups}
+        return self
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the mean series.
+
+        Parameters
+        ----------
+        X : DataFrame with n_trials rows
+            As in `fit`, with a column ``n_steps``: how long each series is to be.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            A 1-D float array for each trial.
+        """
+        check_is_fitted(self)
+        predicted = np.empty(len(X), dtype=object)
+        for i, (key, n_steps) in enumerate(zip(self._keys(X), X["n_steps"], strict=True)):
+            series = np.full(n_steps, self.mean_)
+            known = self.means_.get(key, series)[:n_steps]
+            series[: len(known)] = np.where(np.isnan(known), self.mean_, known)
+            predicted[i] = series
+        return predicted
+
+    def _keys(self, X: pd.DataFrame) -> np.ndarray:
+        """Give what each trial's series is the mean of."""
+        if self.by != "stimulus":
+            return np.full(len(X), "all", dtype=object)
+        return find_ids("stimulus", X, needed_by='by="stimulus"')
+
+
+def _mean_series(series: pd.Series) -> np.ndarray:
+    """Average series of differing length at each step; NaN where none has a number."""
+    padded = np.full((len(series), max(map(len, series))), np.nan)
+    for row, cell in zip(padded, series, strict=True):
+        row[: len(cell)] = cell
+    n = (~np.isnan(padded)).sum(axis=0)
+    return np.divide(np.nansum(padded, axis=0), n, out=np.full(len(n), np.nan), where=n > 0)

@@ -11,12 +11,13 @@ from edaemo.evaluation._predictions import (
 )
 from edaemo.evaluation._registry import (
     PIPELINES,
+    PIPELINES_OF,
     REGRESSORS,
+    SEQUENCE_REGRESSORS,
     STUDIES,
     Entry,
     EvaluationError,
     find,
-    pipelines_for,
     register_input,
     register_pipeline,
     register_study,
@@ -25,7 +26,9 @@ from edaemo.evaluation._store import FoldRecord, ResultStore, StoreError
 
 __all__ = [
     "PIPELINES",
+    "PIPELINES_OF",
     "REGRESSORS",
+    "SEQUENCE_REGRESSORS",
     "STUDIES",
     "Entry",
     "EvaluationError",
@@ -39,7 +42,6 @@ __all__ = [
     "find",
     "load_predictions",
     "newest_keys",
-    "pipelines_for",
     "read_complete",
     "register_input",
     "register_pipeline",

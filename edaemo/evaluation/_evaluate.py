@@ -23,7 +23,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, get_tags
 from tqdm import tqdm
 
-from edaemo._validation import IDENTITY, name_trial
+from edaemo._validation import IDENTITY, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._fold import (
@@ -35,24 +35,23 @@ from edaemo.evaluation._fold import (
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
 from edaemo.evaluation._registry import (
     INPUTS,
+    PIPELINES_OF,
     STUDIES,
     Entry,
     EvaluationError,
     as_entry,
     find,
-    pipelines_for,
 )
 from edaemo.evaluation._store import FoldRecord, ResultStore
+from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
-from edaemo.preprocessing import SubjectThresholdRelabeler
-from edaemo.statistics import NUMBERS, make_table
+from edaemo.statistics import NUMBERS, Task, make_table, make_task
 
 TRIALS_PER_TASK = 64
 CONNECT_SECONDS = 10
-RELABELLED = ("valence", "arousal")
 PEOPLE = ("reported", "development", "all")
-NEEDED = ("name", "trials", "ratings", "targets", "sampling_rate")
+NEEDED = ("name", "trials", "ratings", "targets")
 # A name, an object, or several of them.
 Several = str | object | Sequence | None
 
@@ -64,6 +63,7 @@ def evaluate(
     protocols: Several = "subject",
     *,
     thresholds: Several = "subject",
+    missing_ratings: str = "drop",
     people: str = "reported",
     n_splits: int = 5,
     n_repeats: int = 1,
@@ -89,19 +89,25 @@ def evaluate(
         Names out of ``PIPELINES`` (see :func:`register_pipeline`); a classifier of your own takes
         the trials table with the raw EDA, and goes by its class's name where none is given. None
         for all that the study has the data for. The reference rows always take part. With
-        ``thresholds="none"`` regressors, and names out of ``REGRESSORS``.
+        ``thresholds="none"`` regressors, and names out of ``REGRESSORS``; for targets that are
+        series sequence regressors, and names out of ``SEQUENCE_REGRESSORS``.
     studies : str, Bunch, or sequence of these, default="hku956"
         Names out of ``STUDIES`` (see :func:`register_study`), or what a loader returned.
     targets : str, sequence of str or None, default=None
-        Out of the ``targets`` of every study; None for all. Valence and arousal become low and high
-        by `thresholds`; another rating is high above the middle of its range; classes stay what
-        they are, the last in alphabetical order being the positive one.
+        Out of the ``targets`` of every study; None for all. What a target holds makes the task:
+        an array for each trial is a series, of which steps that are NaN do not count; valence and
+        arousal become low and high by `thresholds`; another rating is high above the middle of its
+        range; text, booleans and categories are classes, of two the last in alphabetical order
+        being the positive one.
     protocols : str, splitter, or sequence of these, default="subject"
         Names that :func:`edaemo.model_selection.make_protocol` knows, or its splitters.
     thresholds : "subject", float, "none", or sequence of these, default="subject"
         Valence and arousal are high above each person's own threshold, from all of that person's
         ratings (:class:`edaemo.SubjectThresholdRelabeler`), or above a number. "none": they, and
         every other rating, stay the numbers that they are, for regressors.
+    missing_ratings : {"drop", "raise"}, default="drop"
+        Trials without a label are left out of that target alone and counted (column
+        ``n_missing``), or refused.
     people : {"reported", "development", "all"}, default="reported"
         Whose trials are used: all but the development people of the study, they alone, or both.
     n_splits : int, default=5
@@ -128,16 +134,17 @@ def evaluate(
     -------
     DataFrame
         One row for each study, target, threshold, protocol and pipeline; see
-        ``docs/evaluation.md`` for the columns. Ratings are scored by their concordance
-        correlation, Pearson's correlation and RMSE. Where folds failed, ``n_failed`` counts them,
-        ``error`` holds the first of their errors, and the scores are missing.
+        ``docs/evaluation.md`` for the columns. The scores are those of the task: of numbers and
+        series the concordance correlation, Pearson's correlation and RMSE. Where folds failed,
+        ``n_failed`` counts them, ``error`` holds the first of their errors, and the scores are
+        missing.
 
     Raises
     ------
     EvaluationError
-        If a name is unknown, the study lacks what was asked for, a leak was not announced, a fold
-        would train on one class, a classifier meets ratings or a regressor classes, or no
-        scheduler answers.
+        If a name is unknown, the study lacks what was asked for, a label cannot be used, a leak was
+        not announced, a fold would train on one class, a classifier meets ratings or a regressor
+        classes, or no scheduler answers.
     StoreError
         If the store cannot be read or written; what it holds stays.
     ValueError
@@ -145,22 +152,23 @@ def evaluate(
     """
     if people not in PEOPLE:
         raise EvaluationError(f"people={people!r}: one of {list(PEOPLE)}.")
+    if missing_ratings not in MISSING:
+        raise EvaluationError(f"missing_ratings={missing_ratings!r}: one of {list(MISSING)}.")
     if n_repeats < 1:
         raise EvaluationError(f"n_repeats={n_repeats}: at least 1.")
     chosen = [_load(study, people) for study in _several(studies)]
-    entries = {
-        threshold == NUMBERS: _choose_pipelines(pipelines, chosen, threshold)
-        for threshold in _several(thresholds)
-    }
     cases = [
-        _Case(study, data, target, threshold, protocol, _make_labels(study, target, threshold))
+        _Case(study, data, name, threshold, protocol, target)
         for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
-        for target in _choose_targets(study, targets)
-        for threshold in _choose_thresholds(target, _several(thresholds))
+        for name in _choose_targets(study, targets)
+        for threshold in _choose_thresholds(study, name, _several(thresholds))
+        for target in [make_target(study, name, threshold, missing_ratings)]
         for protocol in _several(protocols)
     ]
     settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
-    jobs = [job for case in cases for job in _plan(case, entries[case.is_rated], settings)]
+    jobs = [
+        job for case in cases for job in _plan(case, _choose_pipelines(pipelines, case), settings)
+    ]
     quiet = not (sys.stderr.isatty() if progress is None else progress)
     with ResultStore(store) as kept:
         _run(jobs, kept, n_jobs, scheduler, quiet, on_fold)
@@ -182,22 +190,35 @@ class _Settings(NamedTuple):
 
 
 class _Case(NamedTuple):
-    """One table to be: a study and its fingerprint, a target and how it is labelled, a protocol.
-
-    `labels`, shape (n_trials,), are 0 and 1, or ratings as floats.
-    """
+    """One table to be: a study and its fingerprint, a target and how it is labelled, a protocol."""
 
     study: Bunch
     data: str
     target: str
     threshold: str | float | None
     protocol: object
-    labels: np.ndarray
+    labelled: Target
 
     @property
-    def is_rated(self) -> bool:
-        """Say whether the target stays a rating."""
-        return self.threshold == NUMBERS
+    def task(self) -> Task:
+        """What kind of target it is."""
+        return self.labelled.task
+
+    @property
+    def labels(self) -> np.ndarray:
+        """The labels of all trials, those without one among them."""
+        return self.labelled.labels
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """The trials that have a label."""
+        rows, trials = self.labelled.rows, self.study.trials
+        return trials if len(rows) == len(trials) else trials.iloc[rows]
+
+    @property
+    def classes(self) -> np.ndarray | None:
+        """What folds are balanced by, for these trials: their labels, and nothing for series."""
+        return self.task.stratify(self.labels[self.labelled.rows])
 
 
 class _Job(NamedTuple):
@@ -228,9 +249,7 @@ def _load(study: str | Bunch, people: str) -> Bunch:
             f"{study!r:.80}."
         )
     missing = [key for key in NEEDED if key not in study]
-    missing += [
-        f"trials[{key!r}]" for key in ("subject", "trial", "eda") if key not in study.trials
-    ]
+    missing += [f"trials[{key!r}]" for key in ("subject", "trial") if key not in study.trials]
     if missing:
         raise EvaluationError(f"The study {study.get('name', '')!r} has no {missing[0]}.")
     return select_people(study, people)
@@ -246,25 +265,25 @@ def _choose_targets(study: Bunch, targets: Several) -> list[str]:
     return [find(target, study.targets, f"target of {study.name}") for target in _several(targets)]
 
 
-def _choose_thresholds(target: str, thresholds: list) -> list:
+def _choose_thresholds(study: Bunch, target: str, thresholds: list) -> list:
     """Give what applies to a target: only valence and arousal are labelled by a threshold."""
+    if is_series(study, target):
+        return [None]
     if target in RELABELLED:
         return thresholds
     labelled = [None] if any(one != NUMBERS for one in thresholds) else []
     return labelled + [one for one in thresholds if one == NUMBERS]
 
 
-def _choose_pipelines(
-    pipelines: Several, studies: list[Bunch], threshold: str | float
-) -> dict[str, Entry]:
+def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, Entry]:
     """Return the entries by name, the reference rows first."""
-    known = pipelines_for(threshold)
+    known = PIPELINES_OF[case.task.name]
     asked: dict[str, Entry] = {}
     for one in [None] if pipelines is None else _several(pipelines):
         if one is None:
             asked |= known
         elif isinstance(one, str):
-            asked[one] = known[_find_pipeline(one, threshold)]
+            asked[one] = known[_find_pipeline(one, case.task)]
         else:
             named = one if isinstance(one, Mapping) else {type(one).__name__: one}
             for name, estimator in named.items():
@@ -274,74 +293,41 @@ def _choose_pipelines(
                         "{name: pipeline}."
                     )
                 asked[name] = as_entry(estimator)
-    for study in studies:
+    if pipelines is not None:
         for name, entry in asked.items():
-            if pipelines is not None and entry.needs_music and study.get("music") is None:
-                raise EvaluationError(f"{name} needs music, and {study.name} has none.")
+            lacks = _say_lack(entry, case.study)
+            if lacks and not entry.reference:
+                raise EvaluationError(f"{name} {lacks}")
     return {name: entry for name, entry in known.items() if entry.reference} | asked
 
 
-def _find_pipeline(name: str, threshold: str | float) -> str:
-    """Return the name if it is known for such a target; else say what is."""
-    known = pipelines_for(threshold)
-    if name not in known and name in pipelines_for(None if threshold == NUMBERS else NUMBERS):
-        raise _wrong_kind(name, threshold)
+def _say_lack(entry: Entry, study: Bunch) -> str:
+    """Say what a pipeline reads that the study has not; nothing if it has all."""
+    if entry.needs_music and study.get("music") is None:
+        return f"needs music, and {study.name} has none."
+    for column in entry.needs:
+        if column not in study.trials:
+            found = ", ".join(signal_columns(study.trials)) or "no signals"
+            return f"needs column {column}: the study has {found} ({study.name})."
+    if entry.takes in ("features", "signals") and study.get("sampling_rate") is None:
+        return f"needs the sampling rate of the EDA: {study.name} has no sampling_rate."
+    return ""
+
+
+def _find_pipeline(name: str, task: Task) -> str:
+    """Return the name if it is known for such a task; else say what is."""
+    known = PIPELINES_OF[task.name]
+    others = [other for other, pipelines in PIPELINES_OF.items() if name in pipelines]
+    if name not in known and others:
+        raise _wrong_kind(name, make_task(others[0]).predictor, task)
     return find(name, known, "pipeline")
 
 
-def _wrong_kind(name: str, threshold: str | float | None) -> EvaluationError:
+def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:
     """Say that a pipeline predicts what the target is not."""
-    if threshold == NUMBERS:
-        regressors = [name for name, one in pipelines_for(NUMBERS).items() if not one.reference]
-        return EvaluationError(
-            f"{name} is a classifier, and with thresholds={NUMBERS!r} ratings stay numbers: ask "
-            f"for regressors, such as {', '.join(regressors)}."
-        )
-    return EvaluationError(
-        f"{name} is a regressor, and the targets are classes: ask for classifiers, or give "
-        f"thresholds={NUMBERS!r}, which leaves ratings the numbers that they are."
-    )
-
-
-def _make_labels(study: Bunch, target: str, threshold: str | float | None) -> np.ndarray:
-    """Give each trial's class, 0 or 1, or its rating, shape (n_trials,); see `evaluate`."""
-    values = study.targets[target]
-    if threshold == NUMBERS:
-        return _read_ratings(study, target)
-    if target in RELABELLED:
-        relabeler = SubjectThresholdRelabeler(target=target, threshold=threshold)
-        labels = relabeler.fit_relabel(study.ratings, subject=study.trials["subject"])
-    elif pd.api.types.is_numeric_dtype(values):
-        labels = (values > np.mean(study.rating_range)).to_numpy()
-    else:
-        labels = (values == max(values)).to_numpy()
-    if labels.all() or not labels.any():
-        raise EvaluationError(f"{study.name}: target {target!r} leaves one class only.")
-    return labels.astype(np.int64)
-
-
-def _read_ratings(study: Bunch, target: str) -> np.ndarray:
-    values = study.targets[target]
-    where = f"{study.name}: target {target!r}"
-    kinds = pd.api.types
-    if not kinds.is_numeric_dtype(values) or kinds.is_bool_dtype(values):
-        raise EvaluationError(
-            f"{where} holds classes ({', '.join(map(str, pd.unique(values)[:3]))}), and "
-            f"thresholds={NUMBERS!r} takes ratings that are numbers: name another target, or leave "
-            "thresholds out."
-        )
-    ratings = values.to_numpy(dtype=np.float64, na_value=np.nan)
-    missing = np.flatnonzero(~np.isfinite(ratings))
-    if len(missing):
-        raise EvaluationError(
-            f"{where}: the rating of {name_trial(study.trials, int(missing[0]))} is missing: leave "
-            "such trials out."
-        )
-    if np.ptp(ratings) == 0:
-        raise EvaluationError(
-            f"{where}: all ratings are {ratings[0]:g}, so there is nothing to learn."
-        )
-    return ratings
+    fitting = [name for name, entry in PIPELINES_OF[task.name].items() if not entry.reference]
+    such = f", such as {', '.join(fitting)}" if fitting and not task.has_classes else ""
+    return EvaluationError(f"{name} is a {kind}, and {task.asks}{such}.")
 
 
 def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterator[_Job]:
@@ -362,7 +348,7 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
         audited = _audit(case, protocol)
         folds = cache(partial(_split, case, protocol))
         for name, entry in entries.items():
-            if not _takes_part(entry, name, study, protocol):
+            if not _takes_part(entry, study, protocol):
                 continue
             estimator = _make_estimator(entry, study, protocol, settings.max_epochs, seed)
             _check_kind(estimator, name, case)
@@ -382,6 +368,7 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
                 work = {
                     "key": fingerprint(told),
                     "estimator": estimator,
+                    "task": case.task,
                     "labels": case.labels,
                     "made_with": common["made_with"],
                     **rows,
@@ -398,9 +385,9 @@ def _check_kind(estimator: BaseEstimator, name: str, case: _Case) -> None:
     """Refuse a classifier of ratings, or a regressor of classes, that says what it is."""
     if not hasattr(estimator, "__sklearn_tags__"):
         return
-    wrong = "classifier" if case.is_rated else "regressor"
-    if get_tags(estimator).estimator_type == wrong:
-        raise _wrong_kind(name, case.threshold)
+    kind = get_tags(estimator).estimator_type
+    if kind in ("classifier", "regressor") and kind != case.task.estimator_type:
+        raise _wrong_kind(name, kind, case.task)
 
 
 def _make_protocol(protocol: str | Protocol, n_splits: int, seed: int, repeat: int) -> Protocol:
@@ -420,32 +407,32 @@ def _make_protocol(protocol: str | Protocol, n_splits: int, seed: int, repeat: i
 def _audit(case: _Case, protocol: Protocol) -> list[dict]:
     """Audit the folds; refuse leaks that the name does not announce, and training on one class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
-    table = audit(protocol, case.study.trials, case.labels)
+    table = audit(protocol, case.trials, case.classes)
     found = leaks(table, protocol.announced)
     if found:
         raise EvaluationError(f"{where}: the split leaks what its name does not say: {found}.")
     alone = table.loc[table["n_classes_training"] < 2, "fold"]
-    if len(alone) and not case.is_rated:
+    if len(alone) and case.task.has_classes:
         raise EvaluationError(
             f"{where}: in {len(alone)} of {len(table)} folds, first in fold {alone.iloc[0]}, the "
             "training trials are all of one class, so nothing can be learned: use fewer folds, or "
             "leave those people or stimuli out."
         )
-    return table.assign(n_folds=len(table)).to_dict("records")
+    n_missing = len(case.labels) - len(case.labelled.rows)
+    return table.assign(n_folds=len(table), n_missing=n_missing).to_dict("records")
 
 
 def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
     """Give the rows of each fold; without `n_inner` none are set aside for validation."""
-    trials, labels = case.study.trials, case.labels
+    labelled, names = case.labelled.rows, ("training", "validation", "test")
     if n_inner is None:
-        return [
-            {"training": training, "validation": test[:0], "test": test}
-            for training, test in protocol.split(trials, labels)
+        folds = [
+            (training, test[:0], test)
+            for training, test in protocol.split(case.trials, case.classes)
         ]
-    return [
-        dict(zip(("training", "validation", "test"), rows, strict=True))
-        for rows in protocol.split_with_validation(trials, labels, n_inner=n_inner)
-    ]
+    else:
+        folds = protocol.split_with_validation(case.trials, case.classes, n_inner=n_inner)
+    return [dict(zip(names, (labelled[rows] for rows in fold), strict=True)) for fold in folds]
 
 
 def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
@@ -459,16 +446,15 @@ def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
     return None if fraction is None else max(2, round(1 / fraction))
 
 
-def _takes_part(entry: Entry, name: str, study: Bunch, protocol: Protocol) -> bool:
+def _takes_part(entry: Entry, study: Bunch, protocol: Protocol) -> bool:
     """Say whether the study has what a pipeline reads, and a reference row something to say."""
-    if entry.needs_music and study.get("music") is None:
+    if _say_lack(entry, study):
         return False
-    if name in ("subject-prior", "subject-mean"):
+    if entry.knows_subject:
         return "subject" in protocol.announced
-    if name in ("stimulus-prior", "stimulus-mean"):
-        return "stimulus" in study.trials
-    return entry.needs is None or (
-        entry.needs in study.trials and len(study.trials[entry.needs].unique()) > 1
+    # A reference row that knows one and the same of all trials knows nothing.
+    return (not entry.reference or entry.knows_stimulus) or all(
+        len(study.trials[column].unique()) > 1 for column in entry.needs
     )
 
 
@@ -524,8 +510,8 @@ def _run(
                 noted.setdefault(job.told["pipeline"], []).append(note)
             if result["status"] == "done":
                 told = tuple(job.told[k] for k in ("study", "target", "protocol", "pipeline"))
-                score = "concordance_correlation" if job.case.is_rated else "balanced_accuracy"
-                scores.setdefault(told, []).append(result["scores"][score] or 0.0)
+                score = result["scores"][job.case.task.tested]
+                scores.setdefault(told, []).append(score or 0.0)
                 best = max(scores, key=lambda told: np.mean(scores[told]))
                 said = f"best so far {np.mean(scores[best]):.2f}: {', '.join(best)}"
                 bar.set_postfix_str(said, refresh=False)
@@ -614,24 +600,26 @@ def _as_it_is(X: pd.DataFrame) -> pd.DataFrame:
     return X
 
 
-def _input_of(job: _Job) -> tuple[int, str]:
-    return id(job.case.study), job.entry.takes
+def _input_of(job: _Job) -> tuple[int, str, str]:
+    """Say which input a job takes: series tell the rows without signals how long they are."""
+    takes, task = job.entry.takes, job.case.task
+    own = job.case.target if takes == "identity" and task.has_lengths else ""
+    return id(job.case.study), takes, own
 
 
 def _prepare(todo: list[_Job], n_jobs: int, client: object | None) -> dict:
     """Compute what one trial alone determines, once for all folds and pipelines."""
-    wanted = {_input_of(job): job.case.study for job in todo}
-    return {
-        (study_id, takes): _prepare_one(study, takes, n_jobs, client)
-        for (study_id, takes), study in wanted.items()
-    }
+    wanted = {_input_of(job): job.case for job in todo}
+    return {which: _prepare_one(case, which[1], n_jobs, client) for which, case in wanted.items()}
 
 
-def _prepare_one(study: Bunch, takes: str, n_jobs: int, client: object | None) -> pd.DataFrame:
+def _prepare_one(case: _Case, takes: str, n_jobs: int, client: object | None) -> pd.DataFrame:
+    study = case.study
     if takes == "trials":
         return study.trials
     if takes == "identity":
-        return study.trials.drop(columns="eda")
+        identity = study.trials.drop(columns=signal_columns(study.trials))
+        return case.task.tell_lengths(identity, case.labels)
     step = INPUTS[takes](study.sampling_rate)
     if "n_jobs" in step.get_params():
         step.set_params(n_jobs=n_jobs if client is None else 1)
@@ -683,8 +671,8 @@ def _record(job: _Job, result: dict) -> FoldRecord:
             "row": rows,
             **dict.fromkeys(IDENTITY, [None] * len(rows)),
             **{name: trials[name].iloc[rows].tolist() for name in names},
-            "label": job.case.labels[rows],
-            "predicted": result["predicted"],
+            "label": job.case.task.decode(job.case.labels[rows]),
+            "predicted": job.case.task.decode(result["predicted"]),
             "probability": result["probability"],
         }
     measured = ("error", "scores", "fit_seconds", "predict_seconds", "device")
@@ -698,7 +686,9 @@ def _record(job: _Job, result: dict) -> FoldRecord:
         settings=told,
         versions=told["made_with"],
         seed=told["seed"],
-        classes=[] if job.case.is_rated else [0, 1],
+        task=job.case.task.name,
+        artificial=bool(job.case.study.get("artificial", False)),
+        classes=job.case.task.classes,
         training_subjects=_people(trials, job.work["training"]),
         test_subjects=_people(trials, rows),
         audit={
@@ -724,8 +714,8 @@ def _summarise(
 ) -> pd.DataFrame:
     """Make the table of one case from what the store holds."""
     keys = [job.work["key"] for job in jobs]
-    study, labels, audited = case.study, case.labels, pd.DataFrame([job.audited for job in jobs])
-    stimulus = study.trials.get("stimulus")
+    study, trials, audited = case.study, case.trials, pd.DataFrame([job.audited for job in jobs])
+    labels, stimulus = case.labels[case.labelled.rows], study.trials.get("stimulus")
     protocol = jobs[0].protocol
     about = {
         "study": study.name,
@@ -735,17 +725,14 @@ def _summarise(
         "threshold": case.threshold,
         "protocol": protocol.name,
         "warning": protocol.warning,
-        **(
-            {"rating_mean": labels.mean(), "rating_sd": labels.std(ddof=1)}
-            if case.is_rated
-            else {"majority_rate": max(np.mean(labels), 1 - np.mean(labels))}
-        ),
-        "n_people": study.trials["subject"].nunique(),
+        **case.task.describe_labels(labels),
+        "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),
+        "n_missing": len(case.labels) - len(labels),
         "n_training": audited["n_training"].mean(),
         "left_out": audited["n_left_out"].mean(),
         "stimuli_seen": _count_seen(stimulus, jobs),
-        "n_stimuli": 0 if stimulus is None else stimulus.nunique(),
+        "n_stimuli": 0 if stimulus is None else trials["stimulus"].nunique(),
         "stimuli": "stimuli" if study.get("music") is None else "songs",
         "n_folds": len({job.told["fold"] for job in jobs}),
         "n_repeats": settings.n_repeats,
@@ -763,7 +750,7 @@ def _summarise(
     }
     folds = kept.folds(keys)
     predictions = kept.predictions(keys).merge(folds[["key", "pipeline"]], on="key")
-    return make_table(about, list(pipelines.values()), predictions, folds)
+    return make_table(case.task, about, list(pipelines.values()), predictions, folds)
 
 
 def _count_seen(stimulus: pd.Series | None, jobs: list[_Job]) -> int:

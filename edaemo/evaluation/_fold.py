@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from threadpoolctl import threadpool_limits
 
 from edaemo.evaluation._keys import made_with
-from edaemo.statistics import score_numbers, score_predictions, sum_numbers
+from edaemo.statistics import Task
 
 # Warnings, torch's generator and its number of threads belong to the whole process, and a Dask
 # worker may have several threads.
@@ -35,7 +35,7 @@ def run_fold(X: pd.DataFrame, job: dict) -> dict:
     X : DataFrame with n_trials rows
         What the pipeline takes, for the whole study.
     job : dict
-        ``key``; ``estimator``; ``labels`` (n_trials,), 0 and 1, or ratings as floats; the row
+        ``key``; ``estimator``; ``task``; ``labels`` (n_trials,), as the task has them; the row
         numbers ``training``, ``validation`` (empty where the estimator takes none) and ``test``;
         ``made_with``, the versions that the result is stored under. A dict and no class, so that a
         Dask cluster ships it with the task and does not lose it with one worker.
@@ -81,7 +81,7 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
             "this process runs other versions than the one that asked: install the same edaemo "
             "and the same libraries on all workers."
         )
-    labels, test = job["labels"], job["test"]
+    task, labels, test = job["task"], job["labels"], job["test"]
     learned = np.concatenate([job["training"], job["validation"]])
     with threadpool_limits(1), _claimed_device(clone(job["estimator"])) as estimator:
         settings = {}
@@ -92,18 +92,14 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
         estimator.fit(X.iloc[learned], labels[learned], **settings)
         fitted = time.perf_counter()
         predicted = np.asarray(estimator.predict(X.iloc[test]))
-        of_classes = labels.dtype.kind != "f"
         probability = None
-        if of_classes and hasattr(estimator, "predict_proba"):
+        if task.has_classes and hasattr(estimator, "predict_proba"):
             probability = np.asarray(estimator.predict_proba(X.iloc[test]))
-            if probability.shape != (len(test), 2):
-                raise ValueError(
-                    f"predict_proba gave shape {probability.shape} for {len(test)} trials of two "
-                    "classes."
-                )
+            probability = _arrange(estimator, probability, task, len(test))
         predicted_at = time.perf_counter()
         device, losses = _device_of(estimator), _losses_of(estimator)
-    predicted, scores = (_score_classes if of_classes else _score_numbers)(labels[test], predicted)
+    predicted = task.check_predicted(predicted, labels[test])
+    scores = task.score_fold(labels[test], predicted)
     return {
         "scores": scores,
         "predicted": predicted,
@@ -115,27 +111,23 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
     }
 
 
-def _score_classes(labels: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, dict]:
-    if predicted.shape != labels.shape or not np.isin(predicted, [0, 1]).all():
+def _arrange(
+    estimator: ClassifierMixin, probability: np.ndarray, task: Task, n_trials: int
+) -> np.ndarray:
+    """Return one probability for each class; 0 of a class that training did not have."""
+    n_classes = len(task.classes)
+    known = getattr(estimator, "classes_", range(n_classes))
+    if n_classes > 2 and probability.shape == (n_trials, len(known)) and len(known) < n_classes:
+        whole = np.zeros((n_trials, n_classes))
+        whole[:, np.asarray(known, dtype=np.int64)] = probability
+        return whole
+    if probability.shape != (n_trials, n_classes):
+        count = "two" if n_classes == 2 else n_classes
         raise ValueError(
-            f"predict gave shape {predicted.shape} and the values {np.unique(predicted)[:5]} for "
-            f"{len(labels)} trials of the classes 0 and 1: is it a classifier?"
+            f"predict_proba gave shape {probability.shape} for {n_trials} trials of {count} "
+            "classes."
         )
-    return predicted.astype(np.int64), score_predictions(labels, predicted)
-
-
-def _score_numbers(ratings: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, dict]:
-    """Score ratings; a score without a value is None, which the store and JSON have."""
-    numeric = predicted.dtype.kind in "biuf"
-    if predicted.shape != ratings.shape or not numeric or not np.isfinite(predicted).all():
-        raise ValueError(
-            f"predict gave shape {predicted.shape} and the values {np.unique(predicted)[:5]} for "
-            f"the ratings of {len(ratings)} trials: is it a regressor?"
-        )
-    predicted = predicted.astype(np.float64)
-    scores = score_numbers(sum_numbers(ratings, predicted, np.zeros(len(ratings), np.int64)))
-    told = {name: float(score[0]) for name, score in scores.items()}
-    return predicted, {name: None if np.isnan(score) else score for name, score in told.items()}
+    return probability
 
 
 def find_validation(estimator: ClassifierMixin) -> str | None:

@@ -48,6 +48,8 @@ _GENERATORS = (
     random.Random,
     torch.Generator,
 )
+# Modules of ours that were called otherwise when the first stores were written.
+FORMER = {"edaemo.estimators._baselines": "edaemo.benchmark._baselines"}
 _LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "skorch", "imbalanced-learn")
 
 
@@ -319,7 +321,7 @@ class _Writer:
             )
         if module == "__main__":
             return self._write_from_main(value, name, path)
-        return {"!name": f"{module}.{name}", "code": _code(module, path)}
+        return {"!name": f"{FORMER.get(module, module)}.{name}", "code": _code(module, path)}
 
     def _write_from_main(self, value: object, name: str, path: str) -> dict:
         """Write the source of what a script or a session defines, and all it uses from there."""

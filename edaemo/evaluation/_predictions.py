@@ -14,7 +14,7 @@ import pandas as pd
 
 from edaemo.evaluation._store import ResultStore, series
 from edaemo.model_selection import share_of
-from edaemo.statistics import CASE, NUMBERS
+from edaemo.statistics import CASE, Binary, Regression, SequenceRegression
 
 # What differs from fold to fold of one and the same run.
 _OF_FOLD = ("repeat", "fold", "seed", "rows")
@@ -38,10 +38,11 @@ def load_predictions(
     -------
     DataFrame
         One row for each trial tested, in each repeat: ``study``, ``people``, ``target``,
-        ``threshold``, ``protocol``, ``pipeline``, ``repeat``, ``fold``, ``row`` (the trial's place
-        in the study), ``subject``, ``stimulus``, ``trial``, ``label``, ``predicted`` (0 or 1; where
-        the folds have ratings as they are, threshold "none", floats), ``probability`` (of 1; NaN
-        where the pipeline gives none), ``n_training`` (trials that the fold trained on).
+        ``threshold``, ``protocol``, ``task``, ``pipeline``, ``repeat``, ``fold``, ``row`` (the
+        trial's place in the study), ``subject``, ``stimulus``, ``trial``, ``label``, ``predicted``
+        (by task: 0 or 1; names of classes; floats; 1-D float arrays), ``probability`` (of 1; of
+        several classes an array with one for each, in sorted order; NaN where the pipeline gives
+        none), ``n_training`` (trials that the fold trained on).
 
     Warns
     -----
@@ -71,7 +72,7 @@ def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
     _refuse_several(trials["row"], folds, who, which, store.path)
     left_out = dict(_find_unfinished(folds, who, np.bincount(which, minlength=len(folds))))
     for pipeline, why in left_out.items():
-        warnings.warn(f"{', '.join(filter(None, pipeline))} is left out: {why}", stacklevel=3)
+        warnings.warn(f"{_say(pipeline)} is left out: {why}", stacklevel=3)
     complete = np.array([pipeline not in left_out for pipeline in who])[which]
     if not complete.any():
         raise ValueError(f"{store.path}: no pipeline has all its folds; run the same call again.")
@@ -88,19 +89,26 @@ def _read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, p
     which: list[np.ndarray] = [np.empty(0, np.int64)]
     names = ("row", "subject", "stimulus", "trial", "label", "predicted")
     table: dict[str, list] = {name: [] for name in names}
-    probability: list[np.ndarray] = [np.empty(0)]
+    tasks = dict(zip(folds["key"], folds["task"], strict=True))
+    probability: list[object] = []
     for key, fold in store.read_trials(list(place)):
         which.append(np.full(len(fold["row"]), place[key]))
         for name in names:
-            table[name] += fold[name]
+            values = fold[name]
+            if tasks[key] == SequenceRegression.name and name in ("label", "predicted"):
+                values = [np.array(series, dtype=np.float64) for series in values]
+            table[name] += values
         # Folds without any have one None for each trial.
-        probability.append(
-            np.array([np.nan if p is None else p[1] for p in fold["probability"]], dtype=float)
-        )
-    number = np.float64 if (folds["threshold"] == NUMBERS).any() else np.int64
+        probability += [
+            np.nan if p is None else p[1] if len(p) == 2 else np.array(p)
+            for p in fold["probability"]
+        ]
     trials = pd.DataFrame({name: series(values) for name, values in table.items()})
-    trials = trials.astype({"label": number, "predicted": number})
-    return np.concatenate(which), trials.assign(probability=np.concatenate(probability))
+    if set(tasks.values()) <= {Binary.name, Regression.name}:
+        number = np.int64 if set(tasks.values()) <= {Binary.name} else np.float64
+        trials = trials.astype({"label": number, "predicted": number})
+        return np.concatenate(which), trials.assign(probability=np.array(probability, dtype=float))
+    return np.concatenate(which), trials.assign(probability=pd.Series(probability, dtype=object))
 
 
 def newest_keys(store: ResultStore | str | Path) -> list[str]:
@@ -131,6 +139,12 @@ def choose_newest(folds: pd.DataFrame) -> list[str]:
     return folds.merge(latest[["who", "run"]])["key"].tolist()
 
 
+def _say(pipeline: tuple) -> str:
+    """Name a pipeline of a case for readers."""
+    *case, _, name = pipeline
+    return ", ".join(filter(None, [*case, name]))
+
+
 def _identify(table: pd.DataFrame) -> Iterator[tuple]:
     columns = table[[*CASE, "pipeline"]].astype(object)
     return columns.where(columns.notna(), None).itertuples(index=False, name=None)
@@ -152,7 +166,7 @@ def _refuse_several(
     tested = pd.DataFrame({"pipeline": pipeline, "repeat": repeat, "row": rows})
     twice = which[tested.duplicated().to_numpy()]
     if len(twice):
-        first = ", ".join(filter(None, who[twice[0]]))
+        first = _say(who[twice[0]])
         raise ValueError(
             f"{path} holds {first} more than once, made with other "
             "settings, versions or numbers of folds. Say which folds are meant: "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
@@ -21,6 +21,7 @@ from edaemo.datasets import (
     make_music_listening,
 )
 from edaemo.estimators import (
+    SeriesMeanRegressor,
     StimulusMeanRegressor,
     StimulusPriorClassifier,
     SubjectMeanRegressor,
@@ -38,7 +39,6 @@ from edaemo.estimators import (
 from edaemo.estimators._baselines import LEAST_LEAF, tree_on
 from edaemo.features import EDAFeatureExtractor
 from edaemo.preprocessing import CvxEDATransformer, SubjectStandardizer
-from edaemo.statistics import NUMBERS
 
 N_TIMES = 128
 # What a pipeline takes of the table itself, and what is computed of the raw EDA before, once for
@@ -57,8 +57,10 @@ class EvaluationError(ValueError):
 class Entry(NamedTuple):
     """A pipeline that takes part; see `register_pipeline`.
 
-    `reference`: it needs no EDA at all, and stands in every table. `needs`: a column of the trials
-    that it reads. `sets_epochs`: its networks train for as many epochs as the call says.
+    `reference`: it needs no signal at all, and stands in every table where what it knows differs
+    between trials. `needs`: the columns of the trials that it reads. `knows_subject`: it has
+    something to say where the person is in training. `sets_epochs`: its networks train for as many
+    epochs as the call says.
     """
 
     make: Callable[[Bunch], ClassifierMixin]
@@ -67,7 +69,8 @@ class Entry(NamedTuple):
     knows_stimulus: bool | None = False
     transductive: bool = False
     reference: bool = False
-    needs: str | None = None
+    needs: tuple[str, ...] = ()
+    knows_subject: bool = False
     sets_epochs: bool = False
 
     def is_told(self, estimator: ClassifierMixin) -> bool:
@@ -81,6 +84,7 @@ class Entry(NamedTuple):
         )
 
 
+EDA = ("eda",)
 CALIBRATION_TRIALS = 5
 # On the features: as they are, standardised by each person's own trials, and by the first five.
 _BY_PERSON: dict[str, object] = {
@@ -94,6 +98,7 @@ def _on_features(make: Callable[..., ClassifierMixin], eda: object) -> Entry:
     return Entry(
         lambda study: make(eda=eda),
         "features",
+        needs=EDA,
         transductive=getattr(eda, "transductive", False),
         sets_epochs=make is make_cnn_baseline,
     )
@@ -103,8 +108,20 @@ def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> Entry:
     return Entry(
         lambda study: make(eda=eda, music=study.music),
         "identity" if eda == "drop" else "features",
+        needs=() if eda == "drop" else EDA,
         needs_music=True,
         knows_stimulus=True,
+    )
+
+
+def _by_stimulus(estimator: BaseEstimator) -> Entry:
+    """Describe the reference row that knows the stimulus alone."""
+    return Entry(
+        lambda study: estimator,
+        "identity",
+        needs=("stimulus",),
+        knows_stimulus=True,
+        reference=True,
     )
 
 
@@ -112,14 +129,14 @@ PIPELINES = {
     "majority": Entry(
         lambda study: DummyClassifier(strategy="most_frequent"), "identity", reference=True
     ),
-    "time": Entry(lambda study: make_time_baseline(), "identity", reference=True, needs="trial"),
+    "time": Entry(lambda study: make_time_baseline(), "identity", reference=True, needs=("trial",)),
     "duration": Entry(
-        lambda study: make_duration_baseline(), "identity", reference=True, needs="duration"
+        lambda study: make_duration_baseline(), "identity", reference=True, needs=("duration",)
     ),
-    "subject-prior": Entry(lambda study: SubjectPriorClassifier(), "identity", reference=True),
-    "stimulus-prior": Entry(
-        lambda study: StimulusPriorClassifier(), "identity", knows_stimulus=True, reference=True
+    "subject-prior": Entry(
+        lambda study: SubjectPriorClassifier(), "identity", reference=True, knows_subject=True
     ),
+    "stimulus-prior": _by_stimulus(StimulusPriorClassifier()),
     "svm-music": _on_music(make_svm_baseline),
     **{
         f"{name}-eda{suffix}": _on_features(make, eda)
@@ -132,10 +149,11 @@ PIPELINES = {
         for suffix, eda in _BY_PERSON.items()
     },
     "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
-    "rtcan-eda": Entry(lambda study: make_rtcan(), "signals", sets_epochs=True),
+    "rtcan-eda": Entry(lambda study: make_rtcan(), "signals", needs=EDA, sets_epochs=True),
     "rtcan-eda-music": Entry(
         lambda study: make_rtcan(music=study.music),
         "signals",
+        needs=EDA,
         needs_music=True,
         knows_stimulus=True,
         sets_epochs=True,
@@ -146,7 +164,7 @@ PIPELINES = {
 def _average_by(column: str, step: str) -> Entry:
     tree = DecisionTreeRegressor(min_samples_leaf=LEAST_LEAF)
     return Entry(
-        lambda study: tree_on(column, step, tree), "identity", reference=True, needs=column
+        lambda study: tree_on(column, step, tree), "identity", reference=True, needs=(column,)
     )
 
 
@@ -155,10 +173,10 @@ REGRESSORS = {
     "mean": Entry(lambda study: DummyRegressor(), "identity", reference=True),
     "time": _average_by("trial", "place"),
     "duration": _average_by("duration", "duration"),
-    "subject-mean": Entry(lambda study: SubjectMeanRegressor(), "identity", reference=True),
-    "stimulus-mean": Entry(
-        lambda study: StimulusMeanRegressor(), "identity", knows_stimulus=True, reference=True
+    "subject-mean": Entry(
+        lambda study: SubjectMeanRegressor(), "identity", reference=True, knows_subject=True
     ),
+    "stimulus-mean": _by_stimulus(StimulusMeanRegressor()),
     "svr-music": _on_music(make_svr_baseline),
     **{
         f"{name}-eda{suffix}": _on_features(make, eda)
@@ -169,9 +187,20 @@ REGRESSORS = {
 }
 
 
-def pipelines_for(threshold: object) -> dict[str, Entry]:
-    """Give the pipelines for a target that is labelled so: classifiers, or regressors."""
-    return REGRESSORS if threshold == NUMBERS else PIPELINES
+# What predicts a series for each trial.
+SEQUENCE_REGRESSORS = {
+    "mean": Entry(lambda study: SeriesMeanRegressor(), "identity", reference=True),
+    "time": Entry(lambda study: SeriesMeanRegressor(by="step"), "identity", reference=True),
+    "stimulus-mean": _by_stimulus(SeriesMeanRegressor(by="stimulus")),
+}
+
+# By the name of the task.
+PIPELINES_OF = {
+    "binary": PIPELINES,
+    "multiclass": PIPELINES,
+    "regression": REGRESSORS,
+    "sequence-regression": SEQUENCE_REGRESSORS,
+}
 
 
 def _make_generated(path: object = None) -> Bunch:
@@ -209,10 +238,12 @@ def register_pipeline(
     make: ClassifierMixin | RegressorMixin | Callable[[Bunch], BaseEstimator],
     *,
     takes: str = "trials",
+    needs: Sequence[str] | None = None,
     needs_music: bool = False,
     knows_stimulus: bool | None = None,
     transductive: bool = False,
     regressor: bool = False,
+    sequences: bool = False,
 ) -> None:
     """Let `evaluate` know a pipeline by name.
 
@@ -225,9 +256,13 @@ def register_pipeline(
         ``random_state`` that are None are seeded by `evaluate`, and every other parameter stays as
         it is.
     takes : {"trials", "features", "signals", "identity"} or str, default="trials"
-        What X is: the trials table with the raw EDA; a frame of the 128 features of each trial; a
-        trials table with the decomposed channels; the trials table without EDA. The middle two, and
-        others by :func:`register_input`, are computed once for all pipelines.
+        What X is: the trials table with its raw signals; a frame of the 128 EDA features of each
+        trial; a trials table with the decomposed channels; the trials table without signals. The
+        middle two, and others by :func:`register_input`, are computed once for all pipelines.
+    needs : sequence of str or None, default=None
+        Columns of the trials table without which the pipeline cannot work, such as ("eda", "eeg"):
+        studies that lack one are left out, or refused where the pipeline is asked for by name.
+        None: none where `takes` is "trials" or "identity", else the EDA.
     needs_music : bool, default=False
         Whether studies without music are left out.
     knows_stimulus : bool or None, default=None
@@ -238,6 +273,10 @@ def register_pipeline(
         are marked.
     regressor : bool, default=False
         Whether it predicts ratings as they are (``thresholds="none"``), and no classes.
+    sequences : bool, default=False
+        Whether it predicts a series for each trial: ``fit`` gets an object array of 1-D arrays, in
+        which steps that are NaN are masked, and ``predict`` returns one, each array as long as the
+        label.
 
     Raises
     ------
@@ -250,12 +289,13 @@ def register_pipeline(
     >>> register_pipeline("knn-eda", KNeighborsClassifier(), takes="features")
     >>> del PIPELINES["knn-eda"]
     """
-    known = REGRESSORS if regressor else PIPELINES
+    known = SEQUENCE_REGRESSORS if sequences else REGRESSORS if regressor else PIPELINES
     if name in known:
         raise EvaluationError(f"There is a pipeline {name!r} already: choose another name.")
     known[name] = as_entry(
         make,
         takes=takes,
+        needs=needs,
         needs_music=needs_music,
         knows_stimulus=knows_stimulus,
         transductive=transductive,
@@ -291,20 +331,30 @@ def register_input(name: str, make: Callable[[float], TransformerMixin]) -> None
 
 
 def as_entry(
-    make: object, *, takes: str = "trials", knows_stimulus: bool | None = None, **said: bool
+    make: object,
+    *,
+    takes: str = "trials",
+    needs: Sequence[str] | None = None,
+    knows_stimulus: bool | None = None,
+    **said: bool,
 ) -> Entry:
     """Describe a pipeline, or what makes one; see `register_pipeline`."""
     if takes not in (*PLAIN, *INPUTS):
         raise EvaluationError(f"takes={takes!r}: one of {sorted([*PLAIN, *INPUTS])}.")
+    if isinstance(needs, str):
+        raise EvaluationError(f"needs={needs!r}: a sequence of columns, such as ({needs!r},).")
+    if needs is None:
+        needs = () if takes in PLAIN else EDA
+    said = {"needs": tuple(needs), "knows_stimulus": knows_stimulus, **said}
     if isinstance(make, BaseEstimator):
         estimator = make
-        return Entry(lambda study: estimator, takes, knows_stimulus=knows_stimulus, **said)
+        return Entry(lambda study: estimator, takes, **said)
     if isinstance(make, type) or not callable(make):
         raise EvaluationError(
             "A pipeline must be a scikit-learn classifier or regressor, or a function that makes "
             f"one of a study, got {make!r:.80}."
         )
-    return Entry(make, takes, knows_stimulus=knows_stimulus, **said)
+    return Entry(make, takes, **said)
 
 
 def register_study(name: str, load: Callable[..., Bunch]) -> None:
@@ -316,9 +366,9 @@ def register_study(name: str, load: Callable[..., Bunch]) -> None:
         New name.
     load : callable
         Takes ``path`` (None, or what ``--path`` says) and gives a Bunch with ``name``,
-        ``trials``, ``ratings``, ``targets``, ``sampling_rate`` (Hz), and, where there are any,
-        ``rating_range``, ``music`` and ``development``; :func:`edaemo.datasets.load_hku956` says
-        what each is.
+        ``trials``, ``ratings``, ``targets``, and, where there are any, ``sampling_rate`` (Hz, of
+        the EDA), ``rating_range``, ``music``, ``development`` and ``artificial``;
+        :func:`edaemo.datasets.load_hku956` says what each is.
 
     Raises
     ------

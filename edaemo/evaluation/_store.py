@@ -19,10 +19,14 @@ import numpy as np
 import pandas as pd
 
 # Bytes 60 to 63 and 68 to 71 of the file. The version is raised with every change of the table.
-SCHEMA_VERSION = 1
+# 2: task, artificial.
+SCHEMA_VERSION = 2
 APPLICATION_ID = int.from_bytes(b"edam", "big")
 
-_TEXT = ("key", "study", "people", "target", "threshold", "pipeline", "protocol", "device", "error")
+_TEXT = (
+    *("key", "study", "people", "target", "threshold", "task", "pipeline", "protocol", "device"),
+    "error",
+)
 _INTEGER = ("repeat", "fold", "seed")
 _REAL = ("fit_seconds", "predict_seconds")
 _JSON = (
@@ -30,7 +34,8 @@ _JSON = (
     *("versions", "audit", "settings"),
 )
 _COLUMNS = (
-    *("key", "status", "error", "study", "people", "target", "threshold", "pipeline", "protocol"),
+    *("key", "status", "error", "study", "artificial", "people", "target", "threshold", "task"),
+    *("pipeline", "protocol"),
     *("repeat", "fold", "scores", "training_subjects", "test_subjects", "classes"),
     *("fit_seconds", "predict_seconds", "versions", "seed", "device", "audit", "settings"),
     "created",
@@ -40,10 +45,20 @@ _TRIAL = ("row", "subject", "stimulus", "trial", "label", "predicted", "probabil
 # The predictions come last, so that reading the other columns passes them by.
 _CREATE = f"CREATE TABLE folds ({', '.join(_COLUMNS)}, predictions, PRIMARY KEY (key))"
 _ADD = (
-    f"INSERT INTO folds VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :predictions) "
+    f"INSERT INTO folds ({', '.join(_COLUMNS)}, predictions) "
+    f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :predictions) "
     "ON CONFLICT (key) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS[1:], "predictions"))
     + " WHERE folds.status = 'failed'"
+)
+# Version 1 knew two classes and, under threshold "none", numbers; two names were of studies that
+# are generated.
+_UPGRADE = (
+    "ALTER TABLE folds ADD COLUMN artificial",
+    "ALTER TABLE folds ADD COLUMN task DEFAULT 'binary'",
+    "UPDATE folds SET task = 'regression' WHERE threshold = 'none'",
+    "UPDATE folds SET artificial = study IN ('generated', 'generated-pmemo-size')",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
 _ORDER = "study, people, target, threshold, pipeline, protocol, repeat, fold, key"
 
@@ -81,6 +96,10 @@ class FoldRecord:
         Everything that `key` was made of.
     versions : dict
         What it was made with.
+    task : str, default="binary"
+        What kind of target it is: "binary", "multiclass", "regression" or "sequence-regression".
+    artificial : bool, default=False
+        Whether the study is generated, so that no person took part.
     seed : int or None, default=None
     device : str or None, default=None
     training_subjects, test_subjects, classes : sequence, default=()
@@ -93,8 +112,9 @@ class FoldRecord:
         Score by name.
     predictions : DataFrame, dict of columns or None, default=None
         One row for each test trial: ``row`` (its place in the study), ``subject``, ``stimulus``,
-        ``trial``, ``label``, ``predicted`` and, where the pipeline gives any, ``probability`` (one
-        float for each of `classes`, or None). A record that is done has them.
+        ``trial``, ``label``, ``predicted`` (out of `classes`, a number, or a series of numbers)
+        and, where the pipeline gives any, ``probability`` (one float for each of `classes`, or
+        None). A record that is done has them.
     fit_seconds, predict_seconds : float or None, default=None
 
     Notes
@@ -113,6 +133,8 @@ class FoldRecord:
     fold: int | None
     settings: Mapping[str, Any]
     versions: Mapping[str, Any]
+    task: str = "binary"
+    artificial: bool = False
     seed: int | None = None
     device: str | None = None
     training_subjects: Sequence = ()
@@ -146,14 +168,15 @@ class ResultStore:
     Raises
     ------
     StoreError
-        If the file is no store, one of another version, damaged, not to be written to, or kept
+        If the file is no store, one of a newer version, damaged, not to be written to, or kept
         locked by another process.
 
     Notes
     -----
     While a store is open, and after its process was killed, the newest folds may be in the files
     ``…-wal`` and ``…-shm`` beside it: they belong to it. Opened and closed again it is one file.
-    A store is for one thread of one process, and not to be used across a fork.
+    A store is for one thread of one process, and not to be used across a fork. One of an older
+    version gets the columns that it lacks when it is opened; its folds stay as they are.
     """
 
     def __init__(self, path: str | Path, *, timeout: float = 30.0) -> None:
@@ -172,6 +195,7 @@ class ResultStore:
                 # Each commit waits for the disk, the removal of a rollback journal included.
                 self._connection.execute("PRAGMA synchronous = EXTRA")
                 self._check_content()
+                self._upgrade()
         except BaseException:
             self.close()
             raise
@@ -242,6 +266,7 @@ class ResultStore:
         """
         rows = self._select(_COLUMNS, keys)
         table = {name: [row[i] for row in rows] for i, name in enumerate(_COLUMNS)}
+        table["artificial"] = [bool(value) for value in table["artificial"]]
         for name in _JSON:
             table[name] = [
                 self._decode(*cell) for cell in zip(table["key"], table[name], strict=True)
@@ -323,11 +348,11 @@ class ResultStore:
         version, application = (int.from_bytes(header[i : i + 4], "big") for i in (60, 68))
         if application != APPLICATION_ID:
             raise self._error("it is a database of another program: give another path.")
-        if version != SCHEMA_VERSION:
+        if not 1 <= version <= SCHEMA_VERSION:
             age = "a newer" if version > SCHEMA_VERSION else "an older"
             raise self._error(
-                f"{age} edaemo made it (version {version} of the store, this one reads version "
-                f"{SCHEMA_VERSION}): use that one, or give another path."
+                f"{age} edaemo made it (version {version} of the store, this one reads versions 1 "
+                f"to {SCHEMA_VERSION}): use that one, or give another path."
             )
         if not all(os.access(place, os.W_OK) for place in (self.path, self.path.absolute().parent)):
             raise self._error(_ADVICE["READONLY"])
@@ -344,6 +369,23 @@ class ResultStore:
         _, n_logged, n_moved = ask("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if n_moved == n_logged and self.path.stat().st_size < n_bytes:
             raise self._error(f"{_DAMAGED} Its end is missing.")
+
+    def _upgrade(self) -> None:
+        """Give a store of version 1 the columns of this one, all at once or not at all."""
+        run = self._connection.execute
+        if run("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+            return
+        run("BEGIN IMMEDIATE")
+        try:
+            # Another process may have been first.
+            if run("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
+                for statement in _UPGRADE:
+                    run(statement)
+            run("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                run("ROLLBACK")
+            raise
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -395,6 +437,7 @@ def _remove(path: Path) -> None:
 def _encode(record: FoldRecord) -> dict[str, object]:
     """Give the columns of a record as SQLite takes them."""
     row: dict[str, object] = {"status": record.status}
+    row["artificial"] = int(record.artificial)
     row["created"] = datetime.now(UTC).isoformat(timespec="milliseconds")
     for name in _TEXT:
         value = row[name] = getattr(record, name)

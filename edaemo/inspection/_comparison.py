@@ -8,9 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from edaemo.statistics import make_task
+
 
 def plot_comparison(table: pd.DataFrame) -> Figure:
-    """Draw each model's balanced accuracy with its interval over people, beside chance.
+    """Draw each model's score with its interval over people, beside chance.
+
+    The score is the one that tests are about: balanced accuracy of classes, concordance correlation
+    of numbers and series.
 
     Parameters
     ----------
@@ -26,18 +31,17 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
     n = len(table)
     figure = Figure(figsize=(7, 1.6 + 0.4 * n), layout="constrained")
     axes = figure.add_subplot()
-    score, low, high = (
-        table[f"balanced_accuracy{end}"].to_numpy() for end in ("", "_low", "_high")
-    )
+    task = make_task(table["task"].iloc[0])
+    score, low, high = (table[task.tested + end].to_numpy() for end in ("", "_low", "_high"))
     error = [score - low, high - score]
     rows = range(n)
-    axes.axvline(0.5, color="0.6", linestyle="--", linewidth=1, label="chance")
+    axes.axvline(table["chance"].iloc[0], color="0.6", linestyle="--", linewidth=1, label="chance")
     axes.errorbar(score, rows, xerr=error, fmt="o", color="#1f5a8a", capsize=3)
     for row, value in compress(zip(rows, score, strict=True), np.isfinite(score)):
         axes.annotate(f"{value:.2f}", (value, row), (0, 6), textcoords="offset points", ha="center")
     axes.set_yticks(rows, table["pipeline"])
     axes.set_ylim(n - 0.4, -0.8)
-    axes.set_xlabel("balanced accuracy, 95 % bootstrap interval over people")
+    axes.set_xlabel(f"{task.tested_title}, 95 % bootstrap interval over people")
     first = table.iloc[0]
     held_out = f"protocol {first['protocol']}, {first['n_folds']} folds"
     if first["warning"]:

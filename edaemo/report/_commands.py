@@ -11,7 +11,6 @@ from edaemo.evaluation import STUDIES
 from edaemo.model_selection import PROTOCOLS
 from edaemo.report._contents import Case, find
 from edaemo.report._page import Section
-from edaemo.statistics import kind_of
 
 
 def section_commands(
@@ -58,7 +57,10 @@ def section_commands(
 
 
 def _describe_run(case: Case, pipeline: str) -> tuple:
-    """Give study, people, threshold, protocol, and numbers of folds, repeats, seed, epochs."""
+    """Give what sets a command: study, people, threshold, protocol, the row that knows nothing, ….
+
+    Then the numbers of folds and repeats, the seed and the epochs.
+    """
     folds = case.folds[case.folds["pipeline"] == pipeline]
     protocol, n_people = case.about["protocol"], case.trials[pipeline]["subject"].nunique()
     n = PROTOCOLS[protocol].n_splits_of(folds["fold"].nunique(), n_people)
@@ -69,6 +71,7 @@ def _describe_run(case: Case, pipeline: str) -> tuple:
     start = None if pd.isna(seed) or pd.isna(repeat) else int(seed - repeat)
     repeats = folds["repeat"].nunique()
     about = (case.about["study"], case.about["people"], case.threshold, protocol)
+    about += (case.task.nothing_row,)
     return (*about, n, repeats, start, epochs)
 
 
@@ -85,10 +88,10 @@ def _join_epochs(runs: dict[tuple, dict]) -> dict[tuple, dict]:
 
 
 def _write(run: tuple, said: dict, store: str) -> str:
-    study, people, threshold, protocol, n, repeats, seed, epochs = run
+    study, people, threshold, protocol, nothing_row, n, repeats, seed, epochs = run
     words = ["edaemo", "compare", study, "--target", *said["targets"], "--protocol", protocol]
     # The reference rows take part in any case.
-    words += ["--pipelines", *(said["pipelines"] or [kind_of(threshold).chance])]
+    words += ["--pipelines", *(said["pipelines"] or [nothing_row])]
     options = {
         "--threshold": None if threshold == "subject" else threshold,
         "--people": people,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 import edaemo
-from edaemo.evaluation import Entry, pipelines_for
+from edaemo.evaluation import PIPELINES_OF, Entry
 from edaemo.model_selection import PROTOCOLS
 from edaemo.report import _pictures
 from edaemo.report._page import (
@@ -28,20 +28,18 @@ from edaemo.report._page import (
 from edaemo.statistics import (
     CASE,
     NUMBERS,
-    RATINGS,
+    Binary,
     Calibration,
-    Kind,
+    Outcome,
+    Task,
     calibration,
     compare_case,
-    count_confusion,
     describe,
-    kind_of,
+    find_task,
     make_table,
     p_column,
-    score_numbers,
-    score_people,
+    score_each_person,
     split_cases,
-    sum_numbers,
     summarise_case,
     verdicts,
 )
@@ -53,8 +51,10 @@ INPUTS = {
     "duration": "length of the trial",
     "subject-prior": "the person's other labels",
     "stimulus-prior": "stimulus",
+    "mean": "none",
+    "subject-mean": "the person's other ratings",
+    "stimulus-mean": "stimulus",
 }
-TITLES = {"balanced_accuracy": "balanced accuracy", "concordance_correlation": "CCC"}
 TAKEN = {
     "identity": "trials table without EDA",
     "features": "128 features",
@@ -78,18 +78,23 @@ class Case:
     @property
     def name(self) -> str:
         """Say which it is."""
-        rated = " as rated" * (self.kind is RATINGS)
+        rated = " as rated" * (self.threshold == NUMBERS)
         return f"{self.about['study']}, {self.about['target']}{rated}, {self.about['protocol']}"
 
-    @property
-    def kind(self) -> Kind:
-        """Say whether these are classes or ratings."""
-        return kind_of(self.threshold)
+    @cached_property
+    def task(self) -> Task:
+        """Say what kind of target it is."""
+        return find_task(list(self.trials.values()))
 
     @property
     def known(self) -> dict[str, Entry]:
         """Give the pipelines that are registered for such targets."""
-        return pipelines_for(self.threshold)
+        return PIPELINES_OF[self.task.name]
+
+    @property
+    def is_artificial(self) -> bool:
+        """Say whether the study is generated."""
+        return bool(self.folds["artificial"].any())
 
     @property
     def threshold(self) -> str | None:
@@ -112,18 +117,20 @@ class Case:
         return summarise_case(self.about, self.trials).set_index(["pipeline", "score"])
 
     @cached_property
+    def outcomes(self) -> dict[str, Outcome]:
+        """Give labels and predictions by pipeline, as the task reads them."""
+        return {
+            name: self.task.read(told["label"], told["predicted"])
+            for name, told in self.trials.items()
+        }
+
+    @cached_property
     def people(self) -> dict[str, np.ndarray]:
-        """Give each person's balanced accuracy, or CCC, by pipeline."""
-        scores = {}
-        for name, told in self.trials.items():
-            whose = pd.factorize(told["subject"])[0]
-            arrays = told["label"].to_numpy(), told["predicted"].to_numpy(), whose
-            if self.kind is RATINGS:
-                scores[name] = score_numbers(sum_numbers(*arrays))[self.kind.tested]
-            else:
-                labels, predicted = (array.astype(np.int64) for array in arrays[:2])
-                scores[name] = score_people(labels, predicted, whose)
-        return scores
+        """Give each person's score that tests are about, by pipeline."""
+        return {
+            name: score_each_person(self.task, outcome, self.trials[name]["subject"]).to_numpy()
+            for name, outcome in self.outcomes.items()
+        }
 
     @cached_property
     def probabilities(self) -> dict[str, pd.DataFrame]:
@@ -144,7 +151,7 @@ class Case:
     def pairs(self) -> pd.DataFrame | str:
         """Compare all pairs, or say why that cannot be done."""
         try:
-            return compare_case(self.about, self.trials, self.kind.tested)
+            return compare_case(self.about, self.trials, self.task.tested)
         except ValueError as error:
             return str(error)
 
@@ -153,19 +160,16 @@ class Case:
         """Give the table that `evaluate` returns, as far as a store tells it."""
         first = next(iter(self.trials.values()))
         audits = [audit or {} for audit in self.folds["audit"]]
-        labels = first.drop_duplicates("row")["label"]
+        labels = next(iter(self.outcomes.values())).labels[~first["row"].duplicated().to_numpy()]
         case = {
             **self.about,
             "threshold": self.threshold,
-            "artificial": self.about["study"] == "generated",
+            "artificial": self.is_artificial,
             "warning": next((a["warning"] for a in audits if a.get("warning")), ""),
-            **(
-                {"rating_mean": labels.mean(), "rating_sd": labels.std()}
-                if self.kind is RATINGS
-                else {"majority_rate": max(labels.mean(), 1 - labels.mean())}
-            ),
+            **self.task.describe_labels(labels),
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),
+            "n_missing": max((audit.get("n_missing", 0) for audit in audits), default=0),
             "n_training": _mean(audits, "n_training"),
             "left_out": _mean(audits, "n_left_out"),
             "n_folds": self.folds["fold"].nunique(),
@@ -185,7 +189,7 @@ class Case:
         ]
         columns = ["pipeline", "subject", "label", "predicted"]
         told = pd.concat([trials[columns] for trials in self.trials.values()])
-        return make_table(case, pipelines, told, self.folds)
+        return make_table(self.task, case, pipelines, told, self.folds)
 
     def settings(self, pipeline: str) -> dict:
         """Give what the key of a pipeline's first fold was made of."""
@@ -207,7 +211,7 @@ def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
     by_case = {_hashable(key): rows for key, rows in by_case.items()}
     cases = []
     for about, trials in split_cases(predictions):
-        known = list(pipelines_for(about["threshold"]))
+        known = list(PIPELINES_OF[about["task"]])
         order = {name: known.index(name) if name in known else len(known) for name in trials}
         names = sorted(trials, key=lambda name: (order[name], name))
         own = by_case[_hashable(about.values())]
@@ -263,8 +267,8 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
     head = ("Study", "Target", "High is", "People", "Protocol", "n people", "n trials", "Folds")
     head += ("Repeats", "Majority class", "Pipelines")
     section.tables.append(Table("The comparisons.", head, rows))
-    if any(case.about["study"] == "generated" for case in cases):
-        section.paragraphs.append("The study generated is ARTIFICIAL: no person took part.")
+    for study in dict.fromkeys(case.about["study"] for case in cases if case.is_artificial):
+        section.paragraphs.append(f"The study {study} is ARTIFICIAL: no person took part.")
     section.paragraphs += [f"Left out: {why}" for why in left_out]
     return section
 
@@ -293,7 +297,7 @@ def section_audit(cases: Sequence[Case]) -> Section:
                     str(len(first)),
                     *(_range(audits, name) for name in sizes),
                     *(_range(audits, f"{name}_shared") for name in shared),
-                    NOTHING if case.kind is RATINGS else _range(audits, "share_training_1", 2),
+                    _range(audits, "share_training_1", 2) if _is_binary(case) else NOTHING,
                     warned or "holds out what its name says",
                 ]
             )
@@ -318,7 +322,7 @@ def section_scores(cases: Sequence[Case]) -> Section:
     )
     kinds: dict[tuple, list[Case]] = {}
     for case in cases:
-        if case.kind is RATINGS:
+        if not _is_binary(case):
             continue
         how = case.about["people"], case.threshold, case.about["protocol"]
         kinds.setdefault(how, []).append(case)
@@ -353,34 +357,48 @@ def sections_case(case: Case) -> Iterator[Section]:
     head.tables.append(_table_scores(case))
     yield head
     yield _section_people(case)
-    if case.kind is not RATINGS:
+    if case.task.has_classes:
         yield _section_confusions(case)
+    if _is_binary(case):
         yield _section_probabilities(case)
     yield _section_training(case)
     yield _section_pairs(case)
 
 
 def _section_people(case: Case) -> Section:
-    means = case.summary.xs(case.kind.tested, level="score")
-    score, chance = TITLES[case.kind.tested], 0.0 if case.kind is RATINGS else 0.5
-    picture = _pictures.draw_people(case.people, means, case.references, score, chance)
+    task = case.task
+    means = case.summary.xs(task.tested, level="score")
+    picture = _pictures.draw_people(
+        case.people, means, case.references, task.tested_title, task.chance
+    )
     return Section(f"People: {case.name}", 3, pictures=[picture])
 
 
 def _section_confusions(case: Case) -> Section:
     """Count labels by predictions, as matrices to look at and as a table."""
     section = Section(f"Confusion matrices: {case.name}", 3)
-    rated = case.about["target"] in RATED
-    classes = ("low", "high") if rated else ("class 0", "class 1")
+    classes = tuple(map(str, case.task.classes))
+    if _is_binary(case):
+        rated = case.about["target"] in RATED
+        classes = ("low", "high") if rated else ("class 0", "class 1")
     rows = []
-    for name, told in case.trials.items():
-        labels, predicted = (told[name].to_numpy(np.int64) for name in ("label", "predicted"))
-        counts = count_confusion(labels, predicted, np.zeros(len(told)))[0].astype(int)
+    for name, outcome in case.outcomes.items():
+        nobody = np.zeros(len(outcome.labels), int)
+        counts = case.task.sum_up(outcome, nobody)["confusion"][0].astype(int)
         section.confusions.append(Confusion(name, counts, classes))
-        rows.append(Row([name, *map(str, counts.ravel())], name in case.references))
+        cells = [[name, *map(str, counts.ravel())]]
+        if not _is_binary(case):
+            cells = [[name, one, *map(str, of)] for one, of in zip(classes, counts, strict=True)]
+        rows += [Row(row, name in case.references) for row in cells]
     head = ["Pipeline", *(f"{a} taken for {b}" for a in classes for b in classes)]
+    if not _is_binary(case):
+        head = ["Pipeline", "Class", *(f"taken for {name}" for name in classes)]
     section.tables.append(Table(f"Trials, over all repeats: {case.name}.", head, rows))
     return section
+
+
+def _is_binary(case: Case) -> bool:
+    return isinstance(case.task, Binary)
 
 
 def _section_probabilities(case: Case) -> Section:
@@ -433,7 +451,8 @@ def _section_training(case: Case) -> Section:
         if (audit or {}).get("losses"):
             losses.setdefault(pipeline, []).append(audit["losses"])
     if losses:
-        section.pictures = _pictures.draw_training(losses)
+        loss = "cross-entropy" if case.task.has_classes else "loss"
+        section.pictures = _pictures.draw_training(losses, loss)
         return section
     epochs = {name: list(find(case.settings(name), "max_epochs")) for name in case.trials}
     networks = [name for name, found in epochs.items() if found]
@@ -480,7 +499,7 @@ def _section_pairs(case: Case) -> Section:
     )
     head += ("p, Holm", "Difference over folds", "p (corrected t)", "p, Holm")
     notes = [
-        f"{_begin(TITLES[case.kind.tested])}. Wilcoxon's signed-rank test over people asks whether "
+        f"{_begin(case.task.tested_title)}. Wilcoxon's signed-rank test over people asks whether "
         "these fitted models would differ on other people, and finds a difference between equally "
         "good pipelines more often than it says; the corrected resampled t-test over folds (Nadeau "
         "and Bengio 2003) asks whether the pipelines would. A pipeline that is better should be "
@@ -526,46 +545,24 @@ def section_versions(folds: pd.DataFrame) -> Section:
     return section
 
 
-_SHOWN = {
-    "balanced_accuracy": (
-        ("Accuracy", "Balanced accuracy", "Mean over people", "F1", "MCC"),
-        (
-            ("accuracy", "pooled"),
-            ("balanced_accuracy", "pooled"),
-            ("balanced_accuracy", "over_people"),
-            ("f1", "pooled"),
-            ("mcc", "pooled"),
-        ),
-    ),
-    "concordance_correlation": (
-        ("CCC", "Mean over people", "Pearson", "Mean over people", "RMSE", "Mean over people"),
-        tuple(
-            (name, of)
-            for name in ("concordance_correlation", "pearson", "rmse")
-            for of in ("pooled", "over_people")
-        ),
-    ),
-}
-
-
 def _table_scores(case: Case) -> Table:
-    head, shown = _SHOWN[case.kind.tested]
-    tested = [case.kind.chance, "time", case.kind.told]
+    shown = case.task.reported
+    tested = [case.task.nothing_row, "time", case.task.told_row]
     comparable = not isinstance(case.pairs, str)
     rows = []
     for row in case.table.itertuples():
         scores = case.summary.loc[row.pipeline]
         cells = [
             with_interval(*scores.loc[name, [of + end for end in ("", "_low", "_high")]])
-            for name, of in shown
+            for _, name, of in shown
         ]
         p = [p_value(getattr(row, p_column(name))) if comparable else NOTHING for name in tested]
         mark = " *" if row.transductive else ""
         rows.append(Row([row.pipeline + mark, *cells, *p], row.reference))
-    head = ["Pipeline", *head, *(f"p above {name}" for name in tested)]
+    head = ["Pipeline", *(title for title, _, _ in shown), *(f"p above {name}" for name in tested)]
     notes = [
         "Mean over people: of each person's score. p: one-sided Wilcoxon signed-rank tests of "
-        f"people's {TITLES[case.kind.tested]}, adjusted by Holm for all rows tested against that "
+        f"people's {case.task.tested_title}, adjusted by Holm for all rows tested against that "
         "reference."
     ]
     if case.table["transductive"].any():
@@ -610,7 +607,7 @@ def _missing_references(cases: Sequence[Case]) -> list[str]:
     """Say which reference rows are not there."""
     notes = []
     for case in cases:
-        wanted = (case.kind.chance, "time", case.kind.told)
+        wanted = (case.task.nothing_row, "time", case.task.told_row)
         missing = [name for name in wanted if name not in case.trials]
         if missing:
             notes.append(f"{case.name}: the store holds no complete row of {', '.join(missing)}.")

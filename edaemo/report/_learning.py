@@ -10,7 +10,7 @@ import pandas as pd
 from edaemo.model_selection import share_of
 from edaemo.report._page import Row, Section, Table, with_interval
 from edaemo.report._pictures import draw_shares
-from edaemo.statistics import classification_summary
+from edaemo.statistics import Binary, classification_summary
 
 _CURVE = ["study", "people", "target", "threshold", "base", "kind"]
 
@@ -59,7 +59,8 @@ def section_learning(folds: pd.DataFrame, trials: pd.DataFrame) -> Section:
 
 
 def _find_points(folds: pd.DataFrame) -> pd.DataFrame:
-    """Give the folds of each curve: those of shares, and those of the whole."""
+    """Give the folds of each curve of two classes: those of shares, and those of the whole."""
+    folds = folds[folds["task"] == Binary.name]
     parts = list(map(share_of, folds["audit"], folds["protocol"]))
     is_share = np.array([part is not None for part in parts], dtype=bool)
     if not is_share.any():

@@ -36,11 +36,11 @@ class Picture(NamedTuple):
 
 
 class Confusion(NamedTuple):
-    """Counts of trials, label by prediction, shape (2, 2), and the names of both classes."""
+    """Counts of trials, label by prediction, shape (k, k), and the names of the classes."""
 
     pipeline: str
     counts: np.ndarray
-    classes: tuple[str, str]
+    classes: tuple[str, ...]
 
 
 @dataclass

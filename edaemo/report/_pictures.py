@@ -104,7 +104,7 @@ def draw_people(
         axes.errorbar(mean, range(n), xerr=error, fmt="D", color="black", ms=4, capsize=3, lw=1.3)
         axes.set_yticks(range(n), shown)
         axes.set_ylim(n - 0.4, -0.6)
-        axes.set_xlim(2 * chance - 1.03, 1.03)  # chance is half-way to the worst
+        axes.set_xlim(-0.03 if chance > 0 else -1.03, 1.03)  # a correlation may be negative
         axes.set_xlabel(f"{score} of a person")
     said = "; ".join(
         f"{name} {number(mean[name], 2)}, people from {np.nanmin(scores):.2f} to "
@@ -167,13 +167,17 @@ def draw_probabilities(
     return pictures
 
 
-def draw_training(losses: Mapping[str, list[dict[str, list[float]]]]) -> list[Picture]:
+def draw_training(
+    losses: Mapping[str, list[dict[str, list[float]]]], loss: str = "cross-entropy"
+) -> list[Picture]:
     """Draw the loss by epoch of every fold of each network, and the mean over folds.
 
     Parameters
     ----------
     losses : mapping of str to list of dict
         By pipeline, for each fold ``train_loss`` and, where it stopped early, ``valid_loss``.
+    loss : str, default="cross-entropy"
+        What it is called.
     """
     pictures = []
     names = {"train_loss": "training", "valid_loss": "validation"}
@@ -193,7 +197,7 @@ def draw_training(losses: Mapping[str, list[dict[str, list[float]]]]) -> list[Pi
                 epochs = range(1, len(mean) + 1)
                 axes.plot(epochs, mean, color=colour, linestyle=pattern, lw=1.8, label=name)
                 said.append(f"{name} loss from {mean[0]:.3f} to {mean[-1]:.3f}")
-            axes.set(xlabel="epoch", ylabel="cross-entropy")
+            axes.set(xlabel="epoch", ylabel=loss)
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.legend(frameon=False, fontsize=8)
         caption = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import f, friedmanchisquare, rankdata, studentized_range, t
 
-from edaemo.statistics._predictions import fold_codes, split_cases
+from edaemo.statistics._predictions import fold_codes, hashable, split_cases
 from edaemo.statistics._scores import (
     adjust_holm,
     divide,
@@ -19,16 +20,14 @@ from edaemo.statistics._scores import (
     signed_rank_p,
     subtract,
 )
-from edaemo.statistics._summary import read_classes, read_numbers, read_probability
-from edaemo.statistics._sums import (
-    OF_CLASSES,
-    OF_NUMBERS,
-    OF_PROBABILITIES,
-    each,
-    score_classes,
-    score_numbers,
-    sum_classes,
-    sum_numbers,
+from edaemo.statistics._sums import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES, each
+from edaemo.statistics._tasks import (
+    PER_SEQUENCE,
+    Binary,
+    Multiclass,
+    Regression,
+    Task,
+    find_task,
 )
 
 
@@ -207,8 +206,8 @@ def compare_pipelines(
         As :func:`load_predictions` gives it. All pipelines of a case must have been tested on the
         same trials.
     score : str, default="balanced_accuracy"
-        A row of :func:`classification_summary` but ``majority_rate``; of ratings, of
-        :func:`regression_summary`.
+        A row of :func:`summarise_predictions` for predictions of this task, but
+        ``majority_rate``.
     random_state : int, default=0
         Seed of the draws of people.
 
@@ -228,10 +227,11 @@ def compare_pipelines(
         If the score is unknown or not one of such predictions, a column is missing, or two
         pipelines were tested on other trials.
     """
-    known = (*OF_CLASSES, *OF_PROBABILITIES, *OF_NUMBERS)
+    per_sequence = [name + PER_SEQUENCE for name in OF_NUMBERS]
+    known = (*OF_CLASSES, *OF_PROBABILITIES, *OF_NUMBERS, *per_sequence)
     comparable = [name for name in known if name != "majority_rate"]
-    if score not in comparable:
-        raise ValueError(f"score={score!r}: one of {comparable}.")
+    if score not in comparable and not score.startswith("recall_"):
+        raise ValueError(f"score={score!r}: one of {comparable}, or recall_ and a class.")
     tables = [
         compare_case(case, by_pipeline, score, random_state)
         for case, by_pipeline in split_cases(predictions)
@@ -244,7 +244,8 @@ def compare_case(
 ) -> pd.DataFrame:
     """Do what :func:`compare_pipelines` does for one case."""
     _refuse_other_trials(case, by_pipeline)
-    scored = {name: _score_units(trials, score) for name, trials in by_pipeline.items()}
+    task = task_with(score, list(by_pipeline.values()))
+    scored = {name: _score_units(task, trials, score) for name, trials in by_pipeline.items()}
     rows = []
     for a, b in combinations(by_pipeline, 2):
         people = scored[a].people, scored[b].people
@@ -339,7 +340,7 @@ def _rank_biserial(differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _refuse_other_trials(case: dict, by_pipeline: dict[str, pd.DataFrame]) -> None:
     told = pd.concat(list(by_pipeline.values()))
     names = [name for name in ("repeat", "fold", "row", "subject", "label") if name in told]
-    codes = [pd.factorize(told[name], use_na_sentinel=False)[0] for name in names]
+    codes = [pd.factorize(hashable(told[name]), use_na_sentinel=False)[0] for name in names]
     ends = np.cumsum([len(trials) for trials in by_pipeline.values()])
     parts = np.split(np.column_stack(codes), ends[:-1])
     tested = {
@@ -356,24 +357,32 @@ def _refuse_other_trials(case: dict, by_pipeline: dict[str, pd.DataFrame]) -> No
             )
 
 
-def _score_units(trials: pd.DataFrame, score: str) -> _Scored:
-    """Score people and folds, both in an order that all pipelines share."""
+def task_with(score: str, tables: Sequence[Mapping[str, pd.Series]]) -> Task:
+    """Return the task of a case if it has the score, else the plainest that has it.
+
+    Of two classes coded 0 and 1 the scores of numbers can be had; what has other labels refuses
+    them when it reads.
+    """
+    task = find_task(tables)
+    if score in task.scores:
+        return task
     if score in OF_NUMBERS:
-        numbers = [read_numbers(trials[name], name) for name in ("label", "predicted")]
+        return Regression()
+    if isinstance(task, Multiclass):
+        raise ValueError(f"score={score!r}: of these classes one of {list(task.scores)}.")
+    return Binary()
 
-        def score_each(unit: np.ndarray) -> np.ndarray:
-            return score_numbers(sum_numbers(*numbers, unit))[score]
 
-    else:
-        classes = [read_classes(trials[name], name) for name in ("label", "predicted")]
-        probability = None
-        if score in OF_PROBABILITIES and "probability" in trials:
-            probability = read_probability(trials["probability"], len(trials))
+def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
+    """Score people and folds, both in an order that all pipelines share."""
+    probability = trials.get("probability") if score in OF_PROBABILITIES else None
+    outcome = task.read(trials["label"], trials["predicted"], probability, ("label", "predicted"))
 
-        def score_each(unit: np.ndarray) -> np.ndarray:
-            return score_classes(each(sum_classes(*classes, probability, unit, across=False)))[
-                score
-            ]
+    def score_each(unit: np.ndarray) -> np.ndarray:
+        scores = task.score(each(task.sum_up(outcome, unit, False)))
+        if score not in scores:
+            raise ValueError(f"score={score!r}: of these predictions one of {list(task.scores)}.")
+        return scores[score]
 
     people = np.unique(trials["subject"].astype(str).to_numpy(), return_inverse=True)[1]
     folds = fold_codes(trials)

@@ -12,25 +12,30 @@ from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator
 from sklearn.model_selection import permutation_test_score
-from sklearn.utils import check_consistent_length
 
-from edaemo.statistics._predictions import split_cases
+from edaemo.statistics._compare import task_with
+from edaemo.statistics._predictions import hashable, split_cases
 from edaemo.statistics._scores import adjust_holm, divide
-from edaemo.statistics._summary import (
-    number_units,
-    read_classes,
-    read_numbers,
-    read_probability,
-)
+from edaemo.statistics._summary import number_units
 from edaemo.statistics._sums import (
     OF_CLASSES,
     OF_NUMBERS,
     OF_PROBABILITIES,
     Sums,
     score_classes,
+    score_many_classes,
     score_numbers,
     sum_classes,
     sum_numbers,
+)
+from edaemo.statistics._tasks import (
+    Multiclass,
+    Outcome,
+    SequenceRegression,
+    Task,
+    join_steps,
+    read_classes,
+    read_probability,
 )
 
 AVERAGES = ("people", "pooled")
@@ -114,9 +119,10 @@ def permutation_test(
     Parameters
     ----------
     y_true : array-like of shape (n_trials,)
-        0 and 1, or numbers.
+        0 and 1, other classes, numbers, or a series for each trial.
     y_pred : array-like of shape (n_trials,)
-        Predicted classes; for ``roc_auc`` and ``brier_score`` the probability of 1; else numbers.
+        Predicted classes; for ``roc_auc`` and ``brier_score`` the probability of 1; else numbers,
+        or series.
     subject : sequence of shape (n_trials,)
         Whose trial each is.
     trial : sequence of shape (n_trials,) or None, default=None
@@ -124,7 +130,8 @@ def permutation_test(
         same id keep having the same label. None if each row is a trial of its own.
     score : str, default="balanced_accuracy"
         Also ``accuracy``, ``f1``, ``f1_macro``, ``mcc``; ``roc_auc``, ``brier_score``;
-        ``concordance_correlation``, ``pearson``, ``rmse``.
+        ``concordance_correlation``, ``pearson``, ``rmse``. Of several classes ``accuracy``,
+        ``balanced_accuracy``, ``f1_macro`` and ``recall_…`` of each.
     average : {"people", "pooled"}, default="people"
         The mean of people's scores, or the score of all trials at once.
     n_permutations : int, default=10_000
@@ -150,30 +157,71 @@ def permutation_test(
     Molecular Biology 9(1), 2010); over several folds the training labels of one are the test labels
     of another, which only :func:`permutation_refit` takes into account.
     """
-    if score not in PERMUTABLE:
-        raise ValueError(f"score={score!r}: one of {list(PERMUTABLE)}.")
+    tables = [{"label": _as_column(y_true), "predicted": _as_column(y_pred)}]
+    return _test(
+        task_with(score, tables),
+        y_true,
+        y_pred,
+        subject=subject,
+        trial=trial,
+        score=score,
+        average=average,
+        n_permutations=n_permutations,
+        random_state=random_state,
+    )
+
+
+def _as_column(values: ArrayLike) -> pd.Series:
+    """Return one cell for each trial, whatever a cell holds."""
+    if isinstance(values, pd.Series):
+        return values.reset_index(drop=True)
+    values = np.asarray(values) if not isinstance(values, list) else values
+    return pd.Series(list(values) if len(np.shape(values[:1])) > 1 else values)
+
+
+def _test(
+    task: Task,
+    y_true: ArrayLike,
+    y_pred: ArrayLike,
+    *,
+    subject: Sequence,
+    trial: Sequence | None,
+    score: str,
+    average: str,
+    n_permutations: int,
+    random_state: int,
+) -> PermutationTest:
+    if score not in PERMUTABLE and not score.startswith("recall_"):
+        raise ValueError(f"score={score!r}: one of {list(PERMUTABLE)}, or recall_ and a class.")
     if average not in AVERAGES:
         raise ValueError(f"average={average!r}: one of {list(AVERAGES)}.")
     if not isinstance(n_permutations, Integral) or n_permutations < 1:
         raise ValueError(f"n_permutations={n_permutations!r}: an integer of at least 1.")
-    true, predicted = _read(y_true, y_pred, score)
-    whose = number_units(subject, len(true), "subject")
-    which = np.arange(len(true)) if trial is None else _number_trials(trial, whose, true)
-    people = _by_person(true, _column(predicted, whose, score, average), whose, which)
-    fixed = _fixed_sums(true, predicted, whose, score)
+    outcome = _read(task, y_true, y_pred, score)
+    whose = number_units(subject, len(outcome.labels), "subject")
+    n_trials = len(outcome.labels)
+    which = np.arange(n_trials) if trial is None else _number_trials(trial, whose, outcome.labels)
+    if isinstance(task, SequenceRegression):
+        outcome, whose, which = _take_steps(outcome, whose, which)
+    true, predicted = outcome.labels, outcome.predicted
+    if score in OF_NUMBERS:  # for precision
+        true, predicted = true - true.mean(), predicted - true.mean()
+    people = _by_person(true, _column(task, predicted, whose, score, average), whose, which)
+    fixed = _fixed_sums(task, true, predicted, whose, score)
     rng = np.random.default_rng(random_state)
+    rearrange = _shift if isinstance(task, SequenceRegression) else _permute
 
     def scored(products: np.ndarray) -> np.ndarray:
-        return _score(products, fixed, score, average)
+        return _score(task, products, fixed, score, average)
 
-    as_it_is = np.array([[labels @ column for labels, column in people]])
+    as_it_is = np.stack([_multiply(labels[None], column) for labels, column in people], axis=1)
     observed = scored(as_it_is)[0]
     sizes = [min(_BLOCK, n_permutations - done) for done in range(0, n_permutations, _BLOCK)]
-    null = np.concatenate([scored(_permute(people, size, rng)) for size in sizes])
+    null = np.concatenate([scored(rearrange(people, size, rng)) for size in sizes])
     better = -1 if score in _LOWER_IS_BETTER else 1
     # Sums in another order may differ in the last bits.
     n_as_good = np.sum(better * (null - observed) >= -1e-12)
-    of_people = _score_people(as_it_is, fixed, score)
+    of_people = _score_people(task, as_it_is, fixed, score)
     return PermutationTest(
         score=score,
         average=average,
@@ -218,11 +266,13 @@ def permutation_tests(
     tables = []
     for case, by_pipeline in split_cases(predictions):
         rows = []
+        task = task_with(score, list(by_pipeline.values()))
         for pipeline, trials in by_pipeline.items():
             column = "probability" if score in OF_PROBABILITIES else "predicted"
             told = {"score": score, "average": average, "n_permutations": n_permutations}
             if column in trials and trials[column].notna().all():
-                test = permutation_test(
+                test = _test(
+                    task,
                     trials["label"],
                     trials[column],
                     subject=trials["subject"].to_numpy(),
@@ -299,24 +349,38 @@ def permutation_refit(
     return PermutationRefit(float(observed), float(p), n_permutations, null)
 
 
-def _read(y_true: ArrayLike, y_pred: ArrayLike, score: str) -> tuple[np.ndarray, np.ndarray]:
-    read = read_numbers if score in OF_NUMBERS else read_classes
-    true = read(y_true, "y_true")
-    if score in OF_PROBABILITIES:
-        predicted = read_probability(y_pred, len(true))
-        if predicted is None:
-            raise ValueError(f"{score} needs the probability of 1 of each trial as y_pred.")
-    else:
-        predicted = read(y_pred, "y_pred")
-    check_consistent_length(true, predicted)
-    if score in OF_NUMBERS:  # for precision
-        return true - true.mean(), predicted - true.mean()
-    return true, predicted
+def _read(task: Task, y_true: ArrayLike, y_pred: ArrayLike, score: str) -> Outcome:
+    """Read labels, and what the score is of as predictions."""
+    if score not in OF_PROBABILITIES:
+        return task.read(y_true, y_pred)
+    if isinstance(task, Multiclass):
+        raise ValueError(f"score={score!r}: of several classes it cannot be tested.")
+    true = read_classes(y_true, "y_true")
+    probability = read_probability(y_pred, len(true))
+    if probability is None:
+        raise ValueError(f"{score} needs the probability of 1 of each trial as y_pred.")
+    return Outcome(true, probability)
+
+
+def _take_steps(
+    outcome: Outcome, whose: np.ndarray, which: np.ndarray
+) -> tuple[Outcome, np.ndarray, np.ndarray]:
+    """Take the steps that count in place of trials: theirs, whose, and which step of which trial.
+
+    Steps have numbers in the order of trials; the same step of a trial, in another repeat, has the
+    same.
+    """
+    true, predicted, trial = join_steps(outcome)
+    before = np.searchsorted(trial, trial)  # the first step of the same trial
+    place = np.arange(len(trial)) - before
+    _, which = np.unique(which[trial] * (place.max() + 1) + place, return_inverse=True)
+    return Outcome(true, predicted), whose[trial], which
 
 
 def _number_trials(trial: Sequence, whose: np.ndarray, true: np.ndarray) -> np.ndarray:
     which = number_units(trial, len(true), "trial")
-    for values, what in ((whose, "people"), (true, "labels")):
+    codes = pd.factorize(hashable(pd.Series(true)))[0]
+    for values, what in ((whose, "people"), (codes, "labels")):
         first = np.zeros(which.max() + 1, dtype=values.dtype)
         first[which] = values
         if (first[which] != values).any():
@@ -331,12 +395,17 @@ def _number_trials(trial: Sequence, whose: np.ndarray, true: np.ndarray) -> np.n
     return which
 
 
-def _column(predicted: np.ndarray, whose: np.ndarray, score: str, average: str) -> np.ndarray:
+def _column(
+    task: Task, predicted: np.ndarray, whose: np.ndarray, score: str, average: str
+) -> np.ndarray:
     """Give what a trial adds to the one sum that depends on the order of labels, if its label is 1.
 
     In general, what its label is multiplied by: the number that was predicted; for the AUC the rank
-    of the probability, among the person's own or among all.
+    of the probability, among the person's own or among all; of several classes, for each class that
+    a label may be, the predicted one in a row of its own.
     """
+    if isinstance(task, Multiclass):
+        return np.eye(len(task.classes))[predicted]
     if score != "roc_auc":
         return predicted.astype(float)
     if average == "pooled":
@@ -352,7 +421,8 @@ def _by_person(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Give each person's labels and summed columns, one for each trial, over its repeats."""
     _, first = np.unique(which, return_index=True)
-    summed = np.bincount(which, column)
+    summed = np.zeros((which.max() + 1, *column.shape[1:]))
+    np.add.at(summed, which, column)
     rows = [np.flatnonzero(whose[first] == person) for person in range(whose.max() + 1)]
     return [(true[first][own].astype(float), summed[own]) for own in rows]
 
@@ -360,16 +430,40 @@ def _by_person(
 def _permute(
     people: list[tuple[np.ndarray, np.ndarray]], n: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Permute each person's labels `n` times: sums of label times column, (n, n_people)."""
+    """Permute each person's labels `n` times: sums of label times column, (n, n_people, ...)."""
+    products = []
+    for labels, column in people:
+        permuted = rng.permuted(np.broadcast_to(labels, (n, len(labels))), axis=1)
+        products.append(_multiply(permuted, column))
+    return np.stack(products, axis=1)
+
+
+def _multiply(labels: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Sum up label times column for rows of labels, (n,); of classes, label by prediction."""
+    if column.ndim == 1:
+        return labels @ column
+    return np.stack([(labels == k) @ column for k in range(column.shape[1])], axis=1)
+
+
+def _shift(
+    people: list[tuple[np.ndarray, np.ndarray]], n: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Shift each person's labels in a circle `n` times: sums of label times column."""
     products = np.empty((n, len(people)))
     for person, (labels, column) in enumerate(people):
-        permuted = rng.permuted(np.broadcast_to(labels, (n, len(labels))), axis=1)
-        products[:, person] = permuted @ column
+        spectrum = np.fft.rfft(column) * np.conj(np.fft.rfft(labels))
+        of_shift = np.fft.irfft(spectrum, len(labels))
+        of_shift[0] = labels @ column
+        products[:, person] = of_shift[rng.integers(len(labels), size=n)]
     return products
 
 
-def _fixed_sums(true: np.ndarray, predicted: np.ndarray, whose: np.ndarray, score: str) -> Sums:
+def _fixed_sums(
+    task: Task, true: np.ndarray, predicted: np.ndarray, whose: np.ndarray, score: str
+) -> Sums:
     """Sum up by person what does not depend on the order of labels."""
+    if isinstance(task, Multiclass):
+        return {}
     if score in OF_NUMBERS:
         return sum_numbers(true, predicted, whose)
     if score in OF_CLASSES:
@@ -378,17 +472,19 @@ def _fixed_sums(true: np.ndarray, predicted: np.ndarray, whose: np.ndarray, scor
     return sum_classes(true, true, None, whose) | {"squared_error": squares}
 
 
-def _score(products: np.ndarray, fixed: Sums, score: str, average: str) -> np.ndarray:
-    """Score permutations, (n,), from the sums of label times column, (n, n_people)."""
+def _score(task: Task, products: np.ndarray, fixed: Sums, score: str, average: str) -> np.ndarray:
+    """Score permutations, (n,), from the sums of label times column, (n, n_people, ...)."""
     if average == "people":
-        of_people = _score_people(products, fixed, score)
+        of_people = _score_people(task, products, fixed, score)
         told = ~np.isnan(of_people)
         return divide(np.where(told, of_people, 0.0).sum(axis=1), told.sum(axis=1))
     pooled = {name: of_person.sum(axis=0) for name, of_person in fixed.items()}
-    return _score_people(products.sum(axis=1), pooled, score)
+    return _score_people(task, products.sum(axis=1), pooled, score)
 
 
-def _score_people(products: np.ndarray, fixed: Sums, score: str) -> np.ndarray:
+def _score_people(task: Task, products: np.ndarray, fixed: Sums, score: str) -> np.ndarray:
+    if isinstance(task, Multiclass):
+        return score_many_classes({"confusion": products}, task.recalls)[score]
     if score in OF_NUMBERS:
         return score_numbers(fixed | {"product": products})[score]
     confusion = fixed["confusion"]

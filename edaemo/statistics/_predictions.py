@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 # What one comparison of pipelines is about.
-CASE = ("study", "people", "target", "threshold", "protocol")
+CASE = ("study", "people", "target", "threshold", "protocol", "task")
 # The threshold of a target that stays the number it is.
 NUMBERS = "none"
 _NEEDED = ("subject", "label", "predicted")
@@ -34,7 +34,15 @@ def split_cases(predictions: pd.DataFrame) -> Iterator[tuple[dict, dict[str, pd.
         return
     for values, trials in predictions.groupby(names, sort=False, dropna=False):
         case = dict(zip(names, values, strict=True))
+        trials = trials.infer_objects()  # a case has one kind of label, the table may have several
         yield case, dict(list(trials.groupby("pipeline", sort=False)))
+
+
+def hashable(labels: pd.Series) -> pd.Series:
+    """Return labels that can be told apart by their hash: series by their bytes."""
+    if len(labels) and isinstance(labels.iloc[0], np.ndarray):
+        return labels.map(np.ndarray.tobytes)
+    return labels
 
 
 def fold_codes(trials: pd.DataFrame) -> np.ndarray | None:

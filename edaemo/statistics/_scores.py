@@ -9,55 +9,6 @@ import numpy as np
 from scipy.stats import norm, t, wilcoxon
 
 N_DRAWS = 2000
-# What every table shows, and every fold is stored with.
-SCORES = ("accuracy", "balanced_accuracy", "f1")
-
-
-def bootstrap_scores(
-    labels: np.ndarray, predicted: np.ndarray, subject: np.ndarray, *, random_state: int
-) -> dict[str, float]:
-    """Score binary predictions, and draw people anew to see how far the scores depend on them.
-
-    Parameters
-    ----------
-    labels, predicted : ndarray of shape (n_trials,)
-        Classes 0 and 1; 1 is the positive one.
-    subject : ndarray of shape (n_trials,)
-        Whose trial each is. People are drawn with replacement, all trials of a person together;
-        where a trial was predicted in several repeats, each counts alike.
-    random_state : int
-        Seed of the 2000 draws.
-
-    Returns
-    -------
-    dict
-        ``accuracy``, ``balanced_accuracy``, ``f1``, and for each ``…_low`` and ``…_high``, its
-        95 % interval (:func:`interval_over_people`). F1 is 0 where it is undefined.
-    """
-    counts = count_confusion(labels, predicted, subject)
-    drawn = draw_people(len(counts), random_state)
-    scores = score_confusion(counts.sum(axis=0))
-    draws = score_confusion(np.einsum("dp,pij->dij", drawn, counts))
-    told: dict[str, float] = {}
-    for name in SCORES:
-        low, high = interval_over_people(np.nan_to_num(draws[name]), len(counts))
-        score = float(np.nan_to_num(scores[name]))
-        told |= {name: score, f"{name}_low": low, f"{name}_high": high}
-    return told
-
-
-def score_predictions(labels: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
-    """Give accuracy, balanced accuracy and F1 (0 where it is undefined) of binary predictions."""
-    scores = score_confusion(count_confusion(labels, predicted, np.zeros(len(labels)))[0])
-    return {name: float(np.nan_to_num(scores[name])) for name in SCORES}
-
-
-def score_people(labels: np.ndarray, predicted: np.ndarray, subject: np.ndarray) -> np.ndarray:
-    """Give each person's balanced accuracy, shape (n_people,), in the order of their ids.
-
-    Of a person whose labels are all of one class it is the share of right answers.
-    """
-    return score_confusion(count_confusion(labels, predicted, subject))["balanced_accuracy"]
 
 
 def p_above(scores: np.ndarray, reference: np.ndarray) -> float:
@@ -146,15 +97,18 @@ def _expanded_level(n_people: int) -> float:
     return float(norm.cdf(np.sqrt(n_people / (n_people - 1)) * t.ppf(0.025, n_people - 1)))
 
 
-def count_confusion(labels: np.ndarray, predicted: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Count label by prediction for each person or other unit, shape (n_units, 2, 2)."""
+def count_confusion(
+    labels: np.ndarray, predicted: np.ndarray, unit: np.ndarray, n_classes: int = 2
+) -> np.ndarray:
+    """Count label by prediction for each person or other unit, shape (n_units, k, k)."""
     units, which = np.unique(unit, return_inverse=True)
-    cell = 4 * which + 2 * labels + predicted
-    return np.bincount(cell, minlength=4 * len(units)).reshape(-1, 2, 2).astype(float)
+    cell = (n_classes * which + labels) * n_classes + predicted
+    counts = np.bincount(cell, minlength=n_classes**2 * len(units))
+    return counts.reshape(-1, n_classes, n_classes).astype(float)
 
 
 def score_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Score confusion matrices of shape (..., 2, 2), label by prediction.
+    """Score confusion matrices of shape (..., k, k), label by prediction; F1 and MCC for k = 2.
 
     As in scikit-learn, a class without trials counts neither for the balanced accuracy, nor, where
     it was not predicted either, for the macro F1, and MCC is 0 where all predictions are alike. F1
@@ -168,15 +122,19 @@ def score_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     recall = divide(right, n_label, 0.0)
     f1 = divide(2 * right, n_label + n_predicted, 0.0)
     touched = n_label + n_predicted > 0
-    determinant = right.prod(axis=-1) - confusion[..., 0, 1] * confusion[..., 1, 0]
-    margins = np.sqrt(n_label.prod(axis=-1) * n_predicted.prod(axis=-1))
-    return {
+    scores = {
         "accuracy": divide(right.sum(axis=-1), n),
         "balanced_accuracy": divide(recall.sum(axis=-1), (n_label > 0).sum(axis=-1)),
-        "f1": np.where(touched[..., 1], f1[..., 1], np.nan),
         "f1_macro": divide(f1.sum(axis=-1), touched.sum(axis=-1)),
-        "mcc": np.where(n_label.all(axis=-1), divide(determinant, margins, 0.0), np.nan),
         "majority_rate": divide(n_label.max(axis=-1), n),
+    }
+    if confusion.shape[-1] > 2:
+        return scores
+    determinant = right.prod(axis=-1) - confusion[..., 0, 1] * confusion[..., 1, 0]
+    margins = np.sqrt(n_label.prod(axis=-1) * n_predicted.prod(axis=-1))
+    return scores | {
+        "f1": np.where(touched[..., 1], f1[..., 1], np.nan),
+        "mcc": np.where(n_label.all(axis=-1), divide(determinant, margins, 0.0), np.nan),
     }
 
 

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from sklearn.utils import check_array, check_consistent_length
 
-from edaemo.statistics._predictions import NUMBERS, fold_codes, split_cases
+from edaemo.statistics._predictions import fold_codes, split_cases
 from edaemo.statistics._scores import divide, draw_people, interval_over_people
-from edaemo.statistics._sums import (
-    OF_CLASSES,
-    OF_NUMBERS,
-    OF_PROBABILITIES,
-    Sums,
-    each,
-    score_classes,
-    score_numbers,
-    sum_classes,
-    sum_numbers,
-    weigh,
-)
+from edaemo.statistics._sums import each, weigh
+from edaemo.statistics._tasks import Binary, Outcome, Regression, Task, find_task
 
 
 def classification_summary(
@@ -79,16 +68,9 @@ def classification_summary(
     folds, whose models need not agree on the scale of their probabilities; the mean over folds and
     the mean over people (who are tested in one fold where people are held out) do not.
     """
-    labels, predicted = read_classes(y_true, "y_true"), read_classes(y_pred, "y_pred")
-    check_consistent_length(labels, predicted)
-    if probability is not None:
-        probability = read_probability(probability, len(labels))
-
-    def sum_up(unit: np.ndarray, across: bool) -> Sums:
-        return sum_classes(labels, predicted, probability, unit, across=across)
-
-    table = _summarise(sum_up, score_classes, subject, fold, len(labels), random_state)
-    return table.loc[[*OF_CLASSES, *OF_PROBABILITIES]]
+    task = Binary()
+    outcome = task.read(y_true, y_pred, probability)
+    return summarise_outcome(task, outcome, subject, fold=fold, random_state=random_state)
 
 
 def regression_summary(
@@ -120,14 +102,9 @@ def regression_summary(
     ValueError
         If lengths differ, a value is not finite, a subject is missing.
     """
-    true, predicted = read_numbers(y_true, "y_true"), read_numbers(y_pred, "y_pred")
-    check_consistent_length(true, predicted)
-
-    def sum_up(unit: np.ndarray, across: bool) -> Sums:
-        return sum_numbers(true, predicted, unit)
-
-    table = _summarise(sum_up, score_numbers, subject, fold, len(true), random_state)
-    return table.loc[list(OF_NUMBERS)]
+    task = Regression()
+    outcome = task.read(y_true, y_pred)
+    return summarise_outcome(task, outcome, subject, fold=fold, random_state=random_state)
 
 
 def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -> pd.DataFrame:
@@ -145,8 +122,11 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     -------
     DataFrame
         One row for each case, pipeline and score: those columns, then those of
-        :func:`classification_summary`; of ratings as they are (threshold "none"), of
-        :func:`regression_summary`.
+        :func:`classification_summary`. The scores are those of the task: of two classes as there;
+        of several ``accuracy``, ``balanced_accuracy``, ``f1_macro``, ``majority_rate``,
+        ``brier_score`` (summed over classes) and ``recall_…`` of each class; of numbers as in
+        :func:`regression_summary`; of series the same over all steps one after another, and with
+        ``…_per_sequence`` the mean over sequences of each one's own score.
 
     Raises
     ------
@@ -164,14 +144,13 @@ def summarise_case(
     case: dict, by_pipeline: dict[str, pd.DataFrame], random_state: int = 0
 ) -> pd.DataFrame:
     """Do what :func:`summarise_predictions` does for one case."""
+    task = find_task(list(by_pipeline.values()))
     tables = []
     for pipeline, trials in by_pipeline.items():
-        told = {"subject": trials["subject"].to_numpy(), "fold": fold_codes(trials)}
-        summarise = regression_summary
-        if case.get("threshold") != NUMBERS:
-            summarise, told["probability"] = classification_summary, trials.get("probability")
-        table = summarise(
-            trials["label"], trials["predicted"], **told, random_state=random_state
+        outcome = task.read(trials["label"], trials["predicted"], trials.get("probability"))
+        subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
+        table = summarise_outcome(
+            task, outcome, subject, fold=fold, random_state=random_state
         ).reset_index()
         about = pd.DataFrame([{**case, "pipeline": pipeline}] * len(table))
         tables.append(pd.concat([about, table], axis=1))
@@ -188,22 +167,45 @@ def number_units(unit: Sequence, n_trials: int, name: str) -> np.ndarray:
     return codes
 
 
-def _summarise(
-    sum_up: Callable[[np.ndarray, bool], Sums],
-    score: Callable[[Sums], dict[str, np.ndarray]],
+def summarise_outcome(
+    task: Task,
+    outcome: Outcome,
     subject: Sequence,
-    fold: Sequence | None,
-    n_trials: int,
-    random_state: int,
+    *,
+    fold: Sequence | None = None,
+    random_state: int = 0,
+    zero: Sequence[str] = (),
 ) -> pd.DataFrame:
-    sums = sum_up(number_units(subject, n_trials, "subject"), True)
+    """Summarise predictions of any task; those of `zero` count as 0 where they are undefined.
+
+    Parameters
+    ----------
+    task : Task
+    outcome : Outcome
+        As `task` reads it.
+    subject, fold, random_state
+        As in :func:`classification_summary`.
+    zero : sequence of str, default=()
+        Scores that count as 0 in the pooled columns where they are undefined.
+
+    Returns
+    -------
+    DataFrame
+        One row for each score of the task; columns as in :func:`classification_summary`.
+    """
+    n_trials = len(outcome.labels)
+    score = task.score
+    sums = task.sum_up(outcome, number_units(subject, n_trials, "subject"), True)
     of_people = score(each(sums))
     n_people = len(next(iter(of_people.values())))
     drawn = draw_people(n_people, random_state)
     pooled, draws = score(weigh(sums, np.ones((1, n_people)))), score(weigh(sums, drawn))
+    for name in zero:
+        pooled[name], draws[name] = np.nan_to_num(pooled[name]), np.nan_to_num(draws[name])
     of_folds = {}
     if fold is not None:
-        of_folds = score(each(sum_up(number_units(fold, n_trials, "fold"), False)))
+        folds = number_units(fold, n_trials, "fold")
+        of_folds = score(each(task.sum_up(outcome, folds, False)))
     rows = {}
     for name in pooled:
         low, high = interval_over_people(draws[name], n_people)
@@ -225,38 +227,10 @@ def _summarise(
             "n_folds": len(folds),
             "n_folds_undefined": np.isnan(folds).sum(),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score").loc[list(task.scores)]
 
 
 def average(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Average scores that have a value, each as often as `weights` (n_draws, n_units) say."""
     told = ~np.isnan(scores)
     return divide(weights @ np.where(told, scores, 0.0), weights @ told)
-
-
-def read_classes(values: ArrayLike, name: str) -> np.ndarray:
-    values = check_array(values, ensure_2d=False, dtype="numeric", input_name=name)
-    if values.ndim != 1 or not np.isin(values, [0, 1]).all():
-        raise ValueError(f"{name} must hold one 0 or 1 for each trial.")
-    return values.astype(np.int64)
-
-
-def read_numbers(values: ArrayLike, name: str) -> np.ndarray:
-    values = check_array(values, ensure_2d=False, dtype=np.float64, input_name=name)
-    if values.ndim != 1:
-        raise ValueError(f"{name} must hold one number for each trial, got {values.shape}.")
-    return values
-
-
-def read_probability(values: ArrayLike, n_trials: int) -> np.ndarray | None:
-    values = np.asarray(values, dtype=np.float64)
-    if values.shape != (n_trials,):
-        raise ValueError(
-            f"probability must hold the probability of 1 of each of {n_trials} trials, got an "
-            f"array of shape {values.shape}."
-        )
-    if np.isnan(values).any():
-        return None
-    if values.min() < 0 or values.max() > 1:
-        raise ValueError("probability must lie in [0, 1].")
-    return values

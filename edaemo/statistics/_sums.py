@@ -5,6 +5,8 @@ A dict of sums holds arrays whose leading axes are units (people, folds), draws 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.stats import rankdata
 
@@ -77,18 +79,84 @@ def _count_own_wins(labels: np.ndarray, probability: np.ndarray, unit: np.ndarra
     return np.bincount(unit, ranks * labels) - n_high * before - n_high * (n_high + 1) / 2
 
 
-def sum_numbers(y_true: np.ndarray, y_pred: np.ndarray, unit: np.ndarray) -> Sums:
-    """Sum up predictions of numbers by unit; both lose the mean of `y_true`, for precision."""
+def sum_many_classes(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    probability: np.ndarray | None,
+    unit: np.ndarray,
+    n_classes: int,
+) -> Sums:
+    """Sum up classifications into several classes by unit.
+
+    Parameters
+    ----------
+    labels, predicted : ndarray of int, shape (n_trials,)
+        From 0 to n_classes − 1.
+    probability : ndarray of shape (n_trials, n_classes) or None
+    unit : ndarray of int, shape (n_trials,)
+        From 0 to n_units − 1, each at least once.
+    n_classes : int
+
+    Returns
+    -------
+    dict
+        ``confusion``, (n_units, n_classes, n_classes), and, with probabilities,
+        ``squared_error``, (n_units,): summed over classes (Brier, Monthly Weather Review 78(1),
+        1950).
+    """
+    sums = {"confusion": count_confusion(labels, predicted, unit, n_classes)}
+    if probability is not None:
+        wrong = probability - np.eye(n_classes)[labels]
+        sums["squared_error"] = np.bincount(unit, (wrong**2).sum(axis=1))
+    return sums
+
+
+def sum_numbers(y_true: np.ndarray, y_pred: np.ndarray, unit: np.ndarray, n_units: int = 0) -> Sums:
+    """Sum up predictions of numbers by unit; both lose the mean of `y_true`, for precision.
+
+    Units without any number are 0 in all sums; `n_units` says how many units there are at least.
+    """
     centre = y_true.mean()
     true, predicted = y_true - centre, y_pred - centre
+
+    def add_up(values: np.ndarray | None) -> np.ndarray:
+        return np.bincount(unit, values, minlength=n_units)
+
     return {
-        "n": np.bincount(unit).astype(float),
-        "true": np.bincount(unit, true),
-        "predicted": np.bincount(unit, predicted),
-        "true_squared": np.bincount(unit, true**2),
-        "predicted_squared": np.bincount(unit, predicted**2),
-        "product": np.bincount(unit, true * predicted),
+        "n": add_up(None).astype(float),
+        "true": add_up(true),
+        "predicted": add_up(predicted),
+        "true_squared": add_up(true**2),
+        "predicted_squared": add_up(predicted**2),
+        "product": add_up(true * predicted),
     }
+
+
+def sum_series(y_true: np.ndarray, y_pred: np.ndarray, trial: np.ndarray, unit: np.ndarray) -> Sums:
+    """Sum up predictions of series by unit: the steps, and the scores of whole series.
+
+    Parameters
+    ----------
+    y_true, y_pred : ndarray of shape (n_steps,)
+        All steps that count, one series after another.
+    trial : ndarray of int, shape (n_steps,)
+        Which of the n_trials series a step is of.
+    unit : ndarray of int, shape (n_trials,)
+        From 0 to n_units − 1, each at least once.
+
+    Returns
+    -------
+    dict
+        Those of `sum_numbers` over steps, and for each score ``…_sum`` and ``…_n``: its sum over
+        the series where it is defined, and how many these are.
+    """
+    sums = sum_numbers(y_true, y_pred, unit[trial], unit.max() + 1)
+    of_series = score_numbers(sum_numbers(y_true, y_pred, trial, len(unit)))
+    for name in OF_NUMBERS:
+        defined = ~np.isnan(of_series[name])
+        sums[f"{name}_sum"] = np.bincount(unit, np.where(defined, of_series[name], 0.0))
+        sums[f"{name}_n"] = np.bincount(unit, defined)
+    return sums
 
 
 def weigh(sums: Sums, weights: np.ndarray) -> Sums:
@@ -123,6 +191,20 @@ def score_classes(sums: Sums) -> dict[str, np.ndarray]:
     ]:
         scores[name] = divide(sums[part], of) if part in sums else np.full(of.shape, np.nan)
     return scores
+
+
+def score_many_classes(sums: Sums, recalls: Sequence[str]) -> dict[str, np.ndarray]:
+    """Score classifications into several classes; `recalls` names the recall of each class."""
+    confusion = sums["confusion"]
+    n_label = confusion.sum(axis=-1)
+    n = n_label.sum(axis=-1)
+    scores = score_confusion(confusion)
+    error = (
+        divide(sums["squared_error"], n) if "squared_error" in sums else np.full(n.shape, np.nan)
+    )
+    recall = divide(np.diagonal(confusion, axis1=-2, axis2=-1), n_label)
+    of_class = {name: recall[..., i] for i, name in enumerate(recalls)}
+    return scores | {"brier_score": error} | of_class
 
 
 def score_numbers(sums: Sums) -> dict[str, np.ndarray]:

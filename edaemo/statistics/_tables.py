@@ -4,77 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 import edaemo
 from edaemo.statistics._predictions import NUMBERS
-from edaemo.statistics._scores import (
-    SCORES,
-    adjust_holm,
-    bootstrap_scores,
-    p_above,
-    score_people,
-)
-from edaemo.statistics._summary import regression_summary
-from edaemo.statistics._sums import OF_NUMBERS, score_numbers, sum_numbers
+from edaemo.statistics._scores import adjust_holm, p_above
+from edaemo.statistics._summary import number_units, summarise_outcome
+from edaemo.statistics._sums import each
+from edaemo.statistics._tasks import Outcome, Task, make_task
 
 LEVEL = 0.05
-_ENDS = ("", "_low", "_high")
-
-
-class Kind(NamedTuple):
-    """What a table of classes has, or one of ratings.
-
-    `scores`: names of its columns, with what they are called; `tested`: the score of people that
-    tests are about; `chance`, `told`: the reference rows that know nothing and the stimulus.
-    """
-
-    scores: dict[str, str]
-    columns: tuple[str, ...]
-    tested: str
-    chance: str
-    told: str
-
-
-_BY_PERSON = "_by_person"
-CLASSES = Kind(
-    {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "f1": "F1"},
-    (*(name + end for name in SCORES for end in _ENDS), "balanced_accuracy_by_person"),
-    "balanced_accuracy",
-    "majority",
-    "stimulus-prior",
-)
-RATINGS = Kind(
-    {
-        "concordance_correlation": "CCC",
-        "concordance_correlation_by_person": "CCC by person",
-        "pearson": "Pearson",
-        "pearson_by_person": "Pearson by person",
-        "rmse": "RMSE",
-        "rmse_by_person": "RMSE by person",
-    },
-    tuple(name + of + end for name in OF_NUMBERS for of in ("", _BY_PERSON) for end in _ENDS),
-    "concordance_correlation",
-    "mean",
-    "stimulus-mean",
-)
-
-
-def kind_of(threshold: object) -> Kind:
-    """Say what the targets are that have such a threshold."""
-    return RATINGS if threshold == NUMBERS else CLASSES
+ENDS = ("", "_low", "_high")
 
 
 def make_table(
-    case: dict, pipelines: Sequence[dict], predictions: pd.DataFrame, folds: pd.DataFrame
+    task: Task,
+    case: dict,
+    pipelines: Sequence[dict],
+    predictions: pd.DataFrame,
+    folds: pd.DataFrame,
 ) -> pd.DataFrame:
     """Score the stored predictions of one study, target, threshold and protocol.
 
     Parameters
     ----------
+    task : Task
     case : dict
         Columns that all rows have: ``study``, ``target``, ``protocol`` and the like, among them
         ``random_state``, the seed of the bootstrap, and ``stimuli_seen``.
@@ -90,18 +46,21 @@ def make_table(
     DataFrame
         See ``docs/evaluation.md``.
     """
-    kind = kind_of(case["threshold"])
+    case = {**case, "task": task.name, "chance": task.chance}
     by_person: dict[str, pd.Series] = {}
+    columns = [name + end for name in task.columns for end in ENDS]
     rows = []
     for pipeline in pipelines:
         name = pipeline["pipeline"]
         own = folds[folds["pipeline"] == name]
         failed = own[own["status"] == "failed"]
-        scores = dict.fromkeys(kind.columns, np.nan)
+        scores = dict.fromkeys(columns, np.nan)
         if failed.empty:
             told = predictions[predictions["pipeline"] == name]
-            score = _score_numbers if kind is RATINGS else _score_classes
-            scores, by_person[name] = score(told, case["random_state"])
+            outcome = task.read(told["label"], told["predicted"])
+            subject = told["subject"].to_numpy()
+            scores = score_columns(task, outcome, subject, case["random_state"])
+            by_person[name] = score_each_person(task, outcome, subject)
         rows.append(
             {
                 **case,
@@ -118,13 +77,13 @@ def make_table(
     table = pd.DataFrame(rows).astype({"stimuli_seen": "Int64"})
     told = table["knows_stimulus"] & ~table["reference"]
     untold = ~table["knows_stimulus"] & ~table["reference"]
-    _test(table, by_person, told | untold, kind.chance)
+    _test(table, by_person, told | untold, task.nothing_row)
     _test(table, by_person, untold, "time")
-    _test(table, by_person, told, kind.told)
-    above_chance = table[p_column(kind.chance)] < LEVEL
+    _test(table, by_person, told, task.told_row)
+    above_chance = table[p_column(task.nothing_row)] < LEVEL
     for verdict, rows, reference in [
         ("reads_eda", untold, "time"),
-        ("music_helps", told, kind.told),
+        ("music_helps", told, task.told_row),
     ]:
         p = p_column(reference)
         table[verdict] = (above_chance & (table[p] < LEVEL)).where(rows & table[p].notna(), pd.NA)
@@ -132,31 +91,23 @@ def make_table(
     return table
 
 
-def _score_classes(told: pd.DataFrame, random_state: int) -> tuple[dict[str, float], pd.Series]:
-    """Give the columns of a table, and each person's score."""
-    arrays = (
-        told["label"].to_numpy(np.int64),
-        told["predicted"].to_numpy(np.int64),
-        pd.factorize(told["subject"], sort=False)[0],
-    )
-    by_person = pd.Series(score_people(*arrays), index=pd.unique(told["subject"]))
-    scores = bootstrap_scores(*arrays, random_state=random_state)
-    return scores | {"balanced_accuracy_by_person": by_person.mean()}, by_person
-
-
-def _score_numbers(told: pd.DataFrame, random_state: int) -> tuple[dict[str, float], pd.Series]:
-    """Do the same for ratings; the scores by person have intervals too."""
-    arrays = told["label"].to_numpy(np.float64), told["predicted"].to_numpy(np.float64)
-    whose = pd.factorize(told["subject"], sort=False)[0]
-    summary = regression_summary(*arrays, subject=whose, random_state=random_state)
-    scores = {
-        name + of + end: float(summary.loc[name, column + end])
-        for name in OF_NUMBERS
-        for of, column in (("", "pooled"), (_BY_PERSON, "over_people"))
-        for end in _ENDS
+def score_columns(
+    task: Task, outcome: Outcome, subject: np.ndarray, random_state: int
+) -> dict[str, float]:
+    """Return the score columns of a row."""
+    summary = summarise_outcome(task, outcome, subject, random_state=random_state, zero=task.zero)
+    return {
+        column + end: float(summary.loc[score, of + end])
+        for column, (score, of) in task.columns.items()
+        for end in ENDS
     }
-    of_people = score_numbers(sum_numbers(*arrays, whose))[RATINGS.tested]
-    return scores, pd.Series(of_people, index=pd.unique(told["subject"]))
+
+
+def score_each_person(task: Task, outcome: Outcome, subject: np.ndarray) -> pd.Series:
+    """Return each person's score that tests are about, by id in the order of appearance."""
+    whose = number_units(subject, len(outcome.labels), "subject")
+    scores = task.score(each(task.sum_up(outcome, whose)))[task.tested]
+    return pd.Series(scores, index=pd.unique(subject))
 
 
 def p_column(reference: str) -> str:
@@ -194,11 +145,11 @@ def format_table(table: pd.DataFrame) -> str:
     str
     """
     first = table.iloc[0]
-    kind = kind_of(first["threshold"])
-    references = (kind.chance, "time", kind.told)
+    task, titles = make_task(first["task"]), title_scores(table)
+    references = (task.nothing_row, "time", task.told_row)
     head = [
         "pipeline",
-        *kind.scores.values(),
+        *titles.values(),
         *(f"p above {name}" for name in references),
         f"{first['stimuli']} seen in training",
         "fit (s)",
@@ -207,7 +158,7 @@ def format_table(table: pd.DataFrame) -> str:
     for _, row in table.iterrows():
         scores = [
             f"{row['n_failed']} folds failed" if row["n_failed"] else _with_interval(row, name)
-            for name in kind.scores
+            for name in titles
         ]
         p = [
             f"{row[name]:.3f}" if pd.notna(row[name]) else "-" for name in map(p_column, references)
@@ -232,6 +183,16 @@ def format_table(table: pd.DataFrame) -> str:
     return "\n".join([*lines, ""])
 
 
+def title_scores(table: pd.DataFrame) -> dict[str, str]:
+    """Return the score columns of one table that are shown, and what they are called."""
+    recalls = {
+        name: f"recall of {name.removeprefix('recall_')}"
+        for name in table
+        if name.startswith("recall_") and f"{name}_low" in table and table[name].notna().any()
+    }
+    return make_task(table["task"].iloc[0]).titles | recalls
+
+
 def _with_interval(row: pd.Series, name: str) -> str:
     if pd.isna(row[name]):
         return "-"
@@ -251,10 +212,9 @@ def describe(row: pd.Series) -> str:
     )
     if row["n_repeats"] > 1:
         said += f", {row['n_repeats']} repeats"
-    if threshold == NUMBERS:
-        said += f"; ratings {row['rating_mean']:.2f}, standard deviation {row['rating_sd']:.2f}."
-    else:
-        said += f"; majority class {row['majority_rate']:.3f}."
+    said += f"; {make_task(row['task']).say_labels(row)}."
+    if row.get("n_missing", 0) > 0:
+        said += f"\nWithout a label, so left out: {row['n_missing']:.0f} trials."
     if row["left_out"] > 0:
         said += (
             f"\nA fold trains on {row['n_training']:.0f} trials on average; "
@@ -269,10 +229,10 @@ def describe(row: pd.Series) -> str:
 
 def verdicts(table: pd.DataFrame) -> list[str]:
     """Say which pipelines read EDA, and which gain by music where any has it."""
-    kind = kind_of(table["threshold"].iloc[0])
-    said = [_verdict(table, "reads_eda", "Reads EDA", kind.chance, "time")]
+    task = make_task(table["task"].iloc[0])
+    said = [_verdict(table, "reads_eda", "Reads EDA", task.nothing_row, "time")]
     if table["music_helps"].notna().any():
-        said.append(_verdict(table, "music_helps", "Music helps", kind.chance, kind.told))
+        said.append(_verdict(table, "music_helps", "Music helps", task.nothing_row, task.told_row))
     return said
 
 

@@ -21,7 +21,7 @@ from edaemo.model_selection import FewerPeople, FewerTrainingPeople, Protocol, d
 from edaemo.networks import RTCAN
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
-from edaemo.statistics import LEVEL, SCORES
+from edaemo.statistics import LEVEL, Binary
 from edaemo.training import find_recipe
 
 TARGETS = ("valence", "arousal")
@@ -269,7 +269,7 @@ def _keys(published: Scores | None) -> list[dict]:
             "published": getattr(published, f"{target}_{score}", np.nan),
         }
         for target in TARGETS
-        for score in SCORES
+        for score in Binary.stored
     ]
 
 

@@ -1,0 +1,402 @@
+"""Blocks of a trial, and the music of its stimulus, side by side in one row of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Tags, gen_batches
+from sklearn.utils._param_validation import HasMethods, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from edaemo._layout import block_title, feature_names, layout_names, music_names
+from edaemo._saved import saved
+from edaemo._validation import (
+    LARGEST,
+    find_ids,
+    holds_signals,
+    identity_index,
+    n_rows,
+    name_trial,
+    plain_numbers,
+    read_rows,
+    signal_cells,
+    signal_columns,
+    stack_signals,
+    whole_or_nothing,
+)
+
+
+@saved(
+    "edaemo.fusion.BlockUnion",
+    "blocks_",
+    "widths_",
+    "music_scaler_",
+    "music_reducer_",
+    "music_feature_names_in_",
+    "_names",
+    "n_features_in_",
+    "feature_names_in_",
+)
+class BlockUnion(TransformerMixin, BaseEstimator):
+    """Join signals or features of each trial, and music of its stimulus, into one row of numbers.
+
+    The columns of a block are named after it: ``eeg_<channel>_<sample>`` for a signal and
+    ``eye_<feature>`` for features, so networks read from the names how a row divides.
+
+    Parameters
+    ----------
+    blocks : dict of str to transformer or "passthrough"
+        The blocks in the order of their columns. A transformer gets the whole trials table, and
+        makes one row of numbers of each trial, or a table whose column of the block's name holds
+        arrays of one shape. "passthrough" takes the cells of the column of the block's name as they
+        are: arrays of one shape, (n_chans, n_times) or (n_times,). Where the table has a column
+        ``<block>_channels`` (``channels`` for ``eda``) with texts such as ``"Fp1|Fp2"``, the
+        channels have these names, else numbers.
+    music : DataFrame, (extractor, files), callable or None, default=None
+        As in :class:`edaemo.MusicFeatureUnion`.
+    standardize_music : bool, default=True
+        Whether music features are standardised. A feature that does not vary over the trials seen
+        in `fit` becomes zero.
+    reduce_music : transformer or None, default=None
+        What makes fewer features of the (standardised) ones, such as ``PCA(50)``,
+        ``VarianceThreshold()`` or ``SelectKBest(k=100)``; fitted on the music of the trials seen
+        in `fit`, and their y. None: all features.
+    handle_unknown : {"error", "impute"}, default="error"
+        What becomes of a trial whose stimulus has no row in `music` or is missing: an error that
+        names the stimulus, or the mean over the trials seen in `fit`.
+
+    Attributes
+    ----------
+    blocks_ : dict of str to transformer
+        The fitted copies of the transformers in `blocks`.
+    widths_ : dict of str to int
+        Number of columns of each block, music aside.
+    music_scaler_, music_reducer_, music_feature_names_in_
+        As in :class:`edaemo.MusicFeatureUnion`.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from edaemo.fusion import BlockUnion
+    >>> trials = pd.DataFrame({"subject": ["a", "b"], "stimulus": ["s", "t"], "trial": [0, 0]})
+    >>> trials["eda"] = pd.Series([np.array([1.0, 2.0]), np.array([3.0, 4.0])])
+    >>> trials["eeg"] = pd.Series([np.eye(2), np.ones((2, 2))])
+    >>> list(BlockUnion({"eda": "passthrough", "eeg": "passthrough"}).fit_transform(trials).columns)
+    ['eda_original_0', 'eda_original_1', 'eeg_0_0', 'eeg_0_1', 'eeg_1_0', 'eeg_1_1']
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "blocks": [dict],
+        "music": [pd.DataFrame, tuple, callable, None],
+        "standardize_music": ["boolean"],
+        "reduce_music": [HasMethods(["fit", "transform"]), None],
+        "handle_unknown": [StrOptions({"error", "impute"})],
+    }
+
+    def __init__(
+        self,
+        blocks: dict[str, Any],
+        *,
+        music: pd.DataFrame | tuple | Callable[[np.ndarray], pd.DataFrame] | None = None,
+        standardize_music: bool = True,
+        reduce_music: object = None,
+        handle_unknown: str = "error",
+    ) -> None:
+        self.blocks = blocks
+        self.music = music
+        self.standardize_music = standardize_music
+        self.reduce_music = reduce_music
+        self.handle_unknown = handle_unknown
+
+    def fit(self, X: object, y: object = None) -> Self:
+        """Fit the blocks' transformers and the scale of the music.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            A trials table. With a transformer for a block, also whatever that takes.
+        y : array-like or None
+            Handed to the transformers and to `reduce_music`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If a stimulus has no row in `music` (see `handle_unknown`), a row of `music` is
+            duplicated or holds anything but finite numbers, X does not say the stimuli, a signal
+            is absent, or signals differ in length. The error names the stimulus or trial.
+        """
+        self.fit_transform(X, y)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: object, y: object = None) -> object:
+        """Fit, and join the blocks; see `fit` and `transform`."""
+        with whole_or_nothing(self):
+            self._check_blocks()
+            self.blocks_ = {}
+            found = [self._read_block(name, X, y, fit=True) for name in self.blocks]
+            self._names = [column for _, names in found for column in names]
+            self.widths_ = {
+                name: len(names) for name, (_, names) in zip(self.blocks, found, strict=True)
+            }
+            music = None
+            if self.music is not None:
+                music = self._fit_music(*self._find_music(X, fit=True), y)
+            return self._join(X, [values for values, _ in found], music)
+
+    def transform(self, X: object) -> object:
+        """Join the blocks and the music.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        DataFrame or ndarray, float32, of shape (n_trials, n_columns)
+            For a trials table, or a frame whose index holds identities, a frame: its index holds
+            subject, stimulus and trial (those that X has), its columns are named after their
+            blocks, those of the music (``music_…``) come last. For anything else an array.
+        """
+        check_is_fitted(self, "_names")
+        found = [self._read_block(name, X, None, fit=False) for name in self.blocks]
+        for (name, width), (_, names) in zip(self.widths_.items(), found, strict=True):
+            if len(names) != width:
+                raise ValueError(
+                    f"The {block_title(name)} block has {len(names)} columns, "
+                    f"{type(self).__name__} was fitted with {width}. Cut or interpolate all trials "
+                    "to one length."
+                )
+        music = None
+        if self.music is not None:
+            music = self._scale(*self._find_music(X, fit=False))
+            if self.reduce_music is not None:
+                music = _Rows.whole(self.music_reducer_.transform(music.expand()))
+        return self._join(X, [values for values, _ in found], music)
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Name the columns of the output."""
+        check_is_fitted(self, "_names")
+        return np.asarray(self._names, dtype=object)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
+        return tags
+
+    def _check_blocks(self) -> None:
+        if not self.blocks and self.music is None:
+            raise ValueError("blocks is empty and music=None: name a block, or give music.")
+        for name, block in self.blocks.items():
+            if not isinstance(name, str) or not name or name == "music":
+                raise ValueError(f"A block cannot be called {name!r}: take a text, not 'music'.")
+            if block != "passthrough" and not hasattr(block, "fit_transform"):
+                raise ValueError(
+                    f"blocks[{name!r}] must be a transformer or 'passthrough', got {block!r:.80}."
+                )
+
+    def _read_block(
+        self, name: str, X: object, y: object, *, fit: bool
+    ) -> tuple[np.ndarray, list[str]]:
+        """Return the columns of one block, shape (n_trials, n_columns), and their names."""
+        block, n_trials = self.blocks[name], n_rows(X)
+        if not isinstance(block, str):
+            if fit:
+                self.blocks_ = self.blocks_ | {name: clone(block)}
+                X = self.blocks_[name].fit_transform(X, y)
+            else:
+                X = self.blocks_[name].transform(X)
+        if holds_signals(X, name):
+            values, found = stack_signals(X, name)
+            return values, layout_names({name: found})
+        if isinstance(block, str):
+            return self._read_rows(name, X, fit=fit)
+        if signal_cells(X) is not None:
+            raise self._cells_error(name)
+        values = read_rows(self, X, reset=None, dtype=np.float32)
+        if len(values) != n_trials:
+            raise ValueError(
+                f"{name}={block!r} made {len(values)} rows of {n_trials} trials: it must make one "
+                "of each."
+            )
+        is_frame = isinstance(X, pd.DataFrame)
+        names = X.columns if is_frame else self.blocks_[name].get_feature_names_out()
+        return values, self._name_columns(name, names)
+
+    def _read_rows(self, name: str, X: object, *, fit: bool) -> tuple[np.ndarray, list[str]]:
+        """Return the columns of a block that has no transformer, and is no column of X."""
+        there = ", ".join(map(str, signal_columns(X))) or "no signals"
+        raise ValueError(f"{type(self).__name__} needs column {name}: X has {there}.")
+
+    def _name_columns(self, name: str, columns: Iterable[object]) -> list[str]:
+        """Name columns after their block, unless they are so already."""
+        start = feature_names(name, [""])[0]
+        return [
+            column if column.startswith(start) else start + column for column in map(str, columns)
+        ]
+
+    def _cells_error(self, name: str) -> ValueError:
+        return ValueError(
+            f"{type(self).__name__} joins numbers: signals in cells need a trials table, or a "
+            f"transformer as {name}= that makes numbers of them."
+        )
+
+    def _find_music(self, X: object, *, fit: bool) -> tuple[pd.DataFrame, np.ndarray]:
+        """Give rows of music, and each trial's place among them, -1 for one that has none."""
+        stimulus = find_ids("stimulus", X, may_miss=True)
+        if stimulus is None:
+            raise ValueError(
+                "Music is joined by stimulus, and X does not say the stimulus of each trial: give "
+                "a trials table with a column 'stimulus', or set music=None for EDA alone."
+            )
+        music = self._look_up(stimulus)
+        if fit:
+            self.music_feature_names_in_ = music.columns.to_numpy()
+        elif list(music.columns) != list(self.music_feature_names_in_):
+            raise ValueError(
+                f"music gave {music.shape[1]} features, first {music.columns[0]!r}, and at fit "
+                f"{len(self.music_feature_names_in_)}, first {self.music_feature_names_in_[0]!r}: "
+                "it must give the same ones each time."
+            )
+        place = music.index.get_indexer(stimulus)
+        unknown = np.flatnonzero(place < 0)
+        if len(unknown) and self.handle_unknown == "error":
+            wanted = stimulus[unknown[0]]
+            hint = ""
+            if str(wanted) in {str(known) for known in music.index}:
+                hint = (
+                    f" (It has {str(wanted)!r} as another type: stimulus is "
+                    f"{type(wanted).__name__}, music.index is {music.index.dtype}.)"
+                )
+            raise ValueError(
+                f"{name_trial(X, unknown[0])}: music has no row for stimulus {wanted!r} "
+                f"({len(set(stimulus[unknown]))} stimuli are without one).{hint} Add the row, "
+                "leave the trial out, or set handle_unknown='impute'."
+            )
+        return music, place
+
+    def _look_up(self, stimulus: np.ndarray) -> pd.DataFrame:
+        """Give the music of these stimuli, or all there is, checked."""
+        wanted = pd.unique(stimulus[~pd.isna(stimulus)])
+        if isinstance(self.music, pd.DataFrame):
+            music = self.music
+        elif isinstance(self.music, tuple):
+            if len(self.music) != 2 or not hasattr(self.music[0], "fit_transform"):
+                raise ValueError(
+                    "music as a tuple must be (extractor, files): a transformer of audio files, "
+                    "and a mapping from stimulus to file."
+                )
+            extractor, files = self.music[0], dict(self.music[1])
+            known = [one for one in wanted if one in files]
+            if not known:
+                raise ValueError("Not one trial's stimulus has a file in music.")
+            files = pd.Series([files[one] for one in known], index=known)
+            music = clone(extractor).set_output(transform="pandas").fit_transform(files)
+            if len(music) != len(files) or music.index.nlevels > 1:
+                raise ValueError(
+                    f"{extractor!r} gave {len(music)} rows of {len(files)} files: music is joined "
+                    "by stimulus and takes one row of each, so no descriptors over time."
+                )
+            # A file that could not be read, and was let pass as NaN, is an unknown stimulus.
+            music = music.set_axis(pd.Index(known), axis=0).dropna(how="all")
+        else:
+            music = self.music(wanted)
+            if not isinstance(music, pd.DataFrame):
+                raise ValueError(
+                    f"music({wanted[:3]!r}…) gave {type(music).__name__}: it must give a DataFrame "
+                    "indexed by stimulus."
+                )
+        _check_music(music)
+        return music
+
+    def _fit_music(self, music: pd.DataFrame, place: np.ndarray, y: object) -> _Rows:
+        """Learn the scale over the trials, each stimulus as often as it was met, and reduce."""
+        rows, counts = np.unique(place[place >= 0], return_counts=True)
+        if not len(rows):
+            raise ValueError("Not one trial's stimulus has a row in music.")
+        values = _numbers(music.iloc[rows])
+        standardize = self.standardize_music
+        self.music_scaler_ = StandardScaler(with_std=standardize).fit(values, sample_weight=counts)
+        names = music.columns
+        scaled = self._scale(music, place)
+        if self.reduce_music is not None:
+            self.music_reducer_ = clone(self.reduce_music).set_output(transform="default")
+            scaled = _Rows.whole(self.music_reducer_.fit_transform(scaled.expand(), y))
+            names = self.music_reducer_.get_feature_names_out(names.astype(str).to_numpy(object))
+        self._names = self._names + music_names(names)
+        return scaled
+
+    def _scale(self, music: pd.DataFrame, place: np.ndarray) -> _Rows:
+        """Standardise the music; the training mean where it is unknown."""
+        rows, back = np.unique(place, return_inverse=True)
+        features = _numbers(music.iloc[np.maximum(rows, 0)])
+        features[rows < 0] = self.music_scaler_.mean_
+        if self.standardize_music:
+            features = self.music_scaler_.transform(features)
+        return _Rows(features.astype(np.float32), back)
+
+    def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> object:
+        n, end = n_rows(X), 0
+        joined = np.empty((n, len(self._names)), dtype=np.float32)
+        for values in blocks:
+            start, end = end, end + values.shape[1]
+            joined[:, start:end] = values
+        if music is not None:
+            # In batches, so that the music of all trials is not held twice.
+            for batch in gen_batches(n, 512):
+                joined[batch, end:] = music.distinct[music.place[batch]]
+        index = identity_index(X)
+        if index is None:
+            return joined
+        return pd.DataFrame(joined, index=index, columns=self._names, copy=False)
+
+
+class _Rows(NamedTuple):
+    """Rows of music, of which each trial has the one at its place."""
+
+    distinct: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def whole(cls, rows: np.ndarray) -> _Rows:
+        return cls(rows, np.arange(len(rows)))
+
+    def expand(self) -> np.ndarray:
+        return self.distinct[self.place]
+
+
+def _check_music(music: pd.DataFrame) -> None:
+    """Refuse music that has not one row of finite numbers for each stimulus."""
+    if music.index.hasnans:
+        row = int(np.argmax(music.index.isna()))
+        raise ValueError(f"music does not say the stimulus of its row {row}: name it or drop it.")
+    if not music.index.is_unique:
+        twice = music.index[music.index.duplicated()][0]
+        raise ValueError(f"music has more than one row for stimulus {twice!r}: keep one.")
+    if not music.size:
+        raise ValueError(
+            f"music has {len(music)} stimuli and {music.shape[1]} features, so there is nothing to "
+            "join: set music=None for EDA alone."
+        )
+    plain_numbers(music, "music", booleans=True)
+    bad = ~(np.abs(_numbers(music)) <= LARGEST)
+    if bad.any():
+        row, column = np.argwhere(bad)[0]
+        raise ValueError(
+            f"music holds NaN or infinite values: stimulus {music.index[row]!r}, feature "
+            f"{music.columns[column]!r}. Fill them or drop the feature."
+        )
+
+
+def _numbers(music: pd.DataFrame) -> np.ndarray:
+    """Give rows of music as a new float64 array, NaN where something is missing."""
+    return music.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
