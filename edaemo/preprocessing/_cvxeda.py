@@ -255,7 +255,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "diagnostics_")
         trials = self._decompose(X, reset=False)
-        self._warn(pd.DataFrame({"flat": [trial.flat for trial in trials]}), of_fit=False)
+        self._warn(trials, of_fit=False)
         return self._give(X, trials)
 
     def diagnose(self, X: object) -> pd.DataFrame:
@@ -296,7 +296,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             self.n_times_ = self.n_times
             if self.n_times is None and len(lengths) == 1:
                 self.n_times_ = lengths.pop()
-        self._warn(diagnostics, of_fit=True)
+        self._warn(trials, of_fit=True)
         return trials
 
     def _decompose(self, X: object, *, reset: bool | None) -> list[DecomposedTrial]:
@@ -370,24 +370,23 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             )
         return np.stack([cell.ravel() for cell in channels])
 
-    def _warn(self, diagnostics: pd.DataFrame, *, of_fit: bool) -> None:
+    def _warn(self, trials: list[DecomposedTrial], *, of_fit: bool) -> None:
         """Say once what is odd about the trials; the first few by their row."""
-        n = len(diagnostics)
+        n = len(trials)
         said = []
-        flat = np.flatnonzero(diagnostics["flat"])
-        if len(flat):
+        if flat := [row for row, trial in enumerate(trials) if trial.flat]:
             said.append(
-                f"{len(flat)} of {n} trials are flat (first rows: {flat[:3].tolist()}): their "
+                f"{len(flat)} of {n} trials are flat (first rows: {flat[:3]}): their "
                 "channels are all zeros."
             )
         if of_fit:
-            inaccurate = np.flatnonzero(diagnostics["status"] != "optimal")
-            if len(inaccurate):
+            inaccurate = [row for row, trial in enumerate(trials) if trial.status != "optimal"]
+            if inaccurate:
                 said.append(
                     f"{len(inaccurate)} of {n} decompositions miss the solver's tolerance (first "
-                    f"rows: {inaccurate[:3].tolist()}); see diagnostics_['gap']."
+                    f"rows: {inaccurate[:3]}); see diagnostics_['gap']."
                 )
-            if n_cancelled := int(diagnostics["cancellation"].sum()):
+            if n_cancelled := sum(trial.cancellation for trial in trials):
                 said.append(
                     f"In {n_cancelled} of {n} trials the phasic component spans more than twice "
                     "what the signal spans, so phasic and tonic largely cancel each other; see "
