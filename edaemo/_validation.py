@@ -132,7 +132,8 @@ def find_ids(
         If ids are needed and unknown, their number is not that of the rows, one is missing that
         may not be, or the two tables disagree. The error names the row.
     """
-    check_consistent_length(X, ratings)
+    if ratings is not None:
+        check_consistent_length(X, ratings)
     if given is None:
         ids = _agreed_ids(name, identity(X, name), identity(ratings, name))
     else:

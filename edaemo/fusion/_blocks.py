@@ -266,6 +266,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             )
         music = self._look_up(stimulus)
         if fit:
+            _check_values(music)
             self.music_feature_names_in_ = music.columns.to_numpy()
         elif not same_names(self.music_feature_names_in_, music.columns):
             raise ValueError(
@@ -291,7 +292,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         return music, place
 
     def _look_up(self, stimulus: np.ndarray) -> pd.DataFrame:
-        """Give the music of these stimuli, or all there is, checked."""
+        """Give the music of these stimuli, or all there is; its numbers are not checked yet."""
         wanted = pd.unique(stimulus[~pd.isna(stimulus)])
         if isinstance(self.music, pd.DataFrame):
             music = self.music
@@ -321,7 +322,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                     f"music({wanted[:3]!r}…) gave {type(music).__name__}: it must give a DataFrame "
                     "indexed by stimulus."
                 )
-        _check_music(music)
+        _check_stimuli(music)
         return music
 
     def _fit_music(
@@ -348,7 +349,10 @@ class BlockUnion(TransformerMixin, BaseEstimator):
     def _scale(self, music: pd.DataFrame, place: np.ndarray) -> _Rows:
         """Standardise the music; the training mean where it is unknown."""
         rows, back = np.unique(place, return_inverse=True)
-        features = _numbers(music.iloc[np.maximum(rows, 0)])
+        # Of thousands of songs, only those that are needed are looked at.
+        music = music.iloc[np.maximum(rows, 0)]
+        _check_values(music)
+        features = _numbers(music)
         features[rows < 0] = self.music_scaler_.mean_
         if self.standardize_music:
             # As its `transform`, which takes longer over what it checks than over the rest.
@@ -387,8 +391,8 @@ class _Rows(NamedTuple):
         return self.distinct[self.place]
 
 
-def _check_music(music: pd.DataFrame) -> None:
-    """Refuse music that has not one row of finite numbers for each stimulus."""
+def _check_stimuli(music: pd.DataFrame) -> None:
+    """Refuse music that has not one row for each stimulus."""
     if music.index.hasnans:
         row = int(np.argmax(music.index.isna()))
         raise ValueError(f"music does not say the stimulus of its row {row}: name it or drop it.")
@@ -400,8 +404,15 @@ def _check_music(music: pd.DataFrame) -> None:
             f"music has {len(music)} stimuli and {music.shape[1]} features, so there is nothing to "
             "join: set music=None for EDA alone."
         )
-    plain_numbers(music, "music", booleans=True)
-    bad = ~(np.abs(_numbers(music)) <= LARGEST)
+
+
+def _check_values(music: pd.DataFrame) -> None:
+    """Refuse rows of music that hold anything but finite numbers."""
+    values = music.to_numpy()
+    if values.dtype.kind not in "iuf" or not music.columns.is_unique:
+        plain_numbers(music, "music", booleans=True)
+        values = _numbers(music)
+    bad = ~(np.abs(values) <= LARGEST)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise ValueError(
