@@ -192,6 +192,10 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "_names")
         return np.asarray(self._names, dtype=object)
 
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether it is fitted; what it knows without music ends in no underscore."""
+        return hasattr(self, "_names")
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
