@@ -8,6 +8,11 @@ it stays outside this repository). The network is the same on all sides: the pub
 Each measurement is a process of its own with one thread; a round has one of each, in random order,
 and a ratio is of two measurements of one round. It prints a Markdown table of medians and ranges
 over the rounds. "worker" is a process as `evaluate` starts it for its folds.
+
+    python benchmarks/speed.py --stages
+
+prints how long each stage of one trial takes from raw EDA to the answer, on one thread; without
+the released code.
 """
 
 from __future__ import annotations
@@ -63,15 +68,21 @@ FOLDS = ("two folds", "folds", ["one process", "two processes"])
 def main() -> None:
     """Measure, or, as a process of its own, do one thing."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("released", type=Path, help="checkout of the released code")
+    parser.add_argument("released", type=Path, nargs="?", help="checkout of the released code")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="", help="rows whose titles hold this")
+    parser.add_argument("--stages", action="store_true", help="stages of one trial alone")
     parser.add_argument("--do", nargs=2, metavar=("WHAT", "WHO"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.do:
         what, who = arguments.do
         print(json.dumps(do(what, who, arguments.released)))
         return
+    if arguments.stages:
+        print_stages()
+        return
+    if arguments.released is None:
+        parser.error("give the checkout of the released code, or --stages")
     found: dict[tuple[str, str], list[dict]] = {}
     rows = [row for row in [*ROWS, FOLDS] if arguments.only in row[0]]
     jobs = {(what, who) for _, what, whos in rows for who in whos}
@@ -274,40 +285,16 @@ def make_session(model: object) -> Callable:
 
 def predict_raw(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
     """Give an answer to a trial of 50 s at 50 Hz: decomposition, z-scores, music, network."""
-    import numpy as np
-    import pandas as pd
     import torch
     from sklearn.pipeline import make_pipeline
 
-    from edaemo import CvxEDATransformer, MusicFeatureUnion
-
-    rng = np.random.default_rng(0)
-    seconds = np.arange(N_TIMES) / RATE
-    signals = []
-    for _ in range(200):  # none is met twice: the decomposition remembers
-        onset, size = rng.uniform(2, 40), rng.uniform(0.2, 1)
-        since = np.clip(seconds - onset, 0, None)
-        signals.append(
-            4 + np.cumsum(rng.normal(scale=0.002, size=N_TIMES))
-            + size * (np.exp(-since / 2) - np.exp(-since / 0.7))
-        )  # fmt: skip
-    music = pd.DataFrame(rng.normal(size=(8, N_MUSIC)), index=[f"s{i}" for i in range(8)])
-    music.columns = [f"m{i}" for i in range(N_MUSIC)]
-    tables = []
-    for i, signal in enumerate(signals):
-        table = pd.DataFrame({"subject": ["p"], "stimulus": [f"s{i % 8}"], "trial": [i]})
-        table["eda"] = pd.Series([signal], dtype=object)
-        tables.append(table)
-    before = make_pipeline(
-        CvxEDATransformer(sampling_rate=RATE, n_times=N_TIMES), MusicFeatureUnion(music=music)
-    )
-    known = pd.concat(tables[:16], ignore_index=True)
-    rows = before.fit_transform(known)
-    remaining = iter(tables[16:])
+    before, known, trials = make_trials(N_MUSIC, 200)
+    remaining = iter(trials)
     if who == "pipeline":
         pipe = make_pipeline(*[step for _, step in before.steps], make_unfitted())
         pipe.fit(known, [0, 1] * 8)
         return lambda: pipe.predict_proba(next(remaining)), 1
+    rows = before.fit_transform(known)
     if who.endswith("onnx"):
         model = make_unfitted().fit(rows, [0, 1] * 8)
         run = make_session(model)
@@ -321,6 +308,78 @@ def predict_raw(who: str, n: int, released: Path) -> tuple[Callable[[], None], i
             network(*parts(row))
 
     return answer, 1
+
+
+def make_trials(n_music: int, n: int) -> tuple:
+    """Give the steps before a network, 16 trials in one table, and n others of 50 s at 50 Hz."""
+    import numpy as np
+    import pandas as pd
+    from sklearn.pipeline import make_pipeline
+
+    from edaemo import CvxEDATransformer, MusicFeatureUnion
+
+    rng = np.random.default_rng(0)
+    seconds = np.arange(N_TIMES) / RATE
+    tables = []
+    for i in range(16 + n):  # none is met twice: the decomposition remembers
+        onset, size = rng.uniform(2, 40), rng.uniform(0.2, 1)
+        since = np.clip(seconds - onset, 0, None)
+        signal = (
+            4 + np.cumsum(rng.normal(scale=0.002, size=N_TIMES))
+            + size * (np.exp(-since / 2) - np.exp(-since / 0.7))
+        )  # fmt: skip
+        table = pd.DataFrame({"subject": ["p"], "stimulus": [f"s{i % 8}"], "trial": [i]})
+        table["eda"] = pd.Series([signal], dtype=object)
+        tables.append(table)
+    music = None
+    if n_music:
+        music = pd.DataFrame(rng.normal(size=(8, n_music)), index=[f"s{i}" for i in range(8)])
+        music.columns = [f"m{i}" for i in range(n_music)]
+    before = make_pipeline(
+        CvxEDATransformer(sampling_rate=RATE, n_times=N_TIMES), MusicFeatureUnion(music=music)
+    )
+    return before, pd.concat(tables[:16], ignore_index=True), tables[16:]
+
+
+def print_stages(n: int = 300) -> None:
+    """Print how long each stage of one trial takes, for three widths of music."""
+    import torch
+    from sklearn.pipeline import make_pipeline
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(1)
+    print("| music features | stage | least, ms | median, ms |")
+    print("|---|---|---|---|")
+    for n_music in (0, 300, N_MUSIC):
+        before, known, trials = make_trials(n_music, 3 * n + 20)
+        remaining = iter(trials)
+        channels, union = (step for _, step in before.steps)
+        pipe = make_pipeline(channels, union, make_unfitted()).fit(known, [0, 1] * 8)
+        classifier, run = pipe[-1], make_session(pipe)
+        times: dict[str, list[float]] = {}
+
+        def timed(stage: str, work: Callable, given: object, times: dict = times) -> object:
+            start = time.perf_counter()
+            made = work(given)
+            times.setdefault(stage, []).append(1000 * (time.perf_counter() - start))
+            return made
+
+        def through_onnx(trial: object, before: Callable = before.transform, run=run) -> object:
+            return run(before(trial).to_numpy("float32"))
+
+        for i in range(n + 20):
+            if i == 20:  # what comes first takes longer
+                times.clear()
+            table = timed("CvxEDATransformer", channels.transform, next(remaining))
+            frame = timed("MusicFeatureUnion", union.transform, table)
+            timed("network, ONNX", run, frame.to_numpy("float32"))
+            timed("RTCANClassifier", classifier.predict_proba, frame)
+        for _ in range(n):
+            timed("**all, with ONNX**", through_onnx, next(remaining))
+        for _ in range(n):
+            timed("**all, Pipeline**", pipe.predict_proba, next(remaining))
+        for stage, spent in times.items():
+            print(f"| {n_music} | {stage} | {min(spent):.2f} | {statistics.median(spent):.2f} |")
 
 
 def make_unfitted():

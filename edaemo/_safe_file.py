@@ -9,6 +9,7 @@ import math
 import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from skorch.callbacks import LRScheduler
 from skorch.callbacks.lr_scheduler import WarmRestartLR
 
 from edaemo._whole_file import whole_file
+from edaemo.decomposition import DecompositionMethod, decomposition_names, find_decomposition
 
 HEAD, ARRAYS = "edaemo.json", "arrays.safetensors"
 # What reading an edited file may raise, whose checksum was made to fit.
@@ -50,6 +52,10 @@ _END = re.compile(rb"edaemo (\w+) (\d+) sha256 ([0-9a-f]{64})\Z")
 
 class FileError(ValueError):
     """A file cannot be written or read, or something cannot be in it; the message says what."""
+
+
+class LackingError(FileError):
+    """The file is well, and what it needs is not here."""
 
 
 def write_archive(path: Path, kind: str, version: int, members: Mapping[str, bytes]) -> None:
@@ -185,6 +191,8 @@ class Encoder:
             return {"$optimizer": value.__name__}
         if type(value) is LRScheduler:
             return self._schedule(value, where)
+        if isinstance(value, DecompositionMethod):
+            return self._decomposition(value, where)
         raise FileError(
             f"{where} is {value!r:.150}, which cannot be in a file that holds no code. Values may "
             "be numbers, text, lists, dicts, arrays, frames, an optimizer of torch.optim, and a "
@@ -239,6 +247,16 @@ class Encoder:
         if pd.api.types.is_numeric_dtype(column.dtype):  # pandas' own with gaps: the same numbers
             return self._array(column.to_numpy(np.float64, na_value=np.nan), where)
         raise FileError(f"{where} has values of {column.dtype}, which cannot be saved.")
+
+    def _decomposition(self, method: DecompositionMethod, where: str) -> dict[str, Any]:
+        name = getattr(method, "name", None)
+        if name not in decomposition_names() or type(find_decomposition(name)) is not type(method):
+            raise FileError(
+                f"{where} is {method!r:.150}, whose class is not registered: decorate it by "
+                "register_decomposition, so that it is found again by its name."
+            )
+        settings = {field.name: getattr(method, field.name) for field in fields(method)}
+        return {"$decomposition": name, "settings": self.encode(settings, where)}
 
     def _schedule(self, schedule: LRScheduler, where: str) -> dict[str, Any]:
         policy = schedule.policy
@@ -339,6 +357,14 @@ class Decoder:
 
     def _make_optimizer(self, name: str, rest: dict) -> type[torch.optim.Optimizer]:
         return OPTIMIZERS[name]
+
+    def _make_decomposition(self, name: str, rest: dict) -> DecompositionMethod:
+        if name not in decomposition_names():
+            raise LackingError(
+                f"the decomposition {name!r} is not registered here: import the module that "
+                "registers it, and load the file again."
+            )
+        return find_decomposition(name, self.decode(rest["settings"]))
 
     def _make_schedule(self, name: str, rest: dict) -> LRScheduler:
         return LRScheduler(SCHEDULES[name], **self.decode(rest["parameters"]))

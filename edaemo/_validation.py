@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -53,7 +55,19 @@ def identity(X: object, name: str) -> np.ndarray | None:
 def identity_index(X: object) -> pd.MultiIndex | None:
     """Return subject, stimulus and trial, those that X knows, as an index; None without any."""
     known = {key: ids for key in IDENTITY if (ids := identity(X, key)) is not None}
-    return pd.MultiIndex.from_arrays(list(known.values()), names=list(known)) if known else None
+    if not known:
+        return None
+    if all(_is_one_plain_id(ids) for ids in known.values()):
+        # What from_arrays makes of a lone trial, in a tenth of the time.
+        levels = [pd.Index(ids) for ids in known.values()]
+        codes = [[0]] * len(levels)
+        return pd.MultiIndex(levels=levels, codes=codes, names=list(known), verify_integrity=False)
+    return pd.MultiIndex.from_arrays(list(known.values()), names=list(known))
+
+
+def _is_one_plain_id(ids: np.ndarray) -> bool:
+    """Return whether the ids are one text or one integer."""
+    return len(ids) == 1 and (ids.dtype.kind in "iu" or type(ids[0]) is str)
 
 
 def refuse_foreign_frame(X: object, names: Sequence[str]) -> None:
@@ -118,7 +132,8 @@ def find_ids(
         If ids are needed and unknown, their number is not that of the rows, one is missing that
         may not be, or the two tables disagree. The error names the row.
     """
-    check_consistent_length(X, ratings)
+    if ratings is not None:
+        check_consistent_length(X, ratings)
     if given is None:
         ids = _agreed_ids(name, identity(X, name), identity(ratings, name))
     else:
@@ -429,13 +444,42 @@ def _as_fitted(estimator: BaseEstimator, X: object) -> np.ndarray | None:
     """
     names = getattr(estimator, "feature_names_in_", None)
     if isinstance(X, pd.DataFrame):
-        if names is None or not np.array_equal(names, X.columns):
+        if names is None or not same_names(names, X.columns):
             return None
         rows = X.to_numpy()
         return rows if rows.dtype in _FLOATS else None
     if type(X) is not np.ndarray or X.dtype not in _FLOATS or X.ndim != 2 or names is not None:
         return None
     return X if X.shape[1] == getattr(estimator, "n_features_in_", None) else None
+
+
+# Of some arrays of names, by their ids, the index made of each: see `same_names`.
+_indexes: OrderedDict[int, tuple[weakref.ref, pd.Index]] = OrderedDict()
+_INDEXES = 32
+
+
+def same_names(names: np.ndarray, columns: pd.Index) -> bool:
+    """Return whether the columns of a frame have these names, in this order.
+
+    Parameters
+    ----------
+    names : ndarray of object
+        What `fit` saw; not changed afterwards. The index made of it is remembered: two indexes of
+        thousands of names are compared in microseconds, an array and an index in a fifth of a
+        millisecond.
+    columns : Index
+    """
+    known, index = _indexes.get(id(names), (lambda: None, None))
+    if known() is not names or index is None:
+        index = pd.Index(names)
+        _indexes[id(names)] = (weakref.ref(names), index)
+        while len(_indexes) > _INDEXES:
+            _indexes.popitem(last=False)
+    return (
+        index.equals(columns)
+        if index.dtype == columns.dtype
+        else bool(np.array_equal(names, columns))
+    )
 
 
 def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:

@@ -42,6 +42,7 @@ from edaemo._safe_file import (
     Decoder,
     Encoder,
     FileError,
+    LackingError,
     edited,
     read_archive,
     readable,
@@ -216,7 +217,7 @@ def load(
         head = json.loads(members[HEAD])
         others = _other_versions(head["versions"])
         estimator = _Reader(members, device, trusted).decode(head["estimator"])
-    except (_DeviceError, _TrustError) as error:
+    except LackingError as error:
         raise FileError(f"{path}: {error}") from error
     except BROKEN as error:
         wrong = edited(path, error)
@@ -260,11 +261,7 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
         raise edited(path, error) from error
 
 
-class _DeviceError(FileError):
-    """The file is well, and this machine lacks its device."""
-
-
-class _TrustError(FileError):
+class _TrustError(LackingError):
     """The file is well, and names a class that the caller does not trust, or does not have."""
 
 
@@ -485,7 +482,7 @@ class _Reader(Decoder):
         try:
             find_device(estimator.device)
         except ValueError as error:
-            raise _DeviceError(f"{error} Or load it with device='auto'.") from error
+            raise LackingError(f"{error} Or load it with device='auto'.") from error
         weights = safetensors.torch.load(self.members[node["weights"]])
         estimator.take_network(weights, **rest)
 

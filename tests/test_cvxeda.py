@@ -7,9 +7,10 @@ from joblib import Memory
 from scipy.stats import zscore
 
 from edaemo import CvxEDATransformer
-from edaemo.decomposition import DecompositionError, decompose, decompose_many
+from edaemo.decomposition import DecompositionError, decompose
+from edaemo.decomposition import _cvxeda as solving
 from edaemo.preprocessing import SignalQualityWarning
-from edaemo.preprocessing import _cvxeda as module
+from edaemo.preprocessing import _decomposed as module
 
 
 def make_eda(n: int = 4, n_samples: int = 100, seed: int = 0) -> np.ndarray:
@@ -327,9 +328,10 @@ def test_each_trial_is_decomposed_once_in_a_process(monkeypatch):
 
     def note(trials: list, *rest: object, **settings: object) -> list:
         calls.extend(trials)
-        return decompose_many(trials, *rest, **settings)
+        return original(trials, *rest, **settings)
 
-    monkeypatch.setattr(module, "decompose_many", note)
+    original = solving.solve_many
+    monkeypatch.setattr(solving, "solve_many", note)
     for n_times in (20, 30):
         CvxEDATransformer(sampling_rate=4, n_times=n_times).fit(signals).transform(signals)
     assert len(calls) == 5
@@ -370,13 +372,14 @@ def test_trial_that_the_solver_fails_on_is_named(monkeypatch):
     def fail_on_second(trial: np.ndarray, *rest: object, **settings: object) -> object:
         if np.allclose(trial, bad):
             raise DecompositionError("cvxEDA did not converge", "max_iter", 1.0)
-        return decompose(trial, *rest, **settings)
+        return original(trial, *rest, **settings)
 
     def fail(trials: list, *rest: object, **settings: object) -> list:
         return [fail_on_second(trial, *rest) for trial in trials]
 
-    monkeypatch.setattr(module, "decompose", fail_on_second)
-    monkeypatch.setattr(module, "decompose_many", fail)
+    original = solving.solve
+    monkeypatch.setattr(solving, "solve", fail_on_second)
+    monkeypatch.setattr(solving, "solve_many", fail)
     with pytest.raises(
         DecompositionError, match=r"row 1 \(subject p0, .*did not converge"
     ) as found:

@@ -415,8 +415,8 @@ class TestOutputs:
         def fail(*arguments: object, **settings: object) -> None:
             raise DecompositionError("cvxEDA did not converge: spent", "spent", 1.0)
 
-        for name in ("decompose", "decompose_many"):
-            monkeypatch.setattr(f"edaemo.preprocessing._cvxeda.{name}", fail)
+        for name in ("solve", "solve_many"):
+            monkeypatch.setattr(f"edaemo.decomposition._cvxeda.{name}", fail)
         file = write(tmp_path / "EDA.csv", E4_DATE.replace("0.69", "0.99"))
         status, _, said = run(capsys, file, tmp_path / "out")
         assert status == 1

@@ -13,13 +13,18 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 
 from edaemo import MusicFeatureUnion
-from edaemo.decomposition import DecompositionError, decompose
-from edaemo.features import EDAFeatureExtractor, _phasic
-from edaemo.preprocessing import EDADecomposer, SignalQualityWarning, _cvxeda
+from edaemo.decomposition import Bandpass, DecompositionError, decompose
+from edaemo.decomposition import _cvxeda as solving
+from edaemo.features import EDAFeatureExtractor
+from edaemo.preprocessing import (
+    EDADecomposer,
+    SignalQualityWarning,
+    _decomposed,
+    decompose_trials,
+)
 from edaemo.preprocessing import _decomposer as module
-from edaemo.preprocessing._cvxeda import decompose_trials
 
-METHODS = ["cvxeda", "highpass", "median", "smooth"]
+METHODS = ["bandpass", "cvxeda", "highpass", "median", "smooth"]
 ALL = ("phasic", "tonic", "residual")
 every_method = pytest.mark.parametrize("method", METHODS)
 
@@ -339,9 +344,9 @@ def test_a_failure_of_cvxeda_names_the_trial(monkeypatch):
     def fail(*arguments, **settings):
         raise DecompositionError("no answer", "stalled", 0.5)
 
-    monkeypatch.setattr(_cvxeda, "decompose", fail)
-    monkeypatch.setattr(_cvxeda, "decompose_many", fail)
-    monkeypatch.setattr(_cvxeda, "_cache", _cvxeda.TrialCache(0))
+    monkeypatch.setattr(solving, "solve", fail)
+    monkeypatch.setattr(solving, "solve_many", fail)
+    monkeypatch.setattr(_decomposed, "_cache", _decomposed.TrialCache(0))
     with pytest.raises(DecompositionError, match=r"row 0 \(subject p0.*\): no answer") as caught:
         EDADecomposer(4).fit_transform(make_table(make_eda()))
     assert (caught.value.status, caught.value.gap) == ("stalled", 0.5)
@@ -441,7 +446,7 @@ def test_smooth_is_scipys_gaussian_around_the_line():
 
 def test_highpass_is_that_of_the_features_where_these_smooth_nothing():
     signals = make_eda()
-    expected = _phasic.highpass(signals, 4.0)
+    expected = Bandpass().phasic(signals, 4.0)
     np.testing.assert_array_equal(split(signals, "highpass")[:, 0], expected.astype(np.float32))
     names = list(EDAFeatureExtractor(4).get_feature_names_out())
     spread = EDAFeatureExtractor(4).fit_transform(signals)[:, names.index("eda_std")]

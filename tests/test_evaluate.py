@@ -275,17 +275,18 @@ class TestPipelines:
         )
 
     def test_each_trial_is_decomposed_once_for_all(self, small, run, monkeypatch):
-        from edaemo.preprocessing import _cvxeda
+        from edaemo.decomposition import _cvxeda
+        from edaemo.preprocessing import _decomposed
 
         calls = []
-        original = _cvxeda.decompose_many
+        original = _cvxeda.solve_many
 
         def note(trials: list, *rest: object, **settings: object) -> list:
             calls.extend(trials)
             return original(trials, *rest, **settings)
 
-        monkeypatch.setattr(_cvxeda, "_cache", _cvxeda.TrialCache(0))
-        monkeypatch.setattr(_cvxeda, "decompose_many", note)
+        monkeypatch.setattr(_decomposed, "_cache", _decomposed.TrialCache(0))
+        monkeypatch.setattr(_cvxeda, "solve_many", note)
         run(small, ["rtcan-eda", "rtcan-eda-music"], ["subject", "stimulus"], n_splits=2)
         assert len(calls) == len(small.trials)
 

@@ -21,12 +21,13 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from edaemo import MusicFeatureUnion
 from edaemo._cache import TrialCache
 from edaemo.datasets import load_hku956, load_induced_stress
-from edaemo.decomposition import DecompositionError, decompose
-from edaemo.features import EDAFeatureExtractor, _edaemo, _phasic, _pmemo
+from edaemo.decomposition import Bandpass, CvxEDA, DecompositionError, decompose
+from edaemo.decomposition import _cvxeda as solving
+from edaemo.features import EDAFeatureExtractor, _edaemo, _pmemo
 from edaemo.features import _extractor as module
 from edaemo.features._moments import moments
 from edaemo.features._scr import find_responses
-from edaemo.preprocessing import _cvxeda
+from edaemo.preprocessing import _decomposed, decompose_trials
 
 DOCS = Path(__file__).parents[1] / "docs" / "features.md"
 PRESETS = ["edaemo", "pmemo"]
@@ -116,7 +117,7 @@ def test_highpass_gives_neurokit2s_phasic_component_away_from_the_ends():
     # neurokit2 0.2.13: eda_phasic(eda_clean(signal, 50), 50), every second from 50 s to 69 s
     expected = [-1e-06, -0.1129371, 0.1369088, -0.2404908, 0.1345842]
     expected += [-0.1608266, -0.0103743, 0.05128, -0.1593617, 0.2072401]
-    given = _phasic.highpass((slow + fast)[None], 50)[0, 2500:3500:100]
+    given = Bandpass().phasic((slow + fast)[None], 50)[0, 2500:3500:100]
     np.testing.assert_allclose(given, expected, atol=2e-6)
 
 
@@ -132,20 +133,20 @@ def test_highpass_follows_butterworths_formula():
         wave = np.sin(2 * np.pi * frequency * time)
         warped = np.tan(np.pi * np.array([cutoff, frequency]) / 20)  # of the bilinear transform
         gain = 1 / (1 + (warped[0] / warped[1]) ** (2 * order * power))
-        given = _phasic.highpass(wave[None], 20)[0, 1000:3000]
+        given = Bandpass().phasic(wave[None], 20)[0, 1000:3000]
         np.testing.assert_allclose(np.std(given), gain * np.std(wave[1000:3000]), rtol=2e-3)
 
 
 def test_slow_recordings_are_not_smoothed():
     wave = np.cos(np.pi * np.arange(400))  # at the Nyquist frequency
-    given = _phasic.highpass(wave[None], 4)[0]
+    given = Bandpass().phasic(wave[None], 4)[0]
     np.testing.assert_allclose(given[100:300], wave[100:300], atol=1e-2)
 
 
 def test_a_short_window_has_about_the_phasic_component_of_the_whole_recording():
     signals = make_eda(200, seconds=120)
-    whole = _phasic.highpass(signals, 4)[:, 190:290]
-    window = _phasic.highpass(signals[:, 190:290], 4)
+    whole = Bandpass().phasic(signals, 4)[:, 190:290]
+    window = Bandpass().phasic(signals[:, 190:290], 4)
     plain = sosfiltfilt(butter(2, 0.05, "high", fs=4, output="sos"), signals[:, 190:290])
     error, plain_error = (np.median(np.std(x - whole, axis=1)) for x in (window, plain))
     assert error < 0.8 * plain_error
@@ -155,7 +156,8 @@ def test_a_short_window_has_about_the_phasic_component_of_the_whole_recording():
 def test_cvxeda_gives_the_phasic_component_in_microsiemens():
     signal = make_eda(1)[0]
     expected = decompose(zscore(signal), 4.0).phasic * np.std(signal)
-    np.testing.assert_allclose(_phasic.cvxeda(signal[None], 4.0, str)[0], expected)
+    (trial,) = decompose_trials([signal], 4.0, CvxEDA(), standardize=True)
+    np.testing.assert_allclose(trial.scale * trial.result.phasic, expected)
     given = frame_of(EDAFeatureExtractor(4, decomposition="cvxeda"), signal[None])
     np.testing.assert_allclose(given["eda_mean"], np.mean(expected), rtol=1e-6)
     np.testing.assert_allclose(given["eda_std"], np.std(expected), rtol=1e-6)
@@ -339,7 +341,7 @@ def test_frames_that_differ_by_rounding_have_no_spread():
 
 def test_moments_are_scipys():
     for signal in make_eda(5):
-        phasic = _phasic.highpass(signal[None], 4)[0]
+        phasic = Bandpass().phasic(signal[None], 4)[0]
         given = of_phasic(phasic, 4)
         np.testing.assert_allclose(given["mean"], np.mean(phasic), rtol=1e-9)
         np.testing.assert_allclose(given["std"], np.std(phasic), rtol=1e-9)
@@ -406,7 +408,7 @@ def test_share_of_the_bands_is_that_of_slow_in_all_power():
 
 def test_spectral_density_is_scipys():
     for signal in make_eda(3, sampling_rate=10):
-        phasic = _phasic.highpass(signal[None], 10)[0]
+        phasic = Bandpass().phasic(signal[None], 10)[0]
         frequency, density = periodogram(phasic, 10, detrend="constant", scaling="density")
         kept = (frequency > 0) & (frequency <= 2)
         frequency, root = frequency[kept], np.sqrt(density[kept])
@@ -457,7 +459,7 @@ def slow_mfcc(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
 @pytest.mark.parametrize(("sampling_rate", "seconds"), [(4, 25), (20, 30), (3, 5)])
 def test_mfcc_are_those_of_a_plain_loop_and_their_statistics_scipys(sampling_rate, seconds):
     signal = make_eda(1, sampling_rate, seconds)
-    phasic = _phasic.highpass(signal, sampling_rate)[0]
+    phasic = Bandpass().phasic(signal, sampling_rate)[0]
     given = of_phasic(phasic, sampling_rate)
     for i, coefficient in enumerate(slow_mfcc(phasic, sampling_rate)):
         for name, statistic in {
@@ -473,7 +475,7 @@ def test_mfcc_are_those_of_a_plain_loop_and_their_statistics_scipys(sampling_rat
 
 
 def test_louder_by_6_db_moves_the_first_coefficient_alone():
-    phasic = _phasic.highpass(make_eda(1), 4)[0]
+    phasic = Bandpass().phasic(make_eda(1), 4)[0]
     once, twice = of_phasic(phasic, 4), of_phasic(2 * phasic, 4)
     by = np.sqrt(20) * 20 * np.log10(2)  # each of 20 filters, times the transform's first row
     np.testing.assert_allclose(twice["mfcc_00_mean"] - once["mfcc_00_mean"], by, atol=1e-2)
@@ -497,7 +499,7 @@ def test_no_filter_is_empty_and_white_noise_is_flat(sampling_rate):
 def test_published_features_are_those_of_the_notebooks_formulas():
     for signal in make_eda(3, sampling_rate=10, seconds=20):  # with a frequency at just 0.5 Hz
         scaled = (signal - signal.min()) / np.ptp(signal)
-        phasic = _phasic.highpass(scaled[None], 10)[0]
+        phasic = Bandpass().phasic(scaled[None], 10)[0]
         given = frame_of(EDAFeatureExtractor(10, preset="pmemo"), signal[None]).iloc[0]
         magnitude = np.abs(np.fft.fft(phasic))
         axis = np.fft.fftfreq(len(phasic), 0.1)
@@ -879,14 +881,15 @@ def test_trial_on_which_cvxeda_fails_is_named(monkeypatch):
     def fail(trial: np.ndarray, *rest: object, **settings: object) -> object:
         if np.allclose(trial, bad):
             raise DecompositionError("no optimum", "stalled", 0.5)
-        return decompose(trial, *rest, **settings)
+        return original(trial, *rest, **settings)
 
     def fail_all(*arguments: object, **settings: object) -> list:
         raise DecompositionError("trial in row 0", "stalled", 0.5)
 
-    monkeypatch.setattr(_cvxeda, "decompose", fail)
-    monkeypatch.setattr(_cvxeda, "decompose_many", fail_all)
-    monkeypatch.setattr(_cvxeda, "_cache", _cvxeda.TrialCache(0))
+    original = solving.solve
+    monkeypatch.setattr(solving, "solve", fail)
+    monkeypatch.setattr(solving, "solve_many", fail_all)
+    monkeypatch.setattr(_decomposed, "_cache", _decomposed.TrialCache(0))
     with pytest.raises(DecompositionError, match=r"row 2 \(subject p1.*no optimum"):
         EDAFeatureExtractor(4, decomposition="cvxeda").transform(make_table(signals))
 

@@ -536,3 +536,62 @@ class TestBlockUnion:
         trials["eye"] = pd.Series([np.ones(5)] * len(trials), dtype=object)
         with pytest.raises(ValueError, match=r"The eye block has 5 columns, BlockUnion .* with 4"):
             union.transform(trials)
+
+
+# --- one trial at a time -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        {"subject": ["p1", "é"], "trial": [0, 1]},
+        {"subject": [7, 8], "trial": ["x", "y"]},
+        {"subject": [1, "1"], "trial": [True, False]},
+        {"subject": ["p1", None], "trial": [2.5, 3.0]},
+        {"subject": pd.to_datetime(["2020-01-01", "2021-01-01"]), "trial": [0, 1]},
+    ],
+)
+def test_a_lone_trial_has_the_row_and_the_index_that_it_has_among_others(music, ids):
+    trials = make_trials(2).assign(**ids)
+    union = MusicFeatureUnion(music=music).fit(trials)
+    together = union.transform(trials)
+    for row in range(2):
+        alone = union.transform(trials.iloc[[row]])
+        assert_array_equal(alone, together.iloc[[row]])
+        assert list(alone.columns) == list(together.columns)
+        known = [trials[name].iloc[[row]].to_numpy() for name in ("subject", "stimulus", "trial")]
+        expected = pd.MultiIndex.from_arrays(known, names=["subject", "stimulus", "trial"])
+        pd.testing.assert_index_equal(alone.index, expected, exact=True)
+        assert [level.dtype for level in alone.index.levels] == [
+            level.dtype for level in expected.levels
+        ]
+
+
+def test_a_song_that_is_spoilt_after_fit_is_an_error_once_it_is_needed(music):
+    trials = make_trials()
+    union = MusicFeatureUnion(music=music).fit(trials)
+    expected = union.transform(trials)
+    music.loc["c", "tempo"] = np.nan  # nobody listens to it
+    pd.testing.assert_frame_equal(union.transform(trials), expected)
+    music.loc["b", "loud"] = np.inf
+    pd.testing.assert_frame_equal(union.transform(trials.iloc[[0]]), expected.iloc[[0]])
+    with pytest.raises(ValueError, match="NaN or infinite values: stimulus 'b', feature 'loud'"):
+        union.transform(trials)
+    with pytest.raises(ValueError, match="stimulus 'b', feature 'loud'"):
+        MusicFeatureUnion(music=music).fit(trials)
+
+
+def test_columns_in_another_order_are_no_more_those_of_fit(music):
+    trials = make_trials()
+    union = MusicFeatureUnion(music=lambda wanted: music[columns])
+    columns = ["tempo", "loud"]
+    union.fit(trials)
+    columns = ["loud", "tempo"]
+    with pytest.raises(ValueError, match="it must give the same ones each time"):
+        union.transform(trials)
+
+
+def test_a_pipeline_that_ends_in_a_union_without_music_knows_that_it_is_fitted():
+    trials = make_trials(n_samples=40)
+    steps = make_pipeline(CvxEDATransformer(4, trim_seconds=0), MusicFeatureUnion())
+    pd.testing.assert_frame_equal(steps.fit(trials).transform(trials), steps.fit_transform(trials))

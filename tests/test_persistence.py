@@ -112,6 +112,8 @@ def assert_same(one: object, other: object) -> None:
         pd.testing.assert_frame_equal(one, other, check_exact=True)
     elif isinstance(one, pd.Series):
         pd.testing.assert_series_equal(one, other, check_exact=True)
+    elif isinstance(one, pd.Index):
+        pd.testing.assert_index_equal(one, other, exact=True)
     elif isinstance(one, np.ndarray):
         assert one.dtype == other.dtype
         assert_array_equal(one, other)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
 
 def positive_number(text: str) -> float:
@@ -30,3 +32,24 @@ class CorporaHelp(str):
     def __add__(self, more: str) -> CorporaHelp:
         """Append what argparse says of the default."""
         return CorporaHelp(super().__add__(more))
+
+
+def add_plugins(command: argparse.ArgumentParser, what: str) -> None:
+    """Add the option --plugin, for modules that register `what`."""
+    command.add_argument(
+        "--plugin",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        help=f"Python modules, found from the present folder too, that register {what} of your own",
+    )
+
+
+def import_plugins(modules: Sequence[str]) -> None:
+    """Import the modules of --plugin; raise a ValueError for one that cannot be imported."""
+    sys.path.insert(0, "")
+    for module in modules:
+        try:
+            import_module(module)
+        except ImportError as error:
+            raise ValueError(f"--plugin {module}: {error}") from error

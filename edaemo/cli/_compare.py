@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edaemo.cli._arguments import CorporaHelp
+from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,14 +85,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
     )
     compare.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything")
     compare.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")
-    compare.add_argument(
-        "--plugin",
-        nargs="+",
-        default=[],
-        metavar="MODULE",
-        help="Python modules, found from the present folder too, that register studies and "
-        "pipelines of your own",
-    )
+    add_plugins(compare, "studies, pipelines and decompositions")
     compare.add_argument("--out", default="results", metavar="DIR", help="where results go")
     compare.add_argument(
         "--store", metavar="FILE", help="finished folds (default: results.sqlite in --out)"
@@ -118,12 +109,7 @@ def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 def _evaluate(arguments: argparse.Namespace) -> int:
     from edaemo.evaluation import STUDIES, evaluate, find
 
-    sys.path.insert(0, "")
-    for module in arguments.plugin:
-        try:
-            import_module(module)
-        except ImportError as error:
-            raise ValueError(f"--plugin {module}: {error}") from error
+    import_plugins(arguments.plugin)
     names = [find(name, STUDIES, "study") for name in arguments.study]
     studies = [STUDIES[name](arguments.path) for name in names]
     with warnings.catch_warnings(record=True) as notes:

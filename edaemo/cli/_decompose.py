@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
+from ast import literal_eval
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from edaemo.cli._arguments import positive_number
+from edaemo.cli._arguments import add_plugins, import_plugins, positive_number
 
 
 def add_decompose(commands: argparse._SubParsersAction) -> None:
     """Add it to the commands."""
     decompose = commands.add_parser(
         "decompose",
-        help="take recordings apart into phasic, tonic and driver by cvxEDA",
-        description="Take recordings of EDA (E4 EDA.csv, CSV, parquet) apart by cvxEDA. OUT gets "
-        "one file for each, with the columns time (s), eda (as read), phasic, tonic, driver (per "
-        "second) and residual, in the unit of the recording.",
+        help="take recordings apart into phasic, tonic and driver by cvxEDA, or by a filter",
+        description="Take recordings of EDA (E4 EDA.csv, CSV, parquet) apart by cvxEDA, or what "
+        "else --method names. OUT gets one file for each, with the columns time (s), eda (as "
+        "read), phasic, tonic, driver (per second; where the method finds one) and residual, in "
+        "the unit of the recording.",
         epilog="Exit status: 0 if all files were decomposed, 1 if some failed, 2 for wrong "
         "arguments, 130 after Ctrl-C.",
     )
@@ -46,11 +48,27 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
         help="column that holds the EDA (default: eda or gsr, else the only one of numbers)",
     )
     decompose.add_argument(
+        "--method",
+        default="cvxeda",
+        metavar="NAME",
+        help="cvxeda (default), highpass, bandpass, median, smooth, or one that a --plugin "
+        "registers",
+    )
+    decompose.add_argument(
+        "--setting",
+        nargs="+",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="settings of the method, such as alpha=0.001 of cvxeda, or window=8 of median",
+    )
+    add_plugins(decompose, "decompositions")
+    decompose.add_argument(
         "--missing",
         default="raise",
         choices=["raise", "interpolate", "mask"],
         help="what becomes of missing samples: the file fails (default), they are interpolated, or "
-        "they have no weight in the decomposition",
+        "they have no weight in the decomposition, for cvxeda and whatever else masks",
     )
     decompose.add_argument(
         "--format", default="csv", choices=["csv", "parquet"], help="of the results (default: csv)"
@@ -70,6 +88,17 @@ def _n_jobs(text: str) -> int:
     return number
 
 
+def _setting(text: str) -> tuple[str, object]:
+    """Return name and value of ``name=value``; what is no number, None or truth value is text."""
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE: {text!r}")
+    try:
+        return name, literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
 def _can_import(name: str) -> bool:
     try:
         import_module(name)
@@ -80,6 +109,7 @@ def _can_import(name: str) -> bool:
 
 def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from edaemo.datasets import find_recordings, read_recording
+    from edaemo.decomposition import find_decomposition
     from edaemo.preprocessing._files import decompose_files, plan_outputs
 
     if arguments.format == "parquet" and not _can_import("pyarrow"):
@@ -87,6 +117,8 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         parser.exit(2, f"edaemo: error: --format parquet needs pyarrow: {needed}\n")
     out = Path(arguments.out)
     try:
+        import_plugins(arguments.plugin)
+        method = find_decomposition(arguments.method, dict(arguments.setting))
         plan = plan_outputs(
             find_recordings(arguments.inputs, leave_out=out),
             out,
@@ -99,6 +131,7 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
     outcomes = decompose_files(
         plan,
         partial(read_recording, sampling_rate=arguments.sampling_rate, column=arguments.column),
+        method=method,
         missing=arguments.missing,
         overwrite=arguments.overwrite,
         n_jobs=arguments.jobs,

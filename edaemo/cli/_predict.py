@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import edaemo
-from edaemo.cli._arguments import positive_number
+from edaemo.cli._arguments import add_plugins, import_plugins, positive_number
 
 
 def add_predict(commands: argparse._SubParsersAction) -> None:
@@ -69,6 +69,7 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         metavar="ID",
         help="whose recordings they are, for a model that standardises within people",
     )
+    add_plugins(predict, "decompositions")
     predict.add_argument("--out", metavar="FILE", help="where the table goes (default: stdout)")
 
 
@@ -80,6 +81,7 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     from edaemo.datasets import find_recordings
 
     try:
+        import_plugins(arguments.plugin)
         with _notes(arguments.model):
             model = edaemo.load(arguments.model)
         needs = find_needs(model)

@@ -14,7 +14,7 @@ from edaemo._validation import IDENTITY, name_some
 from edaemo.datasets._assemble import join_left_out, take_trials
 from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._window import window_samples
-from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition import check_sampling_rate
 
 _NUMBERS = "biuf"
 _NAMED = 5

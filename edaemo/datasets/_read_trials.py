@@ -28,7 +28,7 @@ from edaemo.datasets._own_table import (
 )
 from edaemo.datasets._recordings import read_columns
 from edaemo.datasets._window import Window, window_samples
-from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition import check_sampling_rate
 
 NAME = "own study"
 COLUMNS = ("subject", "stimulus", "file")

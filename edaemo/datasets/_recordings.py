@@ -15,7 +15,7 @@ import numpy as np
 from edaemo.datasets._corpus import DatasetError, is_hidden
 from edaemo.datasets._empatica import FILES, is_start, parse_signal
 from edaemo.datasets._numbers import read_number, read_numbers
-from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition import check_sampling_rate
 
 SUFFIXES = (".csv", ".parquet")
 # Columns that are the EDA by their name, in any case.

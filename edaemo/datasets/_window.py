@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from edaemo._validation import name_trial, refuse_foreign_frame
-from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition import check_sampling_rate
 
 Window = tuple[float, float] | str | None
 

@@ -1,22 +1,66 @@
-"""Convex decomposition of electrodermal activity (cvxEDA) into phasic and tonic components.
+"""Decompositions of electrodermal activity into phasic and tonic components; cvxEDA above all.
 
-It takes plain arrays and knows nothing of trials tables, scikit-learn or networks.
+It takes plain arrays and knows nothing of trials tables, scikit-learn or networks. A decomposition
+is one file of this folder, which registers a class by `register_decomposition`; whatever has a
+parameter ``method`` then finds it.
 """
 
-from edaemo.decomposition._decompose import (
+from importlib import import_module
+from pkgutil import iter_modules
+
+from edaemo.decomposition._compiled import kernel_facts
+from edaemo.decomposition._cvxeda import CvxEDA
+from edaemo.decomposition._decompose import decompose, decompose_many
+from edaemo.decomposition._events import RESOLUTION, Responses, find_responses, scr_events
+from edaemo.decomposition._filter import Filter, silence_rounding
+from edaemo.decomposition._highpass import Bandpass, Highpass
+from edaemo.decomposition._median import Median
+from edaemo.decomposition._method import (
+    DecompositionMethod,
+    adopt_class,
+    decomposition_names,
+    find_decomposition,
+    find_own_class,
+    register_decomposition,
+)
+from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition._result import (
+    Components,
     Decomposition,
     DecompositionError,
     DecompositionWarning,
-    decompose,
-    decompose_many,
 )
-from edaemo.decomposition._events import scr_events
+from edaemo.decomposition._smooth import Smooth
 
 __all__ = [
+    "RESOLUTION",
+    "Bandpass",
+    "Components",
+    "CvxEDA",
     "Decomposition",
     "DecompositionError",
+    "DecompositionMethod",
     "DecompositionWarning",
+    "Filter",
+    "Highpass",
+    "Median",
+    "Responses",
+    "Smooth",
+    "adopt_class",
+    "check_sampling_rate",
     "decompose",
     "decompose_many",
+    "decomposition_names",
+    "find_decomposition",
+    "find_own_class",
+    "find_responses",
+    "kernel_facts",
+    "register_decomposition",
     "scr_events",
+    "silence_rounding",
 ]
+
+# A file that nobody names above registers its decomposition all the same.
+for _module in iter_modules(__path__):
+    if not _module.name.startswith("_kernel"):
+        import_module(f"{__name__}.{_module.name}")

@@ -138,6 +138,22 @@ def widest() -> int:
     return load().edaemo_lanes()
 
 
+def kernel_facts() -> dict[str, object]:
+    """Return what a result may depend on, of how this installation decomposes by cvxEDA.
+
+    Returns
+    -------
+    dict
+        ``decomposition``, "compiled" or "scipy"; ``avx2``, whether the compiled kernel uses it, or
+        None without the kernel.
+    """
+    compiled = load() is not None
+    return {
+        "decomposition": "compiled" if compiled else "scipy",
+        "avx2": widest() == 4 if compiled else None,
+    }
+
+
 def solve(
     structures: Sequence[Structure],
     recordings: Sequence[np.ndarray],

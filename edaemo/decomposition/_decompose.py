@@ -1,4 +1,4 @@
-"""The public functions: checks, scaling, the choice of the solver and the verdict on its answer."""
+"""cvxEDA's public functions: scaling, the solvers, and the verdict on an answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ctypes
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -17,13 +16,15 @@ from edaemo.decomposition._interior_point import Solution
 from edaemo.decomposition._problem import (
     Problem,
     build_problem,
-    check_sampling_rate,
     knot_step,
     place_knots,
 )
-
-VARIANTS = ("neurokit", "reference")
-SOLVERS = ("auto", "compiled", "cvxopt", "scipy")
+from edaemo.decomposition._result import (
+    Decomposition,
+    DecompositionError,
+    DecompositionWarning,
+)
+from edaemo.decomposition._settings import CvxEDASettings, Run, prepare_run
 
 # Solvers aim at this part of `tol`. An iteration or two more are cheap, and needed: near the
 # optimum the split into phasic and tonic moves with the square root of the gap, and the objective
@@ -48,117 +49,6 @@ LARGEST, LEAST = 1e300, 1e-290
 
 # Constant and ramp are told apart from two samples on; a free initial state takes four more.
 MIN_SAMPLES = {"reference": 2, "neurokit": 6}
-
-
-class DecompositionError(RuntimeError):
-    """No decomposition of acceptable accuracy was found.
-
-    Attributes
-    ----------
-    status : str
-        Why the solver stopped.
-    gap : float
-        The certified relative duality gap of the best iterate.
-    """
-
-    def __init__(self, message: str, status: str, gap: float) -> None:
-        # All three are arguments of the base class so that worker processes can send the error.
-        super().__init__(message, status, gap)
-        self.status = status
-        self.gap = gap
-
-    def __str__(self) -> str:
-        return self.args[0]
-
-
-class DecompositionWarning(UserWarning):
-    """Some trials of a batch could not be decomposed and were replaced by NaN."""
-
-
-@dataclass(frozen=True, eq=False)
-class Decomposition:
-    """One recording taken apart: ``y == phasic + tonic + residual``. Everything is float64.
-
-    With ``missing="mask"``, all but the residual have finite values where y is missing, too: what
-    the samples around say.
-
-    Attributes
-    ----------
-    phasic : ndarray of shape (n,)
-        Skin conductance responses; in the unit of y. Never negative, but for what the free initial
-        state of ``variant="neurokit"`` adds.
-    tonic : ndarray of shape (n,)
-        Skin conductance level, with the drift; in the unit of y.
-    driver : ndarray of shape (n,)
-        Sudomotor nerve activity (SMNA), never negative; in the unit of y per second. The phasic
-        component is this driver through the filter (1/tau1 - 1/tau0)/((s + 1/tau0)(s + 1/tau1)),
-        discretised by the bilinear transform and at rest before the first sample (but see
-        `variant`).
-    residual : ndarray of shape (n,)
-        What neither explains; in the unit of y. NaN where y is missing.
-    spline : ndarray of shape (n_knots,)
-        Coefficients of the tonic splines of peak 1, centred on every round(delta_knot *
-        sampling_rate)-th sample from the first on; in the unit of y.
-    drift : ndarray of shape (2,)
-        Coefficients of the constant 1 and of the ramp (i + 1)/n, i = 0, …, n - 1.
-    objective : float
-        ½‖residual‖² + alpha Σ driver + ½ gamma ‖spline‖², in the squared unit of y; without the
-        residual of missing samples.
-    gap : float
-        Certified relative duality gap: how far the objective lies above the optimum at most,
-        divided by the objective (or by 1e-5 n times the variance of y around its line if that is
-        larger, n without the missing samples). It is computed afresh from the result by a feasible
-        point of the dual problem, and never given as less than the rounding error of 2e-16; 0 for a
-        line. With ``certificate=False`` it is the solver's own account of its complementarity gap
-        instead.
-    n_iter : int
-        Iterations of the solver.
-    status : {"optimal", "inaccurate", "failed"}
-        Whether `gap` is at most the `tol` asked for, or at most 1e-4; ``"failed"`` only with
-        ``on_failure="nan"``, and then every number above but `n_iter` is NaN.
-    """
-
-    phasic: np.ndarray
-    tonic: np.ndarray
-    driver: np.ndarray
-    residual: np.ndarray
-    spline: np.ndarray
-    drift: np.ndarray
-    objective: float
-    gap: float
-    n_iter: int
-    status: str
-
-
-@dataclass(frozen=True)
-class _Settings:
-    """The parameters of `decompose`, checked; `solver` is no longer "auto"."""
-
-    sampling_rate: float
-    tau0: float
-    tau1: float
-    delta_knot: float
-    alpha: float
-    gamma: float
-    variant: str
-    solver: str
-    tol: float
-    max_iter: int
-    certificate: bool
-    on_failure: str
-    missing: str
-
-    @property
-    def shape(self) -> tuple[float | str, ...]:
-        """What determines the problem together with the length of the recording."""
-        return (
-            self.sampling_rate,
-            self.tau0,
-            self.tau1,
-            self.delta_knot,
-            self.gamma,
-            self.variant,
-        )
 
 
 def decompose(
@@ -279,22 +169,15 @@ def decompose(
        Approach to Electrodermal Activity Processing", IEEE Transactions on Biomedical Engineering
        63(4), 2016.
     """
-    settings = check_parameters(
+    run = prepare_run(
+        CvxEDASettings(
+            tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
+        ),
         sampling_rate,
-        tau0,
-        tau1,
-        delta_knot,
-        alpha,
-        gamma,
-        variant,
-        solver,
-        tol,
-        max_iter,
-        certificate,
-        on_failure,
-        missing,
+        on_failure=on_failure,
+        missing=missing,
     )
-    return next(_decompose_all([_check_recording(y, settings)], settings))
+    return solve(y, run)
 
 
 def decompose_many(
@@ -354,26 +237,17 @@ def decompose_many(
     DecompositionWarning
         If trials failed and ``on_failure="nan"``.
     """
-    settings = check_parameters(
+    run = prepare_run(
+        CvxEDASettings(
+            tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
+        ),
         sampling_rate,
-        tau0,
-        tau1,
-        delta_knot,
-        alpha,
-        gamma,
-        variant,
-        solver,
-        tol,
-        max_iter,
-        certificate,
-        on_failure,
-        missing,
+        on_failure=on_failure,
+        missing=missing,
     )
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable or None, got {progress!r}.")
-    trials, workers = list(trials), effective_n_jobs(n_jobs)
-    run = _batch.in_threads if settings.solver == "compiled" else _batch.in_processes
-    results = run(_Rows(settings), trials, max(1, min(workers, len(trials))), progress)
+    results = solve_many(trials, run, n_jobs=n_jobs, progress=progress)
     failed = [row for row, result in enumerate(results) if result.status == "failed"]
     if failed:
         warnings.warn(
@@ -385,11 +259,29 @@ def decompose_many(
     return results
 
 
+def solve(y: ArrayLike, run: Run) -> Decomposition:
+    """Decompose one recording; see `decompose`."""
+    return next(_decompose_all([_check_recording(y, run)], run))
+
+
+def solve_many(
+    trials: Iterable[ArrayLike],
+    run: Run,
+    *,
+    n_jobs: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Decomposition]:
+    """Decompose each of several recordings; see `decompose_many`. It warns of nothing."""
+    trials, workers = list(trials), effective_n_jobs(n_jobs)
+    side_by_side = _batch.in_threads if run.settings.solver == "compiled" else _batch.in_processes
+    return side_by_side(_Rows(run), trials, max(1, min(workers, len(trials))), progress)
+
+
 @dataclass(frozen=True)
 class _Rows:
     """Decomposes some trials, and says which row is at fault; what goes to worker processes."""
 
-    settings: _Settings
+    run: Run
 
     def __call__(
         self,
@@ -401,13 +293,13 @@ class _Rows:
         checked, results, refused = [], [], None
         for row, y in enumerate(trials, begin):
             try:
-                checked.append(_check_recording(y, self.settings))
+                checked.append(_check_recording(y, self.run))
             except ValueError as error:
                 # Only after those before it: the first row at fault is the one to name.
                 refused = ValueError(f"trial in row {row}: {error}")
                 break
         try:
-            for result in _decompose_all(checked, self.settings, workspace, stop):
+            for result in _decompose_all(checked, self.run, workspace, stop):
                 results.append(result)  # their number says which one failed
         except DecompositionError as error:
             message = f"trial in row {begin + len(results)}: {error}"
@@ -419,44 +311,44 @@ class _Rows:
 
 def _decompose_all(
     recordings: list[np.ndarray],
-    settings: _Settings,
+    run: Run,
     workspace: _compiled.Workspace | None = None,
     stop: ctypes.c_int32 | None = None,
 ) -> Iterator[Decomposition]:
     """Yield the decomposition of each checked recording."""
     answers = [None] * len(recordings)
-    if settings.solver == "compiled":
+    if run.settings.solver == "compiled":
         answers = _run_kernel(
             recordings,
-            settings,
+            run,
             _compiled.Workspace() if workspace is None else workspace,
             ctypes.c_int32(0) if stop is None else stop,
         )
     for y, answer in zip(recordings, answers, strict=True):
         try:
-            if isinstance(answer, _compiled.Answer) and answer.gap <= settings.tol:
+            if isinstance(answer, _compiled.Answer) and answer.gap <= run.settings.tol:
                 yield Decomposition(*answer, "optimal")
             else:
-                yield _decompose_python(y, settings, tried=answer not in (None, _compiled.LINE))
+                yield _decompose_python(y, run, tried=answer not in (None, _compiled.LINE))
         except DecompositionError:
-            if settings.on_failure == "raise":
+            if run.on_failure == "raise":
                 raise
             n = len(y)
-            sizes = (n, n, n, n, _count_knots(n, settings), 2)
+            sizes = (n, n, n, n, _count_knots(n, run), 2)
             arrays = (np.full(size, np.nan) for size in sizes)
             yield Decomposition(*arrays, np.nan, np.nan, 0, "failed")
 
 
 def _run_kernel(
     recordings: list[np.ndarray],
-    settings: _Settings,
+    run: Run,
     workspace: _compiled.Workspace,
     stop: ctypes.c_int32,
 ) -> list[_compiled.Answer | int | None]:
     """Return None for what the kernel does not take, else its answer or why there is none."""
     lanes = _compiled.widest()
     structures = [
-        None if np.isnan(y).any() else _compiled.build_structure(len(y), *settings.shape, lanes)
+        None if np.isnan(y).any() else _compiled.build_structure(len(y), *run.shape, lanes)
         for y in recordings
     ]
     taken = [i for i, structure in enumerate(structures) if structure is not None]
@@ -465,10 +357,10 @@ def _run_kernel(
         found = _compiled.solve(
             [structures[i] for i in taken],
             [recordings[i] for i in taken],
-            settings.alpha,
-            tol=AIM * settings.tol,
-            max_iter=settings.max_iter,
-            certificate=settings.certificate,
+            run.settings.alpha,
+            tol=AIM * run.settings.tol,
+            max_iter=run.settings.max_iter,
+            certificate=run.settings.certificate,
             workspace=workspace,
             stop=stop,
         )
@@ -477,9 +369,9 @@ def _run_kernel(
     return answers
 
 
-def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Decomposition:
+def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
     """Decompose by scipy or cvxopt; `tried` if the compiled kernel has failed on it."""
-    knots = _count_knots(len(y), settings)
+    knots = _count_knots(len(y), run)
     missing = np.isnan(y)
     line, drift = _fit_line(y, ~missing)
     around_line = np.where(missing, 0.0, y - line)
@@ -493,7 +385,7 @@ def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Dec
         )
 
     masked = bool(missing.any())
-    handed_over = tried or (masked and settings.solver == "compiled")
+    handed_over = tried or (masked and run.settings.solver == "compiled")
     if handed_over and len(y) * (knots + 2) > _DENSE_ELEMENTS:
         why = f"the compiled solver {'did not converge' if tried else 'masks no samples'}"
         raise DecompositionError(
@@ -503,11 +395,11 @@ def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Dec
             why,
             np.inf,
         )
-    problem = build_problem(len(y), *settings.shape)
+    problem = build_problem(len(y), *run.shape)
     # The peak first: squares of extreme values would leave the range of a float.
     scale = float(peak * (around_line[~missing] / peak).std())
-    found = _solve_python(problem, around_line / scale, scale, missing, settings)
-    accepted = max(settings.tol, LOOSEST_GAP)
+    found = _solve_python(problem, around_line / scale, scale, missing, run)
+    accepted = max(run.settings.tol, LOOSEST_GAP)
     if not found.gap <= accepted:
         raise DecompositionError(
             f"cvxEDA did not converge: {found.ended}, and the certified relative gap is "
@@ -529,24 +421,24 @@ def _decompose_python(y: np.ndarray, settings: _Settings, *, tried: bool) -> Dec
         objective=found.objective * scale**2,
         gap=found.gap,
         n_iter=found.n_iter,
-        status="optimal" if found.gap <= settings.tol else "inaccurate",
+        status="optimal" if found.gap <= run.settings.tol else "inaccurate",
     )
 
 
 def _solve_python(
-    problem: Problem, y: np.ndarray, scale: float, missing: np.ndarray, settings: _Settings
+    problem: Problem, y: np.ndarray, scale: float, missing: np.ndarray, run: Run
 ) -> Solution:
     """Solve for a recording that was divided by `scale`, by scipy or cvxopt."""
-    solve = _cvxopt.solve if settings.solver == "cvxopt" else _interior_point.solve
+    solve = _cvxopt.solve if run.settings.solver == "cvxopt" else _interior_point.solve
 
     def attempt(problem: Problem) -> Solution:
         return solve(
             problem,
             y,
-            settings.alpha * problem.lead / scale,
-            AIM * settings.tol,
-            settings.max_iter,
-            settings.certificate,
+            run.settings.alpha * problem.lead / scale,
+            AIM * run.settings.tol,
+            run.settings.max_iter,
+            run.settings.certificate,
         )
 
     if not missing.any():
@@ -554,17 +446,17 @@ def _solve_python(
     attempts = []
     for slack in SLACKS:
         attempts.append(attempt(problem.mask(missing, slack)))
-        if attempts[-1].gap <= settings.tol or settings.solver == "cvxopt":
+        if attempts[-1].gap <= run.settings.tol or run.settings.solver == "cvxopt":
             break
     return min(attempts, key=lambda found: found.gap)
 
 
-def _count_knots(n: int, settings: _Settings) -> int:
-    step = knot_step(settings.delta_knot, settings.sampling_rate)
-    return len(place_knots(n, step, settings.variant))
+def _count_knots(n: int, run: Run) -> int:
+    step = knot_step(run.settings.delta_knot, run.sampling_rate)
+    return len(place_knots(n, step, run.settings.variant))
 
 
-def _check_recording(y: ArrayLike, settings: _Settings) -> np.ndarray:
+def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
     """Return the recording as a contiguous float64 array, NaN where it is missing."""
     mask, y = np.ma.getmask(y), np.asarray(y)
     if y.ndim != 1:
@@ -574,7 +466,7 @@ def _check_recording(y: ArrayLike, settings: _Settings) -> np.ndarray:
         )
     if y.dtype.kind not in "iuf":
         raise ValueError(f"y must hold real numbers, got dtype {y.dtype}.")
-    least = MIN_SAMPLES[settings.variant]
+    least = MIN_SAMPLES[run.settings.variant]
     if len(y) < least:
         raise ValueError(f"y must have at least {least} samples, got {len(y)}.")
     y = np.ascontiguousarray(y, dtype=np.float64)
@@ -585,7 +477,7 @@ def _check_recording(y: ArrayLike, settings: _Settings) -> np.ndarray:
         return y
     bad = ~np.isfinite(y)
     n_bad = int(bad.sum())
-    if n_bad and settings.missing == "raise":
+    if n_bad and run.missing == "raise":
         raise ValueError(
             f"y has {n_bad} NaN, infinite or masked samples of {len(y)}, the first at index "
             f"{int(np.argmax(bad))}. Interpolate short gaps, give them no weight by "
@@ -602,90 +494,6 @@ def _check_recording(y: ArrayLike, settings: _Settings) -> np.ndarray:
     raise ValueError(
         f"y has samples up to {peak:.0e}, and sums of more than {LARGEST:.0e} are out of the range "
         "of a float: give it in another unit."
-    )
-
-
-def check_parameters(
-    sampling_rate: float,
-    tau0: float,
-    tau1: float,
-    delta_knot: float,
-    alpha: float,
-    gamma: float,
-    variant: str,
-    solver: str,
-    tol: float,
-    max_iter: int,
-    certificate: bool,
-    on_failure: str,
-    missing: str,
-) -> _Settings:
-    """Refuse parameters out of range, and choose the solver."""
-    sampling_rate = check_sampling_rate(sampling_rate)
-    positive = {
-        "tau0": tau0,
-        "tau1": tau1,
-        "delta_knot": delta_knot,
-        "alpha": alpha,
-        "gamma": gamma,
-        "tol": tol,
-    }
-    for name, value in positive.items():
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, Real)
-            or not np.isfinite(value)
-            or value <= 0
-        ):
-            raise ValueError(f"{name} must be a positive finite number, got {value!r}.")
-    if isinstance(max_iter, bool) or not isinstance(max_iter, Integral) or max_iter < 1:
-        raise ValueError(f"max_iter must be a positive integer, got {max_iter!r}.")
-    for name, value, choices in [
-        ("variant", variant, VARIANTS),
-        ("solver", solver, SOLVERS),
-        ("on_failure", on_failure, ("nan", "raise")),
-        ("missing", missing, ("mask", "raise")),
-        ("certificate", certificate, (False, True)),
-    ]:
-        if not any(value is choice or value == choice for choice in choices):
-            raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}.")
-    if missing == "mask" and variant == "neurokit":
-        raise ValueError(
-            "missing='mask' takes variant='reference' alone: nothing holds the free initial state "
-            "of 'neurokit' where the first samples are missing."
-        )
-    if tau0 == tau1:
-        raise ValueError(
-            f"tau0 and tau1 must differ, got {tau0!r} for both: the Bateman function of equal time "
-            "constants is zero."
-        )
-    if min(tau0, tau1) * sampling_rate <= 0.5:
-        raise ValueError(
-            f"tau0={tau0!r} s and tau1={tau1!r} s must both be longer than half a sample, which is "
-            f"{0.5 / sampling_rate:g} s at {sampling_rate:g} Hz."
-        )
-    if delta_knot * sampling_rate < 1:
-        raise ValueError(
-            f"delta_knot={delta_knot!r} s must be at least one sample, which is "
-            f"{1 / sampling_rate:g} s at {sampling_rate:g} Hz."
-        )
-    if solver == "auto":
-        solver = "scipy" if _compiled.load() is None else "compiled"
-    elif solver == "compiled" and _compiled.load() is None:
-        raise ImportError(
-            "solver='compiled' needs the compiled kernel, which this installation of edaemo lacks: "
-            "install edaemo again where a C++ compiler (GCC or Clang) is found, or take "
-            "solver='auto' or 'scipy'."
-        )
-    return _Settings(
-        sampling_rate=sampling_rate,
-        variant=variant,
-        solver=solver,
-        max_iter=int(max_iter),
-        certificate=bool(certificate),
-        on_failure=on_failure,
-        missing=missing,
-        **{name: float(value) for name, value in positive.items()},
     )
 
 

@@ -19,6 +19,7 @@ from edaemo.evaluation._registry import (
     Entry,
     EvaluationError,
     find,
+    register_input,
     register_pipeline,
     register_study,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "make_cases",
     "newest_keys",
     "read_complete",
+    "register_input",
     "register_pipeline",
     "register_study",
 ]

@@ -34,6 +34,7 @@ from edaemo.evaluation._fold import (
 )
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
 from edaemo.evaluation._registry import (
+    INPUTS,
     PIPELINES_OF,
     STUDIES,
     Entry,
@@ -44,12 +45,9 @@ from edaemo.evaluation._registry import (
 from edaemo.evaluation._store import FoldRecord, ResultStore
 from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
 from edaemo.evaluation._worker import begin_worker
-from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
-from edaemo.preprocessing import CvxEDATransformer
 from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_trials
 
-N_TIMES = 128
 TRIALS_PER_TASK = 64
 CONNECT_SECONDS = 10
 PEOPLE = ("reported", "development", "all")
@@ -359,6 +357,7 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
                 "pipeline": name,
                 "parameters": canonical(estimator),
                 "takes": entry.takes,
+                "input": _describe_input(entry, study),
                 "protocol": protocol.name,
                 "n_splits": getattr(protocol, "n_splits", None),
                 "repeat": repeat,
@@ -375,6 +374,11 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
                     **rows,
                 }
                 yield _Job(case, entry, protocol, told, work, audited[fold])
+
+
+def _describe_input(entry: Entry, study: Bunch) -> object:
+    """Write down what computes the pipeline's input; None where it takes the table itself."""
+    return canonical(INPUTS[entry.takes](study.sampling_rate)) if entry.takes in INPUTS else None
 
 
 def _check_kind(estimator: BaseEstimator, name: str, case: _Case) -> None:
@@ -616,12 +620,9 @@ def _prepare_one(case: _Case, takes: str, n_jobs: int, client: object | None) ->
     if takes == "identity":
         identity = study.trials.drop(columns=signal_columns(study.trials))
         return case.task.tell_lengths(identity, case.labels)
-    rate = study.sampling_rate
-    if takes == "signals":
-        n_jobs = n_jobs if client is None else 1
-        step = CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask", n_jobs=n_jobs)
-    else:
-        step = EDAFeatureExtractor(sampling_rate=rate, missing="interpolate")
+    step = INPUTS[takes](study.sampling_rate)
+    if "n_jobs" in step.get_params():
+        step.set_params(n_jobs=n_jobs if client is None else 1)
     if client is None:
         return step.fit_transform(study.trials)
     parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))

@@ -39,8 +39,7 @@ from sklearn.base import clone
 from sklearn.utils.metadata_routing import MetadataRequest
 
 import edaemo
-from edaemo.decomposition._compiled import load as load_kernel
-from edaemo.decomposition._compiled import widest
+from edaemo.decomposition import kernel_facts
 
 _GENERATORS = (
     np.random.RandomState,
@@ -119,11 +118,9 @@ def made_with() -> dict[str, object]:
         ``decomposition``, "compiled" or "scipy"; ``avx2``, whether the compiled kernel uses it, or
         None without the kernel; ``python`` and the libraries' versions.
     """
-    compiled = load_kernel() is not None
     return {
         "edaemo": _own_digest(),
-        "decomposition": "compiled" if compiled else "scipy",
-        "avx2": widest() == 4 if compiled else None,
+        **kernel_facts(),
         "python": platform.python_version(),
         **{name: metadata.version(name) for name in _LIBRARIES},
     }
@@ -268,9 +265,11 @@ class _Writer:
         outermost, self._in_estimator = not self._in_estimator, True
         try:
             fresh = clone(value) if outermost else value
+            # What a parameter only names, such as a user's decomposition.
+            named = fresh.named_code() if hasattr(fresh, "named_code") else {}
             return {
                 "!object": self.write(type(value), path),
-                "state": self._write_dict(vars(fresh), path),
+                "state": self._write_dict(vars(fresh) | named, path),
             }
         except (TypeError, RuntimeError) as error:
             # What cannot be copied cannot be written either, and that error has the path.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from functools import partial
 from typing import Any, NamedTuple
 
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import Bunch
@@ -31,9 +31,17 @@ from edaemo.estimators import (
     make_time_baseline,
 )
 from edaemo.estimators._baselines import LEAST_LEAF, tree_on
-from edaemo.preprocessing import SubjectStandardizer
+from edaemo.features import EDAFeatureExtractor
+from edaemo.preprocessing import CvxEDATransformer, SubjectStandardizer
 
-TAKES = ("identity", "features", "signals", "trials")
+N_TIMES = 128
+# What a pipeline takes of the table itself, and what is computed of the raw EDA before, once for
+# all pipelines; see `register_input`.
+PLAIN = ("identity", "trials")
+INPUTS: dict[str, Callable[[float], TransformerMixin]] = {
+    "features": lambda rate: EDAFeatureExtractor(sampling_rate=rate, missing="interpolate"),
+    "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
+}
 
 
 class EvaluationError(ValueError):
@@ -250,14 +258,14 @@ def register_pipeline(
         The pipeline, or what makes it of a study: a callable that takes the Bunch. Parameters named
         ``random_state`` that are None are seeded by `evaluate`, and every other parameter stays as
         it is.
-    takes : {"trials", "features", "signals", "identity"}, default="trials"
+    takes : {"trials", "features", "signals", "identity"} or str, default="trials"
         What X is: the trials table with its raw signals; a frame of the 128 EDA features of each
         trial; a trials table with the decomposed channels; the trials table without signals. The
-        middle two are computed once for all pipelines.
+        middle two, and others by :func:`register_input`, are computed once for all pipelines.
     needs : sequence of str or None, default=None
         Columns of the trials table without which the pipeline cannot work, such as ("eda", "eeg"):
         studies that lack one are left out, or refused where the pipeline is asked for by name.
-        None: the EDA where `takes` is "features" or "signals", else none.
+        None: none where `takes` is "trials" or "identity", else the EDA.
     needs_music : bool, default=False
         Whether studies without music are left out.
     knows_stimulus : bool or None, default=None
@@ -297,6 +305,34 @@ def register_pipeline(
     )
 
 
+def register_input(name: str, make: Callable[[float], TransformerMixin]) -> None:
+    """Let pipelines take what a transformer makes of the raw EDA, computed once for all of them.
+
+    Parameters
+    ----------
+    name : str
+        New name, for ``takes=`` of :func:`register_pipeline`.
+    make : callable
+        Takes the sampling rate in Hz and gives a transformer of trials tables that learns nothing
+        from them, as it meets all trials before any fold. Its parameter ``n_jobs``, where it has
+        one, is set by `evaluate`.
+
+    Raises
+    ------
+    EvaluationError
+        If the name is taken.
+
+    Examples
+    --------
+    >>> from edaemo.preprocessing import EDADecomposer
+    >>> register_input("median", lambda rate: EDADecomposer(rate, method="median"))
+    >>> del INPUTS["median"]
+    """
+    if name in (*PLAIN, *INPUTS):
+        raise EvaluationError(f"There is an input {name!r} already: choose another name.")
+    INPUTS[name] = make
+
+
 def as_entry(
     make: object,
     *,
@@ -306,12 +342,12 @@ def as_entry(
     **flags: bool,
 ) -> Entry:
     """Describe a pipeline, or what makes one; see `register_pipeline`."""
-    if takes not in TAKES:
-        raise EvaluationError(f"takes={takes!r}: one of {list(TAKES)}.")
+    if takes not in (*PLAIN, *INPUTS):
+        raise EvaluationError(f"takes={takes!r}: one of {sorted([*PLAIN, *INPUTS])}.")
     if isinstance(needs, str):
         raise EvaluationError(f"needs={needs!r}: a sequence of columns, such as ({needs!r},).")
     if needs is None:
-        needs = EDA if takes in ("features", "signals") else ()
+        needs = () if takes in PLAIN else EDA
     about: dict[str, Any] = {"needs": tuple(needs), "knows_stimulus": knows_stimulus, **flags}
     if isinstance(make, BaseEstimator):
         estimator = make

@@ -24,11 +24,19 @@ from edaemo._validation import (
     read_signals,
     whole_or_nothing,
 )
-from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition import (
+    DecompositionMethod,
+    check_sampling_rate,
+    find_decomposition,
+    silence_rounding,
+)
 from edaemo.features import _edaemo, _pmemo
-from edaemo.features._phasic import cvxeda, highpass
+from edaemo.preprocessing import DecomposingMixin, decompose_trials
 
 PRESETS = {"edaemo": _edaemo, "pmemo": _pmemo}
+# What `method` is by default, and the `decomposition` that is called otherwise there.
+METHOD = "bandpass"
+EARLIER = {"highpass": METHOD, "cvxeda": "cvxeda"}
 HIGHEST_BAND = 0.5  # Hz
 SHORTEST = 1 / HIGHEST_BAND  # seconds: one period of the bands' upper end
 BLOCK = 2**20  # samples computed at once, which bounds the memory that the frames take
@@ -37,7 +45,7 @@ _cache = TrialCache(max_bytes=64 * 2**20)
 
 
 @saved("edaemo.features.EDAFeatureExtractor", "n_features_in_", "feature_names_in_")
-class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
+class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     """Describe each trial's phasic EDA by 128 hand-crafted features.
 
     6 of the skin conductance responses (SCRs), 7 in time, 6 of the spectrum, 9 of the power in five
@@ -51,11 +59,14 @@ class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
     ----------
     sampling_rate : float
         Samples per second (Hz) of the recordings, at least 1.
-    decomposition : {"highpass", "cvxeda"}, default="highpass"
-        How the phasic component is won from the raw recording. "highpass": Butterworth filters
-        forwards and backwards, 0.05 Hz and above, below 3 Hz where the rate exceeds 6 Hz.
-        "cvxeda": the trial is z-scored, decomposed by cvxEDA [3]_ with its default settings, and
-        the phasic component scaled back. Either way it is in the unit of the recording.
+    method : str or DecompositionMethod, default="bandpass"
+        How the phasic component is computed from the raw recording: the name of a decomposition
+        that is registered (:func:`edaemo.decomposition.register_decomposition`), or an object with
+        its settings, such as ``edaemo.decomposition.Median(window=8.0)``; the same as in
+        :class:`edaemo.preprocessing.EDADecomposer`. "bandpass": Butterworth filters forwards and
+        backwards, 0.05 Hz and above, below 3 Hz where the rate exceeds 6 Hz. "cvxeda": the trial is
+        z-scored, decomposed by cvxEDA [3]_ with its default settings, and the phasic component
+        scaled back. Whatever the method, the component is in the unit of the recording.
     preset : {"edaemo", "pmemo"}, default="edaemo"
         Whose definitions. "pmemo" computes what the notebook published with [2]_ computes, with
         its faults: each recording scaled to 0…1, so amplitudes of people and trials cannot be
@@ -68,6 +79,9 @@ class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
         What becomes of NaN and infinite samples: an error that names the trial, or linear
         interpolation between the finite neighbours (the nearest one at the ends). A trial without
         a single finite sample is an error in both.
+    decomposition : {"highpass", "cvxeda"} or None, default=None
+        The earlier name of `method`, in whose stead it is taken: "highpass" is
+        ``method="bandpass"``, "cvxeda" is ``method="cvxeda"``. None: `method`.
 
     Attributes
     ----------
@@ -112,23 +126,26 @@ class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
-        "decomposition": [StrOptions({"highpass", "cvxeda"})],
+        "method": [str, DecompositionMethod],
         "preset": [StrOptions(set(PRESETS))],
         "missing": [StrOptions({"raise", "interpolate"})],
+        "decomposition": [StrOptions(set(EARLIER)), None],
     }
 
     def __init__(
         self,
         sampling_rate: float,
         *,
-        decomposition: str = "highpass",
+        method: str | DecompositionMethod = METHOD,
         preset: str = "edaemo",
         missing: str = "raise",
+        decomposition: str | None = None,
     ) -> None:
         self.sampling_rate = sampling_rate
-        self.decomposition = decomposition
+        self.method = method
         self.preset = preset
         self.missing = missing
+        self.decomposition = decomposition
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object = None) -> Self:
@@ -174,13 +191,13 @@ class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
         ValueError
             As in `fit`; or if samples are so large that a feature exceeds float32.
         DecompositionError
-            If cvxEDA fails on a trial; the error names it.
+            If the decomposition fails on a trial; the error names it.
         """
         self._validate_params()
         signals = self._read(X, reset=False)
         rows = _cache.get_many(
             signals,
-            ("features", self.preset, self.decomposition, float(self.sampling_rate)),
+            ("features", self.preset, *self._find_method().key, float(self.sampling_rate)),
             lambda wanted: self._compute(X, signals, wanted),
             lambda row: row.nbytes,
         )
@@ -210,6 +227,7 @@ class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
                 f"sampling_rate={rate} Hz reaches up to {rate / 2} Hz only, and the bands up to "
                 f"{HIGHEST_BAND} Hz: they need recordings of at least {2 * HIGHEST_BAND} Hz."
             )
+        self._find_method().check(rate)
         signals = [signal for signal, _ in read_signals(self, X, reset=reset, missing=self.missing)]
         shortest = ceil(SHORTEST * rate)
         for row, signal in enumerate(signals):
@@ -253,7 +271,23 @@ class EDAFeatureExtractor(TransformerMixin, BaseEstimator):
         """Give the phasic component of each signal, shape (n_trials, n_samples)."""
         if self.preset == "pmemo":
             signals = _pmemo.scale(signals)
-        rate = float(self.sampling_rate)
-        if self.decomposition == "highpass":
-            return highpass(signals, rate)
-        return cvxeda(signals, rate, lambda place: name_trial(X, rows[place]))
+        method = self._find_method()
+        trials = decompose_trials(
+            list(signals),
+            float(self.sampling_rate),
+            method,
+            standardize=method.unit_variance,
+            name=lambda place: name_trial(X, rows[place]),
+        )
+        phasic = np.stack([trial.scale * trial.result.phasic for trial in trials])
+        return silence_rounding(phasic, signals)
+
+    def _find_method(self) -> DecompositionMethod:
+        if self.decomposition is None:
+            return find_decomposition(self.method)
+        if self.method not in (METHOD, EARLIER[self.decomposition]):
+            raise ValueError(
+                f"method={self.method!r} and decomposition={self.decomposition!r}, which is its "
+                "earlier name, differ: leave decomposition out."
+            )
+        return find_decomposition(EARLIER[self.decomposition])

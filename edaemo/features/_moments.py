@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edaemo.features._phasic import RESOLUTION
+from edaemo.decomposition import RESOLUTION
 
 
 def moments(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edaemo.decomposition._events import Responses, find_responses
+from edaemo.decomposition import Responses, find_responses
 
 __all__ = ["Responses", "area_above_onset", "find_responses", "scr_statistics"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -24,6 +25,7 @@ from edaemo._validation import (
     name_trial,
     plain_numbers,
     read_rows,
+    same_names,
     signal_cells,
     signal_columns,
     stack_signals,
@@ -144,13 +146,15 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             self._check_blocks()
             self.blocks_ = {}
             found = [self._read_block(name, X, y, fit=True) for name in self.blocks]
-            self._names = [column for _, names in found for column in names]
+            names = [column for _, name_columns in found for column in name_columns()]
             self.widths_ = {
-                name: len(names) for name, (_, names) in zip(self.blocks, found, strict=True)
+                name: values.shape[1] for name, (values, _) in zip(self.blocks, found, strict=True)
             }
             music = None
             if self.music is not None:
-                music = self._fit_music(*self._find_music(X, fit=True), y)
+                music, music_columns = self._fit_music(*self._find_music(X, fit=True), y)
+                names += music_columns
+            self._names = pd.Index(names)
             return self._join(X, [values for values, _ in found], music)
 
     def transform(self, X: object) -> object:
@@ -169,10 +173,10 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "_names")
         found = [self._read_block(name, X, None, fit=False) for name in self.blocks]
-        for (name, width), (_, names) in zip(self.widths_.items(), found, strict=True):
-            if len(names) != width:
+        for (name, width), (values, _) in zip(self.widths_.items(), found, strict=True):
+            if values.shape[1] != width:
                 raise ValueError(
-                    f"The {block_title(name)} block has {len(names)} columns, "
+                    f"The {block_title(name)} block has {values.shape[1]} columns, "
                     f"{type(self).__name__} was fitted with {width}. Cut or interpolate all trials "
                     "to one length."
                 )
@@ -187,6 +191,10 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         """Name the columns of the output."""
         check_is_fitted(self, "_names")
         return np.asarray(self._names, dtype=object)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether it is fitted; what it knows without music ends in no underscore."""
+        return hasattr(self, "_names")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -206,8 +214,8 @@ class BlockUnion(TransformerMixin, BaseEstimator):
 
     def _read_block(
         self, name: str, X: object, y: object, *, fit: bool
-    ) -> tuple[np.ndarray, list[str]]:
-        """Return the columns of one block, shape (n_trials, n_columns), and their names."""
+    ) -> tuple[np.ndarray, Callable[[], list[str]]]:
+        """Return the columns of one block, shape (n_trials, n_columns), and what names them."""
         block, n_trials = self.blocks[name], n_rows(X)
         if not isinstance(block, str):
             if fit:
@@ -217,7 +225,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 X = self.blocks_[name].transform(X)
         if holds_signals(X, name):
             values, found = stack_signals(X, name)
-            return values, layout_names({name: found})
+            return values, partial(layout_names, {name: found})
         if isinstance(block, str):
             return self._read_rows(name, X, fit=fit)
         if signal_cells(X) is not None:
@@ -230,9 +238,11 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             )
         is_frame = isinstance(X, pd.DataFrame)
         names = X.columns if is_frame else self.blocks_[name].get_feature_names_out()
-        return values, self._name_columns(name, names)
+        return values, partial(self._name_columns, name, names)
 
-    def _read_rows(self, name: str, X: object, *, fit: bool) -> tuple[np.ndarray, list[str]]:
+    def _read_rows(
+        self, name: str, X: object, *, fit: bool
+    ) -> tuple[np.ndarray, Callable[[], list[str]]]:
         """Return the columns of a block that has no transformer, and is no column of X."""
         there = ", ".join(map(str, signal_columns(X))) or "no signals"
         raise ValueError(f"{type(self).__name__} needs column {name}: X has {there}.")
@@ -260,8 +270,9 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             )
         music = self._look_up(stimulus)
         if fit:
+            _check_values(music)
             self.music_feature_names_in_ = music.columns.to_numpy()
-        elif list(music.columns) != list(self.music_feature_names_in_):
+        elif not same_names(self.music_feature_names_in_, music.columns):
             raise ValueError(
                 f"music gave {music.shape[1]} features, first {music.columns[0]!r}, and at fit "
                 f"{len(self.music_feature_names_in_)}, first {self.music_feature_names_in_[0]!r}: "
@@ -285,7 +296,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         return music, place
 
     def _look_up(self, stimulus: np.ndarray) -> pd.DataFrame:
-        """Give the music of these stimuli, or all there is, checked."""
+        """Give the music of these stimuli, or all there is; its numbers are not checked yet."""
         wanted = pd.unique(stimulus[~pd.isna(stimulus)])
         if isinstance(self.music, pd.DataFrame):
             music = self.music
@@ -315,11 +326,16 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                     f"music({wanted[:3]!r}…) gave {type(music).__name__}: it must give a DataFrame "
                     "indexed by stimulus."
                 )
-        _check_music(music)
+        _check_stimuli(music)
         return music
 
-    def _fit_music(self, music: pd.DataFrame, place: np.ndarray, y: object) -> _Rows:
-        """Learn the scale over the trials, each stimulus as often as it was met, and reduce."""
+    def _fit_music(
+        self, music: pd.DataFrame, place: np.ndarray, y: object
+    ) -> tuple[_Rows, list[str]]:
+        """Learn the scale over the trials, each stimulus as often as it was met, and reduce.
+
+        Returns the music of the trials, and the names of its columns.
+        """
         rows, counts = np.unique(place[place >= 0], return_counts=True)
         if not len(rows):
             raise ValueError("Not one trial's stimulus has a row in music.")
@@ -332,16 +348,21 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             self.music_reducer_ = clone(self.reduce_music).set_output(transform="default")
             scaled = _Rows.whole(self.music_reducer_.fit_transform(scaled.expand(), y))
             names = self.music_reducer_.get_feature_names_out(names.astype(str).to_numpy(object))
-        self._names = self._names + music_names(names)
-        return scaled
+        return scaled, music_names(names)
 
     def _scale(self, music: pd.DataFrame, place: np.ndarray) -> _Rows:
         """Standardise the music; the training mean where it is unknown."""
         rows, back = np.unique(place, return_inverse=True)
-        features = _numbers(music.iloc[np.maximum(rows, 0)])
+        # Of thousands of songs, only those that are needed are looked at.
+        music = music.iloc[np.maximum(rows, 0)]
+        _check_values(music)
+        features = _numbers(music)
         features[rows < 0] = self.music_scaler_.mean_
         if self.standardize_music:
-            features = self.music_scaler_.transform(features)
+            # As its `transform`, which takes longer over what it checks than over the rest.
+            features -= self.music_scaler_.mean_
+            if self.music_scaler_.scale_ is not None:
+                features /= self.music_scaler_.scale_
         return _Rows(features.astype(np.float32), back)
 
     def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> object:
@@ -374,8 +395,8 @@ class _Rows(NamedTuple):
         return self.distinct[self.place]
 
 
-def _check_music(music: pd.DataFrame) -> None:
-    """Refuse music that has not one row of finite numbers for each stimulus."""
+def _check_stimuli(music: pd.DataFrame) -> None:
+    """Refuse music that has not one row for each stimulus."""
     if music.index.hasnans:
         row = int(np.argmax(music.index.isna()))
         raise ValueError(f"music does not say the stimulus of its row {row}: name it or drop it.")
@@ -387,8 +408,15 @@ def _check_music(music: pd.DataFrame) -> None:
             f"music has {len(music)} stimuli and {music.shape[1]} features, so there is nothing to "
             "join: set music=None for EDA alone."
         )
-    plain_numbers(music, "music", booleans=True)
-    bad = ~(np.abs(_numbers(music)) <= LARGEST)
+
+
+def _check_values(music: pd.DataFrame) -> None:
+    """Refuse rows of music that hold anything but finite numbers."""
+    values = music.to_numpy()
+    if values.dtype not in (np.float32, np.float64) or not music.columns.is_unique:
+        plain_numbers(music, "music", booleans=True)
+        values = _numbers(music)
+    bad = ~(np.abs(values) <= LARGEST)
     if bad.any():
         row, column = np.argwhere(bad)[0]
         raise ValueError(

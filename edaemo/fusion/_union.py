@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -130,12 +131,14 @@ class MusicFeatureUnion(BlockUnion):
         if not self.blocks and self.music is None:
             raise ValueError("eda='drop' and music=None leave nothing: give one of them.")
 
-    def _read_rows(self, name: str, X: object, *, fit: bool) -> tuple[np.ndarray, list[str]]:
+    def _read_rows(
+        self, name: str, X: object, *, fit: bool
+    ) -> tuple[np.ndarray, Callable[[], list[str]]]:
         if signal_cells(X) is not None:
             raise self._cells_error(name)
         values = read_rows(self, X, reset=fit, dtype=np.float32)
         names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
-        return values, self._name_columns(name, names)
+        return values, partial(self._name_columns, name, names)
 
     def _name_columns(self, name: str, columns: Iterable[object]) -> list[str]:
         if self.music is None:  # alone, columns keep the names that they have

@@ -14,18 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import EDA, MUSIC, read_layout
 from edaemo._validation import suggest
-from edaemo.features import _edaemo
-from edaemo.features._extractor import PRESETS
+from edaemo.features import feature_families
 from edaemo.inspection._attribution import split_pipeline
-
-# The families of the 128 features of EDA; both presets have them in this order.
-FAMILIES = {
-    "SCR": _edaemo.SCR_NAMES,
-    "time": _edaemo.TIME_NAMES,
-    "spectrum": _edaemo.SPECTRUM_NAMES,
-    "band power": _edaemo.BAND_NAMES,
-    "cepstrum": _edaemo.MFCC_NAMES,
-}
 
 
 def feature_group_importance(
@@ -131,7 +121,7 @@ def _find_groups(names: list | None) -> dict[str, list[str]]:
             "X does not say what its columns are: give a DataFrame with the names that "
             "MusicFeatureUnion or EDAFeatureExtractor make, or say groups=."
         )
-    family = _families()
+    family = feature_families()
     eda = [name for name in names if name.startswith(EDA)]
     groups: dict[str, list[str]] = {}
     if all(name in family for name in eda):
@@ -154,16 +144,6 @@ def _find_groups(names: list | None) -> dict[str, list[str]]:
             f"{odd!r}: say groups=."
         )
     return groups
-
-
-def _families() -> dict[str, str]:
-    """Give the family of each of the 128 features, by its column's name in either preset."""
-    of_place = [family for family, names in FAMILIES.items() for _ in names]
-    return {
-        EDA + name: family
-        for preset in PRESETS.values()
-        for name, family in zip(preset.NAMES, of_place, strict=True)
-    }
 
 
 def _places(groups: Mapping[str, Sequence], names: list) -> list[list[int]]:

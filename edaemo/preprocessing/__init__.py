@@ -1,6 +1,12 @@
 """Transformers over trials, and the definition of the target from a person's own ratings."""
 
-from edaemo.preprocessing._cvxeda import CvxEDATransformer, SignalQualityWarning
+from edaemo.preprocessing._cvxeda import CvxEDATransformer
+from edaemo.preprocessing._decomposed import (
+    DecomposedTrial,
+    DecomposingMixin,
+    SignalQualityWarning,
+    decompose_trials,
+)
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._quality import signal_quality
 from edaemo.preprocessing._relabel import SubjectThresholdRelabeler
@@ -8,9 +14,12 @@ from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
     "CvxEDATransformer",
+    "DecomposedTrial",
+    "DecomposingMixin",
     "EDADecomposer",
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
+    "decompose_trials",
     "signal_quality",
 ]

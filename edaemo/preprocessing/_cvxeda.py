@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
-from joblib import Memory, Parallel, delayed
+from joblib import Memory
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, check_memory
+from sklearn.utils.validation import check_is_fitted
 
-from edaemo._cache import TrialCache
 from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._saved import saved
 from edaemo._validation import (
@@ -26,167 +24,21 @@ from edaemo._validation import (
     read_signals,
     whole_or_nothing,
 )
-from edaemo.decomposition import (
-    Decomposition,
-    DecompositionError,
-    decompose,
-    decompose_many,
+from edaemo.decomposition import CvxEDA, DecompositionMethod, find_decomposition
+from edaemo.preprocessing._decomposed import (
+    DecomposedTrial,
+    DecomposingMixin,
+    SignalQualityWarning,
+    check_masking,
+    decompose_trials,
 )
-from edaemo.decomposition._decompose import check_parameters
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
 # A channel that varies less than this (in units of the trial's own standard deviation) holds the
 # solver's rounding and nothing else; standardising would blow it up to look like a signal.
 RESOLUTION = 1e-4
-# A trial whose standard deviation is this small beside its own level does not vary at all.
-FLAT = 1e-12
-# The driver of a sample counts as active above this share of the trial's largest.
-ACTIVE = 0.01
-
-_cache = TrialCache(max_bytes=256 * 2**20)
-
-
-class SignalQualityWarning(UserWarning):
-    """Something about the recordings that the reader of a result should know."""
-
-
-@dataclass(frozen=True)
-class DecomposedTrial:
-    """One trial, decomposed.
-
-    `source` is what was decomposed: ``(recording - offset) / scale``, with offset 0 and scale 1
-    where the recording was not z-scored; NaN where it is missing.
-    """
-
-    source: np.ndarray
-    result: Decomposition
-    scale: float
-    flat: bool
-    n_missing: int = 0
-
-    @cached_property
-    def seen(self) -> np.ndarray | slice:
-        """The samples that are not missing, as an index."""
-        missing = np.isnan(self.source)
-        return ~missing if missing.any() else slice(None)
-
-    def channel(self, name: str) -> np.ndarray:
-        """Give one of COMPONENTS, in the unit of `source`, with a number for every sample.
-
-        Where samples are missing, the original is interpolated linearly, as the nearest one at the
-        ends, and the residual is 0.
-        """
-        if name not in ("original", "residual"):
-            return getattr(self.result, name)
-        values = self.source if name == "original" else self.result.residual
-        if isinstance(self.seen, slice):
-            return values
-        if name == "residual":
-            return np.where(self.seen, values, 0.0)
-        place = np.arange(len(values))
-        return np.interp(place, place[self.seen], values[self.seen])
-
-    def diagnose(self) -> dict[str, Any]:
-        """Give one row of `CvxEDATransformer.diagnostics_`."""
-        source, driver = self.source[self.seen], self.result.driver
-        variance = np.var(source)
-        power = float(np.mean(self.result.residual[self.seen] ** 2))
-        return {
-            "status": self.result.status,
-            "gap": self.result.gap,
-            "n_iter": self.result.n_iter,
-            "residual_rms": float(np.sqrt(power)),
-            "residual_share": power / float(variance) if variance > 0 else 0.0,
-            "driver_density": float(np.mean(driver > ACTIVE * np.max(driver))),
-            "cancellation": bool(np.ptp(self.result.phasic) > 2 * np.ptp(source)),
-            "flat": self.flat,
-            "n_missing": self.n_missing,
-        }
-
-
-def decompose_trials(
-    signals: Sequence[np.ndarray],
-    sampling_rate: float,
-    *,
-    standardize: bool,
-    tau0: float = 2.0,
-    tau1: float = 0.7,
-    delta_knot: float = 10.0,
-    alpha: float = 8e-4,
-    gamma: float = 1e-2,
-    solver: str = "auto",
-    n_jobs: int | None = None,
-    memory: str | Memory | None = None,
-    name: Callable[[int], str] = "row {}".format,
-) -> list[DecomposedTrial]:
-    """Decompose trials, each content once in a process.
-
-    Samples that are NaN have no weight, as by ``missing="mask"``. A flat trial is decomposed as
-    zeros where it is to be standardised. `memory` keeps each trial's result on disk as well. `name`
-    says in an error which trial it is about; everything else is as in `decompose_many`.
-    """
-    settings = {
-        "tau0": float(tau0),
-        "tau1": float(tau1),
-        "delta_knot": float(delta_knot),
-        "alpha": float(alpha),
-        "gamma": float(gamma),
-        "solver": solver,
-        "missing": "mask",
-    }
-    for row, signal in enumerate(signals):
-        if (n_seen := int(np.sum(~np.isnan(signal)))) < 2:
-            raise ValueError(
-                f"{name(row)}: {n_seen} of {len(signal)} samples are not missing, and 2 are the "
-                "least. Leave the trial out."
-            )
-
-    def compute(places: list[int]) -> list[DecomposedTrial]:
-        prepared = [_prepare(signals[place], standardize) for place in places]
-        sources = [source for source, _, _ in prepared]
-        try:
-            if memory is None:
-                results = decompose_many(sources, sampling_rate, n_jobs=n_jobs, **settings)
-            else:
-                kept = delayed(check_memory(memory).cache(decompose))
-                results = Parallel(n_jobs=n_jobs, prefer="threads")(
-                    kept(source, sampling_rate, **settings) for source in sources
-                )
-        except DecompositionError:
-            # Which one it was, and what was the matter: once more, one by one.
-            for place, source in zip(places, sources, strict=True):
-                try:
-                    decompose(source, sampling_rate, **settings)
-                except DecompositionError as error:
-                    message = f"{name(place)}: {error}"
-                    raise DecompositionError(message, error.status, error.gap) from None
-            raise
-        return [
-            DecomposedTrial(source, result, scale, flat)
-            for (source, scale, flat), result in zip(prepared, results, strict=True)
-        ]
-
-    key = ("cvxeda", float(sampling_rate), standardize, *settings.values())
-    return _cache.get_many(signals, key, compute, lambda trial: 5 * trial.source.nbytes)
-
-
-def decompose_trial(
-    signal: np.ndarray, sampling_rate: float, **parameters: object
-) -> DecomposedTrial:
-    """Decompose one trial; see decompose_trials."""
-    return decompose_trials([signal], sampling_rate, **parameters)[0]
-
-
-def _prepare(signal: np.ndarray, standardize: bool) -> tuple[np.ndarray, float, bool]:
-    """Return what is to be decomposed, what it was divided by, and whether the trial is flat."""
-    seen = signal[~np.isnan(signal)]
-    spread = float(np.std(seen))
-    flat = bool(spread <= FLAT * np.max(np.abs(seen)))
-    if not standardize:
-        return signal.copy(), 1.0, flat
-    if flat:
-        return np.zeros_like(signal), 1.0, flat
-    return (signal - np.mean(seen)) / spread, spread, flat
+# The settings of cvxEDA that are parameters of the transformer.
+SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "solver")
 
 
 @saved(
@@ -197,12 +49,13 @@ def _prepare(signal: np.ndarray, standardize: bool) -> tuple[np.ndarray, float, 
     "n_features_in_",
     "feature_names_in_",
 )
-class CvxEDATransformer(TransformerMixin, BaseEstimator):
-    """Decompose each trial's EDA by cvxEDA and give channels of one length.
+class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
+    """Decompose each trial's EDA and return channels of one length.
 
-    In this order, for each trial by itself: z-score; cvxEDA [1]_; z-score of each channel; the
-    first `trim_seconds` dropped; linear interpolation to `n_times` samples ([2]_, sections 3.1
-    and 5.1). Nothing is learned from other trials, so nothing can leak between them.
+    In this order, for each trial by itself: z-score; cvxEDA [1]_, or what else `method` names;
+    z-score of each channel; the first `trim_seconds` dropped; linear interpolation to `n_times`
+    samples ([2]_, sections 3.1 and 5.1). Nothing is learned from other trials, so nothing can leak
+    between them.
 
     Parameters
     ----------
@@ -211,19 +64,25 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     n_times : int or None, default=None
         Samples of each channel in the output. None keeps the recording's own samples; as a bare
         array the trials must then be equally long.
+    method : str or DecompositionMethod, default="cvxeda"
+        The decomposition: the name of one that is registered
+        (:func:`edaemo.decomposition.register_decomposition`; "cvxeda", "highpass", "bandpass",
+        "median", "smooth" come along), or an object with its settings, such as
+        ``edaemo.decomposition.Median(window=8.0)``.
     components : tuple of str, default=("original", "phasic", "tonic")
         The channels, in this order: any of "original", "phasic", "tonic", "driver" (the sparse
-        sudomotor nerve activity, SMNA) and "residual".
+        sudomotor nerve activity, SMNA; for a method that finds it, as cvxEDA does) and "residual".
     standardize_input : bool, default=True
-        Z-score the trial before cvxEDA, whose `alpha` and `gamma` are made for signals of unit
-        variance. Without it they hold for the recording's own unit.
+        Z-score the trial before it is decomposed: cvxEDA's `alpha` and `gamma` are made for signals
+        of unit variance. Without it they hold for the recording's own unit.
     standardize_output : bool, default=True
         Z-score each channel. A channel that varies less than 1e-4 of its trial's standard
         deviation is the solver's rounding: it becomes zeros.
     trim_seconds : float, default=3.0
         Seconds dropped from the start, after the decomposition and the z-scores.
     tau0, tau1 : float, default=2.0, 0.7
-        Slow and fast time constant of the skin conductance response, in seconds.
+        Slow and fast time constant of the skin conductance response, in seconds. This and the other
+        settings of cvxEDA below belong to ``method="cvxeda"``, and are an error with another.
     delta_knot : float, default=10.0
         Distance of the tonic spline's knots, in seconds.
     alpha, gamma : float, default=8e-4, 1e-2
@@ -232,17 +91,18 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         What becomes of missing samples (NaN, NA, None, masked), infinite ones and those beyond
         float32's range. "raise": an error that names the trial. "interpolate": linear interpolation
         in time between the finite neighbours (the nearest one at the ends), as if it were a
-        recording. "mask": they have no weight in cvxEDA nor in the z-scores; phasic, tonic and
-        driver are there what the samples around say, the original is interpolated so that a network
-        finds a number, and the residual is 0. Without a single finite sample (two for "mask") a
-        trial is an error in all.
+        recording. "mask", for cvxEDA and whatever else masks: they have no weight in the
+        decomposition nor in the z-scores; phasic, tonic and driver are there what the samples
+        around say, the original is interpolated so that a network finds a number, and the residual
+        is 0. Without a single finite sample (two for "mask") a trial is an error in all.
     solver : {"auto", "compiled", "scipy", "cvxopt"}, default="auto"
-        Handed to :func:`edaemo.decomposition.decompose_many`.
+        Of cvxEDA, as in :func:`edaemo.decomposition.decompose`.
     n_jobs : int or None, default=None
         How many trials are decomposed side by side; None is one, -1 as many as there are cores. The
         answers do not depend on it.
     memory : str, joblib.Memory or None, default=None
-        Where results are kept on disk, by the content of each trial and the settings. Within a
+        Where results are kept on disk, by the content of each trial, the method and its settings
+        (not by the code of a method of your own: empty the folder when you change it). Within a
         process they are kept anyway. A look-up takes some 0.3 ms, so below 2,000 samples computing
         anew is as quick where the compiled solver is there.
 
@@ -250,10 +110,11 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     ----------
     diagnostics_ : DataFrame
         One row for each trial seen in `fit`, in order: ``status`` of the solver, ``gap`` (relative
-        duality gap), ``n_iter``, ``residual_rms`` (in units of the decomposed signal),
-        ``residual_share`` (of the signal's variance), ``driver_density`` (share of the samples
-        whose driver exceeds a hundredth of the trial's largest; a few percent are separate
-        responses, a half is noise taken for them),
+        duality gap) and ``n_iter``, which are "optimal", 0 and 0 where there is no solver;
+        ``residual_rms`` (in units of the decomposed signal), ``residual_share`` (of the signal's
+        variance), ``driver_density`` (share of the samples whose driver exceeds a hundredth of the
+        trial's largest; a few percent are separate responses, a half is noise taken for them; NaN
+        where there is no driver),
         ``cancellation`` (the phasic component spans more than twice what the signal spans: phasic
         and tonic largely cancel each other), ``flat``, ``n_missing``. For other trials call
         :meth:`diagnose`.
@@ -289,6 +150,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     _parameter_constraints: dict = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "n_times": [Interval(Integral, 2, None, closed="left"), None],
+        "method": [str, DecompositionMethod],
         "components": [tuple, list],
         "standardize_input": ["boolean"],
         "standardize_output": ["boolean"],
@@ -309,6 +171,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         sampling_rate: float,
         *,
         n_times: int | None = None,
+        method: str | DecompositionMethod = "cvxeda",
         components: Sequence[str] = ("original", "phasic", "tonic"),
         standardize_input: bool = True,
         standardize_output: bool = True,
@@ -325,6 +188,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     ) -> None:
         self.sampling_rate = sampling_rate
         self.n_times = n_times
+        self.method = method
         self.components = components
         self.standardize_input = standardize_input
         self.standardize_output = standardize_output
@@ -391,7 +255,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "diagnostics_")
         trials = self._decompose(X, reset=False)
-        self._warn(pd.DataFrame({"flat": [trial.flat for trial in trials]}), of_fit=False)
+        self._warn(trials, of_fit=False)
         return self._give(X, trials)
 
     def diagnose(self, X: object) -> pd.DataFrame:
@@ -418,22 +282,12 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
     @_fit_context(prefer_skip_nested_validation=True)
     def _decompose_for_fit(self, X: object) -> list[DecomposedTrial]:
         with whole_or_nothing(self):
-            check_parameters(  # here, so that no trial is blamed for them
-                self.sampling_rate,
-                self.tau0,
-                self.tau1,
-                self.delta_knot,
-                self.alpha,
-                self.gamma,
-                variant="reference",
-                solver=self.solver,
-                tol=1.0,
-                max_iter=1,
-                certificate=True,
-                on_failure="raise",
-                missing="raise",
-            )
+            method = self._find_method()
+            method.check(self.sampling_rate)  # here, so that no trial is blamed for it
             check_components(self.components, COMPONENTS)
+            if "driver" in self.components and not method.has_driver:
+                raise ValueError(f"components names 'driver', and method={self.method!r} has none.")
+            check_masking(method, self.missing)
             trials = self._decompose(X, reset=True)
             diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
             lengths = {len(trial.source) - self._n_trimmed for trial in trials}
@@ -442,7 +296,7 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
             self.n_times_ = self.n_times
             if self.n_times is None and len(lengths) == 1:
                 self.n_times_ = lengths.pop()
-        self._warn(diagnostics, of_fit=True)
+        self._warn(trials, of_fit=True)
         return trials
 
     def _decompose(self, X: object, *, reset: bool | None) -> list[DecomposedTrial]:
@@ -461,18 +315,27 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
         trials = decompose_trials(
             signals,
             self.sampling_rate,
+            self._find_method(),
             standardize=self.standardize_input,
-            tau0=self.tau0,
-            tau1=self.tau1,
-            delta_knot=self.delta_knot,
-            alpha=self.alpha,
-            gamma=self.gamma,
-            solver=self.solver,
             n_jobs=self.n_jobs,
             memory=self.memory,
             name=lambda row: name_trial(X, row),
         )
         return [replace(trial, n_missing=n) for trial, n in zip(trials, n_missing, strict=True)]
+
+    def _find_method(self) -> DecompositionMethod:
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        if self.method == CvxEDA.name:
+            return CvxEDA(**settings)
+        default = CvxEDA()
+        odd = [name for name in SETTINGS if settings[name] != getattr(default, name)]
+        if odd:
+            raise ValueError(
+                f"{odd[0]}={settings[odd[0]]!r} is a setting of method='cvxeda', and method is "
+                f"{self.method!r}: give the settings of a method by an object, such as "
+                f"edaemo.decomposition.CvxEDA({odd[0]}=…), and leave {odd[0]} out."
+            )
+        return find_decomposition(self.method)
 
     @property
     def _n_trimmed(self) -> int:
@@ -507,24 +370,23 @@ class CvxEDATransformer(TransformerMixin, BaseEstimator):
             )
         return np.stack([cell.ravel() for cell in channels])
 
-    def _warn(self, diagnostics: pd.DataFrame, *, of_fit: bool) -> None:
+    def _warn(self, trials: list[DecomposedTrial], *, of_fit: bool) -> None:
         """Say once what is odd about the trials; the first few by their row."""
-        n = len(diagnostics)
+        n = len(trials)
         said = []
-        flat = np.flatnonzero(diagnostics["flat"])
-        if len(flat):
+        if flat := [row for row, trial in enumerate(trials) if trial.flat]:
             said.append(
-                f"{len(flat)} of {n} trials are flat (first rows: {flat[:3].tolist()}): their "
+                f"{len(flat)} of {n} trials are flat (first rows: {flat[:3]}): their "
                 "channels are all zeros."
             )
         if of_fit:
-            inaccurate = np.flatnonzero(diagnostics["status"] != "optimal")
-            if len(inaccurate):
+            inaccurate = [row for row, trial in enumerate(trials) if trial.status != "optimal"]
+            if inaccurate:
                 said.append(
                     f"{len(inaccurate)} of {n} decompositions miss the solver's tolerance (first "
-                    f"rows: {inaccurate[:3].tolist()}); see diagnostics_['gap']."
+                    f"rows: {inaccurate[:3]}); see diagnostics_['gap']."
                 )
-            if n_cancelled := int(diagnostics["cancellation"].sum()):
+            if n_cancelled := sum(trial.cancellation for trial in trials):
                 said.append(
                     f"In {n_cancelled} of {n} trials the phasic component spans more than twice "
                     "what the signal spans, so phasic and tonic largely cancel each other; see "

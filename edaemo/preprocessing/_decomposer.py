@@ -23,16 +23,21 @@ from edaemo._validation import (
     read_signals,
     whole_or_nothing,
 )
-from edaemo.decomposition._filters import highpass, median, silence_rounding, smooth
-from edaemo.decomposition._problem import check_sampling_rate
-from edaemo.preprocessing._cvxeda import (
+from edaemo.decomposition import (
+    DecompositionMethod,
+    check_sampling_rate,
+    find_decomposition,
+    silence_rounding,
+)
+from edaemo.preprocessing._decomposed import (
     FLAT,
     DecomposedTrial,
+    DecomposingMixin,
     SignalQualityWarning,
+    check_masking,
     decompose_trials,
 )
 
-FILTERS = {"highpass": highpass, "median": median, "smooth": smooth}
 COMPONENTS = ("phasic", "tonic", "residual")
 SHORTEST = 2.0  # seconds: half the window of the moving median
 LOWEST_RATE = 1.0  # Hz, where that are two samples
@@ -40,7 +45,7 @@ LOWEST_RATE = 1.0  # Hz, where that are two samples
 # What may be odd about a trial, and what the warning says of it.
 ODD = {
     "flat": "are flat: they are all tonic",
-    "inaccurate": "miss the tolerance of cvxEDA's solver",
+    "inaccurate": "miss the tolerance of the solver",
     "cancellation": (
         "have a phasic component that spans more than twice what the recording spans, so that "
         "phasic and tonic largely cancel each other: another method may suit them better"
@@ -49,7 +54,7 @@ ODD = {
 
 
 @saved("edaemo.preprocessing.EDADecomposer", "n_times_", "n_features_in_", "feature_names_in_")
-class EDADecomposer(TransformerMixin, BaseEstimator):
+class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
     """Split each trial's EDA into phasic and tonic component, in the recording's own unit.
 
     Give microsiemens and get microsiemens: nothing is z-scored in the output, no sample is dropped
@@ -61,8 +66,11 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
     ----------
     sampling_rate : float
         Samples per second (Hz) of the recordings, at least 1.
-    method : {"cvxeda", "highpass", "median", "smooth"}, default="cvxeda"
-        How. In the filters, tonic is the recording minus phasic.
+    method : str or DecompositionMethod, default="cvxeda"
+        The decomposition: the name of one that is registered
+        (:func:`edaemo.decomposition.register_decomposition`), or an object with its settings, such
+        as ``edaemo.decomposition.Median(window=8.0)``. In the filters, tonic is the recording minus
+        phasic. These come along:
 
         "cvxeda" : cvxEDA [1]_ with its default settings. The trial is z-scored for it, because its
         penalties are made for unit variance, and the answer scaled back; what was subtracted is
@@ -73,6 +81,10 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
         trial's line of least squares is taken off first (it is tonic) and the rest goes on for
         30 s at its first and last value.
 
+        "bandpass" : "highpass", and above 6 Hz a low-pass of order 4 at 3 Hz, as
+        :class:`edaemo.features.EDAFeatureExtractor` takes it by default. What lies above 3 Hz is
+        tonic then.
+
         "median" : tonic is the moving median over 4 s [2]_, in ``round(4 * sampling_rate)``
         samples or one more where that is even. Trials go on at their first and last value, so
         the first and last sample's phasic component is mostly zero.
@@ -81,15 +93,15 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
         cut at four of them, which lets half of a wave at 0.05 Hz through, too. Ends as in
         "highpass".
     components : tuple of str, default=("phasic", "tonic")
-        The channels, in this order: any of "phasic", "tonic" and "residual", which is zero but
-        for "cvxeda".
+        The channels, in this order: any of "phasic", "tonic" and "residual", which is zero in
+        the filters.
     missing : {"raise", "interpolate", "mask"}, default="raise"
         What becomes of missing samples (NaN, NA, None, masked), infinite ones and those beyond
         float32's range. "raise": an error that names the trial. "interpolate": linear interpolation
         in time between the finite neighbours (the nearest one at the ends); then the components add
-        up to the interpolated recording. "mask", for "cvxeda" alone: they have no weight; there the
-        phasic and tonic component are what the samples around say, and the residual is 0. Without a
-        single finite sample (two for "mask") a trial is an error in all.
+        up to the interpolated recording. "mask", for "cvxeda" and whatever else masks: they have no
+        weight; there the phasic and tonic component are what the samples around say, and the
+        residual is 0. Without a single finite sample (two for "mask") a trial is an error in all.
 
     Attributes
     ----------
@@ -103,7 +115,7 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
     -----
     SignalQualityWarning
         Once in a `transform`: how many trials are flat (all tonic), how many decompositions miss
-        cvxEDA's tolerance, and in how many phasic and tonic largely cancel each other.
+        the solver's tolerance, and in how many phasic and tonic largely cancel each other.
 
     Notes
     -----
@@ -140,7 +152,7 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, LOWEST_RATE, None, closed="left")],
-        "method": [StrOptions({"cvxeda", *FILTERS})],
+        "method": [str, DecompositionMethod],
         "components": [tuple, list],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
     }
@@ -149,7 +161,7 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
         self,
         sampling_rate: float,
         *,
-        method: str = "cvxeda",
+        method: str | DecompositionMethod = "cvxeda",
         components: Sequence[str] = ("phasic", "tonic"),
         missing: str = "raise",
     ) -> None:
@@ -214,14 +226,14 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
         signals = self._read(X, reset=False)
         if not is_trials_table(X):
             self._check_one_length(X, signals)
-        decomposed: Sequence[DecomposedTrial | None] = [None] * len(signals)
-        if self.method == "cvxeda":
-            decomposed = decompose_trials(
-                signals,
-                self.sampling_rate,
-                standardize=True,
-                name=lambda row: name_trial(X, row),
-            )
+        method = find_decomposition(self.method)
+        decomposed = decompose_trials(
+            signals,
+            self.sampling_rate,
+            method,
+            standardize=method.unit_variance,
+            name=lambda row: name_trial(X, row),
+        )
         split = [
             self._split(X, row, *of_trial)
             for row, of_trial in enumerate(zip(signals, decomposed, strict=True))
@@ -254,11 +266,9 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
         """Read the signal of each trial and check that it is long enough."""
         rate = check_sampling_rate(self.sampling_rate)
         check_components(self.components, COMPONENTS)
-        if self.missing == "mask" and self.method != "cvxeda":
-            raise ValueError(
-                f"missing='mask' needs method='cvxeda', got {self.method!r}: a filter needs every "
-                "sample. Set missing='interpolate'."
-            )
+        method = find_decomposition(self.method)
+        method.check(rate)
+        check_masking(method, self.missing)
         signals = [signal for signal, _ in read_signals(self, X, reset=reset, missing=self.missing)]
         shortest = ceil(SHORTEST * rate)
         for row, signal in enumerate(signals):
@@ -281,25 +291,20 @@ class EDADecomposer(TransformerMixin, BaseEstimator):
             )
 
     def _split(
-        self, X: object, row: int, signal: np.ndarray, trial: DecomposedTrial | None
+        self, X: object, row: int, signal: np.ndarray, trial: DecomposedTrial
     ) -> tuple[np.ndarray, set[str]]:
-        """Give one trial's channels, float32 (n_components, n_samples), and what is odd of ODD."""
+        """Return a trial's channels, float32 (n_components, n_samples), and what is odd of ODD."""
         missing = np.isnan(signal)
-        if trial is not None and missing.any():
-            fit = trial.result.phasic + trial.result.tonic
-            fit = trial.scale * fit + np.mean(signal[~missing])
+        if missing.any():
+            fit = trial.scale * (trial.result.phasic + trial.result.tonic) + trial.offset
             signal = np.where(missing, fit, signal)
-        residual = np.zeros_like(signal)
-        odd = {"flat": np.std(signal) <= FLAT * np.max(np.abs(signal))}
-        if trial is not None:
-            found = trial.diagnose()
-            odd["inaccurate"] = found["status"] != "optimal"
-            odd["cancellation"] = found["cancellation"]
-            residual = trial.scale * trial.channel("residual")
-            phasic = trial.scale * trial.result.phasic
-            phasic = silence_rounding(phasic[None], signal[None])[0]
-        else:
-            phasic = FILTERS[self.method](signal[None], float(self.sampling_rate))[0]
+        odd = {
+            "flat": np.std(signal) <= FLAT * np.max(np.abs(signal)),
+            "inaccurate": trial.status != "optimal",
+            "cancellation": trial.cancellation,
+        }
+        residual = trial.scale * trial.channel("residual")
+        phasic = silence_rounding((trial.scale * trial.result.phasic)[None], signal[None])[0]
         parts = {"phasic": phasic, "tonic": signal - residual - phasic, "residual": residual}
         channels = np.stack([parts[name] for name in self.components])
         if not np.max(np.abs(channels)) <= LARGEST:

@@ -16,8 +16,8 @@ from tqdm import tqdm
 
 from edaemo._validation import LARGEST, read_signals
 from edaemo._whole_file import whole_file
-from edaemo.decomposition import DecompositionError
-from edaemo.preprocessing._cvxeda import DecomposedTrial, decompose_trial
+from edaemo.decomposition import DecompositionError, DecompositionMethod, find_decomposition
+from edaemo.preprocessing._decomposed import DecomposedTrial, check_masking, decompose_trial
 
 # Gives the EDA of a file, float64 and NaN where it is missing, and its sampling rate in Hz.
 Read = Callable[[Path], tuple[np.ndarray, float]]
@@ -102,13 +102,14 @@ def decompose_file(
     target: str | os.PathLike[str],
     read: Read,
     *,
+    method: str | DecompositionMethod = "cvxeda",
     missing: str = "raise",
     overwrite: bool = False,
 ) -> tuple[str, ...]:
-    """Decompose one recording by cvxEDA and write its components to a file.
+    """Decompose one recording and write its components to a file.
 
-    The recording is z-scored, decomposed with the defaults of :class:`CvxEDATransformer`, and the
-    components are scaled back, so that ``eda = phasic + tonic + residual``.
+    ``eda = phasic + tonic + residual``. For cvxEDA, and whatever else needs unit variance, the
+    recording is z-scored before and the components are scaled back.
 
     Parameters
     ----------
@@ -117,16 +118,19 @@ def decompose_file(
     target : path
         The output, ending in ``.csv`` or ``.parquet``; its folder is made if need be. It appears
         whole or not at all. Columns, all float64: ``time`` (s, from 0), ``eda`` (as read),
-        ``phasic``, ``tonic``, ``driver`` (per second) and ``residual``, in the unit of the
-        recording. Where samples are missing, ``eda`` stays as it was read; ``residual`` is NaN
-        there if they were masked.
+        ``phasic``, ``tonic``, ``driver`` (per second; where the method finds one) and
+        ``residual``, in the unit of the recording. Where samples are missing, ``eda`` stays as it
+        was read; ``residual`` is NaN there if they were masked.
     read : callable
         Takes the path of a recording and gives its EDA and sampling rate, as
         `edaemo.datasets.read_recording` does.
+    method : str or DecompositionMethod, default="cvxeda"
+        The name of a decomposition that is registered, or an object with its settings; see
+        :func:`edaemo.decomposition.register_decomposition`.
     missing : {"raise", "interpolate", "mask"}, default="raise"
         What becomes of missing samples (NaN), infinite ones and those beyond float32's range: an
         error, linear interpolation between finite neighbours (the nearest one at the ends), or no
-        weight in the decomposition.
+        weight in the decomposition, if the method masks.
     overwrite : bool, default=False
         Whether an output that is there already is replaced.
 
@@ -140,31 +144,39 @@ def decompose_file(
     ------
     ValueError
         If the recording is too short, or has missing samples that may not be, or none that are
-        finite (one, if they are masked). The message begins with the recording's path; `read`
-        raises its own.
+        finite (one, if they are masked), or the method is unknown or refuses it. The message begins
+        with the recording's path; `read` raises its own.
     DecompositionError
-        If cvxEDA finds no acceptable answer; the message begins with the path, too.
+        If the method finds no acceptable answer; the message begins with the path, too.
     FileExistsError
         If the output is there already and `overwrite` is False.
     """
     source, target = Path(source), Path(target)
     eda, sampling_rate = read(source)
     try:
+        method = find_decomposition(method)
+        method.check(sampling_rate)
+        check_masking(method, missing)
         signal, n_missing = _fill(eda, missing)
-        trial = _decompose(signal, sampling_rate, source)
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
-    level = np.mean(signal[~np.isnan(signal)])
-    table = pd.DataFrame(
-        {
-            "time": np.arange(len(eda)) / sampling_rate,
-            "eda": eda,
-            "phasic": trial.scale * trial.result.phasic,
-            "tonic": trial.scale * trial.result.tonic + level,
-            "driver": trial.scale * trial.result.driver,
-            "residual": trial.scale * trial.result.residual,
-        }
+    trial = decompose_trial(
+        signal,
+        sampling_rate,
+        method,
+        standardize=method.unit_variance,
+        name=lambda row: str(source),
     )
+    result = trial.result
+    columns = {
+        "time": np.arange(len(eda)) / sampling_rate,
+        "eda": eda,
+        "phasic": trial.scale * result.phasic,
+        "tonic": trial.scale * result.tonic + trial.offset,
+        "driver": None if result.driver is None else trial.scale * result.driver,
+        "residual": trial.scale * result.residual,
+    }
+    table = pd.DataFrame({name: values for name, values in columns.items() if values is not None})
     _write(table, target, overwrite=overwrite)
     return _remark(trial, n_missing, missing)
 
@@ -173,6 +185,7 @@ def decompose_files(
     plan: Sequence[tuple[Path, Path]],
     read: Read,
     *,
+    method: str | DecompositionMethod = "cvxeda",
     missing: str = "raise",
     overwrite: bool = False,
     n_jobs: int | None = None,
@@ -184,7 +197,7 @@ def decompose_files(
     ----------
     plan : sequence of (path, path)
         Recording and output, as `plan_outputs` gives them.
-    read, missing, overwrite
+    read, method, missing, overwrite
         As in `decompose_file`.
     n_jobs : int or None, default=None
         Processes to share the work, as in joblib.
@@ -198,7 +211,8 @@ def decompose_files(
     """
     outcomes: dict[Path, Outcome] = {}
     work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(_try_file)(source, target, read, missing, overwrite) for source, target in plan
+        delayed(_try_file)(source, target, read, method, missing, overwrite)
+        for source, target in plan
     )
     try:
         with tqdm(total=len(plan), unit="file", disable=not progress) as bar:
@@ -218,10 +232,17 @@ def decompose_files(
 
 
 def _try_file(
-    source: Path, target: Path, read: Read, missing: str, overwrite: bool
+    source: Path,
+    target: Path,
+    read: Read,
+    method: str | DecompositionMethod,
+    missing: str,
+    overwrite: bool,
 ) -> tuple[Path, Outcome]:
     try:
-        notes = decompose_file(source, target, read, missing=missing, overwrite=overwrite)
+        notes = decompose_file(
+            source, target, read, method=method, missing=missing, overwrite=overwrite
+        )
     except MemoryError:
         error = "not enough memory for a recording of this length. Cut it into parts."
     except (ValueError, DecompositionError, OSError, ImportError) as raised:
@@ -235,6 +256,8 @@ def _fill(eda: np.ndarray, missing: str) -> tuple[np.ndarray, int]:
     """Return the samples, NaN only where they are to be masked, and how many were missing."""
     finite = np.abs(eda) <= LARGEST
     n_missing = int(np.sum(~finite))
+    if len(eda) < 2:
+        raise ValueError(f"too short: {len(eda)} sample, and 2 are the least.")
     if n_missing == len(eda):
         raise ValueError("all samples are missing or infinite.")
     if n_missing and missing == "raise":
@@ -246,12 +269,6 @@ def _fill(eda: np.ndarray, missing: str) -> tuple[np.ndarray, int]:
     if missing == "mask":
         return np.where(finite, eda, np.nan), n_missing
     return read_signals(None, pd.Series([eda]), reset=None, missing=missing)[0]
-
-
-def _decompose(signal: np.ndarray, sampling_rate: float, source: Path) -> DecomposedTrial:
-    if len(signal) < 2:
-        raise ValueError(f"too short: {len(signal)} sample, and 2 are the least.")
-    return decompose_trial(signal, sampling_rate, standardize=True, name=lambda row: str(source))
 
 
 def _part(target: Path) -> Path:

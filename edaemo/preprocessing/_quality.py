@@ -18,7 +18,7 @@ from edaemo._validation import (
     read_rows,
     signal_cells,
 )
-from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition import check_sampling_rate
 
 # Two values closer than this beside the trial's largest are one level, written with rounding.
 ROUNDING = 1e-9

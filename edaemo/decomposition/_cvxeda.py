@@ -1,0 +1,51 @@
+"""cvxEDA as one of the decompositions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edaemo.decomposition._decompose import solve, solve_many
+from edaemo.decomposition._method import DecompositionMethod, register_decomposition
+from edaemo.decomposition._result import Decomposition
+from edaemo.decomposition._settings import CvxEDASettings, Run, prepare_run
+
+
+@register_decomposition("cvxeda")
+@dataclass(frozen=True)
+class CvxEDA(CvxEDASettings, DecompositionMethod):
+    """Decompose by cvxEDA, with a driver and a residual.
+
+    Its penalties are made for recordings of unit variance. Samples that are NaN have no weight,
+    unless the variant is "neurokit".
+
+    Parameters
+    ----------
+    tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
+        As in :func:`decompose`.
+    """
+
+    unit_variance = True
+    has_driver = True
+
+    @property
+    def masks(self) -> bool:
+        """Whether `decompose` takes NaN, as samples without weight."""
+        return self.variant != "neurokit"
+
+    def decompose(self, signal: np.ndarray, sampling_rate: float) -> Decomposition:
+        """Return the decomposition of one recording; see :func:`decompose`."""
+        return solve(signal, self._prepare([signal], sampling_rate))
+
+    def decompose_many(
+        self, signals: Sequence[np.ndarray], sampling_rate: float, *, n_jobs: int | None = None
+    ) -> list[Decomposition]:
+        """Return the decompositions of several recordings; see :func:`decompose_many`."""
+        return solve_many(signals, self._prepare(signals, sampling_rate), n_jobs=n_jobs)
+
+    def _prepare(self, signals: Sequence[np.ndarray], sampling_rate: float) -> Run:
+        lacking = any(np.isnan(signal).any() for signal in signals)
+        missing = "mask" if lacking else "raise"
+        return prepare_run(self, sampling_rate, on_failure="raise", missing=missing)

@@ -1,0 +1,268 @@
+"""Trials taken apart by any decomposition, each content once in a process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from joblib import Memory, Parallel, delayed
+from sklearn.utils.validation import check_memory
+
+from edaemo._cache import TrialCache
+from edaemo.decomposition import (
+    Components,
+    Decomposition,
+    DecompositionError,
+    DecompositionMethod,
+    adopt_class,
+    find_own_class,
+)
+
+# A trial whose standard deviation is this small beside its own level does not vary at all.
+FLAT = 1e-12
+# The driver of a sample counts as active above this share of the trial's largest.
+ACTIVE = 0.01
+
+_cache = TrialCache(max_bytes=256 * 2**20)
+
+
+class SignalQualityWarning(UserWarning):
+    """Something about the recordings that the reader of a result should know."""
+
+
+@dataclass(frozen=True)
+class DecomposedTrial:
+    """One trial, decomposed.
+
+    `source` is what was decomposed: ``(recording - offset) / scale``, with offset 0 and scale 1
+    where the recording was not z-scored; NaN where it is missing.
+    """
+
+    source: np.ndarray
+    result: Components
+    offset: float
+    scale: float
+    flat: bool
+    n_missing: int = 0
+
+    @cached_property
+    def seen(self) -> np.ndarray | slice:
+        """The samples that are not missing, as an index."""
+        missing = np.isnan(self.source)
+        return ~missing if missing.any() else slice(None)
+
+    def channel(self, name: str) -> np.ndarray:
+        """Return original, phasic, tonic, driver or residual, a number for every sample.
+
+        In the unit of `source`. Where samples are missing, the original is interpolated linearly,
+        as the nearest one at the ends, and the residual is 0.
+        """
+        if name not in ("original", "residual"):
+            return getattr(self.result, name)
+        values = self.source if name == "original" else self.result.residual
+        if isinstance(self.seen, slice):
+            return values
+        if name == "residual":
+            return np.where(self.seen, values, 0.0)
+        place = np.arange(len(values))
+        return np.interp(place, place[self.seen], values[self.seen])
+
+    @property
+    def status(self) -> str:
+        """Whether the solver reached its tolerance; "optimal" where there is no solver."""
+        return self.result.status if isinstance(self.result, Decomposition) else "optimal"
+
+    @property
+    def cancellation(self) -> bool:
+        """Whether phasic and tonic largely cancel each other."""
+        return bool(np.ptp(self.result.phasic) > 2 * np.ptp(self.source[self.seen]))
+
+    def diagnose(self) -> dict[str, Any]:
+        """Return one row of `CvxEDATransformer.diagnostics_`."""
+        source, result = self.source[self.seen], self.result
+        variance = np.var(source)
+        power = float(np.mean(result.residual[self.seen] ** 2))
+        density = np.nan
+        if result.driver is not None:
+            density = float(np.mean(result.driver > ACTIVE * np.max(result.driver)))
+        solved = isinstance(result, Decomposition)
+        return {
+            "status": self.status,
+            "gap": result.gap if solved else 0.0,
+            "n_iter": result.n_iter if solved else 0,
+            "residual_rms": float(np.sqrt(power)),
+            "residual_share": power / float(variance) if variance > 0 else 0.0,
+            "driver_density": density,
+            "cancellation": self.cancellation,
+            "flat": self.flat,
+            "n_missing": self.n_missing,
+        }
+
+
+class DecomposingMixin:
+    """For estimators with a parameter `method`, which may be the mere name of a user's class.
+
+    Another process knows the name only once it has the class, so a pickle brings the class along.
+    """
+
+    method: str | DecompositionMethod
+
+    def named_code(self) -> dict[str, type]:
+        """Return the code from outside the package that a parameter names but does not hold."""
+        cls = find_own_class(self.method)
+        return {} if cls is None else {"_class_of_method": cls}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), **self.named_code()}  # type: ignore[dict-item]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        if (cls := state.pop("_class_of_method", None)) is not None:
+            adopt_class(cls)
+        super().__setstate__(state)  # type: ignore[misc]
+
+
+def decompose_trials(
+    signals: Sequence[np.ndarray],
+    sampling_rate: float,
+    method: DecompositionMethod,
+    *,
+    standardize: bool,
+    n_jobs: int | None = None,
+    memory: str | Memory | None = None,
+    name: Callable[[int], str] = "row {}".format,
+) -> list[DecomposedTrial]:
+    """Decompose trials, each content once in a process.
+
+    Parameters
+    ----------
+    signals : sequence of ndarray of shape (n_samples,)
+        Trials, float64, of any lengths; NaN where samples are missing, for a method that masks.
+    sampling_rate : float
+        Samples per second (Hz).
+    method : DecompositionMethod
+        How, with its settings.
+    standardize : bool
+        Whether a trial is z-scored before. A flat one is then decomposed as zeros.
+    n_jobs : int or None, default=None
+        How many are decomposed side by side, as in joblib.
+    memory : str, joblib.Memory or None, default=None
+        Where each trial's result is kept on disk as well.
+    name : callable, default="row {}".format
+        Takes a row and says in an error which trial it is.
+
+    Returns
+    -------
+    list of DecomposedTrial
+
+    Raises
+    ------
+    ValueError
+        If a trial has fewer than two samples that are not missing, or the method refuses it, or
+        gives no finite components of its shape.
+    DecompositionError
+        If the method finds no acceptable answer.
+    """
+    for row, signal in enumerate(signals):
+        if (n_seen := int(np.sum(~np.isnan(signal)))) < 2:
+            raise ValueError(
+                f"{name(row)}: {n_seen} of {len(signal)} samples are not missing, and 2 are the "
+                "least. Leave the trial out."
+            )
+
+    def compute(places: list[int]) -> list[DecomposedTrial]:
+        prepared = [_prepare(signals[place], standardize) for place in places]
+        sources = [source for source, *_ in prepared]
+        try:
+            if memory is None:
+                results = method.decompose_many(sources, sampling_rate, n_jobs=n_jobs)
+            else:
+                kept = delayed(check_memory(memory).cache(_decompose_one))
+                results = Parallel(n_jobs=n_jobs, prefer="threads")(
+                    kept(method, source, sampling_rate) for source in sources
+                )
+        except (ValueError, DecompositionError):
+            # Which one it was, and what was the matter: once more, one by one.
+            for place, source in zip(places, sources, strict=True):
+                _decompose_named(method, source, sampling_rate, name(place))
+            raise
+        for place, source, result in zip(places, sources, results, strict=True):
+            _check_components(result, source, method, name, place)
+        return [
+            DecomposedTrial(source, result, *facts)
+            for (source, *facts), result in zip(prepared, results, strict=True)
+        ]
+
+    key = ("decomposed", float(sampling_rate), standardize, *method.key)
+    return _cache.get_many(signals, key, compute, lambda trial: 5 * trial.source.nbytes)
+
+
+def decompose_trial(
+    signal: np.ndarray, sampling_rate: float, method: DecompositionMethod, **parameters: Any
+) -> DecomposedTrial:
+    """Decompose one trial; see decompose_trials."""
+    return decompose_trials([signal], sampling_rate, method, **parameters)[0]
+
+
+def check_masking(method: DecompositionMethod, missing: str) -> None:
+    """Raise a ValueError if missing samples shall be masked by a method that needs every sample."""
+    if missing == "mask" and not method.masks:
+        raise ValueError(
+            f"missing='mask' needs method='cvxeda', got {method.name!r}: {method!r} needs every "
+            "sample. Set missing='interpolate'."
+        )
+
+
+def _decompose_one(
+    method: DecompositionMethod, source: np.ndarray, sampling_rate: float
+) -> Components:
+    return method.decompose(source, sampling_rate)
+
+
+def _decompose_named(
+    method: DecompositionMethod, source: np.ndarray, sampling_rate: float, name: str
+) -> None:
+    """Decompose one trial once more, for an error that names it."""
+    try:
+        method.decompose(source, sampling_rate)
+    except DecompositionError as error:
+        raise DecompositionError(f"{name}: {error}", error.status, error.gap) from None
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _check_components(
+    result: Components,
+    source: np.ndarray,
+    method: DecompositionMethod,
+    name: Callable[[int], str],
+    row: int,
+) -> None:
+    """Refuse what a decomposition may not give."""
+    for part in ("phasic", "tonic", *(["driver"] if method.has_driver else [])):
+        values = getattr(result, part, None)
+        if not isinstance(values, np.ndarray) or values.shape != source.shape:
+            raise ValueError(
+                f"{name(row)}: method {method!r} gave a {part} component of shape "
+                f"{np.shape(values)}, where shape {source.shape} is needed."
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{name(row)}: method {method!r} gave a {part} component with NaN or infinity."
+            )
+
+
+def _prepare(signal: np.ndarray, standardize: bool) -> tuple[np.ndarray, float, float, bool]:
+    """Return what is to be decomposed, its offset and scale, and whether the trial is flat."""
+    seen = signal[~np.isnan(signal)]
+    spread = float(np.std(seen))
+    flat = bool(spread <= FLAT * np.max(np.abs(seen)))
+    if not standardize:
+        return signal.copy(), 0.0, 1.0, flat
+    level = np.mean(seen)
+    if flat:
+        return np.zeros_like(signal), float(level), 1.0, flat
+    return (signal - level) / spread, float(level), spread, flat
