@@ -188,8 +188,10 @@ def distinct_values(values: Sequence) -> np.ndarray:
 
 
 def n_rows(X: object) -> int:
-    """Return the number of trials; a sparse matrix has no len()."""
-    return X.shape[0] if hasattr(X, "shape") else len(X)
+    """Return the number of trials; a sparse matrix, and what becomes an array, have no len()."""
+    if hasattr(X, "shape"):
+        return X.shape[0]
+    return len(X) if hasattr(X, "__len__") else len(np.asarray(X))
 
 
 def name_trial(X: object, row: int) -> str:

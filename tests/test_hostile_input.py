@@ -825,7 +825,7 @@ PARAMETERS = {
     },
     "features": {
         "sampling_rate": [0, np.nan, "4", None],
-        "decomposition": ["ica", None],
+        "decomposition": ["ica", 3],
         "preset": ["rtcan", None],
         "missing": ["mask"],
     },

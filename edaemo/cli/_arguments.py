@@ -47,7 +47,8 @@ def add_plugins(command: argparse.ArgumentParser, what: str) -> None:
 
 def import_plugins(modules: Sequence[str]) -> None:
     """Import the modules of --plugin; raise a ValueError for one that cannot be imported."""
-    sys.path.insert(0, "")
+    if modules:
+        sys.path.append("")
     for module in modules:
         try:
             import_module(module)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import warnings
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edaemo.cli._arguments import CorporaHelp
+from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -66,9 +64,7 @@ def _add_table(actions: argparse._SubParsersAction, name: str, what: str) -> Non
         **one,
     )
     table.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")
-    table.add_argument(
-        "--plugin", nargs="+", default=[], metavar="MODULE", help="modules with studies of your own"
-    )
+    add_plugins(table, "studies")
     table.add_argument(
         "--people",
         default="reported" if trains else "all",
@@ -161,12 +157,7 @@ def _make(arguments: argparse.Namespace) -> tuple[Reproduction, str]:
 def _load(names: list[str], arguments: argparse.Namespace) -> list[Bunch]:
     from edaemo.evaluation import STUDIES, find
 
-    sys.path.insert(0, "")
-    for module in arguments.plugin:
-        try:
-            import_module(module)
-        except ImportError as error:
-            raise ValueError(f"--plugin {module}: {error}") from error
+    import_plugins(arguments.plugin)
     if arguments.path is not None and len(names) > 1:
         raise ValueError(f"--path is one corpus's, and {len(names)} studies are asked for.")
     names = [find(name, STUDIES, "study") for name in names]

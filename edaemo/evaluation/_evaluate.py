@@ -35,7 +35,9 @@ from edaemo.evaluation._fold import (
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
 from edaemo.evaluation._registry import (
     INPUTS,
+    OUR_INPUTS,
     PIPELINES_OF,
+    PLAIN,
     STUDIES,
     Entry,
     EvaluationError,
@@ -357,7 +359,7 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
                 "pipeline": name,
                 "parameters": canonical(estimator),
                 "takes": entry.takes,
-                "input": _describe_input(entry, study),
+                **_describe_input(entry, study),
                 "protocol": protocol.name,
                 "n_splits": getattr(protocol, "n_splits", None),
                 "repeat": repeat,
@@ -376,9 +378,11 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
                 yield _Job(case, entry, protocol, told, work, audited[fold])
 
 
-def _describe_input(entry: Entry, study: Bunch) -> object:
-    """Write down what computes the pipeline's input; None where it takes the table itself."""
-    return canonical(INPUTS[entry.takes](study.sampling_rate)) if entry.takes in INPUTS else None
+def _describe_input(entry: Entry, study: Bunch) -> dict[str, object]:
+    """Write down what computes the pipeline's input, if it was registered from outside."""
+    if entry.takes in (*PLAIN, *OUR_INPUTS):
+        return {}
+    return {"input": canonical(INPUTS[entry.takes](study.sampling_rate))}
 
 
 def _check_kind(estimator: BaseEstimator, name: str, case: _Case) -> None:

@@ -42,6 +42,8 @@ INPUTS: dict[str, Callable[[float], TransformerMixin]] = {
     "features": lambda rate: EDAFeatureExtractor(sampling_rate=rate, missing="interpolate"),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
 }
+# Keys of stored folds hold the names of these alone: edaemo's code is in the keys anyway.
+OUR_INPUTS = tuple(INPUTS)
 
 
 class EvaluationError(ValueError):
