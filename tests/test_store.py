@@ -850,8 +850,9 @@ def test_an_evaluation_goes_on_from_an_old_store(old, monkeypatch):
     """The same code and libraries given, every key of an old fold is found again."""
     import outside
     from sklearn.linear_model import LinearRegression
+    from sklearn.neighbors import KNeighborsClassifier
 
-    from edaemo.benchmark import REGRESSORS, evaluate, register_pipeline
+    from edaemo.benchmark import PIPELINES, REGRESSORS, evaluate, register_pipeline
     from edaemo.evaluation import _evaluate, _fold, _keys
 
     with ResultStore(old) as store:
@@ -867,8 +868,10 @@ def test_an_evaluation_goes_on_from_an_old_store(old, monkeypatch):
         return codes[module] if module in codes else code_of(module, path)
 
     monkeypatch.setattr(_keys, "_code", old_code)
-    monkeypatch.setitem(REGRESSORS, "my-line", None)
-    del REGRESSORS["my-line"]
+    for known, name in ((PIPELINES, "my-knn"), (REGRESSORS, "my-line")):
+        monkeypatch.setitem(known, name, None)
+        del known[name]
+    register_pipeline("my-knn", KNeighborsClassifier(3), takes="features")
     register_pipeline("my-line", LinearRegression(), takes="features", regressor=True)
     study, computed = outside.make_study(), []
     settings = {"people": "all", "n_splits": 2, "n_jobs": 1, "store": old}
