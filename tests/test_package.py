@@ -85,6 +85,22 @@ def test_rooms_import_one_another_in_no_circle():
     assert order.index("cli") > order.index("report") > order.index("evaluation")
 
 
+def test_what_rooms_take_from_one_another_is_public():
+    """A room hands out names in its __init__; modules on the top level are there for all rooms."""
+    package, found = ROOT / "edaemo", []
+    for file in package.rglob("*.py"):
+        own = file.relative_to(package).parts[0]
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("edaemo"):
+                continue
+            room, *below = [*node.module.split("."), ""][1:-1] or [""]
+            names = [*below, *(alias.name for alias in node.names)]
+            private = [name for name in names if re.match(r"_(?!_)", name)]
+            if private and room not in ("", own):
+                found.append((file.name, node.module, private))
+    assert found == []
+
+
 def test_decomposition_can_be_lifted_out_without_scikit_learn_or_pandas():
     code = (
         "import sys; import edaemo.decomposition; "

@@ -110,7 +110,7 @@ def _can_import(name: str) -> bool:
 def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from edaemo.datasets import find_recordings, read_recording
     from edaemo.decomposition import find_decomposition
-    from edaemo.preprocessing._files import decompose_files, plan_outputs
+    from edaemo.preprocessing import decompose_files, plan_outputs
 
     if arguments.format == "parquet" and not _can_import("pyarrow"):
         needed = "pip install edaemo[parquet]"

@@ -190,7 +190,7 @@ def _print(made: Reproduction, place: Path, *, as_json: bool) -> None:
     (place / "table.md").write_text(text, encoding="utf-8")
     made.table.to_csv(place / "table.csv", index=False)
     if made.name == "figure4":
-        from edaemo.inspection._learning_curve import plot_learning_curve
+        from edaemo.inspection import plot_learning_curve
 
         plot_learning_curve(made).savefig(place / "figure.png", dpi=150)
     if as_json:

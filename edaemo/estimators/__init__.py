@@ -1,6 +1,7 @@
 """scikit-learn estimators: those that own a skorch net around a network, baselines, pipelines."""
 
 from edaemo.estimators._baselines import (
+    LEAST_LEAF,
     SeriesMeanRegressor,
     StimulusMeanRegressor,
     StimulusPriorClassifier,
@@ -8,6 +9,7 @@ from edaemo.estimators._baselines import (
     SubjectPriorClassifier,
     make_duration_baseline,
     make_time_baseline,
+    tree_on,
 )
 from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.estimators._cnn import CNNClassifier
@@ -27,6 +29,7 @@ from edaemo.estimators._sequence import NetworkSequenceRegressor
 from edaemo.training import TrainingError
 
 __all__ = [
+    "LEAST_LEAF",
     "CNNClassifier",
     "NetworkClassifier",
     "NetworkEstimator",
@@ -49,4 +52,5 @@ __all__ = [
     "make_svm_baseline",
     "make_svr_baseline",
     "make_time_baseline",
+    "tree_on",
 ]

@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 from edaemo._validation import suggest
 from edaemo.datasets import CORPORA, load_corpus, make_music_listening
 from edaemo.estimators import (
+    LEAST_LEAF,
     SeriesMeanRegressor,
     StimulusMeanRegressor,
     StimulusPriorClassifier,
@@ -29,8 +30,8 @@ from edaemo.estimators import (
     make_svm_baseline,
     make_svr_baseline,
     make_time_baseline,
+    tree_on,
 )
-from edaemo.estimators._baselines import LEAST_LEAF, tree_on
 from edaemo.features import EDAFeatureExtractor
 from edaemo.preprocessing import CvxEDATransformer, SubjectStandardizer
 

@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from edaemo._validation import find_ids, suggest
-from edaemo.preprocessing import SubjectThresholdRelabeler
-from edaemo.preprocessing._relabel import AXES
+from edaemo.preprocessing import AXES, SubjectThresholdRelabeler
 
 LOW, HIGH = "#1f5a8a", "#c25b17"
 DOT = 30  # area of one trial's dot, in points²

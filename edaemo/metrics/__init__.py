@@ -1,6 +1,6 @@
 """Measures of agreement and calibration that scikit-learn lacks."""
 
-from edaemo.metrics._calibration import expected_calibration_error
+from edaemo.metrics._calibration import expected_calibration_error, find_bins
 from edaemo.metrics._concordance import concordance_correlation
 
-__all__ = ["concordance_correlation", "expected_calibration_error"]
+__all__ = ["concordance_correlation", "expected_calibration_error", "find_bins"]

@@ -8,7 +8,7 @@ from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from edaemo._validation import find_ids, name_some
-from edaemo.preprocessing._relabel import SubjectThresholdRelabeler, check_ratings
+from edaemo.preprocessing import SubjectThresholdRelabeler, check_ratings
 
 
 class SubjectThresholdScorer:

@@ -8,11 +8,13 @@ from edaemo.preprocessing._decomposed import (
     decompose_trials,
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
+from edaemo.preprocessing._files import decompose_files, plan_outputs
 from edaemo.preprocessing._quality import signal_quality
-from edaemo.preprocessing._relabel import SubjectThresholdRelabeler
+from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
+    "AXES",
     "CvxEDATransformer",
     "DecomposedTrial",
     "DecomposingMixin",
@@ -20,6 +22,9 @@ __all__ = [
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
+    "check_ratings",
+    "decompose_files",
     "decompose_trials",
+    "plan_outputs",
     "signal_quality",
 ]

@@ -13,8 +13,7 @@ from sklearn.utils import check_consistent_length
 from statsmodels.genmod.families import Binomial
 from statsmodels.genmod.generalized_linear_model import GLM
 
-from edaemo.metrics import expected_calibration_error
-from edaemo.metrics._calibration import find_bins
+from edaemo.metrics import expected_calibration_error, find_bins
 from edaemo.statistics._scores import divide, draw_people, interval_over_people
 from edaemo.statistics._summary import number_units
 from edaemo.statistics._tasks import read_classes, read_probability
