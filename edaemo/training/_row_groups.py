@@ -31,9 +31,8 @@ OTHERS = (1, 2, 4, 8, 64)
 FILLED_UP = (4, USUAL)
 # Draws of weights until the answers to different rows differ.
 N_DRAWS = 3
-# Rows of fewer columns are tried more than once, up to so often.
-MANY_COLUMNS = 4096
-MOST_ROUNDS = 4
+# Rows of fewer columns are tried twice, with other weights.
+MANY_COLUMNS = 1024
 
 
 class Way(NamedTuple):
@@ -140,7 +139,7 @@ class _Trial:
     """A copy of a network with random weights, and random rows to answer.
 
     A difference in the last digits of one layer is often rounded away by the next. So what each
-    module gives is compared, and small networks, which give few numbers, are tried several times.
+    module gives is compared, and small networks, which give few numbers, are tried twice.
     """
 
     def __init__(
@@ -183,7 +182,7 @@ class _Trial:
         Not on the CPU the usual number is the only one: others were not tried there.
         """
         sizes = [USUAL, *(OTHERS if self.device.type == "cpu" else ())]
-        for _ in range(min(max(MANY_COLUMNS // self.n_columns, 1), MOST_ROUNDS)):
+        for _ in range(1 if self.n_columns >= MANY_COLUMNS else 2):
             if not self._draw():
                 return ()
             expected = _Outputs(self.network) if self.is_copy else None
