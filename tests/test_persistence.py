@@ -605,7 +605,7 @@ class TestEdited:
 
 
 class TestOtherVersions:
-    """Files of other versions; which were really tried is in docs/acceptance/files.md."""
+    """Files of other versions; those that were tried are in docs/files.md."""
 
     def other(self, path: Path, **versions: str) -> None:
         named = {name.replace("_", "-"): version for name, version in versions.items()}
