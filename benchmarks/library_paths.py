@@ -1,7 +1,11 @@
 """Run the tests of equal bits with the kernels that other processors would take.
 
-    python benchmarks/library_paths.py           # every path, a Markdown table on standard output
-    python benchmarks/library_paths.py --some    # those of the continuous integration
+    python benchmarks/library_paths.py            # every path, a Markdown table on standard output
+    python benchmarks/library_paths.py --some     # those of the continuous integration
+    python benchmarks/library_paths.py -- tests   # every path, the whole suite
+
+By default it runs the tests of `TESTS`: a minute for each path on one core. `-- -m same_bits` adds
+those that start other processes.
 
 A path is a set of environment variables, and each runs in processes of its own. torch's MKL takes
 its kernels for Intel processors on these alone. "as on Intel" makes it take them here too: a small
@@ -28,6 +32,8 @@ int mkl_serv_intel_cpu_true(void) { return 1; }
 int mkl_serv_intel_cpu(void) { return 1; }
 int mkl_serv_cpuiszen(void) { return 0; }
 """
+FILES = ("same_answers", "compiled", "decomposition", "cvxeda", "features", "inspection", "runner")
+TESTS = [*(f"tests/test_{name}.py" for name in FILES), "-m", "same_bits", "-k", "not cluster"]
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -75,11 +81,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--some", action="store_true", help="six paths instead of all")
     parser.add_argument("--jobs", type=int, default=2, help="paths at a time")
-    parser.add_argument("tests", nargs="*", help="what pytest is given; by default -m same_bits")
+    parser.add_argument("tests", nargs="*", help="what pytest is given in place of TESTS")
     arguments = parser.parse_args()
     cpu = read_cpu()
     paths = SOME if arguments.some else list_paths("amx_tile" in cpu)
-    tests = arguments.tests or ["-m", "same_bits"]
+    tests = arguments.tests or TESTS
     with tempfile.TemporaryDirectory() as folder:
         library = compile_library(Path(folder))
         with ThreadPoolExecutor(arguments.jobs) as pool:
