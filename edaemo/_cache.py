@@ -6,7 +6,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class TrialCache:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self._held: OrderedDict[bytes, tuple[int, object]] = OrderedDict()
+        self._held: OrderedDict[bytes, tuple[int, Any]] = OrderedDict()
         self._n_bytes = 0
         self._lock = Lock()
 

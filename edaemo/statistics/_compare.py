@@ -143,13 +143,17 @@ def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedT
     differences = differences[~np.isnan(differences)]
     n = len(differences)
     if n == 0:
-        return PairedTest(*[np.nan] * 7, len(a), n_undefined)
+        nan = np.nan
+        return PairedTest(nan, nan, nan, nan, nan, nan, nan, len(a), n_undefined)
     once, drawn = np.ones((1, n)), draw_people(n, random_state)
     effects = []
     for effect in (_mean, _rank_biserial):
         draws = effect(differences, drawn)
-        effects += [float(effect(differences, once)[0]), *interval_over_people(draws, n)]
-    return PairedTest(*effects, signed_rank_p(differences, "two-sided"), len(a), n_undefined)
+        low, high = interval_over_people(draws, n)
+        effects.append((float(effect(differences, once)[0]), low, high))
+    return PairedTest(
+        *effects[0], *effects[1], signed_rank_p(differences, "two-sided"), len(a), n_undefined
+    )
 
 
 def corrected_resampled_t_test(

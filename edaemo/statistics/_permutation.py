@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -269,7 +269,11 @@ def permutation_tests(
         task = task_with(score, list(by_pipeline.values()))
         for pipeline, trials in by_pipeline.items():
             column = "probability" if score in OF_PROBABILITIES else "predicted"
-            told = {"score": score, "average": average, "n_permutations": n_permutations}
+            told: dict[str, Any] = {
+                "score": score,
+                "average": average,
+                "n_permutations": n_permutations,
+            }
             if column in trials and trials[column].notna().all():
                 test = _test(
                     task,
