@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from outside_network import Tiny
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -16,6 +17,7 @@ from sklearn.svm import SVC
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, save
 from edaemo._safe_file import read_archive, write_archive
 from edaemo.cli import main
+from edaemo.estimators import NetworkClassifier
 from edaemo.features import EDAFeatureExtractor
 from edaemo.persistence import FORMAT
 from edaemo.preprocessing import SubjectStandardizer
@@ -362,3 +364,19 @@ def test_wrong_arguments(features, tmp_path, capsys):
         status, out, err = run(capsys, *arguments)
         assert (status, out) == (2, "")
         assert said in err
+
+
+def test_a_network_of_ones_own_is_trusted_by_name(tmp_path, capsys):
+    fuse = MusicFeatureUnion(eda=CvxEDATransformer(sampling_rate=4, n_times=32), music=MUSIC)
+    network = NetworkClassifier(module=Tiny, max_epochs=2, random_state=0)
+    model = make_pipeline(fuse, network)
+    path = stored(tmp_path, model)
+    file = write(tmp_path / "a.csv", 1)
+    arguments = (path, file, "--sampling-rate", 4, "--stimulus", 2)
+    status, out, err = run(capsys, *arguments)
+    assert (status, out) == (2, "")
+    assert "outside_network.Tiny" in err
+    status, out, _ = run(capsys, *arguments, "--trusted", "outside_network.Tiny")
+    assert status == 0
+    expected = model.predict_proba(TRIALS.iloc[[1]])[0]
+    np.testing.assert_allclose(read(out)[[CALM, TENSE]].iloc[0], expected, rtol=1e-12)

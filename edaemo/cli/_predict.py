@@ -69,6 +69,14 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         metavar="ID",
         help="whose recordings they are, for a model that standardises within people",
     )
+    predict.add_argument(
+        "--trusted",
+        nargs="+",
+        default=[],
+        metavar="CLASS",
+        help="networks of your own that the model may name, such as mypackage.MyNet; their modules "
+        "are imported",
+    )
     add_plugins(predict, "decompositions")
     predict.add_argument("--out", metavar="FILE", help="where the table goes (default: stdout)")
 
@@ -83,7 +91,7 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     try:
         import_plugins(arguments.plugin)
         with _notes(arguments.model):
-            model = edaemo.load(arguments.model)
+            model = edaemo.load(arguments.model, trusted=arguments.trusted)
         needs = find_needs(model)
         needs.check_rate(arguments.sampling_rate)
         files = [file for file, _ in find_recordings(arguments.inputs)]
