@@ -198,7 +198,7 @@ class Constant(torch.nn.Module):
 def test_a_network_that_cannot_be_tried_gets_one_row_at_a_time(network):
     way = _row_groups.find_way(
         network.eval(),
-        (type(network),),
+        lambda: (type(network),),
         3,
         1,
         torch.inference_mode,

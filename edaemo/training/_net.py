@@ -233,9 +233,8 @@ class Net(NeuralNet):
             y_true = Batch(X, to_device(to_tensor(y_true, self.device), self.device))
         return self.criterion_(y_pred, y_true)
 
-    @property
     def made_of(self) -> tuple:
-        """What the network was made of: its class and, in words, its arguments and blocks."""
+        """Return what the network was made of: its class and, in words, arguments and blocks."""
         arguments = sorted(self.get_params_for("module").items())
         return self.module, repr((arguments, self.shapes))
 

@@ -69,7 +69,7 @@ _trying = threading.Lock()
 
 def find_way(
     network: nn.Module,
-    made_of: tuple,
+    made_of: Callable[[], tuple],
     n_columns: int,
     n_threads: int,
     precision: Callable[[], AbstractContextManager],
@@ -88,8 +88,8 @@ def find_way(
     network : nn.Module
         In evaluation mode. It is not touched: a copy with random weights is tried, since trained
         weights may hide a difference (a layer whose gain is still zero).
-    made_of : tuple
-        What the network was made of: its class and arguments.
+    made_of : callable
+        Returns what the network was made of: its class and arguments. Called where it is new.
     n_columns : int
         Numbers in a row.
     n_threads : int
@@ -109,7 +109,7 @@ def find_way(
     setting = _read_setting(device, n_threads, precision)
     known = _of_network.setdefault(network, {})
     if setting not in known:
-        key = (*made_of, n_columns, compiled, setting)
+        key = (*made_of(), n_columns, compiled, setting)
         with _trying:
             if key not in _found:
                 trial = _Trial(network, n_columns, device, precision, feed, compiled=compiled)
