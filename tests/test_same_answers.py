@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 from edaemo import RTCANClassifier
 from edaemo.estimators import CNNClassifier
 from edaemo.networks import fast_paths
-from edaemo.training import Feed, _row_groups, torch_threads
+from edaemo.training import Feed, _row_groups, _torch, torch_threads
 from edaemo.training._row_groups import ONE_BY_ONE, Way
 
 pytestmark = pytest.mark.same_bits
@@ -281,6 +281,13 @@ def test_all_kinds_of_threads_are_set_in_the_thread_that_computes():
             return mkl_threads()
 
     assert in_thread(work) in (1, None)
+
+
+def test_both_ways_to_read_mkls_number_of_threads_agree():
+    for n in (1, 2):
+        read = in_thread(lambda n=n: (torch.set_num_threads(n), _torch._mkl_threads())[1])
+        said = in_thread(lambda n=n: (torch.set_num_threads(n), _torch._read_mkl_threads())[1])
+        assert read == said
 
 
 def test_the_number_of_threads_is_put_back():

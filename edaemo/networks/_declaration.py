@@ -7,8 +7,9 @@ that declares nothing has the defaults.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -185,8 +186,13 @@ def _takes_any(network: type[nn.Module]) -> bool:
 
 def inputs_of(network: type[nn.Module]) -> dict[str, inspect.Parameter]:
     """Return the arguments of ``forward``, but ``self`` and ``mask``."""
-    _, *arguments = inspect.signature(network.forward).parameters.values()
+    _, *arguments = _parameters_of(network.forward)
     return {argument.name: argument for argument in arguments if argument.name != "mask"}
+
+
+@lru_cache(maxsize=256)
+def _parameters_of(forward: Callable) -> tuple[inspect.Parameter, ...]:
+    return tuple(inspect.signature(forward).parameters.values())
 
 
 def takes_mask(network: type[nn.Module]) -> bool:
