@@ -64,12 +64,12 @@ def join(clips: Sequence[Tensor], dim: int = -1) -> Tensor:
     return clips[0] if len(clips) == 1 else torch.cat(list(clips), dim=dim)
 
 
-def scale_clips(x: Tensor, weights: Tensor, lengths: Sequence[int], dim: int = -1) -> Tensor:
-    """Multiply each clip of x by its weights, of which there is one for each clip along `dim`."""
+def scale_clips(x: Tensor, weights: Tensor, lengths: Sequence[int]) -> list[Tensor]:
+    """Multiply each clip of x (B, C, L) by its weights (B, C, n_clips)."""
     if len(lengths) == 1:
-        return x * weights
-    clips = zip(x.split(lengths, dim=dim), weights.split(1, dim=dim), strict=True)
-    return join([clip * weight for clip, weight in clips], dim)
+        return [x * weights]
+    clips = zip(x.split(lengths, dim=-1), weights.split(1, dim=-1), strict=True)
+    return [clip * weight for clip, weight in clips]
 
 
 class SignalChannelAttention(nn.Module):
@@ -99,7 +99,7 @@ class SignalChannelAttention(nn.Module):
         clips = x.split(lengths, dim=-1)
         mean = torch.stack([clip.mean(dim=-1) for clip in clips], dim=-1)
         weights = torch.sigmoid(self.excite(F.relu(self.squeeze(mean))))
-        return scale_clips(x, weights, lengths)
+        return join(scale_clips(x, weights, lengths))
 
 
 class ResidualTemporalAttention(nn.Module):
@@ -138,10 +138,10 @@ class ResidualTemporalAttention(nn.Module):
         if fast := fast_way(ResidualTemporalAttention, x):
             return fast(self, x)
         clips = clip_lengths(x.shape[-1], self.n_clips)
+        normed = clips if self.published else [x.shape[-1]]
         embedded = torch.cat([self.theta(x), self.phi(x), self.g(x)], dim=1)
-        response = self._respond(embedded, clips).contiguous()
-        normed = response.split(clips, dim=-1) if self.published else [response]
-        return x + join([self.norm(self.project(stretch)) for stretch in normed])
+        responses = self._respond(embedded, clips).contiguous().split(normed, dim=-1)
+        return x + join([self.norm(self.project(response)) for response in responses])
 
     def _respond(self, embedded: Tensor, clips: Sequence[int]) -> Tensor:
         """Return the response (B, C / 2, L) to theta, phi and g, embedded (B, 3 C / 2, L)."""

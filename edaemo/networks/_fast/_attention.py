@@ -37,7 +37,7 @@ def channel_attention(layer: SignalChannelAttention, x: Tensor) -> Tensor:
         return _Attended.apply(x, *matrices, lengths)
     mean = _clip_means(x, lengths)
     scores = _times_each(F.relu(_times_each(mean, layer.squeeze)), layer.excite)
-    return _scale_clips(x, _sigmoid(scores), lengths)
+    return _join_alike(scale_clips(x, _sigmoid(scores).mT, lengths))
 
 
 def temporal_attention(layer: ResidualTemporalAttention, x: Tensor) -> Tensor:
@@ -77,11 +77,6 @@ def _sigmoid(scores: Tensor) -> Tensor:
     return torch.sigmoid(filled)[: scores.numel()].view_as(scores)
 
 
-def _scale_clips(x: Tensor, weights: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Multiply each clip of x (B, C, L) by its weights (B, n_clips, C), and keep it time-major."""
-    return scale_clips(x.mT, weights, lengths, dim=1).mT
-
-
 def _join_alike(clips: Sequence[Tensor]) -> Tensor:
     """Join clips (B, C, …) in time, and keep their layout: a gradient may lie either way."""
     if is_time_major(clips[0]):
@@ -111,7 +106,7 @@ class _Attended(torch.autograd.Function):
             weights = torch.sigmoid(F.linear(hidden, excite, b2))
         ctx.lengths = lengths
         ctx.save_for_backward(x, mean, hidden, weights, squeeze, excite)
-        return _scale_clips(x, weights.to(x.dtype), lengths)
+        return _join_alike(scale_clips(x, weights.mT.to(x.dtype), lengths))
 
     @staticmethod
     @once_differentiable

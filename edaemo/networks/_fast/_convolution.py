@@ -31,18 +31,16 @@ def max_pool(layer: MaxPool, x: Tensor) -> Tensor:
 
 def conv_norm(layer: ConvNorm, x: Tensor) -> Tensor:
     """Transform x of shape (B, C, L); in evaluation the batch norm is part of the convolution."""
-    convolution, norm, *relu = layer
+    inner, norm, *relu = layer
     if norm.training:
-        x, mean, variance = _Norm.apply(
-            convolution(x), norm.weight, norm.bias, norm.eps, bool(relu)
-        )
+        x, mean, variance = _Norm.apply(inner(x), norm.weight, norm.bias, norm.eps, bool(relu))
         remember(norm, mean, variance)
         return x
     gain, shift = fixed_norm(norm)
-    if convolution.bias is not None:
-        shift = shift + gain * convolution.bias
-    weight = gain.view(-1, 1, 1) * convolution.weight
-    x = convolve(x, weight, shift, convolution.stride[0], convolution.padding[0])
+    if inner.bias is not None:
+        shift = shift + gain * inner.bias
+    weight = gain.view(-1, 1, 1) * inner.weight
+    x = convolve(x, weight, shift, inner.stride[0], inner.padding[0])
     return F.relu(x, inplace=not torch.is_grad_enabled()) if relu else x
 
 
