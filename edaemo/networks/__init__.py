@@ -15,8 +15,8 @@ from edaemo.networks._declaration import (
     takes_blocks,
     takes_mask,
 )
+from edaemo.networks._fast import fast_paths, prefers_fast
 from edaemo.networks._head import Head, filled_up
-from edaemo.networks._layers import fast_paths, prefers_fast
 from edaemo.networks._published import load_published_weights
 from edaemo.networks._rtcan import RTCAN
 

@@ -16,15 +16,13 @@ from torch.nn import functional as F
 from edaemo.networks._declaration import COSINE, Declaration, Layer, Recipe
 from edaemo.networks._head import make_head
 from edaemo.networks._layers import (
-    TOGETHER,
     ConvNorm,
     Convolution,
     MaxPool,
     ResidualTemporalAttention,
     SignalChannelAttention,
-    prefers_fast,
-    time_major,
 )
+from edaemo.networks._ways import fast_way
 
 # Samples that the average pooling spans, in the figure and in the released code.
 POOL = 14
@@ -388,25 +386,21 @@ class RTCAN(nn.Module):
     def forward(self, X: Tensor) -> Tensor:
         """Give logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
 
-        Under ``torch.inference_mode`` the fast way takes all layers behind the first one for a few
-        trials at a time, and their forward hooks are called for each of these groups.
+        The fast way (``networks/_fast``) takes all layers behind the first one for a few trials at
+        a time under ``torch.inference_mode``; their forward hooks are called for each group.
         """
+        if fast := fast_way(RTCAN, X):
+            return fast(self, X)
+        eda, music = self._divide(X)
+        return self._finish(self.shallow(eda), music)
+
+    def _divide(self, X: Tensor) -> tuple[Tensor, Tensor]:
+        """Divide rows into EDA (B, n_chans, L), padded, and music (B, n_music_features)."""
         n_eda = self.n_chans * self.n_times
         eda = X[:, :n_eda].reshape(len(X), self.n_chans, self.n_times)
-        music = X[:, n_eda:]
         if self.n_padding:
             eda = F.pad(eda, (0, self.n_padding))
-        if not prefers_fast(eda.device):
-            return self._finish(self.shallow(eda), music)
-        # One filter lies the same way either way, so the layout is made sure of twice.
-        x = time_major(self.shallow(time_major(eda)))
-        at_once = self.training or torch.compiler.is_compiling() or len(x) <= TOGETHER
-        if at_once or not torch.is_inference_mode_enabled():
-            return self._finish(x, music)
-        # A few trials stay in the cache; the larger x keeps glibc from returning to the system
-        # what they needed, which the next would have to ask for again.
-        groups = zip(x.split(TOGETHER), music.split(TOGETHER), strict=True)
-        return torch.cat([self._finish(*group) for group in groups])
+        return eda, X[:, n_eda:]
 
     def _finish(self, x: Tensor, music: Tensor) -> Tensor:
         """Give logits for shallow features (B, C, L) and music (B, n_music_features)."""
