@@ -459,3 +459,5 @@ def test_bad_setting_is_one_error_that_names_it_before_anything_is_read(
 def test_corpus_that_is_not_registered_is_an_error_with_the_nearest_name():
     with pytest.raises(DatasetError, match="no corpus 'deep': did you mean 'deap'"):
         load_corpus("deep")
+    with pytest.raises(TypeError, match="must be a CorpusSpec or the name of one, got 5"):
+        load_corpus(5)

@@ -96,7 +96,7 @@ def load_corpus(
     ValueError
         If a setting makes no sense, or the window is longer than every trial.
     TypeError
-        If the corpus has no such setting.
+        If `corpus` is neither, or the corpus has no such setting.
 
     Warns
     -----
@@ -105,6 +105,8 @@ def load_corpus(
         cache cannot be written to.
     """
     spec = find_corpus(corpus) if isinstance(corpus, str) else corpus
+    if not isinstance(spec, CorpusSpec):
+        raise TypeError(f"corpus must be a CorpusSpec or the name of one, got {spec!r:.80}.")
     chosen = _check_settings(spec, path, settings)
     place = _find_place(spec, path)
     problems = Problems(spec.proper_name, place, spec.how_to_get)

@@ -58,7 +58,8 @@ def register_corpus(spec: CorpusSpec) -> CorpusSpec:
     Raises
     ------
     DatasetError
-        If the name or the folder is taken, or the specification lacks a text.
+        If the name or the folder is taken, the specification lacks a text, or an option of it has
+        the name of a setting of all corpora.
     """
     if spec.name in {*CORPORA, *_OWN, GENERATED}:
         raise DatasetError(f"There is a corpus {spec.name!r} already: choose another name.")
@@ -71,6 +72,12 @@ def register_corpus(spec: CorpusSpec) -> CorpusSpec:
     missing = [text for text in texts if not getattr(spec, text).strip()]
     if missing:
         raise DatasetError(f"The corpus {spec.name!r} lacks {', '.join(missing)}: say it.")
+    reserved = sorted({"path", "window", "allow_partial", "cache"} & set(spec.options))
+    if reserved:
+        raise DatasetError(
+            f"The corpus {spec.name!r}: no option of it can be called {', '.join(reserved)}, which "
+            "all corpora have."
+        )
     CORPORA[spec.name] = spec
     return spec
 
