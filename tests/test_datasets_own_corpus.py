@@ -267,6 +267,7 @@ def test_studies_are_the_registered_corpora(registered):
         ({"name": "generated"}, "a corpus 'generated' already"),
         ({"folder": "hku956"}, "the folder 'hku956' is that of hku956"),
         ({"licence": " ", "citation": ""}, "lacks licence, citation"),
+        ({"options": {"cache": Option(True, ["boolean"])}}, "no option of it can be called cache"),
     ],
 )
 def test_what_cannot_be_registered_is_an_error(changes, pattern):
