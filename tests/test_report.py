@@ -405,6 +405,25 @@ class TestCurves:
         assert not [name for name in page.tables if "40 %" in name]
         assert "by edaemo reproduce figure4" in page.text
 
+    def test_a_learning_curve_of_numbers_holds_their_concordance(self, tmp_path):
+        of_numbers = {"target": "tempo", "threshold": "none", "task": "regression"}
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "classes")
+            told = predictions_of_record(store)
+            label = np.array([3.0, 1.0, 2.0, 6.0] * 6)
+            told = {**told, "label": label, "predicted": 0.5 * label, "probability": None}
+            add_fold(store, "whole", **of_numbers, predictions=told)
+            right = {**told, "predicted": label}
+            share = "subject, 40 % of the people"
+            add_fold(store, "share", **of_numbers, protocol=share, predictions=right)
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        caption = "By number of people: made, tempo, subject, shares of the people."
+        head, *rows = Page(tmp_path / "report.html").tables[caption]
+        assert head[-1] == "CCC"
+        assert rows[0][4] == "1.000 (1.000 to 1.000)"
+        # Mean 3, variance 3.5, halved: 2 * 1.75 / (3.5 + 0.875 + 1.5 ** 2).
+        assert rows[1][4].startswith("0.528 (")
+
 
 class TestRatings:
     """Figure 3 for chosen people."""

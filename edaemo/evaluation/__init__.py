@@ -4,6 +4,7 @@ from edaemo.evaluation._audit import audit
 from edaemo.evaluation._cases import Case, find_settings, make_cases
 from edaemo.evaluation._evaluate import evaluate
 from edaemo.evaluation._keys import UnkeyableError
+from edaemo.evaluation._learning_curves import LearningCurve, is_share, make_learning_curves
 from edaemo.evaluation._predictions import (
     choose_newest,
     load_predictions,
@@ -35,6 +36,7 @@ __all__ = [
     "Entry",
     "EvaluationError",
     "FoldRecord",
+    "LearningCurve",
     "ResultStore",
     "StoreError",
     "UnkeyableError",
@@ -43,8 +45,10 @@ __all__ = [
     "evaluate",
     "find",
     "find_settings",
+    "is_share",
     "load_predictions",
     "make_cases",
+    "make_learning_curves",
     "newest_keys",
     "read_complete",
     "register_input",

@@ -68,7 +68,7 @@ def load_predictions(
 def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
     """Read the predictions of those of the folds whose pipelines are complete; name the others."""
     who = list(_identify(folds))
-    which, trials = _read_trials(store, folds)
+    which, trials = read_trials(store, folds)
     _refuse_several(trials["row"], folds, who, which, store.path)
     left_out = dict(_find_unfinished(folds, who, np.bincount(which, minlength=len(folds))))
     for pipeline, why in left_out.items():
@@ -83,8 +83,8 @@ def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
     return table.assign(n_training=n_training.take(which[complete]).to_numpy())
 
 
-def _read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Read all trials: the place of each one's fold, and what was said of it."""
+def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Read all test trials of folds: the position of each one's fold, and a row for each."""
     place = {key: i for i, key in enumerate(folds["key"])}
     which: list[np.ndarray] = [np.empty(0, np.int64)]
     names = ("row", "subject", "stimulus", "trial", "label", "predicted")

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_curve
 
+from edaemo.evaluation import LearningCurve
 from edaemo.report._page import Picture, number
 from edaemo.statistics import Calibration
 
@@ -209,22 +210,15 @@ def draw_training(
     return pictures
 
 
-def draw_shares(curves: pd.DataFrame, what: str) -> Picture:
-    """Draw balanced accuracy against the number of people that a fold trains on.
-
-    Parameters
-    ----------
-    curves : DataFrame
-        ``pipeline``, ``n_training_people``, ``score``, ``low``, ``high``.
-    what : str
-        What they are of.
-    """
+def draw_shares(curve: LearningCurve) -> Picture:
+    """Draw the score against the number of people that a fold trains on."""
+    curves, score = curve.points, curve.task.tested_title
     n_lines = -(-curves["pipeline"].nunique() // 2)  # of the legend
     figure = _figure(3.2 + 0.18 * n_lines, bottom=0.55 + 0.18 * n_lines)
     said = []
     with _style():
         axes = figure.add_subplot()
-        axes.axhline(0.5, color="0.35", linestyle="--", linewidth=1)
+        axes.axhline(curve.task.chance, color="0.35", linestyle="--", linewidth=1)
         by_pipeline = curves.sort_values("n_training_people").groupby("pipeline", sort=False)
         for (name, rows), style in zip(by_pipeline, cycle(_styles())):
             axes.errorbar(
@@ -242,9 +236,9 @@ def draw_shares(curves: pd.DataFrame, what: str) -> Picture:
             )
             points = zip(rows["n_training_people"], rows["score"], strict=True)
             said.append(f"{name}: " + ", ".join(f"{s:.2f} of {n:.0f} people" for n, s in points))
-        axes.set(xlabel="people that a fold trains on", ylabel="balanced accuracy")
+        axes.set(xlabel="people that a fold trains on", ylabel=score)
         figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
-    caption = f"{what}: balanced accuracy with its 95 % interval over people; dashed: chance."
+    caption = f"{curve.name}: {score} with its 95 % interval over people; dashed: chance."
     return embed(figure, caption, f"Learning curves. {'; '.join(said)}.")
 
 

@@ -22,10 +22,11 @@ from edaemo.evaluation import (
     ResultStore,
     StoreError,
     choose_newest,
+    is_share,
     make_cases,
+    make_learning_curves,
     read_complete,
 )
-from edaemo.model_selection import share_of
 from edaemo.report._commands import section_commands
 from edaemo.report._contents import (
     RATED,
@@ -88,21 +89,21 @@ def write_report(
     if not store.exists():
         raise StoreError(f"{store}: there is no store of results: run `edaemo compare` first.")
     with ResultStore(store) as opened, _uncollected():
-        folds, predictions, left_out, trials = _read(opened, keys)
+        folds, predictions, left_out = _read(opened, keys)
+        curves = make_learning_curves(opened, folds)
     cases = make_cases(predictions, folds)
     command = ["edaemo", "report", str(store), "--out", str(out)]
     command += ["--person", *people] if people else []
     command += ["--path", str(path)] if path is not None else []
-    is_share = _is_share(folds)
     sections = [
         section_overview(cases, left_out, store.name),
         section_audit(cases),
         section_scores(cases),
         *(section for case in cases for section in sections_case(case)),
-        section_learning(folds, trials),
+        section_learning(curves),
         _section_people(cases, people, studies, path),
         section_versions(folds),
-        section_commands(cases, str(store), shlex.join(command), has_shares=is_share.any()),
+        section_commands(cases, str(store), shlex.join(command), has_shares=bool(curves)),
     ]
     title = f"edaemo report: {store.name}"
     return _write(
@@ -116,8 +117,8 @@ def write_report(
 
 def _read(
     store: ResultStore, keys: Iterable[str] | None
-) -> tuple[pd.DataFrame, pd.DataFrame, list[str], pd.DataFrame]:
-    """Give folds; predictions of all but shares of people; what is left out; trials for curves."""
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """Return folds; predictions of all but shares of people; what is left out."""
     keys = None if keys is None else list(keys)
     folds = store.folds(keys)
     if folds.empty:
@@ -129,17 +130,14 @@ def _read(
             f"{store.path}: all of its {len(folds)} folds failed, so there is nothing to report. "
             f"The first, of {folds['pipeline'].iloc[0]}: {folds['error'].iloc[0]}"
         )
-    is_share = _is_share(folds)
-    if is_share.all():
+    of_shares = is_share(folds)
+    if of_shares.all():
         raise ValueError(f"{store.path} holds shares of people alone, and not the whole of any.")
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
-        predictions = read_complete(store, folds[~is_share].reset_index(drop=True))
-    bases = {share.protocol for share in map(share_of, folds["audit"], folds["protocol"]) if share}
-    needed = is_share | folds["protocol"].isin(bases).to_numpy()
-    trials = store.predictions(folds.loc[needed, "key"].tolist())
+        predictions = read_complete(store, folds[~of_shares].reset_index(drop=True))
     left_out = [str(note.message) for note in notes if note.category is UserWarning]
-    return folds, predictions, left_out, trials
+    return folds, predictions, left_out
 
 
 @contextmanager
@@ -152,11 +150,6 @@ def _uncollected() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
-
-
-def _is_share(folds: pd.DataFrame) -> np.ndarray:
-    shares = map(share_of, folds["audit"], folds["protocol"])
-    return np.array([share is not None for share in shares], dtype=bool)
 
 
 def _section_people(
