@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -10,9 +11,21 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
+from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.estimators._cnn import CNNClassifier
+from edaemo.estimators._network import NetworkEstimator
+from edaemo.estimators._regressor import NetworkRegressor
 from edaemo.estimators._rtcan import RTCANClassifier
-from edaemo.fusion import MusicFeatureUnion
+from edaemo.estimators._sequence import NetworkSequenceRegressor
+from edaemo.fusion import BlockUnion, MusicFeatureUnion
+from edaemo.networks import NETWORKS, blocks_of
+
+_AROUND: dict[str, type[NetworkEstimator]] = {
+    "binary": NetworkClassifier,
+    "multiclass": NetworkClassifier,
+    "regression": NetworkRegressor,
+    "sequence-regression": NetworkSequenceRegressor,
+}
 
 
 def make_svm_baseline(
@@ -188,6 +201,51 @@ def make_rtcan(
     fuse = MusicFeatureUnion(eda=eda, music=music)
     rtcan = RTCANClassifier(max_epochs=max_epochs, random_state=random_state)
     return Pipeline([("fuse", fuse), ("rtcan", rtcan)])
+
+
+def make_network_pipeline(
+    name: str,
+    *,
+    task: str = "binary",
+    eda: object = "passthrough",
+    music: pd.DataFrame | None = None,
+) -> BaseEstimator:
+    """Make the pipeline around a registered network.
+
+    Parameters
+    ----------
+    name : str
+        See :func:`edaemo.networks.register_network`.
+    task : {"binary", "multiclass", "regression", "sequence-regression"}, default="binary"
+        Decides between classifier, regressor and sequence regressor.
+    eda : transformer or "passthrough", default="passthrough"
+        What makes channels, or features, of the raw EDA.
+    music : DataFrame of shape (n_stimuli, n_features) or None, default=None
+
+    Returns
+    -------
+    Pipeline or NetworkSequenceRegressor
+        Steps ``fuse`` and the network by its name, for a network of ``n_features`` with ``scale``
+        between them; a sequence regressor takes the trials table itself.
+    """
+    network = NETWORKS[name]
+    around: type[NetworkEstimator] = _AROUND[task]
+    of_its_own = (one for one in around.__subclasses__() if one.network is network)
+    own = next(of_its_own, None)
+    estimator = around(network) if own is None else own()
+    if task == "sequence-regression":
+        return estimator
+    blocks = blocks_of(network)
+    names = [*blocks["signals"], *blocks["features"]]
+    if not names:
+        return _scaled(eda, music, name, estimator)
+    fuse: BaseEstimator
+    if set(names) <= {"eda", "music"}:
+        fuse = MusicFeatureUnion(eda=eda, music=music)
+    else:
+        columns = {block: "passthrough" for block in names if block not in ("eda", "music")}
+        fuse = BlockUnion({"eda": eda, **columns} if "eda" in names else columns, music=music)
+    return Pipeline([("fuse", fuse), (name, estimator)])
 
 
 def _scaled(eda: object, music: pd.DataFrame | None, name: str, estimator: object) -> Pipeline:

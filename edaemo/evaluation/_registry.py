@@ -22,17 +22,17 @@ from edaemo.estimators import (
     SubjectMeanRegressor,
     SubjectPriorClassifier,
     make_boosting_baseline,
-    make_cnn_baseline,
     make_duration_baseline,
     make_logistic_baseline,
+    make_network_pipeline,
     make_ridge_baseline,
-    make_rtcan,
     make_svm_baseline,
     make_svr_baseline,
     make_time_baseline,
     tree_on,
 )
 from edaemo.features import EDAFeatureExtractor
+from edaemo.networks import NETWORKS, blocks_of, declaration_of
 from edaemo.preprocessing import CvxEDATransformer, SubjectStandardizer
 
 N_TIMES = 128
@@ -97,7 +97,6 @@ def _on_features(make: Callable[..., ClassifierMixin], eda: object) -> Entry:
         "features",
         needs=EDA,
         transductive=getattr(eda, "transductive", False),
-        sets_epochs=make is make_cnn_baseline,
     )
 
 
@@ -122,7 +121,7 @@ def _by_stimulus(estimator: BaseEstimator) -> Entry:
     )
 
 
-PIPELINES = {
+_CLASSIFIERS = {
     "majority": Entry(
         lambda study: DummyClassifier(strategy="most_frequent"), "identity", reference=True
     ),
@@ -139,22 +138,12 @@ PIPELINES = {
         f"{name}-eda{suffix}": _on_features(make, eda)
         for name, make in [
             ("svm", make_svm_baseline),
-            ("cnn", make_cnn_baseline),
             ("logistic", make_logistic_baseline),
             ("boosting", make_boosting_baseline),
         ]
         for suffix, eda in _BY_PERSON.items()
     },
     "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
-    "rtcan-eda": Entry(lambda study: make_rtcan(), "signals", needs=EDA, sets_epochs=True),
-    "rtcan-eda-music": Entry(
-        lambda study: make_rtcan(music=study.music),
-        "signals",
-        needs=EDA,
-        needs_music=True,
-        knows_stimulus=True,
-        sets_epochs=True,
-    ),
 }
 
 
@@ -166,7 +155,7 @@ def _average_by(column: str, step: str) -> Entry:
 
 
 # What predicts ratings as they are, under thresholds="none".
-REGRESSORS = {
+_REGRESSORS = {
     "mean": Entry(lambda study: DummyRegressor(), "identity", reference=True),
     "time": _average_by("trial", "place"),
     "duration": _average_by("duration", "duration"),
@@ -185,19 +174,90 @@ REGRESSORS = {
 
 
 # What predicts a series for each trial.
-SEQUENCE_REGRESSORS = {
+_SEQUENCE_REGRESSORS = {
     "mean": Entry(lambda study: SeriesMeanRegressor(), "identity", reference=True),
     "time": Entry(lambda study: SeriesMeanRegressor(by="step"), "identity", reference=True),
     "stimulus-mean": _by_stimulus(SeriesMeanRegressor(by="stimulus")),
 }
 
+
+def _around_network(name: str, task: str) -> dict[str, Entry]:
+    """Return the pipelines around a registered network, by what it declares."""
+    network = NETWORKS[name]
+    if task not in declaration_of(network).tasks:
+        return {}
+
+    def entry(eda: object = "passthrough", music: bool = False, **about: Any) -> Entry:
+        def make(study: Bunch) -> BaseEstimator:
+            return make_network_pipeline(
+                name, task=task, eda=eda, music=study.music if music else None
+            )
+
+        about = {"needs": EDA, "needs_music": music, "knows_stimulus": music, **about}
+        return Entry(make, sets_epochs=True, **about)
+
+    blocks = blocks_of(network)
+    names = (*blocks["signals"], *blocks["features"])
+    if task == "sequence-regression":
+        return {name: entry(needs=names)} if names else {}
+    if not names:
+        return {
+            f"{name}-eda{suffix}": entry(
+                eda, takes="features", transductive=getattr(eda, "transductive", False)
+            )
+            for suffix, eda in _BY_PERSON.items()
+        }
+    columns = tuple(block for block in names if block != "music")
+    takes = "signals" if "eda" in columns else "trials"
+    title = f"{name}-eda" if columns == EDA else name
+    found = {title: entry(takes=takes, needs=columns)}
+    if "music" in names:
+        found[f"{title}-music"] = entry(takes=takes, needs=columns, music=True)
+    return found
+
+
+class _AroundNetworks(Mapping[str, Entry]):
+    """The pipelines of a task around the registered networks, those registered later too."""
+
+    def __init__(self, task: str) -> None:
+        self._task = task
+
+    def _all(self) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        for name in NETWORKS:
+            found |= _around_network(name, self._task)
+        return found
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._all()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+
+class _Pipelines(ChainMap[str, Entry]):
+    """The pipelines that are registered here, then those around the registered networks."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(name for entries in self.maps for name in entries))
+
+
 # By the name of the task.
-PIPELINES_OF = {
-    "binary": PIPELINES,
-    "multiclass": PIPELINES,
-    "regression": REGRESSORS,
-    "sequence-regression": SEQUENCE_REGRESSORS,
+PIPELINES_OF: dict[str, MutableMapping[str, Entry]] = {
+    task: _Pipelines(entries, _AroundNetworks(task))
+    for task, entries in [
+        ("binary", _CLASSIFIERS),
+        ("multiclass", _CLASSIFIERS),
+        ("regression", _REGRESSORS),
+        ("sequence-regression", _SEQUENCE_REGRESSORS),
+    ]
 }
+PIPELINES = PIPELINES_OF["binary"]
+REGRESSORS = PIPELINES_OF["regression"]
+SEQUENCE_REGRESSORS = PIPELINES_OF["sequence-regression"]
 
 
 def _make_generated(path: object = None) -> Bunch:

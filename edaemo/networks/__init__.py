@@ -18,11 +18,13 @@ from edaemo.networks._declaration import (
 from edaemo.networks._fast import fast_paths, prefers_fast
 from edaemo.networks._head import Head, filled_up
 from edaemo.networks._published import load_published_weights
+from edaemo.networks._registry import NETWORKS, register_network
 from edaemo.networks._rtcan import RTCAN
 
 __all__ = [
     "CONSTANT",
     "COSINE",
+    "NETWORKS",
     "RTCAN",
     "TASKS",
     "Declaration",
@@ -37,6 +39,7 @@ __all__ = [
     "inputs_of",
     "load_published_weights",
     "prefers_fast",
+    "register_network",
     "sizes_of",
     "takes_blocks",
     "takes_mask",

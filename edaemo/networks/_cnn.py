@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from edaemo.networks._declaration import Declaration, Layer, Recipe
 from edaemo.networks._head import make_head
+from edaemo.networks._registry import register_network
 
 
+@register_network("cnn")
 class FeatureCNN(nn.Module):
     """Three convolutions over the features as a sequence with one channel, then RTCAN's head.
 

@@ -22,6 +22,7 @@ from edaemo.networks._layers import (
     ResidualTemporalAttention,
     SignalChannelAttention,
 )
+from edaemo.networks._registry import register_network
 from edaemo.networks._ways import fast_way
 
 # Samples that the average pooling spans, in the figure and in the released code.
@@ -225,6 +226,7 @@ def make_published_layers(
     return shallow, attention, trunk
 
 
+@register_network("rtcan")
 class RTCAN(nn.Module):
     """RTCAN-1D: shallow convolution, clipped attention, residual trunk, fusion, classifier.
 
