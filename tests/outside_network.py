@@ -79,6 +79,10 @@ class Domain(nn.Module):
 class Steps(nn.Module):
     """A number for each step from its features and those of the steps beside it, by two blocks."""
 
+    declaration = Declaration(
+        tasks=("sequence-regression",), recipes={"default": Recipe(lr=0.05, batch_size=8)}
+    )
+
     def __init__(self, blocks: dict, n_outputs: int) -> None:
         super().__init__()
         (n_voice,), (n_face,) = blocks["voice"], blocks["face"]

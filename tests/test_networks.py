@@ -20,12 +20,20 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
 from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from skorch.callbacks import Checkpoint as SkorchCheckpoint
 
 from edaemo import RTCANClassifier, export_onnx, load, save
 from edaemo._safe_file import FileError
-from edaemo.benchmark import PIPELINES, REGRESSORS, ResultStore, evaluate, register_pipeline
+from edaemo.benchmark import (
+    PIPELINES,
+    REGRESSORS,
+    SEQUENCE_REGRESSORS,
+    ResultStore,
+    evaluate,
+    register_pipeline,
+)
 from edaemo.datasets import make_music_listening
 from edaemo.estimators import (
     CNNClassifier,
@@ -35,7 +43,7 @@ from edaemo.estimators import (
 )
 from edaemo.inspection import grad_cam, integrated_gradients
 from edaemo.metrics import concordance_correlation
-from edaemo.networks import RTCAN, FeatureCNN
+from edaemo.networks import NETWORKS, RTCAN, FeatureCNN, register_network
 
 N_TIMES, N_MUSIC = 24, 2
 FULL = {"batch_size": 10**6, "optimizer": torch.optim.SGD, "lr": 0.1, "random_state": 0}
@@ -420,6 +428,74 @@ def test_it_is_evaluated_by_name_as_a_classifier_and_as_a_regressor(tmp_path):
     assert (folds["status"] == "done").all()
 
 
+@pytest.fixture
+def known_networks():
+    """Networks from outside the package, known by name inside the test."""
+    for network in (Line, Tiny, Steps):
+        register_network(network.__name__.lower())(network)
+    yield
+    for network in (Line, Tiny, Steps):
+        del NETWORKS[network.__name__.lower()]
+
+
+@pytest.mark.usefixtures("known_networks")
+@pytest.mark.filterwarnings("ignore:.*subjects:UserWarning")
+class TestKnownByName:
+    """A registered network takes part in every task that it declares, by what it takes."""
+
+    def test_pipelines_follow_from_the_declaration(self):
+        of_line = {"line-eda", "line-eda-person", "line-eda-calibrated"}
+        for known in (PIPELINES, REGRESSORS):
+            assert of_line | {"tiny-eda-music", "rtcan-eda", "rtcan-eda-music"} <= set(known)
+            assert "tiny-eda" not in known  # it cannot do without music
+        assert {
+            name for name in SEQUENCE_REGRESSORS if not SEQUENCE_REGRESSORS[name].reference
+        } >= {
+            "tiny",
+            "steps",
+        }
+        assert SEQUENCE_REGRESSORS["steps"].needs == ("voice", "face")
+        assert REGRESSORS["tiny-eda-music"].needs_music
+
+    def test_they_classify_and_predict_ratings(self, tmp_path):
+        study = make_music_listening(6, 8, 8, sampling_rate=4, duration=15, random_state=0)
+        names = ["line-eda", "line-eda-person", "tiny-eda-music", "cnn-eda"]
+        settings = {"people": "all", "n_splits": 3, "max_epochs": 2, "n_jobs": 1}
+        for thresholds in ("subject", "none"):
+            table = evaluate(
+                names, study, "arousal", thresholds=thresholds, **settings, store=tmp_path / "s"
+            ).set_index("pipeline")
+            assert (table.loc[names, "n_failed"] == 0).all()
+            assert table.loc["line-eda-person", "transductive"]
+        with ResultStore(tmp_path / "s") as store:
+            folds = store.folds().query("pipeline == 'tiny-eda-music'")
+        assert [len(audit["losses"]["train_loss"]) for audit in folds["audit"]] == [2] * 6
+
+    def test_a_series_for_each_trial_is_learned_and_unlabelled_steps_do_not_count(self, tmp_path):
+        trials, series = make_sequences(48)
+        for labels in series[::3]:
+            labels[1:3] = np.nan
+        trials = trials.assign(trial=np.arange(48) % 8, stimulus=np.arange(48) % 8)
+        study = Bunch(
+            name="voices",
+            trials=trials,
+            ratings=pd.DataFrame(index=trials.index),
+            targets={"course": pd.Series(series, dtype=object)},
+        )
+        table = evaluate(
+            "steps", study, "course", n_splits=3, max_epochs=60, n_jobs=1, store=tmp_path / "s"
+        ).set_index("pipeline")
+        assert table.loc["steps", "n_failed"] == 0
+        assert table.loc["steps", "concordance_correlation"] > 0.5
+        assert table.loc["mean", "concordance_correlation"] < 0.05
+
+    def test_a_name_belongs_to_one_network(self):
+        with pytest.raises(ValueError, match="There is a network 'rtcan' already"):
+            register_network("rtcan")(Line)
+        with pytest.raises(TypeError, match="a class of torch"):
+            register_network("new")(lambda x: x)
+
+
 class Killed(Exception):
     pass
 
@@ -576,8 +652,11 @@ class TestSequences:
         for i in (0, 5):
             assert_array_equal(model.predict(new.iloc[[i]])[0], found[i])
 
-    def test_loss_is_one_minus_concordance_and_padding_does_not_count(self):
+    @pytest.mark.parametrize("unlabelled", [[], [0, 3]])
+    def test_loss_is_one_minus_concordance_of_labelled_steps(self, unlabelled):
         X, y = make_sequences(6)
+        for series in y[::2]:
+            series[unlabelled] = np.nan
         settings = {"max_epochs": 1, "batch_size": 6, "scale_target": False, "random_state": 0}
         model = NetworkSequenceRegressor(Steps, callbacks=[Begin()], **settings).fit(X, y)
         net = Steps({"voice": (3,), "face": (2,)}, 1)
@@ -588,7 +667,9 @@ class TestSequences:
                 torch.tensor(cell[None], dtype=torch.float32) for cell in (row.voice, row.face)
             ]
             said = net(*parts, torch.ones(1, len(series), dtype=torch.bool))
-            each.append(concordance_correlation(series, said.detach().numpy().ravel()))
+            labelled = ~np.isnan(series)
+            said = said.detach().numpy().ravel()
+            each.append(concordance_correlation(series[labelled], said[labelled]))
         assert_allclose(model.net_.history[0, "train_loss"], 1 - np.mean(each), rtol=1e-4)
 
     def test_people_checkpoint_and_file(self, tmp_path):
@@ -644,7 +725,9 @@ class TestSequences:
         [
             (lambda X, y: (X.drop(columns="face"), y), "needs column face: the table has"),
             (lambda X, y: (X, y[:-1]), "X holds 24 trials, and y 23 series"),
-            (lambda X, y: (X, [y[0][:-1], *y[1:]]), r"row 0 .*one finite number for each of the"),
+            (lambda X, y: (X, [y[0][:-1], *y[1:]]), r"row 0 .*one finite number, or NaN, for each"),
+            (lambda X, y: (X, [y[0] * np.inf, *y[1:]]), r"row 0 .*one finite number, or NaN"),
+            (lambda X, y: (X, [y[0], y[1] * np.nan, *y[2:]]), r"row 1 .*is NaN at every step"),
             (lambda X, y: (X.assign(face=X["voice"].map(lambda v: v[1:])), y), "differ in their"),
             (lambda X, y: (X.assign(face=X["face"].map(lambda f: f * np.nan)), y), "holds NaN"),
             (lambda X, y: (X.assign(face=X["face"].map(lambda f: f[:, 0])), y), r"\(n_steps, n_fe"),

@@ -39,7 +39,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
 
     It is trained on one minus the concordance correlation of each sequence, or on the loss that the
     module declares. Sequences may differ in length: a batch is padded, and steps that are padding
-    do not count.
+    do not count. Steps whose label in y is NaN do not count either.
 
     Parameters
     ----------
@@ -181,8 +181,9 @@ class NetworkSequenceRegressor(NetworkEstimator):
         ----------
         X, y : as in `fit`
         """
-        predicted = self.predict(X)
-        return concordance_correlation(np.concatenate([*y]), np.concatenate([*predicted]))
+        labels, predicted = np.concatenate([*y]), np.concatenate([*self.predict(X)])
+        labelled = ~np.isnan(labels)
+        return concordance_correlation(labels[labelled], predicted[labelled])
 
     def to_module(self) -> nn.Module:
         """Return the fitted network as a torch module from sequences to predictions.
@@ -276,12 +277,17 @@ class NetworkSequenceRegressor(NetworkEstimator):
         series = []
         for row, one in enumerate(y):
             values = np.asarray(plain_numbers(one, f"{name_trial(X, row)}: y", booleans=False))
-            if values.shape != (lengths[row],) or not np.isfinite(values.astype(float)).all():
+            labels = values.astype(np.float64)
+            if labels.shape != (lengths[row],) or np.isinf(labels).any():
                 raise ValueError(
-                    f"{name_trial(X, row)}: y must be one finite number for each of the "
-                    f"{lengths[row]} steps, got an array of shape {values.shape}."
+                    f"{name_trial(X, row)}: y must be one finite number, or NaN, for each of the "
+                    f"{lengths[row]} steps, got an array of shape {labels.shape}."
                 )
-            series.append(values.astype(np.float64))
+            if np.isnan(labels).all():
+                raise ValueError(
+                    f"{name_trial(X, row)}: y is NaN at every step. Leave this trial out."
+                )
+            series.append(labels)
         return _objects(series)
 
     def _check_training(self, data: Data) -> None:
@@ -290,9 +296,10 @@ class NetworkSequenceRegressor(NetworkEstimator):
                 "No trial is left to train on: all are set aside or have a weight of zero."
             )
         steps = np.array([len(series) for series in data.target])
+        labels = np.concatenate([*data.target])
         flat = data._replace(
-            target=np.concatenate([*data.target]),
-            training=np.repeat(data.training, steps),
+            target=labels,
+            training=np.repeat(data.training, steps) & ~np.isnan(labels),
             weight=None if data.weight is None else np.repeat(data.weight, steps),
         )
         scale = self.scale_target

@@ -32,7 +32,7 @@ from edaemo.estimators import (
     tree_on,
 )
 from edaemo.features import EDAFeatureExtractor
-from edaemo.networks import NETWORKS, blocks_of, declaration_of
+from edaemo.networks import NETWORKS, blocks_of, declaration_of, needed_blocks
 from edaemo.preprocessing import CvxEDATransformer, SubjectStandardizer
 
 N_TIMES = 128
@@ -210,7 +210,9 @@ def _around_network(name: str, task: str) -> dict[str, Entry]:
     columns = tuple(block for block in names if block != "music")
     takes = "signals" if "eda" in columns else "trials"
     title = f"{name}-eda" if columns == EDA else name
-    found = {title: entry(takes=takes, needs=columns)}
+    found = {}
+    if "music" not in needed_blocks(network):
+        found[title] = entry(takes=takes, needs=columns)
     if "music" in names:
         found[f"{title}-music"] = entry(takes=takes, needs=columns, music=True)
     return found

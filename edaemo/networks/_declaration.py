@@ -190,6 +190,15 @@ def inputs_of(network: type[nn.Module]) -> dict[str, inspect.Parameter]:
     return {argument.name: argument for argument in arguments if argument.name != "mask"}
 
 
+def needed_blocks(network: type[nn.Module]) -> set[str]:
+    """Return the names of the blocks that ``forward`` cannot do without."""
+    if not takes_blocks(network):
+        return set()
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    arguments = inputs_of(network).values()
+    return {one.name for one in arguments if one.default is one.empty and one.kind not in variable}
+
+
 @lru_cache(maxsize=256)
 def _parameters_of(forward: Callable) -> tuple[inspect.Parameter, ...]:
     return tuple(inspect.signature(forward).parameters.values())

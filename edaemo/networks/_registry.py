@@ -16,9 +16,10 @@ def register_network(name: str) -> Callable[[Network], Network]:
     """Return a decorator that makes a module's class a network that is known by a name.
 
     :func:`edaemo.benchmark.evaluate` and ``edaemo compare`` then have pipelines around it for each
-    task that its ``declaration`` names: ``NAME-eda`` on decomposed EDA (``NAME-eda-music`` too, if
-    it takes a block ``music``), or, for a network of ``n_features``, on the 128 EDA features, also
-    with features standardised by person; ``NAME`` for one that takes other blocks.
+    task that its ``declaration`` names. ``NAME-eda`` takes decomposed EDA, ``NAME-eda-music`` also
+    takes the music, if the network has a block ``music``. A network of ``n_features`` takes the 128
+    EDA features: ``NAME-eda``, and ``NAME-eda-person`` and ``NAME-eda-calibrated``, which
+    standardise them by person. ``NAME`` takes the other blocks that the network names.
 
     Parameters
     ----------

@@ -25,9 +25,11 @@ class Batch(tuple):
     X : Tensor of shape (B, n_columns), or dict of Tensor of shape (B, n_steps, n_features)
         Rows; or the named blocks of sequences, padded with zeros to the longest of the batch.
     y : Tensor of shape (B,) or (B, n_steps)
-        Codes of the classes, or numbers; of sequences padded with zeros.
+        Codes of the classes, or numbers; of sequences 0 where a step is padding or has no label.
     mask : Tensor of bool of shape (B, n_steps) or None
         True where a step is not padding; None for rows, which have the same length.
+    labelled : Tensor of bool of shape (B, n_steps) or None
+        True where a step has a label, so that a loss counts it; None for rows.
     group : Tensor of int of shape (B,) or None
         Code of each trial's person; -1 for a person who is not among those trained on.
     weight : Tensor of shape (B,) or None
@@ -37,6 +39,7 @@ class Batch(tuple):
     X: Tensor | dict[str, Tensor]
     y: Tensor
     mask: Tensor | None
+    labelled: Tensor | None
     group: Tensor | None
     weight: Tensor | None
 
@@ -49,12 +52,14 @@ class Batch(tuple):
         y: Tensor,
         *,
         mask: Tensor | None = None,
+        labelled: Tensor | None = None,
         group: Tensor | None = None,
         weight: Tensor | None = None,
         shapes: Blocks | None = None,
     ) -> None:
         self.X, self.y = X, y
-        self.mask, self.group, self.weight = mask, group, weight
+        self.mask, self.labelled = mask, labelled
+        self.group, self.weight = group, weight
         self._shapes = shapes
 
     @property
@@ -71,6 +76,7 @@ class Batch(tuple):
             change(self.X),
             self.y,
             mask=self.mask,
+            labelled=self.labelled,
             group=self.group,
             weight=self.weight,
             shapes=self._shapes,
@@ -179,7 +185,7 @@ class Sequences(TorchDataset):
     X : mapping from str to sequence of n arrays of shape (n_steps, n_features)
         Named blocks. A trial has the same number of steps in all of them.
     y : sequence of n arrays of shape (n_steps,) or None, default=None
-        None where there is nothing to learn; zeros take its place.
+        NaN: this step has no label. None where there is nothing to learn; zeros take its place.
     group, weight, device
         As for `Trials`.
     """
@@ -208,13 +214,15 @@ class Sequences(TorchDataset):
         numbers = torch.arange(len(self))[which].tolist()
         y = pad_sequence([self.y[i] for i in numbers], batch_first=True)
         lengths = torch.tensor([self.lengths[i] for i in numbers], device=y.device)
+        mask = torch.arange(y.shape[1], device=y.device) < lengths[:, None]
         return Batch(
             {
                 name: pad_sequence([cells[i] for i in numbers], batch_first=True)
                 for name, cells in self.X.items()
             },
-            y,
-            mask=torch.arange(y.shape[1], device=y.device) < lengths[:, None],
+            y.nan_to_num(),
+            mask=mask,
+            labelled=mask & ~y.isnan(),
             group=None if self.group is None else self.group[which],
             weight=None if self.weight is None else self.weight[which],
         )

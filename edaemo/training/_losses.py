@@ -65,17 +65,17 @@ class SquaredError(nn.Module):
 class Concordance(nn.Module):
     """One minus Lin's concordance correlation of each sequence, averaged over the sequences.
 
-    Steps that are padding do not count. With means m, variances v and covariance c over the steps
-    of a sequence the coefficient is 2 c / (v_y + v_p + (m_y - m_p)²) (Lin 1989, Biometrics 45).
+    Only labelled steps count. With means m, variances v and covariance c over these steps of a
+    sequence the coefficient is 2 c / (v_y + v_p + (m_y - m_p)²) (Lin 1989, Biometrics 45).
     """
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the loss of a batch."""
         predicted = prediction_of(outputs).reshape(batch.y.shape)
-        n_steps = batch.mask.sum(dim=1)
+        n_steps = batch.labelled.sum(dim=1)
 
         def mean(series: Tensor) -> Tensor:
-            return torch.where(batch.mask, series, 0).sum(dim=1) / n_steps
+            return torch.where(batch.labelled, series, 0).sum(dim=1) / n_steps
 
         mean_y, mean_p = mean(batch.y), mean(predicted)
         from_y, from_p = batch.y - mean_y[:, None], predicted - mean_p[:, None]

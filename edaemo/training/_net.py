@@ -15,7 +15,7 @@ from skorch.callbacks import Callback
 from skorch.utils import to_device, to_tensor
 from torch import Tensor, nn
 
-from edaemo.networks import inputs_of, takes_blocks, takes_mask
+from edaemo.networks import needed_blocks, takes_blocks, takes_mask
 from edaemo.training._batches import Batch, Blocks, Sequences, Trials, cut_rows
 from edaemo.training._checkpoint import Checkpoint
 from edaemo.training._losses import Outputs, prediction_of
@@ -61,16 +61,12 @@ class Feed(NamedTuple):
     def of(cls, network: type[nn.Module], shapes: Blocks | None) -> Self:
         """Return how a class of networks takes its input; raise a ValueError where it cannot."""
         shapes = shapes or {}
-        by_name = takes_blocks(network)
-        arguments = inputs_of(network).values()
-        needed = {one.name for one in arguments if one.default is one.empty and one.kind < 4}
-        needed -= {one.name for one in arguments if one.kind is one.VAR_POSITIONAL}
-        if by_name and (missing := sorted(needed - set(shapes))):
+        if missing := sorted(needed_blocks(network) - set(shapes)):
             raise ValueError(
                 f"{network.__name__} needs the block {missing[0]!r}, and the columns hold "
                 f"{sorted(shapes) or 'no named blocks'}."
             )
-        return cls(by_name, takes_mask(network), shapes)
+        return cls(takes_blocks(network), takes_mask(network), shapes)
 
     def __call__(
         self,
