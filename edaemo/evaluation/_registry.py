@@ -60,7 +60,7 @@ class Entry(NamedTuple):
     epochs as the call says.
     """
 
-    make: Callable[[Bunch], ClassifierMixin]
+    make: Callable[[Bunch], BaseEstimator]
     takes: str = "trials"
     needs_music: bool = False
     knows_stimulus: bool | None = False
@@ -70,7 +70,7 @@ class Entry(NamedTuple):
     knows_subject: bool = False
     sets_epochs: bool = False
 
-    def is_told(self, estimator: ClassifierMixin) -> bool:
+    def is_told(self, estimator: BaseEstimator) -> bool:
         """Say whether the estimator that was made is told which stimulus a trial had."""
         if self.knows_stimulus is not None:
             return self.knows_stimulus
@@ -83,6 +83,17 @@ class Entry(NamedTuple):
 
 EDA = ("eda",)
 CALIBRATION_TRIALS = 5
+# What the EDA features go to.
+_CLASSIFIERS: dict[str, Callable[..., BaseEstimator]] = {
+    "svm": make_svm_baseline,
+    "cnn": make_cnn_baseline,
+    "logistic": make_logistic_baseline,
+    "boosting": make_boosting_baseline,
+}
+_REGRESSORS: dict[str, Callable[..., BaseEstimator]] = {
+    "svr": make_svr_baseline,
+    "ridge": make_ridge_baseline,
+}
 # On the features: as they are, standardised by each person's own trials, and by the first five.
 _BY_PERSON: dict[str, object] = {
     "": "passthrough",
@@ -91,7 +102,7 @@ _BY_PERSON: dict[str, object] = {
 }
 
 
-def _on_features(make: Callable[..., ClassifierMixin], eda: object) -> Entry:
+def _on_features(make: Callable[..., BaseEstimator], eda: object) -> Entry:
     return Entry(
         lambda study: make(eda=eda),
         "features",
@@ -137,12 +148,7 @@ PIPELINES = {
     "svm-music": _on_music(make_svm_baseline),
     **{
         f"{name}-eda{suffix}": _on_features(make, eda)
-        for name, make in [
-            ("svm", make_svm_baseline),
-            ("cnn", make_cnn_baseline),
-            ("logistic", make_logistic_baseline),
-            ("boosting", make_boosting_baseline),
-        ]
+        for name, make in _CLASSIFIERS.items()
         for suffix, eda in _BY_PERSON.items()
     },
     "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
@@ -177,7 +183,7 @@ REGRESSORS = {
     "svr-music": _on_music(make_svr_baseline),
     **{
         f"{name}-eda{suffix}": _on_features(make, eda)
-        for name, make in [("svr", make_svr_baseline), ("ridge", make_ridge_baseline)]
+        for name, make in _REGRESSORS.items()
         for suffix, eda in _BY_PERSON.items()
     },
     "svr-eda-music": _on_music(make_svr_baseline, "passthrough"),
@@ -233,9 +239,11 @@ class _Corpora(Mapping[str, Callable[..., Bunch]]):
         return len(CORPORA)
 
 
-# What is registered here, and every corpus that is registered in `edaemo.datasets`.
+# What is registered here, and every corpus that is registered in `edaemo.datasets`, which a
+# ChainMap only reads.
 STUDIES: MutableMapping[str, Callable[..., Bunch]] = ChainMap(
-    {"generated": _make_generated, PMEMO_SIZE: _make_pmemo_size}, _Corpora()
+    {"generated": _make_generated, PMEMO_SIZE: _make_pmemo_size},
+    _Corpora(),  # type: ignore[arg-type]
 )
 
 
