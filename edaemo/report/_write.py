@@ -6,7 +6,7 @@ import gc
 import os
 import shlex
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def write_report(
         section_learning(folds, trials),
         _section_people(cases, people, studies, path),
         section_versions(folds),
-        section_commands(cases, str(store), shlex.join(command), has_shares=is_share.any()),
+        section_commands(cases, str(store), shlex.join(command), has_shares=bool(is_share.any())),
     ]
     title = f"edaemo report: {store.name}"
     return _write(
@@ -174,7 +174,7 @@ def _section_people(
             "study, which a store does not hold."
         )
         return section
-    whose: dict[str, dict[str, object]] = {}
+    whose: dict[str, dict[str, Hashable]] = {}
     for case in cases:
         ids = next(iter(case.trials.values()))["subject"].unique()
         whose.setdefault(case.about["study"], {}).update({str(one): one for one in ids})
@@ -191,14 +191,14 @@ def _section_people(
         if isinstance(data, str):
             section.paragraphs.append(f"{study}: not drawn, {data}")
             continue
-        for person in chosen:
-            own = data.ratings[data.trials["subject"].to_numpy() == person]
-            own = own.assign(subject=person)
+        for subject in chosen:
+            own = data.ratings[data.trials["subject"].to_numpy() == subject]
+            own = own.assign(subject=subject)
             try:
                 middle = float(np.mean(data.rating_range))
-                section.pictures.append(draw_ratings(own, person, middle, study))
+                section.pictures.append(draw_ratings(own, subject, middle, study))
             except ValueError as error:
-                section.paragraphs.append(f"{study}, {person}: not drawn, {error}")
+                section.paragraphs.append(f"{study}, {subject}: not drawn, {error}")
     return section
 
 
