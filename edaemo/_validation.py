@@ -93,7 +93,7 @@ def _column(X: pd.DataFrame, name: str) -> pd.Series:
 def find_ids(
     name: str,
     X: object,
-    given: Sequence | None = None,
+    given: Sequence | np.ndarray | None = None,
     *,
     ratings: object = None,
     needed_by: str | None = None,
@@ -177,10 +177,12 @@ def _agreed_ids(
     return of_x
 
 
-def distinct_values(values: Sequence) -> np.ndarray:
+def distinct_values(values: Sequence | np.ndarray) -> np.ndarray:
     """Return ids or labels as an array: 1 and "1" stay two, and what is missing stays missing."""
     if isinstance(values, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(values), None, values.data.astype(object))
+        cells = values.data.astype(object)
+        cells[np.ma.getmaskarray(values)] = None
+        return cells
     array = np.asarray(values)
     if array.dtype.kind == "U" and array.ndim and not all(isinstance(v, str) for v in values):
         return np.asarray(values, dtype=object)

@@ -27,11 +27,11 @@ _SHARED = {
 def audit(
     cv: object,
     X: object,
-    y: object,
+    y: Sequence | np.ndarray | None,
     *,
-    subject: Sequence | None = None,
-    stimulus: Sequence | None = None,
-    viewing_group: Sequence | None = None,
+    subject: Sequence | np.ndarray | None = None,
+    stimulus: Sequence | np.ndarray | None = None,
+    viewing_group: Sequence | np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Count what the training and the test trials of each fold have in common.
 
@@ -108,9 +108,10 @@ def audit(
             "n_classes_training": _count(classes, training),
             "n_classes_test": _count(classes, test),
         }
-        for code, label in enumerate(labels, start=1):
-            row[f"share_training_{label}"] = _share(classes[training] == code)
-            row[f"share_test_{label}"] = _share(classes[test] == code)
+        if classes is not None:
+            for code, label in enumerate(labels, start=1):
+                row[f"share_training_{label}"] = _share(classes[training] == code)
+                row[f"share_test_{label}"] = _share(classes[test] == code)
         rows.append(row)
     table = pd.DataFrame(rows)
     return table.astype({name: "Int64" for name in table if not name.startswith("share_")})
@@ -158,7 +159,11 @@ def leaks(table: pd.DataFrame, announced: Iterable[str]) -> list[str]:
 
 
 def _folds(
-    cv: object, X: object, y: object, given: dict[str, object], subject: np.ndarray | None
+    cv: object,
+    X: object,
+    y: Sequence | np.ndarray | None,
+    given: dict[str, Sequence | np.ndarray | None],
+    subject: np.ndarray | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     if isinstance(cv, Protocol):
         return cv.split(X, y, **given)
@@ -199,6 +204,7 @@ def _share(hit: np.ndarray) -> float:
 def _contents(X: object) -> np.ndarray | None:
     """Return a digest of each row's content, None for what does not vary; None if X has none."""
     cells = signal_cells(X)
+    values: Iterable[np.ndarray]
     if cells is not None:
         values = (read_cell(None, row, cell) for row, cell in enumerate(cells))
     elif isinstance(X, pd.DataFrame) and not set(IDENTITY).isdisjoint(X.columns):
@@ -215,4 +221,4 @@ def _digest(values: np.ndarray) -> bytes | None:
     finite = values[np.isfinite(values)]
     if not finite.size or np.ptp(finite) == 0:
         return None
-    return blake2b(np.ascontiguousarray(values), digest_size=16).digest()
+    return blake2b(np.ascontiguousarray(values).data, digest_size=16).digest()

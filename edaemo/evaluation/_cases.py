@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -53,7 +53,7 @@ class Case:
         return find_task(list(self.trials.values()))
 
     @property
-    def known(self) -> dict[str, Entry]:
+    def known(self) -> Mapping[str, Entry]:
         """Give the pipelines that are registered for such targets."""
         return PIPELINES_OF[self.task.name]
 

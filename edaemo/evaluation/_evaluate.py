@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
@@ -14,7 +14,7 @@ from functools import cache, partial
 from itertools import compress, islice
 from numbers import Integral
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -49,6 +49,9 @@ from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, m
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
 from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_trials
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 TRIALS_PER_TASK = 64
 CONNECT_SECONDS = 10
@@ -394,7 +397,7 @@ def _check_kind(estimator: BaseEstimator, name: str, case: _Case) -> None:
         raise _wrong_kind(name, kind, case.task)
 
 
-def _make_protocol(protocol: str | Protocol, n_splits: int, seed: int, repeat: int) -> Protocol:
+def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> Protocol:
     if isinstance(protocol, str):
         return make_protocol(protocol, n_splits, seed)
     if not isinstance(protocol, Protocol):
@@ -429,6 +432,7 @@ def _audit(case: _Case, protocol: Protocol) -> list[dict]:
 def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
     """Give the rows of each fold; without `n_inner` none are set aside for validation."""
     labelled, names = case.labelled.rows, ("training", "validation", "test")
+    folds: Iterable[tuple[np.ndarray, ...]]
     if n_inner is None:
         folds = [
             (training, test[:0], test)
@@ -474,7 +478,7 @@ def _make_estimator(
         elif last == "max_epochs" and entry.sets_epochs:
             estimator.set_params(**{name: max_epochs})
         elif last == "cv" and (value is None or isinstance(value, Integral)):
-            estimator.set_params(**{name: protocol.inner(5 if value is None else value)})
+            estimator.set_params(**{name: protocol.inner(5 if value is None else int(value))})
         elif last == "cv" and not getattr(value, "announced", {"all"}) <= protocol.announced:
             raise EvaluationError(
                 f"{name}={value!r} may hold out less than the protocol {protocol.name!r} does: "
@@ -524,7 +528,9 @@ def _run(
         warnings.warn(f"{name} warned {len(notes)} times, first: {notes[0]}", stacklevel=3)
 
 
-def _compute(todo: list[_Job], inputs: dict, n_jobs: int, client: object | None) -> Iterator[dict]:
+def _compute(
+    todo: list[_Job], inputs: dict, n_jobs: int, client: Client | None
+) -> Generator[dict, None, None]:
     """Give what `run_fold` gives for each, as they finish."""
 
     def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict]:
@@ -558,15 +564,15 @@ def _compute(todo: list[_Job], inputs: dict, n_jobs: int, client: object | None)
     yield from start(todo, n_jobs)
 
 
-def _compute_on_cluster(todo: list[_Job], inputs: dict, client: object) -> Iterator[dict]:
+def _compute_on_cluster(todo: list[_Job], inputs: dict, client: Client) -> Iterator[dict]:
     """Let Dask's workers do it: what is lost with a worker is done again by another."""
-    from distributed import as_completed
+    from distributed import Future, as_completed
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")  # once for all folds
         # As results of tasks: unlike scattered data these can be had again if a worker dies.
         held = {which: client.submit(_as_it_is, X, pure=False) for which, X in inputs.items()}
-    waiting, running = iter(todo), {}
+    waiting, running = iter(todo), dict[Future, _Job]()
     finished = as_completed(loop=client.loop, with_results=True, raise_errors=False)
 
     def top_up() -> None:
@@ -611,13 +617,13 @@ def _input_of(job: _Job) -> tuple[int, str, str]:
     return id(job.case.study), takes, own
 
 
-def _prepare(todo: list[_Job], n_jobs: int, client: object | None) -> dict:
+def _prepare(todo: list[_Job], n_jobs: int, client: Client | None) -> dict:
     """Compute what one trial alone determines, once for all folds and pipelines."""
     wanted = {_input_of(job): job.case for job in todo}
     return {which: _prepare_one(case, which[1], n_jobs, client) for which, case in wanted.items()}
 
 
-def _prepare_one(case: _Case, takes: str, n_jobs: int, client: object | None) -> pd.DataFrame:
+def _prepare_one(case: _Case, takes: str, n_jobs: int, client: Client | None) -> pd.DataFrame:
     study = case.study
     if takes == "trials":
         return study.trials
@@ -638,7 +644,7 @@ def _prepare_one(case: _Case, takes: str, n_jobs: int, client: object | None) ->
 
 
 @contextmanager
-def _cluster(scheduler: str | None) -> Iterator[object | None]:
+def _cluster(scheduler: str | None) -> Iterator[Client | None]:
     """Connect to a Dask scheduler, if there is to be one."""
     if scheduler is None:
         yield None

@@ -87,7 +87,9 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
         settings = {}
         if len(job["validation"]):
             aside = np.repeat([False, True], [len(job["training"]), len(job["validation"])])
-            settings[find_validation(estimator)] = aside
+            takes = find_validation(estimator)
+            assert takes is not None  # else no rows are set aside
+            settings[takes] = aside
         start = time.perf_counter()
         estimator.fit(X.iloc[learned], labels[learned], **settings)
         fitted = time.perf_counter()

@@ -21,12 +21,13 @@ import random
 import sys
 import sysconfig
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import CodeType, MethodType, ModuleType
+from typing import TypeGuard
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -134,10 +135,9 @@ class _Writer:
         self._in_estimator = False
 
     def write(self, value: object, path: str) -> object:
-        kind = type(value)
-        if value is None or kind in (bool, int, str):
+        if value is None or type(value) in (bool, int, str):
             return value
-        if kind is float:
+        if type(value) is float:
             return value if math.isfinite(value) else {"!float": repr(value)}
         if id(value) in self._above:
             raise _refusal(path, "it contains itself.")
@@ -148,19 +148,19 @@ class _Writer:
             self._above.remove(id(value))
 
     def _write_compound(self, value: object, path: str) -> object:
-        kind = type(value)
-        if kind is list:
+        if type(value) is list:
             return self._write_all(value, path)
-        if kind is dict:
+        if type(value) is dict:
             return self._write_dict(value, path)
-        if kind in (tuple, set, frozenset):
-            items = self._write_all(value, path)
-            return {f"!{kind.__name__}": items if kind is tuple else sorted(items, key=_dump)}
-        if kind in (bytes, bytearray):
-            return {f"!{kind.__name__}": len(value), "sha256": _sha256(value)}
+        if type(value) is tuple:
+            return {"!tuple": self._write_all(value, path)}
+        if type(value) is set or type(value) is frozenset:
+            return {f"!{type(value).__name__}": sorted(self._write_all(value, path), key=_dump)}
+        if type(value) is bytes or type(value) is bytearray:
+            return {f"!{type(value).__name__}": len(value), "sha256": _sha256(value)}
         if isinstance(value, np.generic) and _has_twin(value):
             return self.write(value.item(), path)
-        if isinstance(value, np.generic) or kind is np.ndarray:
+        if isinstance(value, np.generic) or type(value) is np.ndarray:
             return self._write_array(np.asarray(value), path)
         if isinstance(value, pd.DataFrame | pd.Series | pd.Index):
             return self._write_table(value, path)
@@ -168,7 +168,7 @@ class _Writer:
 
     def _write_all(self, values: Iterable, path: str) -> list:
         """Write what a collection holds; ("svm", SVC()) in a list of steps is called `svm`."""
-        written = []
+        written: list[object] = []
         for i, item in enumerate(values):
             if type(item) is tuple and len(item) > 1 and type(item[0]) is str:
                 step = _join(path.rpartition("__")[0], item[0])
@@ -202,13 +202,12 @@ class _Writer:
         }
 
     def _write_table(self, value: pd.DataFrame | pd.Series | pd.Index, path: str) -> dict:
+        parts: list[object] = []
         if isinstance(value, pd.DataFrame):
-            columns = [self._write_column(column, path) for _, column in value.items()]
-            parts = [self._write_index(value.columns, path), *columns]
+            parts.append(self._write_index(value.columns, path))
+            parts += [self._write_column(column, path) for _, column in value.items()]
         elif isinstance(value, pd.Series):
-            parts = [self.write(value.name, path), self._write_column(value, path)]
-        else:
-            parts = []
+            parts += [self.write(value.name, path), self._write_column(value, path)]
         index = value if isinstance(value, pd.Index) else value.index
         parts.append(self._write_index(index, path))
         return {
@@ -287,7 +286,7 @@ class _Writer:
         if isinstance(parts, str):
             return self._write_global(value, parts, path)
         make, args, *rest = parts
-        if make is copyreg.__newobj__:
+        if make is copyreg.__newobj__:  # type: ignore[attr-defined]
             make, *args = args
         state, items, pairs = (*rest, None, None, None)[:3]
         if make is object:
@@ -310,7 +309,7 @@ class _Writer:
                 return {"!name": f"{module}.{name}", "code": _code(module, path)}
         raise _refusal(path, _no_content(value))
 
-    def _write_name(self, value: object, path: str) -> dict:
+    def _write_name(self, value: Callable, path: str) -> dict:
         module, name = value.__module__, value.__qualname__
         if _resolve(module, name) is not value:
             raise _refusal(
@@ -323,7 +322,7 @@ class _Writer:
             return self._write_from_main(value, name, path)
         return {"!name": f"{FORMER.get(module, module)}.{name}", "code": _code(module, path)}
 
-    def _write_from_main(self, value: object, name: str, path: str) -> dict:
+    def _write_from_main(self, value: Callable, name: str, path: str) -> dict:
         """Write the source of what a script or a session defines, and all it uses from there."""
         try:
             source = textwrap.dedent(inspect.getsource(value))
@@ -351,7 +350,7 @@ def _dump(form: object) -> str:
     return json.dumps(form, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _sha256(content: bytes) -> str:
+def _sha256(content: bytes | bytearray) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
@@ -371,14 +370,14 @@ def _no_content(value: object) -> str:
     )
 
 
-def _is_named(value: object) -> bool:
+def _is_named(value: object) -> TypeGuard[Callable]:
     """Tell whether a class or function says its name; bound methods say that of a function."""
     names = [getattr(value, attribute, None) for attribute in ("__module__", "__qualname__")]
     bound = isinstance(value, MethodType | np.ufunc)
     return not bound and all(isinstance(name, str) for name in names)
 
 
-def _is_of_scipy(distribution: object) -> bool:
+def _is_of_scipy(distribution: scipy.stats.rv_continuous | scipy.stats.rv_discrete) -> bool:
     return isinstance(getattr(scipy.stats, distribution.name, None), type(distribution))
 
 
@@ -436,10 +435,15 @@ def _find_spec(module: str) -> ModuleSpec | None:
     return PathFinder.find_spec(module, above.submodule_search_locations)
 
 
+def _file_of(spec: ModuleSpec) -> Path | None:
+    """Return the file that a module is loaded from, if it has one."""
+    return Path(spec.origin) if spec.has_location and spec.origin else None
+
+
 def _release(spec: ModuleSpec) -> str | None:
-    if not spec.has_location:
+    file = _file_of(spec)
+    if file is None:
         return f"python {platform.python_version()}"
-    file = Path(spec.origin)
     if {"site-packages", "dist-packages"}.isdisjoint(file.parts):
         in_python = file.is_relative_to(sysconfig.get_path("stdlib"))
         return f"python {platform.python_version()}" if in_python else None
@@ -469,10 +473,11 @@ def _digest_with_imports(module: str) -> str:
     while todo:
         name = todo.pop()
         spec = _find_spec(name) if name not in digests else None
-        if spec is None or not spec.has_location or name.partition(".")[0] == "edaemo":
+        file = None if spec is None else _file_of(spec)
+        if spec is None or file is None or name.partition(".")[0] == "edaemo":
             continue
         if _release(spec) is None:
-            digests[name], imports = _read_source(name, spec)
+            digests[name], imports = _read_source(name, spec, file)
             todo += imports
     return _sha256(_dump(digests).encode())
 
@@ -482,11 +487,11 @@ def _digest_with_imports(module: str) -> str:
 _sources: dict[str, tuple[ModuleSpec, tuple[str, list[str]]]] = {}
 
 
-def _read_source(name: str, spec: ModuleSpec) -> tuple[str, list[str]]:
+def _read_source(name: str, spec: ModuleSpec, file: Path) -> tuple[str, list[str]]:
     if name not in _sources or _sources[name][0] is not spec:
-        content = Path(spec.origin).read_bytes()
-        is_text = spec.origin.endswith(".py")
-        _sources[name] = spec, (_sha256(content), _imports(content, spec) if is_text else [])
+        content = file.read_bytes()
+        imports = _imports(content, spec) if file.suffix == ".py" else []
+        _sources[name] = spec, (_sha256(content), imports)
     return _sources[name][1]
 
 
@@ -497,7 +502,8 @@ def _imports(source: bytes, spec: ModuleSpec) -> list[str]:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            above = spec.parent.split(".")[: 1 - node.level or None] if node.level else []
+            parents = (spec.parent or "").split(".")
+            above = parents[: 1 - node.level or None] if node.level else []
             origin = ".".join([*above, *([node.module] if node.module else [])])
             found += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
     # Importing a.b.c runs a and a.b too.

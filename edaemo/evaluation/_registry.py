@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
 from sklearn.dummy import DummyClassifier, DummyRegressor
@@ -51,6 +50,39 @@ class EvaluationError(ValueError):
     """What was asked for cannot be evaluated; the message says why."""
 
 
+Value = TypeVar("Value")
+
+
+class _Registry(MutableMapping[str, Value]):
+    """What is registered here, then what follows from the registry of another room.
+
+    Parameters
+    ----------
+    own : dict
+        Takes what is added, and gives up what is deleted.
+    derive : callable
+        Returns what follows from the other registry as it is now.
+    """
+
+    def __init__(self, own: dict[str, Value], derive: Callable[[], Mapping[str, Value]]) -> None:
+        self._own, self._derive = own, derive
+
+    def __getitem__(self, name: str) -> Value:
+        return self._own[name] if name in self._own else self._derive()[name]
+
+    def __setitem__(self, name: str, value: Value) -> None:
+        self._own[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._own[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self._own, *self._derive()]))
+
+    def __len__(self) -> int:
+        return len(dict.fromkeys(self))
+
+
 class Entry(NamedTuple):
     """A pipeline that takes part; see `register_pipeline`.
 
@@ -60,7 +92,7 @@ class Entry(NamedTuple):
     epochs as the call says.
     """
 
-    make: Callable[[Bunch], ClassifierMixin]
+    make: Callable[[Bunch], BaseEstimator]
     takes: str = "trials"
     needs_music: bool = False
     knows_stimulus: bool | None = False
@@ -70,7 +102,7 @@ class Entry(NamedTuple):
     knows_subject: bool = False
     sets_epochs: bool = False
 
-    def is_told(self, estimator: ClassifierMixin) -> bool:
+    def is_told(self, estimator: BaseEstimator) -> bool:
         """Say whether the estimator that was made is told which stimulus a trial had."""
         if self.knows_stimulus is not None:
             return self.knows_stimulus
@@ -83,6 +115,16 @@ class Entry(NamedTuple):
 
 EDA = ("eda",)
 CALIBRATION_TRIALS = 5
+# What the EDA features go to.
+_CLASSIFIERS: dict[str, Callable[..., BaseEstimator]] = {
+    "svm": make_svm_baseline,
+    "logistic": make_logistic_baseline,
+    "boosting": make_boosting_baseline,
+}
+_REGRESSORS: dict[str, Callable[..., BaseEstimator]] = {
+    "svr": make_svr_baseline,
+    "ridge": make_ridge_baseline,
+}
 # On the features: as they are, standardised by each person's own trials, and by the first five.
 _BY_PERSON: dict[str, object] = {
     "": "passthrough",
@@ -91,7 +133,7 @@ _BY_PERSON: dict[str, object] = {
 }
 
 
-def _on_features(make: Callable[..., ClassifierMixin], eda: object) -> Entry:
+def _on_features(make: Callable[..., BaseEstimator], eda: object) -> Entry:
     return Entry(
         lambda study: make(eda=eda),
         "features",
@@ -121,7 +163,7 @@ def _by_stimulus(estimator: BaseEstimator) -> Entry:
     )
 
 
-_CLASSIFIERS = {
+_OF_CLASSES = {
     "majority": Entry(
         lambda study: DummyClassifier(strategy="most_frequent"), "identity", reference=True
     ),
@@ -136,11 +178,7 @@ _CLASSIFIERS = {
     "svm-music": _on_music(make_svm_baseline),
     **{
         f"{name}-eda{suffix}": _on_features(make, eda)
-        for name, make in [
-            ("svm", make_svm_baseline),
-            ("logistic", make_logistic_baseline),
-            ("boosting", make_boosting_baseline),
-        ]
+        for name, make in _CLASSIFIERS.items()
         for suffix, eda in _BY_PERSON.items()
     },
     "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
@@ -155,7 +193,7 @@ def _average_by(column: str, step: str) -> Entry:
 
 
 # What predicts ratings as they are, under thresholds="none".
-_REGRESSORS = {
+_OF_NUMBERS = {
     "mean": Entry(lambda study: DummyRegressor(), "identity", reference=True),
     "time": _average_by("trial", "place"),
     "duration": _average_by("duration", "duration"),
@@ -166,7 +204,7 @@ _REGRESSORS = {
     "svr-music": _on_music(make_svr_baseline),
     **{
         f"{name}-eda{suffix}": _on_features(make, eda)
-        for name, make in [("svr", make_svr_baseline), ("ridge", make_ridge_baseline)]
+        for name, make in _REGRESSORS.items()
         for suffix, eda in _BY_PERSON.items()
     },
     "svr-eda-music": _on_music(make_svr_baseline, "passthrough"),
@@ -174,7 +212,7 @@ _REGRESSORS = {
 
 
 # What predicts a series for each trial.
-_SEQUENCE_REGRESSORS = {
+_OF_SERIES = {
     "mean": Entry(lambda study: SeriesMeanRegressor(), "identity", reference=True),
     "time": Entry(lambda study: SeriesMeanRegressor(by="step"), "identity", reference=True),
     "stimulus-mean": _by_stimulus(SeriesMeanRegressor(by="stimulus")),
@@ -218,43 +256,22 @@ def _around_network(name: str, task: str) -> dict[str, Entry]:
     return found
 
 
-class _AroundNetworks(Mapping[str, Entry]):
-    """The pipelines of a task around the registered networks, those registered later too."""
-
-    def __init__(self, task: str) -> None:
-        self._task = task
-
-    def _all(self) -> dict[str, Entry]:
-        found: dict[str, Entry] = {}
-        for name in NETWORKS:
-            found |= _around_network(name, self._task)
-        return found
-
-    def __getitem__(self, name: str) -> Entry:
-        return self._all()[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())
-
-
-class _Pipelines(ChainMap[str, Entry]):
-    """The pipelines that are registered here, then those around the registered networks."""
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name for entries in self.maps for name in entries))
+def _around_networks(task: str) -> dict[str, Entry]:
+    """Return the pipelines of a task around the registered networks."""
+    found: dict[str, Entry] = {}
+    for name in NETWORKS:
+        found |= _around_network(name, task)
+    return found
 
 
 # By the name of the task.
 PIPELINES_OF: dict[str, MutableMapping[str, Entry]] = {
-    task: _Pipelines(entries, _AroundNetworks(task))
+    task: _Registry(entries, partial(_around_networks, task))
     for task, entries in [
-        ("binary", _CLASSIFIERS),
-        ("multiclass", _CLASSIFIERS),
-        ("regression", _REGRESSORS),
-        ("sequence-regression", _SEQUENCE_REGRESSORS),
+        ("binary", _OF_CLASSES),
+        ("multiclass", _OF_CLASSES),
+        ("regression", _OF_NUMBERS),
+        ("sequence-regression", _OF_SERIES),
     ]
 }
 PIPELINES = PIPELINES_OF["binary"]
@@ -280,24 +297,13 @@ def _make_pmemo_size(path: object = None) -> Bunch:
     return Bunch(**{**study, "name": PMEMO_SIZE})
 
 
-class _Corpora(Mapping[str, Callable[..., Bunch]]):
-    """The registered corpora, those registered later too: name → what loads it."""
-
-    def __getitem__(self, name: str) -> Callable[..., Bunch]:
-        if name not in CORPORA:
-            raise KeyError(name)
-        return partial(load_corpus, name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(CORPORA)
-
-    def __len__(self) -> int:
-        return len(CORPORA)
+def _load_corpora() -> dict[str, Callable[..., Bunch]]:
+    """Return what loads each registered corpus, by name."""
+    return {name: partial(load_corpus, name) for name in CORPORA}
 
 
-# What is registered here, and every corpus that is registered in `edaemo.datasets`.
-STUDIES: MutableMapping[str, Callable[..., Bunch]] = ChainMap(
-    {"generated": _make_generated, PMEMO_SIZE: _make_pmemo_size}, _Corpora()
+STUDIES: MutableMapping[str, Callable[..., Bunch]] = _Registry(
+    {"generated": _make_generated, PMEMO_SIZE: _make_pmemo_size}, _load_corpora
 )
 
 

@@ -446,8 +446,8 @@ def _encode(record: FoldRecord) -> dict[str, object]:
         (value or "").encode()
     for name in _INTEGER:
         value = getattr(record, name)
-        row[name] = None if value is None else index(value)
-        if abs(row[name] or 0) >= 2**63:
+        number = row[name] = None if value is None else index(value)
+        if abs(number or 0) >= 2**63:
             raise OverflowError(f"{name} is too large: {value}")
     for name in _REAL:
         value = getattr(record, name)

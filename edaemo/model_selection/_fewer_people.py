@@ -92,9 +92,10 @@ class FewerTrainingPeople(SubjectKFold):
         return Share("subject", self.percent, "of the training people")
 
     def folds(self, trials: TrialCodes) -> list[Fold]:
+        people, _ = trials.units("subject")
         folds = []
         for training, test in super().folds(trials):
-            drawn = draw_rows(trials.people[training], self.percent, self.random_state)
+            drawn = draw_rows(people[training], self.percent, self.random_state)
             folds.append((training[drawn], test))
         return folds
 
@@ -157,6 +158,7 @@ class FewerPeople(Protocol):
         return make_protocol(self.protocol, self.n_splits, self.random_state).inner(n_splits)
 
     def folds(self, trials: TrialCodes) -> list[Fold]:
-        rows = draw_rows(trials.people, self.percent, self.random_state)
+        people, _ = trials.units("subject")
+        rows = draw_rows(people, self.percent, self.random_state)
         within = make_protocol(self.protocol, self.n_splits, self.random_state)
         return [(rows[training], rows[test]) for training, test in within.folds(trials.take(rows))]

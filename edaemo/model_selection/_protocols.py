@@ -52,17 +52,21 @@ class TrialCodes(NamedTuple):
 
     def take(self, rows: np.ndarray) -> TrialCodes:
         """Return what is known of some trials."""
-        codes = (None if codes is None else codes[rows] for codes in self[:3])
-        return TrialCodes(*codes, self.names)
+        people, stimuli = (None if of is None else of[rows] for of in (self.people, self.stimuli))
+        return TrialCodes(people, stimuli, self.classes[rows], self.names)
 
     def units(self, kind: str) -> tuple[np.ndarray, str]:
         """Return the unit of each trial, and what such units are called."""
         if kind == "trial":
             return np.arange(len(self.classes)), "trials"
         if kind == "stimulus":
-            return self.stimuli, "stimuli"
-        joined = self.names is None
-        return self.people, "groups of people who watched together" if joined else "people"
+            units, called = self.stimuli, "stimuli"
+        else:
+            joined = self.names is None
+            units = self.people
+            called = "groups of people who watched together" if joined else "people"
+        assert units is not None  # a protocol asks for what it needs, by its `uses`
+        return units, called
 
 
 class Protocol(BaseCrossValidator):
@@ -131,12 +135,12 @@ class Protocol(BaseCrossValidator):
     def split(
         self,
         X: object,
-        y: object = None,
-        groups: object = None,
+        y: Sequence | np.ndarray | None = None,
+        groups: Sequence | np.ndarray | None = None,
         *,
-        subject: Sequence | None = None,
-        stimulus: Sequence | None = None,
-        viewing_group: Sequence | None = None,
+        subject: Sequence | np.ndarray | None = None,
+        stimulus: Sequence | np.ndarray | None = None,
+        viewing_group: Sequence | np.ndarray | None = None,
     ) -> Iterator[Fold]:
         """Give the rows of each fold's training and test trials.
 
@@ -180,13 +184,13 @@ class Protocol(BaseCrossValidator):
     def split_with_validation(
         self,
         X: object,
-        y: object = None,
-        groups: object = None,
+        y: Sequence | np.ndarray | None = None,
+        groups: Sequence | np.ndarray | None = None,
         *,
         n_inner: int = 5,
-        subject: Sequence | None = None,
-        stimulus: Sequence | None = None,
-        viewing_group: Sequence | None = None,
+        subject: Sequence | np.ndarray | None = None,
+        stimulus: Sequence | np.ndarray | None = None,
+        viewing_group: Sequence | np.ndarray | None = None,
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Give each fold's training, validation and test trials.
 
@@ -217,12 +221,12 @@ class Protocol(BaseCrossValidator):
     def get_n_splits(
         self,
         X: object = None,
-        y: object = None,
-        groups: object = None,
+        y: Sequence | np.ndarray | None = None,
+        groups: Sequence | np.ndarray | None = None,
         *,
-        subject: Sequence | None = None,
-        stimulus: Sequence | None = None,
-        viewing_group: Sequence | None = None,
+        subject: Sequence | np.ndarray | None = None,
+        stimulus: Sequence | np.ndarray | None = None,
+        viewing_group: Sequence | np.ndarray | None = None,
     ) -> int:
         """Count the folds that `split` gives for the same arguments.
 
@@ -284,7 +288,13 @@ class Protocol(BaseCrossValidator):
             folds.append((rows[training], rows[validation], test))
         return folds
 
-    def _read(self, X: object, y: object, groups: object, ids: dict[str, object]) -> TrialCodes:
+    def _read(
+        self,
+        X: object,
+        y: Sequence | np.ndarray | None,
+        groups: Sequence | np.ndarray | None,
+        ids: dict[str, Sequence | np.ndarray | None],
+    ) -> TrialCodes:
         n = n_rows(X)
         for name, given in {"y": y, "groups": groups, **ids}.items():
             if given is not None and np.shape(given)[:1] != (n,):
@@ -312,10 +322,11 @@ class Protocol(BaseCrossValidator):
             elif name == "stimulus":
                 trials = trials._replace(stimuli=codes)
             else:
-                trials = trials._replace(people=_join(trials.people, codes), names=None)
+                people, _ = trials.units("subject")
+                trials = trials._replace(people=_join(people, codes), names=None)
         return trials
 
-    def _from_groups(self, groups: object, name: str) -> object:
+    def _from_groups(self, groups: Sequence | np.ndarray | None, name: str) -> np.ndarray | None:
         """Return the ids called `name` out of groups, or None."""
         if groups is None:
             return None
@@ -392,6 +403,9 @@ def register_protocol(protocol: type[Protocol]) -> type[Protocol]:
 class _KFold(Protocol):
     """Whole units in n_splits folds, each of which is the test once."""
 
+    n_splits: int
+    random_state: int
+
     def __init__(self, n_splits: int = 5, *, random_state: int = 0):
         if not isinstance(n_splits, Integral) or n_splits < 2:
             raise ValueError(
@@ -409,17 +423,18 @@ class _KFold(Protocol):
     def get_n_splits(
         self,
         X: object = None,
-        y: object = None,
-        groups: object = None,
+        y: Sequence | np.ndarray | None = None,
+        groups: Sequence | np.ndarray | None = None,
         *,
-        subject: Sequence | None = None,
-        stimulus: Sequence | None = None,
-        viewing_group: Sequence | None = None,
+        subject: Sequence | np.ndarray | None = None,
+        stimulus: Sequence | np.ndarray | None = None,
+        viewing_group: Sequence | np.ndarray | None = None,
     ) -> int:
         """Return n_splits; all arguments are ignored."""
         return self.n_splits
 
     def folds(self, trials: TrialCodes) -> list[Fold]:
+        assert self.unit is not None  # a subclass without one gives its own folds
         fold = self._allocate(trials, self.unit)
         return [_sides(fold != k, fold == k) for k in range(self.n_splits)]
 
@@ -544,11 +559,12 @@ class SubjectStimulusKFold(_KFold):
         for i, j in np.unique(np.stack([people, stimuli], axis=1), axis=0):
             training, test = _sides((people != i) & (stimuli != j), (people == i) & (stimuli == j))
             if not len(training):
+                units = (trials.take(test).units(kind)[0] for kind in ("subject", "stimulus"))
+                n_people, n_stimuli = (len(np.unique(codes)) for codes in units)
                 raise ValueError(
-                    f"The {len(test)} trials of {len(np.unique(trials.people[test]))} people with "
-                    f"{len(np.unique(trials.stimuli[test]))} stimuli leave no trials of other "
-                    "people with other stimuli to train on: give another number of folds or "
-                    "another random_state, or hold out people alone (SubjectKFold)."
+                    f"The {len(test)} trials of {n_people} people with {n_stimuli} stimuli leave "
+                    "no trials of other people with other stimuli to train on: give another number "
+                    "of folds or another random_state, or hold out people alone (SubjectKFold)."
                 )
             folds.append((training, test))
         return folds
@@ -615,9 +631,11 @@ class WithinSubjectKFold(_KFold):
 
     def folds(self, trials: TrialCodes) -> list[Fold]:
         unit = "trial" if trials.stimuli is None else "stimulus"
+        people, _ = trials.units("subject")
+        assert trials.names is not None  # no viewing groups are read
         folds = []
-        for person in np.unique(trials.people):
-            own = np.flatnonzero(trials.people == person)
+        for person in np.unique(people):
+            own = np.flatnonzero(people == person)
             fold = self._allocate(trials.take(own), unit, f"subject {trials.names[person]} has")
             folds += [(own[fold != k], own[fold == k]) for k in range(self.n_splits)]
         return folds
@@ -699,7 +717,7 @@ class PaperKFold(SubjectKFold):
     ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         tests = [test for _, test in super().folds(trials)]
         validations = [*tests[1:], tests[0]]
-        everyone = np.arange(len(trials.people))
+        everyone = np.arange(len(trials.classes))
         return [
             (np.setdiff1d(everyone, np.union1d(validation, test)), validation, test)
             for validation, test in zip(validations, tests, strict=True)
@@ -768,7 +786,7 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
     _, units = np.unique(units, return_inverse=True)
     n_units = units.max() + 1
     counts = np.zeros((n_units, 2 + classes.max()))  # of all trials, then of each class
-    np.add.at(counts, (units, 0), 1)
+    counts[:, 0] = np.bincount(units)
     np.add.at(counts, (units, 1 + classes), 1)
     share = counts / np.maximum(counts.sum(axis=0), 1)
 
@@ -789,7 +807,7 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
     return fold[units]
 
 
-def read_classes(y: object) -> tuple[np.ndarray, pd.Index] | None:
+def read_classes(y: Sequence | np.ndarray | None) -> tuple[np.ndarray, pd.Index] | None:
     """Return the class of each trial as a code, and the classes; None where y holds none."""
     values = None if y is None else distinct_values(y)
     if values is None or values.shape[1:] not in ((), (1,)):

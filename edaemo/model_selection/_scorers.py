@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
@@ -70,7 +71,11 @@ class SubjectThresholdScorer:
         self._relabeler()._validate_params()
 
     def __call__(
-        self, estimator: object, X: object, y: object, subject: Sequence | None = None
+        self,
+        estimator: object,
+        X: object,
+        y: object,
+        subject: Sequence | np.ndarray | None = None,
     ) -> float:
         """Score the estimator's predictions for X.
 

@@ -65,13 +65,13 @@ def _describe_run(case: Case, pipeline: str) -> tuple:
     n = PROTOCOLS[protocol].n_splits_of(folds["fold"].nunique(), n_people)
     epochs = None
     if case.known[pipeline].sets_epochs:
-        epochs = max(find_settings(case.settings(pipeline), "max_epochs"), default=None)
+        found = find_settings(case.settings(pipeline), "max_epochs")
+        epochs = max((count for count in found if isinstance(count, int)), default=None)
     seed, repeat = folds[["seed", "repeat"]].iloc[0]
     start = None if pd.isna(seed) or pd.isna(repeat) else int(seed - repeat)
     repeats = folds["repeat"].nunique()
-    about = (case.about["study"], case.about["people"], case.threshold, protocol)
-    about += (case.task.nothing_row,)
-    return (*about, n, repeats, start, epochs)
+    about = case.about["study"], case.about["people"], case.threshold, protocol
+    return (*about, case.task.nothing_row, n, repeats, start, epochs)
 
 
 def _join_epochs(runs: dict[tuple, dict]) -> dict[tuple, dict]:

@@ -76,8 +76,8 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                 ]
             )
         )
-    head = ("Study", "Target", "High is", "People", "Protocol", "n people", "n trials", "Folds")
-    head += ("Repeats", "Majority class", "Pipelines")
+    head = ["Study", "Target", "High is", "People", "Protocol", "n people", "n trials", "Folds"]
+    head += ["Repeats", "Majority class", "Pipelines"]
     section.tables.append(Table("The comparisons.", head, rows))
     for study in dict.fromkeys(case.about["study"] for case in cases if case.is_artificial):
         section.paragraphs.append(f"The study {study} is ARTIFICIAL: no person took part.")
@@ -96,7 +96,7 @@ def section_audit(cases: Sequence[Case]) -> Section:
     head = ["Comparison", "Folds", "Trained on", "Tested on", "On neither side"]
     head += ["Trials shared", "People shared", "Viewing groups shared", "Stimuli shared"]
     head += ["Identical recordings", "Share of 1 in training", "The protocol"]
-    rows, noted = [], Counter()
+    rows, noted = [], Counter[str]()
     for case in cases:
         first = case.folds.drop_duplicates(["repeat", "fold"])
         audits = [audit or {} for audit in first["audit"]]
@@ -244,8 +244,8 @@ def _section_probabilities(case: Case) -> Section:
                 name in case.references,
             )
         )
-    head = ("Pipeline", "AUC, pooled", "AUC, mean over people", "Brier score")
-    head += ("Expected calibration error", "Calibration slope", "Intercept")
+    head = ["Pipeline", "AUC, pooled", "AUC, mean over people", "Brier score"]
+    head += ["Expected calibration error", "Calibration slope", "Intercept"]
     notes = [
         "The pooled AUC compares trials of different folds, whose models need not agree on a "
         "scale. Slope 1 and intercept 0 are right; a dash: not to be had, as where all "
@@ -301,14 +301,8 @@ def _section_pairs(case: Case) -> Section:
                 ]
             )
         )
-    head = (
-        "Pipeline",
-        "Minus",
-        "Mean difference over people",
-        "Rank-biserial correlation",
-        "p (Wilcoxon)",
-    )
-    head += ("p, Holm", "Difference over folds", "p (corrected t)", "p, Holm")
+    head = ["Pipeline", "Minus", "Mean difference over people", "Rank-biserial correlation"]
+    head += ["p (Wilcoxon)", "p, Holm", "Difference over folds", "p (corrected t)", "p, Holm"]
     notes = [
         f"{_begin(case.task.tested_title)}. Wilcoxon's signed-rank test over people asks whether "
         "these fitted models would differ on other people, and finds a difference between equally "
@@ -407,7 +401,7 @@ def _score_row(name: str, cases: dict[str, Case], targets: Sequence[str]) -> Row
 def _say_input(case: Case, pipeline: str) -> str:
     if pipeline in INPUTS:
         return INPUTS[pipeline]
-    takes = case.settings(pipeline).get("takes")
+    takes = case.settings(pipeline).get("takes", "")
     music = case.has_music(pipeline)
     if music and takes == "identity":
         return "music"

@@ -19,8 +19,10 @@ from edaemo.report._page import Picture, number
 from edaemo.statistics import Calibration
 
 if TYPE_CHECKING:
-    from matplotlib import rc_context
+    from contextlib import AbstractContextManager
+
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 # Blue, vermilion, bluish green (Okabe & Ito 2008), wine (Tol 2021) and black: told apart by all
 # common kinds of colour vision, each at least 3:1 on white; lines differ in their pattern as well.
@@ -33,7 +35,7 @@ MOST_DOTS = 2500  # in vectors
 MOST_FOLDS = 10  # whose losses are drawn one by one
 LONGEST = 28  # letters of a name beside an axis
 LETTER = 0.083  # inches, a wide one of 9 points
-STYLE = {
+STYLE: dict[RcKeyType, object] = {
     "svg.fonttype": "none",  # letters of all alphabets, by the fonts of who looks at it
     "text.parse_math": False,  # names are names
     "svg.hashsalt": "edaemo",  # the same picture, byte for byte
@@ -199,7 +201,7 @@ def draw_training(
                 axes.plot(epochs, mean, color=colour, linestyle=pattern, lw=1.8, label=name)
                 said.append(f"{name} loss from {mean[0]:.3f} to {mean[-1]:.3f}")
             axes.set(xlabel="epoch", ylabel=loss)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.locator_params(axis="x", integer=True)
             axes.legend(frameon=False, fontsize=8)
         caption = (
             f"{pipeline}: loss by epoch of {len(folds)} folds (thin, {MOST_FOLDS} at most) and its "
@@ -278,7 +280,7 @@ def _measure(text: str) -> int:
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def _style() -> rc_context:
+def _style() -> AbstractContextManager[None]:
     from matplotlib import rc_context
 
     return rc_context(STYLE)

@@ -6,7 +6,7 @@ import gc
 import os
 import shlex
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -167,7 +167,7 @@ def _section_people(
             "study, which a store does not hold."
         )
         return section
-    whose: dict[str, dict[str, object]] = {}
+    whose: dict[str, dict[str, Hashable]] = {}
     for case in cases:
         ids = next(iter(case.trials.values()))["subject"].unique()
         whose.setdefault(case.about["study"], {}).update({str(one): one for one in ids})
@@ -184,14 +184,14 @@ def _section_people(
         if isinstance(data, str):
             section.paragraphs.append(f"{study}: not drawn, {data}")
             continue
-        for person in chosen:
-            own = data.ratings[data.trials["subject"].to_numpy() == person]
-            own = own.assign(subject=person)
+        for subject in chosen:
+            own = data.ratings[data.trials["subject"].to_numpy() == subject]
+            own = own.assign(subject=subject)
             try:
                 middle = float(np.mean(data.rating_range))
-                section.pictures.append(draw_ratings(own, person, middle, study))
+                section.pictures.append(draw_ratings(own, subject, middle, study))
             except ValueError as error:
-                section.paragraphs.append(f"{study}, {person}: not drawn, {error}")
+                section.paragraphs.append(f"{study}, {subject}: not drawn, {error}")
     return section
 
 

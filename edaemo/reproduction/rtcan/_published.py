@@ -57,7 +57,7 @@ REMARKS_2 = {
 
 _FEATURES = "EDA hand-crafted feature"
 # By method, input signal, dataset and percent of the people.
-TABLE_3 = {
+TABLE_3: dict[tuple[str, str, str, float], Scores] = {
     ("RTCAG", "EDA", "deap", 100): Scores(77.15, 79.18, 83.42, 83.77),
     ("RTCAG", "EDA", "amigos", 100): Scores(75.87, 74.48, 78.20, 77.56),
     ("SVM", _FEATURES, "pmemo", 10): Scores(60.48, 61.51, 61.73, 61.95),
@@ -110,20 +110,20 @@ REMARK_5 = (
     "were told by the text and by Re and Rf having table 3's numbers. DEAP and AMIGOS are on EDA "
     "alone, PMEmo on EDA and music."
 )
-_ACROSS_5 = {  # accuracy and F1 of valence and arousal, from Basic to Rf
-    "deap": Scores(
+_ACROSS_5 = {  # accuracy and F1 of valence and arousal, each from Basic to Rf
+    "deap": (
         (76.28, 74.45, 76.61, 74.02, 76.53, 77.15, 73.33),
         (78.21, 75.40, 77.98, 74.97, 78.33, 79.18, 74.60),
         (81.94, 78.48, 82.45, 78.04, 82.71, 83.42, 77.51),
         (81.95, 77.87, 82.40, 77.33, 82.80, 83.77, 76.95),
     ),
-    "amigos": Scores(
+    "amigos": (
         (73.48, 71.04, 73.94, 70.87, 74.28, 75.87, 70.63),
         (73.30, 71.73, 73.77, 71.25, 73.45, 74.48, 70.88),
         (76.87, 71.31, 77.46, 70.84, 77.91, 78.20, 70.27),
         (75.81, 74.47, 76.71, 74.00, 76.50, 77.56, 73.59),
     ),
-    "pmemo": Scores(
+    "pmemo": (
         (74.82, 75.93, 75.67, 77.40, 75.61, 76.26, 79.68),
         (78.50, 80.22, 79.15, 81.60, 79.33, 80.75, 82.45),
         (77.34, 81.16, 80.43, 82.05, 80.73, 80.92, 83.76),

@@ -29,6 +29,7 @@ from edaemo.reproduction.rtcan._published import (
     TABLE_4,
     TABLE_5,
     TITLES,
+    Scores,
 )
 from edaemo.reproduction.rtcan._runs import (
     TARGETS,
@@ -49,6 +50,8 @@ from edaemo.statistics import divide, draw_people, interval_over_people
 
 TEST_FIXED, SHRINKING = "test people fixed", "shrinking set"
 SIGNALS = ("eda", "eda+music")
+# Of RTCAN, by name: the network, what its rows are about, and what is published of it.
+_Variants = dict[str, tuple[Network, dict, Scores]]
 DEFAULT = ReproductionSettings()
 REPEATED = ReproductionSettings(n_repeats=3)
 
@@ -198,7 +201,8 @@ def reproduce_table3(study: Bunch, settings: ReproductionSettings = DEFAULT) -> 
         As :func:`evaluate`, and if the study has no ratings of valence or arousal.
     """
     points = shrink(_check(study, "table3", settings.people), settings)
-    alone, both = eda_models(study), {}
+    alone = eda_models(study)
+    both: dict[tuple[str, str], str | Network] = {}
     if study.get("music") is not None:
         both = {("SVM", "Music"): "svm-music", ("RTCAN-1D", "EDA + Music"): Network(music=True)}
     tables = [
@@ -252,7 +256,7 @@ def reproduce_table4(
     """
     _check(study, "table4", settings.people)
     music = _takes_music(study, signal, "table4")
-    variants = {}
+    variants: _Variants = {}
     for (depth, channels), printed in TABLE_4.items():
         width = f"[{','.join(map(str, channels))}]"
         about = {"depth": depth, "channels": width}
@@ -292,7 +296,7 @@ def reproduce_table5(
         signal = "eda" if study.get("music") is None else "eda+music"
     music = _takes_music(study, signal, "table5")
     printed_on = _printed_on(study)
-    variants = {
+    variants: _Variants = {
         name: (Network(music, modules=modules), {}, TABLE_5[printed_on, name])
         for name, modules in MODULES.items()
     }
@@ -368,7 +372,7 @@ def _about_people(study: Bunch, point: Point) -> dict:
 
 def _compare_variants(
     study: Bunch,
-    variants: dict[str, tuple[Network, dict, object]],
+    variants: _Variants,
     settings: ReproductionSettings,
 ) -> tuple[list[dict], list[str]]:
     """Evaluate variants of RTCAN under each protocol; give the rows and what to say of them."""
@@ -397,7 +401,8 @@ def _finish(
             "recordings: they stand beside for comparison, and are not what should come out."
         )
     table = pd.DataFrame(rows)
-    table["published_of"] = np.where(table["published"].notna(), TITLES[printed_on], None)
+    is_published = table["published"].notna()
+    table["published_of"] = [TITLES[printed_on] if there else None for there in is_published]
     return Reproduction(name, table, tuple(remarks))
 
 

@@ -92,7 +92,7 @@ class Point(NamedTuple):
     """A share of the people under one protocol; `why_not` says why it cannot be evaluated."""
 
     base: str
-    percent: int
+    percent: float
     protocol: str | Protocol
     n_people: int
     n_training_people: float
