@@ -5,6 +5,13 @@ torch nor scikit-learn.
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edaemo.estimators import RTCANClassifier
+    from edaemo.fusion import MusicFeatureUnion
+    from edaemo.persistence import export_onnx, load, save
+    from edaemo.preprocessing import CvxEDATransformer, SubjectThresholdRelabeler
 
 __version__ = "0.1.0.dev0"
 

@@ -256,23 +256,21 @@ def infer_layout(
         If the numbers do not add up to `n_columns` exactly, or too few are given.
     """
     given = f"n_chans={n_chans}, n_times={n_times}, n_music_features={n_music_features}"
-    if n_times is None and n_music_features is None:
-        n_music_features = 0
-    if n_chans is None and n_times is None:
-        raise ValueError(
-            f"A bare array does not say how its {n_columns} columns divide: give n_chans (and "
-            "n_times or n_music_features where there is music), or a DataFrame as "
-            "MusicFeatureUnion makes."
-        )
-    if n_music_features is None:
+    if n_times is None:
+        if n_chans is None:
+            raise ValueError(
+                f"A bare array does not say how its {n_columns} columns divide: give n_chans (and "
+                "n_times or n_music_features where there is music), or a DataFrame as "
+                "MusicFeatureUnion makes."
+            )
+        n_music_features = n_music_features or 0
+        n_times = (n_columns - n_music_features) // n_chans
+    elif n_music_features is None:
         if n_chans is None:
             raise ValueError(f"Give n_chans or n_music_features beside n_times: {given}.")
         n_music_features = n_columns - n_chans * n_times
-    signals = n_columns - n_music_features
-    if n_times is None:
-        n_times = signals // n_chans
-    if n_chans is None:
-        n_chans = signals // n_times
+    elif n_chans is None:
+        n_chans = (n_columns - n_music_features) // n_times
     n_expected = n_chans * n_times + n_music_features
     if n_expected != n_columns or n_music_features < 0 or n_chans < 1 or n_times < 1:
         raise ValueError(

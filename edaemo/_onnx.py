@@ -131,6 +131,7 @@ def _write(network: nn.Module, estimator: NetworkEstimator, path: Path) -> None:
                 output_names=[estimator.answer],
                 verbose=False,
             )
+            assert exported is not None  # it is None of the older exporter alone
             exported.save(os.fspath(path), external_data=False)
     except (torch.onnx.errors.OnnxExporterError, torch._dynamo.exc.TorchDynamoException) as error:
         raise FileError(f"torch cannot export this network: {error}") from error

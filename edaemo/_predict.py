@@ -75,7 +75,8 @@ def find_needs(model: BaseEstimator) -> Needs:
             "alone or as eda= of MusicFeatureUnion."
         )
     unions = [step for step in steps if isinstance(step, BlockUnion)]
-    music = [union.music for union in unions if union.music is not None]
+    # Models that were saved have their music as a frame.
+    music = [union.music for union in unions if isinstance(union.music, pd.DataFrame)]
     return Needs(
         float(first.sampling_rate),
         {str(stimulus): stimulus for stimulus in music[0].index} if music else None,

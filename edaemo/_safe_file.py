@@ -187,8 +187,8 @@ class Encoder:
             return {"$tensor": self._array(value.detach().cpu().numpy(), where)}
         if isinstance(value, pd.DataFrame | pd.Series | pd.Index):
             return self._pandas(value, where)
-        if isinstance(value, type) and OPTIMIZERS.get(value.__name__) is value:
-            return {"$optimizer": value.__name__}
+        if isinstance(value, type) and value is OPTIMIZERS.get(name := value.__name__):
+            return {"$optimizer": name}
         if type(value) is LRScheduler:
             return self._schedule(value, where)
         if isinstance(value, DecompositionMethod):
@@ -347,9 +347,9 @@ class Decoder:
         return pd.RangeIndex(*ends, name=self.decode(rest["name"]))
 
     def _make_index(self, values: dict, rest: dict) -> pd.Index:
-        values = self.decode(values)
-        dtype = object if values.dtype == object else None
-        return pd.Index(values, name=self.decode(rest["name"]), dtype=dtype)
+        decoded = self.decode(values)
+        dtype = object if decoded.dtype == object else None
+        return pd.Index(decoded, name=self.decode(rest["name"]), dtype=dtype)
 
     def _make_series(self, values: dict, rest: dict) -> pd.Series:
         index, name = self.decode(rest["index"]), self.decode(rest["name"])

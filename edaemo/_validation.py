@@ -7,10 +7,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
+from typing import TypeGuard, overload
 
 import numpy as np
 import pandas as pd
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
@@ -88,6 +89,32 @@ def _column(X: pd.DataFrame, name: str) -> pd.Series:
     if isinstance(column, pd.DataFrame):
         raise ValueError(f"The table has more than one column {name!r}: keep one of them.")
     return column
+
+
+@overload
+def find_ids(
+    name: str,
+    X: object,
+    given: Sequence | np.ndarray | None = None,
+    *,
+    ratings: object = None,
+    needed_by: str,
+    or_pass: str = "",
+    may_miss: bool = False,
+) -> np.ndarray: ...
+
+
+@overload
+def find_ids(
+    name: str,
+    X: object,
+    given: Sequence | np.ndarray | None = None,
+    *,
+    ratings: object = None,
+    needed_by: str | None = None,
+    or_pass: str = "",
+    may_miss: bool = False,
+) -> np.ndarray | None: ...
 
 
 def find_ids(
@@ -180,9 +207,9 @@ def _agreed_ids(
 def distinct_values(values: Sequence | np.ndarray) -> np.ndarray:
     """Return ids or labels as an array: 1 and "1" stay two, and what is missing stays missing."""
     if isinstance(values, np.ma.MaskedArray):
-        cells = values.data.astype(object)
-        cells[np.ma.getmaskarray(values)] = None
-        return cells
+        objects = values.data.astype(object)
+        objects[np.ma.getmaskarray(values)] = None
+        return objects
     array = np.asarray(values)
     if array.dtype.kind == "U" and array.ndim and not all(isinstance(v, str) for v in values):
         return np.asarray(values, dtype=object)
@@ -229,12 +256,12 @@ def whole_or_nothing(estimator: object) -> Iterator[None]:
         raise
 
 
-def is_trials_table(X: object) -> bool:
+def is_trials_table(X: object) -> TypeGuard[pd.DataFrame]:
     """Return whether X is a trials table with EDA: a frame whose column ``eda`` holds signals."""
     return holds_signals(X, "eda")
 
 
-def holds_signals(X: object, column: str) -> bool:
+def holds_signals(X: object, column: str) -> TypeGuard[pd.DataFrame]:
     """Return whether X is a frame with a column of this name that holds signals, not numbers."""
     if not isinstance(X, pd.DataFrame) or column not in X.columns:
         return False
@@ -317,7 +344,7 @@ def plain_numbers(X: object, name: str, *, booleans: bool) -> object:
         ) from None
     _refuse_non_numbers(np.asarray(values), name, booleans)
     if np.ma.is_masked(values):
-        return values.astype(np.float64).filled(np.nan)
+        return np.ma.filled(values.astype(np.float64), np.nan)
     return X
 
 
@@ -333,7 +360,7 @@ def _refuse_non_numbers(values: np.ndarray, name: str, booleans: bool) -> None:
         raise ValueError(f"{name} holds {what}. The first is at {place}: {values[at]!r:.60}.")
 
 
-def _kind(value: object) -> str:
+def _kind(value: ArrayLike) -> str:
     """Return numpy's kind of one cell's content; "array" if that is more than one value."""
     if isinstance(value, (list, tuple)) or np.ndim(value):
         return "array"
@@ -568,7 +595,7 @@ def read_signals(
     refuse_foreign_frame(X, [*IDENTITY, "eda"])
     cells = signal_cells(X)
     if cells is None:
-        if signal_columns(X):
+        if isinstance(X, pd.DataFrame) and signal_columns(X):
             raise ValueError(
                 "X is no trials table: it has no column 'eda' with a 1-D signal in each cell. "
                 f"Its columns are {list(X.columns)}."
@@ -601,10 +628,8 @@ def read_cell(X: object, row: int, cell: object, signal: str = "eda") -> np.ndar
     if type(cell) is np.ndarray and cell.dtype.kind in "iuf":
         values = cell  # naming every trial of a long table would take longer than reading it
     else:
-        values = plain_numbers(
-            cell, f"{name_trial(X, row)}: its {block_title(signal)}", booleans=False
-        )
-        values = np.asarray(values)
+        name = f"{name_trial(X, row)}: its {block_title(signal)}"
+        values = np.asarray(plain_numbers(cell, name, booleans=False))
     if values.dtype == object:
         values = np.where(pd.isna(values), np.nan, values)
     if not values.size or values.ndim == 0:
@@ -662,7 +687,7 @@ def stack_signals(trials: pd.DataFrame, signal: str) -> tuple[np.ndarray, Block]
             f"{name_trial(trials, int(np.argmin(finite)))}: its {title} holds NaN, masked or "
             f"infinite samples. Leave the trial out{way_out}."
         )
-    return values, Block.signal(signal, *shape, channels)
+    return values, Block.signal(signal, len(channels), shape[1], channels)
 
 
 def _channel_names(trials: pd.DataFrame, signal: str, n_chans: int) -> list[str]:
@@ -720,7 +745,6 @@ def read_inputs(
         If X is none of these, lacks a signal, is not what `fit` saw, or holds anything but finite
         numbers. An error about one trial names it.
     """
-    checks = {"reset": reset, "dtype": np.float32, "min_rows": min_rows}
     refuse_foreign_frame(X, [*IDENTITY, *signals])
     layout = None
     if _is_table(X, signals):
@@ -739,10 +763,10 @@ def read_inputs(
         if fitted is not None:
             _check_shapes(estimator, layout, fitted)
         X = cells.reshape(len(cells), -1)
-    rows = read_rows(estimator, X, **checks)
-    names = getattr(estimator, "feature_names_in_", None)
-    if layout is None and reset and names is not None:
-        layout = read_layout(names, signals, features)
+    rows = read_rows(estimator, X, reset=reset, dtype=np.float32, min_rows=min_rows)
+    learned = getattr(estimator, "feature_names_in_", None)
+    if layout is None and reset and learned is not None:
+        layout = read_layout(learned, signals, features)
     return rows, layout
 
 

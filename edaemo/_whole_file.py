@@ -10,7 +10,7 @@ from uuid import uuid4
 
 
 @contextmanager
-def whole_file(target: Path | Callable[[Path], Path], part: Path | None = None) -> Iterator[Path]:
+def whole_file(target: Path, part: Path | None = None) -> Iterator[Path]:
     """Give a path to write to; what was written gets its name once it is whole.
 
     Processes may write the same file at the same time: the last one stays. After an error, or if
@@ -18,16 +18,22 @@ def whole_file(target: Path | Callable[[Path], Path], part: Path | None = None) 
 
     Parameters
     ----------
-    target : path or callable
-        The file; or what takes the path of the whole content and gives the file's name, for files
-        that are named by their content. Then `part` is needed.
+    target : path
+        The file.
     part : path or None, default=None
         Where to write, in the folder of `target`; None for a hidden name that nobody else uses.
     """
     if part is None:
         part = target.with_name(f".{target.name}.{uuid4().hex}.part")
+    with file_named_by_content(part, lambda whole: target):
+        yield part
+
+
+@contextmanager
+def file_named_by_content(part: Path, name: Callable[[Path], Path]) -> Iterator[Path]:
+    """Give `part` to write to; it gets the path that `name` makes of it once it is whole."""
     try:
         yield part
-        os.replace(part, target(part) if callable(target) else target)
+        os.replace(part, name(part))
     finally:
         part.unlink(missing_ok=True)

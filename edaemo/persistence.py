@@ -14,7 +14,7 @@ from importlib import import_module
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import imblearn.pipeline
 import numpy as np
@@ -53,6 +53,8 @@ from edaemo._saved import SAVED, Saved, name_of, saved
 from edaemo.estimators import NetworkEstimator, find_device
 
 __all__ = ["FileError", "describe", "export_onnx", "load", "save"]
+
+_Kind = TypeVar("_Kind")
 
 FORMAT = 2
 
@@ -284,7 +286,7 @@ def _importable(kind: type, where: str) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _check_kind(name: str, found: object, kind: type) -> type:
+def _check_kind(name: str, found: object, kind: type[_Kind]) -> type[_Kind]:
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise _TrustError(f"{name!r} is not a {kind.__name__}.")
     return found
@@ -324,14 +326,14 @@ class _Writer(Encoder):
         self._refuse(estimator, parameters, where)
         encoded = {}
         for key, value in parameters.items():
-            value = None if key in _LOCAL else value
             if key == "steps":
                 encoded[key] = [
                     [step, self.encode(one, f"step {step!r} ({_type_name(one)})")]
                     for step, one in value
                 ]
             else:
-                encoded[key] = self.encode(value, f"{where}: {key}")
+                local = key in _LOCAL
+                encoded[key] = self.encode(None if local else value, f"{where}: {key}")
         node = {"$estimator": name, "parameters": encoded, **self._settings(estimator)}
         known = {*parameters, *fitted, *_SETTINGS, *_SAID, "net_"}
         state = {key: value for key, value in vars(estimator).items() if key not in parameters}
@@ -420,7 +422,7 @@ class _Reader(Decoder):
         elif name in _SKLEARN:
             estimator = self._sklearn(name, self.members[node["skops"]])
         else:
-            kind = self._trusted(name, NetworkEstimator)
+            kind = self._trusted(name, NetworkEstimator)  # type: ignore[type-abstract]
             estimator = self._ours(Saved(kind, kind.state), node)
         if "output" in node:
             estimator._sklearn_output_config = {
@@ -441,7 +443,7 @@ class _Reader(Decoder):
             return _check_kind(name, getattr(edaemo.networks, own), nn.Module)
         return self._trusted(name, nn.Module)
 
-    def _trusted(self, name: str, kind: type) -> type:
+    def _trusted(self, name: str, kind: type[_Kind]) -> type[_Kind]:
         """Import a class that the caller trusts by name, and no other."""
         if name not in self.trusted:
             raise _TrustError(

@@ -137,8 +137,10 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _print_fold(record: FoldRecord) -> None:
-    told = ("study", "target", "threshold", "protocol", "pipeline", "repeat", "fold")
-    told += ("status", "error", "scores", "fit_seconds")
+    told = [
+        *("study", "target", "threshold", "protocol", "pipeline", "repeat", "fold"),
+        *("status", "error", "scores", "fit_seconds"),
+    ]
     print(json.dumps({"fold": {name: getattr(record, name) for name in told}}), flush=True)
 
 

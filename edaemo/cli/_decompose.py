@@ -145,6 +145,6 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         f"{len(outcomes) - len(failed)} of {len(outcomes)} files done, {len(failed)} failed: {out}"
     )
     sys.stdout.flush()
-    for error in failed:
-        print(error, file=sys.stderr)
+    for message in failed:
+        print(message, file=sys.stderr)
     return 1 if failed else 0

@@ -84,7 +84,7 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
 def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     import pandas as pd
 
-    from edaemo._predict import find_needs, predict_file, read_file, read_stimuli
+    from edaemo._predict import Stimuli, find_needs, predict_file, read_file, read_stimuli
     from edaemo._whole_file import whole_file
     from edaemo.datasets import find_recordings
 
@@ -95,7 +95,7 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
         needs = find_needs(model)
         needs.check_rate(arguments.sampling_rate)
         files = [file for file, _ in find_recordings(arguments.inputs)]
-        said = {} if arguments.stimulus is None else {None: arguments.stimulus}
+        said: Stimuli = {} if arguments.stimulus is None else {None: arguments.stimulus}
         heard = dict.fromkeys(map(str, files), said)
         if arguments.stimuli is not None:
             heard |= read_stimuli(Path(arguments.stimuli))
@@ -122,8 +122,8 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
             )
         rows += found
         failed += errors
-    for error in failed:
-        print(error, file=sys.stderr)
+    for message in failed:
+        print(message, file=sys.stderr)
     text = pd.DataFrame(rows).to_csv(index=False) if rows else ""
     if arguments.out is None:
         sys.stdout.write(text)

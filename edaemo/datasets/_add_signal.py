@@ -106,7 +106,7 @@ def add_signal(
     window = report.get("window")
     samples, needed = window_samples(window, sampling_rate)
     lasts = _durations(study)
-    cells = []
+    cells: list[np.ndarray] = []
     for row in rows:
         array = np.asanyarray(arrays[keys[row]])
         fault = _fault(array, cells, lasts[row], sampling_rate, needed, tolerance)

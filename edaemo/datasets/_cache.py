@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeGuard
 from uuid import uuid4
 
 import numpy as np
 
-from edaemo._whole_file import whole_file
+from edaemo._whole_file import file_named_by_content, whole_file
 from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile, user_cache
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ _GROUP = 8 * 2**20
 # A file that changed this recently may change again unseen, where a file system's clock is coarse.
 _SETTLED = 2.0
 
-Column = Sequence[str | None] | Sequence[np.ndarray] | np.ndarray
+# Text (or None) or arrays, as the reader of a corpus knows by the column's name; or numbers.
+Column = Sequence[Any] | np.ndarray
 
 
 class Reading(NamedTuple):
@@ -200,7 +201,7 @@ def _store(folder: Path, key: str, reading: Reading) -> None:
     """Write an entry under a name that holds the digest of its content."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{key}.{uuid4().hex}.part"
-    with whole_file(lambda whole: folder / f"{key}.{_digest(whole)}.parquet", part):
+    with file_named_by_content(part, lambda whole: folder / f"{key}.{_digest(whole)}.parquet"):
         _write(part, reading)
 
 
@@ -229,14 +230,14 @@ def _write(path: Path, reading: Reading) -> None:
     from pyarrow import parquet
 
     columns = reading.columns
-    arrays = [name for name, column in columns.items() if holds_arrays(column)]
-    heights = {name: columns[name][0].shape[0] for name in arrays if columns[name][0].ndim == 2}
+    arrays = {name: column for name, column in columns.items() if holds_arrays(column)}
+    heights = {name: cells[0].shape[0] for name, cells in arrays.items() if cells[0].ndim == 2}
     about = {"edaemo": json.dumps({"facts": reading.facts, "heights": heights})}
     tables = (
         pa.table(
             {name: _to_arrow(column[rows]) for name, column in columns.items()}, metadata=about
         )
-        for rows in _groups([columns[name] for name in arrays], len(next(iter(columns.values()))))
+        for rows in _groups([*arrays.values()], len(next(iter(columns.values()))))
     )
     table = next(tables)
     with parquet.ParquetWriter(
@@ -252,7 +253,7 @@ def _write(path: Path, reading: Reading) -> None:
             writer.write_table(table)
 
 
-def holds_arrays(column: Column) -> bool:
+def holds_arrays(column: Column) -> TypeGuard[Sequence[np.ndarray]]:
     """Say whether a column has an array in each row."""
     return not isinstance(column, np.ndarray) and isinstance(next(iter(column), None), np.ndarray)
 
@@ -290,7 +291,7 @@ def _read(path: Path) -> Reading:
                 height = about["heights"].get(name)
                 parts[name].append(_from_arrow(group.column(name).chunk(0), height))
             del group
-    columns = {
+    columns: dict[str, Column] = {
         name: np.concatenate(part) if isinstance(part[0], np.ndarray) else [*chain(*part)]
         for name, part in parts.items()
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -56,6 +57,7 @@ def check_folder(
     sampling_rate : float or None, default=None
         In Hz, for those whose files do not say it.
     """
+    load: Callable[..., Bunch]
     if isinstance(known, CorpusSpec):
         load, takes = partial(load_corpus, known), set(known.settings)
     else:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class LooseFile:
 
     path: Path
 
-    def open(self) -> BinaryIO:
+    def open(self) -> IO[bytes]:
         """Open it for reading."""
         return self.path.open("rb")
 
@@ -54,7 +54,7 @@ class PackedFile:
     archive: zipfile.ZipFile
     info: zipfile.ZipInfo
 
-    def open(self) -> BinaryIO:
+    def open(self) -> IO[bytes]:
         """Open it for reading."""
         return self.archive.open(self.info)
 
@@ -155,7 +155,7 @@ class CorpusFiles:
         return error if isinstance(error, DatasetError) else self.error(name, str(error))
 
     @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open(self, name: str) -> Iterator[IO[bytes]]:
         """Open a file; an archive that turns out to be damaged is an error that names the file."""
         if name not in self.files:
             raise self.error(name, "is missing.", "Get the corpus again.")
@@ -297,10 +297,10 @@ class CorpusFiles:
         except ValueError:
             numbers = list(map(read_number, cells))
             if None in numbers:
-                line, place = divmod(numbers.index(None), len(header))
+                row, place = divmod(numbers.index(None), len(header))
                 raise self.error(
                     name,
-                    f"has no number in line {line + 2}, column {header[place]!r}: "
+                    f"has no number in line {row + 2}, column {header[place]!r}: "
                     f"{cells[numbers.index(None)][:40]!r}.",
                 ) from None
             values = np.array(numbers, dtype=np.float64)
@@ -336,15 +336,20 @@ def _zip_root(archive: zipfile.ZipFile, marker: str) -> str | None:
     return min(roots, key=len, default=None)
 
 
-def open_folder(place: Path, problems: Problems | None = None) -> CorpusFiles:
-    """Return the files below a folder."""
+def _loose_files(place: Path) -> dict[str, LooseFile]:
+    """Return the files below a folder in order of their names."""
     found = {file.relative_to(place).as_posix(): file for file in place.rglob("*")}
-    files = {
+    return {
         name: LooseFile(file)
         for name, file in sorted(found.items())
         if not is_hidden(name) and file.is_file()
     }
-    return CorpusFiles(place, files, problems or Problems("a corpus", place, ""))
+
+
+def open_folder(place: Path, problems: Problems | None = None) -> CorpusFiles:
+    """Return the files below a folder."""
+    problems = problems or Problems("a corpus", place, "")
+    return CorpusFiles(place, _loose_files(place), problems)
 
 
 @contextmanager
@@ -355,6 +360,7 @@ def open_corpus(place: Path, marker: str, problems: Problems) -> Iterator[Corpus
         return
     with _open_zip(place) as archive:
         root = _zip_root(archive, marker)
+        assert root is not None  # who calls has asked `holds`
         files = {
             name.removeprefix(root): file
             for name, file in _members(archive).items()
@@ -376,7 +382,7 @@ def open_archives(place: Path, problems: Problems | None = None) -> Iterator[Cor
         return
     with ExitStack() as opened:
         files: dict[str, LooseFile | PackedFile] = {}
-        for name, file in open_folder(place).files.items():
+        for name, file in _loose_files(place).items():
             if not name.lower().endswith(".zip"):
                 files[name] = file
                 continue

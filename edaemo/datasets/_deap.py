@@ -151,7 +151,7 @@ def _read(
             ]
             rows += sorted(own, key=lambda row: row["trial"])
             del data
-            if presented is not None:
+            if table is not None and presented is not None:
                 _compare_ratings(corpus, name, table, subject, labels, presented)
     return Reading.of_rows(rows, ("trial", "session_time", *RATINGS), {"baselines": baselines})
 
@@ -276,12 +276,11 @@ def _compare_ratings(
     presented: dict[tuple[str, int], _Presentation],
 ) -> None:
     """Raise unless the table has this person's 40 videos, with the ratings of the file."""
-    rows = [presented.get((subject, video)) for video in range(1, N_VIDEOS + 1)]
-    if None in rows:
-        raise corpus.error(
-            table, f"has ratings of {40 - rows.count(None)} of the 40 videos for {subject}."
-        )
-    apart = np.abs(labels - np.array([row.ratings for row in rows])).max(axis=1) > _ROUNDING
+    keys = [(subject, video) for video in range(1, N_VIDEOS + 1)]
+    ratings = [presented[key].ratings for key in keys if key in presented]
+    if len(ratings) < N_VIDEOS:
+        raise corpus.error(table, f"has ratings of {len(ratings)} of the 40 videos for {subject}.")
+    apart = np.abs(labels - np.array(ratings)).max(axis=1) > _ROUNDING
     if apart.any():
         videos = ", ".join(str(row + 1) for row in np.flatnonzero(apart)[:5])
         raise corpus.error(

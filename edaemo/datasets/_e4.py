@@ -308,7 +308,7 @@ def _check_protocol(tags: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int,
             )
     if not tags:
         raise ValueError("tags={} names no stimulus.")
-    return {stimulus: tuple(ends) for stimulus, ends in tags.items()}
+    return {stimulus: (first, last) for stimulus, (first, last) in tags.items()}
 
 
 def _find_sessions(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
@@ -444,16 +444,16 @@ def _stretch(
             f"which lasts {eda.duration:g} s.",
             "Take these lines away, or get the whole session.",
         )
-    if tags == "pairs":
-        if n % 2:
+    ends: list[tuple[str | None, int, int]]
+    if isinstance(tags, str):
+        step = 2 if tags == "pairs" else 1
+        if n % step:
             raise corpus.error(
                 folder + TAGS,
                 f"has {n} presses, and pairs need an even number.",
                 "Take the one away that is too many, or set double_press.",
             )
-        ends = [(None, place, place + 1) for place in range(0, n, 2)]
-    elif tags == "consecutive":
-        ends = [(None, place, place + 1) for place in range(n - 1)]
+        ends = [(None, place, place + 1) for place in range(0, n - 1, step)]
     else:
         most = max(tags, key=lambda stimulus: tags[stimulus][1])
         if n < tags[most][1]:
@@ -585,7 +585,8 @@ def _join_ratings(
         stimuli = dict(zip(keys, read_ids(frame, "stimulus", problems), strict=True))
         for row in rows:
             row["stimulus"] = stimuli.get(_key(row), row["stimulus"])
-    missing = np.isnan(list(values.values())).any(axis=0) if names else [False] * len(keys)
+    ratings = np.reshape([*values.values()], (len(names), len(keys)))
+    missing = np.any(np.isnan(ratings), axis=0)
     complete = {key for key, lacks in zip(keys, missing, strict=True) if not lacks}
     there = {_key(row) for row in rows}
     known = {(subject, trial) for subject, trial in keys if subject and trial >= 0}

@@ -85,9 +85,10 @@ def parse_signal(rows: Sequence[Sequence[str]], file: str = "EDA.csv") -> E4Sign
     ValueError
         If a line is not what it should be; the message says which.
     """
-    start = [cell for cell in rows[0] if cell]
-    if not is_start(start):
-        raise ValueError(f"line 1 is no start time: {', '.join(start)[:40]!r}.")
+    first = [cell for cell in rows[0] if cell]
+    start = parse_time(first[0]) if is_start(first) else None
+    if start is None:
+        raise ValueError(f"line 1 is no start time: {', '.join(first)[:40]!r}.")
     said = {cell for cell in rows[1] if cell} if len(rows) > 1 else set()
     rates = {read_number(cell) for cell in said}
     rate = rates.pop() if len(rates) == 1 else None
@@ -110,7 +111,7 @@ def parse_signal(rows: Sequence[Sequence[str]], file: str = "EDA.csv") -> E4Sign
         for column, cell in zip(columns, cells, strict=True):
             column.append(cell)
     samples = [read_numbers(column, first_line=3) for column in columns]
-    return E4Signal(parse_time(start[0]), rate, samples[0] if n_columns == 1 else np.stack(samples))
+    return E4Signal(start, rate, samples[0] if n_columns == 1 else np.stack(samples))
 
 
 def read_signal(corpus: CorpusFiles, name: str) -> E4Signal:

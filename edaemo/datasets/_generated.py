@@ -216,9 +216,9 @@ def _music_table(seed: int, songs: pd.DataFrame, extractor: object) -> pd.DataFr
     return pd.concat(rows).set_axis(songs.index, axis=0)
 
 
-def _seconds(rng: np.random.Generator, duration: float | tuple, n: int) -> np.ndarray:
+def _seconds(rng: np.random.Generator, duration: float | tuple[float, float], n: int) -> np.ndarray:
     """Draw how long each song lasts."""
-    if isinstance(duration, Real):
+    if not isinstance(duration, tuple):
         return np.full(n, float(duration))
     numbers = len(duration) == 2 and all(
         isinstance(end, Real) and not isinstance(end, bool) and np.isfinite(end) for end in duration

@@ -23,6 +23,7 @@ QUANTUM = 0.02  # µS
 class Physiology(Protocol):
     """What is known of a trial: a row of ``study.truth``."""
 
+    stimulus: str
     duration: float
     response_rate: float
     response_size: float

@@ -223,7 +223,7 @@ def bayes_rate(
         standard errors over people.
     """
     rng = make_rng(seed, ORACLE)
-    person, evidence, labels = [], [], []
+    whose, evidence_of, labels_of = [], [], []
     for first in range(0, n_people, ORACLE_AT_ONCE):
         n_trials = rng.choice(counts, min(ORACLE_AT_ONCE, n_people - first))
         subject = np.repeat(np.arange(len(n_trials)), n_trials)
@@ -231,10 +231,12 @@ def bayes_rate(
         songs = draw_songs(rng, dials, len(subject))
         each = np.arange(len(subject))
         trials = draw_trials(rng, dials, people, songs, subject, each, places(n_trials))
-        person.append(first + subject)
-        evidence.append(np.hstack([trials.shown, trials.body[:, HABITUATES > 0], songs.expressed]))
-        labels.append(_labels(trials.ratings, subject))
-    person, evidence, labels = np.concatenate(person), np.concatenate(evidence), np.hstack(labels)
+        whose.append(first + subject)
+        seen = [trials.shown, trials.body[:, HABITUATES > 0], songs.expressed]
+        evidence_of.append(np.hstack(seen))
+        labels_of.append(_labels(trials.ratings, subject))
+    person, evidence = np.concatenate(whose), np.concatenate(evidence_of)
+    labels = np.hstack(labels_of)
     eda, music = [0, 1, 2, 3], [4, 5]
     rows = [
         {"target": axis, "knows": knows} | _oracle(person, evidence[:, columns], labels[k])
@@ -270,8 +272,8 @@ def _oracle(person: np.ndarray, evidence: np.ndarray, y: np.ndarray) -> dict[str
         rate = np.bincount(y, weight * right) / np.bincount(y, weight)
         expected = rate[y] if balanced else right.mean()
         error = np.bincount(person, weight * (right - expected))
-        scores[name] = np.mean(weight * right)
-        scores[f"{name}_se"] = np.sqrt(np.sum(error**2)) / len(y)
+        scores[name] = float(np.mean(weight * right))
+        scores[f"{name}_se"] = float(np.sqrt(np.sum(error**2)) / len(y))
     return scores
 
 

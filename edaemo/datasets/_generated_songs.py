@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
+import pandas as pd
 from scipy.signal import find_peaks
 from scipy.special import ndtr
 
@@ -68,7 +67,7 @@ def style_parameters(emotion: np.ndarray, free: np.ndarray) -> dict[str, np.ndar
     }
 
 
-def synthesise(song: Mapping[str, object], rng: np.random.Generator) -> np.ndarray:
+def synthesise(song: pd.Series, rng: np.random.Generator) -> np.ndarray:
     """Play a song: chords on the beats, notes between them, swelling at its accents.
 
     Returns

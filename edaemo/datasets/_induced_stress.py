@@ -202,7 +202,8 @@ def _read_stages(
             ratings[initial] = _read_ratings(corpus, file, stages)
     rows, notes = [], []
     for subject, folder in recordings.items():
-        own, n_dropped = [], 0
+        own: list[dict[str, Any]] = []
+        n_dropped = 0
         with corpus.collect():
             own, n_dropped = _read_subject(corpus, subject, folder)
         notes += _note_fault(subject, folder, n_dropped)

@@ -203,7 +203,7 @@ def _make_study(
     units = {name: spec.units[name] for name in signals if name in spec.units}
     if _is_converted(spec, chosen):
         units["eda"] = MICROSIEMENS
-    report = {"source": str(source.place)}
+    report: dict[str, Any] = {"source": str(source.place)}
     if spec.reader is not None:
         report["cache"] = source.kept
     report |= {name: chosen[name] for name in ("window", "units") if name in chosen}

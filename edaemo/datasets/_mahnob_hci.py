@@ -178,7 +178,7 @@ def _read(
     for (session, person, number), name in recordings.items():
         with corpus.collect():
             about, ratings = _read_session(corpus, sessions[session,], person)
-            trial = {"subject": about["subject"], "stimulus": about["stimulus"]}
+            trial: dict[str, Any] = {"subject": about["subject"], "stimulus": about["stimulus"]}
             trial["trial"] = int(number)
             for key in ("stimulus", "trial"):
                 twice = met.setdefault((about["subject"], f"{key} {trial[key]}"), name)

@@ -60,9 +60,11 @@ def read_muse_car(corpus: CorpusSource, *, signals: Sequence[str]) -> CorpusCont
         ratings=means,
         targets={name: columns[name] for name in LABELS},
         report={
-            "partitions": {name: columns["partition"].count(name) for name in PARTITIONS},
+            "partitions": {name: [*columns["partition"]].count(name) for name in PARTITIONS},
             "videos_without_files": absent,
-            "videos_without_labels": [columns["stimulus"][row] for row in np.flatnonzero(hidden)],
+            "videos_without_labels": [
+                columns["stimulus"][row] for row in np.where(hidden)[0].tolist()
+            ],
             "steps": sum(n_steps),
             "steps_dropped": facts["steps_dropped"],
             "values_not_finite": facts["not_finite"],

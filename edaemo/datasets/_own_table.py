@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pandas as pd
 from edaemo.datasets._corpus import DatasetError, Problems
 from edaemo.datasets._numbers import read_number
 
-Table = str | os.PathLike[str] | pd.DataFrame
+Table: TypeAlias = str | os.PathLike[str] | pd.DataFrame
 
 
 def read_own_table(table: Table, columns: Sequence[str], what: str) -> pd.DataFrame:
@@ -71,11 +72,12 @@ def read_whole_numbers(frame: pd.DataFrame, column: str, problems: Problems) -> 
     """Return whole numbers; note the rows that have none, and put -1 there."""
     numbers = []
     for row, value in enumerate(_numbers(frame[column])):
-        whole = value is not None and np.isfinite(value) and value == int(value)
-        if not whole:
+        if value is not None and np.isfinite(value) and value == int(value):
+            numbers.append(int(value))
+        else:
             cell = frame[column].iloc[row]
             problems.add(f"row {row + 1} of the table has no whole number as {column}: {cell!r}.")
-        numbers.append(int(value) if whole else -1)
+            numbers.append(-1)
     return numbers
 
 
@@ -109,12 +111,11 @@ def read_rating_columns(
 def read_column(column: pd.Series) -> list | np.ndarray:
     """Return a column as float64 if all of its cells are numbers or empty, else as it is."""
     numbers = _numbers(column)
-    if None in numbers or np.isnan(numbers).all():
-        return column.to_list()
-    return np.array(numbers, dtype=np.float64)
+    values = np.array(numbers, dtype=np.float64)
+    return column.to_list() if None in numbers or np.isnan(values).all() else values
 
 
-def check_rating_range(rating_range: object) -> tuple[float, float] | None:
+def check_rating_range(rating_range: Sequence[float] | None) -> tuple[float, float] | None:
     """Return (lowest, highest) as floats, or None."""
     if rating_range is None:
         return None

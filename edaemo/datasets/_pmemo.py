@@ -148,7 +148,7 @@ def _find_version(corpus: CorpusFiles, version: str | int) -> int:
         raise DatasetError(
             f"version={version}: {corpus.place} holds the release of {found[0]}. {SPEC.how_to_get}"
         )
-    return found[0] if version == "auto" else version
+    return next(release for release in found if version in ("auto", release))
 
 
 def _check_songs(
@@ -370,7 +370,7 @@ def _read_music(corpus: CorpusSource, songs: Sequence[str]) -> pd.DataFrame | No
     with corpus.collect():
         reading = corpus.read([name], ["music"], read)
         music = pd.DataFrame(
-            np.stack(reading.columns["features"]),
+            np.stack([*reading.columns["features"]]),
             index=pd.Index(reading.columns["stimulus"], name="stimulus"),
             columns=reading.facts["names"],
         )

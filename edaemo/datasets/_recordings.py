@@ -247,7 +247,7 @@ def _read_csv(path: Path, rows: list[list[str]], columns: Sequence[str | None]) 
 
     def holds_numbers(i: int) -> bool:
         values = [read_number(cell) for cell in table[i]]
-        return None not in values and not np.isnan(values).all()
+        return None not in values and not np.isnan(np.array(values, dtype=np.float64)).all()
 
     chosen = [_choose(path, first, holds_numbers, column) for column in columns]
     with _naming(path):

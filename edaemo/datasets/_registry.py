@@ -135,7 +135,8 @@ def recognise(path: str | os.PathLike[str]) -> CorpusSpec | OwnRecordings:
     problems = Problems("a corpus", place, "")
     with open_archives(place, problems):
         unreadable = "".join(f"\n  {problem}" for problem in problems.found)
-    by = "".join(f"\n  {known.name}: {known.like}" for known in (*CORPORA.values(), *_OWN.values()))
+    every: list[CorpusSpec | OwnRecordings] = [*CORPORA.values(), *_OWN.values()]
+    by = "".join(f"\n  {known.name}: {known.like}" for known in every)
     raise DatasetError(
         f"{place} is no corpus that is known, and holds no session of an E4. Looked for:{by}"
         + (f"\nArchives that cannot be read:{unreadable}" if unreadable else "")

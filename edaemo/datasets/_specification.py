@@ -133,9 +133,10 @@ class CorpusSpec:
 
     def __post_init__(self) -> None:
         """Fill in what follows from the rest; frozen afterwards."""
+        marker = self.marker.pattern if isinstance(self.marker, re.Pattern) else self.marker
         made = {
             "folder": self.folder or self.name,
-            "like": self.like or getattr(self.marker, "pattern", self.marker),
+            "like": self.like or marker,
             "loader": self.loader or f"load_corpus({self.name!r})",
         }
         for name, value in made.items():

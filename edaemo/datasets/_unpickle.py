@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Mapping, Sequence
-from typing import BinaryIO
+from typing import IO, Literal
 
 import numpy as np
 
@@ -24,7 +24,7 @@ _BAD_PICKLE = (
 )
 
 
-def read_pickled_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
+def read_pickled_arrays(file: IO[bytes]) -> dict[str, np.ndarray]:
     """Read a pickled dict of numeric arrays, from Python 2 or 3, without running any of it.
 
     A pickle is a program: it may name any function of any module, and unpickling calls it. Here
@@ -96,7 +96,7 @@ class _Dtype:
             raise _RefusedError("holds a structured array, and only numbers are admitted.")
 
     def as_numpy(self) -> np.dtype:
-        return np.dtype(self._code).newbyteorder(self._order)
+        return np.dtype(self._order + self._code)
 
 
 class _Array:
@@ -117,7 +117,7 @@ def _reconstruct(subtype: type, shape: object, code: object) -> _Array:
 
 
 def _from_bytes(
-    content: bytes | bytearray | str, dtype: _Dtype, shape: Sequence[int], order: str
+    content: bytes | bytearray | str, dtype: _Dtype, shape: Sequence[int], order: Literal["C", "F"]
 ) -> np.ndarray:
     """Stand for what numpy makes an array of a buffer by (protocol 5)."""
     content = content.encode("latin1") if isinstance(content, str) else content

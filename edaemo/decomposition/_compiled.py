@@ -123,19 +123,26 @@ def load() -> ctypes.CDLL | None:
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.edaemo_workspace.argtypes = [ctypes.c_void_p]
     library.edaemo_workspace.restype = ctypes.c_int64
-    library.edaemo_solve.argtypes = (
-        [ctypes.c_int64, *[ctypes.c_void_p] * 3]
-        + [ctypes.c_double, ctypes.c_double, ctypes.c_int, ctypes.c_int]
-        + [ctypes.c_void_p] * 3
-    )
+    library.edaemo_solve.argtypes = [
+        *(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
+        *(ctypes.c_double, ctypes.c_double, ctypes.c_int, ctypes.c_int),
+        *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
+    ]
     library.edaemo_solve.restype = None
+    return library
+
+
+def _kernel() -> ctypes.CDLL:
+    """Return the kernel's library where it is known to be there."""
+    library = load()
+    assert library is not None
     return library
 
 
 @cache
 def widest() -> int:
     """Return how many segments the processor can work on at a time: 4 with AVX2, else 2."""
-    return load().edaemo_lanes()
+    return _kernel().edaemo_lanes()
 
 
 def kernel_facts() -> dict[str, object]:
@@ -178,7 +185,7 @@ def solve(
     out = [np.empty(4 * s.n + s.n_splines + 2) for s in structures]
     reports = (_Report * count)()
     pointers = ctypes.c_void_p * count
-    load().edaemo_solve(
+    _kernel().edaemo_solve(
         count,
         pointers(*(ctypes.addressof(s.c) for s in structures)),
         workspace.reserve(max(s.workspace_bytes for s in structures)),
@@ -277,7 +284,7 @@ def build_structure(
         *(phasic.b1, phasic.b2, phasic.settle, phasic.lead),
         *(table.ctypes.data for table in tables),
     )
-    n_bytes = load().edaemo_workspace(ctypes.addressof(c))
+    n_bytes = _kernel().edaemo_workspace(ctypes.addressof(c))
     return Structure(n, len(knots), n_bytes, c, tables)
 
 

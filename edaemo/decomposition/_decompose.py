@@ -316,7 +316,7 @@ def _decompose_all(
     stop: ctypes.c_int32 | None = None,
 ) -> Iterator[Decomposition]:
     """Yield the decomposition of each checked recording."""
-    answers = [None] * len(recordings)
+    answers: list[_compiled.Answer | int | None] = [None] * len(recordings)
     if run.settings.solver == "compiled":
         answers = _run_kernel(
             recordings,
@@ -335,8 +335,12 @@ def _decompose_all(
                 raise
             n = len(y)
             sizes = (n, n, n, n, _count_knots(n, run), 2)
-            arrays = (np.full(size, np.nan) for size in sizes)
-            yield Decomposition(*arrays, np.nan, np.nan, 0, "failed")
+            phasic, tonic, driver, residual, spline, drift = (
+                np.full(size, np.nan) for size in sizes
+            )
+            yield Decomposition(
+                *(phasic, tonic, driver, residual, spline, drift), np.nan, np.nan, 0, "failed"
+            )
 
 
 def _run_kernel(
@@ -351,11 +355,11 @@ def _run_kernel(
         None if np.isnan(y).any() else _compiled.build_structure(len(y), *run.shape, lanes)
         for y in recordings
     ]
-    taken = [i for i, structure in enumerate(structures) if structure is not None]
+    taken = {i: structure for i, structure in enumerate(structures) if structure is not None}
     answers: list[_compiled.Answer | int | None] = [None] * len(recordings)
     if taken:
         found = _compiled.solve(
-            [structures[i] for i in taken],
+            [*taken.values()],
             [recordings[i] for i in taken],
             run.settings.alpha,
             tol=AIM * run.settings.tol,

@@ -112,6 +112,9 @@ class _NewtonSystem:
         return d_v, d_theta
 
 
+_Point = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # p, z, v, theta
+
+
 class _Iterate:
     """A point that satisfies (1) and (3), its mismatch in (2) and its complementarity gap."""
 
@@ -155,7 +158,7 @@ class _Iterate:
         return gap
 
 
-def _step(problem: Problem, now: _Iterate, tol: float) -> tuple[np.ndarray, ...]:
+def _step(problem: Problem, now: _Iterate, tol: float) -> _Point:
     """Return p, z, v, theta after one predictor and corrector step from `now`."""
     p, z, mu = now.p, now.z, now.gap / len(now.p)
     border_b = np.einsum("ij,i->j", problem.filtered_design, now.v) - problem.penalty * now.theta
@@ -206,7 +209,7 @@ def solve(
     n, target = len(y), problem.autoregress(y)
     # Satisfies (1) and (3), and so does every step from it. Where α̃ is large, p̃ starts where the
     # penalty alone would not exceed ½‖y‖².
-    point = (
+    point: _Point = (
         np.full(n, min(30 * problem.settle / 4, 0.5 / alpha)),
         np.full(n, alpha),
         np.zeros(n),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
 from difflib import get_close_matches
 from itertools import count
 from typing import Any, ClassVar, TypeVar
@@ -36,6 +36,9 @@ class DecompositionMethod(ABC):
     masks : bool
         Whether `decompose` takes NaN, as samples without weight.
     """
+
+    # Every class that is registered is a dataclass.
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     name: ClassVar[str]
     number: ClassVar[int]
@@ -198,7 +201,7 @@ def find_decomposition(
             "is imported."
         )
     cls, settings = _registered[method], settings or {}
-    possible = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    possible = [field.name for field in fields(cls)]
     strange = [name for name in settings if name not in possible]
     if strange:
         raise ValueError(

@@ -23,6 +23,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Real
+from typing import TypedDict
 
 import numpy as np
 from scipy.signal import lfilter
@@ -221,9 +222,14 @@ def _autoregress(x: np.ndarray, b1: float, b2: float, head: int) -> np.ndarray:
     return out
 
 
-def _derive(
-    design: np.ndarray, free: np.ndarray, b1: float, b2: float, head: int
-) -> dict[str, np.ndarray]:
+class _Derived(TypedDict):
+    design: np.ndarray
+    free: np.ndarray
+    filtered_design: np.ndarray
+    paired_design: np.ndarray
+
+
+def _derive(design: np.ndarray, free: np.ndarray, b1: float, b2: float, head: int) -> _Derived:
     """Return those attributes of a problem that follow from its design and its free columns."""
     filtered = np.asfortranarray(_autoregress(design, b1, b2, head))
     n, m = design.shape

@@ -34,7 +34,7 @@ class CvxEDASettings:
         """Raise a ValueError if a setting is out of its range at this sampling rate (Hz)."""
         sampling_rate = check_sampling_rate(sampling_rate)
         for name in POSITIVE:
-            value = getattr(self, name)
+            value: float = getattr(self, name)
             if (
                 isinstance(value, bool)
                 or not isinstance(value, Real)
@@ -78,7 +78,7 @@ class Run:
     missing: str
 
     @property
-    def shape(self) -> tuple[float | str, ...]:
+    def shape(self) -> tuple[float, float, float, float, float, str]:
         """What determines the problem together with the length of the recording."""
         settings = self.settings
         return (
@@ -108,7 +108,12 @@ def prepare_run(
         solver=_choose_solver(settings.solver),
         max_iter=int(settings.max_iter),
         certificate=bool(settings.certificate),
-        **{name: float(getattr(settings, name)) for name in POSITIVE},
+        tau0=float(settings.tau0),
+        tau1=float(settings.tau1),
+        delta_knot=float(settings.delta_knot),
+        alpha=float(settings.alpha),
+        gamma=float(settings.gamma),
+        tol=float(settings.tol),
     )
     return Run(settings, float(sampling_rate), on_failure, missing)
 

@@ -10,7 +10,7 @@ import os
 import struct
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from numbers import Integral, Real
@@ -170,7 +170,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         self.progress = progress
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: object, y: object = None) -> Self:
+    def fit(self, X: Iterable[object], y: object = None) -> Self:
         """Check the parameters and the form of X; nothing is learned, and no file is opened.
 
         Parameters
@@ -194,7 +194,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         _read_clips(X)
         return self
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: Iterable[object]) -> object:
         """Give the features of each clip.
 
         Parameters
@@ -290,7 +290,8 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
             outcomes = dict(found) | self._compute(wanted, settings, folder, bar)
         given = [outcomes[key] for key, _ in found]
         self._refuse(X, clips, given)
-        return given, [isinstance(outcome, _Described) for _, outcome in found]
+        whole = [outcome for outcome in given if outcome is not None]  # all, if none was refused
+        return whole, [isinstance(outcome, _Described) for _, outcome in found]
 
     def _compute(
         self, wanted: dict[str, object], settings: _Settings, folder: Path | None, bar: tqdm
@@ -315,8 +316,9 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
                 bar.update()
         finally:
             work.close()  # ends the processes after Ctrl-C; the killed ones cannot tidy up
-            for key in wanted if folder is not None else ():
-                (folder / (key + ending)).unlink(missing_ok=True)
+            if folder is not None:
+                for key in wanted:
+                    (folder / (key + ending)).unlink(missing_ok=True)
         return computed
 
     def _refuse(self, X: object, clips: list, outcomes: list[_Described | str | None]) -> None:
@@ -369,7 +371,7 @@ def _smile(feature_set: str, level: str) -> Any:
         return opensmile.Smile(opensmile.FeatureSet[feature_set], wanted)
 
 
-def _read_clips(X: object) -> tuple[list, pd.Index]:
+def _read_clips(X: Iterable[object]) -> tuple[list, pd.Index]:
     """Return the clips, unchecked, and the index that names them."""
     if isinstance(X, (str, bytes, os.PathLike)):
         raise ValueError(f"X is one path, {X!r}: put it into a list.")
@@ -432,13 +434,13 @@ def _key(content: bytes | np.ndarray, settings: _Settings) -> str:
     opensmile, soundfile = _packages()
     if isinstance(content, bytes):
         settings_of = asdict(settings) | {"sampling_rate": None}
-        kind = ["file", soundfile.__libsndfile_version__]
+        kind, data = ["file", soundfile.__libsndfile_version__], memoryview(content)
     else:
         settings_of = asdict(settings)
-        kind = ["array", content.shape]
+        kind, data = ["array", content.shape], content.data
     head = json.dumps([_CACHE_VERSION, opensmile.__version__, settings_of, kind])
     digest = sha256(head.encode() + b"\0")
-    digest.update(content)
+    digest.update(data)
     return digest.hexdigest()
 
 
@@ -513,6 +515,7 @@ def _describe(content: bytes | np.ndarray, settings: _Settings) -> _Described:
     if isinstance(content, bytes):
         audio, rate = _decode(content, settings.stop)
     else:
+        assert settings.sampling_rate is not None  # `_content` refuses arrays without
         audio, rate = content, settings.sampling_rate
     stop = None if settings.stop is None else round(settings.stop * rate)
     audio = audio[:, round(settings.start * rate) : stop]

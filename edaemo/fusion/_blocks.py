@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -31,6 +31,8 @@ from edaemo._validation import (
     stack_signals,
     whole_or_nothing,
 )
+
+_Music: TypeAlias = pd.DataFrame | tuple | Callable[[np.ndarray], pd.DataFrame]
 
 
 @saved(
@@ -144,15 +146,16 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         """Fit, and join the blocks; see `fit` and `transform`."""
         with whole_or_nothing(self):
             self._check_blocks()
-            self.blocks_ = {}
+            self.blocks_: dict[str, Any] = {}
             found = [self._read_block(name, X, y, fit=True) for name in self.blocks]
-            names = [column for _, name_columns in found for column in name_columns()]
+            names: list[object] = [column for _, name_columns in found for column in name_columns()]
             self.widths_ = {
                 name: values.shape[1] for name, (values, _) in zip(self.blocks, found, strict=True)
             }
             music = None
             if self.music is not None:
-                music, music_columns = self._fit_music(*self._find_music(X, fit=True), y)
+                found_music = self._find_music(X, self.music, fit=True)
+                music, music_columns = self._fit_music(*found_music, y)
                 names += music_columns
             self._names = pd.Index(names)
             return self._join(X, [values for values, _ in found], music)
@@ -182,7 +185,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 )
         music = None
         if self.music is not None:
-            music = self._scale(*self._find_music(X, fit=False))
+            music = self._scale(*self._find_music(X, self.music, fit=False))
             if self.reduce_music is not None:
                 music = _Rows.whole(self.music_reducer_.transform(music.expand()))
         return self._join(X, [values for values, _ in found], music)
@@ -214,7 +217,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
 
     def _read_block(
         self, name: str, X: object, y: object, *, fit: bool
-    ) -> tuple[np.ndarray, Callable[[], list[str]]]:
+    ) -> tuple[np.ndarray, Callable[[], Sequence[object]]]:
         """Return the columns of one block, shape (n_trials, n_columns), and what names them."""
         block, n_trials = self.blocks[name], n_rows(X)
         if not isinstance(block, str):
@@ -236,18 +239,19 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 f"{name}={block!r} made {len(values)} rows of {n_trials} trials: it must make one "
                 "of each."
             )
-        is_frame = isinstance(X, pd.DataFrame)
-        names = X.columns if is_frame else self.blocks_[name].get_feature_names_out()
+        if isinstance(X, pd.DataFrame):
+            return values, partial(self._name_columns, name, X.columns)
+        names = self.blocks_[name].get_feature_names_out()
         return values, partial(self._name_columns, name, names)
 
     def _read_rows(
         self, name: str, X: object, *, fit: bool
-    ) -> tuple[np.ndarray, Callable[[], list[str]]]:
+    ) -> tuple[np.ndarray, Callable[[], Sequence[object]]]:
         """Return the columns of a block that has no transformer, and is no column of X."""
         there = ", ".join(map(str, signal_columns(X))) or "no signals"
         raise ValueError(f"{type(self).__name__} needs column {name}: X has {there}.")
 
-    def _name_columns(self, name: str, columns: Iterable[object]) -> list[str]:
+    def _name_columns(self, name: str, columns: Iterable[object]) -> Sequence[object]:
         """Name columns after their block, unless they are so already."""
         start = feature_names(name, [""])[0]
         return [
@@ -260,7 +264,9 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             f"transformer as {name}= that makes numbers of them."
         )
 
-    def _find_music(self, X: object, *, fit: bool) -> tuple[pd.DataFrame, np.ndarray]:
+    def _find_music(
+        self, X: object, source: _Music, *, fit: bool
+    ) -> tuple[pd.DataFrame, np.ndarray]:
         """Give rows of music, and each trial's place among them, -1 for one that has none."""
         stimulus = find_ids("stimulus", X, may_miss=True)
         if stimulus is None:
@@ -268,7 +274,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 "Music is joined by stimulus, and X does not say the stimulus of each trial: give "
                 "a trials table with a column 'stimulus', or set music=None for EDA alone."
             )
-        music = self._look_up(stimulus)
+        music = _look_up(source, stimulus)
         if fit:
             _check_values(music)
             self.music_feature_names_in_ = music.columns.to_numpy()
@@ -294,40 +300,6 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 "leave the trial out, or set handle_unknown='impute'."
             )
         return music, place
-
-    def _look_up(self, stimulus: np.ndarray) -> pd.DataFrame:
-        """Give the music of these stimuli, or all there is; its numbers are not checked yet."""
-        wanted = pd.unique(stimulus[~pd.isna(stimulus)])
-        if isinstance(self.music, pd.DataFrame):
-            music = self.music
-        elif isinstance(self.music, tuple):
-            if len(self.music) != 2 or not hasattr(self.music[0], "fit_transform"):
-                raise ValueError(
-                    "music as a tuple must be (extractor, files): a transformer of audio files, "
-                    "and a mapping from stimulus to file."
-                )
-            extractor, files = self.music[0], dict(self.music[1])
-            known = [one for one in wanted if one in files]
-            if not known:
-                raise ValueError("Not one trial's stimulus has a file in music.")
-            files = pd.Series([files[one] for one in known], index=known)
-            music = clone(extractor).set_output(transform="pandas").fit_transform(files)
-            if len(music) != len(files) or music.index.nlevels > 1:
-                raise ValueError(
-                    f"{extractor!r} gave {len(music)} rows of {len(files)} files: music is joined "
-                    "by stimulus and takes one row of each, so no descriptors over time."
-                )
-            # A file that could not be read, and was let pass as NaN, is an unknown stimulus.
-            music = music.set_axis(pd.Index(known), axis=0).dropna(how="all")
-        else:
-            music = self.music(wanted)
-            if not isinstance(music, pd.DataFrame):
-                raise ValueError(
-                    f"music({wanted[:3]!r}…) gave {type(music).__name__}: it must give a DataFrame "
-                    "indexed by stimulus."
-                )
-        _check_stimuli(music)
-        return music
 
     def _fit_music(
         self, music: pd.DataFrame, place: np.ndarray, y: object
@@ -393,6 +365,41 @@ class _Rows(NamedTuple):
 
     def expand(self) -> np.ndarray:
         return self.distinct[self.place]
+
+
+def _look_up(source: _Music, stimulus: np.ndarray) -> pd.DataFrame:
+    """Give the music of these stimuli, or all there is; its numbers are not checked yet."""
+    wanted = pd.unique(stimulus[~pd.isna(stimulus)])
+    if isinstance(source, pd.DataFrame):
+        music = source
+    elif isinstance(source, tuple):
+        if len(source) != 2 or not hasattr(source[0], "fit_transform"):
+            raise ValueError(
+                "music as a tuple must be (extractor, files): a transformer of audio files, "
+                "and a mapping from stimulus to file."
+            )
+        extractor, files = source[0], dict(source[1])
+        known = [one for one in wanted if one in files]
+        if not known:
+            raise ValueError("Not one trial's stimulus has a file in music.")
+        files = pd.Series([files[one] for one in known], index=known)
+        music = clone(extractor).set_output(transform="pandas").fit_transform(files)
+        if len(music) != len(files) or music.index.nlevels > 1:
+            raise ValueError(
+                f"{extractor!r} gave {len(music)} rows of {len(files)} files: music is joined "
+                "by stimulus and takes one row of each, so no descriptors over time."
+            )
+        # A file that could not be read, and was let pass as NaN, is an unknown stimulus.
+        music = music.set_axis(pd.Index(known), axis=0).dropna(how="all")
+    else:
+        music = source(wanted)
+        if not isinstance(music, pd.DataFrame):
+            raise ValueError(
+                f"music({wanted[:3]!r}…) gave {type(music).__name__}: it must give a DataFrame "
+                "indexed by stimulus."
+            )
+    _check_stimuli(music)
+    return music
 
 
 def _check_stimuli(music: pd.DataFrame) -> None:

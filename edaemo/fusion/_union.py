@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -104,7 +104,7 @@ class MusicFeatureUnion(BlockUnion):
         self.handle_unknown = handle_unknown
 
     @property
-    def blocks(self) -> dict[str, Any]:
+    def blocks(self) -> dict[str, Any]:  # type: ignore[override]
         """The blocks beside the music: EDA, unless it is dropped."""
         return {} if isinstance(self.eda, str) and self.eda == "drop" else {"eda": self.eda}
 
@@ -133,14 +133,14 @@ class MusicFeatureUnion(BlockUnion):
 
     def _read_rows(
         self, name: str, X: object, *, fit: bool
-    ) -> tuple[np.ndarray, Callable[[], list[str]]]:
+    ) -> tuple[np.ndarray, Callable[[], Sequence[object]]]:
         if signal_cells(X) is not None:
             raise self._cells_error(name)
         values = read_rows(self, X, reset=fit, dtype=np.float32)
         names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
         return values, partial(self._name_columns, name, names)
 
-    def _name_columns(self, name: str, columns: Iterable[object]) -> list[str]:
+    def _name_columns(self, name: str, columns: Iterable[object]) -> Sequence[object]:
         if self.music is None:  # alone, columns keep the names that they have
             return list(columns)
         return super()._name_columns(name, columns)

@@ -88,11 +88,13 @@ class DecomposedTrial:
         density = np.nan
         if result.driver is not None:
             density = float(np.mean(result.driver > ACTIVE * np.max(result.driver)))
-        solved = isinstance(result, Decomposition)
+        gap, n_iter = 0.0, 0
+        if isinstance(result, Decomposition):
+            gap, n_iter = result.gap, result.n_iter
         return {
             "status": self.status,
-            "gap": result.gap if solved else 0.0,
-            "n_iter": result.n_iter if solved else 0,
+            "gap": gap,
+            "n_iter": n_iter,
             "residual_rms": float(np.sqrt(power)),
             "residual_share": power / float(variance) if variance > 0 else 0.0,
             "driver_density": density,
@@ -192,8 +194,8 @@ def decompose_trials(
         for place, source, result in zip(places, sources, results, strict=True):
             _check_components(result, source, method, name, place)
         return [
-            DecomposedTrial(source, result, *facts)
-            for (source, *facts), result in zip(prepared, results, strict=True)
+            DecomposedTrial(source, result, offset, scale, flat)
+            for (source, offset, scale, flat), result in zip(prepared, results, strict=True)
         ]
 
     key = ("decomposed", float(sampling_rate), standardize, *method.key)
@@ -243,7 +245,7 @@ def _check_components(
 ) -> None:
     """Refuse what a decomposition may not give."""
     for part in ("phasic", "tonic", *(["driver"] if method.has_driver else [])):
-        values = getattr(result, part, None)
+        values: Any = getattr(result, part, None)  # a user's method may give anything
         if not isinstance(values, np.ndarray) or values.shape != source.shape:
             raise ValueError(
                 f"{name(row)}: method {method!r} gave a {part} component of shape "

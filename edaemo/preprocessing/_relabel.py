@@ -184,7 +184,7 @@ def _digest(points: np.ndarray, ids: np.ndarray) -> pd.Series:
     in_order = np.lexsort([*points.T, codes])
     ends = np.cumsum(np.bincount(codes))
     parts = np.split(points[in_order] + 0.0, ends[:-1])  # 0.0 makes -0.0 the same as 0.0
-    digests = [sha256(np.ascontiguousarray(part)).hexdigest() for part in parts]
+    digests = [sha256(np.ascontiguousarray(part).data).hexdigest() for part in parts]
     return pd.Series(digests, index=pd.Index(subjects, name="subject"), name="ratings_digest")
 
 
