@@ -144,7 +144,7 @@ def find_fingerprints(args: argparse.Namespace) -> None:
 def main() -> None:
     """Print the tables."""
     register_pipeline("forest-level", make_forest)
-    register_pipeline("rtcan-unchecked", make_unchecked, takes="signals", needs_music=True)
+    register_pipeline("rtcan-unchecked", make_unchecked, input="signals", needs_music=True)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["nothing", "fingerprints"])
     parser.add_argument("--pipelines", nargs="+", default=list(PIPELINES))

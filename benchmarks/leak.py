@@ -55,7 +55,7 @@ PLANTED = {
     },
 }
 PIPELINES = ("forest-level", "svm-eda", "svm-music", "cnn-eda", "rtcan-eda", "rtcan-eda-music")
-REFERENCES = ("time", "subject-prior", "stimulus-prior")
+REFERENCES = ("trial-order", "subject-prior", "stimulus-prior")
 COLOURS = {"trial": "#b3402a", "subject": "#1f5a8a", "subject+stimulus": "#4b8f4b"}
 MARKERS = {"trial": "o", "subject": "s", "subject+stimulus": "^"}
 
@@ -71,7 +71,7 @@ def read(
         target,
         list(protocols),
         thresholds=threshold,
-        people="reported" if isinstance(study, str) else "all",
+        people="evaluation" if isinstance(study, str) else "all",
         n_splits=args.splits,
         max_epochs=args.epochs,
         n_jobs=args.jobs,

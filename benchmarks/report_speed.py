@@ -24,7 +24,7 @@ PROTOCOLS = ["subject", "trial"]
 # How often each is right.
 SKILL = {
     "majority": None,
-    "time": 0.5,
+    "trial-order": 0.5,
     "stimulus-prior": 0.58,
     "svm-eda": 0.52,
     "cnn-eda": 0.53,
@@ -93,7 +93,7 @@ def make_fold(
     settings = {
         **told,
         "seed": repeat,
-        "takes": PIPELINES[pipeline].takes,
+        "takes": PIPELINES[pipeline].input,
         "parameters": parameters(pipeline),
         "made_with": VERSIONS,
         "rows": {name: "0" * 64 for name in ("training", "validation", "test")},

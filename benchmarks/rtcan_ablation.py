@@ -31,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
     generated = make_music_listening(40, 100, 20, sampling_rate=8, duration=30, random_state=7)
-    for study, people in [(generated, "all"), (load_hku956(), "reported")]:
+    for study, people in [(generated, "all"), (load_hku956(), "evaluation")]:
         with tempfile.TemporaryDirectory() as folder:
             settings = ReproductionSettings(
                 people=people,

@@ -149,7 +149,7 @@ class Watched(MeanLevel):
 
 if __name__ != "__main__":
     register_study("my-study", make_study)
-    register_pipeline("my-knn", KNeighborsClassifier(3), takes="features")
-    register_pipeline("my-guess", DummyClassifier(strategy="uniform"), takes="identity")
+    register_pipeline("my-knn", KNeighborsClassifier(3), input="features")
+    register_pipeline("my-guess", DummyClassifier(strategy="uniform"), input="no-signals")
     register_pipeline("my-slow", Slow())
     register_pipeline("my-failing", lambda study: Failing())

@@ -6,5 +6,5 @@ from edaemo.benchmark import register_pipeline, register_study
 
 register_study("moods", make_study)
 register_pipeline("my-mood", MoodClassifier(), needs=("faces",))
-register_pipeline("my-line", LevelRegressor(), needs=("faces",), regressor=True)
-register_pipeline("my-steps", StepRegressor(), needs=("faces",), sequences=True)
+register_pipeline("my-line", LevelRegressor(), needs=("faces",), task="regression")
+register_pipeline("my-steps", StepRegressor(), needs=("faces",), task="sequence-regression")

@@ -73,7 +73,7 @@ def test_what_is_not_known_is_missing_and_not_zero():
     for name in ("n_subjects_test", "n_stimuli_test", "n_classes_training", "n_classes_test"):
         assert unknown[name] is pd.NA
     assert not [name for name in unknown.index if name.startswith("share_")]
-    assert leaks(unknown.to_frame().T, announced=()) == []
+    assert leaks(unknown.to_frame().T, may_share=()) == []
     ratings = pd.DataFrame({"valence": range(6), "arousal": range(6)})
     assert audit([FOLD], table(), ratings).loc[0, "n_classes_test"] is pd.NA
     assert audit([FOLD], table(), None).loc[0, "n_classes_test"] is pd.NA
@@ -199,12 +199,12 @@ def test_protocols_leak_what_they_announce_and_nothing_else(name, study):
     if name == "paper":
         study[0].pop("viewing_group")
     counted = audit(protocol, *study)
-    assert leaks(counted, protocol.announced) == []
-    told = leaks(counted, announced=())
-    assert bool(told) == bool(protocol.announced)
+    assert leaks(counted, protocol.may_share) == []
+    told = leaks(counted, may_share=())
+    assert bool(told) == bool(protocol.may_share)
     for kind, many in [("subject", "subjects"), ("stimulus", "stimuli")]:
         assert (f" {many}" in "".join(told)) == (
-            kind in protocol.announced and name != "within-subject"
+            kind in protocol.may_share and name != "within-subject"
         )
     assert ("1 subject on" in "".join(told)) == (name == "within-subject")
 
@@ -216,8 +216,8 @@ def test_leaks_in_words():
         "fold 0: 1 subject, 1 viewing group, 1 identical recording on both sides",
         "fold 2: 1 trial, 1 subject, 1 identical recording on both sides",
     ]
-    # Where people cross, those they watched with do; identical recordings are never announced.
-    assert leaks(counted, TrialKFold.announced) == [
+    # Where people cross, those they watched with do; identical recordings are never may_share.
+    assert leaks(counted, TrialKFold.may_share) == [
         "fold 0: 1 identical recording on both sides",
         "fold 2: 1 trial, 1 identical recording on both sides",
     ]

@@ -13,7 +13,7 @@ from edaemo.benchmark import (
     StimulusPriorClassifier,
     SubjectPriorClassifier,
     make_duration_baseline,
-    make_time_baseline,
+    make_trial_order_baseline,
 )
 from edaemo.datasets import load_induced_stress
 
@@ -70,7 +70,7 @@ def test_subject_prior_is_the_majority_where_whole_people_are_held_out(few: Bunc
 
 
 @pytest.mark.parametrize(
-    ("make", "column"), [(make_time_baseline, "trial"), (make_duration_baseline, "duration")]
+    ("make", "column"), [(make_trial_order_baseline, "trial"), (make_duration_baseline, "duration")]
 )
 def test_tree_knows_its_column_and_nothing_else(few: Bunch, y, make, column):
     expected = make().fit(few.trials, y).predict(few.trials)

@@ -20,7 +20,7 @@ def test_prints_tables_and_writes_rows_figure_and_store(tmp_path, capsys):
     assert "songs seen in training" in printed
     assert "* Transductive" not in printed
     assert "Music helps (above majority and stimulus-prior" in printed
-    for name in ("majority", "time", "duration", "stimulus-prior", "svm-music"):
+    for name in ("majority", "trial-order", "duration", "stimulus-prior", "svm-music"):
         assert printed.count(f"\n| {name} ") == 2
     for protocol, n_rows in [("subject", 5), ("trial", 6)]:
         place = tmp_path / "hku956" / "arousal" / protocol
@@ -32,7 +32,7 @@ def test_prints_tables_and_writes_rows_figure_and_store(tmp_path, capsys):
 
 
 def test_thresholds_stand_side_by_side(tmp_path, capsys):
-    arguments = ["hku956", "--target", "arousal", "--pipelines", "time"]
+    arguments = ["hku956", "--target", "arousal", "--pipelines", "trial-order"]
     assert compare(tmp_path, *arguments, "--threshold", "subject", "5.0") == 0
     printed = capsys.readouterr().out
     assert "hku956, arousal (by each person's own threshold)" in printed

@@ -1719,10 +1719,10 @@ def test_development_people_of_pmemo_depend_on_nobody_else(pmemo_2018):
 
 
 def test_people_can_be_selected(deap, amigos):
-    reported = select_people(amigos, "reported").trials["subject"].unique()
+    reported = select_people(amigos, "evaluation").trials["subject"].unique()
     assert len(reported) == 20
     assert not set(reported) & set(_amigos.DEVELOPMENT)
-    assert select_people(deap, "reported").trials["subject"].nunique() == 2
+    assert select_people(deap, "evaluation").trials["subject"].nunique() == 2
     with pytest.raises(ValueError, match="no development people"):
         select_people(deap, "development")
 
@@ -1773,7 +1773,7 @@ def test_deap_is_compared(monkeypatch, tmp_path, capsys):
     assert (
         "deap, arousal (by each person's own threshold): 16 reported people, 640 trials" in printed
     )
-    assert "time" in set(table["pipeline"])
+    assert "trial-order" in set(table["pipeline"])
     published = ("680 (53.1 %)", "600 (46.9 %)"), "0.15"
     check_tables_of_ratings(("deap", place), tmp_path, capsys, 1280, *published)
 
@@ -1841,6 +1841,6 @@ def test_pmemo_is_compared(tmp_path, capsys, monkeypatch, music_names):
     assert code == 0
     n_reported = sum(not _pmemo.is_development(person) for person in people)
     assert f"{n_reported} reported people" in printed
-    assert "time" not in set(table["pipeline"])
+    assert "trial-order" not in set(table["pipeline"])
     published = ("4520 (58.8 %)", "3170 (41.2 %)"), "0.52"
     check_tables_of_ratings(("pmemo", place), tmp_path, capsys, 1534, *published)

@@ -445,7 +445,7 @@ def keyed(data):
 @pytest.mark.parametrize("name", ["hku", "stress"])
 def test_development_and_reported_people_share_nobody_and_are_everybody(name, request):
     data = request.getfixturevalue(name)
-    development, reported = (select_people(data, who) for who in ("development", "reported"))
+    development, reported = (select_people(data, who) for who in ("development", "evaluation"))
     assert set(development.trials["subject"]) == set(data.development)
     assert not set(reported.trials["subject"]) & set(data.development)
     assert len(development.trials) + len(reported.trials) == len(data.trials)
@@ -475,7 +475,7 @@ def test_what_is_not_about_people_is_kept_and_the_selection_is_told(hku):
 def test_without_a_list_of_development_people_all_are_reported(ramps):
     ratings = pd.DataFrame({"valence": [1.0, 2.0, 3.0]}, index=ramps.index)
     own = Bunch(trials=ramps, ratings=ratings, targets={"valence": ratings["valence"]})
-    assert keyed(select_people(own, "reported")).equals(keyed(own))
+    assert keyed(select_people(own, "evaluation")).equals(keyed(own))
     with pytest.raises(ValueError, match="no development people among the 2"):
         select_people(own, "development")
 

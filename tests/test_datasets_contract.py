@@ -358,7 +358,7 @@ def test_development_people_can_be_selected(corpus):
     there = set(study.development) & set(study.trials["subject"])
     for people, expected in [
         ("development", there),
-        ("reported", set(study.trials["subject"]) - there),
+        ("evaluation", set(study.trials["subject"]) - there),
     ]:
         if expected:
             assert set(select_people(study, people).trials["subject"]) == expected
@@ -412,7 +412,7 @@ def test_generated_studies_alone_are_artificial(tmp_path):
     made = make_music_listening(4, 10, 5, sampling_rate=4, duration=20)
     assert made.artificial is True
     renamed = Bunch(**{**made, "name": "hku956"})
-    assert select_people(renamed, "reported").artificial is True
+    assert select_people(renamed, "evaluation").artificial is True
     write(tmp_path / "P01", session())
     assert load_e4(tmp_path / "P01").artificial is False
     (tmp_path / "a.csv").write_text("eda\n" + "1\n2\n" * 8)

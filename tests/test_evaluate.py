@@ -31,7 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*exactly on the arousal threshold:UserWarning"),
 ]
 
-REFERENCES = ["majority", "time", "duration", "stimulus-prior"]
+REFERENCES = ["majority", "trial-order", "duration", "stimulus-prior"]
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ class TestTable:
         assert table.loc[("subject", "svm-music"), "stimuli_seen"] == (heard > 1).sum()
         assert table.loc[("subject", "svm-music"), "n_stimuli"] == len(heard)
         assert table.loc[("subject+stimulus", "svm-music"), "stimuli_seen"] == 0
-        assert pd.isna(table.loc[("subject", "time"), "stimuli_seen"])
+        assert pd.isna(table.loc[("subject", "trial-order"), "stimuli_seen"])
         said = format_table(table.reset_index().query("protocol == 'subject'"))
         assert "songs seen in training" in said
         assert f"{(heard > 1).sum()} of {len(heard)}" in said
@@ -139,7 +139,7 @@ class TestTable:
             ).by_person.to_numpy()
             for name, own in stored()[1].groupby("pipeline")
         }
-        for names, reference in [(pipelines[:2], "time"), (pipelines[2:], "stimulus-prior")]:
+        for names, reference in [(pipelines[:2], "trial-order"), (pipelines[2:], "stimulus-prior")]:
             p = adjust_holm([p_above(by_person[name], by_person[reference]) for name in names])
             assert_allclose(table.loc[names, f"p_above_{reference.replace('-', '_')}"], p)
         p = adjust_holm([p_above(by_person[name], by_person["majority"]) for name in pipelines])
@@ -148,11 +148,11 @@ class TestTable:
         assert table.loc[REFERENCES, "reads_eda"].isna().all()
 
     def test_above_time_alone_is_not_reading_eda(self, run):
-        """Where `time` is below chance, what guesses is above it and yet reads nothing."""
-        study = select_people(load_induced_stress(), "reported")
+        """Where `trial-order` is below chance, what guesses is above it and yet reads nothing."""
+        study = select_people(load_induced_stress(), "evaluation")
         table = run(study, ["logistic-eda"], "within-subject", targets="task", n_splits=5)
         row = table.set_index("pipeline").loc["logistic-eda"]
-        assert row["p_above_time"] < 0.05
+        assert row["p_above_trial_order"] < 0.05
         assert row["p_above_majority"] > 0.05
         assert not row["reads_eda"]
 
@@ -178,13 +178,13 @@ class TestLabels:
         folds, _ = stored()
         with_number = set(folds.loc[folds["threshold"] == "5.0", "key"])
         _, predictions = stored()
-        chosen = predictions["key"].isin(with_number) & (predictions["pipeline"] == "time")
+        chosen = predictions["key"].isin(with_number) & (predictions["pipeline"] == "trial-order")
         own = predictions[chosen].sort_values("row")
         assert_array_equal(own["label"].astype(bool), small.ratings["arousal"] > 5)
         expected = SubjectThresholdRelabeler(target="arousal").fit_relabel(
             small.ratings, subject=small.trials["subject"]
         )
-        chosen = ~predictions["key"].isin(with_number) & (predictions["pipeline"] == "time")
+        chosen = ~predictions["key"].isin(with_number) & (predictions["pipeline"] == "trial-order")
         assert_array_equal(predictions[chosen].sort_values("row")["label"], expected)
         assert "above 5.0" in format_table(table[table["threshold"] == 5.0])
 
@@ -207,7 +207,7 @@ class TestPeople:
         people = tuple(small.trials["subject"].unique())
         small.development = people[:2]
         for asked, expected in [
-            ("reported", people[2:]),
+            ("evaluation", people[2:]),
             ("development", people[:2]),
             ("all", people),
         ]:
@@ -218,11 +218,11 @@ class TestPeople:
         for asked, own in folds.groupby("people"):
             met = set(own["training_subjects"].sum()) | set(own["test_subjects"].sum())
             assert met == set(
-                {"reported": people[2:], "development": people[:2]}.get(asked, people)
+                {"evaluation": people[2:], "development": people[:2]}.get(asked, people)
             )
 
     def test_bundled_studies_report_half_of_their_people(self, run):
-        table = run("induced-stress", "time", targets="task")
+        table = run("induced-stress", "trial-order", targets="task")
         assert (table["n_people"] == 18).all()
 
 
@@ -341,7 +341,7 @@ class TestRefused:
             ({"n_splits": 1}, "n_splits=1"),
             ({"n_repeats": 0}, "n_repeats=0"),
             ({"pipelines": SVC}, "A pipeline must be a scikit-learn classifier"),
-            ({"pipelines": {"time": SVC()}}, "There is a pipeline 'time' already"),
+            ({"pipelines": {"trial-order": SVC()}}, "a pipeline 'trial-order' already"),
             ({"pipelines": [SVC(), SVC(C=2)]}, "There is a pipeline 'SVC' already"),
             ({"studies": Bunch(name="empty", trials=pd.DataFrame())}, "'empty' has no ratings"),
         ],

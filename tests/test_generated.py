@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from edaemo import SubjectThresholdRelabeler
 from edaemo.datasets import make_music_listening, select_people
-from edaemo.estimators._baselines import make_time_baseline
+from edaemo.estimators._baselines import make_trial_order_baseline
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectKFold, SubjectStimulusKFold, TrialKFold
 from edaemo.preprocessing import SubjectStandardizer, signal_quality
@@ -133,7 +133,7 @@ def test_session_goes_on_by_the_trials_and_pauses(moderate):
 def test_half_of_the_people_are_for_development(moderate):
     study = moderate[0]
     assert len(study.development) == 30 and set(study.development) <= set(study.listeners.index)
-    reported = select_people(study, "reported")
+    reported = select_people(study, "evaluation")
     assert len(reported.trials) == 600
     trial = reported.trials.iloc[77]
     parts = reported.make_components(trial.subject, trial.trial)
@@ -484,12 +484,10 @@ def test_time_drift_shows_in_ratings_and_recordings():
         small(40, 30, 20, **(NOTHING | {"time_drift": drift}), sampling_rate=4)
         for drift in (0, 0.5)
     )
-    assert (
-        abs(score(make_time_baseline(), still.trials, labels(still), SubjectKFold(4), still) - 0.5)
-        < 0.06
-    )
+    order = make_trial_order_baseline()
+    assert abs(score(order, still.trials, labels(still), SubjectKFold(4), still) - 0.5) < 0.06
     y = labels(drifting)
-    assert score(make_time_baseline(), drifting.trials, y, SubjectKFold(4), drifting) > 0.65
+    assert score(order, drifting.trials, y, SubjectKFold(4), drifting) > 0.65
     assert score(linear(1.0), simple(drifting), y, SubjectKFold(4), drifting) > 0.58
     place, level = drifting.trials["trial"], np.log(drifting.truth["level"].to_numpy())
     assert_allclose(np.corrcoef(place, level)[0, 1], -np.sqrt(0.5), atol=0.05)

@@ -400,13 +400,13 @@ def registered():
     learns = {"module": Line, "max_epochs": 5, "lr": 0.05}
     scaled = StandardScaler().set_output(transform="pandas")
     register_pipeline(
-        "my-net", make_pipeline(scaled, NetworkClassifier(**learns)), takes="features"
+        "my-net", make_pipeline(scaled, NetworkClassifier(**learns)), input="features"
     )
     register_pipeline(
         "my-net",
         make_pipeline(scaled, NetworkRegressor(**learns)),
-        takes="features",
-        regressor=True,
+        input="features",
+        task="regression",
     )
     yield
     del PIPELINES["my-net"], REGRESSORS["my-net"]

@@ -199,7 +199,7 @@ def test_a_pipeline_is_evaluated_on_it(tmp_path, monkeypatch, n_jobs):
             monkeypatch.setitem(registered, name, None)
             del registered[name]
     register_input("lines", lambda rate: EDAFeatureExtractor(rate, **chosen))
-    register_pipeline("on-lines", KNeighborsClassifier(), takes="lines")
+    register_pipeline("on-lines", KNeighborsClassifier(), input="lines")
     register_pipeline("by-name", by_name)
     settings = {"n_splits": 2, "n_jobs": n_jobs, "progress": False}
     settings |= {"people": "all", "thresholds": 5.5}

@@ -32,7 +32,7 @@ class EveryOtherPerson(Protocol):
 
     name = "every-other"
     summary = "hold out every other person"
-    announced = frozenset({"stimulus"})
+    may_share = frozenset({"stimulus"})
     warning = "is made for a test"
     uses = {"subject": True}  # noqa: RUF012
     unit = "subject"
@@ -97,7 +97,7 @@ def test_audit_counts_what_it_announces(study):
     assert len(table) == 2
     assert (table["subjects_shared"] == 0).all()
     assert (table["stimuli_shared"] > 0).all()
-    assert leaks(table, EveryOtherPerson.announced) == []
+    assert leaks(table, EveryOtherPerson.may_share) == []
     assert len(leaks(table, ())) == 2
 
 
@@ -111,7 +111,7 @@ def test_folds_are_stored_with_what_it_shares_and_reported(study, registered, tm
     with ResultStore(store) as opened:
         folds = opened.folds()
     assert folds["fold"].nunique() == 2
-    assert all(about["announced"] == ["stimulus"] for about in folds["audit"])
+    assert all(about["may_share"] == ["stimulus"] for about in folds["audit"])
     assert all(about["share"] is None for about in folds["audit"])
     subjects = sorted(set().union(*folds["test_subjects"]))  # those who are not development people
     assert len(subjects) > 10
@@ -136,7 +136,7 @@ def test_compare_knows_it_from_a_plugin(tmp_path, monkeypatch, capsys):
         f"@register_protocol\n{source}"
     )
     monkeypatch.chdir(tmp_path)
-    arguments = ["induced-stress", "--target", "task", "--pipelines", "time", "--jobs", "1"]
+    arguments = ["induced-stress", "--target", "task", "--pipelines", "trial-order", "--jobs", "1"]
     asked = ["compare", *arguments, "--protocol", "every-other", "--out", "here"]
     with pytest.raises(SystemExit):
         main(asked)
@@ -154,7 +154,7 @@ def test_compare_knows_it_from_a_plugin(tmp_path, monkeypatch, capsys):
     ("changes", "message"),
     [
         ({"name": "subject"}, "There is a protocol 'subject' already"),
-        ({"announced": {"song"}}, r"announced holds \['song'\]: it may hold"),
+        ({"may_share": {"song"}}, r"may_share holds \['song'\]: it may hold"),
         ({"uses": {"session": True}}, r"uses holds \['session'\]"),
     ],
 )

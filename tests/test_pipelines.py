@@ -104,6 +104,6 @@ def test_rtcan_from_raw_trials_is_rtcan_from_a_decomposed_table(few, y):
 def test_every_pipeline_that_has_a_name_is_a_classifier(name, few):
     pipe = PIPELINES[name].make(few)
     assert isinstance(pipe[-1] if hasattr(pipe, "steps") else pipe, ClassifierMixin)
-    assert PIPELINES[name].takes in ("identity", "signals", "features")
+    assert PIPELINES[name].input in ("no-signals", "signals", "features")
     assert name == name.lower()
     assert " " not in name

@@ -104,12 +104,12 @@ def test_every_trial_is_tested_once_and_never_trained_on_at_the_same_time(name, 
 @given(table=studies)
 def test_only_what_the_name_announces_is_on_both_sides(name, table):
     for training, test in folds_of(name, table):
-        assert crossing(table, training, test) <= PROTOCOLS[name].announced
+        assert crossing(table, training, test) <= PROTOCOLS[name].may_share
 
 
 def test_what_is_announced():
-    announced = {name: set(protocol.announced) for name, protocol in PROTOCOLS.items()}
-    assert announced == {
+    may_share = {name: set(protocol.may_share) for name, protocol in PROTOCOLS.items()}
+    assert may_share == {
         "subject": {"stimulus"},
         "subject-loso": {"stimulus"},
         "subject+stimulus": set(),
@@ -701,7 +701,7 @@ def test_repr_clone_and_pickle(name):
 @settings(max_examples=10, deadline=None)
 @given(table=studies, n_inner=st.integers(2, 3))
 def test_validation_is_held_out_of_training_as_the_test_is(name, table, n_inner):
-    protocol, announced = make_protocol(name, 2), PROTOCOLS[name].announced
+    protocol, may_share = make_protocol(name, 2), PROTOCOLS[name].may_share
     folds = folds_of(name, table, 2)
     threes = list(protocol.split_with_validation(table, table["label"], n_inner=n_inner))
     again = list(protocol.split_with_validation(table, table["label"], n_inner=n_inner))
@@ -713,7 +713,7 @@ def test_validation_is_held_out_of_training_as_the_test_is(name, table, n_inner)
         assert len(validation)
         for one, other in [(training, validation), (training, test), (validation, test)]:
             assert not set(one) & set(other)
-            assert crossing(table, one, other) <= announced
+            assert crossing(table, one, other) <= may_share
         if name != "paper":
             assert set(training) | set(validation) <= set(outer)
         for rows, same in zip(three, repeated, strict=True):
@@ -763,7 +763,7 @@ def test_inner_holds_out_the_same_kind_of_unit(name):
     training, _ = folds_of(name, table, 4)[0]
     for fit, validation in inner.split(table.iloc[training], table["label"].iloc[training]):
         part = table.iloc[training]
-        assert crossing(part, fit, validation) == PROTOCOLS[name].announced
+        assert crossing(part, fit, validation) == PROTOCOLS[name].may_share
     if name != "subject-loso":
         assert inner.random_state == 3
 

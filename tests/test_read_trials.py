@@ -377,6 +377,6 @@ def test_faces_go_beside_a_corpus_and_through_a_split():
     assert [cell[0, 0, 0, 0] for cell in seen.trials["face"]] == kept.index.tolist()
     assert seen.trials["stimulus"].tolist() == kept["stimulus"].tolist()
     assert seen.ratings["valence"].tolist() == study.ratings["valence"][kept.index].tolist()
-    reported = select_people(seen, "reported").trials
+    reported = select_people(seen, "evaluation").trials
     assert not set(reported["subject"]) & set(study.development)
     assert {cell.shape for cell in reported["face"]} == {(50, 3, 2, 2)}

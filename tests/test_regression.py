@@ -35,7 +35,7 @@ from edaemo.datasets import make_music_listening
 from edaemo.features import EDAFeatureExtractor
 from edaemo.statistics._tables import format_table
 
-REFERENCES = ["mean", "time", "stimulus-mean"]
+REFERENCES = ["mean", "trial-order", "stimulus-mean"]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ class TestTable:
         text = format_table(evaluated[1].query("target == 'known'"))
         assert "known (as rated): 10 people" in text
         assert "| CCC " in text and "p above stimulus-mean" in text
-        assert "Reads EDA (above mean and time over people" in text
+        assert "Reads EDA (above mean and trial-order over people" in text
         assert "majority" not in text and "nan" not in text
 
 
@@ -277,7 +277,7 @@ class Odd(BaseEstimator):
 
 
 def test_a_regressor_of_ones_own_goes_by_name(study, tmp_path):
-    register_pipeline("my-line", LinearRegression(), takes="features", regressor=True)
+    register_pipeline("my-line", LinearRegression(), input="features", task="regression")
     try:
         table = run(study, tmp_path / "s", "known", "my-line", n_splits=2)
         assert list(table["pipeline"]) == [*REFERENCES, "my-line"]

@@ -188,7 +188,7 @@ class TestContent:
         table = page.tables["Protocol subject, all people, high: above the person's own threshold."]
         assert table[0] == ["Method", "Data", "Subjects", "Input", "Valence", "Arousal"]
         rows = {row[0]: row[1:] for row in table[1:]}
-        assert list(rows)[:2] == ["majority", "time"]
+        assert list(rows)[:2] == ["majority", "trial-order"]
         assert {"stimulus-prior", "svm-eda", "rtcan-eda-music"} < set(rows)
         assert rows["svm-eda"][:3] == ["small", "8", "128 features"]
         assert rows["rtcan-eda-music"][2] == "EDA + music"
@@ -201,7 +201,7 @@ class TestContent:
 
     def test_reference_rows_are_set_apart(self, written):
         page = Page(written / "report.html")
-        assert {"majority", "time", "stimulus-prior"} <= page.reference_rows
+        assert {"majority", "trial-order", "stimulus-prior"} <= page.reference_rows
         assert not {"svm-eda", "rtcan-eda-music"} & page.reference_rows
 
     def test_confusion_matrices_are_those_of_scikit_learn(self, computed, written):
@@ -244,7 +244,7 @@ class TestContent:
 
     def test_verdicts_are_those_of_compare(self, written):
         page = Page(written / "report.html")
-        assert "Reads EDA (above majority and time over people" in page.text
+        assert "Reads EDA (above majority and trial-order over people" in page.text
         assert "Music helps (above majority and stimulus-prior" in page.text
 
     def test_versions_stand_there(self, written):
@@ -307,7 +307,7 @@ class TestWhatIsMissing:
             add_fold(store, "a")
         write_report(tmp_path / "s.sqlite", tmp_path)
         text = Page(tmp_path / "report.html").text
-        assert "no complete row of majority, time, stimulus-prior" in text
+        assert "no complete row of majority, trial-order, stimulus-prior" in text
         assert "There is one pipeline only, so nothing to compare." in text
         assert "nothing in it was evaluated on shares of the people" in text
         assert "Nobody was chosen." in text

@@ -261,7 +261,7 @@ class TestPeople:
     def test_all_of_the_people_are_the_protocol_itself(self, crowd, name):
         ours = FewerPeople(name, 4, percent=100, random_state=2)
         its = make_protocol(name, 4, 2)
-        assert ours.announced == its.announced
+        assert ours.may_share == its.may_share
         assert ours.warning == its.warning
         assert type(ours.inner(3)) is type(its.inner(3))
         for a, b in zip(ours.split(crowd), its.split(crowd), strict=True):
@@ -330,7 +330,7 @@ class TestTrained:
             assert one_class["note"].str.startswith("at chance").all()
         assert set(table3.table.loc[table3.table["reference"], "method"]) >= {
             "majority",
-            "time",
+            "trial-order",
             "stimulus-prior",
         }
 

@@ -49,7 +49,7 @@ from edaemo.benchmark import (
 from edaemo.cli import main
 from edaemo.evaluation import _evaluate, _fold
 from edaemo.evaluation._fold import claim, find_validation, may_use_gpu, run_fold
-from edaemo.evaluation._registry import Entry
+from edaemo.evaluation._registry import PipelineSpec
 from edaemo.evaluation._targets import make_target
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectKFold, make_protocol
@@ -58,7 +58,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarn
 
 TESTS = Path(__file__).parent
 FOLDS = {"n_splits": 3, "n_jobs": 1, "max_epochs": 1, "targets": "arousal"}
-REFERENCES = ["majority", "time", "duration", "stimulus-prior"]
+REFERENCES = ["majority", "trial-order", "duration", "stimulus-prior"]
 PATIENCE = 120  # seconds until a test gives a process up
 
 # Children are forked from one process that has imported it all, and has no threads.
@@ -230,7 +230,7 @@ def test_what_a_fold_warned_of_is_stored_and_said_once(study, store, tmp_path):
 
 @pytest.mark.parametrize("action", ["error", "ignore"])
 def test_filters_of_warnings_change_no_fold(study, action):
-    (job,) = jobs_of(study, {"odd": Entry(lambda study: outside.Warning_())})
+    (job,) = jobs_of(study, {"odd": PipelineSpec(lambda study: outside.Warning_())})
     with warnings.catch_warnings():
         warnings.simplefilter(action)
         result = run_fold(study.trials, job.work)
@@ -239,7 +239,7 @@ def test_filters_of_warnings_change_no_fold(study, action):
 
 def test_each_fold_arrives_when_it_is_done(study, tmp_path):
     """joblib would hand out several quick ones at once, and a slow one together with them."""
-    waiting = Entry(lambda study: outside.Waiting(str(tmp_path / "go")))
+    waiting = PipelineSpec(lambda study: outside.Waiting(str(tmp_path / "go")))
     quick, slow = jobs_of(study, {"quick": PIPELINES["majority"], "slow": waiting})
     n_quick = 150
     many = [quick._replace(work=quick.work | {"key": str(i)}) for i in range(n_quick)]
@@ -471,7 +471,7 @@ class TestRegistration:
         ("arguments", "settings", "message"),
         [
             (("majority", DummyClassifier()), {}, "a pipeline 'majority' already"),
-            (("new", DummyClassifier()), {"takes": "signal"}, "takes='signal': one of"),
+            (("new", DummyClassifier()), {"input": "signal"}, "input='signal': one of"),
             (("new", DummyClassifier), {}, "or a function that makes one.*DummyClassifier"),
             (("new", "knn"), {}, "must be a scikit-learn classifier.*'knn'"),
         ],
@@ -600,11 +600,11 @@ def in_this_process(**settings: object) -> object:
 # What reaches a fit -------------------------------------------------------------------------------
 
 
-def jobs_of(study: Bunch, entries: dict[str, Entry]) -> list:
+def jobs_of(study: Bunch, entries: dict[str, PipelineSpec]) -> list:
     target = make_target(study, "arousal", "subject")
     data = _evaluate._fingerprint_data(study)
     case = _evaluate._Case(study, data, "arousal", "subject", "subject", target)
-    settings = _evaluate._Settings("reported", 2, 1, 1, 0)
+    settings = _evaluate._Settings("evaluation", 2, 1, 1, 0)
     jobs = _evaluate._plan(case, entries, settings)
     return [job for job in jobs if job.told["fold"] == 0]
 
@@ -643,7 +643,7 @@ def poison(study: Bunch, jobs: list, probe: str) -> tuple[Bunch, list]:
     return poisoned, [job._replace(work={**job.work, "labels": labels}) for job in jobs]
 
 
-def changed_by_poison(entries: dict[str, Entry]) -> set[str]:
+def changed_by_poison(entries: dict[str, PipelineSpec]) -> set[str]:
     study = outside.make_study()
     jobs = jobs_of(study, entries)
     assert {job.told["pipeline"] for job in jobs} == set(entries)
@@ -663,7 +663,7 @@ def test_nothing_of_the_people_held_out_reaches_the_answers_for_another():
 
 def test_a_pipeline_that_looks_at_them_is_found_out():
     peeking = outside.Peeking()
-    assert changed_by_poison({"peeking": Entry(lambda study: peeking)}) == {"peeking"}
+    assert changed_by_poison({"peeking": PipelineSpec(lambda study: peeking)}) == {"peeking"}
 
 
 # Validation inside the training set ---------------------------------------------------------------

@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from edaemo.evaluation import _store
-from edaemo.evaluation._store import FoldRecord, ResultStore, StoreError
+from edaemo.evaluation._store import SCHEMA_VERSION, FoldRecord, ResultStore, StoreError
 
 DONE = {
     "study": "hku956",
-    "people": "reported",
+    "people": "evaluation",
     "target": "arousal",
     "threshold": "subject",
     "task": "binary",
@@ -785,13 +785,18 @@ def contents(path: Path) -> tuple[int, list[tuple]]:
         return file.execute("PRAGMA user_version").fetchone()[0], rows
 
 
-def test_a_store_of_version_1_is_opened_and_none_of_it_is_touched(old):
+def with_names_of_now(rows: list[tuple]) -> list[tuple]:
+    """Rename the row that was called "time" before version 3."""
+    return [tuple("trial-order" if v == "time" else v for v in row) for row in rows]
+
+
+def test_a_store_of_version_1_is_opened_and_only_names_change(old):
     version, before = contents(old)
     assert version == 1 and len(before) == 20
     for _ in range(2):
         with ResultStore(old) as store:
             folds = store.folds()
-        assert contents(old) == (2, before)
+        assert contents(old) == (SCHEMA_VERSION, with_names_of_now(before))
     assert folds["task"].tolist() == [
         "regression" if threshold == "none" else "binary" for threshold in folds["threshold"]
     ]
@@ -806,7 +811,22 @@ def test_two_processes_may_open_a_store_of_version_1_at_once(old):
     """
     with start(code, old) as one, start(code, old) as two:
         assert one.stdout.read() == two.stdout.read() == "20\n"
-    assert contents(old) == (2, before)
+    assert contents(old) == (SCHEMA_VERSION, with_names_of_now(before))
+
+
+def test_rows_and_people_of_version_2_get_the_names_of_now(tmp_path):
+    path = tmp_path / "s.sqlite"
+    with ResultStore(path) as store:
+        store.add(make_record("a", pipeline="time", people="reported"))
+        store.add(make_record("b", pipeline="time", task="sequence-regression"))
+        store.add(make_record("c", pipeline="svm-eda", people="development"))
+    with closing(sqlite3.connect(path, isolation_level=None)) as file:
+        file.execute("PRAGMA user_version = 2")
+    with ResultStore(path) as store:
+        folds = store.folds().set_index("key").sort_index()
+        assert len(store.predictions()) == 6
+    assert folds["pipeline"].tolist() == ["trial-order", "step-mean", "svm-eda"]
+    assert folds.loc[["a", "c"], "people"].tolist() == ["evaluation", "development"]
 
 
 def test_an_old_store_takes_new_folds(old):
@@ -838,7 +858,8 @@ def test_an_old_store_is_summarised_as_it_was(old, tmp_path):
         assert [row["pipeline"] for row in table][-1] in ("my-knn", "my-line")
         for row in table:
             for name in names[task]:
-                found = scores.loc[(task, row["pipeline"], name), "pooled"]
+                pipeline = "trial-order" if row["pipeline"] == "time" else row["pipeline"]
+                found = scores.loc[(task, pipeline, name), "pooled"]
                 expected = np.nan if row[name] is None else row[name]
                 np.testing.assert_allclose(found, expected, rtol=1e-9, equal_nan=True)
     text = write_report(old, tmp_path / "report")[1].read_text()
@@ -871,8 +892,8 @@ def test_an_evaluation_goes_on_from_an_old_store(old, monkeypatch):
     for known, name in ((PIPELINES, "my-knn"), (REGRESSORS, "my-line")):
         monkeypatch.setitem(known, name, None)
         del known[name]
-    register_pipeline("my-knn", KNeighborsClassifier(3), takes="features")
-    register_pipeline("my-line", LinearRegression(), takes="features", regressor=True)
+    register_pipeline("my-knn", KNeighborsClassifier(3), input="features")
+    register_pipeline("my-line", LinearRegression(), input="features", task="regression")
     study, computed = outside.make_study(), []
     settings = {"people": "all", "n_splits": 2, "n_jobs": 1, "store": old}
     settings["on_fold"] = computed.append
@@ -882,6 +903,9 @@ def test_an_evaluation_goes_on_from_an_old_store(old, monkeypatch):
         assert computed == []
         rows = json.loads(table.to_json(orient="records", double_precision=15))
         for row, expected in zip(rows, OLD_TABLES[task], strict=True):
+            if expected["pipeline"] == "time":
+                expected["pipeline"] = "trial-order"
+            expected["p_above_trial_order"] = expected.pop("p_above_time")
             for name, value in expected.items():
                 is_number = isinstance(value, float)
                 assert row[name] == (pytest.approx(value, rel=1e-9) if is_number else value), name

@@ -312,7 +312,7 @@ class TestOneNumber:
 class TestSeries:
     def test_what_is_shown_is_found_and_what_is_drawn_is_not(self, series):
         table = series[1].set_index(["target", "pipeline"])
-        assert list(table.loc["course"].index) == ["mean", "time", "stimulus-mean", "steps"]
+        assert list(table.loc["course"].index) == ["mean", "step-mean", "stimulus-mean", "steps"]
         # Two views with noise of 0.05 leave an error of 0.05 / sqrt(2).
         assert_allclose(table.loc[("course", "steps"), "rmse"], 0.05 / np.sqrt(2), rtol=0.1)
         assert table.loc[("course", "steps"), "concordance_correlation"] > 0.99
@@ -325,8 +325,10 @@ class TestSeries:
         assert table["threshold"].isna().all()
 
     def test_scores_are_of_all_steps_that_count_and_of_each_sequence(self, series):
-        predictions = load_predictions(series[0]).query("target == 'course' and pipeline == 'time'")
-        row = series[1].query("target == 'course' and pipeline == 'time'").iloc[0]
+        predictions = load_predictions(series[0]).query(
+            "target == 'course' and pipeline == 'step-mean'"
+        )
+        row = series[1].query("target == 'course' and pipeline == 'step-mean'").iloc[0]
         pairs = [
             (true[~np.isnan(true)], said[~np.isnan(true)])
             for true, said in zip(predictions["label"], predictions["predicted"], strict=True)
@@ -370,12 +372,12 @@ class TestSeries:
         assert tests.loc[("shuffled", "steps"), "p_value"] > 0.01
         pairs = compare_pipelines(predictions.query("target == 'course'"), score=score)
         pairs = pairs.set_index(["a", "b"])
-        assert pairs.loc[("steps", "time"), "difference"] > 0.5
-        assert pairs.loc[("steps", "time"), "p_t"] < 0.05
+        assert pairs.loc[("step-mean", "steps"), "difference"] < -0.5
+        assert pairs.loc[("step-mean", "steps"), "p_t"] < 0.05
         per_sequence = compare_pipelines(
             predictions.query("target == 'course'"), score="rmse_per_sequence"
         ).set_index(["a", "b"])
-        assert per_sequence.loc[("steps", "time"), "difference"] < 0
+        assert per_sequence.loc[("step-mean", "steps"), "difference"] > 0
 
     def test_shifts_keep_the_course_of_the_labels(self):
         """The null against a loop that rolls the joined series of each person."""
@@ -425,7 +427,7 @@ class TestSeries:
         mean = (1 + 3 + 3 + 8 + 2) / 5
         expected = {
             "mean": [[mean] * 4, [mean] * 2],
-            "time": [[2.0, 3.0, 8.0, mean], [2.0, 3.0]],
+            "step-mean": [[2.0, 3.0, 8.0, mean], [2.0, 3.0]],
             "stimulus-mean": [[2.0, 3.0, 8.0, mean], [mean] * 2],
         }
         for name, series in expected.items():
@@ -437,7 +439,7 @@ class TestSeries:
 class TestWithoutEda:
     def test_all_that_has_the_data_takes_part(self, study, tmp_path):
         table = run(study, tmp_path / "s", "clear", None)
-        assert set(table["pipeline"]) == {"majority", "time", "stimulus-prior"}
+        assert set(table["pipeline"]) == {"majority", "trial-order", "stimulus-prior"}
 
     def test_a_pipeline_without_its_columns_is_refused_before_anything_runs(self, study, tmp_path):
         with pytest.raises(EvaluationError, match="svm-eda needs column eda: the study has faces"):
@@ -510,7 +512,7 @@ def test_the_command_compares_them(plugin, tmp_path, capsys):
         asked = ["--target", target, "--pipelines", name, "--out", str(tmp_path)]
         assert main([*arguments, *asked]) == 0
         printed = capsys.readouterr().out
-        assert f"moods, {target}: 12 people" in printed.replace("12 reported people", "12 people")
+        assert f"moods, {target}: 12 people" in printed.replace("12 evaluation people", "12 people")
         assert "This study is ARTIFICIAL" in printed
         table = pd.read_csv(tmp_path / "moods" / target / "subject" / "table.csv")
         assert name in set(table["pipeline"])

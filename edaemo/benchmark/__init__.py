@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         make_rtcan,
         make_svm_baseline,
         make_svr_baseline,
-        make_time_baseline,
+        make_trial_order_baseline,
     )
     from edaemo.evaluation import (
         PIPELINES,
@@ -85,7 +85,7 @@ _NAMES = {
         "make_rtcan",
         "make_svm_baseline",
         "make_svr_baseline",
-        "make_time_baseline",
+        "make_trial_order_baseline",
     ),
     "edaemo.evaluation": (
         "PIPELINES",
@@ -177,7 +177,7 @@ __all__ = [
     "make_rtcan",
     "make_svm_baseline",
     "make_svr_baseline",
-    "make_time_baseline",
+    "make_trial_order_baseline",
     "newest_keys",
     "paired_test",
     "permutation_refit",

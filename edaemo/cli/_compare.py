@@ -66,8 +66,8 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
     )
     compare.add_argument(
         "--people",
-        default="reported",
-        choices=["reported", "development", "all"],
+        default="evaluation",
+        choices=["evaluation", "development", "all"],
         help="whose trials: all but the development people, they alone, or both",
     )
     compare.add_argument("--folds", type=int, default=5, metavar="K", help="folds")

@@ -67,8 +67,8 @@ def _add_table(actions: argparse._SubParsersAction, name: str, what: str) -> Non
     add_plugins(table, "studies")
     table.add_argument(
         "--people",
-        default="reported" if trains else "all",
-        choices=["reported", "development", "all"],
+        default="evaluation" if trains else "all",
+        choices=["evaluation", "development", "all"],
         help="whose trials: all but the development people, they alone, or both",
     )
     if name != "table1":

@@ -18,7 +18,7 @@ from edaemo.datasets._assemble import take_trials
 
 
 @validate_params(
-    {"study": [Bunch], "people": [StrOptions({"reported", "development", "all"})]},
+    {"study": [Bunch], "people": [StrOptions({"evaluation", "development", "all"})]},
     prefer_skip_nested_validation=True,
 )
 def select_people(study: Bunch, people: str) -> Bunch:
@@ -29,7 +29,7 @@ def select_people(study: Bunch, people: str) -> Bunch:
     study : Bunch
         As a loader returns it; without ``development``, all its people are reported. It is not
         changed.
-    people : {"reported", "development", "all"}
+    people : {"evaluation", "development", "all"}
         The people in ``study.development``, those not in it, or everybody.
 
     Returns

@@ -62,7 +62,7 @@ What to know before believing a score:
 - What a stretch between two presses was is known from the table of ratings, or from tags=, alone.
 - How long a stretch lasts may tell what it was: cut all to one length (window=), or look at the row
   `duration` of edaemo compare.
-- If everybody met everything in one order, `trial` tells it: look at the row `time`.
+- If everybody met everything in one order, `trial` tells it: compare with the row `trial-order`.
 """
 
 

@@ -8,7 +8,7 @@ from edaemo.estimators._baselines import (
     SubjectMeanRegressor,
     SubjectPriorClassifier,
     make_duration_baseline,
-    make_time_baseline,
+    make_trial_order_baseline,
     tree_on,
 )
 from edaemo.estimators._classifier import NetworkClassifier
@@ -53,6 +53,6 @@ __all__ = [
     "make_rtcan",
     "make_svm_baseline",
     "make_svr_baseline",
-    "make_time_baseline",
+    "make_trial_order_baseline",
     "tree_on",
 ]

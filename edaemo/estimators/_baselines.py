@@ -18,7 +18,7 @@ from edaemo._saved import saved
 from edaemo._validation import check_labels, find_ids, read_rows, whole_or_nothing
 
 
-def make_time_baseline(*, random_state: int | None = None) -> Pipeline:
+def make_trial_order_baseline(*, random_state: int | None = None) -> Pipeline:
     """Make the baseline that knows the trial's place in the session and nothing else.
 
     A decision tree on the column ``trial`` of a trials table, each leaf at least one twentieth of

@@ -117,16 +117,16 @@ def audit(
     return table.astype({name: "Int64" for name in table if not name.startswith("share_")})
 
 
-def leaks(table: pd.DataFrame, announced: Iterable[str]) -> list[str]:
+def leaks(table: pd.DataFrame, may_share: Iterable[str]) -> list[str]:
     """Say which leaks the name of a protocol does not announce.
 
     Parameters
     ----------
     table : DataFrame
         As `audit` returns it.
-    announced : iterable of {"subject", "stimulus"}
-        What may be on both sides; the attribute ``announced`` of a protocol. Identical recordings
-        are never announced, nor are trials that are in training and in test.
+    may_share : iterable of {"subject", "stimulus"}
+        What may be on both sides; the attribute ``may_share`` of a protocol. Identical recordings
+        are never may_share, nor are trials that are in training and in test.
 
     Returns
     -------
@@ -138,13 +138,13 @@ def leaks(table: pd.DataFrame, announced: Iterable[str]) -> list[str]:
     --------
     >>> from sklearn.model_selection import KFold
     >>> table = audit(KFold(2), np.eye(4), [0, 1, 0, 1], subject=["a", "b", "b", "c"])
-    >>> leaks(table, announced={"stimulus"})
+    >>> leaks(table, may_share={"stimulus"})
     ['fold 0: 1 subject on both sides', 'fold 1: 1 subject on both sides']
     """
     counted = {
         column: (one, many)
         for column, (one, many, name) in _SHARED.items()
-        if name is None or name not in set(announced)
+        if name is None or name not in set(may_share)
     }
     lines = []
     for fold, shared in zip(table["fold"], table[list(counted)].to_numpy(), strict=True):

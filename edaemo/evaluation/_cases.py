@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from edaemo.evaluation._registry import PIPELINES_OF, Entry
+from edaemo.evaluation._registry import PIPELINES_OF, PipelineSpec
 from edaemo.statistics import (
     CASE,
     NUMBERS,
@@ -53,7 +53,7 @@ class Case:
         return find_task(list(self.trials.values()))
 
     @property
-    def known(self) -> Mapping[str, Entry]:
+    def known(self) -> Mapping[str, PipelineSpec]:
         """Give the pipelines that are registered for such targets."""
         return PIPELINES_OF[self.task.name]
 

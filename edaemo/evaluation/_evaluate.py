@@ -39,8 +39,8 @@ from edaemo.evaluation._registry import (
     PIPELINES_OF,
     PLAIN,
     STUDIES,
-    Entry,
     EvaluationError,
+    PipelineSpec,
     as_entry,
     find,
 )
@@ -55,7 +55,7 @@ if TYPE_CHECKING:
 
 TRIALS_PER_TASK = 64
 CONNECT_SECONDS = 10
-PEOPLE = ("reported", "development", "all")
+PEOPLE = ("evaluation", "development", "all")
 NEEDED = ("name", "trials", "ratings", "targets")
 # A name, an object, or several of them.
 Several = str | object | Sequence | None
@@ -69,7 +69,7 @@ def evaluate(
     *,
     thresholds: Several = "subject",
     missing_ratings: str = "drop",
-    people: str = "reported",
+    people: str = "evaluation",
     n_splits: int = 5,
     n_repeats: int = 1,
     max_epochs: int = 10,
@@ -113,7 +113,7 @@ def evaluate(
     missing_ratings : {"drop", "raise"}, default="drop"
         Trials without a label are left out of that target alone and counted (column
         ``n_missing``), or refused.
-    people : {"reported", "development", "all"}, default="reported"
+    people : {"evaluation", "development", "all"}, default="evaluation"
         Whose trials are used: all but the development people of the study, they alone, or both.
     n_splits : int, default=5
         Folds of the protocols that are named.
@@ -148,7 +148,7 @@ def evaluate(
     ------
     EvaluationError
         If a name is unknown, the study lacks what was asked for, a label cannot be used, a leak was
-        not announced, a fold would train on one class, a classifier meets ratings or a regressor
+        not may_share, a fold would train on one class, a classifier meets ratings or a regressor
         classes, or no scheduler answers.
     StoreError
         If the store cannot be read or written; what it holds stays.
@@ -234,7 +234,7 @@ class _Job(NamedTuple):
     """
 
     case: _Case
-    entry: Entry
+    entry: PipelineSpec
     protocol: Protocol
     told: dict
     work: dict
@@ -280,10 +280,10 @@ def _choose_thresholds(study: Bunch, target: str, thresholds: list) -> list:
     return labelled + [one for one in thresholds if one == NUMBERS]
 
 
-def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, Entry]:
+def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec]:
     """Return the entries by name, the reference rows first."""
     known = PIPELINES_OF[case.task.name]
-    asked: dict[str, Entry] = {}
+    asked: dict[str, PipelineSpec] = {}
     for one in [None] if pipelines is None else _several(pipelines):
         if one is None:
             asked |= known
@@ -306,7 +306,7 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, Entry]:
     return {name: entry for name, entry in known.items() if entry.reference} | asked
 
 
-def _say_lack(entry: Entry, study: Bunch) -> str:
+def _say_lack(entry: PipelineSpec, study: Bunch) -> str:
     """Say what a pipeline reads that the study has not; nothing if it has all."""
     if entry.needs_music and study.get("music") is None:
         return f"needs music, and {study.name} has none."
@@ -314,7 +314,7 @@ def _say_lack(entry: Entry, study: Bunch) -> str:
         if column not in study.trials:
             found = ", ".join(signal_columns(study.trials)) or "no signals"
             return f"needs column {column}: the study has {found} ({study.name})."
-    if entry.takes in ("features", "signals") and study.get("sampling_rate") is None:
+    if entry.input in ("features", "signals") and study.get("sampling_rate") is None:
         return f"needs the sampling rate of the EDA: {study.name} has no sampling_rate."
     return ""
 
@@ -335,7 +335,7 @@ def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:
     return EvaluationError(f"{name} is a {kind}, and {task.asks}{such}.")
 
 
-def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterator[_Job]:
+def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) -> Iterator[_Job]:
     """Lay out every fold of every pipeline that the study has the data for, audited."""
     study = case.study
     common = {
@@ -361,7 +361,7 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
                 **common,
                 "pipeline": name,
                 "parameters": canonical(estimator),
-                "takes": entry.takes,
+                "takes": entry.input,
                 **_describe_input(entry, study),
                 "protocol": protocol.name,
                 "n_splits": getattr(protocol, "n_splits", None),
@@ -371,7 +371,7 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
             for fold, rows in enumerate(folds(_count_inner(estimator, protocol))):
                 told = {**about, "fold": fold, "rows": {k: fingerprint(v) for k, v in rows.items()}}
                 work = {
-                    "key": fingerprint(told),
+                    "key": fingerprint(_with_first_names(told)),
                     "estimator": estimator,
                     "task": case.task,
                     "labels": case.labels,
@@ -381,11 +381,26 @@ def _plan(case: _Case, entries: dict[str, Entry], settings: _Settings) -> Iterat
                 yield _Job(case, entry, protocol, told, work, audited[fold])
 
 
-def _describe_input(entry: Entry, study: Bunch) -> dict[str, object]:
+# Names that were other ones when the first stores were written. Keys are made of those, so that a
+# fold has the same key in stores of all versions.
+_FIRST_NAMES = {
+    "people": {"evaluation": "reported"},
+    "pipeline": {"trial-order": "time", "step-mean": "time"},
+    "takes": {"no-signals": "identity"},
+}
+
+
+def _with_first_names(settings: dict) -> dict:
+    """Return the settings of a fold as a key is made of them."""
+    first = {key: names.get(settings[key], settings[key]) for key, names in _FIRST_NAMES.items()}
+    return {**settings, **first}
+
+
+def _describe_input(entry: PipelineSpec, study: Bunch) -> dict[str, object]:
     """Write down what computes the pipeline's input, if it was registered from outside."""
-    if entry.takes in (*PLAIN, *OUR_INPUTS):
+    if entry.input in (*PLAIN, *OUR_INPUTS):
         return {}
-    return {"input": canonical(INPUTS[entry.takes](study.sampling_rate))}
+    return {"input": canonical(INPUTS[entry.input](study.sampling_rate))}
 
 
 def _check_kind(estimator: BaseEstimator, name: str, case: _Case) -> None:
@@ -415,7 +430,7 @@ def _audit(case: _Case, protocol: Protocol) -> list[dict]:
     """Audit the folds; refuse leaks that the name does not announce, and training on one class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
     table = audit(protocol, case.trials, case.classes)
-    found = leaks(table, protocol.announced)
+    found = leaks(table, protocol.may_share)
     if found:
         raise EvaluationError(f"{where}: the split leaks what its name does not say: {found}.")
     alone = table.loc[table["n_classes_training"] < 2, "fold"]
@@ -454,12 +469,12 @@ def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
     return None if fraction is None else max(2, round(1 / fraction))
 
 
-def _takes_part(entry: Entry, study: Bunch, protocol: Protocol) -> bool:
+def _takes_part(entry: PipelineSpec, study: Bunch, protocol: Protocol) -> bool:
     """Say whether the study has what a pipeline reads, and a reference row something to say."""
     if _say_lack(entry, study):
         return False
     if entry.knows_subject:
-        return "subject" in protocol.announced
+        return "subject" in protocol.may_share
     # A reference row that knows one and the same of all trials knows nothing.
     return (not entry.reference or entry.knows_stimulus) or all(
         len(study.trials[column].unique()) > 1 for column in entry.needs
@@ -467,7 +482,7 @@ def _takes_part(entry: Entry, study: Bunch, protocol: Protocol) -> bool:
 
 
 def _make_estimator(
-    entry: Entry, study: Bunch, protocol: Protocol, max_epochs: int, seed: int
+    entry: PipelineSpec, study: Bunch, protocol: Protocol, max_epochs: int, seed: int
 ) -> BaseEstimator:
     """Make a pipeline, seeded, its searches held to the unit of the protocol."""
     estimator = clone(entry.make(study))
@@ -479,7 +494,7 @@ def _make_estimator(
             estimator.set_params(**{name: max_epochs})
         elif last == "cv" and (value is None or isinstance(value, Integral)):
             estimator.set_params(**{name: protocol.inner(5 if value is None else int(value))})
-        elif last == "cv" and not getattr(value, "announced", {"all"}) <= protocol.announced:
+        elif last == "cv" and not getattr(value, "may_share", {"all"}) <= protocol.may_share:
             raise EvaluationError(
                 f"{name}={value!r} may hold out less than the protocol {protocol.name!r} does: "
                 f"give {name} as a number of folds, or as {protocol.inner(5)!r}."
@@ -500,7 +515,7 @@ def _run(
     done = kept.done(by_key)
     # Long ones first, so that no process is left alone with one at the end.
     todo = [job for key, job in by_key.items() if key not in done]
-    todo.sort(key=lambda job: job.entry.takes != "signals")
+    todo.sort(key=lambda job: job.entry.input != "signals")
     with (
         _cluster(scheduler) as client,
         tqdm(total=len(by_key), initial=len(done), unit="fold", disable=quiet) as bar,
@@ -612,9 +627,9 @@ def _as_it_is(X: pd.DataFrame) -> pd.DataFrame:
 
 def _input_of(job: _Job) -> tuple[int, str, str]:
     """Say which input a job takes: series tell the rows without signals how long they are."""
-    takes, task = job.entry.takes, job.case.task
-    own = job.case.target if takes == "identity" and task.has_lengths else ""
-    return id(job.case.study), takes, own
+    name, task = job.entry.input, job.case.task
+    target = job.case.target if name == "no-signals" and task.has_lengths else ""
+    return id(job.case.study), name, target
 
 
 def _prepare(todo: list[_Job], n_jobs: int, client: Client | None) -> dict:
@@ -623,14 +638,14 @@ def _prepare(todo: list[_Job], n_jobs: int, client: Client | None) -> dict:
     return {which: _prepare_one(case, which[1], n_jobs, client) for which, case in wanted.items()}
 
 
-def _prepare_one(case: _Case, takes: str, n_jobs: int, client: Client | None) -> pd.DataFrame:
+def _prepare_one(case: _Case, name: str, n_jobs: int, client: Client | None) -> pd.DataFrame:
     study = case.study
-    if takes == "trials":
+    if name == "trials":
         return study.trials
-    if takes == "identity":
+    if name == "no-signals":
         identity = study.trials.drop(columns=signal_columns(study.trials))
         return case.task.tell_lengths(identity, case.labels)
-    step = INPUTS[takes](study.sampling_rate)
+    step = INPUTS[name](study.sampling_rate)
     if "n_jobs" in step.get_params():
         step.set_params(n_jobs=n_jobs if client is None else 1)
     if client is None:
@@ -704,7 +719,7 @@ def _record(job: _Job, result: dict) -> FoldRecord:
         audit={
             **job.audited,
             "warning": job.protocol.warning,
-            "announced": sorted(job.protocol.announced),
+            "may_share": sorted(job.protocol.may_share),
             "share": None if job.protocol.share is None else job.protocol.share._asdict(),
             "validation_subjects": _people(trials, job.work["validation"]),
             "warnings": result["warnings"],

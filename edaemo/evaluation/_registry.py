@@ -27,7 +27,7 @@ from edaemo.estimators import (
     make_ridge_baseline,
     make_svm_baseline,
     make_svr_baseline,
-    make_time_baseline,
+    make_trial_order_baseline,
     tree_on,
 )
 from edaemo.features import EDAFeatureExtractor
@@ -37,7 +37,7 @@ from edaemo.preprocessing import CvxEDATransformer, SubjectStandardizer
 N_TIMES = 128
 # What a pipeline takes of the table itself, and what is computed of the raw EDA before, once for
 # all pipelines; see `register_input`.
-PLAIN = ("identity", "trials")
+PLAIN = ("no-signals", "trials")
 INPUTS: dict[str, Callable[[float], TransformerMixin]] = {
     "features": lambda rate: EDAFeatureExtractor(sampling_rate=rate, missing="interpolate"),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
@@ -83,7 +83,7 @@ class _Registry(MutableMapping[str, Value]):
         return len(dict.fromkeys(self))
 
 
-class Entry(NamedTuple):
+class PipelineSpec(NamedTuple):
     """A pipeline that takes part; see `register_pipeline`.
 
     `reference`: it needs no signal at all, and stands in every table where what it knows differs
@@ -93,7 +93,7 @@ class Entry(NamedTuple):
     """
 
     make: Callable[[Bunch], BaseEstimator]
-    takes: str = "trials"
+    input: str = "trials"
     needs_music: bool = False
     knows_stimulus: bool | None = False
     transductive: bool = False
@@ -133,8 +133,8 @@ _BY_PERSON: dict[str, object] = {
 }
 
 
-def _on_features(make: Callable[..., BaseEstimator], eda: object) -> Entry:
-    return Entry(
+def _on_features(make: Callable[..., BaseEstimator], eda: object) -> PipelineSpec:
+    return PipelineSpec(
         lambda study: make(eda=eda),
         "features",
         needs=EDA,
@@ -142,21 +142,21 @@ def _on_features(make: Callable[..., BaseEstimator], eda: object) -> Entry:
     )
 
 
-def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> Entry:
-    return Entry(
+def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> PipelineSpec:
+    return PipelineSpec(
         lambda study: make(eda=eda, music=study.music),
-        "identity" if eda == "drop" else "features",
+        "no-signals" if eda == "drop" else "features",
         needs=() if eda == "drop" else EDA,
         needs_music=True,
         knows_stimulus=True,
     )
 
 
-def _by_stimulus(estimator: BaseEstimator) -> Entry:
+def _by_stimulus(estimator: BaseEstimator) -> PipelineSpec:
     """Describe the reference row that knows the stimulus alone."""
-    return Entry(
+    return PipelineSpec(
         lambda study: estimator,
-        "identity",
+        "no-signals",
         needs=("stimulus",),
         knows_stimulus=True,
         reference=True,
@@ -164,15 +164,17 @@ def _by_stimulus(estimator: BaseEstimator) -> Entry:
 
 
 _OF_CLASSES = {
-    "majority": Entry(
-        lambda study: DummyClassifier(strategy="most_frequent"), "identity", reference=True
+    "majority": PipelineSpec(
+        lambda study: DummyClassifier(strategy="most_frequent"), "no-signals", reference=True
     ),
-    "time": Entry(lambda study: make_time_baseline(), "identity", reference=True, needs=("trial",)),
-    "duration": Entry(
-        lambda study: make_duration_baseline(), "identity", reference=True, needs=("duration",)
+    "trial-order": PipelineSpec(
+        lambda study: make_trial_order_baseline(), "no-signals", reference=True, needs=("trial",)
     ),
-    "subject-prior": Entry(
-        lambda study: SubjectPriorClassifier(), "identity", reference=True, knows_subject=True
+    "duration": PipelineSpec(
+        lambda study: make_duration_baseline(), "no-signals", reference=True, needs=("duration",)
+    ),
+    "subject-prior": PipelineSpec(
+        lambda study: SubjectPriorClassifier(), "no-signals", reference=True, knows_subject=True
     ),
     "stimulus-prior": _by_stimulus(StimulusPriorClassifier()),
     "svm-music": _on_music(make_svm_baseline),
@@ -185,20 +187,20 @@ _OF_CLASSES = {
 }
 
 
-def _average_by(column: str, step: str) -> Entry:
+def _average_by(column: str, step: str) -> PipelineSpec:
     tree = DecisionTreeRegressor(min_samples_leaf=LEAST_LEAF)
-    return Entry(
-        lambda study: tree_on(column, step, tree), "identity", reference=True, needs=(column,)
+    return PipelineSpec(
+        lambda study: tree_on(column, step, tree), "no-signals", reference=True, needs=(column,)
     )
 
 
 # What predicts ratings as they are, under thresholds="none".
 _OF_NUMBERS = {
-    "mean": Entry(lambda study: DummyRegressor(), "identity", reference=True),
-    "time": _average_by("trial", "place"),
+    "mean": PipelineSpec(lambda study: DummyRegressor(), "no-signals", reference=True),
+    "trial-order": _average_by("trial", "place"),
     "duration": _average_by("duration", "duration"),
-    "subject-mean": Entry(
-        lambda study: SubjectMeanRegressor(), "identity", reference=True, knows_subject=True
+    "subject-mean": PipelineSpec(
+        lambda study: SubjectMeanRegressor(), "no-signals", reference=True, knows_subject=True
     ),
     "stimulus-mean": _by_stimulus(StimulusMeanRegressor()),
     "svr-music": _on_music(make_svr_baseline),
@@ -213,26 +215,28 @@ _OF_NUMBERS = {
 
 # What predicts a series for each trial.
 _OF_SERIES = {
-    "mean": Entry(lambda study: SeriesMeanRegressor(), "identity", reference=True),
-    "time": Entry(lambda study: SeriesMeanRegressor(by="step"), "identity", reference=True),
+    "mean": PipelineSpec(lambda study: SeriesMeanRegressor(), "no-signals", reference=True),
+    "step-mean": PipelineSpec(
+        lambda study: SeriesMeanRegressor(by="step"), "no-signals", reference=True
+    ),
     "stimulus-mean": _by_stimulus(SeriesMeanRegressor(by="stimulus")),
 }
 
 
-def _around_network(name: str, task: str) -> dict[str, Entry]:
+def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
     """Return the pipelines around a registered network, by what it declares."""
     network = NETWORKS[name]
     if task not in declaration_of(network).tasks:
         return {}
 
-    def entry(eda: object = "passthrough", music: bool = False, **about: Any) -> Entry:
+    def entry(eda: object = "passthrough", music: bool = False, **about: Any) -> PipelineSpec:
         def make(study: Bunch) -> BaseEstimator:
             return make_network_pipeline(
                 name, task=task, eda=eda, music=study.music if music else None
             )
 
         about = {"needs": EDA, "needs_music": music, "knows_stimulus": music, **about}
-        return Entry(make, sets_epochs=True, **about)
+        return PipelineSpec(make, sets_epochs=True, **about)
 
     blocks = blocks_of(network)
     names = (*blocks["signals"], *blocks["features"])
@@ -241,31 +245,31 @@ def _around_network(name: str, task: str) -> dict[str, Entry]:
     if not names:
         return {
             f"{name}-eda{suffix}": entry(
-                eda, takes="features", transductive=getattr(eda, "transductive", False)
+                eda, input="features", transductive=getattr(eda, "transductive", False)
             )
             for suffix, eda in _BY_PERSON.items()
         }
     columns = tuple(block for block in names if block != "music")
-    takes = "signals" if "eda" in columns else "trials"
+    rows = "signals" if "eda" in columns else "trials"
     title = f"{name}-eda" if columns == EDA else name
     found = {}
     if "music" not in needed_blocks(network):
-        found[title] = entry(takes=takes, needs=columns)
+        found[title] = entry(input=rows, needs=columns)
     if "music" in names:
-        found[f"{title}-music"] = entry(takes=takes, needs=columns, music=True)
+        found[f"{title}-music"] = entry(input=rows, needs=columns, music=True)
     return found
 
 
-def _around_networks(task: str) -> dict[str, Entry]:
+def _around_networks(task: str) -> dict[str, PipelineSpec]:
     """Return the pipelines of a task around the registered networks."""
-    found: dict[str, Entry] = {}
+    found: dict[str, PipelineSpec] = {}
     for name in NETWORKS:
         found |= _around_network(name, task)
     return found
 
 
 # By the name of the task.
-PIPELINES_OF: dict[str, MutableMapping[str, Entry]] = {
+PIPELINES_OF: dict[str, MutableMapping[str, PipelineSpec]] = {
     task: _Registry(entries, partial(_around_networks, task))
     for task, entries in [
         ("binary", _OF_CLASSES),
@@ -311,13 +315,12 @@ def register_pipeline(
     name: str,
     make: ClassifierMixin | RegressorMixin | Callable[[Bunch], BaseEstimator],
     *,
-    takes: str = "trials",
+    input: str = "trials",
     needs: Sequence[str] | None = None,
     needs_music: bool = False,
     knows_stimulus: bool | None = None,
     transductive: bool = False,
-    regressor: bool = False,
-    sequences: bool = False,
+    task: str = "classification",
 ) -> None:
     """Let `evaluate` know a pipeline by name.
 
@@ -329,14 +332,14 @@ def register_pipeline(
         The pipeline, or what makes it of a study: a callable that takes the Bunch. Parameters named
         ``random_state`` that are None are seeded by `evaluate`, and every other parameter stays as
         it is.
-    takes : {"trials", "features", "signals", "identity"} or str, default="trials"
+    input : {"trials", "features", "signals", "no-signals"} or str, default="trials"
         What X is: the trials table with its raw signals; a frame of the 128 EDA features of each
         trial; a trials table with the decomposed channels; the trials table without signals. The
         middle two, and others by :func:`register_input`, are computed once for all pipelines.
     needs : sequence of str or None, default=None
         Columns of the trials table without which the pipeline cannot work, such as ("eda", "eeg"):
         studies that lack one are left out, or refused where the pipeline is asked for by name.
-        None: none where `takes` is "trials" or "identity", else the EDA.
+        None: none where `input` is "trials" or "no-signals", else the EDA.
     needs_music : bool, default=False
         Whether studies without music are left out.
     knows_stimulus : bool or None, default=None
@@ -345,30 +348,34 @@ def register_pipeline(
     transductive : bool, default=False
         Whether all of a test person's unlabelled trials have a say in each prediction; such rows
         are marked.
-    regressor : bool, default=False
-        Whether it predicts ratings as they are (``thresholds="none"``), and no classes.
-    sequences : bool, default=False
-        Whether it predicts a series for each trial: ``fit`` gets an object array of 1-D arrays, in
-        which steps that are NaN are masked, and ``predict`` returns one, each array as long as the
-        label.
+    task : {"classification", "regression", "sequence-regression"}, default="classification"
+        What the pipeline predicts: a class for each trial; the rating itself
+        (``thresholds="none"``); or a series for each trial. For a series ``fit`` gets an object
+        array of 1-D arrays, in which masked steps are NaN, and ``predict`` returns one, each array
+        as long as the label.
 
     Raises
     ------
     EvaluationError
-        If the name is taken, or `takes` is none of these.
+        If the name is taken, or `input` is none of these.
 
     Examples
     --------
     >>> from sklearn.neighbors import KNeighborsClassifier
-    >>> register_pipeline("knn-eda", KNeighborsClassifier(), takes="features")
+    >>> register_pipeline("knn-eda", KNeighborsClassifier(), input="features")
     >>> del PIPELINES["knn-eda"]
     """
-    known = SEQUENCE_REGRESSORS if sequences else REGRESSORS if regressor else PIPELINES
+    kinds = {
+        "classification": PIPELINES,
+        "regression": REGRESSORS,
+        "sequence-regression": SEQUENCE_REGRESSORS,
+    }
+    known = kinds[find(task, kinds, "task")]
     if name in known:
         raise EvaluationError(f"There is a pipeline {name!r} already: choose another name.")
     known[name] = as_entry(
         make,
-        takes=takes,
+        input=input,
         needs=needs,
         needs_music=needs_music,
         knows_stimulus=knows_stimulus,
@@ -382,7 +389,7 @@ def register_input(name: str, make: Callable[[float], TransformerMixin]) -> None
     Parameters
     ----------
     name : str
-        New name, for ``takes=`` of :func:`register_pipeline`.
+        New name, for ``input=`` of :func:`register_pipeline`.
     make : callable
         Takes the sampling rate in Hz and gives a transformer of trials tables that learns nothing
         from them, as it meets all trials before any fold. Its parameter ``n_jobs``, where it has
@@ -407,28 +414,28 @@ def register_input(name: str, make: Callable[[float], TransformerMixin]) -> None
 def as_entry(
     make: object,
     *,
-    takes: str = "trials",
+    input: str = "trials",
     needs: Sequence[str] | None = None,
     knows_stimulus: bool | None = None,
     **flags: bool,
-) -> Entry:
+) -> PipelineSpec:
     """Describe a pipeline, or what makes one; see `register_pipeline`."""
-    if takes not in (*PLAIN, *INPUTS):
-        raise EvaluationError(f"takes={takes!r}: one of {sorted([*PLAIN, *INPUTS])}.")
+    if input not in (*PLAIN, *INPUTS):
+        raise EvaluationError(f"input={input!r}: one of {sorted([*PLAIN, *INPUTS])}.")
     if isinstance(needs, str):
         raise EvaluationError(f"needs={needs!r}: a sequence of columns, such as ({needs!r},).")
     if needs is None:
-        needs = () if takes in PLAIN else EDA
+        needs = () if input in PLAIN else EDA
     about: dict[str, Any] = {"needs": tuple(needs), "knows_stimulus": knows_stimulus, **flags}
     if isinstance(make, BaseEstimator):
         estimator = make
-        return Entry(lambda study: estimator, takes, **about)
+        return PipelineSpec(lambda study: estimator, input, **about)
     if isinstance(make, type) or not callable(make):
         raise EvaluationError(
             "A pipeline must be a scikit-learn classifier or regressor, or a function that makes "
             f"one of a study, got {make!r:.80}."
         )
-    return Entry(make, takes, **about)
+    return PipelineSpec(make, input, **about)
 
 
 def register_study(name: str, load: Callable[..., Bunch]) -> None:

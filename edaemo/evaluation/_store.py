@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 # Bytes 60 to 63 and 68 to 71 of the file. The version is raised with every change of the table.
-# 2: task, artificial.
-SCHEMA_VERSION = 2
+# 2: task, artificial. 3: other names of two reference rows and of the people that are evaluated.
+SCHEMA_VERSION = 3
 APPLICATION_ID = int.from_bytes(b"edam", "big")
 
 _TEXT = (
@@ -51,15 +51,22 @@ _ADD = (
     + ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS[1:], "predictions"))
     + " WHERE folds.status = 'failed'"
 )
-# Version 1 knew two classes and, under threshold "none", numbers; two names were of studies that
-# are generated.
-_UPGRADE = (
-    "ALTER TABLE folds ADD COLUMN artificial",
-    "ALTER TABLE folds ADD COLUMN task DEFAULT 'binary'",
-    "UPDATE folds SET task = 'regression' WHERE threshold = 'none'",
-    "UPDATE folds SET artificial = study IN ('generated', 'generated-pmemo-size')",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
+# What makes a store of version 2 of one of version 1, and of version 3 of one of version 2. Version
+# 1 knew two classes and, under threshold "none", numbers; two names were of generated studies.
+_UPGRADES: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE folds ADD COLUMN artificial",
+        "ALTER TABLE folds ADD COLUMN task DEFAULT 'binary'",
+        "UPDATE folds SET task = 'regression' WHERE threshold = 'none'",
+        "UPDATE folds SET artificial = study IN ('generated', 'generated-pmemo-size')",
+    ),
+    2: (
+        "UPDATE folds SET people = 'evaluation' WHERE people = 'reported'",
+        "UPDATE folds SET pipeline = 'step-mean' WHERE pipeline = 'time' "
+        "AND task = 'sequence-regression'",
+        "UPDATE folds SET pipeline = 'trial-order' WHERE pipeline = 'time'",
+    ),
+}
 _ORDER = "study, people, target, threshold, pipeline, protocol, repeat, fold, key"
 
 _DAMAGED = "it is damaged: put a copy in its place, or move it away and run again."
@@ -371,16 +378,17 @@ class ResultStore:
             raise self._error(f"{_DAMAGED} Its end is missing.")
 
     def _upgrade(self) -> None:
-        """Give a store of version 1 the columns of this one, all at once or not at all."""
+        """Give an older store the columns and names of this version, all at once or not at all."""
         run = self._connection.execute
         if run("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
             return
         run("BEGIN IMMEDIATE")
         try:
             # Another process may have been first.
-            if run("PRAGMA user_version").fetchone()[0] < SCHEMA_VERSION:
-                for statement in _UPGRADE:
+            for version in range(run("PRAGMA user_version").fetchone()[0], SCHEMA_VERSION):
+                for statement in _UPGRADES[version]:
                     run(statement)
+            run(f"PRAGMA user_version = {SCHEMA_VERSION}")
             run("COMMIT")
         except BaseException:
             if self._connection.in_transaction:

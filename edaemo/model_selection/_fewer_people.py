@@ -144,9 +144,9 @@ class FewerPeople(Protocol):
         return {"subject": True} | PROTOCOLS[self.protocol].uses
 
     @property
-    def announced(self) -> frozenset[str]:  # type: ignore[override]
+    def may_share(self) -> frozenset[str]:  # type: ignore[override]
         """What may be on both sides, as of the protocol."""
-        return PROTOCOLS[self.protocol].announced
+        return PROTOCOLS[self.protocol].may_share
 
     @property
     def warning(self) -> str:  # type: ignore[override]

@@ -81,7 +81,7 @@ class Protocol(BaseCrossValidator):
         What `make_protocol`, the command line, the store and the tables call it.
     summary : str
         What it holds out, in a few words with a verb: "hold out whole people".
-    announced : frozenset of {"subject", "stimulus"}
+    may_share : frozenset of {"subject", "stimulus"}
         What it shares between the two sides of the split, as its name announces. People who share a
         viewing group cross only where subjects do.
     warning : str
@@ -107,7 +107,7 @@ class Protocol(BaseCrossValidator):
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    announced: ClassVar[frozenset[str]]
+    may_share: ClassVar[frozenset[str]]
     warning: ClassVar[str] = ""
     uses: ClassVar[dict[str, bool]]
     unit: ClassVar[str | None] = None
@@ -355,7 +355,7 @@ def register_protocol(protocol: type[Protocol]) -> type[Protocol]:
     Parameters
     ----------
     protocol : subclass of Protocol
-        With its attributes ``name``, ``summary``, ``announced`` and ``uses``, and with `folds`.
+        With its attributes ``name``, ``summary``, ``may_share`` and ``uses``, and with `folds`.
 
     Returns
     -------
@@ -385,10 +385,10 @@ def register_protocol(protocol: type[Protocol]) -> type[Protocol]:
     if not (isinstance(protocol, type) and issubclass(protocol, Protocol)):
         raise ValueError(f"A protocol must be a subclass of Protocol, got {protocol!r:.80}.")
     title = protocol.__qualname__
-    for attribute in ("name", "summary", "announced", "uses"):
+    for attribute in ("name", "summary", "may_share", "uses"):
         if not hasattr(protocol, attribute):
             raise ValueError(f"{title} does not say its {attribute}: set it in the class.")
-    for attribute, possible in (("announced", _IDS[:2]), ("uses", _IDS)):
+    for attribute, possible in (("may_share", _IDS[:2]), ("uses", _IDS)):
         strange = sorted(map(str, set(getattr(protocol, attribute)) - set(possible)))
         if strange:
             raise ValueError(f"{title}.{attribute} holds {strange}: it may hold {list(possible)}.")
@@ -476,7 +476,7 @@ class SubjectKFold(_KFold):
 
     name = "subject"
     summary = "hold out whole people"
-    announced = frozenset({"stimulus"})
+    may_share = frozenset({"stimulus"})
     uses: ClassVar = {"subject": True, "viewing_group": False}
     unit = "subject"
 
@@ -494,7 +494,7 @@ class LeaveOneSubjectOut(Protocol):
 
     name = "subject-loso"
     summary = "hold out one person at a time"
-    announced = frozenset({"stimulus"})
+    may_share = frozenset({"stimulus"})
     uses: ClassVar = SubjectKFold.uses
     unit = "subject"
 
@@ -543,7 +543,7 @@ class SubjectStimulusKFold(_KFold):
 
     name = "subject+stimulus"
     summary = "hold out people and stimuli at once"
-    announced = frozenset()
+    may_share = frozenset()
     uses: ClassVar = {"subject": True, "viewing_group": False, "stimulus": True}
 
     get_n_splits = Protocol.get_n_splits
@@ -591,7 +591,7 @@ class StimulusKFold(_KFold):
 
     name = "stimulus"
     summary = "hold out whole stimuli"
-    announced = frozenset({"subject"})
+    may_share = frozenset({"subject"})
     uses: ClassVar = {"stimulus": True}
     unit = "stimulus"
 
@@ -618,7 +618,7 @@ class WithinSubjectKFold(_KFold):
 
     name = "within-subject"
     summary = "train and test on the same person alone"
-    announced = frozenset({"subject"})
+    may_share = frozenset({"subject"})
     uses: ClassVar = {"subject": True, "stimulus": False}
     unit = "subject"
 
@@ -663,7 +663,7 @@ class TrialKFold(_KFold):
 
     name = "trial"
     summary = "hold out trials at random, stratified by label"
-    announced = frozenset({"subject", "stimulus"})
+    may_share = frozenset({"subject", "stimulus"})
     warning = "leaks subjects and stimuli"
     uses: ClassVar = {}
     unit = "trial"

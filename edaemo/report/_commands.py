@@ -71,7 +71,7 @@ def _describe_run(case: Case, pipeline: str) -> tuple:
     start = None if pd.isna(seed) or pd.isna(repeat) else int(seed - repeat)
     repeats = folds["repeat"].nunique()
     about = case.about["study"], case.about["people"], case.threshold, protocol
-    return (*about, case.task.nothing_row, n, repeats, start, epochs)
+    return (*about, case.task.chance_row, n, repeats, start, epochs)
 
 
 def _join_epochs(runs: dict[tuple, dict]) -> dict[tuple, dict]:
@@ -87,10 +87,10 @@ def _join_epochs(runs: dict[tuple, dict]) -> dict[tuple, dict]:
 
 
 def _write(run: tuple, said: dict, store: str) -> str:
-    study, people, threshold, protocol, nothing_row, n, repeats, seed, epochs = run
+    study, people, threshold, protocol, chance_row, n, repeats, seed, epochs = run
     words = ["edaemo", "compare", study, "--target", *said["targets"], "--protocol", protocol]
     # The reference rows take part in any case.
-    words += ["--pipelines", *(said["pipelines"] or [nothing_row])]
+    words += ["--pipelines", *(said["pipelines"] or [chance_row])]
     options = {
         "--threshold": None if threshold == "subject" else threshold,
         "--people": people,

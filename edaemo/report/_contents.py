@@ -27,7 +27,8 @@ from edaemo.statistics import NUMBERS, Binary, describe, p_column, verdicts
 RATED = ("valence", "arousal")
 INPUTS = {
     "majority": "none",
-    "time": "place in the session",
+    "trial-order": "trial order",
+    "step-mean": "number of the step",
     "duration": "length of the trial",
     "subject-prior": "the person's other labels",
     "stimulus-prior": "stimulus",
@@ -36,7 +37,8 @@ INPUTS = {
     "stimulus-mean": "stimulus",
 }
 TAKEN = {
-    "identity": "trials table without EDA",
+    "no-signals": "trials table without EDA",
+    "identity": "trials table without EDA",  # its name in stores of versions 1 and 2
     "features": "128 features",
     "signals": "EDA",
     "trials": "raw EDA",
@@ -352,7 +354,7 @@ def section_versions(folds: pd.DataFrame) -> Section:
 
 def _table_scores(case: Case) -> Table:
     shown = case.task.reported
-    tested = [case.task.nothing_row, "time", case.task.told_row]
+    tested = [case.task.chance_row, case.task.order_row, case.task.stimulus_row]
     comparable = not isinstance(case.pairs, str)
     rows = []
     for row in case.table.itertuples():
@@ -401,18 +403,18 @@ def _score_row(name: str, cases: dict[str, Case], targets: Sequence[str]) -> Row
 def _say_input(case: Case, pipeline: str) -> str:
     if pipeline in INPUTS:
         return INPUTS[pipeline]
-    takes = case.settings(pipeline).get("takes", "")
+    taken = TAKEN.get(case.settings(pipeline).get("takes", ""), NOTHING)
     music = case.has_music(pipeline)
-    if music and takes == "identity":
+    if music and taken == TAKEN["no-signals"]:
         return "music"
-    return TAKEN.get(takes, NOTHING) + (" + music" if music else "")
+    return taken + (" + music" if music else "")
 
 
 def _missing_references(cases: Sequence[Case]) -> list[str]:
     """Say which reference rows are not there."""
     notes = []
     for case in cases:
-        wanted = (case.task.nothing_row, "time", case.task.told_row)
+        wanted = (case.task.chance_row, case.task.order_row, case.task.stimulus_row)
         missing = [name for name in wanted if name not in case.trials]
         if missing:
             notes.append(f"{case.name}: the store holds no complete row of {', '.join(missing)}.")

@@ -70,13 +70,13 @@ def make_table(
     table = pd.DataFrame(rows).astype({"stimuli_seen": "Int64"})
     told = table["knows_stimulus"] & ~table["reference"]
     untold = ~table["knows_stimulus"] & ~table["reference"]
-    _test(table, by_person, told | untold, task.nothing_row)
-    _test(table, by_person, untold, "time")
-    _test(table, by_person, told, task.told_row)
-    above_chance = table[p_column(task.nothing_row)] < LEVEL
+    _test(table, by_person, told | untold, task.chance_row)
+    _test(table, by_person, untold, task.order_row)
+    _test(table, by_person, told, task.stimulus_row)
+    above_chance = table[p_column(task.chance_row)] < LEVEL
     for verdict, rows, reference in [
-        ("reads_eda", untold, "time"),
-        ("music_helps", told, task.told_row),
+        ("reads_eda", untold, task.order_row),
+        ("music_helps", told, task.stimulus_row),
     ]:
         p = p_column(reference)
         table[verdict] = (above_chance & (table[p] < LEVEL)).where(rows & table[p].notna(), pd.NA)
@@ -120,7 +120,7 @@ def format_table(table: pd.DataFrame) -> str:
     """
     first = table.iloc[0]
     task, titles = make_task(first["task"]), title_scores(table)
-    references = (task.nothing_row, "time", task.told_row)
+    references = (task.chance_row, task.order_row, task.stimulus_row)
     head = [
         "pipeline",
         *titles.values(),
@@ -204,9 +204,11 @@ def describe(row: pd.Series) -> str:
 def verdicts(table: pd.DataFrame) -> list[str]:
     """Say which pipelines read EDA, and which gain by music where any has it."""
     task = make_task(table["task"].iloc[0])
-    said = [_verdict(table, "reads_eda", "Reads EDA", task.nothing_row, "time")]
+    said = [_verdict(table, "reads_eda", "Reads EDA", task.chance_row, task.order_row)]
     if table["music_helps"].notna().any():
-        said.append(_verdict(table, "music_helps", "Music helps", task.nothing_row, task.told_row))
+        said.append(
+            _verdict(table, "music_helps", "Music helps", task.chance_row, task.stimulus_row)
+        )
     return said
 
 

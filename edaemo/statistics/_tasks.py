@@ -70,8 +70,9 @@ class Task(ABC):
         The score of people that tests are about.
     chance : float
         That score of predictions that know nothing.
-    nothing_row, told_row : str
-        The reference rows that know nothing, and the stimulus alone.
+    chance_row, order_row, stimulus_row : str
+        The reference rows that use no input, the order of the trials (of a series the number of the
+        step), and the stimulus alone.
     scores : tuple of str
         All scores of a summary, in order.
     stored : tuple of str
@@ -94,8 +95,9 @@ class Task(ABC):
     asks: ClassVar[str]
     has_lengths: ClassVar[bool] = False
     tested: ClassVar[str]
-    nothing_row: ClassVar[str]
-    told_row: ClassVar[str]
+    chance_row: ClassVar[str]
+    order_row: ClassVar[str] = "trial-order"
+    stimulus_row: ClassVar[str]
     chance: float
     scores: tuple[str, ...]
     stored: tuple[str, ...]
@@ -176,8 +178,8 @@ class Binary(Task):
     predictor = "classifier"
     asks = _ASKS_CLASSES
     tested = "balanced_accuracy"
-    nothing_row = "majority"
-    told_row = "stimulus-prior"
+    chance_row = "majority"
+    stimulus_row = "stimulus-prior"
     chance = 0.5
     scores = (*OF_CLASSES, *OF_PROBABILITIES)
     stored = ("accuracy", "balanced_accuracy", "f1")
@@ -249,8 +251,8 @@ class Multiclass(Task):
     predictor = "classifier"
     asks = _ASKS_CLASSES
     tested = "balanced_accuracy"
-    nothing_row = "majority"
-    told_row = "stimulus-prior"
+    chance_row = "majority"
+    stimulus_row = "stimulus-prior"
     _SCORES = ("accuracy", "balanced_accuracy", "f1_macro", "majority_rate", "brier_score")
 
     def __init__(self, classes: Sequence) -> None:
@@ -347,8 +349,8 @@ class Regression(Task):
     predictor = "regressor"
     asks = f"with thresholds={NUMBERS!r} ratings stay numbers: ask for regressors"
     tested = "concordance_correlation"
-    nothing_row = "mean"
-    told_row = "stimulus-mean"
+    chance_row = "mean"
+    stimulus_row = "stimulus-mean"
     chance = 0.0
     scores = OF_NUMBERS
     stored = OF_NUMBERS
@@ -423,8 +425,9 @@ class SequenceRegression(Task):
     asks = "the targets are series: ask for sequence regressors"
     has_lengths = True
     tested = "concordance_correlation"
-    nothing_row = "mean"
-    told_row = "stimulus-mean"
+    order_row = "step-mean"
+    chance_row = "mean"
+    stimulus_row = "stimulus-mean"
     chance = 0.0
     scores = (*OF_NUMBERS, *(name + PER_SEQUENCE for name in OF_NUMBERS))
     stored = scores

@@ -86,7 +86,7 @@ def reproduce_table1(studies: Bunch | Sequence[Bunch], *, people: str = "all") -
     ----------
     studies : Bunch or sequence of Bunch
         As loaders return them, with ratings of valence and arousal.
-    people : {"reported", "development", "all"}, default="all"
+    people : {"evaluation", "development", "all"}, default="all"
 
     Returns
     -------

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from edaemo.estimators import CNNClassifier, make_rtcan
-from edaemo.evaluation import PIPELINES, Entry, evaluate
+from edaemo.evaluation import PIPELINES, PipelineSpec, evaluate
 from edaemo.model_selection import FewerPeople, FewerTrainingPeople, Protocol, draw_rows
 from edaemo.networks import RTCAN
 from edaemo.preprocessing import SubjectThresholdRelabeler
@@ -34,7 +34,7 @@ class ReproductionSettings(NamedTuple):
     ----------
     protocols : tuple of str, default=("subject",)
         Names; figure 4 holds out whole people and takes no other.
-    people : {"reported", "development", "all"}, default="reported"
+    people : {"evaluation", "development", "all"}, default="evaluation"
     n_splits : int, default=10
     n_repeats : int, default=1
         Each with other folds, other draws of people and another seed; scores are of all repeats.
@@ -46,7 +46,7 @@ class ReproductionSettings(NamedTuple):
     """
 
     protocols: tuple[str, ...] = ("subject",)
-    people: str = "reported"
+    people: str = "evaluation"
     n_splits: int = 10
     n_repeats: int = 1
     recipe: str = "default"
@@ -219,7 +219,7 @@ def evaluate_models(
 def _known(networks: dict[str, Network], settings: ReproductionSettings) -> Iterator[None]:
     """Let `evaluate` know the networks by name, as pipelines on decomposed signals."""
     entries = {
-        name: Entry(partial(network.make, settings=settings), "signals", knows_stimulus=None)
+        name: PipelineSpec(partial(network.make, settings=settings), "signals", knows_stimulus=None)
         for name, network in networks.items()
     }
     PIPELINES.update(entries)
@@ -281,7 +281,7 @@ def _verdict(row: pd.Series) -> str:
         return "needs no EDA"
     if not row["p_above_majority"] < LEVEL:
         return f"at chance (p = {row['p_above_majority']:.2f})"
-    rival = "stimulus-prior" if row["knows_stimulus"] else "time"
+    rival = "stimulus-prior" if row["knows_stimulus"] else "trial-order"
     p = row[f"p_above_{rival.replace('-', '_')}"]
     if pd.isna(p):
         return f"above chance; no {rival} to be above"
