@@ -67,7 +67,9 @@ class Recipe(NamedTuple):
 
         Another optimizer comes without the arguments that were meant for the recipe's.
         """
-        changes = {name: value for name, value in given.items() if value is not None}
+        changes: dict[str, Any] = {
+            name: value for name, value in given.items() if value is not None
+        }
         if "optimizer" in changes:
             changes = {"optimizer_params": {}, "weight_decay": None} | changes
         if "network" in changes:
