@@ -15,7 +15,7 @@ def test_prints_tables_and_writes_rows_figure_and_store(tmp_path, capsys):
     protocols = ["--protocol", "subject", "trial"]
     assert compare(tmp_path, "hku956", "--target", "arousal", *pipelines, *protocols) == 0
     printed = capsys.readouterr().out
-    assert "15 reported people, 483 trials; protocol subject, 3 folds" in printed
+    assert "15 evaluation people, 483 trials; protocol subject, 3 folds" in printed
     assert "This protocol leaks subjects and stimuli." in printed
     assert "songs seen in training" in printed
     assert "* Transductive" not in printed

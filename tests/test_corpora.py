@@ -1771,7 +1771,7 @@ def test_deap_is_compared(monkeypatch, tmp_path, capsys):
     code, printed, table = compare("deap", place, tmp_path, capsys, "--target", "arousal")
     assert code == 0
     assert (
-        "deap, arousal (by each person's own threshold): 16 reported people, 640 trials" in printed
+        "deap, arousal (by each person's own threshold): 16 evaluation people, 640 trials" in printed
     )
     assert "trial-order" in set(table["pipeline"])
     published = ("680 (53.1 %)", "600 (46.9 %)"), "0.15"
@@ -1804,8 +1804,8 @@ def test_pmemo_2019_cannot_be_relabelled_by_listener_and_says_which_can(pmemo_20
 def test_amigos_is_compared(whole_amigos, tmp_path, capsys):
     code, printed, _ = compare("amigos", whole_amigos, tmp_path, capsys, "--target", "arousal")
     assert code == 0
-    assert "16 reported people" not in printed
-    assert "20 reported people, 320 trials" in printed
+    assert "16 evaluation people" not in printed
+    assert "20 evaluation people, 320 trials" in printed
     published = ("443 (56.2 %)", "345 (43.3 %)"), "0.56"
     check_tables_of_ratings(("amigos", whole_amigos), tmp_path, capsys, 640, *published)
     quick = ("--folds", "2", "--epochs", "1", "--jobs", "1")
@@ -1840,7 +1840,7 @@ def test_pmemo_is_compared(tmp_path, capsys, monkeypatch, music_names):
     code, printed, table = compare("pmemo", place, tmp_path, capsys, "--target", "arousal")
     assert code == 0
     n_reported = sum(not _pmemo.is_development(person) for person in people)
-    assert f"{n_reported} reported people" in printed
+    assert f"{n_reported} evaluation people" in printed
     assert "trial-order" not in set(table["pipeline"])
     published = ("4520 (58.8 %)", "3170 (41.2 %)"), "0.52"
     check_tables_of_ratings(("pmemo", place), tmp_path, capsys, 1534, *published)

@@ -235,7 +235,7 @@ def test_registered_corpus_is_evaluated_by_name(registered, folder, tmp_path, mo
     assert by_pipeline.loc["majority", "balanced_accuracy"] == 0.5
     arguments = ["--pipelines", "majority", "--folds", "2", "--jobs", "1", "--target", "arousal"]
     assert main(["compare", "song-diary", "--out", str(tmp_path / "out"), *arguments]) == 0
-    said = "song-diary, arousal (by each person's own threshold): 6 reported people, 48 trials"
+    said = "song-diary, arousal (by each person's own threshold): 6 evaluation people, 48 trials"
     assert said in capsys.readouterr().out
 
 

@@ -470,7 +470,7 @@ def test_mahnob_is_compared(whole_mahnob, tmp_path, capsys):
     )
     assert code == 0
     n_trials = sum(n for person, n in FILMS.items() if str(person) not in _mahnob_hci.DEVELOPMENT)
-    said = f"mahnob-hci, arousal (by each person's own threshold): 14 reported people, {n_trials}"
+    said = f"mahnob-hci, arousal (by each person's own threshold): 14 evaluation people, {n_trials}"
     assert said in printed
     assert "trial-order" in set(table["pipeline"])
 

@@ -222,10 +222,11 @@ class _MeanRegressor(RegressorMixin, _Keyed):
         """
         with whole_or_nothing(self):
             keys = self._keys(X, reset=True)
-            y = _check_y(y, y_numeric=True, estimator=self)
-            check_consistent_length(keys, y)
-            self.mean_ = float(np.mean(y))
-            self.means_ = pd.Series(y, dtype=float).groupby(pd.Series(keys, dtype=object)).mean()
+            ratings = _check_y(y, y_numeric=True, estimator=self)
+            check_consistent_length(keys, ratings)
+            self.mean_ = float(np.mean(ratings))
+            by_key = pd.Series(ratings, dtype=float).groupby(pd.Series(keys, dtype=object))
+            self.means_ = by_key.mean()
         return self
 
     def predict(self, X: object) -> np.ndarray:

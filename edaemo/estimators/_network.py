@@ -38,6 +38,7 @@ from edaemo.training import (
     FiniteLoss,
     Net,
     OnRows,
+    Sequences,
     Trials,
     check_augmentation,
     describe_fit,
@@ -185,14 +186,14 @@ class NetworkEstimator(BaseEstimator, ABC):
             rows = self._learn_rows(X)
             target = self._read_target(X, y)
             weight = _check_weight(sample_weight, len(rows))
-            subject = self._find_subjects(X, subject, validation)
+            people = self._find_subjects(X, subject, validation)
             seed = int(check_random_state(self.random_state).randint(2**31))
             checkpoint = None if self.checkpoint is None else Checkpoint(Path(self.checkpoint))
             if checkpoint is not None and self.random_state is None:
                 seed = checkpoint.seed(seed)
-            aside = self._set_aside(subject, validation, len(rows), seed)
+            aside = self._set_aside(people, validation, len(rows), seed)
             counts = np.ones(len(rows), dtype=bool) if weight is None else weight > 0
-            data = Data(rows, target, weight, counts & ~aside, counts & aside, subject)
+            data = Data(rows, target, weight, counts & ~aside, counts & aside, people)
             self._check_training(data)
             self._check_task()
             self.sizes_ = self._find_sizes(data.n_groups)
@@ -367,10 +368,10 @@ class NetworkEstimator(BaseEstimator, ABC):
         layout = None if names is None else read_layout(names, **blocks)
         if layout is not None:
             return layout
-        if getattr(self, "blocks_", None):
+        if shapes := getattr(self, "blocks_", None):
             return make_layout(
                 Block.signal(name, *shape) if len(shape) == 2 else Block.features(name, *shape)
-                for name, shape in self.blocks_.items()
+                for name, shape in shapes.items()
             )
         if _BY_LAYOUT & set(sizes_of(network)) or takes_blocks(network):
             return infer_layout(self.n_features_in_, **self._told_sizes())
@@ -410,6 +411,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         if validation is not None:
             aside = check_mask(validation, n)
         elif self.validation_fraction is not None:
+            assert subject is not None  # `_find_subjects` has refused what has none
             aside = choose_people(subject, self.validation_fraction, seed)
         self.validation_subjects_ = np.array([])
         if aside.any() and subject is not None:
@@ -444,7 +446,8 @@ class NetworkEstimator(BaseEstimator, ABC):
                 raise ValueError(
                     "augmentation changes EDA signals, and the rows hold none: give {}."
                 )
-            augment = Augmentation(*shape, **recipe.augmentation)
+            n_chans, n_times = shape
+            augment = Augmentation(n_chans, n_times, **recipe.augmentation)
         arguments = {**recipe.network, **self.sizes_, "n_outputs": self._n_outputs}
         return self._net_type(
             self._network,
@@ -476,13 +479,13 @@ class NetworkEstimator(BaseEstimator, ABC):
         """Return further arguments of the net."""
         return {"dataset": Trials, "dataset__shapes": self.blocks_}
 
-    def _stop_early(self, net: Net, held_out: Trials) -> None:
+    def _stop_early(self, net: Net, held_out: Trials | Sequences) -> None:
         """Let the loss of trials that do not train decide when training stops."""
         sink = print if self.verbose else _silent
         net.callbacks.append(EarlyStopping(patience=self.patience, load_best=True, sink=sink))
         net.train_split = predefined_split(held_out)
 
-    def _make_dataset(self, data: Data, which: np.ndarray, device: str) -> Trials:
+    def _make_dataset(self, data: Data, which: np.ndarray, device: str) -> Trials | Sequences:
         """Return the rows marked in `which` as the net's data set."""
         # The CPU's memory holds X in any case.
         n_shared = 0 if device == "cpu" else _n_last(self.blocks_, "music")

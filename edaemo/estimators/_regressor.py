@@ -125,9 +125,9 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         return predicted * self.target_scale_ + self.target_mean_
 
     def _read_target(self, X: object, y: object) -> np.ndarray:
-        y = _check_y(y, y_numeric=True, estimator=self)
-        check_consistent_length(X, y)
-        return y.astype(np.float64)
+        target = _check_y(y, y_numeric=True, estimator=self)
+        check_consistent_length(X, target)
+        return target.astype(np.float64)
 
     def _check_training(self, data: Data) -> None:
         if not data.training.any():

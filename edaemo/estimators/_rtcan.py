@@ -157,7 +157,8 @@ class RTCANClassifier(NetworkClassifier):
 
     def _network_params(self) -> dict[str, Any]:
         if not (
-            len(self.channels) and all(isinstance(n, Integral) and n > 0 for n in self.channels)
+            len(self.channels)
+            and all(isinstance(n, Integral) and int(n) > 0 for n in self.channels)
         ):
             raise ValueError(
                 f"channels must be positive numbers of filters, got {self.channels!r}."

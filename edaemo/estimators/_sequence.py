@@ -114,6 +114,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
     _net_type = RegressorNet
     _task = "sequence-regression"
     _n_outputs = 1
+    blocks_: dict[str, tuple[int, ...]]
 
     def __init__(
         self,
@@ -248,7 +249,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
                 )
         return _objects(trials), shapes
 
-    def _find_columns(self, X: object) -> dict[str, Sequence]:
+    def _find_columns(self, X: Any) -> dict[str, Sequence]:
         """Return the cells of each block."""
         if not isinstance(X, pd.DataFrame):
             return {ONLY: X}
@@ -268,7 +269,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
             )
         return {name: list(X[name]) for name in names}
 
-    def _read_target(self, X: object, y: object) -> np.ndarray:
+    def _read_target(self, X: object, y: Any) -> np.ndarray:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but y is None.")
         lengths = [len(next(iter(trial.values()))) for trial in self._read_blocks(X)[0]]

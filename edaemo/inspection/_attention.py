@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,10 +14,26 @@ from matplotlib.patches import Patch
 
 from edaemo.inspection._attribution import FEATURES, Attribution
 
+
+class _Fill(TypedDict):
+    """How columns are filled."""
+
+    facecolor: str
+    alpha: float
+
+
+class _Style(TypedDict):
+    """How a curve is drawn."""
+
+    color: str
+    linewidth: float
+    label: str
+
+
 # As in the paper: red, blue and green for original, phasic and tonic.
 COLOURS = {"original": "#c0392b", "phasic": "#1f5a8a", "tonic": "#3b7d3a"}
 OTHERS = ("#8e5ea2", "#c25b17", "#17807e", "#7a5230")
-COLUMN = {"facecolor": "black", "alpha": 0.45}
+COLUMN: _Fill = {"facecolor": "black", "alpha": 0.45}
 WIDTH = 7.0  # inches: the text of a page
 MOST_COLUMNS = 80  # in a panel: more cannot be told apart in a third of a page
 
@@ -156,7 +173,7 @@ def _share_of_largest(size: np.ndarray) -> np.ndarray:
     return size / size.max() if size.any() else size
 
 
-def _style(k: int, channels: tuple[str, ...]) -> dict[str, object]:
+def _style(k: int, channels: tuple[str, ...]) -> _Style:
     """Say how the curve of channel k is drawn."""
     colour = COLOURS.get(channels[k], OTHERS[k % len(OTHERS)])
     return {"color": colour, "linewidth": 1.2, "label": channels[k]}

@@ -375,7 +375,7 @@ def _find_code(estimator: NetworkEstimator, target: object) -> int | None:
     if target is None:
         return None
     classes = getattr(estimator, "classes_", np.array([]))  # a regressor has none
-    same = [np.ndim(target) == 0 and bool(known == target) for known in classes]
+    same = [np.asarray(target).ndim == 0 and bool(known == target) for known in classes]
     if not any(same):
         raise ValueError(
             f"target={target!r} is not a class: it must be one of {classes.tolist()}, or None for "

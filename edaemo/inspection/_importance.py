@@ -12,7 +12,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.metrics import check_scoring
 from sklearn.utils.validation import check_is_fitted
 
-from edaemo._layout import EDA, MUSIC, read_layout
+from edaemo._layout import EDA, MUSIC, read_layout, sizes
 from edaemo._validation import suggest
 from edaemo.features import feature_families
 from edaemo.inspection._attribution import split_pipeline
@@ -77,7 +77,8 @@ def feature_group_importance(
     check_is_fitted(last)
     for step in before:
         X = step.transform(X)
-    names = list(X.columns) if isinstance(X, pd.DataFrame) else None
+    frame = X if isinstance(X, pd.DataFrame) else None
+    names = None if frame is None else list(frame.columns)
     values = np.asarray(X)
     if groups is None:
         groups = _find_groups(names)
@@ -89,8 +90,8 @@ def feature_group_importance(
         mixed = values.copy()
         for k, columns in enumerate(members):
             mixed[:, columns] = values[origin[:, [k]], columns]
-        if names is not None:
-            mixed = pd.DataFrame(mixed, index=X.index, columns=X.columns)
+        if frame is not None:
+            mixed = pd.DataFrame(mixed, index=frame.index, columns=frame.columns)
         return scorer(estimator, mixed, y)
 
     unmixed = np.repeat(np.arange(len(values))[:, None], len(members), axis=1)
@@ -132,7 +133,8 @@ def _find_groups(names: list | None) -> dict[str, list[str]]:
             layout = read_layout(names)
         except ValueError as error:
             raise ValueError(f"{error} Say groups=.") from None
-        ends = range(0, len(eda) + 1, layout["eda"].n_times)
+        assert layout is not None  # some columns are EDA
+        ends = range(0, len(eda) + 1, sizes(layout)["n_times"])
         groups = {eda[i].removesuffix("_0"): eda[i:j] for i, j in pairwise(ends)}
     if music := [name for name in names if name.startswith(MUSIC)]:
         groups["music"] = music

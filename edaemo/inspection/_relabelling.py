@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,7 @@ from edaemo.preprocessing import AXES, SubjectThresholdRelabeler
 
 LOW, HIGH = "#1f5a8a", "#c25b17"
 DOT = 30  # area of one trial's dot, in points²
-CENTRE = {"marker": "X", "s": 80, "color": "black", "edgecolors": "white"}
-MIDPOINT = {"marker": "D", "s": 50, "color": "black", "edgecolors": "white"}
+CENTRE, MIDPOINT = "X", "D"  # markers
 
 
 def plot_relabelling(
@@ -81,8 +81,8 @@ def plot_relabelling(
         line(relabeler.thresholds_.at[person, axis], color="black", linewidth=1.2)
         line(global_threshold, color="0.5", linewidth=1.2, linestyle="--")
         _draw_ratings(panel, points, is_high)
-        panel.scatter(*relabeler.centers_.to_numpy().T, **CENTRE, zorder=3)
-        panel.scatter(*relabeler.thresholds_.loc[person], **MIDPOINT, zorder=3)
+        _draw_signs(panel, relabeler.centers_.to_numpy(), CENTRE, 80)
+        _draw_signs(panel, relabeler.thresholds_.loc[person].to_numpy()[None], MIDPOINT, 50)
         turned = (points[:, AXES.index(axis)] > global_threshold) != is_high
         panel.set_title(
             f"{axis}: {is_high.sum()} high, {(~is_high).sum()} low\n"
@@ -100,19 +100,28 @@ def _draw_ratings(axes: Axes, points: np.ndarray, is_high: np.ndarray) -> None:
     """Draw a dot for each pair of ratings, as large as it was frequent."""
     places, first, count = np.unique(points, axis=0, return_index=True, return_counts=True)
     colours = np.where(is_high[first], HIGH, LOW)
-    axes.scatter(*places.T, s=DOT * count, c=colours, alpha=0.75, linewidths=0)
+    valence, arousal = places.T
+    axes.scatter(valence, arousal, s=DOT * count, c=colours, alpha=0.75, linewidths=0)
+
+
+def _draw_signs(axes: Axes, points: np.ndarray, marker: str, area: float) -> None:
+    """Draw black signs of an area in points² above all else."""
+    valence, arousal = points.T
+    axes.scatter(
+        valence, arousal, marker=marker, s=area, color="black", edgecolors="white", zorder=3
+    )
 
 
 def _handles(person: Hashable) -> list[Line2D]:
     """Say what is what; a dot is that of one trial."""
-    dot = {"marker": "o", "markersize": DOT**0.5, "linestyle": "", "alpha": 0.75}
-    dot["markeredgewidth"] = 0
-    sign = {"linestyle": "", "markersize": 7, "color": "black"}
+    no_line = partial(Line2D, [], [], linestyle="")
+    dot = partial(no_line, marker="o", markersize=DOT**0.5, alpha=0.75, markeredgewidth=0)
+    sign = partial(no_line, markersize=7, color="black")
     return [
-        Line2D([], [], color=HIGH, label="high", **dot),
-        Line2D([], [], color=LOW, label="low", **dot),
-        Line2D([], [], marker=CENTRE["marker"], label="centres", **sign),
-        Line2D([], [], marker=MIDPOINT["marker"], label="midpoint", **sign),
+        dot(color=HIGH, label="high"),
+        dot(color=LOW, label="low"),
+        sign(marker=CENTRE, label="centres"),
+        sign(marker=MIDPOINT, label="midpoint"),
         Line2D([], [], color="black", label=f"threshold of {person}"),
         Line2D([], [], color="0.5", linestyle="--", label="global threshold"),
     ]

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 import torch
 from torch import nn
@@ -67,7 +67,9 @@ class Recipe(NamedTuple):
 
         Another optimizer comes without the arguments that were meant for the recipe's.
         """
-        changes = {name: value for name, value in given.items() if value is not None}
+        changes: dict[str, Any] = {
+            name: value for name, value in given.items() if value is not None
+        }
         if "optimizer" in changes:
             changes = {"optimizer_params": {}, "weight_decay": None} | changes
         if "network" in changes:
@@ -158,7 +160,14 @@ def sizes_of(network: type[nn.Module]) -> tuple[str, ...]:
     return tuple(name for name in SIZES if name in arguments)
 
 
-def blocks_of(network: type[nn.Module]) -> dict[str, tuple[str, ...]]:
+class BlockNames(TypedDict):
+    """Names of the blocks that a network takes."""
+
+    signals: tuple[str, ...]
+    features: tuple[str, ...]
+
+
+def blocks_of(network: type[nn.Module]) -> BlockNames:
     """Return the names of the blocks that a network tells apart, its signals and its features."""
     declared = declaration_of(network)
     signals, features = declared.signals, declared.features

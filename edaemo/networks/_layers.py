@@ -19,6 +19,8 @@ from edaemo.networks._ways import fast_way
 class Convolution(nn.Conv1d):
     """A convolution over time."""
 
+    padding: tuple[int, ...]  # never "same" or "valid"
+
     def forward(self, x: Tensor) -> Tensor:
         """Convolve x of shape (B, C, L)."""
         if fast := fast_way(Convolution, x):
@@ -29,6 +31,10 @@ class Convolution(nn.Conv1d):
 class MaxPool(nn.MaxPool1d):
     """The largest of neighbouring samples."""
 
+    kernel_size: int
+    stride: int
+    padding: int
+
     def forward(self, x: Tensor) -> Tensor:
         """Pool x of shape (B, C, L)."""
         if fast := fast_way(MaxPool, x):
@@ -36,11 +42,20 @@ class MaxPool(nn.MaxPool1d):
         return super().forward(x)
 
 
+class Norm(nn.BatchNorm1d):
+    """A batch norm with running statistics, which torch's can do without."""
+
+    momentum: float
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+
+
 class ConvNorm(nn.Sequential):
     """A convolution, its batch norm and, if asked for, a ReLU."""
 
-    def __init__(self, convolution: nn.Conv1d, *, relu: bool = False) -> None:
-        super().__init__(convolution, nn.BatchNorm1d(convolution.out_channels))
+    def __init__(self, convolution: Convolution, *, relu: bool = False) -> None:
+        super().__init__(convolution, Norm(convolution.out_channels))
         if relu:
             self.append(nn.ReLU())
 
@@ -128,7 +143,7 @@ class ResidualTemporalAttention(nn.Module):
         self.phi = nn.Conv1d(n_filters, n_inner, 1, bias=published)
         self.g = nn.Conv1d(n_filters, n_inner, 1, bias=published)
         self.project = Convolution(n_inner, n_filters, 1, bias=published)
-        self.norm = nn.BatchNorm1d(n_filters)
+        self.norm = Norm(n_filters)
         nn.init.zeros_(self.norm.weight)
         self.pool = MaxPool(2) if published else nn.Identity()
         self.n_clips, self.published = n_clips, published
@@ -162,5 +177,5 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         # torch's fused attention takes half as long again in bfloat16 as in float32, and an export
         # of it looks for rows that are masked altogether, which costs ONNX Runtime a fifth.
         return torch.softmax(query @ key.mT, dim=-1) @ value
-    with_head = [one.unsqueeze(1) for one in (query, key, value)]
-    return F.scaled_dot_product_attention(*with_head, scale=1.0).squeeze(1)
+    query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)

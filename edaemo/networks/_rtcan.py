@@ -8,6 +8,7 @@ the paper's. Shapes: B trials, C filters, L samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -144,13 +145,13 @@ def make_blocks(
     attended_shortcut: bool,
 ) -> list[nn.Module]:
     """Make four blocks of two residual units, the first one downsampled, and a downsampling."""
-    options = {"depth": depth, "sca": sca, "reduction": reduction}
+    unit = partial(ResidualUnit, depth=depth, sca=sca, reduction=reduction)
     units: list[nn.Module] = []
     width = channels[0]
     for n_out, stride in zip(channels, strides, strict=True):
         units += [
-            ResidualUnit(width, n_out, stride, attended_shortcut=attended_shortcut, **options),
-            ResidualUnit(n_out, n_out, None, attended_shortcut=False, **options),
+            unit(width, n_out, stride, attended_shortcut=attended_shortcut),
+            unit(n_out, n_out, None, attended_shortcut=False),
         ]
         width = n_out
     return [*units, make_downsample(width, width, last_stride)]

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from skorch.dataset import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
@@ -71,7 +72,8 @@ class Batch(tuple):
         return self.X if isinstance(self.X, dict) else cut_rows(self.X, self._shapes or {})
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Return the batch with its rows changed."""
+        """Return the batch, one of rows, with its rows changed."""
+        assert isinstance(self.X, Tensor)  # no augmentation is of sequences
         return Batch(
             change(self.X),
             self.y,
@@ -116,27 +118,27 @@ class Trials(Dataset):
 
     def __init__(
         self,
-        X: object,
-        y: object = None,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
         *,
-        group: object = None,
-        weight: object = None,
+        group: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
         shapes: Blocks | None = None,
         n_shared: int = 0,
         device: str = "cpu",
     ) -> None:
-        X = torch.as_tensor(np.ascontiguousarray(X))
-        y = torch.zeros(len(X), dtype=torch.int64) if y is None else torch.as_tensor(y)
-        self.y = y.to(device)
+        rows = torch.as_tensor(np.ascontiguousarray(X))
+        targets = torch.zeros(len(rows), dtype=torch.int64) if y is None else torch.as_tensor(y)
+        self.y = targets.to(device)
         self.group = None if group is None else torch.as_tensor(group).to(device)
         self.weight = None if weight is None else torch.as_tensor(weight).to(device)
         self.shapes = shapes
         self.songs = self.heard = None
         if n_shared:
-            X, songs = X.split([X.shape[1] - n_shared, n_shared], dim=1)
+            rows, songs = rows.split([rows.shape[1] - n_shared, n_shared], dim=1)
             first, heard = _first_of_each(songs)
             self.songs, self.heard = songs[first].to(device), heard.to(device)
-        self.signals = X.to(device)
+        self.signals = rows.to(device)
 
     @property
     def X(self) -> Tensor:
@@ -145,7 +147,7 @@ class Trials(Dataset):
 
     def rows(self, which: slice | Tensor) -> Tensor:
         """Return the rows of some trials as the network takes them."""
-        if self.songs is None:
+        if self.songs is None or self.heard is None:
             return self.signals[which]
         return torch.cat([self.signals[which], self.songs[self.heard[which]]], dim=1)
 
@@ -195,8 +197,8 @@ class Sequences(TorchDataset):
         X: Mapping[str, Sequence[np.ndarray]],
         y: Sequence[np.ndarray] | None = None,
         *,
-        group: object = None,
-        weight: object = None,
+        group: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
         device: str = "cpu",
     ) -> None:
         self.X = {

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from skorch import NeuralNet
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from torch import nn
+from torch.optim import Optimizer
 
 from edaemo import __version__
 from edaemo._safe_file import (
@@ -35,6 +37,8 @@ FORMAT = 2
 _FREE = ("checkpoint", "verbose", "random_state")
 _STATE = ("facts", "history", "module", "criterion", "optimizer", "callbacks", "rng")
 _STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
+
+_Nested: TypeAlias = "np.ndarray | Mapping[str, _Nested] | Iterable[_Nested]"
 
 
 class Checkpoint(Callback):
@@ -88,7 +92,8 @@ class Checkpoint(Callback):
         net.initialize()
         if self.kept is not None:
             net.history.extend(self.kept["history"])
-            self._restore(net.optimizer_, "optimizer")  # a schedule begins from what it left there
+            # A schedule begins from what it left there.
+            self._restore(net.optimizer_, self.kept["optimizer"])
         return net.max_epochs - len(net.history)
 
     def finish(self) -> None:
@@ -101,9 +106,9 @@ class Checkpoint(Callback):
         """Put everything back as it was after the last epoch."""
         if self.kept is None:
             return
-        self._restore(net.module_, "module")
-        self._restore(net.criterion_, "criterion")
-        self._restore(net.optimizer_, "optimizer")
+        self._restore(net.module_, self.kept["module"])
+        self._restore(net.criterion_, self.kept["criterion"])
+        self._restore(net.optimizer_, self.kept["optimizer"])
         try:
             for callback, state in zip(_others(net), self.kept["callbacks"], strict=True):
                 _put_back(callback, state)
@@ -113,9 +118,9 @@ class Checkpoint(Callback):
         except BROKEN as error:
             raise edited(self.path, error) from error
 
-    def _restore(self, target: object, name: str) -> None:
+    def _restore(self, target: nn.Module | Optimizer, state: dict[str, Any]) -> None:
         try:
-            target.load_state_dict(self.kept[name])
+            target.load_state_dict(state)
         except BROKEN as error:
             raise edited(self.path, error) from error
 
@@ -223,7 +228,7 @@ def _digest(values: np.ndarray) -> str:
     return sha.hexdigest()[:16]
 
 
-def _arrays(values: object) -> Iterator[np.ndarray]:
+def _arrays(values: _Nested) -> Iterator[np.ndarray]:
     if isinstance(values, Mapping):
         values = list(values.values())
     if isinstance(values, np.ndarray) and values.dtype != object:

@@ -36,7 +36,8 @@ class CrossEntropy(nn.CrossEntropyLoss):
     of the weights, of trials times classes.
     """
 
-    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+    # torch's takes logits and targets. By its class skorch knows that probabilities are a softmax.
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:  # type: ignore[override]
         """Return the loss of a batch."""
         logits = prediction_of(outputs)
         if batch.weight is None:
@@ -71,11 +72,12 @@ class Concordance(nn.Module):
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the loss of a batch."""
-        predicted = prediction_of(outputs).reshape(batch.y.shape)
-        n_steps = batch.labelled.sum(dim=1)
+        labelled, predicted = batch.labelled, prediction_of(outputs).reshape(batch.y.shape)
+        assert labelled is not None  # sequences have one
+        n_steps = labelled.sum(dim=1)
 
         def mean(series: Tensor) -> Tensor:
-            return torch.where(batch.labelled, series, 0).sum(dim=1) / n_steps
+            return torch.where(labelled, series, 0).sum(dim=1) / n_steps
 
         mean_y, mean_p = mean(batch.y), mean(predicted)
         from_y, from_p = batch.y - mean_y[:, None], predicted - mean_p[:, None]

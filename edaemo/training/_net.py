@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from types import FrameType
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -169,19 +170,17 @@ class Net(NeuralNet):
         """
         super()._zero_grad_optimizer(set_to_none)
 
-    def infer(self, x: Tensor | dict | Batch, **fit_params: Any) -> Outputs:
+    def infer(self, x: Tensor | dict[str, Tensor] | Batch, **fit_params: Any) -> Outputs:
         """Return the network's outputs in single precision.
 
         Parameters
         ----------
         x : Tensor of shape (B, n_columns), dict of Tensor, or Batch
         """
-        mask = None
-        if isinstance(x, Batch):
-            x, mask = x.X, x.mask
-        x = to_tensor(x, device=self.device)
+        X, mask = (x.X, x.mask) if isinstance(x, Batch) else (x, None)
+        X = to_tensor(X, device=self.device)
         with self.precision():
-            outputs = self.feed_(self.module_, x, mask, **fit_params)
+            outputs = self.feed_(self.module_, X, mask, **fit_params)
         if isinstance(outputs, tuple):
             return tuple(one.float() if one.is_floating_point() else one for one in outputs)
         return outputs.float()
@@ -213,7 +212,7 @@ class Net(NeuralNet):
         return {"loss": loss, "y_pred": outputs}
 
     def get_loss(
-        self, y_pred: Outputs, y_true: Any, X: object = None, training: bool = False
+        self, y_pred: Outputs, y_true: Any, X: Any = None, training: bool = False
     ) -> Tensor:
         """Return the loss of outputs.
 
@@ -222,8 +221,10 @@ class Net(NeuralNet):
         y_pred : Tensor, or tuple of Tensor
         y_true : Batch, or Tensor of shape (B,)
             The whole batch, or its targets alone.
-        X, training : object, bool
-            As skorch passes them; not used.
+        X : Tensor or dict of Tensor
+            What the network was given; not used where `y_true` is a Batch.
+        training : bool
+            As skorch passes it; not used.
         """
         if not isinstance(y_true, Batch):
             y_true = Batch(X, to_device(to_tensor(y_true, self.device), self.device))
@@ -297,7 +298,7 @@ def _remember_interrupt() -> Iterator[list[bool]]:
         yield interrupted
         return
 
-    def note(number: int, frame: object) -> None:
+    def note(number: int, frame: FrameType | None) -> None:
         interrupted.append(True)
         before(number, frame)
 

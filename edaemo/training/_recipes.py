@@ -70,18 +70,18 @@ class Augmentation(NamedTuple):
 
     def __call__(self, X: Tensor) -> Tensor:
         """Change rows [EDA channel 0 | 1 | … | music]; chance is the device's global generator."""
-        n, n_eda, there = len(X), self.n_chans * self.n_times, {"device": X.device}
+        n, n_eda, device = len(X), self.n_chans * self.n_times, X.device
         eda = X[:, :n_eda].reshape(n, self.n_chans, self.n_times)
         if most := round(self.time_shift * self.n_times):
-            shift = torch.randint(-most, most + 1, (n, 1, 1), **there)
-            source = (torch.arange(self.n_times, **there) - shift).clamp(0, self.n_times - 1)
+            shift = torch.randint(-most, most + 1, (n, 1, 1), device=device)
+            source = (torch.arange(self.n_times, device=device) - shift).clamp(0, self.n_times - 1)
             eda = eda.gather(2, source.expand(-1, self.n_chans, -1))
         if self.scaling:
-            eda = eda * torch.exp(self.scaling * torch.randn(n, 1, 1, **there))
+            eda = eda * torch.exp(self.scaling * torch.randn(n, 1, 1, device=device))
         if self.noise:
-            eda = eda + self.noise * torch.randn(eda.shape, **there)
+            eda = eda + self.noise * torch.randn(eda.shape, device=device)
         if self.channel_drop:
-            draw = torch.rand(n, self.n_chans, 1, **there)
+            draw = torch.rand(n, self.n_chans, 1, device=device)
             kept = (draw >= self.channel_drop) | (draw == draw.amax(dim=1, keepdim=True))
             eda = eda * kept
         return torch.cat([eda.reshape(n, n_eda), X[:, n_eda:]], dim=1)

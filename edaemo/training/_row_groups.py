@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import torch
@@ -57,7 +57,8 @@ def _cheapest(sizes: tuple[int, ...], n: int) -> tuple[int, ...]:
     if n <= 0:
         return ()
     ways = [(size, *_cheapest(sizes, n - size)) for size in sizes]
-    return tuple(sorted(min(ways, key=lambda way: sum(way) + len(way)), reverse=True))
+    best = min(ways, key=lambda way: sum(way) + len(way))
+    return tuple(sorted(best, reverse=True))
 
 
 ONE_BY_ONE = Way((1,))
@@ -251,7 +252,7 @@ class _Outputs:
                 again = module in known
                 known[module] = [] if again or len(output) != USUAL else [output.clone()]
 
-        def compare(module: nn.Module, given: object, output: object) -> None:
+        def compare(module: nn.Module, given: object, output: Any) -> None:
             start = n_seen.get(module, 0)
             for expected in known.get(module, []):
                 rows = which[start : start + len(output)]

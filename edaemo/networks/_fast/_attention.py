@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx, once_differentiable
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from edaemo.networks._fast._convolution import convolve, fixed_norm, remember
+from edaemo.networks._fast._convolution import Context, convolve, fixed_norm, remember
 from edaemo.networks._fast._switch import is_time_major
 from edaemo.networks._layers import (
     ResidualTemporalAttention,
@@ -65,6 +65,7 @@ def _times_each(x: Tensor, layer: nn.Conv1d) -> Tensor:
 
     In a product of all trials at once a trial's last digits would hang on how many there are.
     """
+    assert layer.bias is not None  # SCA's layers have one
     weights = layer.weight.squeeze(-1).mT.expand(len(x), -1, -1)
     return torch.baddbmm(layer.bias, x, weights)
 
@@ -84,6 +85,10 @@ def _join_alike(clips: Sequence[Tensor]) -> Tensor:
     return join(clips)
 
 
+class _ContextOfClips(Context):
+    lengths: Sequence[int]
+
+
 class _Attended(torch.autograd.Function):
     """SCA in training, whose gradient goes over the signal twice where autograd's goes five times.
 
@@ -92,7 +97,7 @@ class _Attended(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: _ContextOfClips,
         x: Tensor,
         squeeze: Tensor,
         b1: Tensor,
@@ -110,7 +115,7 @@ class _Attended(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _ContextOfClips, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, hidden, weights, squeeze, excite = ctx.saved_tensors
         products = [  # a few trials at once: the products stay in the cache
             torch.stack([c.sum(-1) for c in (a * b).split(ctx.lengths, dim=-1)], dim=1)
@@ -136,8 +141,9 @@ class _Attended(torch.autograd.Function):
 def _embed(layer: ResidualTemporalAttention, x: Tensor) -> Tensor:
     """Return theta, phi and g of x (B, C, L), beside each other, by one convolution."""
     layers = (layer.theta, layer.phi, layer.g)
-    bias = torch.cat([one.bias for one in layers]) if layer.published else None
-    return convolve(x, torch.cat([one.weight for one in layers]), bias)
+    biases = [one.bias for one in layers if one.bias is not None]
+    weight = torch.cat([one.weight for one in layers])
+    return convolve(x, weight, torch.cat(biases) if biases else None)
 
 
 def _add_normed(
@@ -166,6 +172,11 @@ def _moments(y: Tensor) -> tuple[Tensor, Tensor, int]:
     return mean, covariance / n, n
 
 
+class _ContextOfStretches(_ContextOfClips):
+    # Mean and covariance of y, 1 / sigma, V and the number of samples.
+    stretches: list[tuple[Tensor, Tensor, Tensor, Tensor, int]]
+
+
 class _AddNormed(torch.autograd.Function):
     """x + BN(W y + b) in training, without ever making W y.
 
@@ -180,7 +191,7 @@ class _AddNormed(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx,
+        ctx: _ContextOfStretches,
         x: Tensor,
         y: Tensor,
         weight: Tensor,
@@ -191,7 +202,8 @@ class _AddNormed(torch.autograd.Function):
         lengths: Sequence[int],
     ) -> tuple[Tensor, ...]:
         out = torch.empty_like(x)
-        ctx.stretches, statistics = [], []
+        ctx.stretches = []
+        statistics: list[Tensor] = []
         parts = [one.split(lengths, dim=-1) for one in (x, y, out)]
         with torch.autocast(x.device.type, enabled=False):
             for x_part, y_part, out_part in zip(*parts, strict=True):
@@ -210,7 +222,7 @@ class _AddNormed(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+    def backward(ctx: _ContextOfStretches, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
         y, weight, gamma = ctx.saved_tensors
         of_weight, of_y = torch.zeros_like(weight), torch.empty_like(y)
         of_gamma, of_beta = torch.zeros_like(gamma), torch.zeros_like(gamma)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional as F
 
 from edaemo.networks._fast._switch import is_time_major
-from edaemo.networks._layers import ConvNorm, Convolution, MaxPool
+from edaemo.networks._layers import ConvNorm, Convolution, MaxPool, Norm
 
 # Samples of all filters that are normed together: they then stay in the processor's cache.
 ROWS = 4096
@@ -31,7 +31,9 @@ def max_pool(layer: MaxPool, x: Tensor) -> Tensor:
 
 def conv_norm(layer: ConvNorm, x: Tensor) -> Tensor:
     """Transform x of shape (B, C, L); in evaluation the batch norm is part of the convolution."""
-    inner, norm, *relu = layer
+    inner: Convolution
+    norm: Norm
+    inner, norm, *relu = layer  # type: ignore[assignment]
     if norm.training:
         x, mean, variance = _Norm.apply(inner(x), norm.weight, norm.bias, norm.eps, bool(relu))
         remember(norm, mean, variance)
@@ -58,11 +60,17 @@ def convolve(
     return F.conv2d(image, kernel, bias, (1, stride), (0, padding)).squeeze(2)
 
 
-def remember(norm: nn.BatchNorm1d, mean: Tensor, variance: Tensor) -> None:
+def remember(norm: Norm, mean: Tensor, variance: Tensor) -> None:
     """Move the running statistics towards a batch's mean and unbiased variance."""
     norm.num_batches_tracked.add_(1)
     norm.running_mean.lerp_(mean, norm.momentum)
     norm.running_var.lerp_(variance, norm.momentum)
+
+
+class Context(FunctionCtx):
+    """What `forward` leaves for `backward`, as torch gives it to them."""
+
+    saved_tensors: tuple[Tensor, ...]
 
 
 class _Norm(torch.autograd.Function):
@@ -76,7 +84,7 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: Tensor, gamma: Tensor, beta: Tensor, eps: float, relu: bool
+        ctx: Context, x: Tensor, gamma: Tensor, beta: Tensor, eps: float, relu: bool
     ) -> tuple[Tensor, Tensor, Tensor]:
         rows = x.mT.flatten(0, 1)
         n = len(rows)
@@ -92,21 +100,21 @@ class _Norm(torch.autograd.Function):
             torch.addcmul(beta - gain * mean, some, gain, out=place)
             if relu:
                 place.relu_()
-        ctx.save_for_backward(rows, out if relu else None, mean, inverse, gain)
+        ctx.save_for_backward(rows, mean, inverse, gain, *([out] if relu else []))
         unbiased = variance * (n / max(n - 1, 1))
         ctx.mark_non_differentiable(mean, unbiased)
         return out.unflatten(0, (len(x), -1)).mT, mean, unbiased
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: FunctionCtx, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-        rows, out, mean, inverse, gain = ctx.saved_tensors
+    def backward(ctx: Context, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        rows, mean, inverse, gain, *rectified = ctx.saved_tensors
         n = len(rows)
         of_x = torch.empty_like(rows)
         grads, parts, places = (t.split(ROWS) for t in (grad.mT.flatten(0, 1), rows, of_x))
-        if out is not None:
+        if rectified:
             # What came through the ReLU, for now where the result will stand.
-            for g, some_out, place in zip(grads, out.split(ROWS), places, strict=True):
+            for g, some_out, place in zip(grads, rectified[0].split(ROWS), places, strict=True):
                 torch.ops.aten.threshold_backward(g, some_out, 0, grad_input=place)
             grads = places
         total, along = torch.zeros_like(mean), torch.zeros_like(mean)
@@ -120,7 +128,7 @@ class _Norm(torch.autograd.Function):
         return of_x.unflatten(0, (len(grad), -1)).mT, along * inverse, total, None, None
 
 
-def fixed_norm(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+def fixed_norm(norm: Norm) -> tuple[Tensor, Tensor]:
     """Give the gain and the shift of each filter by which `norm` transforms in evaluation."""
     gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     return gain, torch.addcmul(norm.bias, gain, norm.running_mean, value=-1)
