@@ -461,8 +461,10 @@ def as_copied(values: np.ndarray, dtype: DTypeLike | None = None) -> np.ndarray:
     ndarray
         C-contiguous, aligned, in the machine's byte order.
     """
-    dtype = np.dtype(values.dtype if dtype is None else dtype).newbyteorder("=")
-    values = np.require(values, dtype, ["C", "A", "E"])
+    plain = type(values) is np.ndarray and values.dtype.isnative and values.flags.carray
+    if not plain or (dtype is not None and values.dtype != dtype):
+        dtype = np.dtype(values.dtype if dtype is None else dtype).newbyteorder("=")
+        values = np.require(values, dtype, ["C", "A", "E"])
     # An axis of one element may run backwards and still count as contiguous.
     return values.copy() if min(values.strides, default=0) < 0 else values
 
