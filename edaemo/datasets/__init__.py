@@ -48,6 +48,7 @@ from edaemo.datasets._specification import (
     CorpusSpec,
     Option,
 )
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import cut_window
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "Option",
     "Problems",
     "Reading",
+    "Study",
     "add_signal",
     "check_folder",
     "cut_window",

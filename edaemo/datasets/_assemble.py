@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 from edaemo._validation import IDENTITY
 from edaemo.datasets._cache import Column, holds_arrays
 from edaemo.datasets._corpus import DatasetError
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window, cut_window, window_samples
 
 # What anything can be computed from; see `CvxEDATransformer(missing="mask")`.
@@ -155,7 +156,7 @@ def take_trials(study: Bunch, rows: Sequence[int] | np.ndarray) -> Bunch:
     def taken(table: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
         return table.iloc[rows].reset_index(drop=True)
 
-    return Bunch(
+    return Study(
         **{
             **study,
             "trials": taken(study.trials),

@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from edaemo.datasets._assemble import take_trials
+from edaemo.datasets._study import Study
 
 
 @validate_params(
@@ -57,7 +58,7 @@ def select_people(study: Bunch, people: str) -> Bunch:
         f"The {people} people alone: {subject[rows].nunique()} of {subject.nunique()}, "
         f"{rows.sum()} of {len(rows)} trials."
     )
-    return Bunch(
+    return Study(
         **{
             **take_trials(study, np.flatnonzero(rows)),
             "report": {**study.get("report", {}), "selected": selected},

@@ -44,6 +44,7 @@ from edaemo.datasets._own_table import (
     read_rating_columns,
     read_whole_numbers,
 )
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window, window_samples
 
 NAME = "e4"
@@ -244,7 +245,7 @@ def load_e4(
             f"A press within {double_press:g} s of the one before counts as the same: {doubles}.",
         ],
     }
-    return Bunch(
+    return Study(
         name=NAME,
         artificial=False,
         trials=trials,

@@ -50,6 +50,7 @@ from edaemo.datasets._generated_songs import (
     style_parameters,
     synthesise,
 )
+from edaemo.datasets._study import Study
 
 NAME = "generated"
 PMEMO_SUBJECTS, PMEMO_STIMULI, PMEMO_TRIALS = 457, 794, 7962
@@ -436,7 +437,7 @@ def make_music_listening(
         "artefact_share": artefact_share,
         "random_state": random_state,
     }
-    return Bunch(
+    return Study(
         name=NAME,
         artificial=True,
         trials=trials,

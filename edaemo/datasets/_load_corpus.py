@@ -36,6 +36,7 @@ from edaemo.datasets._specification import (
     CorpusSource,
     CorpusSpec,
 )
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import window_samples
 
 _PACKAGE = __name__.partition(".")[0]
@@ -219,7 +220,7 @@ def _make_study(
     }
     if spec.channels:
         fields["channels"] = {name: spec.channels[name] for name in signals}
-    return Bunch(
+    return Study(
         name=spec.name,
         artificial=spec.artificial,
         trials=trials,

@@ -27,6 +27,7 @@ from edaemo.datasets._own_table import (
     read_whole_numbers,
 )
 from edaemo.datasets._recordings import read_columns
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window, window_samples
 from edaemo.decomposition import check_sampling_rate
 
@@ -182,7 +183,7 @@ def read_trials(
         **counted,
         "notes": notes,
     }
-    return Bunch(
+    return Study(
         name=name,
         artificial=False,
         trials=trials,

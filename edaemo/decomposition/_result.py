@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from html import escape
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class DecompositionError(RuntimeError):
@@ -33,7 +37,7 @@ class DecompositionWarning(UserWarning):
     """Some trials of a batch could not be decomposed and were replaced by NaN."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Components:
     """One recording taken apart, by whatever method: ``y == phasic + tonic + residual``.
 
@@ -67,8 +71,51 @@ class Components:
         """
         return cls(phasic, signal - phasic, None, np.zeros_like(signal))
 
+    def to_frame(self, sampling_rate: float | None = None) -> pd.DataFrame:
+        """Return the components as the columns of a table.
 
-@dataclass(frozen=True, eq=False)
+        Parameters
+        ----------
+        sampling_rate : float or None, default=None
+            Samples per second (Hz). With it the index is ``time`` in seconds, else ``sample``.
+
+        Returns
+        -------
+        DataFrame of shape (n, 3 or 4)
+            ``phasic``, ``tonic``, ``driver`` (where the method finds one) and ``residual``.
+        """
+        import pandas as pd  # here, because the decomposition itself works without it
+
+        names = ("phasic", "tonic", "driver", "residual")
+        columns = {name: getattr(self, name) for name in names}
+        index = pd.RangeIndex(len(self.phasic), name="sample")
+        if sampling_rate is not None:
+            index = pd.Index(np.arange(len(self.phasic)) / sampling_rate, name="time")
+        return pd.DataFrame({k: v for k, v in columns.items() if v is not None}, index=index)
+
+    def _summarise(self) -> list[tuple[str, str]]:
+        """Return what the representations show, as pairs of label and text."""
+        rows = [("samples", f"{len(self.phasic)}")]
+        for name in ("phasic", "tonic", "driver"):
+            values = getattr(self, name)
+            if values is not None:
+                finite = values[np.isfinite(values)]
+                span = f"{finite.min():.4g} to {finite.max():.4g}" if len(finite) else "no values"
+                rows.append((name, span))
+        return rows
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{label}: {text}" for label, text in self._summarise())
+        return f"<{type(self).__name__} {parts}>"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{label}</th><td>{escape(text)}</td></tr>" for label, text in self._summarise()
+        )
+        return f"<table><caption>{type(self).__name__}</caption>{rows}</table>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Decomposition(Components):
     """One recording taken apart: ``y == phasic + tonic + residual``. Everything is float64.
 
@@ -118,3 +165,7 @@ class Decomposition(Components):
     gap: float
     n_iter: int
     status: str
+
+    def _summarise(self) -> list[tuple[str, str]]:
+        """Return what the representations show, as pairs of label and text."""
+        return [*super()._summarise(), ("status", f"{self.status}, gap {self.gap:.1e}")]

@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import Bunch
 
 from edaemo._validation import suggest
-from edaemo.datasets import CORPORA, load_corpus, make_music_listening
+from edaemo.datasets import CORPORA, Study, load_corpus, make_music_listening
 from edaemo.estimators import (
     LEAST_LEAF,
     SeriesMeanRegressor,
@@ -298,7 +298,7 @@ def _make_pmemo_size(path: object = None) -> Bunch:
     if path is not None:
         raise EvaluationError(f"The study {PMEMO_SIZE!r} is made and not read: no path.")
     study = make_music_listening(duration=25.0)
-    return Bunch(**{**study, "name": PMEMO_SIZE})
+    return Study(**{**study, "name": PMEMO_SIZE})
 
 
 def _load_corpora() -> dict[str, Callable[..., Bunch]]:
