@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import ceil
 from numbers import Real
 from typing import Self
@@ -26,6 +27,7 @@ from edaemo._validation import (
 )
 from edaemo.decomposition import (
     DecompositionMethod,
+    Filter,
     check_sampling_rate,
     find_decomposition,
     silence_rounding,
@@ -271,10 +273,14 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         """Give the phasic component of each signal, shape (n_trials, n_samples)."""
         if self.preset == "pmemo":
             signals = _pmemo.scale(signals)
-        method = self._find_method()
+        method, rate = self._find_method(), float(self.sampling_rate)
+        if isinstance(method, Filter) and not method.unit_variance and signals.shape[1] > 1:
+            # Filtering all trials at once is faster than asking the cache for each of them.
+            with suppress(ValueError):  # raised again below, with the name of the trial
+                return silence_rounding(method.phasic(signals, rate), signals)
         trials = decompose_trials(
             list(signals),
-            float(self.sampling_rate),
+            rate,
             method,
             standardize=method.unit_variance,
             name=lambda place: name_trial(X, rows[place]),
