@@ -57,6 +57,40 @@ def test_trials_are_those_of_the_files(table):
     assert set(load_hku956()) <= set(study)
 
 
+def test_classes_are_targets_and_no_columns_of_the_trials(table):
+    study = read_trials(table, classes=("group",), sampling_rate=8)
+    assert study.targets["group"].tolist() == ["patient", "patient", "control"]
+    assert "group" not in study.trials
+    assert list(study.targets) == ["valence", "arousal", "group"]
+    alone = read_trials(table, ratings=(), classes=("group",), sampling_rate=8)
+    assert list(alone.targets) == ["group"]
+
+
+def test_ratings_are_those_of_valence_and_arousal_that_the_table_has(table):
+    frame = pd.read_csv(table).drop(columns="valence")
+    study = read_trials(frame, sampling_rate=8, folder=table.parent)
+    assert list(study.targets) == ["arousal"]
+    with pytest.raises(DatasetError, match="neither valence nor arousal; it has"):
+        read_trials(frame.drop(columns="arousal"), sampling_rate=8, folder=table.parent)
+    frame = frame.drop(columns="arousal")
+    study = read_trials(frame, classes=("group",), sampling_rate=8, folder=table.parent)
+    assert list(study.targets) == ["group"]
+    assert study.ratings.shape == (3, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"classes": ("subject",)}, "none of them can be called 'subject'"),
+        ({"ratings": ("arousal",), "classes": ("arousal",)}, "'arousal' is in ratings and in"),
+        ({"classes": ("mood",)}, r"lacks the columns \['mood'\]"),
+    ],
+)
+def test_classes_that_cannot_be_read_are_an_error(table, asked, message):
+    with pytest.raises(ValueError, match=message):
+        read_trials(table, sampling_rate=8, **asked)
+
+
 def test_signals_are_the_columns_that_are_named(table):
     named = read_trials(table, signals={"eda": "EDA", "bvp": "pulse"}, sampling_rate=8)
     assert named.trials["bvp"][1][:3].tolist() == [0, -1, -2]
@@ -155,7 +189,8 @@ def test_one_error_says_all_that_is_wrong(table, tmp_path):
 
 def test_columns_that_are_missing_renamed_or_taken_are_named(table):
     table.write_text(TABLE.replace("valence", "pleasure").replace("group", "duration"))
-    said = problems_of(read_trials, table, sampling_rate=8)
+    rated = ("valence", "arousal")
+    said = problems_of(read_trials, table, ratings=rated, sampling_rate=8)
     assert any("lacks the columns ['valence']; it has ['subject'" in line for line in said)
     assert any("the columns ['duration'], and the trials get such" in line for line in said)
     table.write_text(TABLE.replace("stimulus", "song"))
@@ -191,7 +226,7 @@ def test_different_rates_are_named(tmp_path):
         ({"signals": {"eda": None, "bvp": None}}, "column of every signal"),
         ({"signals": {"eda": "EDA", "trial": "t"}}, "no signal can be called 'trial'"),
         ({"signals": {"eda": 3}}, "by text"),
-        ({"ratings": ("valence", "trial")}, "no rating can be called 'trial'"),
+        ({"ratings": ("valence", "trial")}, "none of them can be called 'trial'"),
         ({"sampling_rate": 0}, "sampling_rate"),
         ({"rating_range": (1,)}, "rating_range"),
         ({"recorded_in": "siemens"}, "recorded_in"),

@@ -33,6 +33,7 @@ from edaemo.decomposition import check_sampling_rate
 
 NAME = "own study"
 COLUMNS = ("subject", "stimulus", "file")
+RATED = ("valence", "arousal")
 HOW_TO_GET = (
     "The table needs the columns subject, stimulus and file, a row for each trial, and the files "
     "hold one trial each; docs/datasets.md has an example."
@@ -53,7 +54,8 @@ What to know before believing a score:
     {
         "table": [str, os.PathLike, pd.DataFrame],
         "signals": [Mapping, tuple, list],
-        "ratings": [tuple, list],
+        "ratings": [tuple, list, None],
+        "classes": [tuple, list],
         "sampling_rate": "no_validation",
         "rating_range": [tuple, list, None],
         "folder": [str, os.PathLike, None],
@@ -67,7 +69,8 @@ def read_trials(
     table: Table,
     *,
     signals: Mapping[str, str | None] | Sequence[str] = ("eda",),
-    ratings: Sequence[str] = ("valence", "arousal"),
+    ratings: Sequence[str] | None = None,
+    classes: Sequence[str] = (),
     sampling_rate: float | None = None,
     rating_range: tuple[float, float] | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -91,8 +94,12 @@ def read_trials(
         called the same. ``eda`` has to be among them, and as the only one of a sequence, or with
         None for its column, it is the column named eda or gsr, or the only one of numbers. A file
         may also be an E4's ``EDA.csv``, or one column without a header.
-    ratings : sequence of str
-        Columns of the table that are ratings; () for none.
+    ratings : sequence of str or None, default=None
+        Columns of the table that hold ratings, which are numbers; () for none. None: those of
+        ``valence`` and ``arousal`` that the table has, at least one unless there are `classes`.
+    classes : sequence of str, default=()
+        Columns of the table that hold classes to predict: text, booleans or whole numbers. They
+        become targets and are no columns of the trials.
     sampling_rate : float or None
         Samples per second (Hz) of all signals. Only an E4's files say it themselves.
     rating_range : tuple (lowest, highest) or None
@@ -116,7 +123,7 @@ def read_trials(
         ``file``, ``eda`` (1-D float64 array in microsiemens, NaN where missing), a column for each
         other signal (float64) and ``duration`` (seconds, before the window is cut, float).
         ``ratings`` : DataFrame with the same index, float.
-        ``targets`` : dict, each of the ratings by its name.
+        ``targets`` : dict, each of the ratings and classes by its name.
         ``music`` : None; set it to a frame with one row per stimulus where you have one.
         ``sampling_rate`` : of all signals, in Hz. ``rating_range`` : as given.
         ``units`` : dict, signal → unit. ``development`` : (), nobody: everybody is reported.
@@ -142,9 +149,11 @@ def read_trials(
     >>> study = read_trials("study/trials.csv", sampling_rate=4)  # doctest: +SKIP
     """
     columns = _check_columns(signals)
-    taken = sorted({*COLUMNS, *columns, "trial"} & set(ratings))
-    if taken:
-        raise ValueError(f"ratings={ratings!r}: no rating can be called {taken[0]!r}.")
+    for what, names in (("ratings", ratings or ()), ("classes", classes)):
+        if taken := sorted({*COLUMNS, *columns, "trial", "duration"} & set(names)):
+            raise ValueError(f"{what}={names!r}: none of them can be called {taken[0]!r}.")
+    if both := sorted(set(ratings or ()) & set(classes)):
+        raise ValueError(f"{both[0]!r} is in ratings and in classes: remove it from one of them.")
     rating_range = check_rating_range(rating_range)
     if sampling_rate is not None:
         sampling_rate = check_sampling_rate(sampling_rate)
@@ -155,8 +164,15 @@ def read_trials(
         folder = Path() if own else place.parent
     frame = read_own_table(table, COLUMNS, "table of trials")
     problems = Problems("a study of one's own", place, HOW_TO_GET)
+    if ratings is None:
+        ratings = [name for name in RATED if name in frame.columns and name not in classes]
+        if not ratings and not classes:
+            problems.add(
+                f"The table has neither valence nor arousal; it has {list(frame.columns)}. Name "
+                "the columns to predict: ratings=(…) for numbers, classes=(…) for classes."
+            )
     rows = _read_rows(frame, columns, ratings, problems)
-    missing = [rating for rating in ratings if rating not in frame.columns]
+    missing = [name for name in (*ratings, *classes) if name not in frame.columns]
     if missing:
         problems.add(f"The table lacks the columns {missing}; it has {list(frame.columns)}.")
     there = [rating for rating in ratings if rating in frame.columns]
@@ -183,12 +199,13 @@ def read_trials(
         **counted,
         "notes": notes,
     }
+    labels = {name: trials.pop(name) for name in classes}
     return Study(
         name=name,
         artificial=False,
         trials=trials,
         ratings=ratings_kept,
-        targets={rating: ratings_kept[rating] for rating in rated},
+        targets={**{rating: ratings_kept[rating] for rating in rated}, **labels},
         music=None,
         sampling_rate=rates[0],
         rating_range=rating_range,
