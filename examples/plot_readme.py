@@ -18,9 +18,10 @@ from edaemo.inspection import plot_decomposition
 
 PROTOCOLS = ("trial", "subject", "subject+stimulus")
 
-study = load_induced_stress(window=(0.0, 120.0))
+study = load_induced_stress(window=None)
 trial = study.trials.query("subject == 'S14' and trial == 3").iloc[0]
-parts = decompose(trial.eda, study.sampling_rate)
+eda = trial.eda[: round(120 * study.sampling_rate)]
+parts = decompose(eda, study.sampling_rate)
 responses = scr_events(parts.phasic, study.sampling_rate)
 responses = responses[responses["amplitude"] >= 0.05]
 
@@ -29,7 +30,7 @@ left, right = figure.subfigures(1, 2, width_ratios=(3, 2))
 plot_decomposition(
     parts,
     study.sampling_rate,
-    signal=trial.eda,
+    signal=eda,
     responses=responses,
     title="Wrist EDA during a mental arithmetic task (induced-stress, S14)",
     ax=left.subplots(3, 1, sharex=True),

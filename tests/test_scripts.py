@@ -86,6 +86,37 @@ def test_picture_example_runs_as_it_stands(tmp_path, monkeypatch):
     assert [span > 2 for span in spans] == [False, True, False, True]
 
 
+def test_own_recordings_become_a_picture_a_table_and_scores(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    rows = ["subject,stimulus,file,condition"]
+    for i in range(10):
+        time = np.arange(60 * 32) / 32
+        n_responses = 4 + 6 * (i % 2)
+        eda = 5 + 0.01 * time + rng.normal(0, 0.005, len(time))
+        for onset in np.linspace(3, 50, n_responses) + rng.uniform(0, 1, n_responses):
+            after = np.clip(time - onset, 0, None)
+            eda += 0.5 * (np.exp(-after / 4) - np.exp(-after / 0.7))
+        (tmp_path / f"r{i}.csv").write_text("EDA\n" + "\n".join(map(str, eda)))
+        rows.append(f"p{i // 2},{['rest', 'task'][i % 2]},r{i}.csv,{['low', 'high'][i % 2]}")
+    (tmp_path / "trials.csv").write_text("\n".join(rows))
+    monkeypatch.chdir(tmp_path)
+    given = runpy.run_path(str(EXAMPLES / "own_recordings.py"))
+    assert (tmp_path / "first.png").read_bytes().startswith(b"\x89PNG")
+    assert 3 <= len(given["responses"]) <= 5  # four were planted
+    printed = capsys.readouterr().out
+    assert "onset   peak  amplitude  rise_time" in printed
+    assert "| svm-eda " in printed and "5 evaluation people, 10 trials" in printed
+
+
+@pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning")
+def test_the_picture_of_the_readme_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scores = runpy.run_path(str(EXAMPLES / "plot_readme.py"))["scores"]["balanced_accuracy"]
+    assert (tmp_path / "readme.png").read_bytes().startswith(b"\x89PNG")
+    assert scores["trial"] > 0.6 and scores["subject"] > 0.6
+    assert scores["subject+stimulus"] < 0.55
+
+
 def test_routing_on_and_off_give_the_same_scores(few, y):
     pipe = make_pipe(few)
     plain = cross_validate(pipe, few.trials, y, groups=few.subject, cv=GroupKFold(3))
