@@ -117,7 +117,7 @@ def load_e4(
 ) -> Bunch:
     """Load sessions of an Empatica E4, cut into trials by the presses of its button.
 
-    All files are checked, and one error says all that is wrong.
+    All files are checked. One error lists every problem.
 
     Parameters
     ----------
@@ -140,12 +140,12 @@ def load_e4(
         Session, as ``report["sessions"]`` names it → the person, where that is not the first
         folder. Somebody may have several sessions.
     signals : sequence of {"eda", "bvp", "temperature", "heart_rate", "acceleration"}
-        What is read; ``eda`` has to be among them.
+        Signals to read. ``eda`` is required.
     double_press : float
         A press less than this many seconds after the one before counts as the same press; 0 counts
         all. Presses that are dropped so are no longer counted in `tags`.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
         Leave out, and list in the report, instead of an error: sessions with too few presses for
         any trial, trials without ratings, ratings without their trial.

@@ -27,7 +27,7 @@ TAGS_FILE = "hku956_songs_tags.tsv"
 TAGS_FOLDERS = ("hku956_mtg_jamendo_tags", "mtg_jamendo_tags")
 
 
-# Half of the people, drawn as `_development` says.
+# Half of the people, drawn as `_development` describes.
 DEVELOPMENT = (
     *("hku1906", "hku1908", "hku1909", "hku1914", "hku1916", "hku1917", "hku1918", "hku1919"),
     *("hku1923", "hku1926", "hku1927", "hku1928", "hku1929", "hku1930", "hku1931"),
@@ -309,15 +309,15 @@ def load_hku956(
         does. The music tags, which are not part of the corpus, are looked for in `path`
         (``*songs_tags.tsv``), then in the same three places.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
-        Read a part of the corpus: people who are rated but have no recording at all are listed in
-        the report, instead of an error. Every other check stays.
+        Accept an incomplete corpus: people with ratings but without any recording are listed in
+        the report instead of raising an error. All other checks remain.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` (str),
         ``stimulus`` (song_id, str), ``trial`` (song_no, the listening order, int), ``eda``
@@ -328,7 +328,7 @@ def load_hku956(
         ``music`` : float32 DataFrame, one row per song (index ``stimulus``), one 0/1 column per
         tag and ``no_tags``; None, with a warning, where no tags are found.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (-10.0, 10.0).
-        ``development`` : the 15 people on whom defaults may be decided.
+        ``development`` : the 15 people whose data may be used to choose defaults.
 
     Raises
     ------

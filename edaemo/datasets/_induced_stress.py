@@ -48,7 +48,7 @@ PROTOCOLS = {
     "S": ("Stress_Level_v1.csv", 13, V1_TAGS, 0),
     "f": ("Stress_Level_v2.csv", 9, V2_TAGS, 1),
 }
-# Half of the people, drawn as `_development` says.
+# Half of the people, drawn as `_development` describes.
 DEVELOPMENT = (
     *("S06", "S09", "S10", "S12", "S14", "S16", "S17", "f01"),
     *("f02", "f03", "f08", "f09", "f10", "f11", "f13", "f15"),
@@ -332,15 +332,15 @@ def load_induced_stress(
         The corpus's original folder (with ``Stress_Level_v1.csv`` and ``Wearable_Dataset``) or a
         zip archive of it. None looks where :func:`load_corpus` does.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each stage before anything else: see :func:`cut_window`.
+        Part of each stage to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
-        Read a part of the corpus: people who are rated but have no recording at all are listed in
-        the report, instead of an error. Every other check stays.
+        Accept an incomplete corpus: people with ratings but without any recording are listed in
+        the report instead of raising an error. All other checks remain.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per stage by subject and trial: ``subject`` (str),
         ``stimulus`` (the stage as in the ratings files, str), ``trial`` (the stage's place in the
@@ -352,7 +352,7 @@ def load_induced_stress(
         ``targets`` : dict, ``"task"`` → Series of ``"rest"`` or ``"task"``, ``"stress"`` → Series
         of the ratings.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (0.0, 10.0).
-        ``development`` : the 18 people on whom defaults may be decided.
+        ``development`` : the 18 people whose data may be used to choose defaults.
 
     Raises
     ------

@@ -46,7 +46,7 @@ def load_corpus(
 ) -> Bunch:
     """Load a corpus by its specification, or by the name of one that is registered.
 
-    All files are checked, and one error says all that is wrong.
+    All files are checked. One error lists every problem.
 
     Parameters
     ----------

@@ -334,7 +334,7 @@ def load_muse_car(
     """Load MuSe-CaR: aligned features and continuous valence and arousal of videos of car reviews.
 
     There is no EDA, and so no column ``eda``: what works on EDA, and ``edaemo compare``, do not
-    apply. All files are checked, and one error says all that is wrong.
+    apply. All files are checked. One error lists every problem.
 
     Parameters
     ----------
@@ -349,12 +349,12 @@ def load_muse_car(
         Read some of the videos that ``partition.csv`` lists; the others are listed in the report.
         Every other check stays.
     cache : bool or path-like
-        Whether, and where, what was read is kept for the next time.
+        Whether to cache the data that were read, and in which folder.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per video, train before devel before test: ``subject`` and
         ``stimulus`` (both the video's number, str), ``trial`` (0), ``partition`` ("train", "devel"

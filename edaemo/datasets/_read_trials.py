@@ -105,7 +105,7 @@ def read_trials(
     name : str
         What the study is called in tables.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
 
     Returns
     -------
