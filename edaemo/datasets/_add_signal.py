@@ -152,8 +152,8 @@ def _check_keys(
     wrong = []
     if without and missing == "raise":
         wrong.append(
-            f"{len(without)} of {len(keys)} trials have no array: {_some(without)}. Add the arrays, "
-            'or pass missing="drop".'
+            f"{len(without)} of {len(keys)} trials have no array: {_some(without)}. Add the "
+            'arrays, or pass missing="drop".'
         )
     elif len(without) == len(keys):
         wrong.append("No trial has an array. Keys are (subject, stimulus, trial).")

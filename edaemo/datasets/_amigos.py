@@ -90,8 +90,8 @@ def read_amigos(
     sessions, unknown = _find_sessions(corpus)
     if unknown and videos != "short" and not corpus.allow_partial:
         corpus.note(
-            f"{unknown}. Long videos need it because it lists who watched together. Add it, or pass "
-            "allow_partial=True to read them without viewing groups."
+            f"{unknown}. Long videos need it because it lists who watched together. Add it, or "
+            "pass allow_partial=True to read them without viewing groups."
         )
     reading = corpus.read(
         people.values(),
@@ -211,7 +211,7 @@ def _read(
             if not rated and videos != "long":
                 raise corpus.error(name, "has no ratings at all.")
     if not rows:
-        corpus.note("There is no trial with a recording and ratings.")
+        corpus.note("No trial has both a recording and ratings.")
     facts = {"recorded": recorded, "left_out": left_out}
     return Reading.of_rows(rows, ("place", *RATINGS), facts)
 
@@ -234,7 +234,7 @@ def _read_person(corpus: CorpusFiles, name: str) -> dict[str, list]:
 
 
 def _check_recording(corpus: CorpusFiles, name: str, place: int, cell: object) -> np.ndarray | None:
-    """Return the samples (n_samples, 17) of a video, or None if there is no recording."""
+    """Return the samples (n_samples, 17) of a video, or None without a recording."""
     if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "iuf":
         raise corpus.error(name, f"has no numbers in cell {place + 1} of joined_data.")
     if not cell.size:
@@ -251,7 +251,7 @@ def _check_recording(corpus: CorpusFiles, name: str, place: int, cell: object) -
 def _check_ratings(
     corpus: CorpusFiles, name: str, place: int, cell: object
 ) -> dict[str, float] | None:
-    """Return the ratings of a video by name, or None if there are no ratings."""
+    """Return the ratings of a video by name, or None without ratings."""
     known = (*SCALES, *EMOTIONS)
     if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "iuf":
         raise corpus.error(name, f"has no numbers in cell {place + 1} of labels_selfassessment.")
@@ -437,8 +437,8 @@ What to know before believing a score:
 Each user of AMIGOS must sign its licence: academic research only, no redistribution.
 """,
     licence=(
-        "End user licence agreement of AMIGOS: academic research only, no redistribution. Each user "
-        "must sign it."
+        "End user licence agreement of AMIGOS: academic research only, no redistribution. Each "
+        "user must sign it."
     ),
     citation=(
         "Miranda-Correa, J. A.; Abadi, M. K.; Sebe, N.; Patras, I. AMIGOS: A Dataset for Affect, "

@@ -37,9 +37,7 @@ def mask_infinite(eda: np.ndarray) -> None:
 def note_on_units(units: str) -> str:
     """Return the note for a report on recordings in Ohm."""
     if units == "microsiemens":
-        return (
-            "EDA is 1e6 / R, with R the recorded Ohm. Samples at or below zero are masked (NaN)."
-        )
+        return "EDA is 1e6 / R, with R the recorded Ohm. Samples at or below zero are masked (NaN)."
     return "EDA is as recorded, in Ohm. Only samples that are not finite are masked (NaN)."
 
 

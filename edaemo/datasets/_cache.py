@@ -1,4 +1,4 @@
-"""Cache the data of a corpus as parquet, so that a second load does not parse the original files."""
+"""Cache the data of a corpus as parquet, so that later loads do not parse the original files."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def read_through_cache(
         Reads the files and notes problems in `corpus`. If there are problems, nothing is cached.
     cache : bool or path
         Folder of the cache. True is the cache folder of the user; nothing is cached if pyarrow or a
-        home folder is missing. False is no cache.
+        home folder is missing. False disables the cache.
 
     Returns
     -------
@@ -149,7 +149,9 @@ def _folder(cache: bool | str | os.PathLike[str]) -> tuple[Path | None, str]:
     if cache is not True:
         return Path(cache).expanduser().absolute(), ""
     home = user_cache()
-    return (None, "not kept: the user has no home folder") if home is None else (home / "parquet", "")
+    return (
+        (None, "not kept: the user has no home folder") if home is None else (home / "parquet", "")
+    )
 
 
 class _Digests:

@@ -31,7 +31,7 @@ class Findings(NamedTuple):
     notes : list of str
         Warnings and notes of the loader.
     wrong : str
-        Error message of the loader; empty if there is no error.
+        Error message of the loader; empty without an error.
     """
 
     found: list[tuple[str, str]]

@@ -169,7 +169,7 @@ class CorpusFiles:
 
     @contextmanager
     def on_disk(self, name: str) -> Iterator[Path]:
-        """Yield a path to a file. A file of an archive is unpacked for the time of the with block."""
+        """Yield a path to a file. Files of archives are unpacked for the time of the with block."""
         file = self.files.get(name)
         if isinstance(file, LooseFile):
             yield file.path
@@ -329,7 +329,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, PackedFile]:
 
 
 def _zip_root(archive: zipfile.ZipFile, marker: str) -> str | None:
-    """Return the folder in an archive that holds `marker`, because archives may have a top folder."""
+    """Return the folder in an archive that holds `marker`; archives may have a top folder."""
     roots = [
         name.removesuffix(marker) for name in _members(archive) if f"/{name}".endswith(f"/{marker}")
     ]
@@ -419,8 +419,8 @@ def _searched() -> dict[str, Path | None]:
     given = os.environ.get(ENVIRONMENT)
     return {
         f"the variable {ENVIRONMENT}": Path(given).expanduser() if given else None,
-        "the data folder of the repository": REPOSITORY_DATA,
-        "the cache of the user": user_cache(),
+        "the repository's own folder": REPOSITORY_DATA,
+        "the user's cache": user_cache(),
     }
 
 
@@ -466,7 +466,7 @@ def holds(place: Path, marker: str | re.Pattern[str]) -> bool:
 def list_some(place: Path) -> str:
     """Return a sentence on the content of a place where a corpus was expected."""
     if not place.is_dir():
-        return "" if place.is_file() else " There is no such file or folder."
+        return "" if place.is_file() else " This path does not exist."
     names = sorted(file.name for file in place.iterdir())
     if not names:
         return " The folder is empty."
@@ -475,11 +475,13 @@ def list_some(place: Path) -> str:
 
 
 def check_signals(signals: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
-    """Return the requested signals without duplicates; raise without ``eda`` if the corpus has it."""
+    """Return the requested signals without duplicates; raise if ``eda`` is known but missing."""
     known = list(known)
     for name in signals:
         if name not in known:
-            raise ValueError(f"signals={signals!r}: there is no {name!r}; {suggest(name, known)}")
+            raise ValueError(
+                f"signals={signals!r}: unknown signal {name!r}; {suggest(name, known)}"
+            )
     if "eda" in known and "eda" not in signals:
         raise ValueError(f"signals={signals!r} must name 'eda', which every trial needs.")
     if not signals:

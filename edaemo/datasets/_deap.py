@@ -196,7 +196,8 @@ def _read_person(corpus: CorpusFiles, name: str) -> tuple[np.ndarray, np.ndarray
     shapes = [(N_VIDEOS, N_CHANNELS, n_samples) for n_samples in BASELINES]
     if data.shape not in shapes:
         raise corpus.error(
-            name, f"has data of shape {data.shape}, but {' or '.join(map(str, shapes))} is expected."
+            name,
+            f"has data of shape {data.shape}, but {' or '.join(map(str, shapes))} is expected.",
         )
     if labels.shape != (N_VIDEOS, len(LABELS)):
         raise corpus.error(

@@ -52,9 +52,7 @@ def select_people(study: Bunch, people: str) -> Bunch:
     developed = subject.isin(study.get("development", ())).to_numpy()
     rows = developed if people == "development" else ~developed
     if not rows.any():
-        raise ValueError(
-            f"The study has no {people} people among its {subject.nunique()} people."
-        )
+        raise ValueError(f"The study has no {people} people among its {subject.nunique()} people.")
     selected = (
         f"Only the {people} people: {subject[rows].nunique()} of {subject.nunique()}, "
         f"{rows.sum()} of {len(rows)} trials."

@@ -175,7 +175,7 @@ def load_e4(
     Raises
     ------
     DatasetError
-        If there is no session, or a file is invalid.
+        If no session is found, or a file is invalid.
     ValueError
         If an argument is invalid, or the window is longer than every trial.
 
@@ -196,7 +196,7 @@ def load_e4(
     place = Path(path).expanduser()
     problems = Problems("sessions of an E4", place, HOW_TO_GET)
     if not place.exists():
-        raise DatasetError(f"path={str(path)!r}: there is no such file or folder. {HOW_TO_GET}")
+        raise DatasetError(f"path={str(path)!r} does not exist. {HOW_TO_GET}")
     with open_archives(place, problems) as corpus:
         folders = _find_sessions(corpus, problems)
         people = _name_people(place, folders, subjects, problems)
@@ -483,7 +483,9 @@ def _common_rates(
         for session in sessions:
             by_rate.setdefault(session.signals[name].sampling_rate, []).append(session.name)
         if len(by_rate) > 1:
-            listed = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in by_rate.items())
+            listed = "; ".join(
+                f"{rate:g} Hz: {name_some(names)}" for rate, names in by_rate.items()
+            )
             problems.add(f"{SIGNALS[name][0]} has different sampling rates in sessions: {listed}.")
         rates[name] = next(iter(by_rate), np.nan)
     return rates

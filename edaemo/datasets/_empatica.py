@@ -55,7 +55,7 @@ class E4Signal(NamedTuple):
 
 
 def parse_time(text: str) -> datetime | None:
-    """Parse a time in unix seconds (UTC) or as ``YYYY-MM-DD hh:mm:ss``; None if it is not a time."""
+    """Parse a time in unix seconds (UTC) or as ``YYYY-MM-DD hh:mm:ss``; None for other text."""
     number = read_number(text)
     if number is not None:
         inside = UNIX_TIMES[0] <= number < UNIX_TIMES[1]

@@ -79,9 +79,7 @@ def _recordings(corpus: CorpusFiles) -> dict[str, str]:
             continue
         subject, _, part = match["recording"].partition("_")
         if part and subject != "f14":
-            corpus.note(
-                f"{name} is not in a folder of this corpus: only f14 has parts. Remove it."
-            )
+            corpus.note(f"{name} is not in a folder of this corpus: only f14 has parts. Remove it.")
         elif part != "a":
             recordings[subject] = f"{_FOLDER}{match['recording']}/"
     if not recordings:

@@ -134,7 +134,7 @@ def _check_settings(spec: CorpusSpec, path: object, settings: Mapping[str, Any])
     known = spec.settings
     for name in settings:
         if name not in known:
-            raise TypeError(f"{spec.loader}: there is no setting {name!r}; {suggest(name, known)}")
+            raise TypeError(f"{spec.loader}: unknown setting {name!r}; {suggest(name, known)}")
     chosen = {name: option.default for name, option in known.items()} | dict(settings)
     validate_parameter_constraints(
         {

@@ -149,8 +149,9 @@ def _check_units(corpus: CorpusFiles, recorded_in: Iterable[str]) -> None:
     unknown = sorted({unit for unit in recorded_in if unit.lower() not in CONDUCTANCE})
     if unknown:
         corpus.note(
-            f"Headers of recordings give the unit of GSR1 as {unknown}, which is neither resistance "
-            "(Ohm) nor conductance (nS, uS). Pass units='as_recorded' to read it unconverted."
+            f"Headers of recordings give the unit of GSR1 as {unknown}, which is neither "
+            "resistance (Ohm) nor conductance (nS, uS). Pass units='as_recorded' to read it "
+            "unconverted."
         )
 
 
@@ -204,14 +205,14 @@ def _read(
     for person in sorted(unrated - {row["subject"] for row in rows}, key=int):
         corpus.note(f"Participant {person} has no ratings at all.")
     if not rows:
-        corpus.note("There is no trial with a recording and ratings.")
+        corpus.note("No trial has both a recording and ratings.")
     return Reading.of_rows(rows, ("trial", *SCALES), {"left_out": left_out, "units": units})
 
 
 def _read_session(
     corpus: CorpusFiles, name: str, person: str
 ) -> tuple[dict[str, str], dict[str, Any] | None]:
-    """Return subject and stimulus of a session, and its ratings or None if there are none."""
+    """Return subject and stimulus of a session, and its ratings or None without ratings."""
     try:
         root = ElementTree.fromstring(corpus.read_bytes(name))
     except (ElementTree.ParseError, LookupError, ValueError) as error:
@@ -276,9 +277,9 @@ at 256 Hz begin 30 seconds before the film and end 30 seconds after it. Only the
 two triggers of the channel Status are read.
 
 What to know before believing a score:
-- We found no publication that documents the unit of the skin response. BioSemi amplifiers record
-  Ohm (couplers made before mid-2005) or nanosiemens. The header of each recording names its unit,
-  and the loader relies only on the header. A header with another unit is an error, unless
+- No available publication documents the unit of the skin response. BioSemi amplifiers record Ohm
+  (couplers made before mid-2005) or nanosiemens. The header of each recording names its unit, and
+  the loader relies only on the header. A header with another unit is an error, unless
   units="as_recorded".
 - The duration of a trial identifies the film. Features of whole trials can therefore encode the
   film. By default only the first 25 seconds of each trial are used.

@@ -73,7 +73,7 @@ def read_muse_car(corpus: CorpusSource, *, signals: Sequence[str]) -> CorpusCont
             "Empty or constant labels of the test partition are withheld by the organisers and are "
             "NaN.",
             "Steps that are missing in a file of the video are dropped (steps_dropped).",
-            "There is no EDA.",
+            "The corpus has no EDA.",
         ],
         more={
             "sampling_rate": facts["sampling_rate"],
@@ -281,9 +281,9 @@ SPEC = CorpusSpec(
     title="MuSe-CaR: videos of car reviews with continuous valence and arousal",
     description="""
 The sub-challenge MuSe-Wild of 2020: features of sound, picture and speech at each step of a video,
-and valence and arousal from -1 to 1 as annotators judged them. There is no electrodermal activity
-and no other physiology. The loader reads the features that are aligned with the labels, and the
-official partition of the videos into train, devel and test.
+and valence and arousal from -1 to 1 as annotators judged them. The corpus has no electrodermal
+activity and no other physiology. The loader reads the features that are aligned with the labels,
+and the official partition of the videos into train, devel and test.
 
 What to know before believing a score:
 - The labels are continuous. A trial is a whole video, and its target is an array.

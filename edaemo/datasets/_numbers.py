@@ -26,7 +26,7 @@ def read_numbers(cells: Sequence[str], first_line: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a line does not hold a number, or there are no lines. The message begins with "line" or
+        If a line does not hold a number, or `cells` is empty. The message begins with "line" or
         "the file".
     """
     values = [read_number(cell) for cell in cells]

@@ -106,8 +106,8 @@ def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> C
             "songs_without_recording": facts["songs_without_recording"],
         },
         notes=[
-            "EDA is as recorded. Missing samples are NaN. Missing samples at the end of a recording "
-            "are dropped.",
+            "EDA is as recorded. Missing samples are NaN. Missing samples at the end of a "
+            "recording are dropped.",
             "Recordings without samples, and constant recordings, are left out.",
             RELABELLING if version == 2019 else "Each rating is from one listener.",
         ],
@@ -169,9 +169,7 @@ def _check_songs(
                 corpus.note(f"Annotations/{dimension}/*-{letter}.csv are missing. Get them.")
     foreign = [n for n in corpus.names if _IN_EDA.search(n) and not _ANY.search(n)]
     if foreign:
-        corpus.note(
-            f"{_some(foreign)}: these are not named like recordings of PMEmo. Remove them."
-        )
+        corpus.note(f"{_some(foreign)}: these are not named like recordings of PMEmo. Remove them.")
     n_songs = len({key[0] for key in traces})
     if not corpus.allow_partial and n_songs != PUBLISHED["songs"]:
         corpus.note(f"Only {n_songs} of {PUBLISHED['songs']} songs have recordings. {GET_THE_REST}")
@@ -225,7 +223,7 @@ def _read(
             row["listening"] = trace.listening
         rows.append(row | {"eda": trace.eda} | {name: trace_ratings[name] for name in RATINGS})
     if not rows:
-        corpus.note("There is no recording with a rating.")
+        corpus.note("No recording has a rating.")
     songs = {key[0] for key in traces}
     facts = {
         "songs": len(songs),
@@ -278,9 +276,7 @@ def _read_song(corpus: CorpusFiles, name: str, song: str) -> list[_Trace]:
     listeners = [column.strip()[-6:] for column in header[1:]]
     bad = [column for column in header[1:] if not re.fullmatch(r".*\d{6}", column.strip())]
     if bad or not listeners:
-        raise corpus.error(
-            name, f"has columns that do not name a listener by six digits: {bad}."
-        )
+        raise corpus.error(name, f"has columns that do not name a listener by six digits: {bad}.")
     if len(set(listeners)) < len(listeners):
         twice = sorted({name for name in listeners if listeners.count(name) > 1})
         raise corpus.error(name, f"has duplicate listeners: {', '.join(twice)}.")
@@ -420,8 +416,8 @@ What to know before believing a score:
 - The music features come from openSMILE 2. Commercial use is not allowed.
 """,
     licence=(
-        "The data have no licence. The authors ask users to cite the paper. Their code is under the "
-        "MIT licence. The music features were made with openSMILE: no commercial use."
+        "The data have no licence. The authors ask users to cite the paper. Their code is under "
+        "the MIT licence. The music features were made with openSMILE: no commercial use."
     ),
     citation=(
         "Zhang, K.; Zhang, H.; Li, S.; Yang, C.; Sun, L. The PMEmo Dataset for Music Emotion "
@@ -514,7 +510,7 @@ def load_pmemo(
     Warns
     -----
     UserWarning
-        See :func:`load_corpus`. Also if there are no music features.
+        See :func:`load_corpus`. Also if the music features are missing.
 
     References
     ----------

@@ -67,8 +67,8 @@ def register_corpus(spec: CorpusSpec) -> CorpusSpec:
     for other in CORPORA.values():
         if other.folder == spec.folder:
             raise DatasetError(
-                f"{spec.name}: {other.name} uses the folder {spec.folder!r} already: choose another "
-                "folder."
+                f"{spec.name}: {other.name} uses the folder {spec.folder!r} already: choose "
+                "another folder."
             )
     texts = ("name", "title", "description", "licence", "citation", "how_to_get")
     missing = [text for text in texts if not getattr(spec, text).strip()]
@@ -92,10 +92,10 @@ def find_corpus(name: str) -> CorpusSpec:
     Raises
     ------
     DatasetError
-        If there is no such corpus.
+        If no corpus has this name.
     """
     if name not in CORPORA:
-        raise DatasetError(f"There is no corpus {name!r}: {suggest(name, CORPORA)}")
+        raise DatasetError(f"Unknown corpus {name!r}: {suggest(name, CORPORA)}")
     return CORPORA[name]
 
 
@@ -105,11 +105,11 @@ def find_study(name: str) -> CorpusSpec | OwnRecordings:
     Raises
     ------
     DatasetError
-        If there is no such study.
+        If no study has this name.
     """
     known = CORPORA | _OWN
     if name not in known:
-        raise DatasetError(f"There is no study {name!r}: {suggest(name, known)}")
+        raise DatasetError(f"Unknown study {name!r}: {suggest(name, known)}")
     return known[name]
 
 
@@ -123,7 +123,7 @@ def recognise(path: str | os.PathLike[str]) -> CorpusSpec | OwnRecordings:
     """
     place = Path(path).expanduser()
     if not place.exists():
-        raise DatasetError(f"{place}: there is no such file or folder.")
+        raise DatasetError(f"{place} does not exist.")
     if place.is_file() and TABLE.marker.search(place.name):
         return TABLE
     found: list[CorpusSpec | OwnRecordings] = [

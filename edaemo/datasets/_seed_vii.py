@@ -103,7 +103,7 @@ def read_seed_vii(
             "If the files of a clip differ by one window, the longer files are cut to the shortest "
             "(windows_cut). Values that are not finite become NaN.",
             compared,
-            "There is no EDA.",
+            "The corpus has no EDA.",
         ],
     )
 
