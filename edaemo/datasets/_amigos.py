@@ -121,7 +121,7 @@ def read_amigos(
     if unknown:
         notes.append(f"{unknown}: the order of presentation and viewing groups are not known.")
         warnings.append(
-            f"{unknown}: the order of presentation is not known, and trial is 0 throughout."
+            f"{unknown}: the order of presentation is not known, and trial is 0 in all rows."
         )
     return CorpusContent.of(
         columns,

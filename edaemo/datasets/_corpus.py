@@ -205,7 +205,7 @@ class CorpusFiles:
         loose = [name for name in names if isinstance(self.files[name + file], LooseFile)]
         candidates = loose or names
         if len(candidates) > 1:
-            self.note(f"{' and '.join(candidates)} are the same {what}: keep one of them.")
+            self.note(f"{' and '.join(candidates)} are the same {what}: keep one.")
         return candidates[0]
 
     def read_bytes(self, name: str) -> bytes:
@@ -266,7 +266,7 @@ class CorpusFiles:
         return value
 
     def numbers(self, name: str, lines: Sequence[str], *, first_line: int = 1) -> np.ndarray:
-        """Return one finite number per line as float64; `first_line` is the number of line 1."""
+        """Return one finite number per line as float64; `first_line` numbers the first line."""
         try:
             values = np.array(lines, dtype=float)
         except ValueError:
@@ -308,7 +308,7 @@ class CorpusFiles:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file was made by the operating system (``.DS_Store``, ``__MACOSX``)."""
+    """Return whether a file is hidden or was made by macOS (``.DS_Store``, ``__MACOSX``)."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
@@ -435,8 +435,8 @@ def list_places(name: str) -> list[tuple[str, Path | None, list[Path]]]:
     Returns
     -------
     list of (what, folder, places)
-        Description of the searched folder, the folder (None if it does not exist on this system),
-        and the paths in it that may be the corpus.
+        Description of the searched folder, the folder (None if it is not defined), and the paths in
+        it that may be the corpus.
     """
     return [
         (
