@@ -1030,11 +1030,11 @@ def test_one_error_says_all_that_is_wrong_with_hku956(small_hku):
     assert_patterns(
         problems_of(load_hku956, small_hku, allow_partial=True),
         [
-            r"rates -10\.5 in participant_id hku0002, song_no 0, outside",
-            r"arousal_rating of participant_id hku0001, song_no 10: 'x'",
+            r"has the rating -10\.5 for participant_id hku0002, song_no 0, outside",
+            r"arousal_rating of participant_id hku0001, song_no 10, got 'x'",
             r"hku0001/EDA/1_5\.csv has 108 samples.*28 s",
             r"two ratings of participant_id hku0001, song_no 2",
-            r"no whole number: hku0003, 'a', '77'",
+            r"not a whole number: hku0003, 'a', '77'",
             r"hku0001/EDA/3_9\.csv is missing, although",
             r"hku0001/EDA/2_77\.csv needs a finite number as line 2, got 'off'",
             r"hku0002/EDA/4_5\.csv has no rating",
@@ -1073,7 +1073,7 @@ def test_one_error_says_all_that_is_wrong_with_induced_stress(small_stress):
         [
             r"_v1\.csv has a stress of 10\.5 for S02 in Subtract",
             r"_v1\.csv needs a finite number as stress of S02 in Opposite Opinion, got 'much'",
-            r"_v2\.csv rates f07 twice",
+            r"_v2\.csv has two rows of ratings for f07",
             r"_v2\.csv lacks ratings of f14",
             r"S02/EDA\.csv has 225 s of usable signal.*Opposite Opinion of S02",
             r"S02/EDA\.csv has 225 s of usable signal.*Subtract of S02",

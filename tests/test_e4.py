@@ -222,7 +222,7 @@ def test_one_error_says_all_that_is_wrong_with_ratings(study, tmp_path):
         "row 6 of the table has no finite number as valence: 'much'",
         "P02 trial 1, P02 trial 3: a rating is missing",
         "P09 trial 1: there are ratings but no such trial",
-        "more than one row of P01 trial 1",
+        "more than one row for P01 trial 1",
         "row 9 of the table has no whole number as trial: 'x'",
     ]
     assert_patterns(said, map(re.escape, expected))

@@ -388,7 +388,7 @@ def test_one_error_says_all_that_is_wrong_with_mahnob(mahnob):
             r"Trial2_emotion\.bdf and .*Trial3_emotion\.bdf belong to the same session: keep the ",
             r"Trial3_emotion\.bdf and .*Trial2_emotion\.bdf are both participant 30's stimulus 98",
             r"Part_31_S_Trial1_emotion\.bdf is not a file of MAHNOB-HCI, which has people 1 to 30",
-            r"The participants 3, 4, .* are missing: 3 of 27 people",
+            r"The participants 3, 4, .* are missing: found 3 of 27 people",
             r"Found only 10 of 527 recordings of films",
         ],
     )
@@ -400,7 +400,7 @@ def test_recording_that_is_cut_short_anywhere_is_named(share, tmp_path):
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
     found = problems_of(load_mahnob_hci, tmp_path, allow_partial=True)
-    assert re.search(r"Part_1_S_Trial1_emotion\.bdf .*cut short", found[0])
+    assert re.search(r"Part_1_S_Trial1_emotion\.bdf .*truncated", found[0])
 
 
 def test_recording_of_another_kind_is_named(tmp_path):
@@ -459,7 +459,7 @@ def test_whole_mahnob_has_527_trials_of_27_people(whole_mahnob, tmp_path):
         shutil.rmtree(session_of(part, 7, trial), ignore_errors=True)
     assert_patterns(
         problems_of(load_mahnob_hci, part),
-        ["participants 7 are missing: 26 of 27 people", "507 of 527 recordings"],
+        ["participants 7 are missing: found 26 of 27 people", "507 of 527 recordings"],
     )
     assert load_mahnob_hci(part, allow_partial=True).report["people_without_recording"] == ["7"]
 
@@ -595,7 +595,9 @@ def test_seed_report_says_what_was_read(written_seed):
     assert (report["windows"], report["windows_kept"], report["windows_cut"]) == (720, 720, 0)
     assert report["values_not_finite"] == 0
     assert report["people_without_recording"] == [str(n) for n in range(1, 21) if n not in (2, 10)]
-    assert any("and of emotion_label_and_stimuli_order.xlsx" in note for note in report["notes"])
+    assert any(
+        "agree with emotion_label_and_stimuli_order.xlsx" in note for note in report["notes"]
+    )
 
 
 def test_signals_of_seed_are_those_asked_for(written_seed):
@@ -926,10 +928,10 @@ def test_one_error_says_all_that_is_wrong_with_muse(muse):
             r"Video 50 is not in metadata/partition\.csv",
             r"1 of 6 videos of metadata/partition\.csv are missing: 61",
             r"Video 60 \(train\) lacks valence/60\.csv, arousal/60\.csv",
-            r"arousal/3\.csv has 8 values missing or outside -1 to 1, .* \(1\.04688\) at 5000 ms",
+            r"arousal/3\.csv has 8 values missing or outside -1 to 1\. .*\(1\.04688\) is at 5000",
             r"valence/12\.csv has no column 'value', but \['valence'\]",
             r"egemaps/7\.csv has time stamps that repeat",
-            r"Video 40: its files share 5 of 8 steps .*'egemaps': 5",
+            r"Video 40: its files share only 5 of 8 steps .*'egemaps': 5",
         ],
     )
 
@@ -964,7 +966,7 @@ def test_one_error_says_all_that_is_wrong_with_muse(muse):
         (
             f"{FEATURES}/egemaps/12.csv",
             muse_files()[f"{FEATURES}/fasttext/12.csv"],
-            "other columns",
+            "different columns",
         ),
     ],
 )
