@@ -266,7 +266,7 @@ def test_descriptions_say_what_makes_scores_look_good(hku, stress):
     told = roc_auc_score(stress.targets["task"] == "rest", stress.trials["duration"])
     assert f"AUC of {told:.2f} for rest" in stress.DESCR
     assert "inferred" in stress.DESCR
-    assert "knows how long it was" in stress.DESCR
+    assert "encode this length" in stress.DESCR
 
 
 def test_stages_of_both_protocols_in_their_own_order(stress):
@@ -464,7 +464,7 @@ def test_what_is_not_about_people_is_kept_and_the_selection_is_told(hku):
     assert set(part) == set(hku)
     cut = {"trials", "ratings", "targets", "report", "DESCR"}
     assert all(part[key] is hku[key] for key in set(hku) - cut)
-    told = f"The development people alone: 15 of 30, {len(part.trials)} of 956 trials."
+    told = f"Only the development people: 15 of 30, {len(part.trials)} of 956 trials."
     assert part.report["selected"] == told
     assert part.DESCR.startswith(hku.DESCR)
     assert told in part.DESCR
@@ -476,7 +476,7 @@ def test_without_a_list_of_development_people_all_are_reported(ramps):
     ratings = pd.DataFrame({"valence": [1.0, 2.0, 3.0]}, index=ramps.index)
     own = Bunch(trials=ramps, ratings=ratings, targets={"valence": ratings["valence"]})
     assert keyed(select_people(own, "evaluation")).equals(keyed(own))
-    with pytest.raises(ValueError, match="no development people among the 2"):
+    with pytest.raises(ValueError, match="no development people among its 2"):
         select_people(own, "development")
 
 
@@ -904,7 +904,7 @@ BAD_HKU = {
     "foreign file": (f"{SIGNALS}/hku0001/notes.txt", "1", r"hku0001/notes\.txt"),
     "foreign folder": (f"{SIGNALS}/other/EDA/0_5.csv", "1", r"other/EDA/0_5\.csv"),
     "no rating": (f"{SIGNALS}/hku0002/EDA/3_5.csv", ramp(108), r"hku0002/EDA/3_5\.csv.*no rating"),
-    "same trial twice": (f"{SIGNALS}/hku0001/EDA/1_77.csv", ramp(108), "same person and song_no"),
+    "same trial twice": (f"{SIGNALS}/hku0001/EDA/1_77.csv", ramp(108), "the person and song_no of"),
     "no table": (RATINGS, "hello\n", r"AV_ratings\.csv.*lacks the columns"),
     "junk for ratings": (RATINGS, b"\xff\xfe\x00", r"AV_ratings\.csv.*not a text file"),
     "open quote": (RATINGS, HKU_RATINGS + '"hku0002,', r"AV_ratings\.csv.*not a comma-separated"),
@@ -1030,18 +1030,18 @@ def test_one_error_says_all_that_is_wrong_with_hku956(small_hku):
     assert_patterns(
         problems_of(load_hku956, small_hku, allow_partial=True),
         [
-            r"rates -10\.5 in participant_id hku0002, song_no 0, outside",
-            r"arousal_rating of participant_id hku0001, song_no 10: 'x'",
+            r"has the rating -10\.5 for participant_id hku0002, song_no 0, outside",
+            r"arousal_rating of participant_id hku0001, song_no 10, got 'x'",
             r"hku0001/EDA/1_5\.csv has 108 samples.*28 s",
             r"two ratings of participant_id hku0001, song_no 2",
-            r"no whole number: hku0003, 'a', '77'",
+            r"not a whole number: hku0003, 'a', '77'",
             r"hku0001/EDA/3_9\.csv is missing, although",
-            r"hku0001/EDA/2_77\.csv has no finite number as line 2: 'off'",
+            r"hku0001/EDA/2_77\.csv needs a finite number as line 2, got 'off'",
             r"hku0002/EDA/4_5\.csv has no rating",
-            r"hku0002/EDA/notes\.csv is no file of this corpus",
-            r"hku0002/EDA/4_6\.csv has the same person and song_no",
-            r"songs_tags\.tsv has no track with tags in line 4",
-            r"songs_tags\.tsv has the track track_0000077 twice, again in line 5",
+            r"hku0002/EDA/notes\.csv is not a file of this corpus",
+            r"hku0002/EDA/4_6\.csv has the person and song_no of",
+            r"songs_tags\.tsv lacks a track with tags in line 4",
+            r"songs_tags\.tsv repeats the track track_0000077 in line 5",
         ],
     )
 
@@ -1050,7 +1050,7 @@ def test_table_without_a_column_hides_nothing_else_of_hku956(small_hku):
     write(small_hku, {RATINGS: HKU_RATINGS.replace("arousal_rating", "excitement"), FIRST: "off"})
     assert_patterns(
         problems_of(load_hku956, small_hku, allow_partial=True),
-        [r"lacks the columns \['arousal_rating'\]", r"1_5\.csv has no finite number"],
+        [r"lacks the columns \['arousal_rating'\]", r"1_5\.csv needs a finite number"],
     )
 
 
@@ -1072,16 +1072,16 @@ def test_one_error_says_all_that_is_wrong_with_induced_stress(small_stress):
         problems_of(load_induced_stress, small_stress, allow_partial=True),
         [
             r"_v1\.csv has a stress of 10\.5 for S02 in Subtract",
-            r"_v1\.csv has no finite number as stress of S02 in Opposite Opinion: 'much'",
-            r"_v2\.csv rates f07 twice",
-            r"_v2\.csv has no ratings of f14",
+            r"_v1\.csv needs a finite number as stress of S02 in Opposite Opinion, got 'much'",
+            r"_v2\.csv has two rows of ratings for f07",
+            r"_v2\.csv lacks ratings of f14",
             r"S02/EDA\.csv has 225 s of usable signal.*Opposite Opinion of S02",
             r"S02/EDA\.csv has 225 s of usable signal.*Subtract of S02",
             r"f07/EDA\.csv gives a sampling rate of 8 Hz",
             r"f07/tags\.csv has no time in line 2",
-            r"f14_b/tags\.csv has the stage Real Opinion end as it begins",
-            r"X01/EDA\.csv is no file of this corpus",
-            r"S03_b/EDA\.csv is in no folder",
+            r"f14_b/tags\.csv has a stage Real Opinion that does not last",
+            r"X01/EDA\.csv is not a file of this corpus",
+            r"S03_b/EDA\.csv is not in a folder",
         ],
     )
 

@@ -139,7 +139,7 @@ def test_folder_of_two_corpora_needs_to_be_told(run, tmp_path):
     write(tmp_path, {MARKERS["deap"]: "x", MARKERS["amigos"]: "x"})
     status, _, err = run("check", tmp_path)
     assert status == 2
-    assert "holds amigos and deap: say which is meant (--study)" in err
+    assert "holds amigos and deap: choose one with --study" in err
     status, out, _ = run("check", tmp_path, "--study", "amigos")
     assert status == 1
     assert "Data_Preprocessed_P33.mat" in out
@@ -148,10 +148,10 @@ def test_folder_of_two_corpora_needs_to_be_told(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nowhere",), "no such file or folder"),
-        (("empty",), "is no corpus that is known"),
+        (("nowhere",), "does not exist"),
+        (("empty",), "holds neither a known corpus nor a session of an E4"),
         (("empty/half.zip",), "half.zip is not a readable zip archive"),
-        (("empty", "--study", "deep"), "no study 'deep': did you mean 'deap'?"),
+        (("empty", "--study", "deep"), "Unknown study 'deep': did you mean 'deap'?"),
         ((HKU_ZIP, "--sampling-rate", "4"), "the files of hku956 say it themselves"),
     ],
 )
@@ -166,7 +166,7 @@ def test_what_cannot_be_checked_is_an_error(arguments, said, run, tmp_path):
 def test_archive_that_is_cut_short_is_named_in_an_unknown_folder(run, tmp_path):
     write(tmp_path, {"half.zip": HKU_ZIP.read_bytes()[:1000]})
     _, _, err = run("check", tmp_path)
-    assert "Archives that cannot be read:" in err
+    assert "Unreadable archives:" in err
     assert "half.zip is not a readable zip archive" in err
 
 
@@ -260,7 +260,7 @@ def test_check_of_an_own_table(run, tmp_path):
     assert rows_of(out)["seconds of a trial"] == "4 to 4"
     status, out, _ = run("check", tmp_path / "trials.csv")
     assert status == 1
-    assert "does not say its sampling rate" in out
+    assert "does not contain its sampling rate" in out
 
 
 def test_check_changes_nothing_in_the_folder(run, tmp_path):

@@ -199,7 +199,7 @@ def test_corpus_that_is_nowhere_names_all_four_places_and_how_to_get_it(
     with pytest.raises(DatasetError) as caught:
         getattr(edaemo.datasets, spec.loader)()
     said = str(caught.value)
-    assert f"each for {spec.like!r}:" in said
+    assert f"searched for {spec.like!r}, in this order:" in said
     folders = [tmp_path / "environment", tmp_path / "repository", home]
     places = [str(folder / spec.folder) for folder in folders]
     found = [said.index(place) for place in ["path=: not given", *places]]
@@ -219,14 +219,14 @@ def test_path_without_the_corpus_says_what_is_there_and_looks_nowhere_else(name,
     with pytest.raises(DatasetError) as caught:
         load(place)
     said = str(caught.value)
-    assert f"photos' does not hold {spec.folder}: no folder or zip archive" in said
+    assert f"photos' does not hold {spec.folder}: no folder or zip archive there" in said
     assert spec.like in said
     assert "It holds a.jpg, b.jpg." in said
     assert spec.how_to_get in said
     (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match=r"empty' does not hold .* The folder is empty"):
         load(tmp_path / "empty")
-    with pytest.raises(DatasetError, match=r"nothing' does not hold .* no such file or folder"):
+    with pytest.raises(DatasetError, match=r"nothing' does not hold .* does not exist"):
         load(tmp_path / "nothing")
     with pytest.raises(DatasetError, match=r"empty\.zip' does not hold"):
         load(zipped(tmp_path / "empty.zip", {}))
@@ -370,7 +370,9 @@ def test_development_people_can_be_selected(corpus):
 @small(ANY_DEPTH)
 def test_second_load_comes_from_the_cache_and_is_the_same(corpus, home, monkeypatch):
     first = corpus.load(corpus.place, **corpus.settings)
-    assert first.report["cache"].startswith(f"read from the originals, kept in {home / 'parquet'}")
+    assert first.report["cache"].startswith(
+        f"read from the original files, kept in {home / 'parquet'}"
+    )
     kept = [len(pd.read_parquet(entry)) for entry in entries(home)]
     assert len(kept) == (1 if first.music is None else 2)
     assert len(first.trials) in kept
@@ -457,7 +459,7 @@ def test_bad_setting_is_one_error_that_names_it_before_anything_is_read(
 
 
 def test_corpus_that_is_not_registered_is_an_error_with_the_nearest_name():
-    with pytest.raises(DatasetError, match="no corpus 'deep': did you mean 'deap'"):
+    with pytest.raises(DatasetError, match="Unknown corpus 'deep': did you mean 'deap'"):
         load_corpus("deep")
     with pytest.raises(TypeError, match="must be a CorpusSpec or the name of one, got 5"):
         load_corpus(5)

@@ -164,7 +164,7 @@ def test_settings_options_archives_and_cache_are_those_of_all_corpora(
 
     monkeypatch.setitem(globals(), "_read", read)
     assert_same(load_corpus(SPEC, folder), first)
-    with pytest.raises(TypeError, match=r"load_corpus\('song-diary'\): there is no setting 'song'"):
+    with pytest.raises(TypeError, match=r"load_corpus\('song-diary'\): unknown setting 'song'"):
         load_corpus(SPEC, folder, song="loud")
     with pytest.raises(ValueError, match=r"'songs' parameter of load_corpus\('song-diary'\)"):
         load_corpus(SPEC, folder, songs=5)
@@ -217,7 +217,7 @@ def test_registered_corpus_is_listed_and_checked(registered, folder, monkeypatch
     (folder / "listener2.diary").unlink()
     assert main(["datasets", "check", str(folder), "--study", "song-diary"]) == 1
     out = capsys.readouterr().out
-    assert "listener2 are missing: 11 of 12 people are there" in out
+    assert "listener2 are missing: found 11 of 12 people" in out
     assert re.search(r"trials +88", out)
 
 
@@ -262,12 +262,12 @@ def test_studies_are_the_registered_corpora(registered):
 @pytest.mark.parametrize(
     ("changes", "pattern"),
     [
-        ({"name": "deap"}, "a corpus 'deap' already"),
-        ({"name": "e4"}, "a corpus 'e4' already"),
-        ({"name": "generated"}, "a corpus 'generated' already"),
-        ({"folder": "hku956"}, "the folder 'hku956' is that of hku956"),
+        ({"name": "deap"}, "A corpus 'deap' exists already"),
+        ({"name": "e4"}, "A corpus 'e4' exists already"),
+        ({"name": "generated"}, "A corpus 'generated' exists already"),
+        ({"folder": "hku956"}, "hku956 uses the folder 'hku956' already"),
         ({"licence": " ", "citation": ""}, "lacks licence, citation"),
-        ({"options": {"cache": Option(True, ["boolean"])}}, "no option of it can be called cache"),
+        ({"options": {"cache": Option(True, ["boolean"])}}, "cannot have options called cache"),
     ],
 )
 def test_what_cannot_be_registered_is_an_error(changes, pattern):
@@ -303,9 +303,9 @@ def test_corpus_without_eda_is_not_cut_and_gives_its_own_duration(tmp_path):
     assert study.trials["duration"].tolist() == [3, 5]
     assert study.targets["valence"].tolist() == [1, 2]
     assert isinstance(study.report["left_out"], pd.DataFrame)
-    with pytest.raises(TypeError, match="no setting 'window'"):
+    with pytest.raises(TypeError, match="unknown setting 'window'"):
         load_corpus(spec, window=None)
-    with pytest.raises(TypeError, match="no setting 'cache'"):
+    with pytest.raises(TypeError, match="unknown setting 'cache'"):
         load_corpus(spec, cache=False)
 
 

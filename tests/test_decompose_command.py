@@ -118,22 +118,22 @@ class TestReading:
             ("a.csv", "", "empty"),
             ("a.csv", "\n \n", "empty"),
             ("a.csv", "eda\n", "no samples"),
-            ("a.csv", "eda\n1\nx7\n", "line 3 holds no number: 'x7'"),
+            ("a.csv", "eda\n1\nx7\n", "line 3 does not hold a number: 'x7'"),
             ("a.csv", "0.5;1\n0.6;2\n", "no column holds numbers"),
             ("a.csv", "1,2\n3,4\n", "2 columns and no header"),
             ("a.csv", "eda,t\n1,2\n3\n", "line 3 has 1 columns, the header has 2"),
             ("a.csv", "eda,gsr\n1,2\n", "more than one column may be the EDA"),
             ("a.csv", "a,b\n1,2\n", "The columns are ['a', 'b']"),
             ("a.csv", "eda,eda\n1,2\n", "more than one column is named 'eda'"),
-            ("a.csv", 'eda\n"1" 2\n', "no comma-separated table"),
+            ("a.csv", 'eda\n"1" 2\n', "not a comma-separated table"),
             ("EDA.csv", "2013-02-20 17:55:19\n4.0\n", "no samples"),
-            ("EDA.csv", "2013-02-20 17:55:19\n", "line 2 is no sampling rate"),
-            ("EDA.csv", "2013-02-20 17:55:19\r\nx\r\n1\r\n", "line 2 is no sampling rate: 'x'"),
-            ("EDA.csv", "1544027337.0\n0\n1\n", "line 2 is no sampling rate: '0'"),
+            ("EDA.csv", "2013-02-20 17:55:19\n", "line 2 is not a sampling rate"),
+            ("EDA.csv", "2013-02-20 17:55:19\r\nx\r\n1\r\n", "line 2 is not a sampling rate: 'x'"),
+            ("EDA.csv", "1544027337.0\n0\n1\n", "line 2 is not a sampling rate: '0'"),
             ("EDA.csv", "1544027337.0\n4.0\n1,2,3\n", "line 3 holds 3 values"),
-            ("t.csv", "1544027337.0\n1544027399.0\n", "line 2 is no sampling rate"),
-            ("TEMP.csv", E4_UNIX, "this is no EDA"),
-            ("a.parquet", "no such thing", "no readable parquet file"),
+            ("t.csv", "1544027337.0\n1544027399.0\n", "line 2 is not a sampling rate"),
+            ("TEMP.csv", E4_UNIX, "this is not EDA"),
+            ("a.parquet", "no such thing", "not a readable parquet file"),
         ],
     )
     def test_foreign_files_are_errors_that_begin_with_the_path(self, tmp_path, name, text, said):
@@ -147,8 +147,8 @@ class TestReading:
         (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x93")
         (tmp_path / "folder.csv").mkdir()
         for name, said in (
-            ("a.csv", "no text in UTF-8"),
-            ("none.csv", "no such file"),
+            ("a.csv", "not a text in UTF-8"),
+            ("none.csv", "does not exist"),
             ("folder.csv", "a folder"),
         ):
             with pytest.raises(DatasetError, match=f"{name}: .*{said}"):
@@ -158,20 +158,20 @@ class TestReading:
         table = write(tmp_path / "a.csv", "a,b\n1,x\n")
         with pytest.raises(DatasetError, match=r"no column is named 'c'.*\['a', 'b'\]"):
             read_recording(table, sampling_rate=4, column="c")
-        with pytest.raises(DatasetError, match="line 2 holds no number: 'x'"):
+        with pytest.raises(DatasetError, match="line 2 does not hold a number: 'x'"):
             read_recording(table, sampling_rate=4, column="b")
         with pytest.raises(DatasetError, match="no header, so no column is named 'a'"):
             read_recording(write(tmp_path / "b.csv", "1\n2\n"), sampling_rate=4, column="a")
         frame = pd.DataFrame({"eda": [[1.0, 2.0]], "text": ["x"], "yes": [True], "n": [1]})
         frame.to_parquet(tmp_path / "a.parquet")
         for column, holds in ((None, "list"), ("text", "string"), ("yes", "bool")):
-            with pytest.raises(DatasetError, match=f"holds .*{holds}.* and no numbers"):
+            with pytest.raises(DatasetError, match=f"holds .*{holds}.*, not numbers"):
                 read_recording(tmp_path / "a.parquet", sampling_rate=4, column=column)
 
     def test_an_unknown_rate_and_a_contradicted_one_are_errors(self, tmp_path):
         with pytest.raises(DatasetError, match=r"a\.csv: .*sampling rate.*--sampling-rate"):
             read_recording(write(tmp_path / "a.csv", TABLE))
-        with pytest.raises(DatasetError, match=r"EDA\.csv: line 2 says 4 Hz, but .* 32 Hz"):
+        with pytest.raises(DatasetError, match=r"EDA\.csv: line 2 gives 4 Hz, but .* 32 Hz"):
             read_recording(write(tmp_path / "EDA.csv", E4_UNIX), sampling_rate=32)
         with pytest.raises(ValueError, match="sampling_rate"):
             read_recording(tmp_path / "EDA.csv", sampling_rate=-1)
@@ -322,7 +322,7 @@ class TestManyFiles:
         ]
         for line in lines:
             name = Path(line.split(": ")[0]).stem
-            assert bad.get(name, ("", "no such file"))[1] in line
+            assert bad.get(name, ("", "does not exist"))[1] in line
 
     def test_only_the_files_whose_rate_is_wrong_or_unknown_fail(self, tmp_path, capsys):
         write(tmp_path / "in" / "E4" / "EDA.csv", E4_UNIX)

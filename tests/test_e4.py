@@ -220,9 +220,9 @@ def test_one_error_says_all_that_is_wrong_with_ratings(study, tmp_path):
     expected = [
         "row 2 of the table has 12 as valence, outside 1 to 9",
         "row 6 of the table has no finite number as valence: 'much'",
-        "P02 trial 1, P02 trial 3: without a rating",
-        "P09 trial 1: rated, and no such trial",
-        "more than one row of P01 trial 1",
+        "P02 trial 1, P02 trial 3: a rating is missing",
+        "P09 trial 1: there are ratings but no such trial",
+        "more than one row for P01 trial 1",
         "row 9 of the table has no whole number as trial: 'x'",
     ]
     assert_patterns(said, map(re.escape, expected))
@@ -247,9 +247,12 @@ def test_a_part_leaves_out_what_is_not_rated_or_not_there(study, tmp_path):
     ("columns", "said"),
     [
         ("subject,valence", "lacks the columns ['trial']"),
-        ("subject,trial", "has no column beside"),
+        ("subject,trial", "has no column besides"),
         ("subject,trial,valence,valence", "the columns ['valence'] more than once"),
-        ("subject,trial,valence,session", "the columns ['session'], and the trials get such"),
+        (
+            "subject,trial,valence,session",
+            "the columns ['session'], which the loader adds to the trials",
+        ),
     ],
 )
 def test_table_of_ratings_with_other_columns_is_named(study, tmp_path, columns, said):
@@ -276,7 +279,7 @@ def test_double_presses_count_once_and_are_said(tmp_path):
 def test_uneven_presses_make_no_pairs(tmp_path):
     write(tmp_path / "P01", session(presses=(10, 30, 50)))
     (said,) = problems_of(load_e4, tmp_path, tags="pairs")
-    assert "P01/tags.csv has 3 presses, and pairs need an even number" in said
+    assert "P01/tags.csv has 3 presses, but tags='pairs' needs an even number" in said
 
 
 def test_one_error_says_all_that_is_wrong_with_sessions(study):
@@ -298,16 +301,16 @@ def test_one_error_says_all_that_is_wrong_with_sessions(study):
     (study / "whole.zip").unlink()
     said = problems_of(load_e4, study)
     expected = [
-        "short/EDA.csv is not as an E4 writes it: the file is too short",
+        "short/EDA.csv does not have the format of an E4: the file is too short",
         "cut/tags.csv has presses 50, 75 s from the start of EDA.csv, which lasts 41 s",
-        "text/EDA.csv is not as an E4 writes it: line 48 holds no number: 'off'",
-        "EDA.csv has not one sampling rate in all sessions: 4 Hz: P01",
-        "other/EDA.csv is not as an E4 writes it: line 1 is no start time: 'hello'",
+        "text/EDA.csv does not have the format of an E4: line 48 does not hold a number: 'off'",
+        "EDA.csv has different sampling rates in sessions: 4 Hz: P01",
+        "other/EDA.csv does not have the format of an E4: line 1 is not a start time: 'hello'",
         "other/tags.csv has no time in line 1: 'yesterday'",
         "late/tags.csv has presses 101 s",
         "soon/tags.csv has presses -2 s from the start",
-        "back/tags.csv has tags that do not follow one another",
-        "date/tags.csv gives times in another time zone, or another form",
+        "back/tags.csv has tags that are not in order of time",
+        "date/tags.csv has times in another time zone or format",
         "few: too few presses for any trial",
         "none/tags.csv is missing",
         "half.zip is not a readable zip archive",
@@ -326,7 +329,7 @@ def test_trials_of_a_session_that_cannot_be_read_are_not_said_to_be_missing(stud
     (tmp_path / "ratings.csv").write_text(RATINGS + "P02,9,song a,1,1\n")
     zipped(study / "P02.zip", session(**{"EDA.csv": "hello\n"}))
     (said,) = problems_of(load_e4, study, ratings=tmp_path / "ratings.csv")
-    assert said.startswith("P02.zip/EDA.csv is not as an E4 writes it")
+    assert said.startswith("P02.zip/EDA.csv does not have the format of an E4")
 
 
 def test_sessions_that_overlap_are_named(study):
@@ -350,7 +353,7 @@ def test_people_in_a_folder_of_their_own_are_asked_for(study, tmp_path):
     (tmp_path / "outer").mkdir()
     study.rename(tmp_path / "outer" / "study")
     (said,) = problems_of(load_e4, tmp_path / "outer")
-    assert "All 2 sessions lie in one folder, study" in said
+    assert "All 2 sessions are in one folder, study" in said
     assert len(load_e4(tmp_path / "outer" / "study").trials) == 6
     own = {"study/P01": "Ada", "study/P02": "Ada"}
     assert set(load_e4(tmp_path / "outer", subjects=own).trials["subject"]) == {"Ada"}
@@ -359,7 +362,7 @@ def test_people_in_a_folder_of_their_own_are_asked_for(study, tmp_path):
 def test_folder_without_sessions_and_path_that_is_not_there_are_errors(tmp_path):
     with pytest.raises(DatasetError, match=r"holds no EDA\.csv"):
         load_e4(write(tmp_path / "empty", {"notes.txt": "x"}))
-    with pytest.raises(DatasetError, match="no such file or folder"):
+    with pytest.raises(DatasetError, match="does not exist"):
         load_e4(tmp_path / "nowhere")
 
 
@@ -367,11 +370,11 @@ def test_folder_without_sessions_and_path_that_is_not_there_are_errors(tmp_path)
     ("settings", "said"),
     [
         ({"tags": "each"}, "tags"),
-        ({"tags": {}}, "names no stimulus"),
+        ({"tags": {}}, "is empty"),
         ({"tags": {"rest": (2, 2)}}, "counted from 1"),
         ({"tags": {"rest": (0, 2)}}, "counted from 1"),
         ({"signals": ("bvp",)}, "must name 'eda'"),
-        ({"signals": ("eda", "ecg")}, "no 'ecg'"),
+        ({"signals": ("eda", "ecg")}, "unknown signal 'ecg'"),
         ({"subjects": {"P9": "x"}}, "no session 'P9'"),
         ({"rating_range": (9, 1)}, "rating_range"),
         ({"double_press": -1}, "double_press"),
@@ -386,7 +389,7 @@ def test_arguments_that_make_no_sense_are_errors(study, settings, said):
 
 def test_a_protocol_that_needs_more_presses_is_an_error(study):
     said = problems_of(load_e4, study, tags={"rest": (1, 2), "task": (3, 5)})
-    assert ["P01/tags.csv has 4 presses, and 'task' ends at number 5" in s for s in said] == [1, 0]
+    assert ["P01/tags.csv has 4 presses, but 'task' ends at press 5" in s for s in said] == [1, 0]
 
 
 def test_window_cuts_and_leaves_out(study):

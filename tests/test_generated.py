@@ -174,12 +174,12 @@ def test_moderate_study_takes_seconds_and_little_more_than_its_recordings(modera
         ({"n_subjects": 1}, "'n_subjects' parameter"),
         ({"n_stimuli": 1}, "'n_stimuli' parameter"),
         ({"trials_per_subject": 1}, "'trials_per_subject' parameter"),
-        ({"trials_per_subject": 13}, "13 is more than the n_stimuli=12 songs"),
+        ({"trials_per_subject": 13}, "13 exceeds n_stimuli=12"),
         ({"sampling_rate": 0.5}, "'sampling_rate' parameter"),
         ({"duration": 7}, "'duration' parameter"),
         ({"duration": (30, 20)}, "duration must be"),
         ({"duration": (20, np.nan)}, "duration must be"),
-        ({"duration": (8.2, 8.8)}, "whole number between"),
+        ({"duration": (8.2, 8.8)}, "includes a whole number"),
         ({"eda_informativeness": 1.1}, "'eda_informativeness' parameter"),
         ({"music_informativeness": -0.1}, "'music_informativeness' parameter"),
         ({"subject_fingerprint": np.nan}, "'subject_fingerprint' parameter"),
@@ -344,7 +344,7 @@ def test_any_extractor_may_describe_the_songs():
     assert list(study.music.columns) == ["loudest"]
     assert study.music.index.equals(study.songs.index)
     assert study.music.at["s05", "loudest"] == np.abs(study.make_audio("s05")).max()
-    with pytest.raises(ValueError, match=r"gave 2 rows for the song 's01'"):
+    with pytest.raises(ValueError, match=r"returned 2 rows for the song 's01'"):
         small(music_extractor=Loudest(rows=2))
 
 

@@ -148,7 +148,7 @@ def test_presses_that_give_no_trial(features, tmp_path, capsys):
     status, out, err = run(capsys, features[1], one, odd)
     assert status == 1
     assert list(read(out)["trial"]) == [1, 2]
-    assert "gives no trial. --tags ignore" in err
+    assert "has no trial. --tags ignore" in err
 
 
 def in_rows(trials: list[int], names: list[str]) -> pd.DataFrame:
@@ -263,7 +263,7 @@ def test_rate_must_be_the_models(features, tmp_path, capsys):
     plain, e4 = write(tmp_path / "a.csv", 0), write(tmp_path / "b.csv", 0, e4="8.0")
     status, out, err = run(capsys, features[1], plain, e4)
     assert (status, out) == (1, "")
-    assert "a.csv: the file does not say its sampling rate" in err
+    assert "a.csv: the file does not contain its sampling rate" in err
     assert "b.csv: the recording has 8 Hz, and the model takes 4 Hz" in err
     status, out, err = run(capsys, features[1], plain, "--sampling-rate", 8)
     assert (status, out) == (2, "")

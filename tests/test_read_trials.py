@@ -171,18 +171,18 @@ def test_one_error_says_all_that_is_wrong(table, tmp_path):
         read_trials, table, sampling_rate=8, signals={"eda": "EDA"}, rating_range=(1, 9)
     )
     expected = [
-        r"text\.csv: line 10 holds no number: 'off'",
-        r"gone\.csv: there is no such file",
+        r"text\.csv: line 10 does not hold a number: 'off'",
+        r"gone\.csv: this file does not exist",
         r"empty\.csv: the file is empty",
         r"row 5 of the table has 10 as valence, outside 1 to 9",
         r"row 6 of the table has no finite number as valence: 'much'",
         r"trials have no valence: b song 3 \(row 6\), c song 3 \(row 7\)",
-        r"more than one row of b trial 1\. Keep one",
+        r"more than one row for b trial 1\. Keep one",
         r"a-2\.csv is the file of 2 trials",
         r"b/1\.csv is the file of 2 trials",
         r"row 9 of the table has no subject",
         r"row 9 of the table has no whole number as trial: '1\.5'",
-        r"c\.csv: there is no such file",
+        r"c\.csv: this file does not exist",
     ]
     assert_patterns(said, expected)
 
@@ -192,7 +192,9 @@ def test_columns_that_are_missing_renamed_or_taken_are_named(table):
     rated = ("valence", "arousal")
     said = problems_of(read_trials, table, ratings=rated, sampling_rate=8)
     assert any("lacks the columns ['valence']; it has ['subject'" in line for line in said)
-    assert any("the columns ['duration'], and the trials get such" in line for line in said)
+    assert any(
+        "the columns ['duration'], which the loader adds to the trials" in line for line in said
+    )
     table.write_text(TABLE.replace("stimulus", "song"))
     with pytest.raises(DatasetError, match=r"trials\.csv lacks the columns \['stimulus'\]"):
         read_trials(table, sampling_rate=8)
@@ -207,7 +209,7 @@ def test_ids_that_look_like_nothing_or_like_numbers_stay_as_they_are(table):
 
 def test_a_stimulus_met_twice_needs_the_column_trial(table):
     frame = pd.read_csv(table).drop(columns="trial").replace("song 1", "song 2")
-    with pytest.raises(DatasetError, match=r"row of a stimulus song 2\. Say by a column trial"):
+    with pytest.raises(DatasetError, match=r"row for a stimulus song 2\. Add a column trial"):
         read_trials(frame, sampling_rate=8, folder=table.parent)
 
 
@@ -215,7 +217,7 @@ def test_different_rates_are_named(tmp_path):
     for name, rate in {"x.csv": 4, "y.csv": 8}.items():
         (tmp_path / name).write_text(f"1544027337.0\n{rate}.0\n" + "1\n" * 9)
     frame = pd.DataFrame({"subject": "a", "stimulus": ["p", "q"], "file": ["x.csv", "y.csv"]})
-    with pytest.raises(DatasetError, match=r"not one sampling rate: 4 Hz: x\.csv; 8 Hz: y\.csv"):
+    with pytest.raises(DatasetError, match=r"different sampling rates: 4 Hz: x\.csv; 8 Hz: y\.csv"):
         read_trials(frame, ratings=(), folder=tmp_path)
 
 
@@ -223,9 +225,9 @@ def test_different_rates_are_named(tmp_path):
     ("settings", "said"),
     [
         ({"signals": ("bvp",)}, "must name 'eda'"),
-        ({"signals": {"eda": None, "bvp": None}}, "column of every signal"),
-        ({"signals": {"eda": "EDA", "trial": "t"}}, "no signal can be called 'trial'"),
-        ({"signals": {"eda": 3}}, "by text"),
+        ({"signals": {"eda": None, "bvp": None}}, "column of every other signal"),
+        ({"signals": {"eda": "EDA", "trial": "t"}}, "a signal cannot be called 'trial'"),
+        ({"signals": {"eda": 3}}, "as text"),
         ({"ratings": ("valence", "trial")}, "none of them can be called 'trial'"),
         ({"sampling_rate": 0}, "sampling_rate"),
         ({"rating_range": (1,)}, "rating_range"),
@@ -246,7 +248,7 @@ def test_table_that_is_none_is_named(tmp_path):
     (tmp_path / "twice.csv").write_text("subject,stimulus,file,file\na,b,c,d\n")
     for name, said in {
         "ragged": "more fields",
-        "empty": "no table",
+        "empty": "not a valid table",
         "rows": "no rows",
         "twice": "more than once",
         "gone": "cannot be read",
@@ -350,20 +352,18 @@ def test_one_error_says_all_that_is_wrong_with_faces(study):
         add_signal(study, "face", arrays, sampling_rate=5)
     said = str(caught.value)
     for words in (
-        "subject a, stimulus song 2, trial 1: 30 frames are 6 s at 5 Hz, and the trial lasts 7 s",
-        "subject b, stimulus song 2, trial 1: an array of numbers",
-        "1 arrays are of no trial of the study: ('b', 'song 2', '1')",
+        "subject a, stimulus song 2, trial 1: 30 frames last 6 s at 5 Hz, but the trial lasts 7 s",
+        "subject b, stimulus song 2, trial 1: needs a numeric array",
+        "1 arrays belong to no trial of the study: ('b', 'song 2', '1')",
     ):
         assert words in said
     arrays = faces(study)
     arrays["a", "song 1", 2] = arrays["a", "song 1", 2][:, :, :2]
-    with pytest.raises(
-        DatasetError, match=r"frames of uint8 \(3, 2, 4\), where the first.*3, 4, 4"
-    ):
+    with pytest.raises(DatasetError, match=r"frames of uint8 \(3, 2, 4\), but the first.*3, 4, 4"):
         add_signal(study, "face", arrays, sampling_rate=5)
     arrays = {key: frames.astype(float) for key, frames in faces(study).items()}
     arrays["a", "song 1", 2][3, 0, 0, 0] = np.nan
-    with pytest.raises(DatasetError, match="song 1, trial 2: not all of it is finite"):
+    with pytest.raises(DatasetError, match="song 1, trial 2: has values that are not finite"):
         add_signal(study, "face", arrays, sampling_rate=5)
 
 
@@ -371,7 +371,7 @@ def test_a_little_longer_or_shorter_is_let_through_as_said(study):
     arrays = {key: np.concatenate([frames, frames[:2]]) for key, frames in faces(study).items()}
     seen = add_signal(study, "face", arrays, sampling_rate=5)
     assert [len(cell) for cell in seen.trials["face"]] == [35, 25, 30]
-    with pytest.raises(DatasetError, match=r"27 frames are 5\.4 s"):
+    with pytest.raises(DatasetError, match=r"27 frames last 5\.4 s"):
         add_signal(study, "face", arrays, sampling_rate=5, tolerance=0.3)
 
 
@@ -379,7 +379,9 @@ def test_frames_that_end_before_the_window_does_are_named(table):
     arrays = faces(read_trials(table, sampling_rate=8))
     arrays["a", "song 1", 2] = arrays["a", "song 1", 2][:-2]  # 4.6 of 5 s
     study = read_trials(table, sampling_rate=8, window=(0, 5))
-    with pytest.raises(DatasetError, match="song 1, trial 2: 23 frames, where the window needs 25"):
+    with pytest.raises(
+        DatasetError, match="song 1, trial 2: has 23 frames, but the window needs 25"
+    ):
         add_signal(study, "face", arrays, sampling_rate=5)
 
 

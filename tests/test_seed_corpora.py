@@ -237,7 +237,7 @@ def test_recordings_in_two_units_become_one(mahnob):
 def test_unit_that_is_neither_resistance_nor_conductance_is_not_guessed(mahnob):
     mahnob_session(mahnob, 2, 2, units={"GSR1": "uV"})
     (found,) = problems_of(load_mahnob_hci, mahnob, allow_partial=True)
-    assert re.search(r"GSR1 is in \['uV'\].*units='as_recorded'", found)
+    assert re.search(r"GSR1 as \['uV'\].*units='as_recorded'", found)
     study = load_whole_films(mahnob, units="as_recorded")
     np.testing.assert_allclose(study.trials["eda"][4][0], 4080, rtol=1e-9)
     assert study.units == {"eda": "nS or uV"}
@@ -324,10 +324,10 @@ def test_trial_without_ratings_is_left_out(blank, mahnob):
     [
         ({"feltArsl": 10}, "outside 1 to 9: feltArsl is 10"),
         ({"feltVlnc": 0}, "outside 1 to 9: feltVlnc is 0"),
-        ({"feltPred": "x"}, "no finite number as feltPred: 'x'"),
-        ({"feltCtrl": None}, "no finite number as feltCtrl: ''"),
+        ({"feltPred": "x"}, "needs a finite number as feltPred, got 'x'"),
+        ({"feltCtrl": None}, "needs a finite number as feltCtrl, got ''"),
         ({"feltEmo": 7}, "'7' as feltEmo"),
-        ({"mediaFile": None}, "no attribute mediaFile"),
+        ({"mediaFile": None}, "lacks the attribute mediaFile"),
     ],
 )
 def test_bad_session_of_mahnob_is_named(attributes, pattern, mahnob):
@@ -377,19 +377,19 @@ def test_one_error_says_all_that_is_wrong_with_mahnob(mahnob):
     assert_patterns(
         problems_of(load_mahnob_hci, mahnob, window=None),
         [
-            r"Sessions/42/Part_1_S_Trial1.* has \d+ bytes, where its header says \d+: is it cut",
-            r"Sessions/44/Part_1_S_Trial2.* has not each of the channels \['GSR1'\] once; it has",
-            r"Sessions/62/Part_1_S_Trial11.* is cut short, or no bdf file",
+            r"Sessions/42/Part_1_S_Trial1.* has \d+ bytes, but its header gives \d+ bytes: it may",
+            r"Sessions/44/Part_1_S_Trial2.* each of the channels \['GSR1'\] exactly once; it has",
+            r"Sessions/62/Part_1_S_Trial11.* is truncated or is not a bdf file",
             r"Sessions/82/Part_2_S_Trial1_.* is not sampled at 256 Hz: .*'GSR1': 512\.0",
-            r"Sessions/84/session\.xml is of subject '1', the recording .* of participant 2",
-            r"Sessions/102/session\.xml is cut short, or no XML",
-            r"Sessions/1202/Part_30_S_Trial1_.* has no session\.xml beside it",
+            r"Sessions/84/session\.xml names subject '1', but its recording .* of participant 2",
+            r"Sessions/102/session\.xml is truncated or is not XML",
+            r"Sessions/1202/Part_30_S_Trial1_.* has no session\.xml in its folder",
             r"Trial11_emotion\.bdf and .*Trial2_emotion\.bdf are both participant 30's stimulus 98",
-            r"Trial2_emotion\.bdf and .*Trial3_emotion\.bdf are of one session: keep the right",
+            r"Trial2_emotion\.bdf and .*Trial3_emotion\.bdf belong to the same session: keep the ",
             r"Trial3_emotion\.bdf and .*Trial2_emotion\.bdf are both participant 30's stimulus 98",
-            r"Part_31_S_Trial1_emotion\.bdf is no file of MAHNOB-HCI, which has people 1 to 30",
-            r"The participants 3, 4, .* are missing: 3 of 27 people",
-            r"10 of 527 recordings of films are there",
+            r"Part_31_S_Trial1_emotion\.bdf is not a file of MAHNOB-HCI, which has people 1 to 30",
+            r"The participants 3, 4, .* are missing: found 3 of 27 people",
+            r"Found only 10 of 527 recordings of films",
         ],
     )
 
@@ -400,14 +400,14 @@ def test_recording_that_is_cut_short_anywhere_is_named(share, tmp_path):
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
     found = problems_of(load_mahnob_hci, tmp_path, allow_partial=True)
-    assert re.search(r"Part_1_S_Trial1_emotion\.bdf .*cut short", found[0])
+    assert re.search(r"Part_1_S_Trial1_emotion\.bdf .*truncated", found[0])
 
 
 def test_recording_of_another_kind_is_named(tmp_path):
     file = mahnob_session(tmp_path, 1, 1)
     file.write_bytes(b"0" + file.read_bytes()[1:])  # as EDF begins
     found = problems_of(load_mahnob_hci, tmp_path, allow_partial=True)
-    assert re.search(r"Part_1_S_Trial1_emotion\.bdf is no bdf file of BioSemi", found[0])
+    assert re.search(r"Part_1_S_Trial1_emotion\.bdf is not a bdf file of BioSemi", found[0])
 
 
 def test_without_the_extra_one_line_says_what_is_missing(mahnob, monkeypatch, capsys):
@@ -420,7 +420,7 @@ def test_without_the_extra_one_line_says_what_is_missing(mahnob, monkeypatch, ca
     with pytest.raises(SystemExit, match="2"):
         main(["compare", "mahnob-hci", "--path", str(mahnob)])
     said = capsys.readouterr().err
-    assert said == "edaemo: error: Recordings (bdf) are read by MNE: pip install edaemo[bdf].\n"
+    assert said == "edaemo: error: Recordings (bdf) need MNE: pip install edaemo[bdf].\n"
 
 
 # 20 films of 24 people; of participants 3, 9 and 16 some are missing.
@@ -454,12 +454,12 @@ def test_whole_mahnob_has_527_trials_of_27_people(whole_mahnob, tmp_path):
     part = shutil.copytree(whole_mahnob, tmp_path / "part")
     shutil.rmtree(session_of(part, 7, 3))
     (found,) = problems_of(load_mahnob_hci, part)
-    assert found.startswith("526 of 527 recordings of films are there")
+    assert found.startswith("Found only 526 of 527 recordings of films")
     for trial in range(1, 21):
         shutil.rmtree(session_of(part, 7, trial), ignore_errors=True)
     assert_patterns(
         problems_of(load_mahnob_hci, part),
-        ["participants 7 are missing: 26 of 27 people", "507 of 527 recordings"],
+        ["participants 7 are missing: found 26 of 27 people", "507 of 527 recordings"],
     )
     assert load_mahnob_hci(part, allow_partial=True).report["people_without_recording"] == ["7"]
 
@@ -595,7 +595,9 @@ def test_seed_report_says_what_was_read(written_seed):
     assert (report["windows"], report["windows_kept"], report["windows_cut"]) == (720, 720, 0)
     assert report["values_not_finite"] == 0
     assert report["people_without_recording"] == [str(n) for n in range(1, 21) if n not in (2, 10)]
-    assert any("and of emotion_label_and_stimuli_order.xlsx" in note for note in report["notes"])
+    assert any(
+        "agree with emotion_label_and_stimuli_order.xlsx" in note for note in report["notes"]
+    )
 
 
 def test_signals_of_seed_are_those_asked_for(written_seed):
@@ -608,7 +610,7 @@ def test_signals_of_seed_are_those_asked_for(written_seed):
     assert smoothed.trials["eeg_de"][0][0, :2].tolist() == [2010.5, 2011.5]
     assert unsmoothed.trials["eeg_de"][0][0, :2].tolist() == [2010, 2011]
     assert "eye" not in unsmoothed.trials
-    for signals, pattern in [(("eda",), "there is no 'eda'"), ((), "names none")]:
+    for signals, pattern in [(("eda",), "unknown signal 'eda'"), ((), "is empty")]:
         with pytest.raises(ValueError, match=pattern):
             load_seed(written_seed, signals=signals)
 
@@ -676,8 +678,8 @@ def test_files_that_differ_by_one_window_are_cut_to_the_shortest(seed):
     assert_patterns(
         problems_of(load_seed_vii, seed, allow_partial=True),
         [
-            "Person 2, clip 5: the files differ in their number of windows: .*'eye': 2",
-            "Person 2, clip 7: the files differ .*'intensity': 8",
+            "Person 2, clip 5: the files have different numbers of windows: .*'eye': 2",
+            "Person 2, clip 7: the files have different .*'intensity': 8",
         ],
     )
 
@@ -709,15 +711,15 @@ def test_one_error_says_all_that_is_wrong_with_seed(seed):
         problems_of(load_seed_vii, seed),
         [
             r"EYE_features/2\.mat and more/EYE_features/2\.mat are the same file: keep one",
-            r"EEG_features/21\.mat is no file of SEED-VII, which has people 1 to 20",
-            r"EEG_features/5\.mat is there, and EYE_features/5\.mat is not",
-            r"The people 1, 3, .*20 are missing: 2 of 20",
-            r"order\.xlsx has other emotions .* 2 clips, .* clip 21: 'sad', not 'anger'.*Take it",
+            r"EEG_features/21\.mat is not a file of SEED-VII, which has people 1 to 20",
+            r"EYE_features/5\.mat is missing, although .*EEG_features/5\.mat exists",
+            r"The people 1, 3, .*20 are missing: found 2 of 20",
+            r"order\.xlsx has emotions that differ .* 2 clips.* clip 21: 'sad', not 'anger'.*Remo",
             r"EEG_features/2\.mat lacks the variables \['de_LDS_3'\]",
-            r"EYE_features/2\.mat has 80 of shape \(3, 31\), where \(n_windows, 33\) is due",
+            r"EYE_features/2\.mat has 80 of shape \(3, 31\), but \(n_windows, 33\) is expected",
             r"continuous_labels/2\.mat has intensities outside 0 to 1 in 4: 0\.5 to 1\.5",
             r"EEG_features/10\.mat has de_LDS_9 of shape \(3, 62, 5\).*\(n_windows, 5, 62\)",
-            r"EYE_features/10\.mat is cut short",
+            r"EYE_features/10\.mat is truncated",
             r"continuous_labels/10\.mat has no numbers in 9",
         ],
     )
@@ -729,7 +731,7 @@ def test_without_spreadsheet_or_extra_the_published_order_stands(seed, monkeypat
     assert any("edaemo[spreadsheets]" in note for note in study.report["notes"])
     (seed / "emotion_label_and_stimuli_order.xlsx").unlink()
     study = load_seed(seed, signals=("eye",))
-    assert any("is not there to compare" in note for note in study.report["notes"])
+    assert any("They were not compared with" in note for note in study.report["notes"])
     assert study.targets["emotion"].tolist() == ORDER * 2
 
 
@@ -892,7 +894,7 @@ def test_features_of_muse_that_are_missing_are_counted(muse):
 
 def test_features_of_muse_are_those_asked_for(muse):
     assert "fasttext" not in load_muse_car(muse).trials
-    for signals, pattern in [(("egemap",), "did you mean 'egemaps'"), ((), "names none")]:
+    for signals, pattern in [(("egemap",), "did you mean 'egemaps'"), ((), "is empty")]:
         with pytest.raises(ValueError, match=pattern):
             load_muse_car(muse, signals=signals)
 
@@ -921,15 +923,15 @@ def test_one_error_says_all_that_is_wrong_with_muse(muse):
         problems_of(load_muse_car, muse),
         [
             r"7\.csv and copy/.*7\.csv are the same file: keep one",
-            r"partition\.csv has the video 3 in train and in test",
+            r"partition\.csv lists video 3 in train and in test",
             r"partition\.csv has 'x' and 'train' in line 10",
             r"Video 50 is not in metadata/partition\.csv",
             r"1 of 6 videos of metadata/partition\.csv are missing: 61",
             r"Video 60 \(train\) lacks valence/60\.csv, arousal/60\.csv",
-            r"arousal/3\.csv has 8 values missing or outside -1 to 1, .* \(1\.04688\) at 5000 ms",
+            r"arousal/3\.csv has 8 values missing or outside -1 to 1\. .*\(1\.04688\) is at 5000",
             r"valence/12\.csv has no column 'value', but \['valence'\]",
-            r"egemaps/7\.csv has time stamps twice",
-            r"Video 40: its files share 5 of 8 steps .*'egemaps': 5",
+            r"egemaps/7\.csv has time stamps that repeat",
+            r"Video 40: its files share only 5 of 8 steps .*'egemaps': 5",
         ],
     )
 
@@ -943,20 +945,28 @@ def test_one_error_says_all_that_is_wrong_with_muse(muse):
         (
             f"{FEATURES}/egemaps/3.csv",
             b"timestamp,segment_id,f\n5250,1,1\n5000,1,1\n",
-            "has time stamps twice, or not in order",
+            "has time stamps that repeat or are not in order",
         ),
-        (f"{SEGMENTS}/arousal/3.csv", b"timestamp,value,segment_id\n5000,0.", "It is cut short"),
-        (f"{SEGMENTS}/arousal/3.csv", b"time,value,segment_id\n5000,0.1,1\n", "has not timestamp"),
+        (
+            f"{SEGMENTS}/arousal/3.csv",
+            b"timestamp,value,segment_id\n5000,0.",
+            "The file is truncated",
+        ),
+        (
+            f"{SEGMENTS}/arousal/3.csv",
+            b"time,value,segment_id\n5000,0.1,1\n",
+            "must have the columns timestamp",
+        ),
         (
             f"{FEATURES}/egemaps/3.csv",
             b"timestamp,segment_id,f\n5000,1,loud\n",
-            "no number in line",
+            "needs a number in line",
         ),
         (f"{FEATURES}/egemaps/3.csv", b"timestamp,segment_id,f\n5000,1,1\n", "fewer than two"),
         (
             f"{FEATURES}/egemaps/12.csv",
             muse_files()[f"{FEATURES}/fasttext/12.csv"],
-            "other columns",
+            "different columns",
         ),
     ],
 )
@@ -975,7 +985,7 @@ def test_videos_that_are_not_there_are_an_error_unless_a_part_is_wanted(muse):
     assert study.report["videos_without_files"] == ["12"]
     (muse / "metadata" / "partition.csv").unlink()
     found = problems_of(load_muse_car, muse, allow_partial=True)
-    assert found == ["partition.csv is missing: it says which videos are train, devel and test."]
+    assert found == ["partition.csv, which lists the videos of train, devel and test, is missing."]
 
 
 def test_videos_of_different_rates_are_an_error(muse):

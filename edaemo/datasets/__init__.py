@@ -1,8 +1,8 @@
-"""Loaders of public emotion corpora, readers of one's own recordings, and a generated study.
+"""Load public emotion corpora, your own recordings, and a generated study.
 
 A loader returns a Bunch: the table of trials, the ratings, the targets, the music features and a
-report of what was read. A corpus is one file of this folder: a specification, registered by its
-name, and a function that reads it. :func:`load_corpus` does the rest.
+report of what was read. Each corpus has one file in this folder. The file registers a specification
+by its name and defines a function that reads the corpus. :func:`load_corpus` does the rest.
 """
 
 from importlib import import_module
@@ -92,7 +92,7 @@ __all__ = [
     "select_people",
 ]
 
-# A corpus registers itself where it is defined, so that a new file of this folder is enough.
+# Each corpus registers itself when its module is imported. A new corpus only needs a new file here.
 for _module in iter_modules(__path__):
     import_module(f"{__name__}.{_module.name}")
 del _module

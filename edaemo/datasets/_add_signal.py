@@ -1,4 +1,4 @@
-"""Signals that no loader reads, put beside the EDA: frames of faces, and whatever else there is."""
+"""Add signals that no loader reads, such as frames of faces, to the EDA of a study."""
 
 from __future__ import annotations
 
@@ -40,44 +40,48 @@ def add_signal(
     missing: str = "raise",
     tolerance: float = 0.5,
 ) -> Bunch:
-    """Put a signal of your own, such as frames of the face, beside the EDA of a study.
+    """Add your own signal, such as frames of the face, to the trials of a study.
 
-    Each array is checked against its trial's length, and the study's window is cut out of it.
+    Each array is compared with the length of its trial. The study's window is then cut out of the
+    array.
 
     Parameters
     ----------
     study : Bunch
-        As a loader returns it. It is not changed.
+        A study as a loader returns it. It is not changed.
     name : str
-        New column, such as "face".
+        Name of the new column, such as "face".
     arrays : mapping
-        (subject, stimulus, trial) → array of shape (n_frames, …) of the whole trial, as it was
-        before the window was cut, in numbers; all of one dtype, and of one shape but for the number
-        of frames. Memory-mapped arrays stay so. DEAP's videos are numbered by presentation, which
-        is its ``trial``.
+        (subject, stimulus, trial) → numeric array of shape (n_frames, …) of the whole trial, before
+        the window is cut. All arrays have the same dtype and the same shape, except for n_frames.
+        Memory-mapped arrays stay memory-mapped. DEAP's video files are numbered in the order of
+        presentation, which is its ``trial``.
     sampling_rate : float
         Frames per second (Hz).
     missing : {"raise", "drop"}
-        Whether trials without an array are an error, or left out.
+        Raise an error if a trial has no array, or leave such trials out.
     tolerance : float
-        By how many seconds an array may be longer or shorter than its trial.
+        Largest accepted difference between the length of an array and that of its trial, in
+        seconds.
 
     Returns
     -------
     Bunch
-        As `study`, with the column `name` in ``trials``: of each trial the frames of the window,
-        (n_frames, …), not copied. ``sampling_rates`` has its rate. With ``missing="drop"``, all
-        tables are cut to the trials that have an array, numbered anew, and ``report["left_out"]``
-        lists the others; the rest of the report stays.
+        A copy of `study` with the column `name` in ``trials``. Each cell holds the frames of the
+        window, of shape (n_frames, …); the frames are not copied. ``sampling_rates`` has the rate
+        of the new signal. With ``missing="drop"``, all tables keep only the trials that have an
+        array, with a new index from 0. ``report["left_out"]`` lists the other trials. The rest of
+        the report is unchanged.
 
     Raises
     ------
     DatasetError
-        If trials have no array, arrays belong to no trial of the study, are no numbers, not finite,
-        of different shapes, of other lengths than their trials, or end before the window does. One
-        error says all.
+        If a trial has no array, or an array belongs to no trial of the study. Also if an array is
+        not numeric, has values that are not finite, differs from the others in shape or dtype,
+        differs from its trial in length, or ends before the window does. One error lists every
+        problem.
     ValueError
-        If `name` is taken, or `sampling_rate` is no positive number.
+        If `name` is already a column, or `sampling_rate` is not a positive number.
 
     Examples
     --------
@@ -95,7 +99,7 @@ def add_signal(
     trials = study.trials
     if not name.isidentifier() or name in trials.columns:
         raise ValueError(
-            f"name={name!r} must be an identifier that is no column of the trials yet."
+            f"name={name!r} must be an identifier that is not yet a column of the trials."
         )
     keys = _keys(trials)
     report = study.get("report", {})
@@ -115,10 +119,10 @@ def add_signal(
         else:
             cells.append(array)
     if wrong:
-        said = "".join(f"\n  - {problem}" for problem in wrong)
-        raise DatasetError(f"{name!r} cannot be put beside the trials of the study:{said}")
+        problems = "".join(f"\n  - {problem}" for problem in wrong)
+        raise DatasetError(f"{name!r} cannot be added to the trials of the study:{problems}")
     made = take_trials(study, rows)
-    # The end of a trial is that of its EDA, not that of frames that go on.
+    # A trial ends where its EDA ends. Later frames are dropped.
     ends = np.round(lasts[rows] * sampling_rate).astype(int)
     frames = [cell[:end][samples] for cell, end in zip(cells, ends, strict=True)]
     made.trials[name] = pd.Series(frames, dtype=object)
@@ -138,18 +142,18 @@ def _keys(trials: pd.DataFrame) -> list[tuple]:
 
 
 def _name(key: tuple) -> str:
-    return ", ".join(f"{what} {of}" for what, of in zip(IDENTITY, key, strict=True))
+    return ", ".join(f"{column} {value}" for column, value in zip(IDENTITY, key, strict=True))
 
 
 def _check_keys(
     keys: list[tuple], without: list[tuple], left_out: set[tuple], arrays: Mapping, missing: str
 ) -> list[str]:
-    """Return what is wrong with the arrays' keys."""
+    """Return a message for each problem with the keys of the arrays."""
     wrong = []
     if without and missing == "raise":
         wrong.append(
-            f"{len(without)} of {len(keys)} trials have no array: {_some(without)}. Give them, or "
-            'pass missing="drop".'
+            f"{len(without)} of {len(keys)} trials have no array: {_some(without)}. Add the "
+            'arrays, or pass missing="drop".'
         )
     elif len(without) == len(keys):
         wrong.append("No trial has an array. Keys are (subject, stimulus, trial).")
@@ -157,8 +161,8 @@ def _check_keys(
     foreign = [key for key in arrays if key not in known]
     if foreign:
         wrong.append(
-            f"{len(foreign)} arrays are of no trial of the study: {name_some(map(repr, foreign))}. "
-            f"Its keys look like {keys[0]!r}."
+            f"{len(foreign)} arrays belong to no trial of the study: "
+            f"{name_some(map(repr, foreign))}. The keys of the study look like {keys[0]!r}."
         )
     return wrong
 
@@ -169,7 +173,7 @@ def _some(keys: list[tuple]) -> str:
 
 
 def _durations(study: Bunch) -> np.ndarray:
-    """Return the seconds of whole trials; of a study that does not say them, of its EDA."""
+    """Return the seconds of whole trials, from ``duration`` or else from the length of the EDA."""
     if "duration" in study.trials:
         return study.trials["duration"].to_numpy(dtype=float)
     return np.array([len(eda) / study.sampling_rate for eda in study.trials["eda"]])
@@ -183,20 +187,20 @@ def _fault(
     needed: int,
     tolerance: float,
 ) -> str:
-    """Say what is wrong with an array, or nothing."""
+    """Return a message on what is wrong with an array, or an empty text."""
     if array.dtype.kind not in _NUMBERS or array.ndim == 0:
-        return f"an array of numbers (n_frames, …) is due, got {array.dtype} {array.shape}."
+        return f"needs a numeric array (n_frames, …), got {array.dtype} {array.shape}."
     if others and (array.shape[1:] != others[0].shape[1:] or array.dtype != others[0].dtype):
         return (
-            f"frames of {array.dtype} {array.shape[1:]}, where the first trial has "
+            f"has frames of {array.dtype} {array.shape[1:]}, but the first trial has "
             f"{others[0].dtype} {others[0].shape[1:]}."
         )
     seconds = len(array) / rate
     if abs(seconds - lasts) > tolerance:
-        said = f"{len(array)} frames are {seconds:g} s at {rate:g} Hz"
-        return f"{said}, and the trial lasts {lasts:g} s."
+        length = f"{len(array)} frames last {seconds:g} s at {rate:g} Hz"
+        return f"{length}, but the trial lasts {lasts:g} s."
     if len(array) < needed:
-        return f"{len(array)} frames, where the window needs {needed}."
+        return f"has {len(array)} frames, but the window needs {needed}."
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return "not all of it is finite."
+        return "has values that are not finite."
     return ""

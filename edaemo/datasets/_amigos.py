@@ -1,4 +1,4 @@
-"""The loader of AMIGOS: 40 people who watched films, alone and in groups (Miranda-Correa, 2021)."""
+"""Load AMIGOS: 40 people who watched films, alone and in groups (Miranda-Correa, 2021)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from edaemo.datasets._window import Window
 SAMPLING_RATE = 128.0
 RATING_RANGE = (1.0, 9.0)
 PEOPLE = tuple(f"P{number:02d}" for number in range(1, 41))
-# Places of the videos in a file.
+# Positions of the videos in a file.
 VIDEOS = {"short": range(16), "long": range(16, 20), "all": range(20)}
 N_VIDEOS = 20
 N_COLUMNS = 17
@@ -41,11 +41,11 @@ BASELINE = 640  # samples before the video
 WITHOUT_LONG_VIDEOS = ("P08", "P24", "P28")
 WITH_INVALID_CHANNELS = ("P09", "P12", "P21", "P22", "P23", "P24", "P33")
 PUBLISHED = {"short": 40 * 16, "long": 37 * 4}
-# In the files' order: arousal comes first.
+# In the order of the files: arousal comes first.
 SCALES = ("arousal", "valence", "dominance", "liking", "familiarity")
 EMOTIONS = ("neutral", "disgust", "happiness", "surprise", "anger", "fear", "sadness")
 RATINGS = ("valence", "arousal", "dominance", "liking", "familiarity", *EMOTIONS)
-# Signal → the columns, counted from 0, and what they are called.
+# Signal → its columns, counted from 0, and their names.
 SIGNALS = {
     "eda": (slice(16, 17), ("GSR",)),
     "eeg": (
@@ -57,7 +57,7 @@ SIGNALS = {
     ),
     "ecg": (slice(14, 16), ("right arm", "left arm")),
 }
-# Half of the people, drawn as `_development` says.
+# Half of the people, drawn as `_development` describes.
 DEVELOPMENT = (
     *("P08", "P09", "P10", "P12", "P14", "P16", "P17", "P18", "P20", "P25"),
     *("P26", "P27", "P30", "P31", "P32", "P35", "P36", "P38", "P39", "P40"),
@@ -70,10 +70,10 @@ _VARIABLES = ("joined_data", "labels_selfassessment", "VideoIDs")
 
 
 class _Sessions(NamedTuple):
-    """What Experiment_Data says.
+    """The content of Experiment_Data.
 
-    `places`: (subject, place of the video in the file) → its place in the order of presentation,
-    from 1; short videos come before long ones. `groups`: subject → the people who watched the long
+    `places`: (subject, position of the video in the file) → position in the order of presentation,
+    from 1. Short videos come before long ones. `groups`: subject → the people who watched the long
     videos together, or None.
     """
 
@@ -84,14 +84,14 @@ class _Sessions(NamedTuple):
 def read_amigos(
     corpus: CorpusSource, *, videos: str, signals: tuple[str, ...], units: str, nan_subjects: str
 ) -> CorpusContent:
-    """Read the trials of all people, in the order of presentation where that is known."""
+    """Read the trials of all people, in the order of presentation if it is known."""
     people = _find_people(corpus)
     absent = corpus.require(PEOPLE, people)
     sessions, unknown = _find_sessions(corpus)
     if unknown and videos != "short" and not corpus.allow_partial:
         corpus.note(
-            f"{unknown}. Long videos need it: it says who watched together. Or pass "
-            "allow_partial=True to read them without viewing groups."
+            f"{unknown}. Long videos need it because it lists who watched together. Add it, or "
+            "pass allow_partial=True to read them without viewing groups."
         )
     reading = corpus.read(
         people.values(),
@@ -111,17 +111,17 @@ def read_amigos(
     if videos != "short":
         columns["viewing_group"] = _name_groups(columns, sessions)
     notes = [
-        "What comes before the video is dropped: the first 5 s of each trial.",
-        "P08, P24 and P28 saw no long videos; of P32 their ratings are missing.",
+        "The first 5 s of each trial are dropped; they were recorded before the video.",
+        "P08, P24 and P28 saw no long videos. P32 saw them, but the ratings are missing.",
         f"P09, P12, P21, P22, P23, P24 and P33 have invalid channels: nan_subjects={nan_subjects!r}"
         ".",
         note_on_units(units),
     ]
     warnings = []
     if unknown:
-        notes.append(f"{unknown}: order of presentation and viewing groups are not known.")
+        notes.append(f"{unknown}: the order of presentation and viewing groups are not known.")
         warnings.append(
-            f"{unknown}: the order of presentation is not known, and trial is 0 throughout."
+            f"{unknown}: the order of presentation is not known, and trial is 0 in all rows."
         )
     return CorpusContent.of(
         columns,
@@ -134,13 +134,13 @@ def read_amigos(
 
 
 def _find_people(corpus: CorpusFiles) -> dict[str, str]:
-    """Return subject → file, in the subjects' order."""
+    """Return subject → file, in the order of the subjects."""
     people = {}
     for (subject,), name in sorted(corpus.match(_SUBJECT).items()):
         if subject in PEOPLE:
             people[subject] = name
         else:
-            corpus.note(f"{name} is no file of AMIGOS, which has P01 to P40. Take it away.")
+            corpus.note(f"{name} is not a file of AMIGOS, which has P01 to P40. Remove it.")
     return people
 
 
@@ -152,11 +152,11 @@ def _check_counts(corpus: CorpusFiles, recorded: dict[str, int], videos: str) ->
         if videos in (length, "all") and recorded[length] != n
     ]
     if wrong:
-        corpus.note(f"{' and '.join(wrong)} are there. {GET_THE_REST}")
+        corpus.note(f"Found only {' and '.join(wrong)}. {GET_THE_REST}")
 
 
 def _check_order(corpus: CorpusFiles, reading: Reading, sessions: _Sessions | None) -> None:
-    """Note if Experiment_Data, where it is there, says nothing of somebody."""
+    """Note the people whom Experiment_Data, if present, does not list."""
     if sessions is None:
         return
     pairs = zip(*(reading.columns.get(name, ()) for name in ("subject", "place")), strict=True)
@@ -168,7 +168,7 @@ def _check_order(corpus: CorpusFiles, reading: Reading, sessions: _Sessions | No
 def _read(
     corpus: CorpusFiles, people: dict[str, str], signals: Iterable[str], videos: str
 ) -> Reading:
-    """Read the trials of all people, and note what is wrong."""
+    """Read the trials of all people, and note every problem."""
     rows: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
     recorded = {"short": 0, "long": 0}
@@ -204,14 +204,14 @@ def _read(
                             "stimulus": stimulus,
                             "place": place,
                             "video_length": length,
-                            **{one: _cut_signal(signal, one) for one in signals},
+                            **{column: _cut_signal(signal, column) for column in signals},
                             **ratings,
                         }
                     )
             if not rated and videos != "long":
                 raise corpus.error(name, "has no ratings at all.")
     if not rows:
-        corpus.note("There is no trial with a recording and ratings.")
+        corpus.note("No trial has both a recording and ratings.")
     facts = {"recorded": recorded, "left_out": left_out}
     return Reading.of_rows(rows, ("place", *RATINGS), facts)
 
@@ -223,18 +223,18 @@ def _read_person(corpus: CorpusFiles, name: str) -> dict[str, list]:
         if array.dtype != object or array.size != N_VIDEOS:
             raise corpus.error(
                 name,
-                f"has {variable} of shape {array.shape}, where a cell array of 20 cells is due.",
+                f"has {variable} of shape {array.shape}, but a cell array of 20 cells is expected.",
             )
         cells[variable] = list(array.ravel())
     ids = ["".join(map(str, np.ravel(cell))).strip() for cell in cells["VideoIDs"]]
     if len(set(ids)) < N_VIDEOS or "" in ids:
-        raise corpus.error(name, f"has VideoIDs that are empty or there twice: {ids}.")
+        raise corpus.error(name, f"has empty or duplicate VideoIDs: {ids}.")
     cells["VideoIDs"] = ids
     return cells
 
 
 def _check_recording(corpus: CorpusFiles, name: str, place: int, cell: object) -> np.ndarray | None:
-    """Return the samples (n_samples, 17) of a video; None where there is no recording."""
+    """Return the samples (n_samples, 17) of a video, or None without a recording."""
     if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "iuf":
         raise corpus.error(name, f"has no numbers in cell {place + 1} of joined_data.")
     if not cell.size:
@@ -242,8 +242,8 @@ def _check_recording(corpus: CorpusFiles, name: str, place: int, cell: object) -
     if cell.ndim != 2 or cell.shape[1] != N_COLUMNS or cell.shape[0] <= BASELINE:
         raise corpus.error(
             name,
-            f"has an array of shape {cell.shape} in cell {place + 1} of joined_data, where more "
-            f"than {BASELINE} samples of {N_COLUMNS} columns are due.",
+            f"has an array of shape {cell.shape} in cell {place + 1} of joined_data, but more "
+            f"than {BASELINE} samples of {N_COLUMNS} columns are expected.",
         )
     return cell[BASELINE:]
 
@@ -251,7 +251,7 @@ def _check_recording(corpus: CorpusFiles, name: str, place: int, cell: object) -
 def _check_ratings(
     corpus: CorpusFiles, name: str, place: int, cell: object
 ) -> dict[str, float] | None:
-    """Return the ratings of a video by name; None where there are none."""
+    """Return the ratings of a video by name, or None without ratings."""
     known = (*SCALES, *EMOTIONS)
     if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "iuf":
         raise corpus.error(name, f"has no numbers in cell {place + 1} of labels_selfassessment.")
@@ -260,8 +260,8 @@ def _check_ratings(
     if cell.size != len(known):
         raise corpus.error(
             name,
-            f"has {cell.size} values in cell {place + 1} of labels_selfassessment, where "
-            f"{len(known)} are due.",
+            f"has {cell.size} values in cell {place + 1} of labels_selfassessment, but "
+            f"{len(known)} are expected.",
         )
     ratings = dict(zip(known, map(float, cell.ravel()), strict=True))
     if np.isnan(list(ratings.values())).all():
@@ -276,7 +276,7 @@ def _check_ratings(
     if outside:
         raise corpus.error(
             name,
-            f"has ratings outside 1 to 9 (emotions: 0 or 1) of video {place + 1}: "
+            f"has ratings outside 1 to 9 (emotions: 0 or 1) for video {place + 1}: "
             f"{', '.join(outside)}.",
         )
     return {rating: ratings[rating] for rating in RATINGS}
@@ -292,7 +292,7 @@ def _cut_signal(recording: np.ndarray, signal: str) -> np.ndarray:
 
 
 def _find_sessions(corpus: CorpusFiles) -> tuple[_Sessions | None, str]:
-    """Read Experiment_Data; where it is not to be had, say why."""
+    """Read Experiment_Data. Return None and a reason if it is missing or cannot be read."""
     found = corpus.match(_ORDER).get(())
     if found is None:
         return None, f"The spreadsheet Experiment_Data is not in {corpus.place}"
@@ -331,7 +331,7 @@ def _read_sessions(corpus: CorpusFiles, name: str) -> _Sessions:
 def _read_order(
     corpus: CorpusFiles, name: str, content: bytes, length: str, sheet: str
 ) -> list[tuple[list[str], list[int]]]:
-    """Return for each row of a sheet the people, and the videos' places in their files in order."""
+    """Return, for each row of a sheet, the people and the ordered positions of their videos."""
     from python_calamine import CalamineError
 
     try:
@@ -345,19 +345,19 @@ def _read_order(
         raise corpus.error(
             name,
             f"has {len(people_in)} columns UserID… and {len(videos_in)} columns …Video_Number… in "
-            f"the sheet {sheet}, where 1 and {due} are due.",
+            f"the sheet {sheet}, but 1 and {due} are expected.",
         )
     table = table.dropna(subset=people_in)
     people = [_numbers(cell) for cell in table[people_in[0]]]
     videos = [[_numbers(cell) for cell in row] for row in table[videos_in].to_numpy()]
-    # The files have the videos sorted by number, whatever the long ones begin to count from.
+    # The files sort the videos by number. The number of the first long video does not matter.
     numbers = sorted({number for row in videos for cell in row for number in cell})
     rows = []
     for line, (ids, cells) in enumerate(zip(people, videos, strict=True), start=2):
         order = [numbers.index(cell[0]) for cell in cells if len(cell) == 1]
         if sorted(order) != list(range(due)) or not ids or not all(1 <= n <= 40 for n in ids):
             raise corpus.error(
-                name, f"has no people with {due} different videos in row {line} of {sheet}."
+                name, f"does not have people and {due} different videos in row {line} of {sheet}."
             )
         people_of_row = sorted(PEOPLE[number - 1] for number in ids)
         rows.append((people_of_row, [VIDEOS[length][place] for place in order]))
@@ -372,7 +372,7 @@ def _numbers(cell: object) -> list[int]:
 def _order_and_drop(
     columns: Mapping[str, Column], order: dict[tuple[str, int], int], nan_subjects: str
 ) -> tuple[dict[str, Column], list[dict[str, Any]]]:
-    """Sort the trials by subject and presentation; return them, and those of whom to drop."""
+    """Sort the trials by subject and presentation; return those to keep and those to drop."""
     subjects, places = columns["subject"], columns["place"]
     keys = zip(subjects, map(int, places), strict=True)
     trials = np.array([order.get(key, 0) for key in keys], dtype=np.int64)
@@ -399,7 +399,7 @@ def _order_and_drop(
 
 
 def _name_groups(columns: Mapping[str, Column], sessions: _Sessions | None) -> list[str | None]:
-    """Return for each trial who watched together; None for people alone, or where unknown."""
+    """Return who watched each trial together, or None if one person watched or it is unknown."""
     groups = {} if sessions is None else sessions.groups
     return [
         groups.get(subject) if length == "long" else None
@@ -411,31 +411,34 @@ SPEC = CorpusSpec(
     name="amigos",
     title="AMIGOS: physiological signals while watching films, alone and in groups",
     description="""
-40 people each watched 16 short extracts of films alone; 37 of them watched 4 long ones, 17 people
-alone and 20 in five groups of four: 788 trials. They rated the arousal, valence, dominance, liking
-and familiarity of each from 1 to 9, and which of seven emotions they had felt. The preprocessed
-files are read: 128 Hz; the first 5 seconds of a trial come before the video and are dropped.
+40 people each watched 16 short film extracts alone. 37 of them also watched 4 long extracts: 17
+people alone and 20 in five groups of four. There are 788 trials. The people rated arousal, valence,
+dominance, liking and familiarity from 1 to 9. They also marked which of seven emotions they had
+felt. The preprocessed files at 128 Hz are read. The first 5 seconds of a trial were recorded before
+the video and are dropped.
 
 What to know before believing a score:
-- Nobody of the authors says in what unit the skin response is. Public loaders agree that it is
-  resistance in Ohm; so it is turned into conductance, 1e6 / R, unless units="as_recorded". Samples
-  at or below zero are no resistance and become NaN; how many is in the report.
-- How long a trial lasts says which video it was, so whatever is computed of whole trials may know
-  the video. By default each is cut to its first 25 seconds.
-- People who watched together influence one another: `viewing_group` says who did, and the
+- The authors do not document the unit of the skin response. Public loaders agree that it is
+  resistance in Ohm. It is therefore converted to conductance, 1e6 / R, unless
+  units="as_recorded". Samples at or below zero are not valid resistances and become NaN. The report
+  has their number.
+- The duration of a trial identifies the video. Features of whole trials can therefore encode the
+  video. By default only the first 25 seconds of each trial are used.
+- People who watched together influence each other. The column `viewing_group` lists them. The
   protocols of edaemo.model_selection hold such people out together.
-- Everybody watched the same videos: holding people out does not hold videos out.
-- P08, P24 and P28 saw no long videos; P32 saw them, but the ratings are missing. P09, P12, P21,
-  P22, P23, P24 and P33 have channels that are NaN or otherwise invalid; some publications leave
-  them out (nan_subjects="drop"), which leaves 33 people and 528 short trials, others do not.
-- Trials are sorted by video in the files. `trial` is the order of presentation, from the
-  spreadsheet Experiment_Data; without it it is 0 throughout.
+- All people watched the same videos. Holding out people does not hold out videos.
+- P08, P24 and P28 saw no long videos. P32 saw them, but the ratings are missing. P09, P12, P21,
+  P22, P23, P24 and P33 have channels that are NaN or otherwise invalid. Some publications leave
+  these people out (nan_subjects="drop"), which leaves 33 people and 528 short trials. Other
+  publications keep them.
+- The files sort the trials by video. The column `trial` is the order of presentation, from the
+  spreadsheet Experiment_Data. Without the spreadsheet, `trial` is 0 in all rows.
 
-Whoever uses AMIGOS has signed its licence: academic research alone, not to be passed on.
+Each user of AMIGOS must sign its licence: academic research only, no redistribution.
 """,
     licence=(
-        "AMIGOS's end user licence agreement: academic research alone, not to be passed on; each "
-        "user signs it."
+        "End user licence agreement of AMIGOS: academic research only, no redistribution. Each "
+        "user must sign it."
     ),
     citation=(
         "Miranda-Correa, J. A.; Abadi, M. K.; Sebe, N.; Patras, I. AMIGOS: A Dataset for Affect, "
@@ -443,9 +446,9 @@ Whoever uses AMIGOS has signed its licence: academic research alone, not to be p
         "Computing 2021, 12, 479-493. doi:10.1109/TAFFC.2018.2884461"
     ),
     how_to_get=(
-        "AMIGOS is to be had from its authors after signing an end user licence agreement: "
-        "https://www.eecs.qmul.ac.uk/mmv/datasets/amigos/. The preprocessed MATLAB files and the "
-        "spreadsheet Experiment_Data are read, unpacked or not, from one folder."
+        "AMIGOS is available from its authors after signing an end user licence agreement: "
+        "https://www.eecs.qmul.ac.uk/mmv/datasets/amigos/. Put the preprocessed MATLAB files and "
+        "the spreadsheet Experiment_Data, unpacked or not, into one folder."
     ),
     marker=_SUBJECT,
     read=read_amigos,
@@ -482,63 +485,63 @@ def load_amigos(
 ) -> Bunch:
     """Load AMIGOS: EDA of 40 people in 640 trials of short films and 148 of long ones.
 
-    The preprocessed MATLAB files are read; the first 640 samples of each trial (5 s) come before
-    the video and are dropped. All files are checked, and one error says all that is wrong.
+    The preprocessed MATLAB files are read. The first 640 samples of each trial (5 s) were recorded
+    before the video and are dropped. All files are checked. One error lists every problem.
 
     Parameters
     ----------
     path : path-like or None
         The folder with ``Data_Preprocessed_P01.mat`` … ``P40.mat`` and the spreadsheet
-        ``Experiment_Data`` at any depth, or with the zip archives as they are downloaded; or one
-        such archive. None looks where :func:`load_corpus` does.
+        ``Experiment_Data`` at any depth, or with the zip archives as downloaded; or one such
+        archive. None searches the places that :func:`load_corpus` lists.
     videos : {"short", "long", "all"}
-        Which trials are read: of the 16 short videos, of the 4 long ones, or of both.
+        Trials to read: those of the 16 short videos, of the 4 long videos, or both.
     signals : tuple of {"eda", "eeg", "ecg"}
-        What is read; ``eda`` has to be among them.
+        Signals to read. ``eda`` is required.
     units : {"microsiemens", "as_recorded"}
-        EDA as conductance in microsiemens, or as the files have it, held to be Ohm.
+        EDA as conductance in microsiemens, or the values of the files, presumably Ohm.
     nan_subjects : {"keep", "drop"}
-        Whether P09, P12, P21, P22, P23, P24 and P33, who have invalid channels, take part.
+        Keep or drop P09, P12, P21, P22, P23, P24 and P33, who have invalid channels.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
-        Read some of the 40 people, or of their videos; what is not there is listed in the report.
-        Without the spreadsheet, long videos come without viewing groups. Every other check stays.
+        Accept missing people or videos and list them in the report. Without the spreadsheet, long
+        videos then have no viewing groups. All other checks remain.
     cache : bool or path-like
-        Whether, and where, what was read is kept for the next time.
+        Whether to cache the data that were read, and in which folder.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("P01"),
-        ``stimulus`` (VideoIDs, str), ``trial`` (the order of presentation, short videos 1 to 16,
-        long ones 17 to 20; 0 throughout where it is not known), ``video_length`` ("short" or
-        "long"), ``viewing_group`` (the people who watched together, "P01 P02 P07 P16"; None for
-        people alone; with long videos only), ``eda`` (1-D float64 array in microsiemens, NaN where
-        masked, 3,200 samples by default), a column for each other signal (float32 arrays of shape
-        (n_channels, n_samples) as recorded; ``channels`` names them) and ``duration`` (seconds of
-        the whole video, before the window is cut, float).
+        ``stimulus`` (VideoIDs, str), ``trial`` (the order of presentation: short videos 1 to 16,
+        long videos 17 to 20; 0 in all rows if it is not known), ``video_length`` ("short" or
+        "long"), ``viewing_group`` (the people who watched together, such as "P01 P02 P07 P16"; None
+        for people who watched alone; only with long videos), ``eda`` (1-D float64 array in
+        microsiemens, NaN where masked, 3,200 samples by default), a column for each other signal
+        (float32 arrays of shape (n_channels, n_samples) as recorded; ``channels`` names the
+        channels) and ``duration`` (seconds of the whole video, before the window is cut, float).
         ``ratings`` : DataFrame with the same index; ``valence``, ``arousal``, ``dominance``,
         ``liking`` and ``familiarity``, float, 1 to 9; ``neutral``, ``disgust``, ``happiness``,
         ``surprise``, ``anger``, ``fear`` and ``sadness``, 0.0 or 1.0.
         ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
-        ``sampling_rate`` : 128.0 Hz, of all signals. ``rating_range`` : (1.0, 9.0), of the first
+        ``sampling_rate`` : 128.0 Hz, for all signals. ``rating_range`` : (1.0, 9.0), for the first
         five ratings.
-        ``units``, ``channels`` : dict, signal → unit, names of its channels.
-        ``development`` : the 20 people on whom defaults may be decided.
+        ``units``, ``channels`` : dicts, signal → unit, and signal → names of its channels.
+        ``development`` : the 20 people whose data may be used to choose defaults.
 
     Raises
     ------
     DatasetError, ValueError
-        See :func:`load_corpus`; for long videos also without the spreadsheet
-        ``Experiment_Data``, which has the viewing groups.
+        See :func:`load_corpus`. For long videos also if the spreadsheet ``Experiment_Data`` with
+        the viewing groups is missing.
 
     Warns
     -----
     UserWarning
-        See :func:`load_corpus`; also if the order of presentation is not known.
+        See :func:`load_corpus`. Also if the order of presentation is not known.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""From what was read of a corpus to its trials, their ratings, and what was masked or left out."""
+"""Assemble trials, ratings and counts of masked and omitted data from the columns of a corpus."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window, cut_window, window_samples
 
-# What anything can be computed from; see `CvxEDATransformer(missing="mask")`.
+# Smallest number of valid samples for any computation; see `CvxEDATransformer(missing="mask")`.
 FEWEST_SAMPLES = 2
 _WHOSE = [*IDENTITY]
 LEFT_OUT = [*IDENTITY, "duration", "reason"]
 
 
 def to_microsiemens(resistance: np.ndarray) -> None:
-    """Turn Ohm into microsiemens, 1e6 / R, in place; what is no resistance (R <= 0) is NaN."""
+    """Convert Ohm to microsiemens, 1e6 / R, in place; invalid resistances (R <= 0) become NaN."""
     invalid = ~(resistance > 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         np.divide(1e6, resistance, out=resistance)
@@ -31,19 +31,19 @@ def to_microsiemens(resistance: np.ndarray) -> None:
 
 
 def mask_infinite(eda: np.ndarray) -> None:
-    """Put NaN in place of samples that are not finite."""
+    """Replace samples that are not finite by NaN, in place."""
     eda[~np.isfinite(eda)] = np.nan
 
 
 def note_on_units(units: str) -> str:
-    """Return what a report says of recordings in Ohm."""
+    """Return the note for a report on recordings in Ohm."""
     if units == "microsiemens":
-        return "EDA is 1e6 / R of the recorded Ohm; samples at or below zero are masked (NaN)."
-    return "EDA is as recorded, in Ohm; only samples that are not finite are masked (NaN)."
+        return "EDA is 1e6 / R, with R the recorded Ohm. Samples at or below zero are masked (NaN)."
+    return "EDA is as recorded, in Ohm. Only samples that are not finite are masked (NaN)."
 
 
 def make_table(columns: Mapping[str, Column], n_rows: int) -> pd.DataFrame:
-    """Return columns as a table; a column of arrays holds them one in each cell."""
+    """Return columns as a table, with one array per cell for columns of arrays."""
     return pd.DataFrame(
         {
             name: pd.Series(column, dtype=object) if holds_arrays(column) else column
@@ -62,39 +62,42 @@ def assemble(
     from_ohm: bool = False,
     masked: bool = True,
 ) -> tuple[pd.DataFrame, list[pd.DataFrame], dict[str, Any]]:
-    """Make the tables of a study, and cut the window out of its trials.
+    """Assemble the tables of a study, and cut the window out of its trials.
 
     Parameters
     ----------
     trials : dict
-        Columns of the trials, rows in order; ``eda`` is one.
+        Columns of the trials, with rows in order; ``eda`` is required.
     tables : sequence of dict
-        Columns of what follows the trials row by row, such as ratings.
+        Columns of further tables with the same rows as the trials, such as ratings.
     rates : dict
-        Signal, ``eda`` among them → its rate in Hz.
+        Signal → rate in Hz; ``eda`` is required.
     window : tuple (start, stop), 'end' or None
-        As :func:`cut_window` takes it.
+        The window; see :func:`cut_window`.
     from_ohm : bool, default=False
-        Whether ``eda`` becomes microsiemens.
+        Whether to convert ``eda`` from Ohm to microsiemens.
     masked : bool, default=True
-        Whether invalid samples become NaN and are counted, and trials with fewer than two valid
-        samples are left out.
+        Whether to count invalid samples and set them to NaN, and to leave out trials with fewer
+        than two valid samples.
 
     Returns
     -------
     trials : DataFrame
-        Without those left out, numbered from 0; with ``duration``, the seconds before the cut.
+        The trials kept, with an index from 0 and with ``duration``, the seconds before the cut.
     tables : list of DataFrame
-        In the same rows.
+        The tables, with the same rows as the trials.
     report : dict
-        ``trials`` read and ``trials_kept``; ``left_out``, a DataFrame of the others with
-        ``duration`` and ``reason``; where `masked`, ``masked_samples`` in the trials kept, and
-        ``masked``, a DataFrame of the trials that have any, with ``n_masked`` and ``n_samples``.
+        ``trials``, the number read, and ``trials_kept``. ``left_out``, a DataFrame of the other
+        trials with ``duration`` and ``reason``. If `masked`, also ``masked_samples``, the number in
+        the trials kept, and ``masked``, a DataFrame of the trials with masked samples, with
+        ``n_masked`` and ``n_samples``.
 
     Raises
     ------
     DatasetError
-        If no trial is left.
+        If no trial has usable EDA.
+    ValueError
+        If every trial is shorter than the window.
     """
     n_read = len(trials["eda"])
     whole = make_table(trials, n_read)
@@ -114,11 +117,11 @@ def assemble(
 
 
 def _cut(whole: pd.DataFrame, rates: Mapping[str, float], window: Window) -> pd.DataFrame:
-    """Cut the same stretch of time out of all signals, along the last axis of each cell."""
+    """Cut the same window out of all signals, along the last axis of each cell."""
     cut = cut_window(whole, rates["eda"], window)
     for name in rates.keys() - {"eda"}:
         samples, _ = window_samples(window, rates[name])
-        # A copy of the part: a view would keep all of the recording in memory.
+        # Copy the part, because a view would keep the whole recording in memory.
         cells = [cell if window is None else cell[..., samples].copy() for cell in cut[name]]
         cut[name] = pd.Series(cells, index=cut.index, dtype=object)
     return cut
@@ -127,14 +130,14 @@ def _cut(whole: pd.DataFrame, rates: Mapping[str, float], window: Window) -> pd.
 def _mask(
     trials: pd.DataFrame, from_ohm: bool
 ) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
-    """Mask invalid samples in place; return the usable trials, the counts, and the others."""
-    for eda in trials["eda"]:  # copies of what was read
+    """Mask invalid samples in place; return usable trials, counts, and unusable trials."""
+    for eda in trials["eda"]:  # these arrays are copies
         (to_microsiemens if from_ohm else mask_infinite)(eda)
     n_samples = np.array([len(eda) for eda in trials["eda"]], dtype=np.int64)
     n_masked = np.array([np.isnan(eda).sum() for eda in trials["eda"]], dtype=np.int64)
     usable = n_samples - n_masked >= FEWEST_SAMPLES
     if not usable.any():
-        raise DatasetError(f"None of {len(trials)} trials has samples of EDA that can be used.")
+        raise DatasetError(f"None of {len(trials)} trials has two or more valid EDA samples.")
     counted = trials[_WHOSE].assign(n_masked=n_masked, n_samples=n_samples)
     counts = {
         "masked_samples": int(n_masked[usable].sum()),
@@ -145,13 +148,13 @@ def _mask(
 
 
 def join_left_out(*parts: pd.DataFrame) -> pd.DataFrame:
-    """Put lists of trials left out, each with its reason, under one another."""
+    """Concatenate tables of omitted trials and their reasons."""
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True) if filled else parts[0]
 
 
 def take_trials(study: Bunch, rows: Sequence[int] | np.ndarray) -> Bunch:
-    """Return a study with these rows of its tables alone, numbered anew."""
+    """Return a study with only these rows of its tables, with a new index from 0."""
 
     def taken(table: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:
         return table.iloc[rows].reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""Channels of BioSemi's recordings (bdf), whatever is wrong with them said in one kind of error."""
+"""Read channels of BioSemi recordings (bdf), and raise a DatasetError for any bad file."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile
 
-# MNE turns these into volts (the third is the Greek letter of a Japanese code page); by how much
-# they are turned back.
+# MNE converts these units to volts. The factors undo that. The third unit has the Greek letter of a
+# Japanese code page.
 _VOLTS = {"uV": 1e6, "\u00b5V": 1e6, "\x83\xcaV": 1e6, "mV": 1e3}
 
 
 class _Header(NamedTuple):
-    """What a header says: label, unit and rate (Hz) of each channel, and the bytes of the file."""
+    """A header: label, unit and rate (Hz) of each channel, and the size of the file in bytes."""
 
     labels: list[str]
     units: list[str]
@@ -24,43 +24,43 @@ class _Header(NamedTuple):
 
 
 def check_mne() -> None:
-    """Raise a DatasetError without what `read_bdf` reads with, the extra ``bdf``."""
+    """Raise a DatasetError if MNE, the extra ``bdf``, is not installed."""
     try:
         import mne  # noqa: F401
     except ImportError as error:
-        raise DatasetError("Recordings (bdf) are read by MNE: pip install edaemo[bdf].") from error
+        raise DatasetError("Recordings (bdf) need MNE: pip install edaemo[bdf].") from error
 
 
 def read_bdf(
     corpus: CorpusFiles, name: str, labels: Iterable[str], *, trigger: str, sampling_rate: float
 ) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read channels of a recording, by their labels.
+    """Read channels of a recording by their labels.
 
     Parameters
     ----------
     corpus : CorpusFiles
-        Where the recording is.
+        The corpus with the recording.
     name : str
-        Its path there.
+        Path of the recording in the corpus.
     labels : iterable of str
-        The channels.
+        Labels of the channels.
     trigger : str
-        The channel of triggers.
+        Label of the trigger channel.
     sampling_rate : float
-        What all of these must be sampled at, in Hz.
+        Expected sampling rate of all these channels, in Hz.
 
     Returns
     -------
     data : dict of str to ndarray of shape (n_samples,)
-        Of `labels` float64, in the units that the header names; of `trigger` the lower 16 bits,
-        int64.
+        For `labels` float64, in the units of the header. For `trigger` the lower 16 bits, int64.
     units : dict of str to str
-        As the header has them, such as "uV", "Ohm" or "nS".
+        Units in the header, such as "uV", "Ohm" or "nS".
 
     Raises
     ------
     DatasetError
-        If it is no such file, cut short, or has not each of the channels once at this rate.
+        If the file is not a bdf file or is truncated, or if a channel is missing, occurs twice or
+        has another sampling rate.
     """
     import mne
 
@@ -86,16 +86,16 @@ def _read_header(corpus: CorpusFiles, name: str) -> _Header:
         try:
             n, n_records, seconds = int(fixed[252:]), int(fixed[236:244]), float(fixed[244:252])
             text = file.read(256 * n).decode("latin-1")
-            # Of each channel: its label (16 characters), unit (8) and samples per record (8).
+            # Each channel has a label (16 characters), a unit (8) and samples per record (8).
             labels, units, counts = (
                 [text[at : at + width].strip() for at in range(start * n, stop * n, width)]
                 for start, stop, width in ((0, 16, 16), (96, 104, 8), (216, 224, 8))
             )
             samples = list(map(int, counts))
         except ValueError as error:
-            raise corpus.error(name, "is cut short, or no bdf file.") from error
+            raise corpus.error(name, "is truncated or is not a bdf file.") from error
     if fixed[:8] != b"\xffBIOSEMI" or not seconds > 0:
-        raise corpus.error(name, "is no bdf file of BioSemi.")
+        raise corpus.error(name, "is not a bdf file of BioSemi.")
     size = 256 * (n + 1) + 3 * n_records * sum(samples)
     return _Header(labels, units, [count / seconds for count in samples], size)
 
@@ -107,12 +107,13 @@ def _check_header(
     size = file.path.stat().st_size if isinstance(file, LooseFile) else file.info.file_size
     if size != header.size:
         raise corpus.error(
-            name, f"has {size} bytes, where its header says {header.size}: is it cut short?"
+            name,
+            f"has {size} bytes, but its header gives {header.size} bytes: it may be truncated.",
         )
     wrong = [label for label in wanted if header.labels.count(label) != 1]
     if wrong:
         raise corpus.error(
-            name, f"has not each of the channels {wrong} once; it has {header.labels}."
+            name, f"must have each of the channels {wrong} exactly once; it has {header.labels}."
         )
     rates = dict(zip(header.labels, header.rates, strict=True))
     other = {label: rates[label] for label in wanted if rates[label] != sampling_rate}

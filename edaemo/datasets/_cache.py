@@ -1,4 +1,4 @@
-"""What was read of a corpus, kept as parquet: a second load parses no original."""
+"""Cache the data of a corpus as parquet, so that later loads do not parse the original files."""
 
 from __future__ import annotations
 
@@ -22,30 +22,31 @@ from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile, user_c
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# What `cache` of every loader with a cache may be.
+# Valid types of the argument `cache`, for every loader with a cache.
 CACHE = ["boolean", str, os.PathLike]
 NEEDED = "pip install edaemo[parquet]"
-# Part of every key: raised when entries are written in another way.
+# Part of every key. Increase it when the format of the entries changes.
 _FORMAT = 1
 # Rows are written, and read, in groups of about this many bytes.
 _GROUP = 8 * 2**20
-# A file that changed this recently may change again unseen, where a file system's clock is coarse.
+# Seconds. A file that changed more recently may change again unnoticed, because the clock of a file
+# system can be coarse.
 _SETTLED = 2.0
 
-# Text (or None) or arrays, as the reader of a corpus knows by the column's name; or numbers.
+# Text (or None), arrays or numbers. The reader of a corpus knows the type from the column name.
 Column = Sequence[Any] | np.ndarray
 
 
 class Reading(NamedTuple):
-    """What was read of a corpus, before anything is done with it.
+    """The data read from the files of a corpus, before any processing.
 
     Attributes
     ----------
     columns : dict
-        Name → one value for each row: text (or None), an array of numbers, or a list of arrays.
-        Arrays in a list are of one dtype, and 1-D or 2-D with one number of rows.
+        Name → one value for each row: text (or None), an array of numbers, or a list of arrays. The
+        arrays of a list have the same dtype. They are 1-D, or 2-D with the same number of rows.
     facts : dict
-        What else is to be known; as JSON can say it.
+        Further information that JSON can store.
     """
 
     columns: dict[str, Column]
@@ -55,7 +56,7 @@ class Reading(NamedTuple):
     def of_rows(
         cls, rows: Sequence[dict[str, Any]], numbers: Iterable[str], facts: dict[str, Any]
     ) -> Self:
-        """Turn rows into columns; `numbers` says which are numbers."""
+        """Convert rows to columns; `numbers` names the numeric columns."""
         columns: dict[str, Column] = {
             name: [row[name] for row in rows] for name in (rows[0] if rows else ())
         }
@@ -64,7 +65,7 @@ class Reading(NamedTuple):
 
 
 def take_rows(columns: Mapping[str, Column], rows: Sequence[int] | np.ndarray) -> dict[str, Column]:
-    """Return columns with these of their rows."""
+    """Return the selected rows of each column."""
     return {
         name: column[rows] if isinstance(column, np.ndarray) else [column[row] for row in rows]
         for name, column in columns.items()
@@ -78,39 +79,39 @@ def read_through_cache(
     read: Callable[[], Reading],
     cache: bool | str | os.PathLike[str],
 ) -> tuple[Reading, str]:
-    """Return what was kept of these files, else read them, and keep it if nothing is wrong.
+    """Return the cached data of these files; else read the files and cache the data if valid.
 
     Parameters
     ----------
     corpus : CorpusFiles
-        Where the files are.
+        The corpus with the files.
     names : iterable of str
-        The files that `read` reads; their content is part of the key.
+        Names of the files that `read` reads. Their content is part of the key.
     settings : sequence
-        What else the reading depends on, as JSON can say it: the corpus, a version of the reader
-        and the parameters.
+        Other values that the result depends on, in a form that JSON can store: the corpus, the
+        version of the reader and the parameters.
     read : callable
-        Reads the files, and notes in `corpus` what is wrong; while anything is, nothing is kept.
+        Reads the files and notes problems in `corpus`. If there are problems, nothing is cached.
     cache : bool or path
-        The folder of the cache; True for the user's own (nothing is kept without pyarrow, or
-        without a home), False for none.
+        Folder of the cache. True is the cache folder of the user; nothing is cached if pyarrow or a
+        home folder is missing. False disables the cache.
 
     Returns
     -------
     Reading
-        The same whether it was kept or not.
+        The same data whether cached or not.
     str
-        Where it came from, or why it was not kept.
+        The source of the data, or the reason why they were not cached.
 
     Raises
     ------
     DatasetError
-        If a folder is given and pyarrow is not there.
+        If `cache` is a folder and pyarrow is not installed.
 
     Warns
     -----
     UserWarning
-        If the folder cannot be written to.
+        If the folder is not writable.
     """
     folder, why_not = _folder(cache)
     if folder is None:
@@ -121,41 +122,45 @@ def read_through_cache(
     kept = _load(folder, key)
     reading = read() if kept is None else kept
     if corpus.problems.found:
-        return reading, "not kept: something is wrong with the corpus"
+        return reading, "not kept: the corpus has problems"
     try:
         digests.remember()
         if kept is None:
             _store(folder, key, reading)
     except OSError as error:
-        why_not = f"not kept: {folder} cannot be written to ({error.strerror or error})"
+        why_not = f"not kept: cannot write to {folder} ({error.strerror or error})"
         warnings.warn(f"The corpus is {why_not}.", UserWarning, stacklevel=2)
         return reading, why_not
-    return reading, f"{'read from the originals, kept in' if kept is None else 'from'} {folder}"
+    if kept is None:
+        return reading, f"read from the original files, kept in {folder}"
+    return reading, f"from {folder}"
 
 
 def _folder(cache: bool | str | os.PathLike[str]) -> tuple[Path | None, str]:
-    """Return the folder, or None and why there is none."""
+    """Return the folder, or None and a reason."""
     if cache is False:
         return None, "not kept: cache=False"
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:
         if cache is True:
-            return None, f"not kept: that needs pyarrow, {NEEDED}"
+            return None, f"not kept: the cache needs pyarrow: {NEEDED}"
         raise DatasetError(f"cache={str(cache)!r} needs pyarrow: {NEEDED}.") from error
     if cache is not True:
         return Path(cache).expanduser().absolute(), ""
     home = user_cache()
-    return (None, "not kept: the user has no home") if home is None else (home / "parquet", "")
+    return (
+        (None, "not kept: the user has no home folder") if home is None else (home / "parquet", "")
+    )
 
 
 class _Digests:
-    """Digests of a corpus's files, remembered so that each content is read for it once.
+    """Digests of the files of a corpus, stored so that each file is hashed only once.
 
-    A file in a zip archive is told by its size and CRC-32, which the archive's directory has. A
-    loose one is told by the SHA-256 of its content. That is remembered in the cache together with
-    the file's size, times of modification and of change, and inode; while these are the same the
-    content is not read again.
+    The digest of a file in a zip archive is its size and CRC-32, from the directory of the archive.
+    The digest of a loose file is the SHA-256 of its content. The cache stores this digest together
+    with the size, modification time, change time and inode of the file. While these values are
+    unchanged, the content is not read again.
     """
 
     def __init__(self, corpus: CorpusFiles, folder: Path) -> None:
@@ -183,7 +188,7 @@ class _Digests:
         return digest
 
     def remember(self) -> None:
-        """Write down what was digested."""
+        """Write the new digests to the cache."""
         if self._new:
             self._memory.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(self._memory) as part:
@@ -192,13 +197,13 @@ class _Digests:
     def _recall(self) -> dict:
         try:
             known = json.loads(self._memory.read_text(encoding="utf-8"))
-        except (OSError, ValueError):  # not there, or damaged
+        except (OSError, ValueError):  # missing or damaged
             return {}
         return known if isinstance(known, dict) else {}
 
 
 def _store(folder: Path, key: str, reading: Reading) -> None:
-    """Write an entry under a name that holds the digest of its content."""
+    """Write an entry to a file whose name contains the digest of its content."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f".{key}.{uuid4().hex}.part"
     with file_named_by_content(part, lambda whole: folder / f"{key}.{_digest(whole)}.parquet"):
@@ -206,14 +211,14 @@ def _store(folder: Path, key: str, reading: Reading) -> None:
 
 
 def _load(folder: Path, key: str) -> Reading | None:
-    """Read an entry; None where there is none, or a damaged one, which is taken away."""
+    """Read an entry. Return None if it is missing or damaged; remove a damaged entry."""
     import pyarrow as pa
 
     for path in sorted(folder.glob(f"{key}.*.parquet")):
         try:
             if path.name == f"{key}.{_digest(path)}.parquet":
                 return _read(path)
-        except (OSError, pa.ArrowException):  # taken away meanwhile, or another version's
+        except (OSError, pa.ArrowException):  # removed meanwhile, or written by another version
             continue
         with suppress(OSError):
             path.unlink()
@@ -245,7 +250,7 @@ def _write(path: Path, reading: Reading) -> None:
         table.schema,
         compression="zstd",
         use_dictionary=False,
-        # The bytes of floats that follow one another are alike place by place.
+        # Successive floats have similar bytes at the same position.
         use_byte_stream_split=[f"{name}.list.element" for name in arrays],
     ) as writer:
         writer.write_table(table)
@@ -254,12 +259,12 @@ def _write(path: Path, reading: Reading) -> None:
 
 
 def holds_arrays(column: Column) -> TypeGuard[Sequence[np.ndarray]]:
-    """Say whether a column has an array in each row."""
+    """Return whether a column has an array in each row."""
     return not isinstance(column, np.ndarray) and isinstance(next(iter(column), None), np.ndarray)
 
 
 def _groups(columns: list[Sequence[np.ndarray]], n_rows: int) -> Iterator[slice]:
-    """Cut the rows into groups of about `_GROUP` bytes."""
+    """Yield groups of rows of about `_GROUP` bytes."""
     start = size = 0
     for row in range(n_rows):
         size += sum(column[row].nbytes for column in columns)
@@ -304,7 +309,7 @@ def _from_arrow(values: pa.Array, height: int | None) -> Column:
     if pa.types.is_large_list(values.type):
         flat = values.values.to_numpy()
         ends = values.offsets.to_numpy()
-        # Copies: they can be written to, and a group is not held by one cell that stays.
+        # Copies are writable, and one remaining cell does not keep the whole group in memory.
         cells = [flat[start:end].copy() for start, end in pairwise(ends)]
         return cells if height is None else [cell.reshape(height, -1) for cell in cells]
     if pa.types.is_string(values.type):

@@ -1,4 +1,4 @@
-"""What there is in a folder, before anything is computed of it."""
+"""Check the content of a data folder before any computation."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from edaemo.datasets._specification import CorpusSpec
 
 
 class Findings(NamedTuple):
-    """What `check_folder` found.
+    """The findings of `check_folder`.
 
     Attributes
     ----------
     found : list of (str, str)
-        What was counted, and how much there is; empty if nothing could be read.
+        Quantity and value; empty if nothing could be read.
     left_out : list of (str, str, str)
-        Why trials are left out by default, how many, and the first of them.
+        For trials that are left out by default: reason, number and first names.
     notes : list of str
-        What the loader says.
+        Warnings and notes of the loader.
     wrong : str
-        The error of the loader; empty where nothing is wrong.
+        Error message of the loader; empty without an error.
     """
 
     found: list[tuple[str, str]]
@@ -45,17 +45,22 @@ def check_folder(
     path: str | os.PathLike[str],
     sampling_rate: float | None = None,
 ) -> Findings:
-    """Read a corpus as its loader does by default; return what there is and what is wrong.
+    """Read a corpus with the default settings of its loader; return counts and problems.
 
-    Where it is no whole corpus, the part that is there is counted, if that can be read.
+    If the corpus is incomplete, the available part is counted, if it can be read.
 
     Parameters
     ----------
     known : CorpusSpec or OwnRecordings
-        Which corpus it is; see :func:`recognise`.
+        The corpus or type of recordings; see :func:`recognise`.
     path : path
+        Folder, archive or table to check.
     sampling_rate : float or None, default=None
-        In Hz, for those whose files do not say it.
+        Samples per second (Hz), for files that do not contain it.
+
+    Returns
+    -------
+    Findings
     """
     load: Callable[..., Bunch]
     if isinstance(known, CorpusSpec):
@@ -72,7 +77,7 @@ def check_folder(
             try:
                 whole = load(path, **settings, **({"window": None} if "window" in takes else {}))
                 break
-            except ValueError as error:  # what is wrong with the part, the whole says already
+            except ValueError as error:  # keep the error of the whole; it includes that of the part
                 wrong = wrong or str(error)
         if whole is None:
             return Findings([], [], [], wrong)
@@ -86,17 +91,17 @@ def check_folder(
 
 
 def _count(study: Bunch) -> list[tuple[str, str]]:
-    """Return what there is in a study of whole trials."""
+    """Return the counts of a study of whole trials."""
     trials, report = study.trials, study.report
     people = trials["subject"].unique()
     signals = [name for name in trials if isinstance(trials[name].iloc[0], np.ndarray)]
     rates = study.get("sampling_rates", {})
-    said = [f"{name} {rates.get(name, study.sampling_rate):g} Hz" for name in signals]
+    signal_rates = [f"{name} {rates.get(name, study.sampling_rate):g} Hz" for name in signals]
     found = [
         ("people", f"{len(people)}: {name_some(people)}"),
         ("stimuli", str(trials["stimulus"].nunique())),
         ("trials", str(report["trials"])),
-        ("sampling rates", ", ".join(said)),
+        ("sampling rates", ", ".join(signal_rates)),
         ("seconds of a trial", _spread(trials["duration"])),
     ]
     if "people_without_recording" in report:

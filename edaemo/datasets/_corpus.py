@@ -1,4 +1,4 @@
-"""Finding a corpus and reading its files, from its folder or from zip archives of it."""
+"""Find a corpus and read its files, from its folder or from zip archives of it."""
 
 from __future__ import annotations
 
@@ -26,50 +26,50 @@ REPOSITORY_DATA = Path(__file__).parents[2] / "data"
 
 
 class DatasetError(ValueError):
-    """A corpus is not there, is not whole, or holds a file that is not what it should be.
+    """A corpus is missing or incomplete, or one of its files is invalid.
 
-    It is a ValueError. The message names the file or the places looked at, and what to do.
+    This is a ValueError. The message names the file or the searched places, and the remedy.
     """
 
 
-# What reading a damaged member of a zip archive may raise, by the way it was packed.
+# Exceptions that a damaged member of a zip archive may raise, depending on its compression.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
 
 
 @dataclass(frozen=True)
 class LooseFile:
-    """A file of a corpus that lies in a folder."""
+    """A file of a corpus in a folder."""
 
     path: Path
 
     def open(self) -> IO[bytes]:
-        """Open it for reading."""
+        """Open the file for reading."""
         return self.path.open("rb")
 
 
 @dataclass(frozen=True)
 class PackedFile:
-    """A file of a corpus that lies in a zip archive, which stays open as long."""
+    """A file of a corpus in an open zip archive."""
 
     archive: zipfile.ZipFile
     info: zipfile.ZipInfo
 
     def open(self) -> IO[bytes]:
-        """Open it for reading."""
+        """Open the file for reading."""
         return self.archive.open(self.info)
 
 
 class Problems:
-    """What is wrong with a corpus, collected so that one error can say all of it.
+    """Collect the problems of a corpus, so that one error can list all of them.
 
     Parameters
     ----------
     name : str
-        What the corpus is called.
+        Name of the corpus in messages.
     place : path
-        Its folder or archive.
+        Folder or archive of the corpus.
     how_to_get : str
-        Where it comes from.
+        Sentence on where to get the corpus.
     """
 
     def __init__(self, name: str, place: Path, how_to_get: str) -> None:
@@ -77,44 +77,44 @@ class Problems:
         self._name, self._place, self._how_to_get = name, place, how_to_get
 
     def add(self, problem: str) -> None:
-        """Note a problem: a sentence that names the file."""
+        """Note a problem, as a sentence that names the file."""
         self.found.append(problem)
 
     @contextmanager
     def collect(self) -> Iterator[None]:
-        """Note what raises a DatasetError inside, and go on behind it."""
+        """Note a DatasetError raised inside the with block, and continue after the block."""
         try:
             yield
         except DatasetError as error:
             self.note(error)
 
     def note(self, error: DatasetError) -> None:
-        """Note what an error says."""
+        """Note the message of an error."""
         self.add(str(error).replace(f" (in {self._place})", ""))
 
     def raise_all(self) -> None:
-        """Raise one error that says all that was found, if anything was."""
+        """Raise one error that lists all noted problems, if there are any."""
         if self.found:
-            said = "".join(f"\n  - {problem}" for problem in self.found)
-            count = f"{len(self.found)} things are" if len(self.found) > 1 else "something is"
+            problems = "".join(f"\n  - {problem}" for problem in self.found)
+            count = f"{len(self.found)} problems" if len(self.found) > 1 else "1 problem"
             raise DatasetError(
-                f"{self._place} cannot be read as {self._name}, {count} wrong with it:{said}\n"
+                f"{self._place} cannot be read as {self._name}. Found {count}:{problems}\n"
                 f"{self._how_to_get}"
             )
 
 
 @dataclass
 class CorpusFiles:
-    """The files of a corpus, how to read one, and what was found to be wrong.
+    """The files of a corpus, with methods to read them and to note problems.
 
     Attributes
     ----------
     place : Path
-        The folder or archive.
+        Folder or archive of the corpus.
     files : dict
-        Path in the original layout → the file.
+        Path in the original layout → file.
     problems : Problems
-        Collects what is wrong, for one error.
+        Problems found so far, for one error.
     """
 
     place: Path
@@ -123,53 +123,53 @@ class CorpusFiles:
 
     @property
     def names(self) -> list[str]:
-        """The files' paths below the place."""
+        """Paths of the files, relative to the place."""
         return list(self.files)
 
     def error(
         self, name: str, what: str, remedy: str = "Replace it by the file as published."
     ) -> DatasetError:
-        """Return the error that says what is wrong with a file and what to do."""
+        """Return an error that names a file, its problem and the remedy."""
         return DatasetError(f"{name} (in {self.place}) {what} {remedy}")
 
     def note(self, problem: str) -> None:
-        """Note a problem: a sentence that names the file."""
+        """Note a problem, as a sentence that names the file."""
         self.problems.add(problem)
 
     def note_file(
         self, name: str, what: str, remedy: str = "Replace it by the file as published."
     ) -> None:
-        """Note what is wrong with a file, as `error` says it."""
+        """Note the problem of a file, with the message of `error`."""
         self.problems.note(self.error(name, what, remedy))
 
     def collect(self) -> AbstractContextManager[None]:
-        """Note what raises a DatasetError inside, and go on behind it."""
+        """Note a DatasetError raised inside the with block, and continue after the block."""
         return self.problems.collect()
 
     def raise_all(self) -> None:
-        """Raise one error that says all that was found, if anything was."""
+        """Raise one error that lists all noted problems, if there are any."""
         self.problems.raise_all()
 
     def as_error(self, name: str, error: ValueError) -> DatasetError:
-        """Return an error that names the file, of one that says what is wrong with its content."""
+        """Return an error on the content of a file as a DatasetError that names the file."""
         return error if isinstance(error, DatasetError) else self.error(name, str(error))
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """Open a file; an archive that turns out to be damaged is an error that names the file."""
+        """Open a file. A missing file, a read error or a damaged archive raises a DatasetError."""
         if name not in self.files:
             raise self.error(name, "is missing.", "Get the corpus again.")
         try:
             with self.files[name].open() as file:
                 yield file
-        except (*_DAMAGED, RuntimeError) as error:  # a RuntimeError where it is encrypted
+        except (*_DAMAGED, RuntimeError) as error:  # RuntimeError if the file is encrypted
             raise self.error(name, f"cannot be unpacked: {error}.") from error
         except OSError as error:
             raise self.error(name, f"cannot be read: {error.strerror or error}.") from error
 
     @contextmanager
     def on_disk(self, name: str) -> Iterator[Path]:
-        """Give a path to a file, unpacked as long as it is needed where it is in an archive."""
+        """Yield a path to a file. Files of archives are unpacked for the time of the with block."""
         file = self.files.get(name)
         if isinstance(file, LooseFile):
             yield file.path
@@ -180,15 +180,15 @@ class CorpusFiles:
             yield path
 
     def match(self, pattern: re.Pattern[str]) -> dict[tuple[str, ...], str]:
-        """Find files by a pattern that their paths end in.
+        """Find files by a pattern that matches the end of their paths.
 
-        What lies loose comes before the same file in an archive: who unpacks a corpus may keep
-        both. A file that is there twice beyond that is a problem.
+        A loose file is preferred to the same file in an archive, because users may keep the archive
+        after unpacking it. Any other duplicate file is a problem.
 
         Returns
         -------
         dict
-            What the groups of the pattern matched → path, in order of the paths.
+            Groups of the match → path, in order of the paths.
         """
         found: dict[tuple[str, ...], list[str]] = {}
         for name in self.files:
@@ -198,9 +198,9 @@ class CorpusFiles:
         return {key: self.choose(names, "file") for key, names in found.items()}
 
     def choose(self, names: Sequence[str], what: str, file: str = "") -> str:
-        """Return the one of several paths of the same thing that lies loose; note any beyond it.
+        """Return the loose one of several paths of the same item; note duplicates.
 
-        `file` is what the paths lack to be those of files.
+        `file` is appended to the paths to get the path of a file.
         """
         loose = [name for name in names if isinstance(self.files[name + file], LooseFile)]
         candidates = loose or names
@@ -209,12 +209,12 @@ class CorpusFiles:
         return candidates[0]
 
     def read_bytes(self, name: str) -> bytes:
-        """Return a file's content."""
+        """Return the content of a file."""
         with self.open(name) as file:
             return file.read()
 
     def read_text(self, name: str) -> str:
-        """Return a file's text without a byte order mark."""
+        """Return the text of a file without a byte order mark."""
         try:
             text = self.read_bytes(name).decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -224,11 +224,11 @@ class CorpusFiles:
         return text
 
     def read_lines(self, name: str) -> list[str]:
-        """Return a file's lines, whatever ends them; blank lines at the end are not lines."""
+        """Return the lines of a file, for any line ending, without blank lines at the end."""
         return self.read_text(name).rstrip().splitlines()
 
     def read_table(self, name: str, columns: Sequence[str]) -> list[dict[str, str]]:
-        """Return the rows of a comma-separated file that must have at least these columns."""
+        """Return the rows of a comma-separated file, which must have at least these columns."""
         try:
             reader = csv.DictReader(self.read_lines(name), strict=True)
             rows = list(reader)
@@ -243,21 +243,21 @@ class CorpusFiles:
             raise self.error(name, f"lacks the columns {missing}.")
         for number, row in enumerate(rows, start=2):
             if None in row or None in row.values():
-                raise self.error(name, f"has a wrong number of fields in line {number}.")
+                raise self.error(name, f"has the wrong number of fields in line {number}.")
         return rows
 
     def number(self, name: str, text: str, what: str) -> float:
-        """Return a finite number that was read from a file."""
+        """Convert a text of a file to a finite number."""
         try:
             value = float(text)
         except ValueError:
             value = np.nan
         if not np.isfinite(value):
-            raise self.error(name, f"has no finite number as {what}: {text!r}.")
+            raise self.error(name, f"needs a finite number as {what}, got {text!r}.")
         return value
 
     def rating(self, name: str, text: str, what: str, limits: tuple[float, float]) -> float:
-        """Return a rating that was read from a file and is within its limits."""
+        """Convert a text of a file to a rating within its limits."""
         value = self.number(name, text, what)
         if not limits[0] <= value <= limits[1]:
             raise self.error(
@@ -266,7 +266,7 @@ class CorpusFiles:
         return value
 
     def numbers(self, name: str, lines: Sequence[str], *, first_line: int = 1) -> np.ndarray:
-        """Return one finite number per line as float64; `first_line` counts for the message."""
+        """Return one finite number per line as float64; `first_line` numbers the first line."""
         try:
             values = np.array(lines, dtype=float)
         except ValueError:
@@ -277,16 +277,16 @@ class CorpusFiles:
         return values
 
     def read_matrix(self, name: str) -> tuple[list[str], np.ndarray]:
-        """Return the header and the numbers (n_rows, n_columns) of a table; NaN where empty."""
+        """Return the header and the numbers (n_rows, n_columns) of a table, NaN for empty cells."""
         text = self.read_text(name).rstrip()
         lines = text.splitlines()
         header = lines[0].split(",")
         for number, line in enumerate(lines, start=1):
             if line.count(",") != len(header) - 1:
-                last = " It is cut short." if number == len(lines) else ""
+                last = " The file is truncated." if number == len(lines) else ""
                 raise self.error(
                     name,
-                    f"has {line.count(',') + 1} fields in line {number}, where the header has "
+                    f"has {line.count(',') + 1} fields in line {number}, but the header has "
                     f"{len(header)}.{last}",
                 )
         if len(lines) < 2:
@@ -300,7 +300,7 @@ class CorpusFiles:
                 row, place = divmod(numbers.index(None), len(header))
                 raise self.error(
                     name,
-                    f"has no number in line {row + 2}, column {header[place]!r}: "
+                    f"needs a number in line {row + 2}, column {header[place]!r}, got "
                     f"{cells[numbers.index(None)][:40]!r}.",
                 ) from None
             values = np.array(numbers, dtype=np.float64)
@@ -308,7 +308,7 @@ class CorpusFiles:
 
 
 def is_hidden(name: str) -> bool:
-    """Tell the operating system's own litter (``.DS_Store``, ``__MACOSX``) from corpus files."""
+    """Return whether a file is hidden or was made by macOS (``.DS_Store``, ``__MACOSX``)."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
@@ -320,7 +320,7 @@ def _open_zip(place: Path) -> zipfile.ZipFile:
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, PackedFile]:
-    """Return the files of an archive in order of their names."""
+    """Return the files of an archive, sorted by name."""
     return {
         info.filename: PackedFile(archive, info)
         for info in sorted(archive.infolist(), key=lambda info: info.filename)
@@ -329,7 +329,7 @@ def _members(archive: zipfile.ZipFile) -> dict[str, PackedFile]:
 
 
 def _zip_root(archive: zipfile.ZipFile, marker: str) -> str | None:
-    """Return the folder of the archive that holds `marker`: an archive may begin with its own."""
+    """Return the folder in an archive that holds `marker`; archives may have a top folder."""
     roots = [
         name.removesuffix(marker) for name in _members(archive) if f"/{name}".endswith(f"/{marker}")
     ]
@@ -337,7 +337,7 @@ def _zip_root(archive: zipfile.ZipFile, marker: str) -> str | None:
 
 
 def _loose_files(place: Path) -> dict[str, LooseFile]:
-    """Return the files below a folder in order of their names."""
+    """Return the files below a folder, sorted by name."""
     found = {file.relative_to(place).as_posix(): file for file in place.rglob("*")}
     return {
         name: LooseFile(file)
@@ -354,13 +354,13 @@ def open_folder(place: Path, problems: Problems | None = None) -> CorpusFiles:
 
 @contextmanager
 def open_corpus(place: Path, marker: str, problems: Problems) -> Iterator[CorpusFiles]:
-    """Open a folder or a zip archive that holds `marker`, the file that a corpus is known by."""
+    """Open a folder or a zip archive that holds `marker`, the file that identifies a corpus."""
     if place.is_dir():
         yield open_folder(place, problems)
         return
     with _open_zip(place) as archive:
         root = _zip_root(archive, marker)
-        assert root is not None  # who calls has asked `holds`
+        assert root is not None  # the caller has checked this with `holds`
         files = {
             name.removeprefix(root): file
             for name, file in _members(archive).items()
@@ -371,9 +371,9 @@ def open_corpus(place: Path, marker: str, problems: Problems) -> Iterator[Corpus
 
 @contextmanager
 def open_archives(place: Path, problems: Problems | None = None) -> Iterator[CorpusFiles]:
-    """Open a zip archive, or a folder in which zip archives count as folders.
+    """Open a zip archive, or a folder whose zip archives are treated as folders.
 
-    Archives in it that cannot be read are problems.
+    An unreadable archive in the folder is a problem.
     """
     problems = problems or Problems("a corpus", place, "")
     if not place.is_dir():
@@ -389,17 +389,17 @@ def open_archives(place: Path, problems: Problems | None = None) -> Iterator[Cor
             try:
                 archive = opened.enter_context(_open_zip(file.path))
             except DatasetError as error:
-                problems.add(f"{error} Fetch it again, or take it away.")
+                problems.add(f"{error} Download it again, or remove it.")
                 continue
             files |= {f"{name}/{inner}": packed for inner, packed in _members(archive).items()}
         yield CorpusFiles(place, files, problems)
 
 
 def user_cache() -> Path | None:
-    r"""Return the user's folder for what can be had again, where the platform has it.
+    r"""Return the cache folder of the user, in the place that the platform defines.
 
     ``$XDG_CACHE_HOME/edaemo`` or ``~/.cache/edaemo``, ``~/Library/Caches/edaemo`` (macOS),
-    ``%LOCALAPPDATA%\edaemo\Cache`` (Windows). None for a user without a home.
+    ``%LOCALAPPDATA%\edaemo\Cache`` (Windows). None for a user without a home folder.
     """
     home = os.path.expanduser("~")
     if sys.platform == "win32":
@@ -415,7 +415,7 @@ def user_cache() -> Path | None:
 
 
 def _searched() -> dict[str, Path | None]:
-    """Return where corpora are looked for when no path is given, in order, by what it is."""
+    """Return description → folder for the places that are searched without a path, in order."""
     given = os.environ.get(ENVIRONMENT)
     return {
         f"the variable {ENVIRONMENT}": Path(given).expanduser() if given else None,
@@ -425,18 +425,18 @@ def _searched() -> dict[str, Path | None]:
 
 
 def search_folders() -> list[Path]:
-    """Return the folders in which corpora are looked for when no path is given."""
+    """Return the folders that are searched for corpora if no path is given."""
     return [folder for folder in _searched().values() if folder is not None]
 
 
 def list_places(name: str) -> list[tuple[str, Path | None, list[Path]]]:
-    """Return where a corpus of this name may be, in order.
+    """Return the places that are searched for a corpus of this name, in order.
 
     Returns
     -------
     list of (what, folder, places)
-        What is searched, the folder that it is (None where there is none), and the folder and
-        archives in it that are looked at.
+        Description of the searched folder, the folder (None if it is not defined), and the paths in
+        it that may be the corpus.
     """
     return [
         (
@@ -451,7 +451,7 @@ def list_places(name: str) -> list[tuple[str, Path | None, list[Path]]]:
 
 
 def holds(place: Path, marker: str | re.Pattern[str]) -> bool:
-    """Say whether a folder or archive holds what a corpus is known by (see `CorpusSpec`)."""
+    """Return whether a folder or archive holds the marker of a corpus (see `CorpusSpec`)."""
     if isinstance(marker, str):
         if place.is_file():
             with _open_zip(place) as archive:
@@ -464,24 +464,26 @@ def holds(place: Path, marker: str | re.Pattern[str]) -> bool:
 
 
 def list_some(place: Path) -> str:
-    """Return a sentence on what is there, where a corpus was expected."""
+    """Return a sentence on the content of a place where a corpus was expected."""
     if not place.is_dir():
-        return "" if place.is_file() else " There is no such file or folder."
-    there = sorted(file.name for file in place.iterdir())
-    if not there:
+        return "" if place.is_file() else " This path does not exist."
+    names = sorted(file.name for file in place.iterdir())
+    if not names:
         return " The folder is empty."
-    more = ", …" if len(there) > 5 else ""
-    return f" It holds {', '.join(there[:5])}{more}."
+    more = ", …" if len(names) > 5 else ""
+    return f" It holds {', '.join(names[:5])}{more}."
 
 
 def check_signals(signals: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the signals asked for, each once; ``eda`` is one where it is known."""
+    """Return the requested signals without duplicates; raise if ``eda`` is known but missing."""
     known = list(known)
     for name in signals:
         if name not in known:
-            raise ValueError(f"signals={signals!r}: there is no {name!r}; {suggest(name, known)}")
+            raise ValueError(
+                f"signals={signals!r}: unknown signal {name!r}; {suggest(name, known)}"
+            )
     if "eda" in known and "eda" not in signals:
-        raise ValueError(f"signals={signals!r} must name 'eda': a trials table is made of it.")
+        raise ValueError(f"signals={signals!r} must name 'eda', which every trial needs.")
     if not signals:
-        raise ValueError(f"signals={signals!r} names none: there are {known}.")
+        raise ValueError(f"signals={signals!r} is empty: choose from {known}.")
     return tuple(dict.fromkeys(signals))

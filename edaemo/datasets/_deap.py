@@ -1,4 +1,4 @@
-"""The loader of DEAP: 32 people who watched 40 music videos (Koelstra et al., 2012)."""
+"""Load DEAP: 32 people who watched 40 music videos (Koelstra et al., 2012)."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ FAMILIARITY_RANGE = (1.0, 5.0)
 PEOPLE = tuple(f"s{number:02d}" for number in range(1, 33))
 N_VIDEOS = 40
 N_CHANNELS = 40
-# Samples of a trial → how many of them come before the video.
+# Number of samples in a trial → number of samples before the video.
 BASELINES = {8064: 384, 7680: 0}
-LABELS = ("valence", "arousal", "dominance", "liking")  # in the files' order
+LABELS = ("valence", "arousal", "dominance", "liking")  # in the order of the files
 RATINGS = (*LABELS, "familiarity")
 EEG = (
     *("Fp1", "AF3", "F3", "F7", "FC5", "FC1", "C3", "T7", "CP5", "CP1", "P3", "P7", "PO3", "O1"),
     *("Oz", "Pz", "Fp2", "AF4", "Fz", "F4", "F8", "FC6", "FC2", "Cz", "C4", "T8", "CP6", "CP2"),
     *("P4", "P8", "PO4", "O2"),
 )
-# Signal → the channels, counted from 0, and what they are called.
+# Signal → its channels, counted from 0, and their names.
 SIGNALS = {
     "eda": (slice(36, 37), ("GSR",)),
     "eeg": (slice(0, 32), EEG),
@@ -52,7 +52,7 @@ SIGNALS = {
     "bvp": (slice(38, 39), ("plethysmograph",)),
     "temperature": (slice(39, 40), ("temperature",)),
 }
-# Half of the people, drawn as `_development` says.
+# Half of the people, drawn as `_development` describes.
 DEVELOPMENT = (
     *("s04", "s06", "s07", "s12", "s14", "s15", "s16", "s17"),
     *("s20", "s21", "s25", "s26", "s27", "s28", "s29", "s31"),
@@ -61,7 +61,7 @@ DEVELOPMENT = (
 _SUBJECT = re.compile(r"(?:^|/)(s\d\d)\.(dat|mat)$")
 _RATINGS = re.compile(r"(?:^|/)participant_ratings\.csv$")
 _RATINGS_COLUMNS = ("Participant_id", "Trial", "Experiment_id", "Start_time")
-# The table gives ratings with two decimals.
+# The table has ratings with two decimals.
 _ROUNDING = 0.0051
 
 
@@ -75,7 +75,7 @@ class _Presentation(NamedTuple):
 
 
 def read_deap(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> CorpusContent:
-    """Read the trials of all people, in the order of presentation where that is known."""
+    """Read the trials of all people, in the order of presentation if it is known."""
     people = _find_people(corpus)
     table = corpus.match(_RATINGS).get(())
     corpus.require(PEOPLE, people)
@@ -92,17 +92,18 @@ def read_deap(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> 
         if not np.isnan(value)
     }
     notes = [
-        "What comes before the video is dropped: 3 s of 8,064 samples, nothing of 7,680.",
-        "Familiarity is published without participants 2, 15 and 23.",
+        "Samples before the video are dropped: 3 s of trials with 8,064 samples, none of trials "
+        "with 7,680.",
+        "The published familiarity ratings lack participants 2, 15 and 23.",
         note_on_units(units),
     ]
     warnings = []
     if table is None:
         del columns["session_time"]
-        notes.append("participant_ratings.csv was not there: trial and familiarity are not known.")
+        notes.append("participant_ratings.csv is missing: trial and familiarity are not known.")
         warnings.append(
             f"participant_ratings.csv is not in {corpus.place}: the order of presentation is not "
-            "known, and trial is 0 throughout. It is in DEAP's metadata_csv.zip."
+            "known, and trial is 0 in all rows. DEAP's metadata_csv.zip contains the file."
         )
     return CorpusContent.of(
         columns,
@@ -117,12 +118,12 @@ def read_deap(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> 
 
 
 def _find_people(corpus: CorpusFiles) -> dict[str, str]:
-    """Return subject → file, in the subjects' order; pickles before MATLAB files."""
+    """Return subject → file, in the order of the subjects. Prefer pickles to MATLAB files."""
     found = corpus.match(_SUBJECT)
     people: dict[str, str] = {}
     for (subject, suffix), name in found.items():
         if subject not in PEOPLE:
-            corpus.note(f"{name} is no file of DEAP, which has s01 to s32. Take it away.")
+            corpus.note(f"{name} is not a file of DEAP, which has s01 to s32. Remove it.")
         elif subject not in people or suffix == "dat":
             people[subject] = name
     return dict(sorted(people.items()))
@@ -131,7 +132,7 @@ def _find_people(corpus: CorpusFiles) -> dict[str, str]:
 def _read(
     corpus: CorpusFiles, people: dict[str, str], table: str | None, signals: Iterable[str]
 ) -> Reading:
-    """Read all people, and note what is wrong."""
+    """Read all people, and note every problem."""
     presented = None
     if table is not None:
         with corpus.collect():
@@ -143,13 +144,13 @@ def _read(
             data, labels = _read_person(corpus, name)
             baseline = BASELINES[data.shape[2]]
             baselines[f"{baseline} samples"] = baselines.get(f"{baseline} samples", 0) + 1
-            own = [
+            person_rows = [
                 _make_row(
                     subject, video, (presented or {}).get((subject, video)), labels, data, signals
                 )
                 for video in range(1, N_VIDEOS + 1)
             ]
-            rows += sorted(own, key=lambda row: row["trial"])
+            rows += sorted(person_rows, key=lambda row: row["trial"])
             del data
             if table is not None and presented is not None:
                 _compare_ratings(corpus, name, table, subject, labels, presented)
@@ -191,30 +192,31 @@ def _read_person(corpus: CorpusFiles, name: str) -> tuple[np.ndarray, np.ndarray
         raise corpus.error(name, f"lacks {missing}.")
     data, labels = arrays["data"], arrays["labels"]
     if any(array.dtype.kind not in "iuf" for array in (data, labels)):
-        raise corpus.error(name, "holds something else than numbers.")
+        raise corpus.error(name, "holds values that are not numbers.")
     shapes = [(N_VIDEOS, N_CHANNELS, n_samples) for n_samples in BASELINES]
     if data.shape not in shapes:
         raise corpus.error(
-            name, f"has data of shape {data.shape}, where {' or '.join(map(str, shapes))} is due."
+            name,
+            f"has data of shape {data.shape}, but {' or '.join(map(str, shapes))} is expected.",
         )
     if labels.shape != (N_VIDEOS, len(LABELS)):
         raise corpus.error(
-            name, f"has labels of shape {labels.shape}, where {(N_VIDEOS, len(LABELS))} is due."
+            name, f"has labels of shape {labels.shape}, but {(N_VIDEOS, len(LABELS))} is expected."
         )
     lowest, highest = RATING_RANGE
     wrong = np.argwhere(~((labels >= lowest) & (labels <= highest)))
     if len(wrong):
-        said = ", ".join(
+        first_ones = ", ".join(
             f"{LABELS[column]} of video {row + 1} is {labels[row, column]:g}"
             for row, column in wrong[:5]
         )
         more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
-        raise corpus.error(name, f"has ratings outside 1 to 9: {said}{more}.")
+        raise corpus.error(name, f"has ratings outside 1 to 9: {first_ones}{more}.")
     return data, labels
 
 
 def _cut_signal(trial: np.ndarray, signal: str, baseline: int) -> np.ndarray:
-    """Return one signal of a trial (channels, samples) without what comes before the video."""
+    """Return one signal of a trial (channels, samples) without the samples before the video."""
     channels, names = SIGNALS[signal]
     cell = trial[channels, baseline:]
     # A copy: a view would keep all channels in memory.
@@ -241,7 +243,7 @@ def _read_presentations(corpus: CorpusFiles, table: str) -> dict[tuple[str, int]
             key = PEOPLE[person - 1], video
             if key in found or (key[0], trial) in order:
                 raise corpus.error(
-                    table, f"has participant {person} with this video or trial twice (line {line})."
+                    table, f"lists participant {person} twice with a video or trial (line {line})."
                 )
             order.add((key[0], trial))
             ratings = tuple(
@@ -263,7 +265,7 @@ def _read_presentations(corpus: CorpusFiles, table: str) -> dict[tuple[str, int]
 def _whole_number(corpus: CorpusFiles, name: str, text: str, what: str, most: int) -> int:
     value = corpus.number(name, text, what)
     if value != int(value) or not 1 <= value <= most:
-        raise corpus.error(name, f"has {text!r} as {what}, where 1 to {most} is due.")
+        raise corpus.error(name, f"has {text!r} as {what}, but 1 to {most} is expected.")
     return int(value)
 
 
@@ -275,17 +277,17 @@ def _compare_ratings(
     labels: np.ndarray,
     presented: dict[tuple[str, int], _Presentation],
 ) -> None:
-    """Raise unless the table has this person's 40 videos, with the ratings of the file."""
+    """Raise unless the table has all 40 videos of this person, with the ratings of the file."""
     keys = [(subject, video) for video in range(1, N_VIDEOS + 1)]
     ratings = [presented[key].ratings for key in keys if key in presented]
     if len(ratings) < N_VIDEOS:
-        raise corpus.error(table, f"has ratings of {len(ratings)} of the 40 videos for {subject}.")
+        raise corpus.error(table, f"rates only {len(ratings)} of the 40 videos for {subject}.")
     apart = np.abs(labels - np.array(ratings)).max(axis=1) > _ROUNDING
     if apart.any():
         videos = ", ".join(str(row + 1) for row in np.flatnonzero(apart)[:5])
         raise corpus.error(
             name,
-            f"has other ratings than {table} for {apart.sum()} of 40 videos (Experiment_id "
+            f"has different ratings from {table} for {apart.sum()} of 40 videos (Experiment_id "
             f"{videos}{', …' if apart.sum() > 5 else ''}).",
         )
 
@@ -294,26 +296,27 @@ SPEC = CorpusSpec(
     name="deap",
     title="DEAP: physiological signals while watching music videos",
     description="""
-32 people each watched the same 40 one-minute extracts of music videos, 1,280 trials, and rated the
-valence, arousal, dominance and liking that they had felt, from 1 to 9. The preprocessed archive is
-read: 128 Hz; of its 63 seconds the first 3 come before the video and are dropped.
+32 people each watched the same 40 one-minute extracts of music videos. There are 1,280 trials. The
+people rated valence, arousal, dominance and liking from 1 to 9. The preprocessed archive at 128 Hz
+is read. A trial has 63 seconds. Its first 3 seconds were recorded before the video and are dropped.
 
 What to know before believing a score:
-- The authors say that the galvanic skin response is skin resistance in Ohm, those recorded
-  otherwise having been converted. It is turned into conductance, 1e6 / R, unless
-  units="as_recorded". Samples at or below zero are none of either and become NaN; how many is in
-  the report. Signals of this archive were filtered, so such samples are not rare.
-- Everybody watched the same videos: holding people out does not hold videos out.
-- Trials are sorted by video in the files. `trial` is the order of presentation, from
-  participant_ratings.csv; without that file it is 0 throughout.
-- Familiarity is not known of participants 2, 15 and 23.
-- There is no music: the videos are not part of the corpus.
+- According to the authors, the galvanic skin response is skin resistance in Ohm; they converted the
+  recordings that were in another unit. It is converted to conductance, 1e6 / R, unless
+  units="as_recorded". Samples at or below zero are neither a valid resistance nor a valid
+  conductance and become NaN. The report has their number. The signals of this archive were
+  filtered, so such samples are not rare.
+- All people watched the same videos. Holding out people does not hold out videos.
+- The files sort the trials by video. The column `trial` is the order of presentation, from
+  participant_ratings.csv. Without that file, `trial` is 0 in all rows.
+- Familiarity is missing for participants 2, 15 and 23.
+- The corpus contains no music, because the videos are not part of it.
 
-Whoever uses DEAP has signed its licence: academic research alone, not to be passed on.
+Each user of DEAP must sign its licence: academic research only, no redistribution.
 """,
     licence=(
-        "DEAP's end user licence agreement: academic research alone, not to be passed on; each "
-        "user signs it."
+        "End user licence agreement of DEAP: academic research only, no redistribution. Each user "
+        "must sign it."
     ),
     citation=(
         "Koelstra, S.; Muehl, C.; Soleymani, M.; Lee, J.-S.; Yazdani, A.; Ebrahimi, T.; Pun, T.; "
@@ -322,10 +325,9 @@ Whoever uses DEAP has signed its licence: academic research alone, not to be pas
         "doi:10.1109/T-AFFC.2011.15"
     ),
     how_to_get=(
-        "DEAP is to be had from its authors after signing an end user licence agreement: "
-        "https://www.eecs.qmul.ac.uk/mmv/datasets/deap/. data_preprocessed_python.zip (or "
-        "data_preprocessed_matlab.zip) and metadata_csv.zip are read, unpacked or not, from one "
-        "folder."
+        "DEAP is available from its authors after signing an end user licence agreement: "
+        "https://www.eecs.qmul.ac.uk/mmv/datasets/deap/. Put data_preprocessed_python.zip (or "
+        "data_preprocessed_matlab.zip) and metadata_csv.zip, unpacked or not, into one folder."
     ),
     marker=_SUBJECT,
     read=read_deap,
@@ -354,46 +356,47 @@ def load_deap(
 ) -> Bunch:
     """Load DEAP: EDA of 32 people in 1,280 trials of watching 40 music videos.
 
-    The preprocessed files are read, as Python pickles or MATLAB files, with 8,064 samples a trial
-    (the 384 before the video are dropped) or 7,680. Pickles are read without running anything that
-    they contain. All files are checked, and one error says all that is wrong.
+    The preprocessed files are read, as Python pickles or MATLAB files. A trial has 8,064 samples
+    (the first 384, before the video, are dropped) or 7,680 samples. Pickles are read without
+    running any code in them. All files are checked. One error lists every problem.
 
     Parameters
     ----------
     path : path-like or None
         The folder with ``s01.dat`` … ``s32.dat`` (or ``.mat``) and ``participant_ratings.csv`` at
-        any depth, or with the zip archives as they are downloaded; or one such archive. None looks
-        where :func:`load_corpus` does.
+        any depth, or with the zip archives as downloaded; or one such archive. None searches the
+        places that :func:`load_corpus` lists.
     signals : tuple of {"eda", "eeg", "eog", "emg", "respiration", "bvp", "temperature"}
-        What is read; ``eda`` has to be among them.
+        Signals to read. ``eda`` is required.
     units : {"microsiemens", "as_recorded"}
-        EDA as conductance in microsiemens, or as the files have it, in Ohm.
+        EDA as conductance in microsiemens, or the values of the files in Ohm.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`. None is the
-        whole minute of every video.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        None keeps the whole minute of every video.
     allow_partial : bool
-        Read some of the 32 people; the others are listed in the report. Every other check stays.
+        Accept missing people and list them in the report. All other checks remain.
     cache : bool or path-like
-        Whether, and where, what was read is kept for the next time.
+        Whether to cache the data that were read, and in which folder.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("s01"),
-        ``stimulus`` (Experiment_id, "1" to "40"), ``trial`` (the order of presentation, 1 to 40;
-        0 throughout where it is not known), ``eda`` (1-D float64 array of 7,680 samples, in
+        ``stimulus`` (Experiment_id, "1" to "40"), ``trial`` (the order of presentation, 1 to 40; 0
+        in all rows if it is not known), ``eda`` (1-D float64 array of 7,680 samples, in
         microsiemens; NaN where masked), a column for each other signal (float32 arrays as recorded,
-        1-D, or of shape (n_channels, n_samples) where it has more than one channel; ``channels``
-        names them), ``session_time`` (seconds from the start of the experiment to the video, float;
-        where it is known) and ``duration`` (seconds, before the window is cut, float).
+        1-D, or of shape (n_channels, n_samples) if the signal has more than one channel;
+        ``channels`` names the channels), ``session_time`` (seconds from the start of the experiment
+        to the video, float; only if it is known) and ``duration`` (seconds, before the window is
+        cut, float).
         ``ratings`` : DataFrame with the same index; ``valence``, ``arousal``, ``dominance`` and
-        ``liking``, float, 1 to 9; ``familiarity``, float, 1 to 5, NaN where it is not known.
+        ``liking``, float, 1 to 9; ``familiarity``, float, 1 to 5, NaN if it is not known.
         ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
-        ``sampling_rate`` : 128.0 Hz, of all signals. ``rating_range`` : (1.0, 9.0).
-        ``units``, ``channels`` : dict, signal → unit, names of its channels.
-        ``development`` : the 16 people on whom defaults may be decided.
+        ``sampling_rate`` : 128.0 Hz, for all signals. ``rating_range`` : (1.0, 9.0).
+        ``units``, ``channels`` : dicts, signal → unit, and signal → names of its channels.
+        ``development`` : the 16 people whose data may be used to choose defaults.
 
     Raises
     ------
@@ -403,7 +406,7 @@ def load_deap(
     Warns
     -----
     UserWarning
-        See :func:`load_corpus`; also if ``participant_ratings.csv`` is not there.
+        See :func:`load_corpus`. Also if ``participant_ratings.csv`` is missing.
 
     References
     ----------

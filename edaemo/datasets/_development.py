@@ -1,11 +1,12 @@
-"""Studies cut to the people on whom defaults are decided, or to the others.
+"""Select the development people or the evaluation people of a study.
 
-Defaults, windows, features and numbers of epochs may be decided on the development people alone;
-tables report the others. Where a corpus's ids were known, they are half of its people, drawn once::
+Only the data of development people may be used to choose defaults, windows, features and numbers of
+epochs. Tables report the other people, the evaluation people. If the ids of a corpus were known,
+the development people are half of its people, drawn once::
 
     numpy.random.default_rng(20261120).permutation(sorted(ids))[: len(ids) // 2]
 
-and sorted. A test draws them again.
+and sorted. A test repeats the draw.
 """
 
 from __future__ import annotations
@@ -23,27 +24,28 @@ from edaemo.datasets._study import Study
     prefer_skip_nested_validation=True,
 )
 def select_people(study: Bunch, people: str) -> Bunch:
-    """Cut a study to the people whose scores are reported, or to those of its development.
+    """Select the evaluation people, the development people or all people of a study.
 
     Parameters
     ----------
     study : Bunch
-        As a loader returns it; without ``development``, all its people are reported. It is not
-        changed.
+        A study as a loader returns it. Without ``development``, all people are evaluation people.
+        It is not changed.
     people : {"evaluation", "development", "all"}
-        The people in ``study.development``, those not in it, or everybody.
+        The people outside ``study.development``, the people in it, or all people.
 
     Returns
     -------
     Bunch
         ``trials``, ``ratings`` and each of ``targets`` hold the rows of these people, in the order
-        of `study`, numbered anew; ``report["selected"]`` and the end of ``DESCR`` say whose.
-        Everything else is as in `study`. With "all" it is `study` itself.
+        of `study`, with a new index from 0. ``report["selected"]`` and the end of ``DESCR`` state
+        which people were selected. All other fields are those of `study`. With "all", `study`
+        itself.
 
     Raises
     ------
     ValueError
-        If `study` holds no such people.
+        If `study` has no such people.
     """
     if people == "all":
         return study
@@ -51,11 +53,9 @@ def select_people(study: Bunch, people: str) -> Bunch:
     developed = subject.isin(study.get("development", ())).to_numpy()
     rows = developed if people == "development" else ~developed
     if not rows.any():
-        raise ValueError(
-            f"There are no {people} people among the {subject.nunique()} of the study."
-        )
+        raise ValueError(f"The study has no {people} people among its {subject.nunique()} people.")
     selected = (
-        f"The {people} people alone: {subject[rows].nunique()} of {subject.nunique()}, "
+        f"Only the {people} people: {subject[rows].nunique()} of {subject.nunique()}, "
         f"{rows.sum()} of {len(rows)} trials."
     )
     return Study(

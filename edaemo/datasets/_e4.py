@@ -1,4 +1,4 @@
-"""The loader of one's own sessions with an Empatica E4."""
+"""Load your own sessions with an Empatica E4."""
 
 from __future__ import annotations
 
@@ -50,25 +50,26 @@ from edaemo.datasets._window import Window, window_samples
 NAME = "e4"
 EDA_FILE = re.compile(r"(?:^|/)EDA\.csv$")
 HOW_TO_GET = (
-    "A session of an E4 is the folder, or the zip archive, that E4 connect gives: EDA.csv and "
-    "tags.csv, beside others."
+    "A session of an E4 is a folder or zip archive from E4 connect. It contains EDA.csv, tags.csv "
+    "and other files."
 )
-LICENCE = "Your own recordings: yours, and the people's who were recorded."
-CITATION = "None: recordings of your own."
+LICENCE = "Your own recordings: they belong to you and to the people who were recorded."
+CITATION = "None: your own recordings."
 DESCR = """Sessions of an Empatica E4
 
 EDA in microsiemens at 4 Hz, cut into trials by the presses of the wristband's button (tags.csv).
 
 What to know before believing a score:
-- What a stretch between two presses was is known from the table of ratings, or from tags=, alone.
-- How long a stretch lasts may tell what it was: cut all to one length (window=), or look at the row
-  `duration` of edaemo compare.
-- If everybody met everything in one order, `trial` tells it: compare with the row `trial-order`.
+- Only the table of ratings or the argument tags= states what happened between two presses.
+- The length of a trial may identify its stimulus. Cut all trials to the same length (window=), or
+  compare with the row `duration` of edaemo compare.
+- If all people had the same order of stimuli, `trial` identifies the stimulus. Compare with the row
+  `trial-order` of edaemo compare.
 """
 
 
 class _Stretch(NamedTuple):
-    """A part of a session, in seconds from the start of its EDA."""
+    """A trial: a part of a session, in seconds from the start of its EDA."""
 
     stimulus: str | None
     onset: float
@@ -118,66 +119,66 @@ def load_e4(
 ) -> Bunch:
     """Load sessions of an Empatica E4, cut into trials by the presses of its button.
 
-    All files are checked, and one error says all that is wrong.
+    All files are checked. One error lists every problem.
 
     Parameters
     ----------
     path : path-like
-        One session, a folder with ``EDA.csv`` and ``tags.csv`` or the zip archive of it; or a
-        folder or archive that holds sessions at any depth, unpacked or not. The person is the first
-        folder, or archive, below `path` (``P01/…``, ``P01.zip``); of one session, the folder or
-        archive that `path` names.
+        One session: a folder with ``EDA.csv`` and ``tags.csv``, or a zip archive of it. Or a folder
+        or archive that holds sessions at any depth, unpacked or not. The first folder or archive
+        below `path` names the person (``P01/…``, ``P01.zip``). If `path` is one session, its own
+        name names the person.
     tags : {"consecutive", "pairs", "ignore"} or dict
-        Which presses bound a trial: each press and the next one; the first and second, the third
-        and fourth, and so on; none, and the whole session is one trial; or, for a fixed protocol,
-        stimulus → (number of the press at which it begins, number of that at which it ends),
-        counted from 1, in the order of the trials.
+        Presses that bound a trial. "consecutive": each press and the next one. "pairs": the first
+        and second, the third and fourth, and so on. "ignore": no presses; the whole session is one
+        trial. dict, for a fixed protocol: stimulus → (number of the press at its start, number of
+        the press at its end), counted from 1, in the order of the trials.
     ratings : path-like, DataFrame or None
-        CSV or parquet file, or frame, with the columns ``subject`` and ``trial``, which are joined
-        on, ``stimulus`` if you like, and one column of numbers for each rating.
+        CSV or parquet file, or frame, with the key columns ``subject`` and ``trial``, optionally
+        ``stimulus``, and one numeric column for each rating.
     rating_range : tuple (lowest, highest) or None
-        What ratings must be within; None does not check.
+        Valid range of the ratings. None does not check them.
     subjects : dict or None
-        Session, as ``report["sessions"]`` names it → the person, where that is not the first
-        folder. Somebody may have several sessions.
+        Session name, as in ``report["sessions"]`` → person, if the person is not the first folder.
+        A person may have several sessions.
     signals : sequence of {"eda", "bvp", "temperature", "heart_rate", "acceleration"}
-        What is read; ``eda`` has to be among them.
+        Signals to read. ``eda`` is required.
     double_press : float
-        A press less than this many seconds after the one before counts as the same press; 0 counts
-        all. Presses that are dropped so are no longer counted in `tags`.
+        A press less than this many seconds after the press before it counts as the same press. 0
+        keeps all presses. `tags` does not count the dropped presses.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
-        Leave out, and list in the report, instead of an error: sessions with too few presses for
-        any trial, trials without ratings, ratings without their trial.
+        Accept sessions with too few presses for any trial, trials without ratings, and ratings
+        without a trial. They are left out and listed in the report instead of raising an error.
 
     Returns
     -------
     Bunch
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` (str),
-        ``stimulus`` (str; from `ratings` or `tags`, else the trial's number), ``trial`` (from 1,
-        across a person's sessions in the order of time, int), ``session`` (str), ``session_time``
-        (seconds from the start of the session to the onset, float), ``eda`` (1-D float64 array in
-        microsiemens, NaN where missing), a column for each other signal (float64, NaN where it was
-        not yet, or no longer, recorded; acceleration of shape (3, n_samples)) and ``duration``
-        (seconds, before the window is cut, float).
-        ``ratings`` : DataFrame with the same index, float; without columns if none are given.
-        ``targets`` : dict, each of the ratings by its name.
-        ``music`` : None; set it to a frame with one row per stimulus where you have one.
+        ``stimulus`` (str; from `ratings` or `tags`, else the number of the trial), ``trial`` (from
+        1, over all sessions of a person in the order of time, int), ``session`` (str),
+        ``session_time`` (seconds from the start of the session to the onset, float), ``eda`` (1-D
+        float64 array in microsiemens, NaN where missing), a column for each other signal (float64,
+        NaN before its recording starts and after it ends; acceleration of shape (3, n_samples)) and
+        ``duration`` (seconds, before the window is cut, float).
+        ``ratings`` : DataFrame with the same index, float; no columns if `ratings` is None.
+        ``targets`` : dict, name → rating.
+        ``music`` : None. You can set it to a frame with one row per stimulus.
         ``sampling_rate`` : of ``eda``, in Hz. ``sampling_rates`` : dict, signal → Hz.
-        ``rating_range`` : as given. ``units``, ``channels`` : dict, signal → unit, names of its
-        channels.
-        ``development`` : (), nobody: everybody is reported.
-        ``report`` : dict of what was read, masked, left out and why; ``sessions``, ``left_out`` and
-        ``masked`` are DataFrames.
+        ``rating_range`` : the argument. ``units``, ``channels`` : dicts, signal → unit, and signal
+        → names of its channels.
+        ``development`` : (). All people are evaluation people.
+        ``report`` : dict of what was read, masked and left out, with reasons; ``sessions``,
+        ``left_out`` and ``masked`` are DataFrames.
         ``name``, ``licence``, ``citation``, ``DESCR`` : str.
 
     Raises
     ------
     DatasetError
-        If there is no session, or a file is not as it should be.
+        If no session is found, or a file is invalid.
     ValueError
-        If an argument makes no sense, or the window is longer than every trial.
+        If an argument is invalid, or the window is longer than every trial.
 
     Warns
     -----
@@ -196,7 +197,7 @@ def load_e4(
     place = Path(path).expanduser()
     problems = Problems("sessions of an E4", place, HOW_TO_GET)
     if not place.exists():
-        raise DatasetError(f"path={str(path)!r}: there is no such file or folder. {HOW_TO_GET}")
+        raise DatasetError(f"path={str(path)!r} does not exist. {HOW_TO_GET}")
     with open_archives(place, problems) as corpus:
         folders = _find_sessions(corpus, problems)
         people = _name_people(place, folders, subjects, problems)
@@ -212,10 +213,15 @@ def load_e4(
     problems.raise_all()
     kept = [row for row in rows if _key(row) not in rated.unrated]
     if not kept:
-        raise DatasetError(f"{place} gives no trial{' that is rated' if rows else ''}.")
+        raise DatasetError(f"{place} has no {'rated ' if rows else ''}trial.")
     trials, (ratings_kept,), counted = assemble(
         {name: _column([row[name] for row in kept], name) for name in kept[0]},
-        [{name: np.array([of[_key(row)] for row in kept]) for name, of in rated.columns.items()}],
+        [
+            {
+                name: np.array([values[_key(row)] for row in kept])
+                for name, values in rated.columns.items()
+            }
+        ],
         rates=rates,
         window=window,
     )
@@ -227,8 +233,8 @@ def load_e4(
     if doubles:
         named = name_some(session.name for session in sessions if session.n_double)
         warnings.warn(
-            f"{doubles} presses within {double_press:g} s of the one before count as the same "
-            f"press: {named}.",
+            f"{doubles} presses within {double_press:g} s of the press before were dropped as "
+            f"double presses: {named}.",
             UserWarning,
             stacklevel=3,
         )
@@ -241,8 +247,8 @@ def load_e4(
         **counted,
         "ratings_without_trial": sorted(rated.unheard),
         "notes": [
-            "What lies before the first press of a trial and behind its last is no trial.",
-            f"A press within {double_press:g} s of the one before counts as the same: {doubles}.",
+            "Samples outside the two presses of a trial are not used.",
+            f"Double presses dropped, within {double_press:g} s of the press before: {doubles}.",
         ],
     }
     return Study(
@@ -269,21 +275,21 @@ Key = tuple[str, int]
 
 
 class _Rated(NamedTuple):
-    """Ratings by name and trial, and the trials and ratings that are without the other."""
+    """Ratings by name and trial, the trials without ratings, and the ratings without a trial."""
 
     columns: dict[str, dict[Key, float]]
     unrated: set[Key]
     unheard: set[Key]
 
     def check(self, problems: Problems) -> None:
-        """Note the trials and ratings that are without the other."""
+        """Note the trials without ratings and the ratings without a trial."""
         for what, missing in (
-            ("without a rating, or with an incomplete one", self.unrated),
-            ("rated, and no such trial was found", self.unheard),
+            ("a rating is missing or incomplete", self.unrated),
+            ("there are ratings but no such trial", self.unheard),
         ):
             if missing:
-                said = name_some(f"{subject} trial {trial}" for subject, trial in sorted(missing))
-                problems.add(f"{said}: {what}. Mend it, or pass allow_partial=True.")
+                trials = name_some(f"{subject} trial {trial}" for subject, trial in sorted(missing))
+                problems.add(f"{trials}: {what}. Correct this, or pass allow_partial=True.")
 
 
 def _key(row: Mapping[str, Any]) -> Key:
@@ -304,19 +310,19 @@ def _check_protocol(tags: Mapping[str, tuple[int, int]]) -> dict[str, tuple[int,
             or not 0 < ends[0] < ends[1]
         ):
             raise ValueError(
-                "tags must give stimulus (text) → (number of the press at which it begins, number "
-                f"of that at which it ends), counted from 1; got {stimulus!r}: {ends!r}."
+                "tags must be stimulus (text) → (number of the press at its start, number of the "
+                f"press at its end), counted from 1; got {stimulus!r}: {ends!r}."
             )
     if not tags:
-        raise ValueError("tags={} names no stimulus.")
+        raise ValueError("tags={} is empty: name at least one stimulus.")
     return {stimulus: (first, last) for stimulus, (first, last) in tags.items()}
 
 
 def _find_sessions(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
-    """Return session → its folder, which ends in a slash unless it is the place itself.
+    """Return session → its folder, with a final slash unless the folder is the place itself.
 
-    A session's name is its folder, without the ``.zip`` of archives, or that of the place. What is
-    unpacked comes before the same session in an archive.
+    A session is named after its folder, without the ``.zip`` of archives, or after the place. An
+    unpacked session is preferred to the same session in an archive.
     """
     found: dict[str, list[str]] = {}
     for name in corpus.names:
@@ -325,7 +331,7 @@ def _find_sessions(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
             session = "/".join(_parts(folder)) or _name_place(corpus.place)
             found.setdefault(session, []).append(folder)
     if not found:
-        problems.add("It holds no EDA.csv.")
+        problems.add("The folder or archive holds no EDA.csv.")
     chosen = {}
     for session, folders in found.items():
         chosen[session] = corpus.choose(folders, "session", "EDA.csv")
@@ -333,13 +339,13 @@ def _find_sessions(corpus: CorpusFiles, problems: Problems) -> dict[str, str]:
 
 
 def _name_place(place: Path) -> str:
-    """Return the name of a folder, or of an archive without its ending."""
+    """Return the name of a folder, or the name of an archive without its suffix."""
     whole = place.resolve()
     return whole.name if whole.is_dir() else whole.stem
 
 
 def _parts(folder: str) -> list[str]:
-    """Return the parts of a session's name; an archive that begins with its own folder is one."""
+    """Return the parts of a session's name; an archive and its top folder of that name are one."""
     parts: list[str] = []
     packed = ""
     for part in folder.split("/")[:-1]:
@@ -363,7 +369,7 @@ def _name_people(
     people = {}
     for session in folders:
         first, *more = session.split("/")
-        # An archive may begin with its own folder.
+        # The top folder of an archive may repeat the name of the archive.
         repeats = more and not place.is_dir() and first == _name_place(place)
         people[session] = str((subjects or {}).get(session, more[0] if repeats else first))
     if (
@@ -372,8 +378,8 @@ def _name_people(
         and not set(folders) <= set(subjects or ())
     ):
         problems.add(
-            f"All {len(folders)} sessions lie in one folder, {people[session]}. If its folders are "
-            "people, give it as path; if they are one person's, say so by subjects=."
+            f"All {len(folders)} sessions are in one folder, {people[session]}. If each folder in "
+            "it is a person, pass it as path. If all sessions are of one person, pass subjects=."
         )
     return people
 
@@ -387,7 +393,7 @@ def _read_sessions(
     double_press: float,
     problems: Problems,
 ) -> list[_Session]:
-    """Read all sessions; note what is wrong, and leave out what cannot be read."""
+    """Read all sessions; note every problem, and leave out sessions that cannot be read."""
     sessions = []
     for session, folder in folders.items():
         read: dict[str, E4Signal] = {}
@@ -404,7 +410,8 @@ def _read_sessions(
             for name, signal in read.items():
                 if (signal.start.tzinfo is None) != (eda.start.tzinfo is None):
                     raise corpus.error(
-                        folder + SIGNALS[name][0], "gives its start in another form than EDA.csv."
+                        folder + SIGNALS[name][0],
+                        "has a start time in another format than EDA.csv.",
                     )
             presses = seconds_after(corpus, folder + TAGS, times, eda.start)
             single = _drop_double(presses, double_press)
@@ -417,7 +424,7 @@ def _read_sessions(
 
 
 def _drop_double(presses: Sequence[float], double_press: float) -> list[float]:
-    """Return the presses that are not within `double_press` seconds of the one before."""
+    """Return the presses that are not within `double_press` seconds of the press before."""
     return [
         press
         for place, press in enumerate(presses)
@@ -432,7 +439,7 @@ def _stretch(
     eda: E4Signal,
     tags: str | Mapping[str, tuple[int, int]],
 ) -> list[_Stretch]:
-    """Return the trials of a session; raise where the presses do not give them."""
+    """Return the trials of a session; raise if the presses do not match `tags`."""
     n = len(presses)
     if tags == "ignore":
         return [_Stretch(None, 0.0, eda.duration)]
@@ -443,7 +450,7 @@ def _stretch(
             folder + TAGS,
             f"has presses {', '.join(f'{p:g}' for p in outside[:5])} s from the start of EDA.csv, "
             f"which lasts {eda.duration:g} s.",
-            "Take these lines away, or get the whole session.",
+            "Remove these lines, or get the whole session.",
         )
     ends: list[tuple[str | None, int, int]]
     if isinstance(tags, str):
@@ -451,8 +458,8 @@ def _stretch(
         if n % step:
             raise corpus.error(
                 folder + TAGS,
-                f"has {n} presses, and pairs need an even number.",
-                "Take the one away that is too many, or set double_press.",
+                f"has {n} presses, but tags='pairs' needs an even number.",
+                "Remove the extra press, or set double_press.",
             )
         ends = [(None, place, place + 1) for place in range(0, n - 1, step)]
     else:
@@ -460,8 +467,8 @@ def _stretch(
         if n < tags[most][1]:
             raise corpus.error(
                 folder + TAGS,
-                f"has {n} presses, and {most!r} ends at number {tags[most][1]}.",
-                "Take the session away, or set tags or double_press.",
+                f"has {n} presses, but {most!r} ends at press {tags[most][1]}.",
+                "Remove the session, or set tags or double_press.",
             )
         ends = [(stimulus, first - 1, final - 1) for stimulus, (first, final) in tags.items()]
     return [_Stretch(stimulus, presses[first], presses[final]) for stimulus, first, final in ends]
@@ -470,40 +477,42 @@ def _stretch(
 def _common_rates(
     sessions: Sequence[_Session], signals: Sequence[str], problems: Problems
 ) -> dict[str, float]:
-    """Return signal → Hz, and note where sessions differ."""
+    """Return signal → Hz, and note signals whose rate differs between sessions."""
     rates = {}
     for name in signals:
-        of: dict[float, list[str]] = {}
+        by_rate: dict[float, list[str]] = {}
         for session in sessions:
-            of.setdefault(session.signals[name].sampling_rate, []).append(session.name)
-        if len(of) > 1:
-            said = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of.items())
-            problems.add(f"{SIGNALS[name][0]} has not one sampling rate in all sessions: {said}.")
-        rates[name] = next(iter(of), np.nan)
+            by_rate.setdefault(session.signals[name].sampling_rate, []).append(session.name)
+        if len(by_rate) > 1:
+            listed = "; ".join(
+                f"{rate:g} Hz: {name_some(names)}" for rate, names in by_rate.items()
+            )
+            problems.add(f"{SIGNALS[name][0]} has different sampling rates in sessions: {listed}.")
+        rates[name] = next(iter(by_rate), np.nan)
     return rates
 
 
 def _make_rows(sessions: Sequence[_Session], problems: Problems) -> Iterator[dict[str, Any]]:
-    """Give the trials by person and time; note sessions of one person that overlap."""
-    own: dict[str, list[_Session]] = {}
+    """Yield the trials by person and time; note sessions of one person that overlap."""
+    sessions_of: dict[str, list[_Session]] = {}
     for session in sessions:
-        own.setdefault(session.subject, []).append(session)
-    for subject, theirs in sorted(own.items()):
-        if len({session.start.tzinfo is None for session in theirs}) > 1:
+        sessions_of.setdefault(session.subject, []).append(session)
+    for subject, in_order in sorted(sessions_of.items()):
+        if len({session.start.tzinfo is None for session in in_order}) > 1:
             problems.add(
-                f"{name_some(s.name for s in theirs)}: the sessions of {subject} give their starts "
-                "in two forms, so their order is not known."
+                f"{name_some(s.name for s in in_order)}: the sessions of {subject} have start "
+                "times in two formats, so their order is not known."
             )
             continue
-        theirs.sort(key=lambda session: session.start)
-        for earlier, later in pairwise(theirs):
+        in_order.sort(key=lambda session: session.start)
+        for earlier, later in pairwise(in_order):
             apart = (later.start - earlier.start).total_seconds()
             if apart < earlier.signals["eda"].duration:
                 problems.add(
                     f"{earlier.name} and {later.name}, both of {subject}, overlap in time: keep one"
-                    ", or say by subjects= whose they are."
+                    ", or pass subjects= to name the person of each."
                 )
-        parts = [(session, stretch) for session in theirs for stretch in session.stretches]
+        parts = [(session, stretch) for session in in_order for stretch in session.stretches]
         for trial, (session, stretch) in enumerate(parts, start=1):
             yield _make_row(subject, trial, session, stretch)
 
@@ -529,7 +538,7 @@ def _make_row(subject: str, trial: int, session: _Session, stretch: _Stretch) ->
 
 
 def _cut(signal: E4Signal, start: datetime, onset: float, seconds: float) -> np.ndarray:
-    """Return what was recorded from `onset` after `start` on; NaN where nothing was."""
+    """Return `seconds` of a signal from `start` + `onset` on, NaN where it was not recorded."""
     first = round((onset - (signal.start - start).total_seconds()) * signal.sampling_rate)
     last = first + round(seconds * signal.sampling_rate)
     n = signal.samples.shape[-1]
@@ -547,7 +556,7 @@ def _check_stretches(sessions: Sequence[_Session], problems: Problems) -> None:
     empty = [session.name for session in sessions if not session.stretches]
     if empty:
         problems.add(
-            f"{name_some(empty)}: too few presses for any trial. Take such sessions away, or pass "
+            f"{name_some(empty)}: too few presses for any trial. Remove these sessions, or pass "
             "allow_partial=True."
         )
 
@@ -559,9 +568,9 @@ def _join_ratings(
     unread: set[str],
     problems: Problems,
 ) -> _Rated:
-    """Find the ratings of each trial, and give it the stimulus that the table says.
+    """Return the ratings of each trial, and set the stimulus of each trial from the table.
 
-    Of people in `unread`, whose trials are not known, nothing is said to be missing.
+    The trials of people in `unread` are not known. Nothing of these people is noted as missing.
     """
     frame = None
     if table is not None:
@@ -573,14 +582,17 @@ def _join_ratings(
     keys = list(zip(subjects, read_whole_numbers(frame, "trial", problems), strict=True))
     twice = sorted(key for key, n in Counter(keys).items() if n > 1)
     if twice:
-        said = name_some(f"{subject} trial {trial}" for subject, trial in twice)
-        problems.add(f"The table of ratings has more than one row of {said}.")
+        repeated = name_some(f"{subject} trial {trial}" for subject, trial in twice)
+        problems.add(f"The table of ratings has more than one row for {repeated}. Keep one row.")
     names = [name for name in frame.columns if name not in ("subject", "trial", "stimulus")]
     if not names:
-        problems.add("The table of ratings has no column beside subject, trial and stimulus.")
+        problems.add("The table of ratings has no column besides subject, trial and stimulus.")
     taken = sorted({"session", "session_time", "duration", *SIGNALS} & set(names))
     if taken:
-        problems.add(f"The table of ratings has the columns {taken}, and the trials get such.")
+        problems.add(
+            f"The table of ratings has the columns {taken}, which the loader adds to the trials. "
+            "Rename them."
+        )
     values = read_rating_columns(frame, names, rating_range, problems)
     if "stimulus" in frame.columns:
         stimuli = dict(zip(keys, read_ids(frame, "stimulus", problems), strict=True))

@@ -1,4 +1,4 @@
-"""The files that an Empatica E4 session consists of."""
+"""Read the files of an Empatica E4 session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._numbers import read_number, read_numbers
 
-# Signal → its file, and its unit as Empatica's info.txt says it.
+# Signal → its file, and its unit according to Empatica's info.txt.
 SIGNALS = {
     "eda": ("EDA.csv", "microsiemens"),
     "bvp": ("BVP.csv", "as recorded"),
@@ -21,11 +21,12 @@ SIGNALS = {
 }
 CHANNELS = {"acceleration": ("x", "y", "z")}
 TAGS = "tags.csv"
-# All that a session's folder may hold.
+# All files that the folder of a session may hold.
 FILES = {*(file for file, _ in SIGNALS.values()), "IBI.csv", TAGS, "info.txt"}
-# A first line within is a time in unix seconds (1973 to 5138) and no conductance in microsiemens.
+# A first line in this range is a time in unix seconds (1973 to 5138), not a conductance in
+# microsiemens.
 UNIX_TIMES = (1e8, 1e11)
-# Hz; a second line above it is another time, as in a list of tags, and no rate.
+# Hz. A second line above this value is another time, as in a list of tags, and not a rate.
 HIGHEST_RATE = 1e5
 
 
@@ -35,7 +36,8 @@ class E4Signal(NamedTuple):
     Attributes
     ----------
     start : datetime
-        Of the first sample; in UTC, and without a zone where the file has a date.
+        Time of the first sample. In UTC if the file has unix seconds; without a time zone if the
+        file has a date.
     sampling_rate : float
         In Hz.
     samples : ndarray of shape (n_samples,), or (3, n_samples) of acceleration
@@ -48,12 +50,12 @@ class E4Signal(NamedTuple):
 
     @property
     def duration(self) -> float:
-        """How long was recorded, in seconds."""
+        """Length of the recording, in seconds."""
         return self.samples.shape[-1] / self.sampling_rate
 
 
 def parse_time(text: str) -> datetime | None:
-    """Return a time in unix seconds (UTC) or as ``YYYY-MM-DD hh:mm:ss``; None if it is none."""
+    """Parse a time in unix seconds (UTC) or as ``YYYY-MM-DD hh:mm:ss``; None for other text."""
     number = read_number(text)
     if number is not None:
         inside = UNIX_TIMES[0] <= number < UNIX_TIMES[1]
@@ -65,40 +67,40 @@ def parse_time(text: str) -> datetime | None:
 
 
 def is_start(row: Sequence[str]) -> bool:
-    """Say whether a file whose first line has these cells begins with a start time."""
+    """Return whether the first line of a file, split into cells, is a start time."""
     cells = [cell for cell in row if cell]
     return bool(cells) and all(parse_time(cell) is not None for cell in cells)
 
 
 def parse_signal(rows: Sequence[Sequence[str]], file: str = "EDA.csv") -> E4Signal:
-    """Return what is in a file: start time, sampling rate, then a sample in each line.
+    """Parse a signal file: start time, sampling rate, then one sample in each line.
 
     Parameters
     ----------
     rows : sequence of sequence of str
         The cells of each line.
     file : str, default="EDA.csv"
-        What the E4 calls it, which says how many columns it has.
+        Name of the file in an E4 session. It determines the number of columns.
 
     Raises
     ------
     ValueError
-        If a line is not what it should be; the message says which.
+        If a line is invalid. The message names the line.
     """
     first = [cell for cell in rows[0] if cell]
     start = parse_time(first[0]) if is_start(first) else None
     if start is None:
-        raise ValueError(f"line 1 is no start time: {', '.join(first)[:40]!r}.")
-    said = {cell for cell in rows[1] if cell} if len(rows) > 1 else set()
-    rates = {read_number(cell) for cell in said}
+        raise ValueError(f"line 1 is not a start time: {', '.join(first)[:40]!r}.")
+    second = {cell for cell in rows[1] if cell} if len(rows) > 1 else set()
+    rates = {read_number(cell) for cell in second}
     rate = rates.pop() if len(rates) == 1 else None
     if rate is None or not 0 < rate <= HIGHEST_RATE:
         raise ValueError(
-            f"line 1 is a start time, as in an E4's {file}, but line 2 is no sampling rate: "
-            f"{', '.join(sorted(said))[:40]!r}."
+            f"line 1 is a start time, as in an E4's {file}, but line 2 is not a sampling rate: "
+            f"{', '.join(sorted(second))[:40]!r}."
         )
     if len(rows) == 2:
-        raise ValueError("the file is too short: it holds no samples.")
+        raise ValueError("the file is too short: it has no samples.")
     n_columns = 3 if file == "ACC.csv" else 1
     columns: list[list[str]] = [[] for _ in range(n_columns)]
     for line, row in enumerate(rows[2:], start=3):
@@ -106,7 +108,7 @@ def parse_signal(rows: Sequence[Sequence[str]], file: str = "EDA.csv") -> E4Sign
         if len(cells) != n_columns:
             due = "one" if n_columns == 1 else "three"
             raise ValueError(
-                f"line {line} holds {len(cells)} values, where an E4's {file} has {due}."
+                f"line {line} holds {len(cells)} values, but an E4's {file} has {due}."
             )
         for column, cell in zip(columns, cells, strict=True):
             column.append(cell)
@@ -115,21 +117,21 @@ def parse_signal(rows: Sequence[Sequence[str]], file: str = "EDA.csv") -> E4Sign
 
 
 def read_signal(corpus: CorpusFiles, name: str) -> E4Signal:
-    """Read a file of a session, known by its name; anything wrong is an error that names it."""
+    """Read a signal file of a session; its name selects the signal, and errors name the file."""
     rows = [[cell.strip() for cell in line.split(",")] for line in corpus.read_lines(name)]
     try:
         return parse_signal(rows, name.rpartition("/")[2])
     except ValueError as error:
-        raise corpus.error(name, f"is not as an E4 writes it: {error}") from error
+        raise corpus.error(name, f"does not have the format of an E4: {error}") from error
 
 
 def read_tags(corpus: CorpusFiles, name: str) -> list[datetime]:
-    """Return when the button was pressed; nothing for an empty file.
+    """Return the times of the button presses; an empty list for an empty file.
 
     Raises
     ------
     DatasetError
-        If a line holds no time, or the times are of two forms or go back.
+        If a line does not hold a time, or the times have two formats or are not in order.
     """
     if not corpus.read_bytes(name).strip():
         return []
@@ -139,9 +141,9 @@ def read_tags(corpus: CorpusFiles, name: str) -> list[datetime]:
         if time is None:
             raise corpus.error(name, f"has no time in line {line}: {text[:40]!r}.")
         if times and (time.tzinfo is None) != (times[0].tzinfo is None):
-            raise corpus.error(name, f"gives a time of another form in line {line}: {text[:40]!r}.")
+            raise corpus.error(name, f"has a time in another format in line {line}: {text[:40]!r}.")
         if times and time < times[-1]:
-            raise corpus.error(name, "has tags that do not follow one another in time.")
+            raise corpus.error(name, "has tags that are not in order of time.")
         times.append(time)
     return times
 
@@ -149,10 +151,10 @@ def read_tags(corpus: CorpusFiles, name: str) -> list[datetime]:
 def seconds_after(
     corpus: CorpusFiles, name: str, times: Sequence[datetime], start: datetime
 ) -> list[float]:
-    """Return times of a file in seconds from a start; an error where one of them has no zone."""
+    """Return times in seconds from a start; raise if the formats of times and start differ."""
     if any((time.tzinfo is None) != (start.tzinfo is None) for time in times):
         raise corpus.error(
-            name, "gives times in another time zone, or another form, than EDA.csv beside it."
+            name, "has times in another time zone or format than EDA.csv in the same folder."
         )
     seconds = [(time - start).total_seconds() for time in times]
     return seconds

@@ -1,4 +1,4 @@
-"""Artificial studies of listening to music, of which everything is known."""
+"""Generate artificial studies of music listening with known ground truth."""
 
 from __future__ import annotations
 
@@ -60,32 +60,34 @@ PAUSE = 15.0  # s between songs
 ACCENT_EVERY = 6.0  # s
 ACCENT_MARGINS = 2.0, 4.0  # s from the song's beginning and to its end
 
-LICENCE = "BSD-3-Clause, as edaemo: it was made by a program and holds data of nobody."
+LICENCE = "BSD-3-Clause, as edaemo: a program generated the study, without data of any person."
 CITATION = (
-    "edaemo. The model of skin conductance is after Greco, A. et al. cvxEDA. IEEE Transactions on "
+    "edaemo. The model of skin conductance follows Greco, A. et al. cvxEDA. IEEE Transactions on "
     "Biomedical Engineering 2016, 63, 797-804. The sizes are those of PMEmo: Zhang, K. et al. The "
     "PMEmo Dataset for Music Emotion Recognition. ICMR 2018, 135-142."
 )
-DESCR = """ARTIFICIAL: no person took part. Songs, skin conductance and ratings come from a program.
+DESCR = """ARTIFICIAL: no person took part. A program generated songs, skin conductance and ratings.
 
-A study of people who listened to songs and rated their valence and arousal from 1 to 9, of the size
-and with the class balance of PMEmo, and with everything known: the songs' emotion and sound, what
-was felt, the sudomotor driver, the phasic and tonic components, the artefacts, and how well the
-labels could be predicted at best (`bayes_rate`). Scores on it say whether a method finds what was
-put there, and nothing about people. docs/generated.md has the equations.
+A study of people who listened to songs and rated their valence and arousal from 1 to 9, with the
+size and the class balance of PMEmo. The ground truth is known: emotion and sound of each song, felt
+emotion, sudomotor driver, phasic and tonic components, artefacts, and the best possible prediction
+of the labels (`bayes_rate`). Scores on this study show whether a method finds the simulated
+effects. They show nothing about people. docs/generated.md has the equations.
 """
 
 
 def _make_audio(seed: int, songs: pd.DataFrame, stimulus: str) -> np.ndarray:
-    """Play a song of the study.
+    """Synthesise a song of the study.
 
     Parameters
     ----------
     stimulus : str
+        Name of the song.
 
     Returns
     -------
-    ndarray of float32, mono, ``study.audio_rate`` samples per second, within -1 to 1.
+    ndarray of shape (n_samples,)
+        Mono, float32, ``study.audio_rate`` samples per second, within -1 to 1.
 
     Raises
     ------
@@ -93,7 +95,7 @@ def _make_audio(seed: int, songs: pd.DataFrame, stimulus: str) -> np.ndarray:
         If the study has no such song.
     """
     if stimulus not in songs.index:
-        raise ValueError(f"There is no song {stimulus!r} in this study: see study.songs.index.")
+        raise ValueError(f"This study has no song {stimulus!r}: choose from study.songs.index.")
     return synthesise(songs.loc[stimulus], make_rng(seed, AUDIO, songs.index.get_loc(stimulus)))
 
 
@@ -106,18 +108,20 @@ def _make_components(
     subject: str,
     trial: int,
 ) -> pd.DataFrame:
-    """Record a trial of the study once more, in its components.
+    """Compute the components of a trial of the study.
 
     Parameters
     ----------
     subject : str
+        Name of the person.
     trial : int
+        Number of the trial.
 
     Returns
     -------
     DataFrame of float64, one row for each sample, indexed by ``time`` in seconds
-        ``phasic``, ``tonic``, ``noise`` and ``artefact`` in µS, whose sum is the trial's EDA to
-        rounding; ``driver`` in µS/s.
+        ``phasic``, ``tonic``, ``noise`` and ``artefact`` in µS, which sum to the EDA of the trial
+        within rounding; ``driver`` in µS/s.
 
     Raises
     ------
@@ -125,7 +129,9 @@ def _make_components(
         If the study has no such trial.
     """
     if (subject, trial) not in truth.index:
-        raise ValueError(f"Subject {subject!r} has no trial {trial!r} in this study.")
+        raise ValueError(
+            f"Subject {subject!r} has no trial {trial!r} in this study: see study.truth.index."
+        )
     row = truth.index.get_loc((subject, trial))
     known = next(truth.iloc[[row]].itertuples())
     made = _record_row(seed, sampling_rate, follows, songs, row, known)
@@ -158,7 +164,7 @@ def _listener_table(people: People) -> pd.DataFrame:
 
 
 def _truth_table(trials: pd.DataFrame, drawn: Trials, artefact: np.ndarray) -> pd.DataFrame:
-    """Give what is known of each trial, the body in physical units."""
+    """Return the ground truth of each trial, with the physiology in physical units."""
     columns = {
         "stimulus": trials["stimulus"].to_numpy(),
         "duration": trials["duration"].to_numpy(),
@@ -200,7 +206,7 @@ def _names(letter: str, n: int, kind: str) -> pd.Index:
 
 
 def _music_table(seed: int, songs: pd.DataFrame, extractor: object) -> pd.DataFrame:
-    """Describe all songs, one after the other."""
+    """Return the music features of all songs."""
     if extractor is None:
         rows = [measure_audio(_make_audio(seed, songs, song)) for song in songs.index]
         return pd.DataFrame(np.stack(rows), index=songs.index, columns=list(MEASURES))
@@ -210,15 +216,15 @@ def _music_table(seed: int, songs: pd.DataFrame, extractor: object) -> pd.DataFr
         row = pd.DataFrame(clone(extractor).fit_transform(clip))
         if len(row) != 1:
             raise ValueError(
-                f"music_extractor gave {len(row)} rows for the song {song!r}: it must give one "
-                "for each song."
+                f"music_extractor returned {len(row)} rows for the song {song!r}: it must return "
+                "one row for each song."
             )
         rows.append(row)
     return pd.concat(rows).set_axis(songs.index, axis=0)
 
 
 def _seconds(rng: np.random.Generator, duration: float | tuple[float, float], n: int) -> np.ndarray:
-    """Draw how long each song lasts."""
+    """Draw the duration of each song in seconds."""
     if not isinstance(duration, tuple):
         return np.full(n, float(duration))
     numbers = len(duration) == 2 and all(
@@ -226,8 +232,8 @@ def _seconds(rng: np.random.Generator, duration: float | tuple[float, float], n:
     )
     if not numbers or not SHORTEST <= np.ceil(duration[0]) <= np.floor(duration[1]):
         raise ValueError(
-            f"duration must be a number of seconds or (shortest, longest) with a whole number "
-            f"between them, at least {SHORTEST:g}; got {duration!r}."
+            f"duration must be a number of seconds or (shortest, longest) that includes a whole "
+            f"number, at least {SHORTEST:g}; got {duration!r}."
         )
     return rng.integers(np.ceil(duration[0]), np.floor(duration[1]), n, endpoint=True).astype(float)
 
@@ -235,12 +241,12 @@ def _seconds(rng: np.random.Generator, duration: float | tuple[float, float], n:
 def _counts(
     rng: np.random.Generator, n_subjects: int, n_stimuli: int, trials_per_subject: float
 ) -> np.ndarray:
-    """Give each person's number of trials; two people's differ by one at most."""
+    """Return the number of trials of each person; the numbers differ by at most one."""
     each, more = divmod(round(n_subjects * trials_per_subject), n_subjects)
     if each + (more > 0) > n_stimuli:
         raise ValueError(
-            f"trials_per_subject={trials_per_subject:g} is more than the n_stimuli={n_stimuli} "
-            "songs, and nobody hears a song twice: give more songs or fewer trials."
+            f"trials_per_subject={trials_per_subject:g} exceeds n_stimuli={n_stimuli}, but no "
+            "person hears a song twice: increase n_stimuli or decrease trials_per_subject."
         )
     return each + (rng.permutation(n_subjects) < more)
 
@@ -283,96 +289,100 @@ def make_music_listening(
     music_extractor: object = None,
     random_state: int = 0,
 ) -> Bunch:
-    """Make an artificial study of listening to music, of which everything is known.
+    """Generate an artificial study of music listening with known ground truth.
 
-    By default of the size of PMEmo [1]_: 457 people, 794 songs, 7,962 trials. What is felt comes
-    from what a song expresses and from the listener; it shows in the skin conductance, besides
-    chance, and is rated on a scale that each person uses in an own way. ``docs/generated.md`` has
-    the equations. With the first five dials at 0, nothing in EDA or music predicts a label.
+    The default size is that of PMEmo [1]_: 457 people, 794 songs, 7,962 trials. The felt emotion
+    depends on the emotion that the song expresses and on the listener. The skin conductance depends
+    on the felt emotion and on chance. Each person rates the felt emotion and uses the scale in a
+    personal way. ``docs/generated.md`` has the equations. With the first five effect parameters,
+    `eda_informativeness` to `time_drift`, at 0, nothing in EDA or music predicts a label.
 
     Parameters
     ----------
     n_subjects, n_stimuli : int
-        People and songs, at least 2 of each.
+        Numbers of people and songs, at least 2 each.
     trials_per_subject : float
-        Trials of a person on average, at least 2, at most `n_stimuli`; the numbers of two people
-        differ by one at most. All songs are heard equally often (within one), none twice by one
-        person.
+        Mean number of trials of a person, from 2 to `n_stimuli`. The numbers of two people differ
+        by at most one. All songs are heard equally often (within one). No person hears a song
+        twice.
     sampling_rate : float
         Samples of EDA per second (Hz), at least 1.
     duration : float or tuple (shortest, longest)
-        Seconds of every song, or the range from which each song's whole number of seconds is drawn
-        (with the default 38 on average, as in PMEmo); at least 8. Where lengths differ, the length
-        of a recording says something about which song it was.
+        Seconds of every song, or a range. From a range, each song gets a random whole number of
+        seconds (mean 38 with the default, as in PMEmo). At least 8. If lengths differ, the length
+        of a recording gives information about the song.
     eda_informativeness : float, 0 to 1
-        Share of what the EDA shows (rate, size and recovery of responses) that comes from what is
-        felt; the rest is chance.
+        Share of the variance of rate, size and recovery of the responses in the EDA that comes from
+        the felt emotion. The rest is chance.
     music_informativeness : float, 0 to 1
-        Share of what is felt that comes from what can be heard in the song.
+        Share of the variance of the felt emotion that comes from the audible emotion of the song.
     subject_fingerprint : float, 0 to 1
-        Share of the body's state in a trial (gain, level, drift, latency, rise of responses,
-        breathing, noise) that is the person's own; at 0 it is drawn anew in each trial. It also
-        sets how much the skew of ratings, and so the share of high labels, differs between people.
+        Share of the variance of the physiology in a trial (gain, level, drift, latency, rise of
+        responses, breathing, noise) that comes from the person. At 0 each trial has a new draw.
+        This parameter also scales how much the skew of ratings, and so the share of high labels,
+        differs between people.
     stimulus_fingerprint : float, 0 to 1
-        The same share for the song; and the share of responses that follow the song's accents; and
-        the share of what is felt, of that which cannot be heard in the song, on which its listeners
-        agree.
+        The same share for the song. Also the share of responses that follow the accents of the
+        song. Also the share, common to all listeners of a song, of the felt emotion that is not
+        audible in it.
     time_drift : float, 0 to 1
-        Share of gain and level, and of the ratings, that comes from the place in the session.
-        Together with the two fingerprints at most 1.
+        Share of the variance of gain, level and ratings that comes from the time in the session.
+        The sum of this share and the two fingerprints is at most 1.
     valence_arousal_correlation : float, -0.9 to 0.9
-        Spearman's correlation of the two ratings over all trials, within some 0.03 for large
+        Spearman correlation of the two ratings over all trials, within about 0.03 for large
         studies.
     scale_use : float, 0 to 3
-        How much people differ in the centre and the width of their ratings. At 0 they do not.
+        Size of the differences between people in the centre and the width of their ratings. At 0
+        people do not differ.
     artefact_share : float, 0 to 1
-        Share of the trials that have an artefact: a spike, lost contact, saturation or steps,
-        equally often.
+        Share of the trials with an artefact: a spike, lost contact, saturation or quantization
+        steps, equally often.
     music_extractor : transformer or None
-        What describes the songs, such as ``MusicFeatureExtractor(sampling_rate=16000)``: its
-        ``fit_transform`` gets a Series of one array, song by song, and gives one row. None: ten
-        measures of the sound (:func:`~edaemo.datasets._generated_songs.measure_audio`).
+        Extractor of the music features, such as ``MusicFeatureExtractor(sampling_rate=16000)``. Its
+        ``fit_transform`` is called for each song with a Series of one array, and must return one
+        row. None computes ten measures of the sound
+        (:func:`~edaemo.datasets._generated_songs.measure_audio`).
     random_state : int
-        Seed. The same arguments give the same study to the last bit; another size gives another
-        study, not a part of it.
+        Seed. The same arguments return the same study, bit by bit. A study of another size is a
+        different study, not a part of it.
 
     Returns
     -------
     Bunch
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject``, ``stimulus``
-        (str), ``trial`` (place in the session, from 1), ``eda`` (1-D float64 array in
-        microsiemens), ``duration`` and ``session_time`` (seconds of the trial, and from the
-        session's to the trial's beginning).
+        (str), ``trial`` (order in the session, from 1), ``eda`` (1-D float64 array in
+        microsiemens), ``duration`` (seconds) and ``session_time`` (seconds from the start of the
+        session to the start of the trial).
         ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, whole numbers from
         1 to 9 as float. ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of them.
         ``music`` : DataFrame, one row per song (index ``stimulus``), float32 by default.
         ``sampling_rate``, ``rating_range`` (1.0, 9.0); ``development``, half of the people, drawn
-        with the seed; ``artificial``, True, which every table and figure says; ``report``, a dict
+        with the seed; ``artificial``, True, which every table and figure shows; ``report``, a dict
         of the sizes and the arguments; ``name``, ``licence``, ``citation``, ``DESCR``.
 
-        And what is known of it:
+        The ground truth:
 
         ``truth`` : DataFrame indexed by subject and trial: ``stimulus``, ``duration``; felt and
         shown valence and arousal (standard normal); ``response_rate`` (per minute),
-        ``response_size`` (µS, their mean), ``slow_constant``, ``fast_constant`` and ``latency``
-        (s), ``level`` (µS), ``drift`` (of the level, per minute), ``breathing_rate`` (Hz),
-        ``breathing_depth``, ``sensor_noise`` (µS); ``artefact`` ("" for none, "spike",
+        ``response_size`` (mean size, µS), ``slow_constant``, ``fast_constant`` and ``latency`` (s),
+        ``level`` (µS), ``drift`` (of the level, per minute), ``breathing_rate`` (Hz),
+        ``breathing_depth``, ``sensor_noise`` (µS); ``artefact`` ("" for no artefact, "spike",
         "lost_contact", "saturated" or "quantized") and ``artefact_positions``, a list of (start,
-        stop) in samples, half open.
+        stop) in samples, without the sample `stop`.
         ``songs`` : DataFrame indexed by stimulus: expressed valence and arousal, the five
-        parameters of its sound, ``duration`` and ``accents`` (s).
+        parameters of the sound, ``duration`` and ``accents`` (s).
         ``listeners`` : DataFrame indexed by subject: centre, spread (points) and skew of the
-        ratings, and the own part of the body (standard normal).
+        ratings, and the personal part of the physiology (standard normal).
         ``make_components(subject, trial)`` : DataFrame of ``phasic``, ``tonic``, ``noise``,
-        ``artefact`` (µS; they sum to the trial's EDA), ``driver`` (µS/s), indexed by seconds.
+        ``artefact`` (µS; they sum to the EDA of the trial), ``driver`` (µS/s), indexed by seconds.
         ``make_audio(stimulus)`` : the song, mono float32 at ``audio_rate`` (16,000 Hz).
-        ``bayes_rate()`` : DataFrame, the best accuracy and balanced accuracy that EDA, music and
-        both allow for people and songs not met before, each with its standard error.
+        ``bayes_rate()`` : DataFrame, the best possible accuracy and balanced accuracy with EDA,
+        music or both, for new people and songs, each with its standard error.
 
     Raises
     ------
     ValueError
-        If an argument is out of its range, or if `music_extractor` gives no single row for a song.
+        If an argument is out of range, or if `music_extractor` does not return one row for a song.
 
     References
     ----------
@@ -405,12 +415,18 @@ def make_music_listening(
     artefact = np.where(spoilt, rng.choice(ARTEFACTS, len(subject)), "")
 
     rng = make_rng(random_state, SONGS)
-    of_songs = draw_songs(rng, dials, n_stimuli)
-    songs = _song_table(rng, of_songs, seconds)
+    drawn_songs = draw_songs(rng, dials, n_stimuli)
+    songs = _song_table(rng, drawn_songs, seconds)
     people = draw_people(make_rng(random_state, PEOPLE), dials, n_subjects)
     listeners = _listener_table(people)
     drawn = draw_trials(
-        make_rng(random_state, TRIALS), dials, people, of_songs, subject, stimulus, places(counts)
+        make_rng(random_state, TRIALS),
+        dials,
+        people,
+        drawn_songs,
+        subject,
+        stimulus,
+        places(counts),
     )
 
     trials = _trial_table(listeners.index[subject], songs, stimulus, counts)

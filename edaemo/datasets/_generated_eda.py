@@ -1,4 +1,4 @@
-"""Recordings of artificial studies: from a trial's physiology to its skin conductance."""
+"""Simulate the skin conductance of a trial of an artificial study from its physiology."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy.signal import lfilter
 
 SIZE_SPREAD = 0.4  # of the logarithm of the responses' sizes in one trial
-LEAD = 15.0  # s before the trial whose responses still fade in it
+LEAD = 15.0  # s before the trial; responses in this time still decay in the trial
 WANDER = 0.01  # of the level
 WANDER_PERIOD = 90.0  # s
 
@@ -21,7 +21,7 @@ QUANTUM = 0.02  # µS
 
 
 class Physiology(Protocol):
-    """What is known of a trial: a row of ``study.truth``."""
+    """The ground truth of a trial: a row of ``study.truth``."""
 
     stimulus: str
     duration: float
@@ -39,7 +39,7 @@ class Physiology(Protocol):
 
 
 class Recording(NamedTuple):
-    """Skin conductance in µS, what it is made of, and where its artefact is, in samples."""
+    """Skin conductance and its components in µS, and the position of its artefact in samples."""
 
     eda: np.ndarray
     phasic: np.ndarray
@@ -56,7 +56,7 @@ def record(
     follows: float,
     sampling_rate: float,
 ) -> Recording:
-    """Record one trial; a share `follows` of its responses follows the song's accents (s)."""
+    """Simulate one trial; a share `follows` of its responses follows the song's accents (s)."""
     n = round(trial.duration * sampling_rate)
     driver = _driver(rng, trial, accents, follows, n, sampling_rate)
     phasic = _respond(driver, trial.slow_constant, trial.fast_constant, sampling_rate)[-n:]
@@ -78,13 +78,13 @@ def _driver(
     n: int,
     sampling_rate: float,
 ) -> np.ndarray:
-    """Draw the sudomotor driver (µS/s), from LEAD seconds before the trial on."""
+    """Draw the sudomotor driver (µS/s), starting LEAD seconds before the trial."""
     seconds = n / sampling_rate
     before = -LEAD * spread_out(rng, round(trial.response_rate * LEAD / 60))
     during = seconds * spread_out(rng, max(1, round(trial.response_rate * seconds / 60)))
     follow = rng.random(len(during)) < follows
     during[follow] = rng.choice(accents, follow.sum()) + trial.latency
-    during[0] = trial.latency  # what the beginning of the song evokes
+    during[0] = trial.latency  # response to the beginning of the song
     sizes = np.exp(SIZE_SPREAD * rng.standard_normal(len(before) + len(during)))
     sizes *= trial.response_size / sizes[len(before) :].mean()
     lead = round(LEAD * sampling_rate)
@@ -95,12 +95,12 @@ def _driver(
 
 
 def spread_out(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Draw one number from each n-th part of 0 to 1: none follows another at once."""
+    """Draw one number from each n-th part of 0 to 1, so that the numbers are spread out."""
     return (np.arange(n) + rng.random(n)) / max(n, 1)
 
 
 def _respond(driver: np.ndarray, slow: float, fast: float, sampling_rate: float) -> np.ndarray:
-    """Filter the driver by a Bateman function, sampled, of peak 1."""
+    """Filter the driver by a sampled Bateman function with peak 1."""
     peak = np.log(slow / fast) / (1 / fast - 1 / slow)  # s
     height = np.exp(-peak / slow) - np.exp(-peak / fast)
     a, b = np.exp(-1 / (slow * sampling_rate)), np.exp(-1 / (fast * sampling_rate))
@@ -110,7 +110,7 @@ def _respond(driver: np.ndarray, slow: float, fast: float, sampling_rate: float)
 def _spoil(
     rng: np.random.Generator, kind: str, clean: np.ndarray, sampling_rate: float
 ) -> tuple[np.ndarray, list[tuple[int, int]]]:
-    """Give the recording with its artefact, and the samples (start, stop) that it covers."""
+    """Return the recording with its artefact, and the samples (start, stop) that it covers."""
     n = len(clean)
     if kind == "quantized":
         return np.round(clean / QUANTUM) * QUANTUM, [(0, n)]

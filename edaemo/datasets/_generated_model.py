@@ -1,4 +1,4 @@
-"""Who feels, shows and says what in artificial studies, and how much of it can be predicted."""
+"""Draw emotions, physiology and ratings of artificial studies; compute the best possible scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from edaemo.preprocessing import SubjectThresholdRelabeler
 RATING_RANGE = (1.0, 9.0)
 AXES = ("valence", "arousal")
 
-# Each use of chance has its own stream of random numbers.
+# Each random part of a study has its own stream of random numbers.
 SONGS, AUDIO, PEOPLE, DESIGN, TRIALS, SIGNAL, DEVELOPMENT, ORACLE = range(8)
 
 # Ratings, in points.
@@ -25,9 +25,9 @@ SKEW = np.array([0.2, 0.25])
 SKEW_SPREAD = 1.2
 MOST_SKEW = 1.5
 RATING_NOISE = 0.05  # share of the variance
-KEPT_CORRELATION = 0.94  # of what people mean, after rounding and with skews of their own
+KEPT_CORRELATION = 0.94  # share of the correlation that remains after rounding and personal skews
 
-# The body in a trial: for what is positive the median and the spread of the logarithm.
+# The physiology in a trial. For positive quantities: median, and spread of the logarithm.
 BODY = ("gain", "level", "drift", "latency", "rise", "breathing", "depth", "noise")
 HABITUATES = np.isin(BODY, ("gain", "level")).astype(float)
 GAIN = 0.3, 0.7  # µS, of a response
@@ -36,9 +36,9 @@ DRIFT = 0.06  # of the level in a minute, standard deviation
 LATENCY = 1.8, 0.2  # s
 FAST = 0.7, 0.3  # s
 BREATHING = 0.27, 0.25  # Hz
-DEPTH = 0.02, 0.9  # µS, amplitude of what breathing leaves in the recording
+DEPTH = 0.02, 0.9  # µS, amplitude of breathing in the recording
 NOISE = 0.004, 0.5  # µS, of the sensor
-# What the body shows of arousal and valence.
+# Effects of arousal and valence on the physiology.
 RATE = 7.0, 0.6  # responses a minute, by arousal
 SIZE_BY_AROUSAL = 0.25
 SLOWER = 1.5, -0.5  # s by which the slow time constant exceeds the fast one, by valence
@@ -48,14 +48,14 @@ ORACLE_AT_ONCE = 1000
 
 
 class Dials(NamedTuple):
-    """How strongly what shows in what: shares of the variance."""
+    """Sizes of the simulated effects: shares of the variance."""
 
     eda: float
     music: float
     subject: float
     stimulus: float
     time: float
-    mix: np.ndarray  # makes two independent variables into correlated valence and arousal
+    mix: np.ndarray  # maps two independent variables to correlated valence and arousal
     scale_use: float
 
     def emotions(self, rng: np.random.Generator, n: int) -> np.ndarray:
@@ -64,7 +64,7 @@ class Dials(NamedTuple):
 
 
 class People(NamedTuple):
-    """How each person rates, and the own part of the body; one row for each."""
+    """Rating scale and personal part of the physiology of each person, one row per person."""
 
     centre: np.ndarray
     spread: np.ndarray
@@ -73,7 +73,7 @@ class People(NamedTuple):
 
 
 class Songs(NamedTuple):
-    """The emotion that can be heard in each song, another one, and its part of the body."""
+    """Audible emotion, inaudible emotion and part of the physiology for each song."""
 
     expressed: np.ndarray
     unheard: np.ndarray
@@ -81,7 +81,7 @@ class Songs(NamedTuple):
 
 
 class Trials(NamedTuple):
-    """What is felt in each trial, what the EDA shows of it, the body, and the ratings."""
+    """Felt emotion, emotion shown in the EDA, physiology and ratings for each trial."""
 
     felt: np.ndarray
     shown: np.ndarray
@@ -90,18 +90,18 @@ class Trials(NamedTuple):
 
 
 def make_rng(seed: int, *stream: int) -> np.random.Generator:
-    """Give the random numbers of one stream."""
+    """Return the random number generator of one stream."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=stream))
 
 
 def mixing_matrix(correlation: float) -> np.ndarray:
-    """Give what mixes valence and arousal so that ratings have this Spearman correlation."""
+    """Return the matrix that mixes valence and arousal for this Spearman correlation of ratings."""
     pearson = 2 * np.sin(np.pi * correlation / 6) / KEPT_CORRELATION
     return np.array([[np.sqrt(1 - pearson**2), pearson], [0.0, 1.0]])
 
 
 def deal(rng: np.random.Generator, n_stimuli: int, counts: np.ndarray) -> np.ndarray:
-    """Deal songs to people: all equally often, none twice to one person."""
+    """Assign songs to people: all songs equally often, no song twice to the same person."""
     pile, hands = np.arange(0), []
     for count in counts:
         if len(pile) < count:
@@ -114,7 +114,7 @@ def deal(rng: np.random.Generator, n_stimuli: int, counts: np.ndarray) -> np.nda
 
 
 def places(counts: np.ndarray) -> np.ndarray:
-    """Give each trial's place in its session, between 0 and 1."""
+    """Return the relative time of each trial in its session, between 0 and 1."""
     return np.concatenate([(np.arange(count) + 0.5) / count for count in counts])
 
 
@@ -146,11 +146,11 @@ def draw_trials(
 ) -> Trials:
     """Draw trials; `subject` and `stimulus` are rows of `people` and `songs`."""
     n = len(subject)
-    own = _share(dials.stimulus, songs.unheard[stimulus], dials.emotions(rng, n))
-    felt = _share(dials.music, songs.expressed[stimulus], own)
+    inaudible = _share(dials.stimulus, songs.unheard[stimulus], dials.emotions(rng, n))
+    felt = _share(dials.music, songs.expressed[stimulus], inaudible)
     shown = _share(dials.eda, felt, dials.emotions(rng, n))
 
-    # Two functions of the place: of mean 0 and variance 1, and without correlation.
+    # Two uncorrelated functions of the time in the session, with mean 0 and variance 1.
     x = 2 * place - 1
     late = np.stack([np.sqrt(5) * (1.5 * x**2 - 0.5), np.sqrt(3) * x], axis=1)
     of_time = dials.time * HABITUATES
@@ -168,13 +168,13 @@ def draw_trials(
     return Trials(felt, shown, body, ratings)
 
 
-def _share(share: float, one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Mix two standard normal variables so that `share` of the variance is the first one's."""
-    return np.sqrt(share) * one + np.sqrt(1 - share) * other
+def _share(share: float, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Mix two standard normal variables; `share` of the variance comes from the first."""
+    return np.sqrt(share) * first + np.sqrt(1 - share) * second
 
 
 def _skewed(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
-    """Give a standard normal variable a long lower tail; mean 0 and variance 1 remain."""
+    """Transform a standard normal variable to a skewed one with mean 0 and variance 1."""
     k = np.where(np.abs(skew) < 1e-3, 1e-3, skew)
     mean = -np.expm1(k**2 / 2) / k
     spread = np.sqrt(np.exp(k**2) * np.expm1(k**2)) / np.abs(k)
@@ -182,7 +182,7 @@ def _skewed(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
 
 
 def physiology(trials: Trials) -> dict[str, np.ndarray]:
-    """Give each trial's body in physical units."""
+    """Return the physiology of each trial in physical units."""
     body = dict(zip(BODY, trials.body.T, strict=True))
     valence, arousal = trials.shown.T
     fast = _lognormal(FAST, body["rise"])
@@ -208,19 +208,21 @@ def _lognormal(median_and_spread: tuple[float, float], z: np.ndarray) -> np.ndar
 def bayes_rate(
     seed: int, dials: Dials, counts: np.ndarray, n_people: int = ORACLE_PEOPLE
 ) -> pd.DataFrame:
-    """Score the best guesses that the latent variables allow; see ``docs/generated.md``.
+    """Compute the scores of the best predictions from latent variables.
+
+    See ``docs/generated.md``.
 
     Parameters
     ----------
     n_people : int
-        People drawn for it, each with as many trials as somebody in the study.
+        Number of simulated people. Their numbers of trials are drawn from those of the study.
 
     Returns
     -------
     DataFrame
-        Index ``target`` (valence, arousal) and ``knows`` (none, eda, music, both); columns
-        ``accuracy``, ``accuracy_se``, ``balanced_accuracy`` and ``balanced_accuracy_se``, the
-        standard errors over people.
+        Index ``target`` (valence, arousal) and ``knows``, the inputs of the prediction (none, eda,
+        music, both). Columns ``accuracy``, ``accuracy_se``, ``balanced_accuracy`` and
+        ``balanced_accuracy_se``, with standard errors over people.
     """
     rng = make_rng(seed, ORACLE)
     whose, evidence_of, labels_of = [], [], []
@@ -247,18 +249,19 @@ def bayes_rate(
 
 
 def _labels(ratings: np.ndarray, subject: np.ndarray) -> np.ndarray:
-    """Give high and low on both axes, (2, n)."""
+    """Return the labels, high or low, on both axes, of shape (2, n)."""
     with warnings.catch_warnings():
-        # Of whole numbers several partitions are often equally good; the rule is part of the label.
+        # For whole-number ratings, several partitions are often equally good. The relabeler warns
+        # and chooses by a fixed rule, which is part of the definition of the label.
         warnings.simplefilter("ignore", UserWarning)
         quadrant = SubjectThresholdRelabeler(target="both").fit_relabel(ratings, subject=subject)
     return np.stack([quadrant % 2, quadrant // 2])
 
 
 def _oracle(person: np.ndarray, evidence: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Score the best quadratic rule, found on half of the people and scored on the others."""
-    one, other = np.triu_indices(evidence.shape[1])
-    X = np.column_stack([np.ones(len(y)), evidence, evidence[:, one] * evidence[:, other]])
+    """Score the best quadratic rule, fitted on half of the people and scored on the other half."""
+    first, second = np.triu_indices(evidence.shape[1])
+    X = np.column_stack([np.ones(len(y)), evidence, evidence[:, first] * evidence[:, second]])
     scores = {}
     for name, balanced in [("accuracy", False), ("balanced_accuracy", True)]:
         right = np.empty(len(y))
@@ -278,13 +281,13 @@ def _oracle(person: np.ndarray, evidence: np.ndarray, y: np.ndarray) -> dict[str
 
 
 def _weights(y: np.ndarray, balanced: bool) -> np.ndarray:
-    """Give each trial's weight; balanced, both classes have the same in all."""
+    """Return the weight of each trial; if balanced, both classes have the same total weight."""
     return (len(y) / 2 / np.bincount(y))[y] if balanced else np.ones(len(y))
 
 
 def _best_cut(score: np.ndarray, y: np.ndarray, weight: np.ndarray) -> float:
-    """Find the score up to which all are best called low."""
+    """Return the threshold with the best result if all scores up to it are predicted low."""
     order = np.argsort(score)
     gained = np.cumsum((weight * (1 - 2 * y))[order])
-    gained[:-1][np.diff(score[order]) == 0] = -np.inf  # equal scores are called the same
+    gained[:-1][np.diff(score[order]) == 0] = -np.inf  # equal scores get the same prediction
     return score[order[np.argmax(gained)]] if gained.max() > 1e-6 else -np.inf

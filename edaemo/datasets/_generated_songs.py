@@ -1,4 +1,4 @@
-"""Songs of artificial studies: sound made from five parameters, and numbers measured on it."""
+"""Synthesise songs of artificial studies from five parameters, and measure their sound."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scipy.special import ndtr
 AUDIO_RATE = 16_000  # Hz
 
 STYLE = ("tempo", "mode", "loudness", "brightness", "density")
-# The five parameters (rows) of valence, arousal and three properties that carry no emotion
-# (columns). The matrix is orthogonal: emotion can be read off the parameters without loss.
+# Loadings of the five parameters (rows) on valence, arousal and three properties without emotion
+# (columns). The matrix is orthogonal, so the parameters determine the emotion without loss.
 LOADINGS = np.array(
     [
         [0.3, 0.5, 0.5, 0.5, -0.4],
@@ -27,10 +27,10 @@ ROOTS = (0, 5, 7, 0)  # of the chord of each bar, in semitones above the key
 NOTE = 0.35  # s
 FADE = 0.1  # s, time constant of a note
 HIGHEST = 7_500.0  # Hz, of a note's harmonics
-SWELL = 1.0  # an accent is twice as loud as what is around it
+SWELL = 1.0  # an accent has twice the amplitude of the surrounding sound
 SWELL_WIDTH = 0.8  # s, standard deviation
 
-# Krumhansl and Kessler (1982): how well each semitone above the key fits in major and in minor.
+# Krumhansl and Kessler (1982): fit of each semitone above the key in major and in minor.
 MAJOR = np.array([6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88])
 MINOR = np.array([6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17])
 
@@ -51,11 +51,11 @@ MEASURES = (
 
 
 def style_parameters(emotion: np.ndarray, free: np.ndarray) -> dict[str, np.ndarray]:
-    """Turn emotion, (n, 2), and three free properties, (n, 3), into the five parameters.
+    """Map emotion, (n, 2), and three free properties, (n, 3), to the five parameters.
 
-    Tempo in beats per minute, 85 to 150; mode, the share of bars in major; loudness, the root mean
-    square in dB of full scale; brightness, the exponent by which harmonics fade; density, the
-    share of sixteenths that sound.
+    Tempo: beats per minute, 85 to 150. Mode: share of bars in major. Loudness: root mean square in
+    dB of full scale. Brightness: exponent of the decrease of the harmonics. Density: share of
+    sixteenth notes that sound.
     """
     tempo, mode, loudness, brightness, density = LOADINGS @ np.hstack([emotion, free]).T
     return {
@@ -68,11 +68,12 @@ def style_parameters(emotion: np.ndarray, free: np.ndarray) -> dict[str, np.ndar
 
 
 def synthesise(song: pd.Series, rng: np.random.Generator) -> np.ndarray:
-    """Play a song: chords on the beats, notes between them, swelling at its accents.
+    """Synthesise a song: chords on the beats, notes between them, louder at the accents.
 
     Returns
     -------
-    ndarray of float32, mono, AUDIO_RATE samples per second, within -1 to 1.
+    ndarray of shape (n_samples,)
+        Mono, float32, AUDIO_RATE samples per second, within -1 to 1.
     """
     n_samples = round(song["duration"] * AUDIO_RATE)
     slot = 60.0 / song["tempo"] / 4  # s
@@ -99,7 +100,7 @@ def synthesise(song: pd.Series, rng: np.random.Generator) -> np.ndarray:
 
 
 def _note(pitch: int, brightness: float) -> np.ndarray:
-    """Make a note of unit energy; harmonic k has the amplitude k ** brightness."""
+    """Synthesise a note of unit energy; harmonic k has the amplitude k ** brightness."""
     time = np.arange(round(NOTE * AUDIO_RATE)) / AUDIO_RATE
     fundamental = 440.0 * 2.0 ** ((pitch - 69) / 12)
     turn = np.exp(2j * np.pi * fundamental * time)
@@ -111,7 +112,7 @@ def _note(pitch: int, brightness: float) -> np.ndarray:
 
 
 def _swell(n_samples: int, accents: np.ndarray) -> np.ndarray:
-    """Give the loudness over time: 1, and more around each accent."""
+    """Return the gain over time: 1, and more around each accent."""
     time = np.arange(0, n_samples / AUDIO_RATE + 0.1, 0.05)
     from_accent = (time - np.asarray(accents)[:, None]) / SWELL_WIDTH
     swell = 1.0 + SWELL * np.exp(-(from_accent**2) / 2).max(axis=0)
@@ -119,13 +120,13 @@ def _swell(n_samples: int, accents: np.ndarray) -> np.ndarray:
 
 
 def measure_audio(audio: np.ndarray) -> np.ndarray:
-    """Measure a song at AUDIO_RATE; gives one float32 for each of MEASURES.
+    """Measure a song sampled at AUDIO_RATE; return one float32 for each of MEASURES.
 
-    Root mean square (dB of full scale) and how much it spreads over frames of 10 ms (dB); centroid
-    of the mean amplitude spectrum (Hz) and its slope from 250 Hz on (dB per octave); zero crossings
-    per second; mean rise of the loudness (dB per 10 ms); onsets per second; tempo (beats per
-    minute, 80 to 160) by the autocorrelation of the rises; onsets per beat; and how much better the
-    pitches fit the best major key than the best minor one (difference of correlations).
+    Root mean square (dB of full scale) and its standard deviation over frames of 10 ms (dB);
+    centroid of the mean amplitude spectrum (Hz) and slope of the spectrum from 250 Hz on (dB per
+    octave); zero crossings per second; mean rise of the loudness (dB per 10 ms); onsets per second;
+    tempo (beats per minute, 80 to 160) from the autocorrelation of the rises; onsets per beat;
+    correlation of the pitches with the best major key minus that with the best minor key.
     """
     hop = AUDIO_RATE // ENVELOPE_RATE
     frames = audio[: len(audio) // hop * hop].reshape(-1, hop).astype(float)
@@ -154,14 +155,14 @@ def measure_audio(audio: np.ndarray) -> np.ndarray:
 
 
 def _spectrum(audio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give frequencies in Hz and the amplitudes at them, the mean over frames."""
+    """Return frequencies in Hz and their amplitudes, averaged over frames."""
     frames = audio[: len(audio) // FRAME * FRAME].reshape(-1, FRAME)
     power = np.abs(np.fft.rfft(frames * np.hanning(FRAME), axis=1)) ** 2
     return np.fft.rfftfreq(FRAME, 1 / AUDIO_RATE), np.sqrt(power.mean(axis=0))
 
 
 def _tempo(rise: np.ndarray) -> float:
-    """Give the beats per minute: the one whose first four multiples the rises repeat best at."""
+    """Return the beats per minute with the highest autocorrelation at the first four multiples."""
     around = rise - rise.mean()
     spectrum = np.fft.rfft(around, 2 * len(around))
     correlation = np.fft.irfft(np.abs(spectrum) ** 2)
@@ -173,7 +174,7 @@ def _tempo(rise: np.ndarray) -> float:
 
 
 def _majorness(frequency: np.ndarray, spectrum: np.ndarray) -> float:
-    """Say how much better the pitches between 100 and 2000 Hz fit a major key than a minor one."""
+    """Return how much better the pitches from 100 to 2000 Hz fit a major key than a minor key."""
     heard = (frequency > 100) & (frequency < 2000)
     pitch = np.rint(12 * np.log2(frequency[heard] / 440.0)).astype(int) % 12
     chroma = np.bincount(pitch, spectrum[heard], minlength=12)

@@ -1,4 +1,4 @@
-"""The loader of HKU956: wrist EDA of 30 people who listened to 592 songs (Hu, Li & Liu, 2022)."""
+"""Load HKU956: wrist EDA of 30 people who listened to 592 songs (Hu, Li & Liu, 2022)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TAGS_FILE = "hku956_songs_tags.tsv"
 TAGS_FOLDERS = ("hku956_mtg_jamendo_tags", "mtg_jamendo_tags")
 
 
-# Half of the people, drawn as `_development` says.
+# Half of the people, drawn as `_development` describes.
 DEVELOPMENT = (
     *("hku1906", "hku1908", "hku1909", "hku1914", "hku1916", "hku1917", "hku1918", "hku1919"),
     *("hku1923", "hku1926", "hku1927", "hku1928", "hku1929", "hku1930", "hku1931"),
@@ -60,29 +60,29 @@ def _eda_files(corpus: CorpusFiles) -> dict[Key, tuple[str, str]]:
         eda = _EDA_FILE.fullmatch(signal["within"])
         if eda is None:
             corpus.note(
-                f"{name} is no file of this corpus, which has <person>/EDA/<song_no>_<song_id>.csv."
-                " Take it away."
+                f"{name} is not a file of this corpus, which has "
+                "<person>/EDA/<song_no>_<song_id>.csv. Remove it."
             )
             continue
         key = eda["subject"], int(eda["trial"])
         if key in files:
-            corpus.note_file(name, f"has the same person and song_no as {files[key][0]}.")
+            corpus.note_file(name, f"has the person and song_no of {files[key][0]}.")
             continue
         files[key] = name, eda["stimulus"]
     if not files:
-        corpus.note("It holds no EDA file of HKU956 in '1. physiological_signals'.")
+        corpus.note("The folder '1. physiological_signals' holds no EDA file of HKU956.")
     return files
 
 
 def _read_ratings(corpus: CorpusFiles) -> dict[Key, _Rating | None]:
-    """Return the rating of every (subject, song_no); None where something is wrong with it."""
+    """Return the rating of every (subject, song_no), or None if the rating is invalid."""
     identity = ("participant_id", "song_no", "song_id")
     ratings: dict[Key, _Rating | None] = {}
     for row in corpus.read_table(RATINGS_FILE, identity + _Rating._fields[1:]):
         if not (row["song_no"].isdecimal() and row["song_id"].isdecimal()):
             corpus.note_file(
                 RATINGS_FILE,
-                f"has a song_no or song_id that is no whole number: {row['participant_id']}, "
+                f"has a song_no or song_id that is not a whole number: {row['participant_id']}, "
                 f"{row['song_no']!r}, {row['song_id']!r}.",
             )
             continue
@@ -102,7 +102,9 @@ def _read_rating(corpus: CorpusFiles, row: dict[str, str], who: str) -> _Rating 
             value = corpus.number(RATINGS_FILE, row[column], f"{column} of {who}")
             rated = column != "play_duration"
             if rated and not RATING_RANGE[0] <= value <= RATING_RANGE[1]:
-                raise corpus.error(RATINGS_FILE, f"rates {value:g} in {who}, outside -10 to 10.")
+                raise corpus.error(
+                    RATINGS_FILE, f"has the rating {value:g} for {who}, outside -10 to 10."
+                )
             values.append(value)
     return _Rating(row["song_id"], *values) if len(values) == len(_Rating._fields) - 1 else None
 
@@ -110,7 +112,7 @@ def _read_rating(corpus: CorpusFiles, row: dict[str, str], who: str) -> _Rating 
 def _check_files(
     corpus: CorpusFiles, files: Mapping[Key, tuple[str, str]], ratings: Mapping[Key, _Rating | None]
 ) -> None:
-    """Note the ratings of which the recording is missing, although its person has others."""
+    """Note ratings without a recording, if the person has other recordings."""
     recorded = {subject for subject, _ in files}
     for (subject, song_no), rating in ratings.items():
         if subject in recorded and (subject, song_no) not in files:
@@ -118,7 +120,7 @@ def _check_files(
             corpus.note_file(
                 f"{subject}/EDA/{song_no}_{song_id}.csv",
                 f"is missing, although {RATINGS_FILE} has its rating.",
-                f"Get the corpus again, or take {subject} away and pass allow_partial=True.",
+                f"Get the corpus again, or remove {subject} and pass allow_partial=True.",
             )
 
 
@@ -127,7 +129,7 @@ def _read_trials(
     files: Mapping[Key, tuple[str, str]],
     ratings: Mapping[Key, _Rating | None] | None,
 ) -> list[dict[str, Any]]:
-    """Return all trials whole with their ratings; without a table of ratings, check the files."""
+    """Return all whole trials with their ratings. If `ratings` is None, only check the files."""
     rows = []
     for (subject, song_no), (name, song_id) in sorted(files.items()):
         with corpus.collect():
@@ -141,12 +143,12 @@ def _read_trials(
                 continue
             if rating.song_id != song_id:
                 raise corpus.error(
-                    name, f"is of song {rating.song_id} according to {RATINGS_FILE}."
+                    name, f"belongs to song {rating.song_id} according to {RATINGS_FILE}."
                 )
             if len(eda) / SAMPLING_RATE != rating.play_duration:
                 raise corpus.error(
                     name,
-                    f"has {len(eda)} samples at 4 Hz where {RATINGS_FILE} gives a play_duration "
+                    f"has {len(eda)} samples at 4 Hz, but {RATINGS_FILE} gives a play_duration "
                     f"of {rating.play_duration:g} s.",
                 )
             rows.append(
@@ -163,10 +165,10 @@ def _read_trials(
 
 
 def _tags_file(corpus: CorpusFiles) -> tuple[CorpusFiles, str] | None:
-    """Return where the tags are: beside the corpus' own files, else in the usual places."""
-    own = [name for name in corpus.names if "/" not in name and name.endswith("songs_tags.tsv")]
-    if own:
-        return corpus, own[0]
+    """Return the tags file: from the folder of the corpus, else from the searched folders."""
+    inside = [name for name in corpus.names if "/" not in name and name.endswith("songs_tags.tsv")]
+    if inside:
+        return corpus, inside[0]
     for folder in search_folders():
         for place in (folder / name for name in TAGS_FOLDERS):
             if (place / TAGS_FILE).is_file():
@@ -175,19 +177,19 @@ def _tags_file(corpus: CorpusFiles) -> tuple[CorpusFiles, str] | None:
 
 
 def _read_music(corpus: CorpusFiles, name: str, songs: list[str]) -> pd.DataFrame:
-    """Return one 0/1 column per tag of the file, and `no_tags`, for each of the songs."""
+    """Return, for each song, one 0/1 column per tag of the file and the column `no_tags`."""
     header, *lines = corpus.read_lines(name)
     columns = header.split("\t")
     if columns[0] != "TRACK_ID" or columns[-1] != "TAGS":
-        raise corpus.error(name, "is no table of MTG-Jamendo: TRACK_ID … TAGS is expected.")
+        raise corpus.error(name, "is not a table of MTG-Jamendo: TRACK_ID … TAGS is expected.")
     tags: dict[str, list[str]] = {}
     for number, line in enumerate(lines, start=2):
         fields = line.split("\t")
         track = _TRACK.fullmatch(fields[0])
         if track is None or len(fields) < len(columns) or "" in fields[len(columns) - 1 :]:
-            corpus.note_file(name, f"has no track with tags in line {number}.")
+            corpus.note_file(name, f"lacks a track with tags in line {number}.")
         elif track[1] in tags:
-            corpus.note_file(name, f"has the track {fields[0]} twice, again in line {number}.")
+            corpus.note_file(name, f"repeats the track {fields[0]} in line {number}.")
         else:
             tags[track[1]] = fields[len(columns) - 1 :]
     every_tag = sorted({tag for of_track in tags.values() for tag in of_track})
@@ -222,8 +224,8 @@ def read_hku956(corpus: CorpusSource) -> CorpusContent:
             music = _read_music(*tags, songs)
     corpus.raise_all()
     missing = (
-        f"No music tags found: music is None. Put {TAGS_FILE} into the corpus's folder or into "
-        f"{TAGS_FOLDERS[0]} in the folder that {ENVIRONMENT} names."
+        f"No music tags found: music is None. Put {TAGS_FILE} into the folder of the corpus, or "
+        f"into {TAGS_FOLDERS[0]} in the folder that {ENVIRONMENT} names."
     )
     heard = {(row["subject"], row["stimulus"]) for row in rows}
     reading = Reading.of_rows(rows, ("trial", *RATINGS), {})
@@ -240,8 +242,8 @@ def read_hku956(corpus: CorpusSource) -> CorpusContent:
             "people_without_recording": absent,
         },
         notes=[
-            "A trial is known by subject and trial: a person may hear a song twice.",
-            "Signals other than EDA, if there are any, were not read.",
+            "The columns subject and trial identify a trial: a person may hear a song twice.",
+            "Signals other than EDA are not read.",
         ],
     )
 
@@ -250,23 +252,25 @@ SPEC = CorpusSpec(
     name="hku956",
     title="HKU956: electrodermal activity while listening to music",
     description="""
-30 people listened to music within 40 minutes with an Empatica E4 on the wrist: 956 trials of 592
-songs, 33 of the trials a song that the person had already heard. EDA in microsiemens at 4 Hz. For
-each song the person rated the valence and arousal that it had induced, from -10 to 10.
+30 people listened to music within 40 minutes with an Empatica E4 on the wrist. There are 956 trials
+of 592 songs. In 33 trials the person had already heard the song. EDA is in microsiemens at 4 Hz.
+For each song the person rated the induced valence and arousal from -10 to 10.
 
-The songs are Jamendo tracks. 267 of the 592 have tags (genre, instrument, mood or theme) in
-MTG-Jamendo; the other 325 have the column `no_tags` instead. Tags are not audio features, and
-neither audio nor audio features are here.
+The songs are Jamendo tracks. 267 of the 592 songs have tags (genre, instrument, mood or theme) in
+MTG-Jamendo. The other 325 songs have the value 1 in the column `no_tags`. Tags are not audio
+features. The corpus has neither audio nor audio features.
 
 What to know before believing a score:
-- How long a trial lasts is the listener's own doing, who may skip: its length alone (the column
-  `duration`) gives an AUC of 0.57 for positive against negative valence, the 26 neutral trials left
-  out. The default window, the first 25 seconds, hides it; `window="end"` and `window=None` do not.
-- Songs recur across people, so holding people out does not hold songs out.
-- Nine trials never exceed 0.05 microsiemens and 24 hardly vary at all. They are kept.
-- 16 to 68 trials a person; the share of positive valence runs from 0.12 to 0.97 across people.
+- Listeners may skip a song, so they determine the length of a trial. The length alone (the column
+  `duration`) gives an AUC of 0.57 for positive against negative valence, without the 26 neutral
+  trials. The default window, the first 25 seconds, hides the length. `window="end"` and
+  `window=None` do not hide it.
+- Several people heard the same songs, so holding out people does not hold out songs.
+- Nine trials never exceed 0.05 microsiemens, and 24 trials hardly vary. They are kept.
+- Each person has 16 to 68 trials. The share of positive valence ranges from 0.12 to 0.97 across
+  people.
 
-EDA and ratings are CC BY-NC 4.0, the tags CC BY-NC-SA 4.0: neither may be used commercially.
+EDA and ratings are CC BY-NC 4.0, the tags CC BY-NC-SA 4.0. Commercial use of either is not allowed.
 """,
     licence=(
         "EDA and ratings: CC BY-NC 4.0 (non-commercial use, with credit to the authors). Music "
@@ -277,7 +281,7 @@ EDA and ratings are CC BY-NC 4.0, the tags CC BY-NC-SA 4.0: neither may be used 
         "Physiological Sensing: A Multimodal Approach. Applied Sciences 2022, 12, 9354. "
         "doi:10.3390/app12189354"
     ),
-    how_to_get="HKU956 is at the HKU DataHub, figshare id 21080821 (CC BY-NC 4.0).",
+    how_to_get="Get HKU956 from the HKU DataHub, figshare id 21080821 (CC BY-NC 4.0).",
     marker=RATINGS_FILE,
     read=read_hku956,
     units={"eda": "microsiemens"},
@@ -300,24 +304,25 @@ def load_hku956(
 ) -> Bunch:
     """Load HKU956: EDA of 30 people in 956 trials of listening to 592 songs.
 
-    All files are checked, the counts against the publication, and one error says all that is wrong.
+    All files are checked, and the counts are compared with the publication. One error lists every
+    problem.
 
     Parameters
     ----------
     path : path-like or None
-        The corpus's original folder or a zip archive of it. None looks where :func:`load_corpus`
-        does. The music tags, which are not part of the corpus, are looked for in `path`
-        (``*songs_tags.tsv``), then in the same three places.
+        The original folder of the corpus or a zip archive of it. None searches the places that
+        :func:`load_corpus` lists. The music tags (``*songs_tags.tsv``) are not part of the corpus.
+        They are searched in `path`, then in the same three places.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
-        Read a part of the corpus: people who are rated but have no recording at all are listed in
-        the report, instead of an error. Every other check stays.
+        Accept an incomplete corpus: people with ratings but without any recording are listed in
+        the report instead of raising an error. All other checks remain.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` (str),
         ``stimulus`` (song_id, str), ``trial`` (song_no, the listening order, int), ``eda``
@@ -326,9 +331,9 @@ def load_hku956(
         ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, -10 to 10.
         ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
         ``music`` : float32 DataFrame, one row per song (index ``stimulus``), one 0/1 column per
-        tag and ``no_tags``; None, with a warning, where no tags are found.
+        tag and ``no_tags``. Without tags it is None, with a warning.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (-10.0, 10.0).
-        ``development`` : the 15 people on whom defaults may be decided.
+        ``development`` : the 15 people whose data may be used to choose defaults.
 
     Raises
     ------
@@ -338,7 +343,7 @@ def load_hku956(
     Warns
     -----
     UserWarning
-        See :func:`load_corpus`; also if there are no tags.
+        See :func:`load_corpus`. Also if no tags are found.
 
     References
     ----------

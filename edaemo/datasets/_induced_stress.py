@@ -1,4 +1,4 @@
-"""The loader of the induced-stress sessions: wrist EDA of 36 people (Hongn et al., 2025)."""
+"""Load the induced-stress sessions: wrist EDA of 36 people (Hongn et al., 2025)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RATING_RANGE = (0.0, 10.0)
 PUBLISHED = {"people": 36, "stages": 252, "rest stages": 90, "task stages": 162}
 RESTS = ("Baseline", "First Rest", "Second Rest")
 
-# Stage → the tags, counted from 1, at which it begins and ends; in the protocol's order.
+# Stage → the tags, counted from 1, at which it begins and ends, in the order of the protocol.
 V1_TAGS = {
     "Baseline": (1, 2),
     "Stroop": (3, 4),
@@ -43,20 +43,20 @@ V2_TAGS = {
     "Second Rest": (7, 8),
     "Subtract": (8, 9),
 }
-# First letter of the person → ratings file, number of tags, stages, place of the first stage.
+# First letter of the person → ratings file, number of tags, stages, number of the first stage.
 PROTOCOLS = {
     "S": ("Stress_Level_v1.csv", 13, V1_TAGS, 0),
     "f": ("Stress_Level_v2.csv", 9, V2_TAGS, 1),
 }
-# Half of the people, drawn as `_development` says.
+# Half of the people, drawn as `_development` describes.
 DEVELOPMENT = (
     *("S06", "S09", "S10", "S12", "S14", "S16", "S17", "f01"),
     *("f02", "f03", "f08", "f09", "f10", "f11", "f13", "f15"),
     *("f17", "f18"),
 )
 
-# data_constraints.txt: "Duplicated raw values start in: EDA.csv: row 6,195". Rows count from 1 and
-# the first two are the header, so this many samples are good.
+# data_constraints.txt: "Duplicated raw values start in: EDA.csv: row 6,195". Rows count from 1, and
+# the first two rows are the header. This is therefore the number of good samples.
 S02_GOOD_SAMPLES = 6195 - 1 - 2
 
 
@@ -73,19 +73,17 @@ def _recordings(corpus: CorpusFiles) -> dict[str, str]:
         match = _RECORDING.fullmatch(name.removeprefix(_FOLDER))
         if match is None or match["file"] not in FILES:
             corpus.note(
-                f"{name} is no file of this corpus, which has <person>/EDA.csv and tags.csv. Take "
-                "it away."
+                f"{name} is not a file of this corpus, which has <person>/EDA.csv and tags.csv. "
+                "Remove it."
             )
             continue
         subject, _, part = match["recording"].partition("_")
         if part and subject != "f14":
-            corpus.note(
-                f"{name} is in no folder of this corpus: only f14 is in parts. Take it away."
-            )
+            corpus.note(f"{name} is not in a folder of this corpus: only f14 has parts. Remove it.")
         elif part != "a":
             recordings[subject] = f"{_FOLDER}{match['recording']}/"
     if not recordings:
-        corpus.note(f"It holds no recording in {_FOLDER!r}.")
+        corpus.note(f"The folder {_FOLDER!r} holds no recording.")
     return dict(sorted(recordings.items()))
 
 
@@ -94,12 +92,12 @@ def _read_eda(corpus: CorpusFiles, name: str) -> E4Signal:
     signal = read_signal(corpus, name)
     if signal.sampling_rate != SAMPLING_RATE:
         raise corpus.error(
-            name, f"gives a sampling rate of {signal.sampling_rate:g} Hz where 4 Hz is expected."
+            name, f"gives a sampling rate of {signal.sampling_rate:g} Hz, but 4 Hz is expected."
         )
-    none = np.flatnonzero(~np.isfinite(signal.samples))
-    if len(none):
+    bad = np.flatnonzero(~np.isfinite(signal.samples))
+    if len(bad):
         raise corpus.error(
-            name, f"has no finite number in line {none[0] + 3}: {signal.samples[none[0]]}."
+            name, f"has no finite number in line {bad[0] + 3}: {signal.samples[bad[0]]}."
         )
     return signal
 
@@ -107,21 +105,21 @@ def _read_eda(corpus: CorpusFiles, name: str) -> E4Signal:
 def _read_tags(corpus: CorpusFiles, name: str, n_tags: int) -> list[datetime]:
     times = read_tags(corpus, name)
     if not times:
-        raise corpus.error(name, f"is empty, where its protocol has {n_tags} tags.")
+        raise corpus.error(name, f"is empty, but its protocol has {n_tags} tags.")
     if len(times) != n_tags:
-        raise corpus.error(name, f"has {len(times)} tags where its protocol has {n_tags}.")
+        raise corpus.error(name, f"has {len(times)} tags, but its protocol has {n_tags}.")
     return times
 
 
 def _read_ratings(
     corpus: CorpusFiles, name: str, stages: Iterable[str]
 ) -> dict[str, dict[str, float]]:
-    """Return subject → stage → self-reported stress, without what something is wrong with."""
+    """Return subject → stage → self-reported stress, and note and skip invalid ratings."""
     ratings: dict[str, dict[str, float]] = {}
     for row in corpus.read_table(name, ("", *stages)):
         subject = row.pop("")
         if subject in ratings:
-            corpus.note_file(name, f"rates {subject} twice.")
+            corpus.note_file(name, f"has two rows of ratings for {subject}.")
             continue
         ratings[subject] = {}
         for stage, text in row.items():
@@ -138,7 +136,7 @@ def _read_ratings(
 def _read_subject(
     corpus: CorpusFiles, subject: str, folder: str
 ) -> tuple[list[dict[str, Any]], int]:
-    """Return the stages of one person, and how many duplicated samples were dropped."""
+    """Return the stages of one person and the number of duplicated samples that were dropped."""
     _, n_tags, stages, first_place = PROTOCOLS[subject[0]]
     signal, times = None, None
     with corpus.collect():
@@ -153,13 +151,13 @@ def _read_subject(
     for place, (stage, (first_tag, last_tag)) in enumerate(stages.items(), start=first_place):
         onset, end = tags[first_tag - 1], tags[last_tag - 1]
         if end <= onset:
-            corpus.note_file(folder + "tags.csv", f"has the stage {stage} end as it begins.")
+            corpus.note_file(folder + "tags.csv", f"has a stage {stage} that does not last.")
         elif onset < 0 or round(end * SAMPLING_RATE) > len(eda):
             corpus.note_file(
                 folder + "EDA.csv",
                 f"has {len(eda) / SAMPLING_RATE:g} s of usable signal, but the stage {stage} "
-                f"of {subject} runs from {onset:g} to {end:g} s according to tags.csv beside "
-                "it.",
+                f"of {subject} runs from {onset:g} to {end:g} s according to tags.csv in the same "
+                "folder.",
             )
         else:
             samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
@@ -176,17 +174,20 @@ def _read_subject(
 
 
 def _note_fault(subject: str, folder: str, n_dropped: int) -> list[str]:
-    """Say for the report what is known to be wrong with somebody's recording."""
+    """Return notes for the report on known faults in the recording of a person."""
     if subject == "S02":
         return [
-            f"S02: {n_dropped} samples from row 6,195 of EDA.csv on dropped: duplicated signal "
-            "(data_constraints.txt)."
+            f"S02: {n_dropped} samples, from row 6,195 of EDA.csv on, were dropped: the signal is "
+            "duplicated (data_constraints.txt)."
         ]
     if subject == "f07":
-        return ["f07: the sensor dock was left on; kept, as EDA is valid (data_constraints.txt)."]
+        return [
+            "f07: the sensor dock was left on; the recording is kept because its EDA is valid "
+            "(data_constraints.txt)."
+        ]
     if subject == "f14":
         return [
-            f"f14: read from {folder.split('/')[-2]}, session_time counts from its start; the "
+            f"f14: read from {folder.split('/')[-2]}. session_time counts from its start. The "
             "baseline in f14_a is not used."
         ]
     return []
@@ -195,31 +196,31 @@ def _note_fault(subject: str, folder: str, n_dropped: int) -> list[str]:
 def _read_stages(
     corpus: CorpusFiles, recordings: dict[str, str]
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
-    """Return all stages whole with their ratings, the rated people not recorded, and the notes."""
+    """Return all whole stages with ratings, the rated people without recording, and the notes."""
     ratings = {}
     for initial, (file, _, stages, _) in PROTOCOLS.items():
         with corpus.collect():
             ratings[initial] = _read_ratings(corpus, file, stages)
     rows, notes = [], []
     for subject, folder in recordings.items():
-        own: list[dict[str, Any]] = []
+        subject_rows: list[dict[str, Any]] = []
         n_dropped = 0
         with corpus.collect():
-            own, n_dropped = _read_subject(corpus, subject, folder)
+            subject_rows, n_dropped = _read_subject(corpus, subject, folder)
         notes += _note_fault(subject, folder, n_dropped)
-        if subject[0] not in ratings:  # the table is bad, and said to be
+        if subject[0] not in ratings:  # the table is invalid, which is already noted
             continue
         rated = ratings[subject[0]].get(subject)
         if rated is None:
-            corpus.note_file(PROTOCOLS[subject[0]][0], f"has no ratings of {subject}.")
+            corpus.note_file(PROTOCOLS[subject[0]][0], f"lacks ratings of {subject}.")
             continue
-        rows += [{**row, "stress": rated.get(row["stimulus"], np.nan)} for row in own]
+        rows += [{**row, "stress": rated.get(row["stimulus"], np.nan)} for row in subject_rows]
     absent = sorted({person for group in ratings.values() for person in group} - set(recordings))
     return rows, absent, notes
 
 
 def _count(recordings: Iterable[str]) -> dict[str, int]:
-    """Return how much there is of what was published."""
+    """Return the numbers of people and stages, to compare with the publication."""
     stages = [stage for subject in recordings for stage in PROTOCOLS[subject[0]][2]]
     n_rests = sum(stage in RESTS for stage in stages)
     return {
@@ -253,9 +254,10 @@ def read_induced_stress(corpus: CorpusSource) -> CorpusContent:
         },
         notes=[
             *notes,
-            "The tags that bound a stage are inferred from the time between tags.",
-            "The baseline of protocol V2 (people f*) has no clear boundaries: rated, not read.",
-            "Signals other than EDA, if there are any, were not read.",
+            "The tags at which a stage begins and ends are inferred from the time between tags.",
+            "The baseline of protocol V2 (people f*) has ratings but no clear boundaries, and is "
+            "not read.",
+            "Signals other than EDA are not read.",
         ],
     )
 
@@ -267,28 +269,28 @@ SPEC = CorpusSpec(
 The stress protocol of the PhysioNet "Wearable Device Dataset from Induced Stress and Structured
 Exercise Sessions": 36 people with an Empatica E4 on the wrist, EDA in microsiemens at 4 Hz.
 People S* followed protocol V1 (baseline, Stroop, rest, TMCT, rest, real opinion, opposite opinion,
-subtraction), people f* protocol V2 (no Stroop, opinions between the rests). After each stage they
-rated their stress from 0 to 10. 252 stages: 90 rests and 162 tasks.
+subtraction). People f* followed protocol V2 (no Stroop, opinions between the rests). After each
+stage they rated their stress from 0 to 10. There are 252 stages: 90 rests and 162 tasks.
 
 What to know before believing a score:
-- Which button presses (tags) begin and end a stage is inferred from the time between them; the
-  authors' own mapping was not at hand. The baseline of V2 has no clear boundaries and is left out,
-  although it is rated.
-- Rests last 163 to 1169 s, tasks 26 to 452 s, so the end of a stage knows how long it was:
-  whatever is computed from whole stages, or from `window="end"`, may measure length, which alone
-  (the column `duration`) gives an AUC of 0.97 for rest. The default window is the first 25 seconds
-  of each.
-- The order of the stages is fixed, so the time in the session tells rest from task in part.
-  `session_time` is there for a baseline that uses nothing else.
-- S02: the signal is duplicated from row 6,195 of the file on; those samples are dropped.
-  f07: the sensor dock was left on; the authors hold the EDA to be valid. f14: the connection was
-  lost, and the stages are read from the second recording, f14_b; f14_a, the baseline, is not used.
+- The button presses (tags) at which a stage begins and ends are inferred from the time between
+  tags, because the authors' mapping was not available. The baseline of V2 has ratings but no clear
+  boundaries, and is left out.
+- Rests last 163 to 1169 s, tasks 26 to 452 s. Features of whole stages, or of `window="end"`, can
+  encode this length. The length alone (the column `duration`) gives an AUC of 0.97 for rest. By
+  default only the first 25 seconds of each stage are used.
+- The order of the stages is fixed, so the time in the session partly separates rest from task. A
+  baseline can use the column `session_time` alone to measure this.
+- S02: the signal is duplicated from row 6,195 of the file on. These samples are dropped.
+  f07: the sensor dock was left on. The authors consider the EDA valid. f14: the connection was
+  lost. The stages are read from the second recording, f14_b. The baseline in f14_a is not used.
 
-Licence: ODC-By 1.0 by second-hand statement only; to be confirmed at PhysioNet.
+Licence: ODC-By 1.0 according to a second-hand statement. Confirm it at PhysioNet.
 """,
     licence=(
-        "Open Data Commons Attribution License v1.0 (ODC-By 1.0), by second-hand statement: the "
-        "copy that was read carries no licence text, and the publisher's own page was not seen."
+        "Open Data Commons Attribution License v1.0 (ODC-By 1.0), according to a second-hand "
+        "statement: the copy that was read has no licence text, and the publisher's page was not "
+        "checked."
     ),
     citation=(
         "Hongn, A.; Bosch, F.; Prado, L. E.; Ferrández, J. M.; Bonomini, M. P. Wearable "
@@ -296,7 +298,7 @@ Licence: ODC-By 1.0 by second-hand statement only; to be confirmed at PhysioNet.
         "doi:10.1038/s41597-025-04845-9"
     ),
     how_to_get=(
-        "It is the PhysioNet data set 'Wearable Device Dataset from Induced Stress and "
+        "Get the PhysioNet data set 'Wearable Device Dataset from Induced Stress and "
         "Structured Exercise Sessions' (doi:10.1038/s41597-025-04845-9)."
     ),
     marker="Stress_Level_v1.csv",
@@ -323,28 +325,28 @@ def load_induced_stress(
 ) -> Bunch:
     """Load the induced-stress sessions: EDA of 36 people in 252 rests and stress tasks.
 
-    All files are checked, the counts against the publication, and one error says all that is wrong.
-    Which tags bound a stage is inferred from the time between them.
+    All files are checked, and the counts are compared with the publication. One error lists every
+    problem. The tags at which a stage begins and ends are inferred from the time between tags.
 
     Parameters
     ----------
     path : path-like or None
-        The corpus's original folder (with ``Stress_Level_v1.csv`` and ``Wearable_Dataset``) or a
-        zip archive of it. None looks where :func:`load_corpus` does.
+        The original folder of the corpus (with ``Stress_Level_v1.csv`` and ``Wearable_Dataset``) or
+        a zip archive of it. None searches the places that :func:`load_corpus` lists.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each stage before anything else: see :func:`cut_window`.
+        Part of each stage to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
-        Read a part of the corpus: people who are rated but have no recording at all are listed in
-        the report, instead of an error. Every other check stays.
+        Accept an incomplete corpus: people with ratings but without any recording are listed in
+        the report instead of raising an error. All other checks remain.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per stage by subject and trial: ``subject`` (str),
-        ``stimulus`` (the stage as in the ratings files, str), ``trial`` (the stage's place in the
-        protocol, Baseline 0, int), ``eda`` (1-D float64 array in microsiemens, 100 samples by
+        ``stimulus`` (the stage as in the ratings files, str), ``trial`` (the number of the stage in
+        the protocol, Baseline 0, int), ``eda`` (1-D float64 array in microsiemens, 100 samples by
         default), ``session_time`` (seconds from the start of the recording to the onset of the
         whole stage, float) and ``duration`` (seconds of the whole stage, before the window is cut,
         float).
@@ -352,7 +354,7 @@ def load_induced_stress(
         ``targets`` : dict, ``"task"`` → Series of ``"rest"`` or ``"task"``, ``"stress"`` → Series
         of the ratings.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (0.0, 10.0).
-        ``development`` : the 18 people on whom defaults may be decided.
+        ``development`` : the 18 people whose data may be used to choose defaults.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Loading a corpus by its specification: finding, opening, reading, checking, assembling."""
+"""Load a corpus by its specification: find, open, read, check and assemble it."""
 
 from __future__ import annotations
 
@@ -47,28 +47,29 @@ def load_corpus(
 ) -> Bunch:
     """Load a corpus by its specification, or by the name of one that is registered.
 
-    All files are checked, and one error says all that is wrong.
+    All files are checked. One error lists every problem.
 
     Parameters
     ----------
     corpus : CorpusSpec or str
         The specification, or its name: see :data:`CORPORA` and :func:`register_corpus`.
     path : path-like or None
-        The corpus's folder, or a zip archive of it. None looks for the folder or archive that the
-        specification names in the folder that the environment variable ``EDAEMO_DATA`` names, then
-        in the repository's own ``data`` folder, then in the user's cache.
+        The folder of the corpus, or a zip archive of it. None searches for the folder or archive of
+        the specification in the folder of the environment variable ``EDAEMO_DATA``, then in the
+        ``data`` folder of the repository, then in the cache of the user.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else (:func:`cut_window`); of corpora with EDA
-        alone, the default is the corpus's.
+        Part of each trial to keep, cut before every other step (:func:`cut_window`). Only for
+        corpora with EDA. The corpus defines the default.
     allow_partial : bool, default=False
-        Read the part of the corpus that is there; what is missing is in the report. Every other
-        check stays.
+        Read the available part of the corpus and list what is missing in the report. All other
+        checks remain.
     cache : bool or path-like, default=True
-        Whether what was read is kept for the next time, in the user's cache or in this folder; see
-        ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``. Of corpora that are cached.
+        Whether to cache the data that were read, in the cache of the user (True) or in this folder;
+        see ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``. Only for corpora that
+        support it.
     **settings
-        The options of the corpus, such as ``signals`` and ``units``; its own loader says what each
-        is.
+        Options of the corpus, such as ``signals`` and ``units``. The loader of the corpus documents
+        them.
 
     Returns
     -------
@@ -80,30 +81,29 @@ def load_corpus(
         ``targets`` : dict, name → Series with the same index.
         ``music`` : DataFrame with one row for each stimulus, or None.
         ``sampling_rate`` : of the signals, in Hz. ``rating_range`` : tuple (lowest, highest).
-        ``units`` : dict, signal → unit. ``channels`` : dict, signal → names of its channels, where
-        the specification has them.
-        ``development`` : tuple of the people on whom defaults may be decided
+        ``units`` : dict, signal → unit. ``channels`` : dict, signal → names of its channels, if the
+        specification has them.
+        ``development`` : tuple of the people whose data may be used to choose defaults
         (:func:`select_people`).
-        ``artificial`` : whether no person took part.
-        ``report`` : dict of what was read, masked, left out and why; ``left_out`` and ``masked``
-        are DataFrames of trials.
+        ``artificial`` : True if the data were generated, without any person.
+        ``report`` : dict of what was read, masked and left out, with reasons; ``left_out`` and
+        ``masked`` are DataFrames of trials.
         ``name``, ``licence``, ``citation``, ``DESCR`` : str.
 
     Raises
     ------
     DatasetError
-        If the corpus is not registered, is not found, is not whole, or a file of it is not as it
-        should be.
+        If the corpus is not registered, not found or incomplete, or one of its files is invalid.
     ValueError
-        If a setting makes no sense, or the window is longer than every trial.
+        If the value of a setting is invalid, or the window is longer than every trial.
     TypeError
-        If `corpus` is neither, or the corpus has no such setting.
+        If `corpus` is neither a specification nor a name, or the corpus has no such setting.
 
     Warns
     -----
     UserWarning
-        If trials are shorter than the window, something that is not needed is not there, or the
-        cache cannot be written to.
+        If trials are shorter than the window, an optional file is missing, or the cache is not
+        writable.
     """
     spec = find_corpus(corpus) if isinstance(corpus, str) else corpus
     if not isinstance(spec, CorpusSpec):
@@ -123,7 +123,7 @@ def load_corpus(
 
 
 def _level_outside() -> int:
-    """Return the stack level, seen from whoever asks, of the code that called the package."""
+    """Return the stack level, relative to the caller, of the code that called the package."""
     frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{_PACKAGE}."):
         frame, level = frame.f_back, level + 1
@@ -135,13 +135,13 @@ def _check_settings(spec: CorpusSpec, path: object, settings: Mapping[str, Any])
     known = spec.settings
     for name in settings:
         if name not in known:
-            raise TypeError(f"{spec.loader}: there is no setting {name!r}; {suggest(name, known)}")
+            raise TypeError(f"{spec.loader}: unknown setting {name!r}; {suggest(name, known)}")
     chosen = {name: option.default for name, option in known.items()} | dict(settings)
     validate_parameter_constraints(
         {
             "path": [str, os.PathLike, None],
             **{
-                # Windows have checks of their own.
+                # window_samples checks the window below.
                 name: "no_validation" if name == "window" else option.constraints
                 for name, option in known.items()
             },
@@ -157,13 +157,13 @@ def _check_settings(spec: CorpusSpec, path: object, settings: Mapping[str, Any])
 
 
 def _find_place(spec: CorpusSpec, path: str | os.PathLike[str] | None) -> Path:
-    """Return the folder or zip archive of a corpus: `path`, else the first place that holds it."""
+    """Return the folder or zip archive of a corpus: `path`, or the first place that holds it."""
     if path is not None:
         place = Path(path).expanduser()
         if not holds(place, spec.marker):
             raise DatasetError(
-                f"path={str(path)!r} does not hold {spec.folder}: no folder or zip archive with "
-                f"{spec.like!r} is there.{list_some(place)} {spec.how_to_get}"
+                f"path={str(path)!r} does not hold {spec.folder}: no folder or zip archive there "
+                f"contains {spec.like!r}.{list_some(place)} {spec.how_to_get}"
             )
         return place
     tried = "\n  path=: not given"
@@ -173,7 +173,7 @@ def _find_place(spec: CorpusSpec, path: str | os.PathLike[str] | None) -> Path:
                 return place
         tried += f"\n  {what}: {'not set' if folder is None else ', '.join(map(str, places))}"
     raise DatasetError(
-        f"{spec.folder} was not found. Places tried, in this order, each for {spec.like!r}:{tried}"
+        f"{spec.folder} was not found. Places searched for {spec.like!r}, in this order:{tried}"
         f"\n{spec.how_to_get} Then pass path=, or set {ENVIRONMENT} to the folder that contains "
         f"{spec.folder} or {spec.folder}.zip."
     )
@@ -192,7 +192,7 @@ def _open(spec: CorpusSpec, place: Path, problems: Problems) -> Iterator[CorpusF
 def _make_study(
     spec: CorpusSpec, source: CorpusSource, content: CorpusContent, chosen: Mapping[str, Any]
 ) -> Bunch:
-    """Assemble what was read to what loaders return."""
+    """Assemble the content of a corpus to the Bunch that loaders return."""
     trials, (ratings, others), counted = _tabulate(spec, content, chosen)
     if content.left_out:
         left_out = pd.DataFrame([*content.left_out], columns=LEFT_OUT)
@@ -235,14 +235,14 @@ def _make_study(
 
 
 def _is_converted(spec: CorpusSpec, chosen: Mapping[str, Any]) -> bool:
-    """Say whether the EDA is recorded in Ohm and asked for in microsiemens."""
+    """Return whether the EDA is recorded in Ohm and requested in microsiemens."""
     return spec.units.get("eda") == OHM and chosen.get("units", MICROSIEMENS) == MICROSIEMENS
 
 
 def _tabulate(
     spec: CorpusSpec, content: CorpusContent, chosen: Mapping[str, Any]
 ) -> tuple[pd.DataFrame, list[pd.DataFrame], dict[str, Any]]:
-    """Return trials, ratings with further targets, and what is counted."""
+    """Return the trials, the tables of ratings and further targets, and the counts."""
     follows = [content.ratings, content.targets]
     if spec.has_eda:
         rate = content.more.get("sampling_rate", spec.sampling_rate)
@@ -257,14 +257,14 @@ def _tabulate(
         )
     n_trials = len(content.trials["subject"])
     trials, *tables = (make_table(columns, n_trials) for columns in (content.trials, *follows))
-    nobody = trials.iloc[:0].assign(reason="")[LEFT_OUT]
-    return trials, tables, {"trials": n_trials, "trials_kept": n_trials, "left_out": nobody}
+    left_out = trials.iloc[:0].assign(reason="")[LEFT_OUT]
+    return trials, tables, {"trials": n_trials, "trials_kept": n_trials, "left_out": left_out}
 
 
 def _find_development(
     spec: CorpusSpec, trials: pd.DataFrame, left_out: pd.DataFrame
 ) -> tuple[str, ...]:
-    """Return the development people, of those in the corpus where ids are not known before."""
+    """Return the development people; if a callable defines them, those in the corpus."""
     if not callable(spec.development):
         return spec.development
     people = sorted({*trials["subject"], *left_out["subject"]})

@@ -1,4 +1,4 @@
-"""The loader of MAHNOB-HCI: 27 people who watched 20 extracts of films (Soleymani, 2012)."""
+"""Load MAHNOB-HCI: 27 people who watched 20 film extracts (Soleymani, 2012)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ EEG = (
     *("Oz", "Pz", "Fp2", "AF4", "Fz", "F4", "F8", "FC6", "FC2", "Cz", "C4", "T8", "CP6", "CP2"),
     *("P4", "P8", "PO4", "O2"),
 )
-# Signal → its channels, which are told by their labels.
+# Signal → labels of its channels.
 SIGNALS = {
     "eda": ("GSR1",),
     "eeg": EEG,
@@ -55,10 +55,10 @@ EMOTIONS = {
     **dict(enumerate(("neutral", "anger", "disgust", "fear", "joy", "sadness", "surprise"))),
     **{11: "amusement", 12: "anxiety"},
 }
-# What a recording's header says of GSR1, in small letters → what one is in microsiemens; None for
-# resistance, which is turned over.
+# Unit of GSR1 in the header of a recording, in lower case → its size in microsiemens. None for
+# resistance, which is inverted.
 CONDUCTANCE = {"ohm": None, "ns": 1e-3, "us": 1.0, "µs": 1.0}
-# 13 of the 27 people, drawn as `_development` says.
+# 13 of the 27 people, drawn as `_development` describes.
 DEVELOPMENT = ("3", "4", "7", "8", "13", "16", "21", "23", "24", "25", "27", "29", "30")
 
 _SESSION = re.compile(r"(?:^|/)(\d+)/session\.xml$")
@@ -68,7 +68,7 @@ _TRIGGER = "Status"
 
 
 def read_mahnob_hci(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> CorpusContent:
-    """Read the films of all people, the EDA in what each recording's header says."""
+    """Read the trials of all people; the header of each recording has the unit of its EDA."""
     sessions = corpus.match(_SESSION)
     recordings = _find_recordings(corpus, sessions)
     reading = corpus.read(
@@ -80,7 +80,7 @@ def read_mahnob_hci(corpus: CorpusSource, *, signals: tuple[str, ...], units: st
     corpus.require(PEOPLE, people, who="The participants ")
     if len(recordings) != N_TRIALS and not corpus.allow_partial:
         corpus.note(
-            f"{len(recordings)} of {N_TRIALS} recordings of films are there. {GET_THE_REST}"
+            f"Found only {len(recordings)} of {N_TRIALS} recordings of films. {GET_THE_REST}"
         )
     columns = dict(reading.columns)
     recorded_in = columns.pop("eda_unit", [])
@@ -90,7 +90,7 @@ def read_mahnob_hci(corpus: CorpusSource, *, signals: tuple[str, ...], units: st
     if units == "microsiemens":
         pairs = zip(columns["eda"], recorded_in, strict=True)
         columns["eda"] = [_convert(eda, unit) for eda, unit in pairs]
-    own_units = sorted(set(recorded_in))
+    recorded_units = sorted(set(recorded_in))
     recorded = {match[1] for name in corpus.names if (match := _ANY_RECORDING.search(name))}
     silent = sorted((number for (number,) in sessions if number not in recorded), key=int)
     return CorpusContent.of(
@@ -98,27 +98,28 @@ def read_mahnob_hci(corpus: CorpusSource, *, signals: tuple[str, ...], units: st
         (*SCALES, "emotion"),
         left_out=reading.facts["left_out"],
         report={
-            "recorded_units": own_units,
+            "recorded_units": recorded_units,
             "sessions_without_recording": silent,
             "neutral_recordings": sum(
                 "_N_Trial" in name for name in corpus.names if name.endswith(".bdf")
             ),
         },
         notes=[
-            "What lies outside the two triggers of the channel Status, about 30 s before the film "
-            "and after it, is dropped.",
-            f"By the recordings' headers the skin response is in {' and '.join(own_units)}; "
+            "Samples outside the two triggers of the channel Status are dropped: about 30 s before "
+            "the film and 30 s after it.",
+            "According to the headers of the recordings, the unit of the skin response is "
+            f"{' and '.join(recorded_units)}. "
             + (
-                "it is turned into microsiemens, and samples at or below zero are masked (NaN)."
+                "It is converted to microsiemens. Samples at or below zero are masked (NaN)."
                 if units == "microsiemens"
-                else "it stays so; only samples that are not finite are masked (NaN)."
+                else "It is not converted. Only samples that are not finite are masked (NaN)."
             ),
             "Recordings of the neutral clips (named N) are not read.",
         ],
         more={
             "units": {
                 **{name: reading.facts["units"][name] for name in signals},
-                "eda": units if units == "microsiemens" else " or ".join(own_units),
+                "eda": units if units == "microsiemens" else " or ".join(recorded_units),
             }
         },
     )
@@ -132,11 +133,13 @@ def _find_recordings(
     seen: dict[str, str] = {}
     for (session, person, _), name in found.items():
         if (session,) not in sessions:
-            corpus.note(f"{name} has no session.xml beside it: its ratings are not known.")
+            corpus.note(f"{name} has no session.xml in its folder: its ratings are not known.")
         if int(person) not in range(1, 31):
-            corpus.note(f"{name} is no file of MAHNOB-HCI, which has people 1 to 30.")
+            corpus.note(f"{name} is not a file of MAHNOB-HCI, which has people 1 to 30.")
         if session in seen:
-            corpus.note(f"{seen[session]} and {name} are of one session: keep the right one.")
+            corpus.note(
+                f"{seen[session]} and {name} belong to the same session: keep the right one."
+            )
         seen[session] = name
     kept = {key: name for key, name in found.items() if key[:1] in sessions}
     return dict(sorted(kept.items(), key=lambda item: (int(item[0][1]), int(item[0][2]))))
@@ -146,13 +149,14 @@ def _check_units(corpus: CorpusFiles, recorded_in: Iterable[str]) -> None:
     unknown = sorted({unit for unit in recorded_in if unit.lower() not in CONDUCTANCE})
     if unknown:
         corpus.note(
-            f"The header of recordings says that GSR1 is in {unknown}, which is neither resistance "
-            "(Ohm) nor conductance (nS, uS). Pass units='as_recorded' to read it as it is."
+            f"Headers of recordings give the unit of GSR1 as {unknown}, which is neither "
+            "resistance (Ohm) nor conductance (nS, uS). Pass units='as_recorded' to read it "
+            "unconverted."
         )
 
 
 def _convert(eda: np.ndarray, unit: str) -> np.ndarray:
-    """Return conductance in microsiemens; NaN where there is none."""
+    """Return conductance in microsiemens, with NaN for samples at or below zero."""
     factor = CONDUCTANCE[unit.lower()]
     made = eda.copy()
     if factor is None:
@@ -169,7 +173,7 @@ def _read(
     sessions: Mapping[tuple[str, ...], str],
     signals: Iterable[str],
 ) -> Reading:
-    """Read all recordings, and note what is wrong."""
+    """Read all recordings, and note every problem."""
     check_mne()
     rows: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
@@ -188,39 +192,40 @@ def _read(
                         f"and {twice} are both participant {person}'s {key} {trial[key]}.",
                         "Keep the right one.",
                     )
-            cells, said = _read_recording(corpus, name, signals)
+            cells, signal_units = _read_recording(corpus, name, signals)
             if cells is None or ratings is None:
                 duration = 0.0 if cells is None else len(cells["eda"]) / SAMPLING_RATE
                 reason = "no self-assessment" if ratings is None else "no start and end of the film"
                 left_out.append({**trial, "duration": duration, "reason": reason})
                 continue
-            units |= said
-            rows.append({**trial, "session": session, "eda_unit": said["eda"], **cells, **ratings})
+            units |= signal_units
+            trial |= {"session": session, "eda_unit": signal_units["eda"]}
+            rows.append({**trial, **cells, **ratings})
     unrated = {row["subject"] for row in left_out if row["reason"] == "no self-assessment"}
     for person in sorted(unrated - {row["subject"] for row in rows}, key=int):
         corpus.note(f"Participant {person} has no ratings at all.")
     if not rows:
-        corpus.note("There is no trial with a recording and ratings.")
+        corpus.note("No trial has both a recording and ratings.")
     return Reading.of_rows(rows, ("trial", *SCALES), {"left_out": left_out, "units": units})
 
 
 def _read_session(
     corpus: CorpusFiles, name: str, person: str
 ) -> tuple[dict[str, str], dict[str, Any] | None]:
-    """Return subject and stimulus of a session, and its ratings; None where there are none."""
+    """Return subject and stimulus of a session, and its ratings or None without ratings."""
     try:
         root = ElementTree.fromstring(corpus.read_bytes(name))
     except (ElementTree.ParseError, LookupError, ValueError) as error:
-        raise corpus.error(name, f"is cut short, or no XML: {error}.") from error
+        raise corpus.error(name, f"is truncated or is not XML: {error}.") from error
     subject = root.find("subject")
     whose = None if subject is None else subject.get("id")
     if whose != person:
         raise corpus.error(
-            name, f"is of subject {whose!r}, the recording beside it of participant {person}."
+            name, f"names subject {whose!r}, but its recording is of participant {person}."
         )
     stimulus = root.get("mediaFile", "").strip().lower()
     if not stimulus:
-        raise corpus.error(name, "has no attribute mediaFile, the film that was shown.")
+        raise corpus.error(name, "lacks the attribute mediaFile, the film that was shown.")
     about = {"subject": person, "stimulus": stimulus}
     given = {rating: root.get(key, "").strip() for rating, key in SCALES.items()}
     emotion = root.get("feltEmo", "").strip()
@@ -237,55 +242,57 @@ def _read_session(
     if outside:
         raise corpus.error(name, f"has ratings outside 1 to 9: {', '.join(outside)}.")
     if not emotion.isdecimal() or int(emotion) not in EMOTIONS:
-        raise corpus.error(name, f"has {emotion!r} as feltEmo, where one of {[*EMOTIONS]} is due.")
+        raise corpus.error(name, f"has {emotion!r} as feltEmo, but {[*EMOTIONS]} are the codes.")
     return about, {**ratings, "emotion": EMOTIONS[int(emotion)]}
 
 
 def _read_recording(
     corpus: CorpusFiles, name: str, signals: Iterable[str]
 ) -> tuple[dict[str, np.ndarray] | None, dict[str, str]]:
-    """Return each signal between the triggers, None without two of them; and its unit."""
+    """Return each signal between the two triggers, or None without two triggers, and its unit."""
     wanted = [label for signal in signals for label in SIGNALS[signal]]
     data, units = read_bdf(corpus, name, wanted, trigger=_TRIGGER, sampling_rate=SAMPLING_RATE)
-    said = {signal: units[SIGNALS[signal][0]] for signal in signals}
-    # A trigger is what leaves the value that the channel has nearly always.
+    signal_units = {signal: units[SIGNALS[signal][0]] for signal in signals}
+    # A trigger is a change away from the most frequent value of the channel.
     status = data[_TRIGGER]
     away = status != np.bincount(status).argmax()
     starts = np.flatnonzero(away[1:] & ~away[:-1]) + 1
     if len(starts) != 2:
-        return None, said
+        return None, signal_units
     cells = {}
     for signal in signals:
         cell = np.array([data[label][slice(*starts)] for label in SIGNALS[signal]])
         cell = cell if len(cell) > 1 else cell[0]
         cells[signal] = cell if signal == "eda" else cell.astype(np.float32)
-    return cells, said
+    return cells, signal_units
 
 
 SPEC = CorpusSpec(
     name="mahnob-hci",
     title="MAHNOB-HCI: physiological signals while watching extracts of films",
     description="""
-27 people each watched up to 20 extracts of films of 34 to 117 seconds, 527 trials, and rated the
-valence, arousal, control and predictability that they had felt, from 1 to 9, and named an emotion.
-The recordings, 256 Hz, begin 30 seconds before the film and end 30 seconds after it; what lies
-between the two triggers of the channel Status is read.
+27 people each watched up to 20 film extracts of 34 to 117 seconds. There are 527 trials. The people
+rated valence, arousal, control and predictability from 1 to 9, and named an emotion. The recordings
+at 256 Hz begin 30 seconds before the film and end 30 seconds after it. Only the samples between the
+two triggers of the channel Status are read.
 
 What to know before believing a score:
-- No publication at hand says in what unit the skin response is. BioSemi's amplifiers record Ohm
-  (couplers made before mid-2005) or nanosiemens, and the header of each recording says which: the
-  loader goes by that alone. A header that says neither is an error, unless units="as_recorded".
-- How long a trial lasts says which film it was, so whatever is computed of whole trials may know
-  the film. By default each is cut to its first 25 seconds.
-- Everybody watched the same films: holding people out does not hold films out.
-- Before each film a short neutral one was shown (recordings named N): these are not read.
-- Of participants 12, 15 and 26 there are no recordings; of 3, 9 and 16 some are missing.
+- No available publication documents the unit of the skin response. BioSemi amplifiers record Ohm
+  (couplers made before mid-2005) or nanosiemens. The header of each recording names its unit, and
+  the loader relies only on the header. A header with another unit is an error, unless
+  units="as_recorded".
+- The duration of a trial identifies the film. Features of whole trials can therefore encode the
+  film. By default only the first 25 seconds of each trial are used.
+- All people watched the same films. Holding out people does not hold out films.
+- A short neutral clip was shown before each film (recordings named N). These recordings are not
+  read.
+- Participants 12, 15 and 26 have no recordings. Participants 3, 9 and 16 lack some recordings.
 
-Whoever uses MAHNOB-HCI has signed its licence: academic research alone, not to be passed on.
+Each user of MAHNOB-HCI must sign its licence: academic research only, no redistribution.
 """,
     licence=(
-        "MAHNOB-HCI's end user licence agreement: academic research alone, not to be passed on; "
-        "each user signs it."
+        "End user licence agreement of MAHNOB-HCI: academic research only, no redistribution. Each "
+        "user must sign it."
     ),
     citation=(
         "Soleymani, M.; Lichtenauer, J.; Pun, T.; Pantic, M. A Multimodal Database for Affect "
@@ -293,14 +300,13 @@ Whoever uses MAHNOB-HCI has signed its licence: academic research alone, not to 
         "42-55. doi:10.1109/T-AFFC.2011.25"
     ),
     how_to_get=(
-        "MAHNOB-HCI is to be had from its authors after signing an end user licence agreement: "
-        "https://mahnob-db.eu/hci-tagging/. The physiological recordings of the emotion "
-        "elicitation are read, the folder Sessions with a folder of each session, unpacked or "
-        "not."
+        "MAHNOB-HCI is available from its authors after signing an end user licence agreement: "
+        "https://mahnob-db.eu/hci-tagging/. Get the physiological recordings of the emotion "
+        "elicitation: the folder Sessions with one folder for each session, unpacked or not."
     ),
     marker=_RECORDING,
     read=read_mahnob_hci,
-    units=dict.fromkeys(SIGNALS, "what each recording's header says"),
+    units=dict.fromkeys(SIGNALS, "as in the header of each recording"),
     sampling_rate=SAMPLING_RATE,
     rating_range=RATING_RANGE,
     development=DEVELOPMENT,
@@ -326,53 +332,53 @@ def load_mahnob_hci(
 ) -> Bunch:
     """Load MAHNOB-HCI: EDA of 27 people in 527 trials of watching 20 extracts of films.
 
-    Recordings (bdf) are read by MNE: ``pip install edaemo[bdf]``. All files are checked, and one
-    error says all that is wrong.
+    MNE reads the recordings (bdf): ``pip install edaemo[bdf]``. All files are checked. One error
+    lists every problem.
 
     Parameters
     ----------
     path : path-like or None
         The folder with ``Sessions/<number>/session.xml`` and
         ``Sessions/<number>/Part_<person>_S_Trial<n>_emotion.bdf`` at any depth, or with zip
-        archives of it; or one such archive. None looks where :func:`load_corpus` does.
+        archives of it; or one such archive. None searches the places that :func:`load_corpus`
+        lists.
     signals : tuple of {"eda", "eeg", "ecg", "respiration", "temperature"}
-        What is read; ``eda`` has to be among them.
+        Signals to read. ``eda`` is required.
     units : {"microsiemens", "as_recorded"}
-        EDA as conductance in microsiemens, or as the recordings have it. They say themselves
-        whether that is Ohm or nanosiemens.
+        EDA as conductance in microsiemens, or the values of the recordings. The headers of the
+        recordings state whether these are in Ohm or nanosiemens.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each film before anything else: see :func:`cut_window`.
+        Part of each film to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
-        Read some of the 27 people, or of their trials; people who are not there are listed in the
-        report. Every other check stays.
+        Accept missing people or trials, and list the missing people in the report. All other checks
+        remain.
     cache : bool or path-like
-        Whether, and where, what was read is kept for the next time.
+        Whether to cache the data that were read, and in which folder.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("1" to "30"),
-        ``stimulus`` (mediaFile in small letters, "69.avi"), ``trial`` (the order of presentation,
-        from the recording's name), ``session`` (the number of its folder, str), ``eda`` (1-D
-        float64 array in microsiemens, NaN where masked, 6,400 samples by default), a column for
-        each other signal (float32 arrays as recorded, 1-D, or of shape (n_channels, n_samples)
-        where it has more than one channel; ``channels`` names them) and ``duration`` (seconds of
-        the whole film, before the window is cut, float).
+        ``stimulus`` (mediaFile in lower case, such as "69.avi"), ``trial`` (the order of
+        presentation, from the file name of the recording), ``session`` (the number of its folder,
+        str), ``eda`` (1-D float64 array in microsiemens, NaN where masked, 6,400 samples by
+        default), a column for each other signal (float32 arrays as recorded, 1-D, or of shape
+        (n_channels, n_samples) if the signal has more than one channel; ``channels`` names the
+        channels) and ``duration`` (seconds of the whole film, before the window is cut, float).
         ``ratings`` : DataFrame with the same index; ``valence``, ``arousal``, ``control`` and
         ``predictability``, float, 1 to 9; ``emotion``, str.
         ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
-        ``sampling_rate`` : 256.0 Hz, of all signals. ``rating_range`` : (1.0, 9.0).
-        ``units``, ``channels`` : dict, signal → unit (of ``eda`` as asked for, of others as the
-        recordings' headers say), names of its channels.
-        ``development`` : the 13 people on whom defaults may be decided.
+        ``sampling_rate`` : 256.0 Hz, for all signals. ``rating_range`` : (1.0, 9.0).
+        ``units``, ``channels`` : dicts, signal → unit (for ``eda`` as requested, for other signals
+        from the headers of the recordings), and signal → names of its channels.
+        ``development`` : the 13 people whose data may be used to choose defaults.
 
     Raises
     ------
     DatasetError, ValueError
-        See :func:`load_corpus`; also if recordings have to be read and MNE
-        is not there.
+        See :func:`load_corpus`. Also if recordings must be read and MNE is not installed.
 
     References
     ----------

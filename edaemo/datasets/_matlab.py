@@ -1,4 +1,4 @@
-"""Variables of MATLAB files, whatever is wrong with them said in one kind of error."""
+"""Read variables of MATLAB files, and raise a ValueError or DatasetError for any bad file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.io.matlab import MatReadError, MatReadWarning
 
 from edaemo.datasets._corpus import CorpusFiles
 
-# What a damaged file may raise, by the place of the damage.
+# Exceptions that a damaged file may raise, depending on the position of the damage.
 _BAD_FILE = (
     MatReadError,
     MatReadWarning,
@@ -36,40 +36,40 @@ def read_matlab(content: bytes, names: Sequence[str]) -> dict[str, np.ndarray]:
     Parameters
     ----------
     content : bytes
-        The file.
+        Content of the file.
     names : sequence of str
-        The variables; others are not read.
+        Names of the variables to read.
 
     Returns
     -------
     dict of str to ndarray
-        A cell array is an array of objects.
+        Name → array. A cell array becomes an array of objects.
 
     Raises
     ------
     ValueError
-        If it is no such file, cut short, damaged, or lacks a variable.
+        If the content is not such a file, is truncated or damaged, or lacks a variable.
     """
     if not content:
         raise ValueError("is empty.")
     if not _is_whole(content):
-        raise ValueError("is cut short.")
+        raise ValueError("is truncated.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", MatReadWarning)
-            # Without the check of lengths, as files of AMIGOS are longer than they say.
+            # The check of lengths is off because files of AMIGOS are longer than they declare.
             found = loadmat(
                 io.BytesIO(content),
                 variable_names=list(names),
                 verify_compressed_data_integrity=False,
             )
-    except NotImplementedError as error:  # what scipy says of HDF5, which 7.3 is
+    except NotImplementedError as error:  # scipy raises this for HDF5, the format of version 7.3
         raise ValueError(
             "is a MATLAB file of version 7.3: save it with -v7 as published."
         ) from error
     except _BAD_FILE as error:
         what = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"is cut short, or no MATLAB file ({what[:80]}).") from error
+        raise ValueError(f"is truncated or is not a MATLAB file ({what[:80]}).") from error
     missing = [name for name in names if name not in found]
     if missing:
         raise ValueError(f"lacks the variables {missing}.")
@@ -79,7 +79,7 @@ def read_matlab(content: bytes, names: Sequence[str]) -> dict[str, np.ndarray]:
 def read_variables(
     corpus: CorpusFiles, name: str, variables: Sequence[str]
 ) -> dict[str, np.ndarray]:
-    """Read variables of a MATLAB file of a corpus; what is wrong is an error that names it."""
+    """Read variables of a MATLAB file of a corpus; errors name the file."""
     try:
         return read_matlab(corpus.read_bytes(name), variables)
     except ValueError as error:
@@ -87,9 +87,9 @@ def read_variables(
 
 
 def _is_whole(content: bytes) -> bool:
-    """Say whether a file of version 5 to 7 ends where its last variable does; True for others.
+    """Return whether a file of version 5 to 7 ends with its last variable; True for other files.
 
-    The decompression does not miss the end of a variable that was cut off.
+    The check is needed because the decompression does not notice a truncated variable.
     """
     order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
     if order is None:

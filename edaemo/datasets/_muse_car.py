@@ -1,4 +1,4 @@
-"""The loader of MuSe-CaR: car reviews with continuous valence and arousal (Stappen, 2021)."""
+"""Load MuSe-CaR: car reviews with continuous valence and arousal (Stappen, 2021)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from edaemo.datasets._specification import (
 RATING_RANGE = (-1.0, 1.0)
 LABELS = ("valence", "arousal")
 PARTITIONS = ("train", "devel", "test")
-# The share of a video's steps that may be in one of its files and not in another.
+# Largest accepted share of the steps of a video that not all of its files have.
 _UNMATCHED = 0.05
 
 _FEATURES = re.compile(r"(?:^|/)c1_muse_wild/feature_segments/label_aligned/([^/]+)/(\d+)\.csv$")
@@ -70,10 +70,10 @@ def read_muse_car(corpus: CorpusSource, *, signals: Sequence[str]) -> CorpusCont
             "values_not_finite": facts["not_finite"],
         },
         notes=[
-            "Labels of the test partition that are empty, or one value throughout, are withheld "
-            "and NaN.",
-            "Steps that not all files of a video have are dropped (steps_dropped).",
-            "There is no EDA.",
+            "Empty or constant labels of the test partition are withheld by the organisers and are "
+            "NaN.",
+            "Steps that are missing in a file of the video are dropped (steps_dropped).",
+            "The corpus has no EDA.",
         ],
         more={
             "sampling_rate": facts["sampling_rate"],
@@ -90,11 +90,11 @@ def _check_signals(signals: tuple[str, ...], known: set[str]) -> None:
     for name in signals:
         if name not in known:
             raise ValueError(
-                f"signals={signals!r}: there are no features {name!r}; "
+                f"signals={signals!r}: features {name!r} do not exist; "
                 f"{suggest(name, sorted(known))}"
             )
     if not signals:
-        raise ValueError(f"signals={signals!r} names none: there are {sorted(known)}.")
+        raise ValueError(f"signals={signals!r} is empty: choose from {sorted(known)}.")
 
 
 def _find_videos(
@@ -104,10 +104,10 @@ def _find_videos(
     labels: Mapping[tuple[str, ...], str],
     signals: Sequence[str],
 ) -> tuple[dict[str, str], list[str]]:
-    """Return video → partition of those to be read, in order; and those without any file."""
+    """Return video → partition of the videos to read, in order, and the videos without files."""
     listed: dict[str, str] = {}
     if table is None:
-        corpus.note("partition.csv is missing: it says which videos are train, devel and test.")
+        corpus.note("partition.csv, which lists the videos of train, devel and test, is missing.")
     else:
         with corpus.collect():
             listed = _read_partition(corpus, table)
@@ -123,10 +123,10 @@ def _find_videos(
         )
     whole = {}
     for video in sorted(
-        there & set(listed), key=lambda one: (PARTITIONS.index(listed[one]), int(one))
+        there & set(listed), key=lambda video: (PARTITIONS.index(listed[video]), int(video))
     ):
         missing = [f"{name}/{video}.csv" for name in signals if (name, video) not in features]
-        if listed[video] != "test":  # whose labels are withheld
+        if listed[video] != "test":  # labels of the test partition are withheld
             missing += [f"{name}/{video}.csv" for name in LABELS if (name, video) not in labels]
         if missing:
             corpus.note(f"Video {video} ({listed[video]}) lacks {', '.join(missing)}.")
@@ -136,7 +136,7 @@ def _find_videos(
 
 
 def _read_partition(corpus: CorpusFiles, name: str) -> dict[str, str]:
-    """Return video → partition; a video may be listed twice if it is in one partition only."""
+    """Return video → partition. A video may be listed twice, but only in the same partition."""
     listed: dict[str, str] = {}
     for line, row in enumerate(corpus.read_table(name, ("id", "partition")), start=2):
         with corpus.collect():
@@ -144,12 +144,12 @@ def _read_partition(corpus: CorpusFiles, name: str) -> dict[str, str]:
             if not video.isdecimal() or partition not in PARTITIONS:
                 raise corpus.error(
                     name,
-                    f"has {video!r} and {partition!r} in line {line}, where a number and one of "
-                    f"{[*PARTITIONS]} are due.",
+                    f"has {video!r} and {partition!r} in line {line}, but a number and one of "
+                    f"{[*PARTITIONS]} are expected.",
                 )
             if listed.setdefault(video, partition) != partition:
                 raise corpus.error(
-                    name, f"has the video {video} in {listed[video]} and in {partition}."
+                    name, f"lists video {video} in {listed[video]} and in {partition}."
                 )
     return listed
 
@@ -161,7 +161,7 @@ def _read(
     labels: Mapping[tuple[str, ...], str],
     signals: Sequence[str],
 ) -> Reading:
-    """Read all videos, and note what is wrong."""
+    """Read all videos, and note every problem."""
     rows: list[dict[str, Any]] = []
     facts: dict[str, Any] = {"steps_dropped": 0, "not_finite": 0, "channels": {}}
     steps: dict[str, float] = {}
@@ -175,42 +175,43 @@ def _read(
                 names = facts["channels"].setdefault(name, list(tables[name].columns))
                 if names != list(tables[name].columns):
                     raise corpus.error(
-                        features[name, video], "has other columns than the first file of its kind."
+                        features[name, video],
+                        "has different columns from the first file of this feature set.",
                     )
             index = _join(video, tables, facts)
             steps[video] = float(np.median(np.diff(index.get_level_values(0)))) / 1000
             rows.append(_make_row(video, partition, tables, index, signals, facts))
     if len(set(steps.values())) > 1:
         named = ", ".join(f"{video}: {step:g} s" for video, step in [*steps.items()][:5])
-        corpus.note(f"The videos differ in the time from step to step: {named}, …")
+        corpus.note(f"The videos have different step lengths: {named}, …")
     facts["sampling_rate"] = 1 / next(iter(steps.values()), np.nan)
     return Reading.of_rows(rows, ("trial",), facts)
 
 
 def _read_steps(corpus: CorpusFiles, name: str) -> pd.DataFrame:
-    """Return a table of steps, its index their time (ms) and segment."""
+    """Return a table of steps, indexed by time (ms) and segment."""
     header, values = corpus.read_matrix(name)
     columns = [column.strip() for column in header]
-    missing = [one for one in ("timestamp", "segment_id") if one not in columns]
+    missing = [key for key in ("timestamp", "segment_id") if key not in columns]
     if missing or len(set(columns)) < len(columns) or len(columns) < 3:
         raise corpus.error(
             name,
-            "has not timestamp, segment_id and more, each column once, but "
+            "must have the columns timestamp, segment_id and more, each once; it has "
             f"{', '.join(columns[:5])}{', …' if len(columns) > 5 else ''}.",
         )
     table = pd.DataFrame(values, columns=columns)
     times = table["timestamp"]
     if table[["timestamp", "segment_id"]].isna().any(axis=None) or len(times) < 2:
         raise corpus.error(
-            name, "has steps without time stamp or segment, or fewer than two steps."
+            name, "has steps without a time stamp or segment, or fewer than two steps."
         )
     if not (times.is_monotonic_increasing and times.is_unique):
-        raise corpus.error(name, "has time stamps twice, or not in order.")
+        raise corpus.error(name, "has time stamps that repeat or are not in order.")
     return table.set_index(["timestamp", "segment_id"])
 
 
 def _read_labels(corpus: CorpusFiles, name: str, partition: str) -> pd.DataFrame:
-    """Return a table with the one column value, NaN throughout where it is withheld."""
+    """Return a table with the single column value, all NaN if the labels are withheld."""
     table = _read_steps(corpus, name)
     if "value" not in table.columns:
         raise corpus.error(name, f"has no column 'value', but {list(table.columns)}.")
@@ -223,14 +224,14 @@ def _read_labels(corpus: CorpusFiles, name: str, partition: str) -> pd.DataFrame
     if len(wrong):
         raise corpus.error(
             name,
-            f"has {len(wrong)} values missing or outside {lowest:g} to {highest:g}, the first "
-            f"({wrong.iloc[0]:g}) at {wrong.index[0][0]:g} ms.",
+            f"has {len(wrong)} values missing or outside {lowest:g} to {highest:g}. The first "
+            f"({wrong.iloc[0]:g}) is at {wrong.index[0][0]:g} ms.",
         )
     return table
 
 
 def _join(video: str, tables: Mapping[str, pd.DataFrame], facts: dict[str, Any]) -> pd.MultiIndex:
-    """Return the steps that all tables have; count in `facts` those that not all have."""
+    """Return the steps that all tables have; count the other steps in `facts`."""
     indices = [table.index for table in tables.values()]
     common, every = indices[0], indices[0]
     for index in indices[1:]:
@@ -239,8 +240,8 @@ def _join(video: str, tables: Mapping[str, pd.DataFrame], facts: dict[str, Any])
     if n_dropped > _UNMATCHED * len(every) or len(common) < 2:
         lengths = {name: len(table) for name, table in tables.items()}
         raise DatasetError(
-            f"Video {video}: its files share {len(common)} of {len(every)} steps (time stamp and "
-            f"segment): {lengths}. Get them again."
+            f"Video {video}: its files share only {len(common)} of {len(every)} steps (time stamp "
+            f"and segment): {lengths}. Download these files again."
         )
     facts["steps_dropped"] += n_dropped
     return common
@@ -279,25 +280,25 @@ SPEC = CorpusSpec(
     name="muse-car",
     title="MuSe-CaR: videos of car reviews with continuous valence and arousal",
     description="""
-The sub-challenge MuSe-Wild of 2020: features of sound, picture and speech, and valence and arousal
-as others judged them, at each step of a video, from -1 to 1. There is no electrodermal activity and
-no other physiology. The features that were aligned with the labels are read, and the official
-partition of the videos into train, devel and test.
+The sub-challenge MuSe-Wild of 2020: features of sound, picture and speech at each step of a video,
+and valence and arousal from -1 to 1 as annotators judged them. The corpus has no electrodermal
+activity and no other physiology. The loader reads the features that are aligned with the labels,
+and the official partition of the videos into train, devel and test.
 
 What to know before believing a score:
-- The labels are continuous: a trial is a whole video, its target an array.
-- Labels of the test partition are withheld by the organisers. Where a file holds nothing for them,
-  or one single value throughout, they are NaN.
-- Who speaks is not in these files: `subject` is the video's own number. One speaker may be in
-  several videos; whether the official partition keeps them apart is for its authors to say.
-- How often there is a label is read from the time stamps; later rounds of the challenge have one
-  every 250 ms.
+- The labels are continuous. A trial is a whole video, and its target is an array.
+- The organisers withhold the labels of the test partition. Empty or constant labels of this
+  partition become NaN.
+- The files do not name the speakers, so `subject` is the number of the video. A speaker may appear
+  in several videos. Only the authors of the official partition know whether it separates speakers.
+- The step length is read from the time stamps. Later rounds of the challenge have one label every
+  250 ms.
 
-Whoever uses MuSe-CaR has signed its licence: academic research alone, not to be passed on.
+Each user of MuSe-CaR must sign its licence: academic research only, no redistribution.
 """,
     licence=(
-        "MuSe-CaR's end user licence agreement: academic research alone, not to be passed on; "
-        "each user signs it."
+        "End user licence agreement of MuSe-CaR: academic research only, no redistribution. Each "
+        "user must sign it."
     ),
     citation=(
         "Stappen, L.; Baird, A.; Schumann, L.; Schuller, B. The Multimodal Sentiment Analysis in "
@@ -305,15 +306,15 @@ Whoever uses MuSe-CaR has signed its licence: academic research alone, not to be
         "Transactions on Affective Computing 2021. doi:10.1109/TAFFC.2021.3097002"
     ),
     how_to_get=(
-        "MuSe-CaR is to be had from its authors after signing an end user licence agreement: "
-        "https://www.muse-challenge.org/. The package of MuSe-Wild 2020 is read: the folder "
+        "MuSe-CaR is available from its authors after signing an end user licence agreement: "
+        "https://www.muse-challenge.org/. Get the package of MuSe-Wild 2020: the folder "
         "c1_muse_wild with feature_segments/label_aligned and label_segments, and partition.csv, "
         "unpacked or not."
     ),
     marker=_FEATURES,
     read=read_muse_car,
-    units={},  # those of the folders that are read
-    sampling_rate=None,  # by the time stamps
+    units={},  # set by the reader from the folders that are read
+    sampling_rate=None,  # computed from the time stamps
     rating_range=RATING_RANGE,
     like="c1_muse_wild/feature_segments/label_aligned",
     loader="load_muse_car",
@@ -333,28 +334,28 @@ def load_muse_car(
 ) -> Bunch:
     """Load MuSe-CaR: aligned features and continuous valence and arousal of videos of car reviews.
 
-    There is no EDA, and so no column ``eda``: what works on EDA, and ``edaemo compare``, do not
-    apply. All files are checked, and one error says all that is wrong.
+    The corpus has no EDA and no column ``eda``. Methods for EDA, and ``edaemo compare``, do not
+    apply. All files are checked. One error lists every problem.
 
     Parameters
     ----------
     path : path-like or None
         The folder with ``c1_muse_wild/feature_segments/label_aligned/<signal>/<video>.csv``,
         ``c1_muse_wild/label_segments/{valence,arousal}/<video>.csv`` and ``partition.csv`` at any
-        depth, or with zip archives of them; or one such archive. None looks where
-        :func:`load_corpus` does.
+        depth, or with zip archives of them; or one such archive. None searches the places that
+        :func:`load_corpus` lists.
     signals : sequence of str
-        Which features are read, by the names of their folders, such as "egemaps" or "fasttext".
+        Features to read, by the names of their folders, such as "egemaps" or "fasttext".
     allow_partial : bool
-        Read some of the videos that ``partition.csv`` lists; the others are listed in the report.
-        Every other check stays.
+        Accept missing videos of ``partition.csv`` and list them in the report. All other checks
+        remain.
     cache : bool or path-like
-        Whether, and where, what was read is kept for the next time.
+        Whether to cache the data that were read, and in which folder.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per video, train before devel before test: ``subject`` and
         ``stimulus`` (both the video's number, str), ``trial`` (0), ``partition`` ("train", "devel"
@@ -362,15 +363,15 @@ def load_muse_car(
         ``channels`` names the rows), ``time`` (float64 array of shape (n_steps,), seconds from the
         start of the video), ``segment`` (int64 array of shape (n_steps,), the segment of speech
         that a step belongs to), ``valence`` and ``arousal`` (float64 arrays of shape (n_steps,), -1
-        to 1, NaN where they are withheld) and ``duration`` (seconds of all steps, float).
+        to 1, NaN if they are withheld) and ``duration`` (seconds of all steps, float).
         ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, the means over a
-        video, NaN where they are withheld.
+        video, NaN if they are withheld.
         ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the arrays in ``trials``.
-        ``sampling_rate`` : steps per second (Hz), by the time stamps. ``rating_range`` : (-1.0,
+        ``sampling_rate`` : steps per second (Hz), from the time stamps. ``rating_range`` : (-1.0,
         1.0).
-        ``units``, ``channels`` : dict, signal → "as recorded", names of its rows.
-        ``development`` : tuple of the videos of train and devel, on which defaults may be decided
-        (:func:`select_people`).
+        ``units``, ``channels`` : dicts, signal → "as recorded", and signal → names of its rows.
+        ``development`` : tuple of the videos of train and devel, which may be used to choose
+        defaults (:func:`select_people`).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Numbers in text files."""
+"""Read numbers in text files."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-# How tables say that a sample is missing.
+# Texts that mark a missing sample in tables, in lower case.
 MISSING = ("", "na", "n/a", "nan", "null", "none")
 
 
 def read_number(text: str) -> float | None:
-    """Return a number, NaN for what says that it is missing, None for anything else."""
+    """Return a number, NaN for a text in `MISSING`, or None for any other text."""
     if text.lower() in MISSING:
         return np.nan
     try:
@@ -26,16 +26,16 @@ def read_numbers(cells: Sequence[str], first_line: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If a line holds something else, or there is none; the message begins with "line" or "the
-        file".
+        If a line does not hold a number, or `cells` is empty. The message begins with "line" or
+        "the file".
     """
     values = [read_number(cell) for cell in cells]
     if None in values:
         at = values.index(None)
         raise ValueError(
-            f"line {first_line + at} holds no number: {cells[at][:40]!r}. Columns are separated by "
-            "commas, decimals by points."
+            f"line {first_line + at} does not hold a number: {cells[at][:40]!r}. Separate columns "
+            "by commas, and write decimals with a point."
         )
     if not values:
-        raise ValueError("the file holds no samples.")
+        raise ValueError("the file has no samples.")
     return np.array(values, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Tables of one's own: whose trial, what was met, how it was rated."""
+"""Read and check your own tables of trials and ratings."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Table: TypeAlias = str | os.PathLike[str] | pd.DataFrame
 
 
 def read_own_table(table: Table, columns: Sequence[str], what: str) -> pd.DataFrame:
-    """Return a table that must have at least these columns; of a CSV file all cells are text.
+    """Return a table, which must have at least these columns. All cells of a CSV file are text.
 
     Raises
     ------
     DatasetError
-        If it cannot be read, has no row, lacks a column or has one twice.
+        If the table cannot be read, has no row, lacks a column or has a duplicate column.
     """
     frame = table if isinstance(table, pd.DataFrame) else _read_file(Path(table), what)
     where = what if isinstance(table, pd.DataFrame) else f"{what} {table}"
@@ -52,24 +52,25 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
         reason = error.strerror or error
         raise DatasetError(f"The {what} {path} cannot be read: {reason}.") from error
     except ValueError as error:
-        raise DatasetError(f"The {what} {path} is no table: {error}.") from error
+        raise DatasetError(f"The {what} {path} is not a valid table: {error}.") from error
     if isinstance(frame.index, pd.RangeIndex):
-        frame.columns = [str(name).strip() for name in header.iloc[0]]  # as they are, twice or not
+        # pandas renames duplicate columns. This restores the names of the file.
+        frame.columns = [str(name).strip() for name in header.iloc[0]]
         return frame.apply(lambda column: column.str.strip())
     raise DatasetError(f"The {what} {path} has more fields in its rows than in its header.")
 
 
 def read_ids(frame: pd.DataFrame, column: str, problems: Problems) -> list[str]:
-    """Return ids as text; note the rows that have none."""
+    """Return ids as text; note the rows without an id."""
     ids = ["" if pd.isna(value) else str(value).strip() for value in frame[column]]
     for row, value in enumerate(ids):
         if not value:
-            problems.add(f"row {row + 1} of the table has no {column}.")
+            problems.add(f"row {row + 1} of the table has no {column}. Add it.")
     return ids
 
 
 def read_whole_numbers(frame: pd.DataFrame, column: str, problems: Problems) -> list[int]:
-    """Return whole numbers; note the rows that have none, and put -1 there."""
+    """Return whole numbers; note the rows without a whole number, and set them to -1."""
     numbers = []
     for row, value in enumerate(_numbers(frame[column])):
         if value is not None and np.isfinite(value) and value == int(value):
@@ -87,7 +88,7 @@ def read_rating_columns(
     rating_range: tuple[float, float] | None,
     problems: Problems,
 ) -> dict[str, np.ndarray]:
-    """Return ratings as float64, NaN where a cell is empty; note what is none or out of range."""
+    """Return ratings as float64, NaN for empty cells; note invalid and out-of-range ratings."""
     ratings = {}
     for name in names:
         values = []
@@ -109,7 +110,7 @@ def read_rating_columns(
 
 
 def read_column(column: pd.Series) -> list | np.ndarray:
-    """Return a column as float64 if all of its cells are numbers or empty, else as it is."""
+    """Return a column as float64 if all of its cells are numbers or empty, else unchanged."""
     numbers = _numbers(column)
     values = np.array(numbers, dtype=np.float64)
     return column.to_list() if None in numbers or np.isnan(values).all() else values
@@ -127,7 +128,7 @@ def check_rating_range(rating_range: Sequence[float] | None) -> tuple[float, flo
 
 
 def _numbers(column: pd.Series) -> list[float | None]:
-    """Return each cell's number, NaN for an empty one, None for anything else."""
+    """Return a number for each cell: NaN for an empty cell, None for any other content."""
     return [_number(cell) for cell in column]
 
 

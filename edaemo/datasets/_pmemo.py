@@ -1,4 +1,4 @@
-"""The loader of PMEmo: 794 songs, each heard by ten people or more (Zhang et al., 2018)."""
+"""Load PMEmo: 794 songs, each heard by at least ten people (Zhang et al., 2018)."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ SAMPLING_RATE = 50.0
 RATING_RANGE = (0.0, 1.0)
 VERSIONS = (2018, 2019)
 PUBLISHED = {"songs": 794, "songs with ratings": 767}
-# Which files of the 2018 release hold which listening.
+# Listening → its letters in the file names of the 2018 release.
 LISTENINGS = {"A": ("A",), "V": ("V",), "both": ("A", "V")}
 DIMENSIONS = {"A": "Arousal", "V": "Valence"}
 RATINGS = ("valence", "arousal")
-# Seconds from one sample to the next may be off by this share.
+# Largest accepted relative error of the interval between samples.
 _CLOCK = 0.01
-# Who is a development person is drawn from the id alone: the ids were not at hand, and so a person
-# is on the same side in both releases and in any part of them.
+# The ids were not available when this loader was written. The development people are therefore
+# drawn by a hash of the id. So a person has the same role in both releases and in any part of them.
 _DRAW = "20261120"
 
 _TRACES_2019 = re.compile(r"(?:^|/)EDA/(\d+)_EDA\.csv$")
@@ -51,14 +51,14 @@ _ANY = re.compile(rf"{_TRACES_2019.pattern}|{_TRACES_2018.pattern}")
 _IN_EDA = re.compile(r"(?:^|/)EDA/.*\.csv$")
 
 RELABELLING = (
-    "PMEmo's 2019 release has one rating of each song, the mean over its listeners, and no "
-    "listener's own, so that nobody has a threshold. The 2018 release has the listeners' ratings: "
-    "load_pmemo(version=2018). Or label by a fixed threshold, such as 0.5."
+    "The 2019 release of PMEmo has one rating of each song, the mean over its listeners. It lacks "
+    "the ratings of single listeners, so no threshold per listener can be computed. Load the 2018 "
+    "release, which has them, with load_pmemo(version=2018), or use a fixed threshold such as 0.5."
 )
 
 
 class _Trace(NamedTuple):
-    """A recording: whose, of which song, in which listening (None: not known)."""
+    """A recording with its listener, song and listening (None if it is not known)."""
 
     subject: str
     song: str
@@ -71,8 +71,9 @@ def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> C
     version = _find_version(corpus, version)
     if version == 2019 and listening != "A":
         raise DatasetError(
-            f"listening={listening!r}: the 2019 release in {corpus.place} has one recording of "
-            "each listener and song. The release of 2018 has one for each listening."
+            f"listening={listening!r}: the 2019 release in {corpus.place} has only one recording "
+            "of each listener and song. Pass listening='A', or load the release of 2018, which has "
+            "one for each listening."
         )
     traces, rated = _find_files(corpus, version, listening)
     _check_songs(corpus, version, traces, rated)
@@ -105,10 +106,10 @@ def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> C
             "songs_without_recording": facts["songs_without_recording"],
         },
         notes=[
-            "EDA is as recorded; samples that are missing are NaN, those at a recording's end are "
-            "not part of it.",
-            "A recording without samples, or of one single value, is left out.",
-            RELABELLING if version == 2019 else "Ratings are the listener's own.",
+            "EDA is as recorded. Missing samples are NaN. Missing samples at the end of a "
+            "recording are dropped.",
+            "Recordings without samples, and constant recordings, are left out.",
+            RELABELLING if version == 2019 else "Each rating is from one listener.",
         ],
         more={
             "rating_level": "song" if version == 2019 else "listener",
@@ -121,7 +122,7 @@ def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> C
 def _find_files(
     corpus: CorpusFiles, version: int, listening: str
 ) -> tuple[dict[tuple[str, ...], str], dict[tuple[str, ...], str]]:
-    """Return the recordings and the files of ratings of a release."""
+    """Return the recordings and the rating files of a release."""
     if version == 2019:
         return (corpus.match(_TRACES_2019), corpus.match(_RATINGS_2019))
     found = corpus.match(_TRACES_2018)
@@ -130,7 +131,7 @@ def _find_files(
 
 
 def is_development(person: str) -> bool:
-    """Say whether somebody is a development person, by the id alone: about half of them are."""
+    """Return whether a person is a development person, by a hash of the id; about half are."""
     return sha256(f"{_DRAW} {person}".encode()).digest()[0] % 2 == 0
 
 
@@ -157,26 +158,28 @@ def _check_songs(
     traces: dict[tuple[str, ...], str],
     rated: dict[tuple[str, ...], str],
 ) -> None:
-    """Note what is not there, as far as the files' names tell."""
+    """Note missing files and files with unknown names."""
     if version == 2019 and not rated:
-        corpus.note("annotations/static_annotations.csv is missing: no song has a rating.")
+        corpus.note(
+            "annotations/static_annotations.csv, the ratings of all songs, is missing. Get it."
+        )
     if version == 2018:
         for letter, dimension in DIMENSIONS.items():
             if not any(key[1] == letter for key in rated):
-                corpus.note(f"Annotations/{dimension}/*-{letter}.csv are missing.")
+                corpus.note(f"Annotations/{dimension}/*-{letter}.csv are missing. Get them.")
     foreign = [n for n in corpus.names if _IN_EDA.search(n) and not _ANY.search(n)]
     if foreign:
-        corpus.note(f"{_some(foreign)}: these are named as no recording of PMEmo. Take them away.")
+        corpus.note(f"{_some(foreign)}: these are not named like recordings of PMEmo. Remove them.")
     n_songs = len({key[0] for key in traces})
     if not corpus.allow_partial and n_songs != PUBLISHED["songs"]:
-        corpus.note(f"{n_songs} of {PUBLISHED['songs']} songs have recordings. {GET_THE_REST}")
+        corpus.note(f"Only {n_songs} of {PUBLISHED['songs']} songs have recordings. {GET_THE_REST}")
 
 
 def _check_ratings(corpus: CorpusFiles, facts: dict[str, Any]) -> None:
-    """Note the ratings that are not there, and those of songs that nobody was recorded with."""
+    """Note missing ratings, and songs with ratings but without any recording."""
     if facts["songs_with_ratings"] != PUBLISHED["songs with ratings"]:
         corpus.note(
-            f"{facts['songs_with_ratings']} of {PUBLISHED['songs with ratings']} songs have "
+            f"Only {facts['songs_with_ratings']} of {PUBLISHED['songs with ratings']} songs have "
             f"ratings. {GET_THE_REST}"
         )
     unheard = facts["songs_without_recording"]
@@ -191,7 +194,7 @@ def _read(
     traces: dict[tuple[str, ...], str],
     rated: dict[tuple[str, ...], str],
 ) -> Reading:
-    """Read all recordings and their ratings, and note what is wrong."""
+    """Read all recordings and their ratings, and note every problem."""
     ratings = _read_ratings(corpus, version, rated)
     units: set[str] = set()
     found: list[_Trace] = []
@@ -205,22 +208,22 @@ def _read(
                 found.append(_Trace(key[1], key[0], key[2], eda))
     labelled = {song for song, _ in ratings}
     rows, left_out = [], []
-    for trace in sorted(found, key=lambda one: (one.subject, int(one.song), one.listening or "")):
-        own = ratings.get((trace.song, None if version == 2019 else trace.subject), {})
+    for trace in sorted(found, key=lambda t: (t.subject, int(t.song), t.listening or "")):
+        trace_ratings = ratings.get((trace.song, None if version == 2019 else trace.subject), {})
         row = {
             "subject": trace.subject,
             "stimulus": trace.song,
             "trial": int(listening == "both" and trace.listening == "V"),
         }
-        reason = _reason_to_leave_out(trace, own, labelled)
+        reason = _reason_to_leave_out(trace, trace_ratings, labelled)
         if reason:
             left_out.append(row | {"duration": len(trace.eda) / SAMPLING_RATE, "reason": reason})
             continue
         if version == 2018:
             row["listening"] = trace.listening
-        rows.append(row | {"eda": trace.eda} | {name: own[name] for name in RATINGS})
+        rows.append(row | {"eda": trace.eda} | {name: trace_ratings[name] for name in RATINGS})
     if not rows:
-        corpus.note("There is no recording with a rating.")
+        corpus.note("No recording has a rating.")
     songs = {key[0] for key in traces}
     facts = {
         "songs": len(songs),
@@ -236,7 +239,7 @@ def _read(
 def _read_ratings(
     corpus: CorpusFiles, version: int, rated: dict[tuple[str, ...], str]
 ) -> dict[tuple[str, str | None], dict[str, float]]:
-    """Return (song, listener) → ratings; the listener is None where it is the song's mean."""
+    """Return (song, listener) → ratings. The listener is None for the mean of a song."""
     ratings: dict[tuple[str, str | None], dict[str, float]] = {}
     for key, name in rated.items():
         with corpus.collect():
@@ -249,8 +252,8 @@ def _read_ratings(
     return ratings
 
 
-def _reason_to_leave_out(trace: _Trace, own: dict[str, float], labelled: set[str]) -> str:
-    """Say why a recording cannot be used; nothing if it can."""
+def _reason_to_leave_out(trace: _Trace, ratings: dict[str, float], labelled: set[str]) -> str:
+    """Return why a recording cannot be used, or an empty text if it can."""
     seen = trace.eda[~np.isnan(trace.eda)]
     if not len(seen):
         return "no samples"
@@ -258,7 +261,7 @@ def _reason_to_leave_out(trace: _Trace, own: dict[str, float], labelled: set[str
         return "constant"
     if trace.song not in labelled:
         return "song without ratings"
-    missing = [name for name in RATINGS if name not in own]
+    missing = [name for name in RATINGS if name not in ratings]
     return f"no rating of {' and '.join(missing)} by this listener" if missing else ""
 
 
@@ -273,10 +276,10 @@ def _read_song(corpus: CorpusFiles, name: str, song: str) -> list[_Trace]:
     listeners = [column.strip()[-6:] for column in header[1:]]
     bad = [column for column in header[1:] if not re.fullmatch(r".*\d{6}", column.strip())]
     if bad or not listeners:
-        raise corpus.error(name, f"has columns that name no listener by six digits: {bad}.")
+        raise corpus.error(name, f"has columns that do not name a listener by six digits: {bad}.")
     if len(set(listeners)) < len(listeners):
-        twice = sorted({one for one in listeners if listeners.count(one) > 1})
-        raise corpus.error(name, f"has listeners twice: {', '.join(twice)}.")
+        twice = sorted({name for name in listeners if listeners.count(name) > 1})
+        raise corpus.error(name, f"has duplicate listeners: {', '.join(twice)}.")
     return [
         _Trace(listener, song, None, _without_end(values[:, place]))
         for place, listener in enumerate(listeners, start=1)
@@ -284,32 +287,33 @@ def _read_song(corpus: CorpusFiles, name: str, song: str) -> list[_Trace]:
 
 
 def _read_trace(corpus: CorpusFiles, name: str) -> tuple[np.ndarray, str]:
-    """Read a file of the 2018 release: samples, and their unit where the column's name says it."""
+    """Read a file of the 2018 release: the samples, and their unit from the column name."""
     header, values = corpus.read_matrix(name)
     columns = [column.strip().lower() for column in header]
     found = [place for place, column in enumerate(columns) if column.startswith("eda")]
     if len(found) != 1:
-        raise corpus.error(name, f"has {len(found)} columns EDA…, where one is due: {header}.")
+        raise corpus.error(name, f"has {len(found)} columns EDA…, but needs exactly one: {header}.")
     for place, column in enumerate(columns):
         if column.startswith("time"):
             _check_time(corpus, name, header[place], values[:, place])
-    says = "microsiemens" in columns[found[0]]
-    return _without_end(values[:, found[0]]), "microsiemens" if says else "not documented"
+    documented = "microsiemens" in columns[found[0]]
+    return _without_end(values[:, found[0]]), "microsiemens" if documented else "not documented"
 
 
 def _check_time(corpus: CorpusFiles, name: str, column: str, times: np.ndarray) -> None:
-    """Raise unless a column of seconds tells 50 Hz."""
+    """Raise unless the sampling rate of a column of seconds is 50 Hz."""
     if not column.strip().lower().startswith("time"):
-        raise corpus.error(name, f"has the first column {column!r}, where 'time(s)' is due.")
+        raise corpus.error(name, f"has the first column {column!r}, but 'time(s)' is expected.")
     step = np.median(np.diff(times)) if len(times) > 1 else 1 / SAMPLING_RATE
     if not abs(step * SAMPLING_RATE - 1) <= _CLOCK:
         raise corpus.error(
-            name, f"has samples {step:g} s apart, where 50 Hz ({1 / SAMPLING_RATE:g} s) is due."
+            name,
+            f"has samples {step:g} s apart, but 50 Hz ({1 / SAMPLING_RATE:g} s) is expected.",
         )
 
 
 def _without_end(samples: np.ndarray) -> np.ndarray:
-    """Return a recording up to its last sample: what fills a column up is not part of it."""
+    """Return a recording up to its last finite sample, without the padding of the column."""
     seen = np.flatnonzero(np.isfinite(samples))
     return samples[: seen[-1] + 1 if len(seen) else 0].copy()
 
@@ -317,16 +321,18 @@ def _without_end(samples: np.ndarray) -> np.ndarray:
 def _read_song_ratings(
     corpus: CorpusFiles, name: str
 ) -> dict[tuple[str, str | None], dict[str, float]]:
-    """Return (song, None) → mean ratings, of the 2019 release."""
+    """Return (song, None) → mean ratings, for the 2019 release."""
     columns = {"valence": "Valence(mean)", "arousal": "Arousal(mean)"}
     ratings: dict[tuple[str, str | None], dict[str, float]] = {}
     for line, row in enumerate(corpus.read_table(name, ("musicId", *columns.values())), start=2):
         with corpus.collect():
             song = row["musicId"].strip()
             if not song.isdecimal():
-                raise corpus.error(name, f"has no number as musicId in line {line}: {song!r}.")
+                raise corpus.error(
+                    name, f"has a musicId that is not a number in line {line}: {song!r}."
+                )
             if (song, None) in ratings:
-                raise corpus.error(name, f"has the song {song} twice, again in line {line}.")
+                raise corpus.error(name, f"repeats the song {song} in line {line}.")
             ratings[song, None] = {
                 rating: corpus.rating(name, row[column], f"{column} of song {song}", RATING_RANGE)
                 for rating, column in columns.items()
@@ -335,14 +341,14 @@ def _read_song_ratings(
 
 
 def _read_listener_ratings(corpus: CorpusFiles, name: str) -> dict[str, float]:
-    """Return listener → the rating of the whole song, of the 2018 release."""
+    """Return listener → rating of the whole song, for the 2018 release."""
     ratings: dict[str, float] = {}
     for line, text in enumerate(corpus.read_lines(name)[1:], start=2):
         with corpus.collect():
             listener, *values = (cell.strip() for cell in text.split(","))
             listener = listener.removesuffix(".0")
             if re.fullmatch(r"\d{6}", listener) is None or not values:
-                raise corpus.error(name, f"has no listener and rating in line {line}.")
+                raise corpus.error(name, f"lacks a listener or a rating in line {line}.")
             if listener in ratings:
                 raise corpus.error(name, f"has the listener {listener} twice.")
             ratings[listener] = corpus.rating(
@@ -352,7 +358,7 @@ def _read_listener_ratings(corpus: CorpusFiles, name: str) -> dict[str, float]:
 
 
 def _read_music(corpus: CorpusSource, songs: Sequence[str]) -> pd.DataFrame | None:
-    """Return the music features of the songs; None where there are none."""
+    """Return the music features of the songs, or None if the file is missing."""
     name = corpus.match(_MUSIC).get(())
     if name is None:
         return None
@@ -376,7 +382,7 @@ def _read_music(corpus: CorpusSource, songs: Sequence[str]) -> pd.DataFrame | No
         )
         missing = [song for song in songs if song not in music.index]
         if missing:
-            raise corpus.error(name, f"has no features of {len(missing)} songs: {_some(missing)}.")
+            raise corpus.error(name, f"lacks features of {len(missing)} songs: {_some(missing)}.")
         return music.loc[list(songs)]
     return None
 
@@ -385,33 +391,33 @@ SPEC = CorpusSpec(
     name="pmemo",
     title="PMEmo: electrodermal activity while listening to music",
     description="""
-The choruses of 794 songs, each heard by ten people or more of 457, with electrodermal activity at
-50 Hz, and ratings of valence and arousal, here from 0 to 1 (nine steps). 767 songs have ratings.
+The choruses of 794 songs. 457 people took part, and at least ten of them heard each song. The
+corpus has electrodermal activity at 50 Hz, and ratings of valence and arousal, here from 0 to 1 in
+nine steps. 767 songs have ratings.
 
-There are two releases. That of 2018 has each listener's own ratings, and one recording for the
-listening in which arousal was rated and one for that in which valence was. That of 2019 has one
-recording of each listener and song, and of the ratings only the mean over the listeners of a song:
-a class of it says something of the song, not of the listener, and no threshold can be had of a
-person's own ratings.
+There are two releases. The release of 2018 has the ratings of each listener. It has one recording
+of the listening in which arousal was rated, and one of the listening in which valence was rated.
+The release of 2019 has one recording of each listener and song. Its ratings are only the mean over
+the listeners of a song. A class from this mean describes the song, not the listener. A threshold
+from the ratings of one person cannot be computed.
 
 What to know before believing a score:
-- The unit of the recordings is not documented. In the release of 2018 the column's name says
-  microsiemens; whether the values are raw or z-scored is not known. They stay as recorded.
-- How long a trial lasts says which song it was, so whatever is computed of whole trials may know
-  the song. By default each is cut to its first 25 seconds; shorter songs are left out.
-- Each song was heard by many people: holding people out does not hold songs out. In the release of
-  2019 all listeners of a song have one label, so whoever knows the song knows the label; only the
-  protocols stimulus and subject+stimulus ask for more.
-- The order of listening is not known: `trial` is 0 throughout, and with listening="both" it tells
-  the two listenings apart (0 arousal, 1 valence).
-- Some recordings are missing or constant, and 27 songs have no ratings: they are left out and
+- The unit of the recordings is not documented. In the release of 2018 the column name contains
+  microsiemens. It is not known whether the values are raw or z-scored. They are not converted.
+- The duration of a trial identifies the song. Features of whole trials can therefore encode the
+  song. By default only the first 25 seconds of each trial are used; shorter songs are left out.
+- Many people heard each song. Holding out people does not hold out songs. In the release of 2019
+  all listeners of a song have the same label, so a model that recognises the song knows the label.
+  Only the protocols stimulus and subject+stimulus prevent this.
+- The order of listening is not known, so `trial` is 0 in all rows. With listening="both", `trial`
+  separates the two listenings (0 arousal, 1 valence).
+- Some recordings are missing or constant, and 27 songs have no ratings. They are left out and
   listed in the report.
-- The music features, of openSMILE 2, may not be used commercially.
+- The music features come from openSMILE 2. Commercial use is not allowed.
 """,
     licence=(
-        "The data carry no licence of their own; the authors ask to cite the paper. Their code "
-        "is under the MIT licence. The music features were made with openSMILE: no commercial "
-        "use."
+        "The data have no licence. The authors ask users to cite the paper. Their code is under "
+        "the MIT licence. The music features were made with openSMILE: no commercial use."
     ),
     citation=(
         "Zhang, K.; Zhang, H.; Li, S.; Yang, C.; Sun, L. The PMEmo Dataset for Music Emotion "
@@ -419,11 +425,12 @@ What to know before believing a score:
     ),
     how_to_get=(
         "PMEmo is free to download: https://github.com/HuiZhangDB/PMEmo links to both releases. "
-        "The release of 2018 has each listener's ratings, that of 2019 the mean of each song."
+        "The release of 2018 has the ratings of each listener. The release of 2019 has the mean "
+        "rating of each song."
     ),
     marker=_ANY,
     read=read_pmemo,
-    units={"eda": "not documented"},  # but for those of 2018
+    units={"eda": "not documented"},  # the 2018 release may name it; see _read_trace
     sampling_rate=SAMPLING_RATE,
     rating_range=RATING_RANGE,
     development=is_development,
@@ -451,48 +458,49 @@ def load_pmemo(
 ) -> Bunch:
     """Load PMEmo: EDA of people who listened to the choruses of 794 songs.
 
-    All files are checked, and one error says all that is wrong.
+    All files are checked. One error lists every problem.
 
     Parameters
     ----------
     path : path-like or None
-        The folder of a release (``PMEmo2019`` and the like) at any depth, or with the zip archives
-        as they are downloaded; or one such archive. None looks where :func:`load_corpus` does.
+        A folder with the folder of a release, such as ``PMEmo2019``, at any depth, or with the zip
+        archives as downloaded; or one such archive. None searches the places that
+        :func:`load_corpus` lists.
     version : {"auto", 2018, 2019}
-        The release; "auto" is the one that is there, known by ``EDA/Arousal`` (2018) or
-        ``EDA/1_EDA.csv`` (2019).
+        The release. "auto" finds it by ``EDA/Arousal`` (2018) or ``EDA/1_EDA.csv`` (2019).
     listening : {"A", "V", "both"}
-        Which recordings of the 2018 release are read: of the listening in which arousal was rated,
-        of that in which valence was, or both, as two trials. The 2019 release has one recording,
-        and does not say which ("A" only).
+        Recordings of the 2018 release to read: "A", the listening in which arousal was rated; "V",
+        the listening in which valence was rated; or "both", as two trials. The 2019 release has one
+        recording and does not document its listening (only "A" is accepted).
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
-        Read some of the songs. Every other check stays.
+        Accept missing songs. All other checks remain.
     cache : bool or path-like
-        Whether, and where, what was read is kept for the next time.
+        Whether to cache the data that were read, and in which folder.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and song: ``subject`` (six digits,
         str), ``stimulus`` (musicId, str), ``trial`` (0; 1 for the listening in which valence was
         rated, with ``listening="both"``), ``listening`` ("A" or "V"; 2018 only), ``eda`` (1-D
         float64 array as recorded, NaN where a sample is missing, 1,250 samples by default) and
         ``duration`` (seconds, before the window is cut, float).
-        ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, 0 to 1. Of
-        2018 the listener's own; of 2019 the song's mean.
+        ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, 0 to 1. In
+        the 2018 release ratings of the listener, in the 2019 release means of the song.
         ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
         ``music`` : float32 DataFrame, one row per song (index ``stimulus``), the 6,373 columns of
-        :func:`edaemo.features.read_pmemo_features`; None, with a warning, without
-        ``static_features.csv``.
+        :func:`edaemo.features.read_pmemo_features`. Without ``static_features.csv`` it is None,
+        with a warning.
         ``sampling_rate`` : 50.0 Hz. ``rating_range`` : (0.0, 1.0).
         ``rating_level`` : "listener" (2018) or "song" (2019). ``version`` : 2018 or 2019.
-        ``units`` : dict, ``"eda"`` → "microsiemens" where the files say so, or "not documented".
-        ``development`` : tuple of the people, about half of those here, on whom defaults may be
-        decided; tables report the others (:func:`select_people`).
+        ``units`` : dict, ``"eda"`` → "microsiemens" if the column names contain it, else "not
+        documented".
+        ``development`` : tuple of about half of the people in the study. Their data may be used to
+        choose defaults; tables report the other people (:func:`select_people`).
 
     Raises
     ------
@@ -502,7 +510,7 @@ def load_pmemo(
     Warns
     -----
     UserWarning
-        See :func:`load_corpus`; also if there are no music features.
+        See :func:`load_corpus`. Also if the music features are missing.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The reader of studies that are no public corpus: a file for each trial, and one table."""
+"""Read your own studies, with one file for each trial and one table."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ NAME = "own study"
 COLUMNS = ("subject", "stimulus", "file")
 RATED = ("valence", "arousal")
 HOW_TO_GET = (
-    "The table needs the columns subject, stimulus and file, a row for each trial, and the files "
-    "hold one trial each; docs/datasets.md has an example."
+    "The table needs the columns subject, stimulus and file, and one row for each trial. Each file "
+    "holds one trial. docs/datasets.md has an example."
 )
-LICENCE = "Your own recordings: yours, and the people's who were recorded."
-CITATION = "None: recordings of your own."
-DESCR = """A study of one's own, from one file for each trial and one table
+LICENCE = "Your own recordings: they belong to you and to the people who were recorded."
+CITATION = "None: your own recordings."
+DESCR = """Your own study, from one file for each trial and one table
 
 What to know before believing a score:
-- How long a trial lasts may tell what it was: cut all to one length (window=), or look at the row
-  `duration` of edaemo compare.
-- Where the table has no column `trial`, the order of the trials is not known, and `trial` is 0
-  throughout.
+- The length of a trial may identify its stimulus. Cut all trials to the same length (window=), or
+  compare with the row `duration` of edaemo compare.
+- If the table has no column `trial`, the order of the trials is not known, and `trial` is 0 in all
+  rows.
 """
 
 
@@ -78,66 +78,66 @@ def read_trials(
     name: str = NAME,
     window: Window = None,
 ) -> Bunch:
-    """Read a study of one's own: one CSV or parquet file for each trial, and one table.
+    """Read your own study: one CSV or parquet file for each trial, and one table.
 
-    All files and rows are checked, and one error says all that is wrong.
+    All files and rows are checked. One error lists every problem.
 
     Parameters
     ----------
     table : path-like or DataFrame
         CSV or parquet file, or frame, with a row for each trial and the columns ``subject``,
-        ``stimulus``, ``file`` and those of `ratings`; ``trial`` (a whole number, the place in the
-        order of presentation) where it is known, and needed where somebody met a stimulus twice.
-        Other columns go along into the trials, those of numbers as float.
+        ``stimulus``, ``file`` and those of `ratings`. ``trial`` (a whole number, the order of
+        presentation) is optional, but required if a person had the same stimulus twice. Other
+        columns are copied to the trials, numeric columns as float.
     signals : dict or sequence of str
-        Signal → the column of the files that holds it; a sequence names signals whose columns are
-        called the same. ``eda`` has to be among them, and as the only one of a sequence, or with
-        None for its column, it is the column named eda or gsr, or the only one of numbers. A file
-        may also be an E4's ``EDA.csv``, or one column without a header.
+        Signal → its column in the files. A sequence names signals whose columns have the same
+        names. ``eda`` is required. If ``eda`` is the only name of a sequence, or its column is
+        None, its column is the one named eda or gsr, or the only numeric column. A file may also be
+        ``EDA.csv`` of an E4, or a single column without a header.
     ratings : sequence of str or None, default=None
         Columns of the table that hold ratings, which are numbers; () for none. None: those of
         ``valence`` and ``arousal`` that the table has, at least one unless there are `classes`.
     classes : sequence of str, default=()
         Columns of the table that hold classes to predict: text, booleans or whole numbers. They
-        become targets and are no columns of the trials.
+        become targets and are not columns of the trials.
     sampling_rate : float or None
-        Samples per second (Hz) of all signals. Only an E4's files say it themselves.
+        Samples per second (Hz) of all signals. Only files of an E4 contain it.
     rating_range : tuple (lowest, highest) or None
-        What ratings must be within; None does not check.
+        Valid range of the ratings. None does not check them.
     folder : path-like or None
-        What the paths in ``file`` start from. None is the folder of the table, or, of a frame, the
-        present one.
+        Folder that the paths in ``file`` are relative to. None is the folder of the table file, or
+        the current folder if `table` is a frame.
     recorded_in : {"microsiemens", "ohm"}
-        The unit of ``eda`` in the files; Ohm become microsiemens, and what is no resistance, at or
-        below zero, NaN.
+        Unit of ``eda`` in the files. Ohm are converted to microsiemens; values at or below zero,
+        which are not valid resistances, become NaN.
     name : str
-        What the study is called in tables.
+        Name of the study in tables.
     window : tuple (start, stop), 'end' or None
-        What is cut out of each trial before anything else: see :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
 
     Returns
     -------
     Bunch
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` and ``stimulus``
-        (str), ``trial`` (int; 0 where the table has none), the other columns of the table but
-        ``file``, ``eda`` (1-D float64 array in microsiemens, NaN where missing), a column for each
-        other signal (float64) and ``duration`` (seconds, before the window is cut, float).
+        (str), ``trial`` (int; 0 if the table has no such column), the other columns of the table
+        except ``file``, ``eda`` (1-D float64 array in microsiemens, NaN where missing), a column
+        for each other signal (float64) and ``duration`` (seconds, before the window is cut, float).
         ``ratings`` : DataFrame with the same index, float.
-        ``targets`` : dict, each of the ratings and classes by its name.
-        ``music`` : None; set it to a frame with one row per stimulus where you have one.
-        ``sampling_rate`` : of all signals, in Hz. ``rating_range`` : as given.
-        ``units`` : dict, signal → unit. ``development`` : (), nobody: everybody is reported.
-        ``report`` : dict of what was read, masked, left out and why; ``left_out`` and ``masked``
-        are DataFrames.
+        ``targets`` : dict, name → rating or class.
+        ``music`` : None. You can set it to a frame with one row per stimulus.
+        ``sampling_rate`` : of all signals, in Hz. ``rating_range`` : the argument.
+        ``units`` : dict, signal → unit. ``development`` : (). All people are evaluation people.
+        ``report`` : dict of what was read, masked and left out, with reasons; ``left_out`` and
+        ``masked`` are DataFrames.
         ``name``, ``licence``, ``citation``, ``DESCR`` : str.
 
     Raises
     ------
     DatasetError
-        If the table or a file is not as it should be: a column or file is missing, a trial twice, a
-        rating missing or out of range, a file no recording.
+        If the table or a file is invalid: a column, file or rating is missing, a trial occurs
+        twice, a rating is out of range, or a file is not a recording.
     ValueError
-        If an argument makes no sense, or the window is longer than every trial.
+        If an argument is invalid, or the window is longer than every trial.
 
     Warns
     -----
@@ -158,12 +158,12 @@ def read_trials(
     if sampling_rate is not None:
         sampling_rate = check_sampling_rate(sampling_rate)
     window_samples(window, sampling_rate or 4.0)
-    own = isinstance(table, pd.DataFrame)
-    place = Path("the table") if own else Path(table).expanduser()
+    is_frame = isinstance(table, pd.DataFrame)
+    place = Path("the table") if is_frame else Path(table).expanduser()
     if folder is None:
-        folder = Path() if own else place.parent
+        folder = Path() if is_frame else place.parent
     frame = read_own_table(table, COLUMNS, "table of trials")
-    problems = Problems("a study of one's own", place, HOW_TO_GET)
+    problems = Problems("your own study", place, HOW_TO_GET)
     if ratings is None:
         ratings = [name for name in RATED if name in frame.columns and name not in classes]
         if not ratings and not classes:
@@ -219,7 +219,7 @@ def read_trials(
 
 
 def _check_columns(signals: Mapping[str, str | None] | Sequence[str]) -> dict[str, str | None]:
-    """Return signal → column of the files, None for the one that can only be it."""
+    """Return signal → column of the files; None if the column must be found in the file."""
     if isinstance(signals, Mapping):
         columns = dict(signals)
     else:
@@ -227,14 +227,14 @@ def _check_columns(signals: Mapping[str, str | None] | Sequence[str]) -> dict[st
         columns = columns or {signal: None for signal in signals}
     texts = [*columns, *(column for column in columns.values() if column is not None)]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"signals={signals!r} must name signals and columns by text.")
+        raise ValueError(f"signals={signals!r} must name signals and columns as text.")
     taken = sorted({*IDENTITY, "file", "duration"} & set(columns))
     if taken:
-        raise ValueError(f"signals={signals!r}: no signal can be called {taken[0]!r}.")
+        raise ValueError(f"signals={signals!r}: a signal cannot be called {taken[0]!r}.")
     unnamed = [signal for signal, column in columns.items() if column is None and signal != "eda"]
     if "eda" not in columns or unnamed:
         raise ValueError(
-            f"signals={signals!r} must name 'eda', and the column of every signal beside it."
+            f"signals={signals!r} must name 'eda', and the column of every other signal."
         )
     return columns
 
@@ -245,10 +245,12 @@ def _read_rows(
     ratings: Sequence[str],
     problems: Problems,
 ) -> dict[str, list | np.ndarray]:
-    """Return the columns of the trials but for the signals; note what is wrong with them."""
+    """Return the columns of the trials except the signals; note their problems."""
     made = sorted({*columns, "duration"} & set(frame.columns))
     if made:
-        problems.add(f"The table has the columns {made}, and the trials get such: rename them.")
+        problems.add(
+            f"The table has the columns {made}, which the loader adds to the trials: rename them."
+        )
     subjects, stimuli = (read_ids(frame, name, problems) for name in ("subject", "stimulus"))
     known = "trial" in frame.columns
     trials = read_whole_numbers(frame, "trial", problems) if known else [0] * len(frame)
@@ -256,9 +258,9 @@ def _read_rows(
     twice = [key for key, n in keys.items() if n > 1 and key[0] and key[1] not in ("", -1)]
     if twice:
         what = "trial" if known else "stimulus"
-        said = name_some(f"{subject} {what} {of}" for subject, of in twice)
-        remedy = "Keep one row." if known else "Say by a column trial which came first."
-        problems.add(f"The table has more than one row of {said}. {remedy}")
+        repeated = name_some(f"{subject} {what} {value}" for subject, value in twice)
+        remedy = "Keep one row." if known else "Add a column trial with the order of presentation."
+        problems.add(f"The table has more than one row for {repeated}. {remedy}")
     others = [c for c in frame.columns if c not in (*IDENTITY, *ratings, *made, "file")]
     return {
         "subject": subjects,
@@ -275,10 +277,10 @@ def _check_complete(
     for rating, values in rated.items():
         missing = np.flatnonzero(np.isnan(values))
         if len(missing):
-            said = name_some(
+            unrated = name_some(
                 f"{rows['subject'][row]} {rows['stimulus'][row]} (row {row + 1})" for row in missing
             )
-            problems.add(f"{len(missing)} trials have no {rating}: {said}. Take their rows away.")
+            problems.add(f"{len(missing)} trials have no {rating}: {unrated}. Remove these rows.")
 
 
 def _read_files(
@@ -288,12 +290,14 @@ def _read_files(
     sampling_rate: float | None,
     problems: Problems,
 ) -> tuple[dict[str, list[np.ndarray]], list[float]]:
-    """Return the signals by name and row, and the different sampling rates, of which one is due."""
+    """Return the signals by name and row, and the distinct sampling rates; note more than one."""
     cells: dict[str, list[np.ndarray]] = {signal: [] for signal in columns}
     of_rate: dict[float, list[str]] = {}
     files = read_ids(frame, "file", problems)
     for file in sorted({file for file in files if files.count(file) > 1 and file}):
-        problems.add(f"{file} is the file of {files.count(file)} trials: it can be one alone.")
+        problems.add(
+            f"{file} is the file of {files.count(file)} trials: give each trial its own file."
+        )
     for file in files:
         if not file:
             continue
@@ -305,6 +309,8 @@ def _read_files(
             for signal, samples in zip(columns, read, strict=True):
                 cells[signal].append(samples)
     if len(of_rate) > 1:
-        said = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of_rate.items())
-        problems.add(f"The files have not one sampling rate: {said}. Resample some.")
+        listed = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of_rate.items())
+        problems.add(
+            f"The files have different sampling rates: {listed}. Resample them to the same rate."
+        )
     return cells, list(of_rate)

@@ -1,4 +1,4 @@
-"""Finding and reading recordings of EDA that are files of their own: E4 exports, CSV, parquet."""
+"""Find and read single recordings of EDA: E4 exports, CSV and parquet files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from edaemo.datasets._numbers import read_number, read_numbers
 from edaemo.decomposition import check_sampling_rate
 
 SUFFIXES = (".csv", ".parquet")
-# Columns that are the EDA by their name, in any case.
+# Names of EDA columns, in upper or lower case.
 EDA_NAMES = ("eda", "gsr")
-# What an E4 writes beside EDA.csv. Some of it has EDA.csv's very format, and is no EDA.
+# Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
 E4_OTHERS = FILES - {"EDA.csv"}
 
 
@@ -38,32 +38,33 @@ def read_recording(
         A file that ends in ``.parquet``, or a comma-separated text file in UTF-8. Such a text is
         one of:
 
-        - an E4's ``EDA.csv``, known by its content: the start time in the first line (UTC, in unix
-          seconds or as ``YYYY-MM-DD hh:mm:ss``), the sampling rate in the second, then one sample
-          in each line;
+        - ``EDA.csv`` of an E4, recognised by its content: the start time in the first line (UTC, in
+          unix seconds or as ``YYYY-MM-DD hh:mm:ss``), the sampling rate in the second line, then
+          one sample in each line;
         - one column of numbers without a header;
         - a table with a header.
     sampling_rate : float or None, default=None
-        Samples per second (Hz). An E4's file gives its own; all others need it.
+        Samples per second (Hz). Files of an E4 contain it; it is required for all other files.
     column : str or None, default=None
-        Column of a table. None is the one named eda or gsr (in any case), else the only one that
-        holds numbers. An E4's file has no named columns and is read without.
+        Column of a table. None is the column named eda or gsr (in upper or lower case), or else the
+        only numeric column. Files of an E4 have no named columns and ignore it.
 
     Returns
     -------
     eda : ndarray of shape (n_samples,)
-        The samples as they are, float64, in the unit of the file (µS for an E4); NaN where they
-        are missing.
+        The unchanged samples, float64, in the unit of the file (µS for an E4); NaN where they are
+        missing.
     sampling_rate : float
         In Hz.
 
     Raises
     ------
     DatasetError
-        If the file is missing, empty or something else, if no column or several could be the EDA,
-        or if the rate is not known or contradicts the file. The message begins with the path.
+        If the file is missing, empty or not a recording, if no column or several columns could be
+        the EDA, or if the sampling rate is not known or contradicts the file. The message begins
+        with the path.
     ValueError
-        If `sampling_rate` is no positive finite number.
+        If `sampling_rate` is not a positive finite number.
     """
     signals, sampling_rate = read_columns(path, [column], sampling_rate=sampling_rate)
     return signals[0], sampling_rate
@@ -81,7 +82,7 @@ def read_columns(
     ----------
     path : path
     columns : sequence of str or None
-        Columns of a table. An E4's file, and one without a header, has one alone.
+        Columns of a table. Files of an E4, and files without a header, have only one column.
     sampling_rate : float or None, default=None
 
     Returns
@@ -99,13 +100,15 @@ def read_columns(
         rows = read_csv_rows(path)
         if is_start(rows[0]):
             if len(columns) > 1:
-                raise DatasetError(f"{path}: an E4's file holds one signal, not {len(columns)}.")
+                raise DatasetError(
+                    f"{path}: a file of an E4 holds one signal, but {len(columns)} are requested."
+                )
             return _read_e4(path, rows, sampling_rate)
         signals = _read_csv(path, rows, columns)
     if sampling_rate is None:
         raise DatasetError(
-            f"{path}: the file does not say its sampling rate. Give sampling_rate (on the command "
-            "line --sampling-rate), in Hz."
+            f"{path}: the file does not contain its sampling rate. Pass sampling_rate (on the "
+            "command line --sampling-rate), in Hz."
         )
     return signals, sampling_rate
 
@@ -113,22 +116,22 @@ def read_columns(
 def find_recordings(
     inputs: Sequence[str | os.PathLike[str]], *, leave_out: str | os.PathLike[str] | None = None
 ) -> list[tuple[Path, Path]]:
-    """Find the files that inputs stand for.
+    """Find the recordings in files and folders.
 
     Parameters
     ----------
     inputs : sequence of path
-        Files, taken as they are, whether they exist or not; and folders, searched at any depth for
-        ``*.csv`` and ``*.parquet``. Hidden files are passed over, and so is what an E4 writes
-        beside its EDA.csv.
+        Files and folders. Files are returned without any check, even if they do not exist. Folders
+        are searched at any depth for ``*.csv`` and ``*.parquet``. Hidden files, and the files that
+        an E4 writes next to its EDA.csv, are skipped.
     leave_out : path or None, default=None
-        A folder not to look into, such as one for results. It may still be one of the inputs.
+        A folder to skip, such as the folder for results. It may still be one of the inputs.
 
     Returns
     -------
     list of (path, relative path)
-        In the order of the inputs, and by name in a folder. The relative path is the file's name,
-        or for a file found in a folder its path from there.
+        Files in the order of the inputs, and sorted by name in a folder. The relative path is the
+        name of the file, or, for a file found in a folder, its path relative to that folder.
 
     Raises
     ------
@@ -146,7 +149,7 @@ def find_recordings(
             if _is_recording(file, given) and not _is_below(file, leave_out, given)
         ]
         if not inside:
-            raise DatasetError(f"{given} holds no recording: no *.csv and no *.parquet file.")
+            raise DatasetError(f"{given} holds no recording, that is, no *.csv or *.parquet file.")
         found += inside
     return found
 
@@ -160,7 +163,7 @@ def _is_recording(file: Path, folder: Path) -> bool:
 
 
 def _is_below(file: Path, leave_out: str | os.PathLike[str] | None, folder: Path) -> bool:
-    """Say whether a file of a folder is in the part of it to leave out."""
+    """Return whether a file is in the folder to leave out, if that is inside the input folder."""
     if leave_out is None:
         return False
     left = Path(leave_out).resolve()
@@ -169,11 +172,11 @@ def _is_below(file: Path, leave_out: str | os.PathLike[str] | None, folder: Path
 
 def _check_file(path: Path) -> None:
     if path.is_dir():
-        raise DatasetError(f"{path}: this is a folder. Give a file.")
+        raise DatasetError(f"{path}: this is a folder. Pass a file.")
     try:
         size = path.stat().st_size
     except FileNotFoundError:
-        raise DatasetError(f"{path}: there is no such file.") from None
+        raise DatasetError(f"{path}: this file does not exist.") from None
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}.") from error
     if not size:
@@ -181,16 +184,16 @@ def _check_file(path: Path) -> None:
 
 
 def read_csv_rows(path: Path) -> list[list[str]]:
-    """Return the cells of each line of a comma-separated file, without blank lines at its end."""
+    """Return the cells of each line of a comma-separated file, without blank lines at the end."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: this is no text in UTF-8.") from error
+        raise DatasetError(f"{path}: this is not a text in UTF-8.") from error
     except csv.Error as error:
-        raise DatasetError(f"{path}: this is no comma-separated table: {error}.") from error
+        raise DatasetError(f"{path}: this is not a comma-separated table: {error}.") from error
     while rows and (not rows[-1] or (len(rows[-1]) == 1 and rows[-1][0].isspace())):
         rows.pop()
     if not rows:
@@ -200,7 +203,7 @@ def read_csv_rows(path: Path) -> list[list[str]]:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Begin the message of a ValueError inside with the path."""
+    """Add the path to the message of a ValueError raised inside the with block."""
     try:
         yield
     except DatasetError:
@@ -213,13 +216,13 @@ def _read_e4(
     path: Path, rows: list[list[str]], sampling_rate: float | None
 ) -> tuple[list[np.ndarray], float]:
     if path.name in E4_OTHERS:
-        raise DatasetError(f"{path}: this is no EDA: an E4 records it in EDA.csv.")
+        raise DatasetError(f"{path}: this is not EDA. Use EDA.csv, in which an E4 records it.")
     with _naming(path):
         signal = parse_signal(rows)
     if sampling_rate not in (None, signal.sampling_rate):
         raise DatasetError(
-            f"{path}: line 2 says {signal.sampling_rate:g} Hz, but the sampling rate given is "
-            f"{sampling_rate:g} Hz. Give the true one, or none."
+            f"{path}: line 2 gives {signal.sampling_rate:g} Hz, but sampling_rate is "
+            f"{sampling_rate:g} Hz. Pass the correct rate, or do not pass it."
         )
     return [signal.samples], signal.sampling_rate
 
@@ -230,11 +233,13 @@ def _read_csv(path: Path, rows: list[list[str]], columns: Sequence[str | None]) 
         width = max(map(len, rows))
         if width > 1:
             raise DatasetError(
-                f"{path}: {width} columns and no header. Name the columns in a first line."
+                f"{path}: {width} columns and no header. Add a first line with the column names."
             )
         for column in columns:
             if column is not None:
-                raise DatasetError(f"{path}: there is no header, so no column is named {column!r}.")
+                raise DatasetError(
+                    f"{path}: the file has no header, so no column is named {column!r}."
+                )
         with _naming(path):
             samples = read_numbers([cell for row in rows for cell in row or [""]], first_line=1)
         return [samples for _ in columns]
@@ -257,7 +262,7 @@ def _read_csv(path: Path, rows: list[list[str]], columns: Sequence[str | None]) 
 def _choose(
     path: Path, names: Sequence[str], holds_numbers: Callable[[int], bool], column: str | None
 ) -> int:
-    """Return the place of the column that holds the EDA."""
+    """Return the position of the column that holds the EDA."""
     places = range(len(names))
     if column is not None:
         found = [i for i in places if names[i] == column]
@@ -267,7 +272,7 @@ def _choose(
         found = found or [i for i in places if holds_numbers(i)]
         wrong = "no column holds numbers."
     if found:
-        wrong = "more than one column may be the EDA: name one by column (--column)."
+        wrong = "more than one column may be the EDA: choose one with column (--column)."
         if len({names[i] for i in found}) < len(found):
             wrong = f"more than one column is named {names[found[0]]!r}: rename one."
     if len(found) != 1:
@@ -284,7 +289,7 @@ def _read_parquet(path: Path, columns: Sequence[str | None]) -> list[np.ndarray]
         raise DatasetError(f"{path}: parquet needs pyarrow: {needed}.") from error
     try:
         with parquet.ParquetFile(path) as file:
-            # What pandas keeps of an index without a name is no column of the recording.
+            # pandas stores an unnamed index as such a field. It is not a column of the recording.
             fields = [
                 field
                 for field in file.schema_arrow
@@ -298,11 +303,11 @@ def _read_parquet(path: Path, columns: Sequence[str | None]) -> list[np.ndarray]
             for field in chosen:
                 if not plain[fields.index(field)]:
                     raise DatasetError(
-                        f"{path}: column {field.name!r} holds {field.type} and no numbers."
+                        f"{path}: column {field.name!r} holds {field.type}, not numbers."
                     )
             table = file.read(columns=[field.name for field in chosen])
     except (pa.ArrowException, OSError) as error:
-        raise DatasetError(f"{path}: this is no readable parquet file: {error}") from error
+        raise DatasetError(f"{path}: this is not a readable parquet file: {error}") from error
     if not len(table):
-        raise DatasetError(f"{path}: the file holds no samples.")
+        raise DatasetError(f"{path}: the file has no samples.")
     return [table.column(field.name).to_numpy().astype(np.float64) for field in chosen]

@@ -1,4 +1,4 @@
-"""The corpora that are known by name, and by what each is recognised."""
+"""Register corpora by name, and recognise the corpus in a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edaemo.datasets._specification import CorpusSpec
 
 
 class OwnRecordings(NamedTuple):
-    """A form of one's own recordings: no corpus, and read by a function of its own."""
+    """A format of your own recordings, which are not a corpus, with the function that reads it."""
 
     name: str
     read: Callable[..., Bunch]
@@ -27,9 +27,9 @@ class OwnRecordings(NamedTuple):
     like: str
 
 
-# Name → specification. A corpus of this package registers itself where it is defined.
+# Name → specification. Each corpus of this package registers itself in its own module.
 CORPORA: dict[str, CorpusSpec] = {}
-# A corpus may consist of sessions of an E4, so these are recognised last.
+# Corpora are recognised first, because a corpus may consist of E4 sessions.
 SESSIONS = OwnRecordings("e4", load_e4, EDA_FILE, "EDA.csv")
 TABLE = OwnRecordings(
     "own study",
@@ -37,18 +37,19 @@ TABLE = OwnRecordings(
     re.compile(r"\.(csv|parquet)$"),
     "a table with the columns subject, stimulus and file",
 )
-_OWN = {own.name: own for own in (SESSIONS, TABLE)}
+_OWN = {recordings.name: recordings for recordings in (SESSIONS, TABLE)}
 
 
 def register_corpus(spec: CorpusSpec) -> CorpusSpec:
-    """Let a corpus be known by its name.
+    """Register a corpus by its name.
 
-    :func:`load_corpus`, ``edaemo datasets list`` and ``check``, and, where it has EDA,
-    :func:`edaemo.benchmark.evaluate` and ``edaemo compare`` find it then.
+    After that, :func:`load_corpus` and ``edaemo datasets list`` and ``check`` find the corpus. If
+    the corpus has EDA, :func:`edaemo.benchmark.evaluate` and ``edaemo compare`` find it too.
 
     Parameters
     ----------
     spec : CorpusSpec
+        Specification of the corpus.
 
     Returns
     -------
@@ -58,68 +59,71 @@ def register_corpus(spec: CorpusSpec) -> CorpusSpec:
     Raises
     ------
     DatasetError
-        If the name or the folder is taken, the specification lacks a text, or an option of it has
-        the name of a setting of all corpora.
+        If another corpus has the name or the folder, the specification lacks a text, or one of its
+        options has the name of a setting that all corpora have.
     """
     if spec.name in {*CORPORA, *_OWN, GENERATED}:
-        raise DatasetError(f"There is a corpus {spec.name!r} already: choose another name.")
+        raise DatasetError(f"A corpus {spec.name!r} exists already: choose another name.")
     for other in CORPORA.values():
         if other.folder == spec.folder:
             raise DatasetError(
-                f"{spec.name}: the folder {spec.folder!r} is that of {other.name}: choose another."
+                f"{spec.name}: {other.name} uses the folder {spec.folder!r} already: choose "
+                "another folder."
             )
     texts = ("name", "title", "description", "licence", "citation", "how_to_get")
     missing = [text for text in texts if not getattr(spec, text).strip()]
     if missing:
-        raise DatasetError(f"The corpus {spec.name!r} lacks {', '.join(missing)}: say it.")
+        raise DatasetError(
+            f"The specification of {spec.name!r} lacks {', '.join(missing)}: add a text."
+        )
     reserved = sorted({"path", "window", "allow_partial", "cache"} & set(spec.options))
     if reserved:
         raise DatasetError(
-            f"The corpus {spec.name!r}: no option of it can be called {', '.join(reserved)}, which "
-            "all corpora have."
+            f"The corpus {spec.name!r} cannot have options called {', '.join(reserved)}: these are "
+            "settings of all corpora. Rename the options."
         )
     CORPORA[spec.name] = spec
     return spec
 
 
 def find_corpus(name: str) -> CorpusSpec:
-    """Return the specification of the corpus of this name.
+    """Return the specification of the corpus with this name.
 
     Raises
     ------
     DatasetError
-        If there is none.
+        If no corpus has this name.
     """
     if name not in CORPORA:
-        raise DatasetError(f"There is no corpus {name!r}: {suggest(name, CORPORA)}")
+        raise DatasetError(f"Unknown corpus {name!r}: {suggest(name, CORPORA)}")
     return CORPORA[name]
 
 
 def find_study(name: str) -> CorpusSpec | OwnRecordings:
-    """Return the corpus of this name, or "e4" or "own study".
+    """Return the corpus with this name, or the recordings "e4" or "own study".
 
     Raises
     ------
     DatasetError
-        If there is none.
+        If no study has this name.
     """
     known = CORPORA | _OWN
     if name not in known:
-        raise DatasetError(f"There is no study {name!r}: {suggest(name, known)}")
+        raise DatasetError(f"Unknown study {name!r}: {suggest(name, known)}")
     return known[name]
 
 
 def recognise(path: str | os.PathLike[str]) -> CorpusSpec | OwnRecordings:
-    """Return the corpus that a folder or archive is, by what each is recognised by.
+    """Return the corpus in a folder or archive, recognised by its marker.
 
     Raises
     ------
     DatasetError
-        If it is none, or more than one.
+        If the place holds no known corpus, or more than one.
     """
     place = Path(path).expanduser()
     if not place.exists():
-        raise DatasetError(f"{place}: there is no such file or folder.")
+        raise DatasetError(f"{place} does not exist.")
     if place.is_file() and TABLE.marker.search(place.name):
         return TABLE
     found: list[CorpusSpec | OwnRecordings] = [
@@ -129,7 +133,7 @@ def recognise(path: str | os.PathLike[str]) -> CorpusSpec | OwnRecordings:
         found = [SESSIONS]
     if len(found) > 1:
         names = " and ".join(known.name for known in found)
-        raise DatasetError(f"{place} holds {names}: say which is meant (--study).")
+        raise DatasetError(f"{place} holds {names}: choose one with --study.")
     if found:
         return found[0]
     problems = Problems("a corpus", place, "")
@@ -138,19 +142,19 @@ def recognise(path: str | os.PathLike[str]) -> CorpusSpec | OwnRecordings:
     every: list[CorpusSpec | OwnRecordings] = [*CORPORA.values(), *_OWN.values()]
     by = "".join(f"\n  {known.name}: {known.like}" for known in every)
     raise DatasetError(
-        f"{place} is no corpus that is known, and holds no session of an E4. Looked for:{by}"
-        + (f"\nArchives that cannot be read:{unreadable}" if unreadable else "")
+        f"{place} holds neither a known corpus nor a session of an E4. Searched for:{by}"
+        + (f"\nUnreadable archives:{unreadable}" if unreadable else "")
     )
 
 
 def find_places(spec: CorpusSpec) -> list[tuple[str, str]]:
-    """Return where a corpus lies: what was searched, and the place, or why it is not there."""
+    """Return the places of a corpus: description of the folder, and the place or its error."""
     found = []
     for what, _, places in list_places(spec.folder):
         for place in places:
             try:
                 there = holds(place, spec.marker)
-            except DatasetError as error:  # an archive that is cut short
+            except DatasetError as error:  # a truncated archive
                 found.append((what, str(error)))
             else:
                 if there:

@@ -1,4 +1,4 @@
-"""The loader of SEED-VII: 20 people who watched 80 clips meant for seven emotions (Jiang, 2024)."""
+"""Load SEED-VII: 20 people who watched 80 clips for seven emotions (Jiang, 2024)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from edaemo.datasets._specification import (
 WINDOW_SECONDS = 4.0
 INTENSITY_RANGE = (0.0, 1.0)
 PEOPLE = tuple(str(number) for number in range(1, 21))
-# The first half of each session's 20 clips; the second half repeats it.
+# Emotions of the first ten clips of each session. The other ten have the same emotions in order.
 _HALVES = (
     "happy neutral disgust sad anger anger sad disgust neutral happy",
     "anger sad fear neutral surprise surprise neutral fear sad anger",
@@ -51,10 +51,10 @@ ELECTRODES = (
 N_EYE = 33
 # Signal → its folder, and its channels.
 SIGNALS = {
-    "eeg_de": ("EEG_features", tuple(f"{band} {one}" for band in BANDS for one in ELECTRODES)),
+    "eeg_de": ("EEG_features", tuple(f"{band} {name}" for band in BANDS for name in ELECTRODES)),
     "eye": ("EYE_features", tuple(f"eye {number}" for number in range(1, N_EYE + 1))),
 }
-# Half of the people, drawn as `_development` says.
+# Half of the people, drawn as `_development` describes.
 DEVELOPMENT = ("2", "3", "4", "5", "7", "8", "12", "14", "15", "16")
 
 _FILE = re.compile(r"(?:^|/)(EEG_features|EYE_features|continuous_labels)/(\d+)\.mat$")
@@ -87,7 +87,7 @@ def read_seed_vii(
         del columns["intensity"]
     return CorpusContent(
         columns,
-        ratings={"intensity": np.array([np.mean(one) for one in intensity])},
+        ratings={"intensity": np.array([np.mean(windows) for windows in intensity])},
         targets={"emotion": [EMOTIONS[trial - 1] for trial in columns["trial"]]},
         left_out=left_out,
         report={
@@ -100,16 +100,16 @@ def read_seed_vii(
             "people_without_intensity": unlabelled,
         },
         notes=[
-            "Where the files of a clip differ by one window, the longer ones are cut to the "
-            "shortest (windows_cut); values that are not finite are NaN.",
+            "If the files of a clip differ by one window, the longer files are cut to the shortest "
+            "(windows_cut). Values that are not finite become NaN.",
             compared,
-            "There is no EDA.",
+            "The corpus has no EDA.",
         ],
     )
 
 
 def _find_files(corpus: CorpusFiles, signals: Sequence[str]) -> dict[tuple[str, str], str]:
-    """Return (folder, person) → file, of people of whom all signals are there."""
+    """Return (folder, person) → file, for people who have all signals."""
     folders = [SIGNALS[name][0] for name in signals]
     found = corpus.match(_FILE)
     used = {key: name for key, name in found.items() if key[0] in (*folders, "continuous_labels")}
@@ -117,25 +117,28 @@ def _find_files(corpus: CorpusFiles, signals: Sequence[str]) -> dict[tuple[str, 
     for (folder, person), name in used.items():
         missing = [other for other in folders if (other, person) not in used]
         if person not in PEOPLE:
-            corpus.note(f"{name} is no file of SEED-VII, which has people 1 to 20. Take it away.")
+            corpus.note(f"{name} is not a file of SEED-VII, which has people 1 to 20. Remove it.")
         elif missing:
-            corpus.note(f"{name} is there, and {missing[0]}/{person}.mat is not. Get it.")
+            corpus.note(f"{missing[0]}/{person}.mat is missing, although {name} exists. Get it.")
         else:
             files[folder, person] = name
     return files
 
 
 def _compare_order(corpus: CorpusFiles) -> str:
-    """Note if the corpus's own spreadsheet has other emotions; return what was compared."""
+    """Note if the spreadsheet of the corpus has other emotions; return what was compared."""
     name = corpus.match(_ORDER).get(())
-    known = "The emotions of the clips are those of the published order"
+    known = "The emotions of the clips follow the published order"
     sheet_name = "emotion_label_and_stimuli_order.xlsx"
     if name is None:
-        return f"{known}; {sheet_name} is not there to compare them with."
+        return f"{known}. They were not compared with {sheet_name}, which is missing."
     try:
         from python_calamine import CalamineError
     except ImportError:
-        return f"{known}; to compare them with {sheet_name} needs pip install edaemo[spreadsheets]."
+        return (
+            f"{known}. They were not compared with {sheet_name}: "
+            "pip install edaemo[spreadsheets] to compare them."
+        )
     with corpus.collect():
         try:
             sheet = pd.read_excel(
@@ -143,7 +146,7 @@ def _compare_order(corpus: CorpusFiles) -> str:
             )
         except (CalamineError, ValueError, OSError) as error:
             raise corpus.error(name, f"cannot be read: {error}.") from error
-        # Emotions are in the rows 2, 4, 6 and 8, one for each session, and the columns B to U.
+        # Emotions are in rows 2, 4, 6 and 8, one row for each session, and in columns B to U.
         cells = sheet.reindex(index=range(1, 8, 2), columns=range(1, CLIPS_PER_SESSION + 1))
         found = [str(cell).strip().lower() for cell in cells.to_numpy().ravel()]
         other = [
@@ -154,11 +157,12 @@ def _compare_order(corpus: CorpusFiles) -> str:
         if other:
             raise corpus.error(
                 name,
-                f"has other emotions than published for {len(other)} clips, the first of them clip "
-                f"{other[0]}: {found[other[0] - 1]!r}, not {EMOTIONS[other[0] - 1]!r}.",
-                "Take it away to go by the published order.",
+                f"has emotions that differ from the published ones for {len(other)} clips. The "
+                f"first is clip {other[0]}: {found[other[0] - 1]!r}, not "
+                f"{EMOTIONS[other[0] - 1]!r}.",
+                "Remove the file to use the published order.",
             )
-    return f"{known}, and of {sheet_name}."
+    return f"{known} and agree with {sheet_name}."
 
 
 def _read(
@@ -168,7 +172,7 @@ def _read(
     signals: Sequence[str],
     smoothed: bool,
 ) -> Reading:
-    """Read all people, and note what is wrong."""
+    """Read all people, and note every problem."""
     rows: list[dict[str, Any]] = []
     facts = {"windows_cut": 0, "not_finite": 0}
     for person in people:
@@ -182,13 +186,13 @@ def _read(
             with corpus.collect():
                 arrays["intensity"] = _read_intensity(corpus, files["continuous_labels", person])
         elif signals[0] in arrays:
-            arrays["intensity"] = [np.full(one.shape[1], np.nan) for one in arrays[signals[0]]]
+            arrays["intensity"] = [np.full(cell.shape[1], np.nan) for cell in arrays[signals[0]]]
         if len(arrays) < len(signals) + 1:
             continue
         for clip in range(len(EMOTIONS)):
             with corpus.collect():
-                own = {name: cells[clip] for name, cells in arrays.items()}
-                rows.append(_make_row(person, clip + 1, own, facts))
+                clip_arrays = {name: cells[clip] for name, cells in arrays.items()}
+                rows.append(_make_row(person, clip + 1, clip_arrays, facts))
     return Reading.of_rows(rows, ("trial", "session", "duration"), facts)
 
 
@@ -202,8 +206,8 @@ def _read_clips(
         if cell.ndim != 1 + len(shape) or cell.shape[1:] != shape or not len(cell):
             raise corpus.error(
                 name,
-                f"has {variable} of shape {cell.shape}, where (n_windows, "
-                f"{', '.join(map(str, shape))}) is due.",
+                f"has {variable} of shape {cell.shape}, but (n_windows, "
+                f"{', '.join(map(str, shape))}) is expected.",
             )
         clips.append(np.array(cell.reshape(len(cell), -1).T, dtype=np.float32, order="C"))
     return clips
@@ -217,7 +221,7 @@ def _read_intensity(corpus: CorpusFiles, name: str) -> list[np.ndarray]:
         values = np.array(cell.ravel(), dtype=np.float64)
         if cell.ndim > 2 or max(cell.shape, default=0) != values.size or not values.size:
             raise corpus.error(
-                name, f"has {variable} of shape {cell.shape}, where one row of numbers is due."
+                name, f"has {variable} of shape {cell.shape}, but one row of numbers is expected."
             )
         if not ((values >= lowest) & (values <= highest)).all():
             raise corpus.error(
@@ -230,7 +234,7 @@ def _read_intensity(corpus: CorpusFiles, name: str) -> list[np.ndarray]:
 
 
 def _read_variables(corpus: CorpusFiles, name: str, prefix: str) -> dict[str, np.ndarray]:
-    """Return the 80 variables of a file in the clips' order."""
+    """Return the 80 variables of a file in the order of the clips."""
     variables = [f"{prefix}{clip}" for clip in range(1, len(EMOTIONS) + 1)]
     cells = read_variables(corpus, name, variables)
     for variable, cell in cells.items():
@@ -242,12 +246,12 @@ def _read_variables(corpus: CorpusFiles, name: str, prefix: str) -> dict[str, np
 def _make_row(
     person: str, clip: int, arrays: Mapping[str, np.ndarray], facts: dict[str, int]
 ) -> dict[str, Any]:
-    """Bring the arrays of a clip to one number of windows; count in `facts` what that takes."""
+    """Cut the arrays of a clip to the same number of windows; count the cuts in `facts`."""
     lengths = {name: array.shape[-1] for name, array in arrays.items()}
     n_windows = min(lengths.values())
     if max(lengths.values()) - n_windows > 1:
         raise DatasetError(
-            f"Person {person}, clip {clip}: the files differ in their number of windows: {lengths}."
+            f"Person {person}, clip {clip}: the files have different numbers of windows: {lengths}."
         )
     facts["windows_cut"] += sum(lengths.values()) - len(lengths) * n_windows
     cut = {}
@@ -270,13 +274,15 @@ def _make_row(
 def _filter(
     columns: Mapping[str, Column], signals: Sequence[str], min_intensity: float | None
 ) -> tuple[dict[str, Column], list[dict[str, Any]]]:
-    """Keep the windows of at least this intensity; return the trials with any, and the others."""
+    """Keep windows of at least this intensity; return trials that have any, and the others."""
     if min_intensity is None:
         return dict(columns), []
     keep = [intensity >= min_intensity for intensity in columns["intensity"]]
     rows = [row for row, kept in enumerate(keep) if kept.any()]
     if not rows:
-        raise DatasetError(f"min_intensity={min_intensity} leaves no window of any trial.")
+        raise DatasetError(
+            f"min_intensity={min_intensity} leaves no window in any trial. Choose a lower value."
+        )
     made = take_rows(columns, rows)
     for name in (*signals, "intensity"):
         made[name] = [cell[..., keep[row]] for cell, row in zip(made[name], rows, strict=True)]
@@ -293,29 +299,30 @@ def _filter(
 
 SPEC = CorpusSpec(
     name="seed-vii",
-    title="SEED-VII: EEG and eye movements while watching clips meant for seven emotions",
+    title="SEED-VII: EEG and eye movements while watching clips for seven emotions",
     description="""
-20 people each watched the same 80 clips in four sessions, 1,600 trials. There is no electrodermal
-activity. The published features are read, one value for each window of 4 seconds: differential
-entropy of 62 electrodes in five bands, and 33 numbers of the eyes. The class of a trial is the
-emotion that its clip was meant for. The intensity is what the person said afterwards, going through
-the clip again, of how strongly that emotion was felt (continuous label).
+20 people each watched the same 80 clips in four sessions. There are 1,600 trials and no
+electrodermal activity. The published features are read, one value for each window of 4 seconds:
+differential entropy of 62 electrodes in five bands, and 33 features of the eyes. The class of a
+trial is the emotion that its clip was chosen for. The intensity is a continuous label: after the
+clip, the person went through it again and rated how strongly that emotion was felt.
 
 What to know before believing a score:
-- The class belongs to the clip: whoever knows the clip knows the class, and the order of the clips
-  is the same for all. Only protocols that hold stimuli out ask for more.
-- de_LDS was smoothed over the whole trial, forth and back: windows of one trial are not independent
-  of one another. So they stay together here, in one row.
-- In the eye features, what lightness does to the pupil was estimated from all people together.
-- The names in the files of intensity, one value per 4-second window, and their range, 0 to 1, are
-  known from a program that reads them and from the authors' description; the authors do not say at
-  which intensity they filtered (min_intensity).
+- The class belongs to the clip, so a model that recognises the clip knows the class. The order of
+  the clips is the same for all people. Only protocols that hold out stimuli prevent this.
+- de_LDS was smoothed over the whole trial, forward and backward. Windows of one trial are therefore
+  not independent. They stay together here, in one row.
+- The effect of brightness on the pupil, in the eye features, was estimated from all people
+  together.
+- The variable names of the intensity files, with one value per 4-second window, and the range of
+  the values, 0 to 1, come from a program that reads the files and from the authors' description.
+  The authors do not state the threshold with which they filtered by intensity (min_intensity).
 
-Whoever uses SEED-VII has signed its licence: academic research alone, not to be passed on.
+Each user of SEED-VII must sign its licence: academic research only, no redistribution.
 """,
     licence=(
-        "SEED-VII's licence agreement with Shanghai Jiao Tong University: academic research "
-        "alone, not to be passed on; each user signs it."
+        "Licence agreement of SEED-VII with Shanghai Jiao Tong University: academic research only, "
+        "no redistribution. Each user must sign it."
     ),
     citation=(
         "Jiang, W.-B.; Liu, X.-H.; Zheng, W.-L.; Lu, B.-L. SEED-VII: A Multimodal Dataset of Six "
@@ -323,9 +330,9 @@ Whoever uses SEED-VII has signed its licence: academic research alone, not to be
         "Affective Computing 2024. doi:10.1109/TAFFC.2024.3485057"
     ),
     how_to_get=(
-        "SEED-VII is to be had from its authors after signing a licence agreement: "
-        "https://bcmi.sjtu.edu.cn/home/seed/seed-vii.html. The folders EEG_features, "
-        "EYE_features and continuous_labels are read, unpacked or not."
+        "SEED-VII is available from its authors after signing a licence agreement: "
+        "https://bcmi.sjtu.edu.cn/home/seed/seed-vii.html. Get the folders EEG_features, "
+        "EYE_features and continuous_labels, unpacked or not."
     ),
     marker=_FILE,
     read=read_seed_vii,
@@ -359,51 +366,51 @@ def load_seed_vii(
 ) -> Bunch:
     """Load SEED-VII: features of EEG and eyes of 20 people in 1,600 trials of watching clips.
 
-    There is no EDA, and so no column ``eda``: what works on EDA, and ``edaemo compare``, do not
-    apply. All files are checked, and one error says all that is wrong.
+    The corpus has no EDA and no column ``eda``. Methods for EDA, and ``edaemo compare``, do not
+    apply. All files are checked. One error lists every problem.
 
     Parameters
     ----------
     path : path-like or None
         The folder with ``EEG_features/1.mat`` … ``20.mat``, ``EYE_features`` and
         ``continuous_labels`` at any depth, or with zip archives of them; or one such archive. None
-        looks where :func:`load_corpus` does.
+        searches the places that :func:`load_corpus` lists.
     signals : sequence of {"eeg_de", "eye"}
-        What is read.
+        Signals to read.
     smoothed : bool
-        Whether ``eeg_de`` is de_LDS, smoothed over the trial, or de, as computed of each window.
+        Whether ``eeg_de`` is de_LDS, smoothed over the trial, or de, computed for each window.
     min_intensity : float from 0 to 1, or None
-        Keep the windows of at least this intensity, as the authors did with a threshold that they
-        do not give. Trials without any are left out. None keeps all.
+        Keep windows of at least this intensity. The authors did so too, but do not state their
+        threshold. Trials without such a window are left out. None keeps all windows.
     allow_partial : bool
-        Read some of the 20 people. Every other check stays.
+        Accept missing people. All other checks remain.
     cache : bool or path-like
-        Whether, and where, what was read is kept for the next time.
+        Whether to cache the data that were read, and in which folder.
 
     Returns
     -------
     Bunch
-        What :func:`load_corpus` says; of this corpus:
+        The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("1" to "20"),
-        ``stimulus`` (the clip, "1" to "80"), ``trial`` (its place in the order of presentation, 1
-        to 80, the same for all), ``session`` (1 to 4), ``eeg_de`` (float32 array of shape (310,
+        ``stimulus`` (the clip, "1" to "80"), ``trial`` (the order of presentation, 1 to 80, the
+        same for all people), ``session`` (1 to 4), ``eeg_de`` (float32 array of shape (310,
         n_windows), band by band; ``channels`` names the rows), ``eye`` (float32 array of shape (33,
-        n_windows)), ``intensity`` (float64 array of shape (n_windows,), 0 to 1, NaN where it is not
-        known; only where some file has it) and ``duration`` (seconds of all windows of the clip,
-        float).
+        n_windows)), ``intensity`` (float64 array of shape (n_windows,), 0 to 1, NaN if it is not
+        known; the column exists only if at least one file has intensities) and ``duration``
+        (seconds of all windows of the clip, float).
         ``ratings`` : DataFrame with the same index; ``intensity``, the mean over the windows kept,
-        0 to 1, NaN where it is not known.
+        0 to 1, NaN if it is not known.
         ``targets`` : dict, ``"emotion"`` → Series of "happy", "surprise", "neutral", "disgust",
         "fear", "sad" or "anger".
-        ``sampling_rate`` : 0.25 Hz, of all signals. ``rating_range`` : (0.0, 1.0).
-        ``units``, ``channels`` : dict, signal → "as recorded", names of its rows.
-        ``development`` : the 10 people on whom defaults may be decided.
+        ``sampling_rate`` : 0.25 Hz, for all signals. ``rating_range`` : (0.0, 1.0).
+        ``units``, ``channels`` : dicts, signal → "as recorded", and signal → names of its rows.
+        ``development`` : the 10 people whose data may be used to choose defaults.
 
     Raises
     ------
     DatasetError, ValueError
-        See :func:`load_corpus`; also if `min_intensity` leaves nothing.
+        See :func:`load_corpus`. Also if `min_intensity` leaves no window.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What a corpus is: what is said of it once, and what reading it gives."""
+"""Define the specification of a corpus and the content that its reader returns."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ OHM = "ohm"
 
 
 class Option(NamedTuple):
-    """A setting that the reader of a corpus takes beside those that all have.
+    """A setting of one corpus, in addition to the settings of all corpora.
 
     Attributes
     ----------
     default : object
-        The value where the user gives none.
+        The default value.
     constraints : list
-        What is allowed, as scikit-learn's parameter constraints: types, tuples of values, ….
+        Valid values, as parameter constraints of scikit-learn: types, tuples of values, ….
     """
 
     default: Any
@@ -35,12 +35,12 @@ class Option(NamedTuple):
 
 
 def choose(*values: str) -> Option:
-    """Return an option with a closed list of words, the first of them the default."""
+    """Return an option with a fixed list of words. The first word is the default."""
     return Option(values[0], [StrOptions(set(values))])
 
 
 def choose_signals(*default: str) -> Option:
-    """Return the option ``signals``: which columns of arrays are read."""
+    """Return the option ``signals``: the columns of arrays to read."""
     return Option(default, [tuple, list])
 
 
@@ -50,61 +50,62 @@ UNITS = choose(MICROSIEMENS, "as_recorded")
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusSpec:
-    """The specification of a corpus: all that is known of it before its files are read.
+    """The specification of a corpus: everything known before its files are read.
 
     Attributes
     ----------
     name : str
-        What it is called in tables and on the command line, in small letters.
+        Name in tables and on the command line, in lower case.
     title : str
-        One line, the proper name before a colon: ``"DEAP: physiological signals while …"``.
+        One line, with the proper name before a colon: ``"DEAP: physiological signals while …"``.
     description : str
-        What stands in ``DESCR`` between the title and the licence: what was done, and what to know
-        before believing a score.
+        Text of ``DESCR`` between the title and the licence: a description of the study, and what
+        to know before believing a score.
     licence, citation, how_to_get : str
-        Under which terms the data are, what to cite, and where they come from.
+        Terms of use of the data, publication to cite, and source of the data.
     marker : str or pattern
-        What it is recognised by. A file at its root: the corpus is then one folder or one archive.
-        Or a pattern that the path of some file ends in: files may then lie at any depth, loose or
-        in any number of zip archives.
+        Name or pattern of a file that identifies the corpus. A name is a file at the root: the
+        corpus is then one folder or one archive. A pattern matches the end of the path of a file:
+        files may then be at any depth, loose or in any number of zip archives.
     read : callable
-        Takes a :class:`CorpusSource` and, by name, each of `options`; returns a
+        Function that takes a :class:`CorpusSource` and each of `options` by keyword, and returns a
         :class:`CorpusContent`.
     units : dict of str to str
-        Signal (column of arrays) → its unit. With ``eda`` the corpus has EDA, and windows are cut
-        out of its trials. EDA in ``"ohm"`` becomes microsiemens unless the option ``units`` is
-        ``"as_recorded"``.
+        Signal (column of arrays) → unit. If ``eda`` is a key, the corpus has EDA and windows are
+        cut out of its trials. EDA in ``"ohm"`` is converted to microsiemens unless the option
+        ``units`` is ``"as_recorded"``.
     sampling_rate : float or None
-        Samples of the signals per second (Hz); None where the content says it.
+        Samples of the signals per second (Hz); None if the content defines it.
     rating_range : tuple (lowest, highest) or None
-        What ratings are within.
+        Range of the ratings.
     targets : tuple of str
-        The ratings, or other columns of the content, that are to be predicted.
+        Ratings, or other columns of the content, to predict.
     development : tuple of str, or callable
-        The people on whom defaults may be decided, or what says of an id whether it is one.
+        People whose data may be used to choose defaults, or a function that returns whether an id
+        is one of them.
     folder : str
-        The corpus's folder, or archive without ``.zip``, in the places that are searched; by
-        default `name`.
+        Name of the folder, or of the archive without ``.zip``, in the searched places; by default
+        `name`.
     like : str
-        A file for messages; by default `marker`.
+        Example of a file name for messages; by default `marker`.
     loader : str
-        The function that loads it, for messages; by default ``load_corpus``.
+        Name of the loader for messages; by default ``load_corpus``.
     stimuli : str
-        What the stimuli are called in the report, where they are counted; "" counts none.
+        Word for the stimuli in the report, which counts them; "" does not count them.
     channels : dict of str to tuple of str
-        Signal → the names of its channels.
+        Signal → names of its channels.
     options : dict of str to Option
-        What `read` takes.
+        Options of `read`.
     window : tuple (start, stop), 'end' or None
-        The default of what is cut out of each trial; see :func:`cut_window`.
+        Default window; see :func:`cut_window`.
     reader : int or None
-        The version of `read`, raised when the same files are read as other numbers: part of the key
-        of what is cached. None caches nothing.
+        Version of `read`, part of the key of the cache. Increase it when `read` returns other
+        values for the same files. None disables the cache.
     masked : bool
-        Whether samples may be missing: those become NaN and are counted, and trials with fewer than
-        two others are left out. False where `read` refuses them.
+        True if samples may be missing: these become NaN and are counted, and trials with fewer than
+        two valid samples are left out. False if `read` rejects missing samples.
     artificial : bool
-        Whether no person took part.
+        True if the data were generated, without any person.
     """
 
     name: str
@@ -132,7 +133,7 @@ class CorpusSpec:
     artificial: bool = False
 
     def __post_init__(self) -> None:
-        """Fill in what follows from the rest; frozen afterwards."""
+        """Fill in the attributes that depend on other attributes."""
         marker = self.marker.pattern if isinstance(self.marker, re.Pattern) else self.marker
         made = {
             "folder": self.folder or self.name,
@@ -144,17 +145,17 @@ class CorpusSpec:
 
     @property
     def proper_name(self) -> str:
-        """What the corpus is called in prose."""
+        """Name of the corpus in messages."""
         return self.title.partition(":")[0]
 
     @property
     def has_eda(self) -> bool:
-        """Whether its trials have EDA."""
+        """Whether the trials have EDA."""
         return "eda" in self.units
 
     @property
     def settings(self) -> dict[str, Option]:
-        """What can be set when it is loaded, beside ``path``."""
+        """Settings of the loader, except ``path``."""
         made = dict(self.options)
         if self.has_eda:
             made["window"] = Option(self.window, ["no_validation"])
@@ -165,7 +166,7 @@ class CorpusSpec:
 
     @property
     def DESCR(self) -> str:
-        """The text that a loaded study carries."""
+        """Description of a loaded study."""
         return (
             f"{self.title}\n\n{self.description.strip()}\n\n"
             f"Licence: {self.licence}\n\nCite: {self.citation}\n"
@@ -174,18 +175,20 @@ class CorpusSpec:
 
 @dataclass
 class CorpusSource(CorpusFiles):
-    """An opened corpus, as its reader gets it: its files, and how it is to be read.
+    """An opened corpus, as passed to its reader: the files and the settings.
 
     Attributes
     ----------
     spec : CorpusSpec
+        Specification of the corpus.
     allow_partial : bool
-        Whether a part of the corpus will do.
+        Whether an incomplete corpus is accepted.
     cache : bool or path
+        The setting ``cache`` of the loader.
     kept : str
-        Where what was read first came from, or why it was not kept.
+        Source of the data of the first `read`, or the reason why they were not cached.
     people : dict
-        What the report says of people; see `require`.
+        Fields of the report on people; see `require`.
     """
 
     spec: CorpusSpec
@@ -195,16 +198,20 @@ class CorpusSource(CorpusFiles):
     people: dict[str, Any] = field(default_factory=dict)
 
     def read(self, names: Iterable[str], key: Sequence, read: Callable[[], Reading]) -> Reading:
-        """Return what was kept of these files, else read and keep it.
+        """Return the cached data of these files, or read and cache them.
 
         Parameters
         ----------
         names : iterable of str
-            The files that `read` reads.
+            Names of the files that `read` reads.
         key : sequence
-            The options that the reading depends on, as JSON can say it.
+            Options that the result depends on, in a form that JSON can store.
         read : callable
-            Returns the :class:`Reading`, and notes what is wrong.
+            Function that returns the :class:`Reading` and notes problems.
+
+        Returns
+        -------
+        Reading
         """
         settings = [self.spec.name, self.spec.reader, *key]
         reading, kept = read_through_cache(self, names, settings, read, self.cache)
@@ -214,24 +221,24 @@ class CorpusSource(CorpusFiles):
     def require(
         self, known: Sequence[str], found: Iterable[str], *, who: str = "", what: str = " people"
     ) -> list[str]:
-        """Return the people who are not there; note them, unless a part will do.
+        """Return the missing people; note them unless `allow_partial` is set.
 
-        The report counts those who are there, and lists the others.
+        The report counts the people who are present and lists the missing people.
         """
         found = set(found)
         absent = [person for person in known if person not in found]
         self.people = {"people": len(found), "people_without_recording": absent}
         if absent and not self.allow_partial:
             self.note(
-                f"{who}{', '.join(absent)} are missing: {len(known) - len(absent)} of "
-                f"{len(known)}{what} are there. {GET_THE_REST}"
+                f"{who}{', '.join(absent)} are missing: found {len(known) - len(absent)} of "
+                f"{len(known)}{what}. {GET_THE_REST}"
             )
         return absent
 
     def check_counts(
         self, found: Mapping[str, int], published: Mapping[str, int], absent: Sequence[str]
     ) -> None:
-        """Note what is not all that was published, unless a part will do."""
+        """Note counts that differ from the publication, unless `allow_partial` is set."""
         wrong = [
             f"{found[what]} of {n} {what}" for what, n in published.items() if found[what] != n
         ]
@@ -243,37 +250,37 @@ class CorpusSource(CorpusFiles):
             )
 
 
-GET_THE_REST = "Get the rest, or pass allow_partial=True to read the part that is there."
+GET_THE_REST = "Get the missing part, or pass allow_partial=True to read the available part."
 
 
 @dataclass
 class CorpusContent:
-    """What was read of a corpus, whole trials in their order.
+    """The content of a corpus, with whole trials in order.
 
     Attributes
     ----------
     trials : dict of str to column
-        The columns of the trials: ``subject``, ``stimulus``, ``trial``, a list of arrays for each
+        Columns of the trials: ``subject``, ``stimulus``, ``trial``, a list of arrays for each
         signal, and more; without EDA also ``duration`` (seconds).
     ratings : dict of str to column
-        The ratings, row by row as `trials`.
+        Ratings, with the rows of `trials`.
     targets : dict of str to column
-        Targets that are no ratings.
+        Targets that are not ratings.
     report : dict
-        What the report says beside what all reports say; replaces that where both say it.
+        Additional fields of the report. They replace common fields with the same key.
     notes : sequence of str
         Sentences for the report.
     left_out : sequence of dict
         Trials that are not in `trials`: ``subject``, ``stimulus``, ``trial``, ``duration`` and
-        ``reason``. They count among the trials that were read.
+        ``reason``. They count as trials that were read.
     music : DataFrame or None
-        One row for each stimulus.
+        Music features, one row for each stimulus.
     warnings : sequence of str
-        What the user is warned of.
+        Messages of warnings for the user.
     own_thresholds : str
-        Why nobody's own threshold can be computed of these ratings; "" where it can.
+        Reason why no threshold per person can be computed from these ratings; "" if it can.
     more : dict
-        Further fields of the study, such as ``units``; they replace those of the specification.
+        Further fields of the study, such as ``units``. They replace fields of the specification.
     """
 
     trials: Mapping[str, Column]
@@ -289,8 +296,8 @@ class CorpusContent:
 
     @classmethod
     def of(
-        cls, columns: Mapping[str, Column], ratings: Sequence[str], **said: Any
+        cls, columns: Mapping[str, Column], ratings: Sequence[str], **fields: Any
     ) -> CorpusContent:
         """Split the columns of a :class:`Reading` into trials and ratings."""
         trials = {name: column for name, column in columns.items() if name not in ratings}
-        return cls(trials, {name: columns[name] for name in ratings}, **said)
+        return cls(trials, {name: columns[name] for name in ratings}, **fields)

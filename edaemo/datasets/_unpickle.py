@@ -1,4 +1,4 @@
-"""Arrays of numbers out of pickles that nobody vouches for."""
+"""Read arrays of numbers from untrusted pickles, without running code in them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import IO, Literal
 
 import numpy as np
 
-# What a pickle that is damaged, or made to do harm, may raise while it is read.
+# Exceptions that a damaged or malicious pickle may raise while it is read.
 _BAD_PICKLE = (
     pickle.UnpicklingError,
     AttributeError,
@@ -25,28 +25,28 @@ _BAD_PICKLE = (
 
 
 def read_pickled_arrays(file: IO[bytes]) -> dict[str, np.ndarray]:
-    """Read a pickled dict of numeric arrays, from Python 2 or 3, without running any of it.
+    """Read a pickled dict of numeric arrays, from Python 2 or 3, without running code in it.
 
-    A pickle is a program: it may name any function of any module, and unpickling calls it. Here
-    only names that stand for numpy's arrays are known, and what they stand for is this module's
-    own code, which takes numbers alone; numpy's own unpickling, which trusts its input, is never
-    called. Anything else that is named is refused before it is imported.
+    A pickle is a program. It may name any function of any module, and unpickling calls that
+    function. This reader only accepts the names that pickled numpy arrays use. It maps these names
+    to code of this module, which accepts only numbers. It never calls the unpickling code of numpy,
+    which trusts its input. Any other name is rejected before it is imported.
 
     Parameters
     ----------
     file : binary file
-        Open for reading; of any protocol.
+        File open for reading, with a pickle of any protocol.
 
     Returns
     -------
     dict of str to ndarray
-        Integers or floats, not to be written to: they share the memory that was read.
+        Read-only arrays of integers or floats, which share the memory of the bytes that were read.
 
     Raises
     ------
     ValueError
-        If it is cut short, no pickle, asks for anything but arrays of numbers, or holds no such
-        dict.
+        If the file is truncated, is not a pickle, contains anything other than numeric arrays, or
+        does not hold such a dict.
     """
     try:
         content = _ArrayUnpickler(file, encoding="bytes").load()
@@ -54,53 +54,53 @@ def read_pickled_arrays(file: IO[bytes]) -> dict[str, np.ndarray]:
         if isinstance(error, _RefusedError):
             raise ValueError(str(error)) from None
         what = str(error) or type(error).__name__
-        raise ValueError(f"is cut short, or no pickle of arrays ({what[:80]}).") from error
+        raise ValueError(f"is truncated or is not a pickle of arrays ({what[:80]}).") from error
     if not isinstance(content, dict):
-        raise ValueError("holds no dict of arrays.")
+        raise ValueError("does not hold a dict of arrays.")
     arrays = {}
     for key, value in content.items():
         value = value.values if isinstance(value, _Array) else value
         if not isinstance(key, (str, bytes)) or not isinstance(value, np.ndarray):
-            raise ValueError("holds no dict of arrays.")
+            raise ValueError("does not hold a dict of arrays.")
         arrays[_text(key)] = value
     return arrays
 
 
 class _RefusedError(pickle.UnpicklingError):
-    """A pickle asks for something that is not admitted."""
+    """A pickle contains something that is not allowed."""
 
 
 class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> object:
         if (module, name) not in _ADMITTED:
             raise _RefusedError(
-                f"asks for {module}.{name}, and nothing but numpy arrays is admitted: it was not "
-                "run."
+                f"asks for {module}.{name}, but only numpy arrays are allowed: it was not run."
             )
         return _ADMITTED[module, name]
 
 
 class _Dtype:
-    """Stands for numpy.dtype."""
+    """Replace numpy.dtype."""
 
     def __init__(self, code: str | bytes, align: object = False, copy: object = True) -> None:
         self._code = _text(code)
         if re.fullmatch(r"[iu][1248]|f[248]", self._code) is None:
-            raise _RefusedError(f"holds an array of {self._code!r}, and only numbers are admitted.")
+            raise _RefusedError(f"holds an array of {self._code!r}, but only numbers are allowed.")
         self._order = "="
 
     def __setstate__(self, state: tuple) -> None:
         _, order, *fields = state
         self._order = _text(order)
-        if self._order not in ("<", ">", "=", "|") or any(one is not None for one in fields[:3]):
-            raise _RefusedError("holds a structured array, and only numbers are admitted.")
+        structured = any(field is not None for field in fields[:3])
+        if self._order not in ("<", ">", "=", "|") or structured:
+            raise _RefusedError("holds a structured array, but only numbers are allowed.")
 
     def as_numpy(self) -> np.dtype:
         return np.dtype(self._order + self._code)
 
 
 class _Array:
-    """Stands for numpy.ndarray."""
+    """Replace numpy.ndarray."""
 
     values: np.ndarray
 
@@ -110,26 +110,26 @@ class _Array:
 
 
 def _reconstruct(subtype: type, shape: object, code: object) -> _Array:
-    """Stand for what numpy makes an empty array by, before its state is set."""
+    """Replace the function with which numpy creates an empty array before it sets its state."""
     if subtype is not _Array:
-        raise _RefusedError("holds an array of a class of its own, and only arrays are admitted.")
+        raise _RefusedError("holds an array of a subclass, but only plain arrays are allowed.")
     return _Array()
 
 
 def _from_bytes(
     content: bytes | bytearray | str, dtype: _Dtype, shape: Sequence[int], order: Literal["C", "F"]
 ) -> np.ndarray:
-    """Stand for what numpy makes an array of a buffer by (protocol 5)."""
+    """Replace the function with which numpy creates an array from a buffer (protocol 5)."""
     content = content.encode("latin1") if isinstance(content, str) else content
     if not isinstance(content, (bytes, bytearray)) or not isinstance(dtype, _Dtype):
-        raise _RefusedError("holds an array of objects, and only numbers are admitted.")
+        raise _RefusedError("holds an array of objects, but only numbers are allowed.")
     return np.frombuffer(content, dtype.as_numpy()).reshape(shape, order=order)
 
 
 def _encode(text: str, codec: str) -> bytes:
-    """Stand for what Python 3 writes bytes by in protocols below 3."""
+    """Replace the function with which Python 3 writes bytes in protocols below 3."""
     if _text(codec) != "latin1":
-        raise _RefusedError(f"asks for the codec {codec!r}, and latin1 alone is admitted.")
+        raise _RefusedError(f"asks for the codec {codec!r}, but only latin1 is allowed.")
     return text.encode("latin1")
 
 

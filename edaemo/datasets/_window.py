@@ -1,4 +1,4 @@
-"""Cutting the same stretch of time out of every trial."""
+"""Cut the same window out of every trial."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMED_IN_WARNING = 3
 
 
 def window_samples(window: Window, sampling_rate: float) -> tuple[slice, int]:
-    """Return the samples that a window takes and how many samples a trial must have for it."""
+    """Return the slice of samples of a window, and the number of samples that a trial needs."""
     if window is None:
         return slice(None), 0
     if isinstance(window, str):
@@ -44,39 +44,40 @@ def window_samples(window: Window, sampling_rate: float) -> tuple[slice, int]:
 
 
 def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd.DataFrame:
-    """Cut the same window out of every trial and leave out the trials that are too short for it.
+    """Cut the same window out of every trial, and leave out trials that are too short.
 
-    Nothing outside a trial's own window has any influence on what is returned.
+    The result depends only on the samples inside the window of each trial.
 
     Parameters
     ----------
     trials : DataFrame of n_trials rows
         Table with an object column ``eda``, one 1-D array per cell; ``subject``, ``stimulus`` and
-        ``trial``, where they are there, name the trials in messages. It is not changed.
+        ``trial``, if present, name the trials in messages. The table is not changed.
     sampling_rate : float
         Samples per second (Hz).
     window : tuple (start, stop), 'end' or None
-        Seconds from the beginning of the trial; the sample nearest to `start` is the first one
-        taken, the one nearest to `stop` the first not taken. ``'end'`` takes the last 25 seconds,
-        None the whole trial, so that lengths differ.
+        Seconds from the beginning of the trial. The sample nearest to `start` is the first sample
+        of the window. The sample nearest to `stop` is the first sample after the window. ``'end'``
+        takes the last 25 seconds. None takes the whole trial, so lengths may differ.
 
     Returns
     -------
     DataFrame of at most n_trials rows
-        A new table with the index labels of the trials that were kept, so that ratings follow by
-        ``ratings.loc[cut.index]``. Each ``eda`` cell is a copy that shares no memory with `trials`
-        and has the cell's dtype. Columns other than ``eda`` stay as they are.
+        A new table with the index labels of the trials kept. ``ratings.loc[cut.index]`` selects
+        their ratings. Each ``eda`` cell is a copy with the same dtype that shares no memory with
+        `trials`. Columns other than ``eda`` are unchanged.
 
     Warns
     -----
     UserWarning
-        Once, if trials are shorter than the window: how many, and the names of the first few.
+        Once, if trials are shorter than the window. The warning has their number and the first
+        names.
 
     Raises
     ------
     ValueError
-        If the window or the sampling rate makes no sense, if there is no column ``eda`` or a cell
-        of it is not 1-D, if an index label occurs twice, or if every trial is shorter than the
+        If the window or the sampling rate is invalid, if the column ``eda`` is missing or one of
+        its cells is not 1-D, if an index label occurs twice, or if every trial is shorter than the
         window.
     """
     sampling_rate = check_sampling_rate(sampling_rate)
@@ -87,11 +88,11 @@ def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd
     if not trials.index.is_unique:
         raise ValueError(
             f"The index of trials has {trials.index[trials.index.duplicated()][0]!r} more than "
-            "once, so ratings could not follow: call reset_index(drop=True) on both first."
+            "once, so ratings cannot be matched: call reset_index(drop=True) on both first."
         )
     kept, short, cells = [], [], []
     for row, cell in enumerate(trials["eda"]):
-        signal = np.asanyarray(cell)  # a mask stays
+        signal = np.asanyarray(cell)  # keeps the mask of a masked array
         if signal.ndim != 1:
             raise ValueError(
                 f"eda of {name_trial(trials, row)} must be a 1-D array, got shape {signal.shape}."
@@ -102,12 +103,12 @@ def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd
             kept.append(row)
             cells.append(signal[samples].copy())
     if short:
-        said = f"{len(short)} of {len(trials)} trials are shorter than the window {window!r}"
+        message = f"{len(short)} of {len(trials)} trials are shorter than the window {window!r}"
         if not kept:
-            raise ValueError(f"All {said}: nothing is left. Choose a shorter window.")
+            raise ValueError(f"All {message}: no trial is left. Choose a shorter window.")
         named = "; ".join(name_trial(trials, row) for row in short[:_NAMED_IN_WARNING])
         more = "; …" if len(short) > _NAMED_IN_WARNING else ""
-        warnings.warn(f"{said} and are left out: {named}{more}.", UserWarning, stacklevel=2)
+        warnings.warn(f"{message} and are left out: {named}{more}.", UserWarning, stacklevel=2)
     cut = trials.iloc[kept].copy()
     cut["eda"] = pd.Series(cells, dtype=object).array
     return cut
