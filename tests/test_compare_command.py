@@ -81,4 +81,4 @@ def test_generated_study_is_called_artificial(tmp_path, capsys):
     ].all()
     with pytest.raises(SystemExit):
         compare(tmp_path, *arguments, "--path", "somewhere")
-    assert "is made and not read" in capsys.readouterr().err
+    assert "has no files" in capsys.readouterr().err

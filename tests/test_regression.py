@@ -236,7 +236,7 @@ class TestRefusals:
                 {"pipelines": "ridge-eda", "thresholds": "subject"},
                 "ridge-eda is a regressor",
             ),
-            ("known", {"pipelines": "ridge"}, "There is no pipeline 'ridge': did you mean"),
+            ("known", {"pipelines": "ridge"}, "Unknown pipeline 'ridge': did you mean"),
         ],
     )
     def test_what_does_not_fit_is_said_before_anything_is_computed(

@@ -552,7 +552,7 @@ class TestBadInput:
 
     def test_foreign_file(self, tmp_path):
         (tmp_path / "table.csv").write_text("a,b\n" * 100)
-        with pytest.raises(StoreError, match=r"table\.csv: it is no store of results"):
+        with pytest.raises(StoreError, match=r"table\.csv: it is not a store"):
             write_report(tmp_path / "table.csv", tmp_path / "out")
 
     def test_only_failed_folds(self, tmp_path):

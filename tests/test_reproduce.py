@@ -516,7 +516,7 @@ class TestCommand:
             (["table1", "hku956", "tiny", "--path", "x"], "--path is one corpus's"),
             (["table5", "tiny", "--protocol", "subjct"], "did you mean 'subject'"),
             (["table4", "tiny", "--recipe", "papper"], "did you mean 'paper'"),
-            (["table1", "generated-pmemo-size", "--path", "x"], "is made and not read"),
+            (["table1", "generated-pmemo-size", "--path", "x"], "has no files"),
             (["table1", "pmemo", "--path", "nowhere"], "path='nowhere'"),
             (["table1", "--plugin", "no_such_module"], "--plugin no_such_module"),
         ],

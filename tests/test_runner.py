@@ -261,7 +261,7 @@ def deaths(folder: Path, n: int) -> dict[str, outside.Killing]:
 
 def test_a_process_that_dies_ends_the_run_which_can_go_on(study, store, tmp_path):
     pipelines = deaths(tmp_path / "deaths", 1)
-    with pytest.raises(EvaluationError, match=r"was killed.*the same call goes on"):
+    with pytest.raises(EvaluationError, match=r"was killed.*repeat the same call"):
         evaluate(pipelines, study, store=store, **FOLDS | {"n_jobs": 2})
     kept = created_in(store)
     table = evaluate(pipelines, study, store=store, **FOLDS)
@@ -855,7 +855,7 @@ def test_a_scheduler_that_is_gone_leaves_what_was_finished(study, store, monkeyp
             cluster.close()
 
         settings = FOLDS | {"scheduler": cluster.scheduler_address, "on_fold": close}
-        with pytest.raises(EvaluationError, match=r"scheduler is gone.*the same call goes on"):
+        with pytest.raises(EvaluationError, match=r"scheduler was lost.*repeat the same call"):
             evaluate("my-slow", study, store=store, **settings)
     assert 1 <= len(created_in(store)) < 15
 

@@ -611,13 +611,13 @@ class TestLabels:
         ("values", "threshold", "match"),
         [
             ([None] * 144, None, "the labels of all 144 trials are missing"),
-            (["a"] * 144, None, "leaves one class only"),
-            ([1, "a"] * 72, None, "holds mixed-integer values, such as 1: give all labels as"),
+            (["a"] * 144, None, "has only one class"),
+            ([1, "a"] * 72, None, "holds mixed-integer values, such as 1. Use only numbers"),
             ([1.0, np.inf] * 72, "none", r"the rating of row 1 \(.*is infinite"),
             ([True, False] * 72, "none", "holds classes .True, False., and thresholds='none'"),
             ([np.ones((2, 2))] * 144, None, r"the series of row 0 .* has shape \(2, 2\)"),
             ([np.zeros(3)] * 144, None, "all steps are 0"),
-            ([np.zeros(3), 4.0] * 72, None, r"label of row 1 .* is 4.0, and others are series"),
+            ([np.zeros(3), 4.0] * 72, None, r"label of row 1 .* is 4.0, but others are series"),
         ],
     )
     def test_what_cannot_be_a_label_is_said_once(self, rated, values, threshold, match):
