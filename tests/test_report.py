@@ -345,7 +345,7 @@ class TestWhatIsMissing:
             add_fold(store, "b", pipeline="cnn-eda", predictions=other)
         write_report(tmp_path / "s.sqlite", tmp_path)
         text = Page(tmp_path / "report.html").text
-        assert "No tests: made" in text and "cannot be paired" in text
+        assert "No tests: made" in text and "cannot be compared" in text
 
 
 def predictions_of_record(store: ResultStore) -> dict:

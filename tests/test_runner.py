@@ -464,7 +464,7 @@ class TestRegistration:
         table = evaluate("new", study, store=store, **FOLDS).set_index("pipeline")
         assert table.loc["new", "knows_stimulus"]
         study.music = None
-        with pytest.raises(EvaluationError, match="new needs music, and my-study has none"):
+        with pytest.raises(EvaluationError, match="new needs music, and my-study has no music"):
             evaluate("new", study, store=store, **FOLDS)
 
     @pytest.mark.parametrize(

@@ -226,12 +226,12 @@ class TestClassificationSummary:
     @pytest.mark.parametrize(
         ("change", "match"),
         [
-            ({"labels": [0, 2, 1]}, "y_true must hold one 0 or 1"),
+            ({"labels": [0, 2, 1]}, "y_true must be 0 or 1"),
             ({"predicted": [0, 1]}, "inconsistent numbers"),
-            ({"probability": [0.1, 0.2]}, "probability must hold"),
+            ({"probability": [0.1, 0.2]}, "probability must have"),
             ({"probability": [0.1, 0.2, 1.2]}, r"\[0, 1\]"),
             ({"subject": ["a", None, "b"]}, "subject is missing for 1 of 3"),
-            ({"fold": [0]}, "fold must hold one id for each of 3"),
+            ({"fold": [0]}, "fold must have one id for each of 3"),
         ],
     )
     def test_what_cannot_be_summarised_is_said(self, change, match):
@@ -550,7 +550,7 @@ class TestPairs:
         assert (same.n_people, same.n_people_undefined) == (3, 1)
         nobody = paired_test([np.nan], [1.0])
         assert np.isnan(nobody.p_value) and nobody.n_people_undefined == 1
-        with pytest.raises(ValueError, match="One score of each"):
+        with pytest.raises(ValueError, match="a and b must have one score"):
             paired_test([1, 2], [1])
 
     def test_holm_on_demsars_example(self):

@@ -340,7 +340,7 @@ def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:
     """Return the error for a pipeline that does not fit the target's task."""
     fitting = [name for name, entry in PIPELINES_OF[task.name].items() if not entry.reference]
     examples = f", such as {', '.join(fitting)}" if fitting and not task.has_classes else ""
-    return EvaluationError(f"{name} is a {kind}, and {task.asks}{examples}.")
+    return EvaluationError(f"{name} is a {kind}, but {task.asks}{examples}.")
 
 
 def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) -> Iterator[_Job]:
