@@ -283,7 +283,10 @@ class TestThreeClasses:
         text = markdown.read_text()
         predictions = load_predictions(classes[0]).query("target == 'clear' and pipeline == 'mood'")
         counts = confusion_matrix(predictions["label"], predictions["predicted"], labels=CLASSES)
-        assert "| Pipeline | Class | taken for calm | taken for happy | taken for sad |" in text
+        assert (
+            "| Pipeline | Class | predicted as calm | predicted as happy | predicted as sad |"
+            in text
+        )
         for name, row in zip(CLASSES, counts, strict=True):
             assert f"| mood | {name} | {' | '.join(map(str, row))} |" in text
         assert "Recall of happy" in text
