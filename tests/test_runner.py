@@ -205,7 +205,7 @@ def test_ctrl_c_keeps_finished_folds_and_the_same_command_goes_on(
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
-    assert "Finished folds are kept: the same command goes on from there." in said
+    assert "Finished folds are stored: repeat the same command to resume." in said
     assert "Traceback" not in said
     _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
     assert not alive
@@ -471,7 +471,7 @@ class TestRegistration:
         ("arguments", "settings", "message"),
         [
             (("majority", DummyClassifier()), {}, "a pipeline 'majority' already"),
-            (("new", DummyClassifier()), {"input": "signal"}, "input='signal': one of"),
+            (("new", DummyClassifier()), {"input": "signal"}, "input='signal' must be one of"),
             (("new", DummyClassifier), {}, "or a function that makes one.*DummyClassifier"),
             (("new", "knn"), {}, "must be a scikit-learn classifier.*'knn'"),
         ],
