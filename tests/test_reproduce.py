@@ -445,7 +445,7 @@ class TestErrors:
 
     def test_a_study_without_music(self, tiny, settings):
         study = Bunch(**{**tiny, "music": None})
-        with pytest.raises(EvaluationError, match="generated has no music. Pass signal='eda'"):
+        with pytest.raises(EvaluationError, match=r"generated has no music\. Pass signal='eda'"):
             reproduce_table4(study, settings)
         with pytest.raises(EvaluationError, match="table5 uses EDA and music"):
             reproduce_table5(study, settings, signal="eda+music")
