@@ -330,8 +330,8 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("asked", "message"),
         [
-            ({"pipelines": "svm-musik"}, "no pipeline 'svm-musik': did you mean 'svm-music'"),
-            ({"studies": "hku965"}, "no study 'hku965': did you mean 'hku956'"),
+            ({"pipelines": "svm-musik"}, "Unknown pipeline 'svm-musik': did you mean 'svm-music'"),
+            ({"studies": "hku965"}, "Unknown study 'hku965': did you mean 'hku956'"),
             ({"studies": 3}, "A study must be a name"),
             ({"targets": "boredom"}, "Unknown target of small 'boredom'.*arousal"),
             ({"protocols": "subjects"}, "no protocol 'subjects': did you mean 'subject'"),

@@ -222,7 +222,7 @@ class TestRefusals:
             (
                 "mood",
                 {},
-                r"target 'mood' holds classes \(.*\), and thresholds='none' takes ratings",
+                r"target 'mood' holds classes \(.*\), but thresholds='none' requires numerical ratings",
             ),
             ("known", {"pipelines": "svm-eda"}, "svm-eda is a classifier, .* such as svr-music"),
             ("known", {"pipelines": {"mine": SVC()}}, "mine is a classifier"),

@@ -449,7 +449,7 @@ class TestErrors:
             reproduce_table4(study, settings)
         with pytest.raises(EvaluationError, match="table5 uses EDA and music"):
             reproduce_table5(study, settings, signal="eda+music")
-        with pytest.raises(EvaluationError, match="signal='music': one of"):
+        with pytest.raises(EvaluationError, match="signal='music' must be one of"):
             reproduce_table5(study, settings, signal="music")
 
     def test_figure_4_holds_out_people(self, tiny, settings):
@@ -514,7 +514,7 @@ class TestCommand:
         [
             (["table1", "induced-stress"], "no ratings of valence and arousal"),
             (["table3", "induced-stress"], "no ratings of valence and arousal"),
-            (["table2", "hku965"], "no study 'hku965': did you mean 'hku956'?"),
+            (["table2", "hku965"], "Unknown study 'hku965': did you mean 'hku956'?"),
             (["table1", "hku956", "tiny", "--path", "x"], "--path is for one study"),
             (["table5", "tiny", "--protocol", "subjct"], "did you mean 'subject'"),
             (["table4", "tiny", "--recipe", "papper"], "did you mean 'paper'"),

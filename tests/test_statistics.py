@@ -433,10 +433,10 @@ class TestPermutationTest:
     @pytest.mark.parametrize(
         ("change", "match"),
         [
-            ({"score": "majority_rate"}, "score='majority_rate': one of"),
-            ({"average": "folds"}, "average='folds': one of"),
+            ({"score": "majority_rate"}, "score='majority_rate' must be one of"),
+            ({"average": "folds"}, "average='folds' must be one of"),
             ({"n_permutations": 0}, "at least 1"),
-            ({"y_pred": [0, 1, 2]}, "y_pred must hold"),
+            ({"y_pred": [0, 1, 2]}, "y_pred must be 0 or 1"),
             ({"trial": list("xyy"), "y_true": [0, 1, 0]}, "trial 'y' has several labels"),
             ({"trial": list("xyx"), "y_true": [0, 1, 0]}, "trial 'x' has several people"),
             ({"trial": [1, 2, 2]}, "predicted 1 to 2 times"),
@@ -846,9 +846,9 @@ class TestStoredPredictions:
     def test_only_what_was_tested_alike_is_paired(self, evaluated):
         predictions = load_predictions(evaluated[0])
         gone = (predictions["pipeline"] == "trial-order") & (predictions["row"] == 3)
-        with pytest.raises(ValueError, match="logistic-eda and time were not tested on the same"):
+        with pytest.raises(ValueError, match="logistic-eda and trial-order were not tested on the same"):
             compare_pipelines(predictions[~gone])
-        with pytest.raises(ValueError, match="score='majority_rate': one of"):
+        with pytest.raises(ValueError, match="score='majority_rate' must be one of"):
             compare_pipelines(predictions, score="majority_rate")
         with pytest.raises(ValueError, match="no column 'label'"):
             summarise_predictions(predictions.drop(columns="label"))
