@@ -222,7 +222,7 @@ class TestRefusals:
             (
                 "mood",
                 {},
-                r"target 'mood' holds classes \(.*\), but thresholds='none' requires numerical ratings",
+                r"target 'mood' holds classes \(.*\), but thresholds='none' requires",
             ),
             ("known", {"pipelines": "svm-eda"}, "svm-eda is a classifier, .* such as svr-music"),
             ("known", {"pipelines": {"mine": SVC()}}, "mine is a classifier"),

@@ -40,7 +40,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
             "studies: %(corpora)s, if you have the files; or generated, which is artificial"
         ),
     )
-    compare.add_argument("--target", **several, help="targets; default: all")
+    compare.add_argument("--target", **several, help="targets; None: all")
     compare.add_argument(
         "--protocol",
         default=["subject"],
@@ -48,7 +48,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
         "paper, or one that a --plugin registers",
     )
-    compare.add_argument("--pipelines", **several, help="pipelines; default: all")
+    compare.add_argument("--pipelines", **several, help="pipelines; None: all")
     compare.add_argument(
         "--threshold",
         nargs="+",
@@ -68,7 +68,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "--people",
         default="evaluation",
         choices=["evaluation", "development", "all"],
-        help="people whose trials are used: all except the development people, only these, or all",
+        help="people whose trials are used; evaluation: all except the development people",
     )
     compare.add_argument("--folds", type=int, default=5, metavar="K", help="number of folds")
     compare.add_argument(

@@ -69,7 +69,7 @@ def _add_table(actions: argparse._SubParsersAction, name: str, what: str) -> Non
         "--people",
         default="evaluation" if trains else "all",
         choices=["evaluation", "development", "all"],
-        help="people whose trials are used: all except the development people, only these, or all",
+        help="people whose trials are used; evaluation: all except the development people",
     )
     if name != "table1":
         table.add_argument(
