@@ -170,16 +170,18 @@ def _section_people(
             "read from the study, since a store does not contain them."
         )
         return section
-    whose: dict[str, dict[str, Hashable]] = {}
+    ids_of_study: dict[str, dict[str, Hashable]] = {}
     for case in cases:
         ids = next(iter(case.trials.values()))["subject"].unique()
-        whose.setdefault(case.about["study"], {}).update({str(person): person for person in ids})
-    known = [person for ids in whose.values() for person in ids]
+        ids_of_study.setdefault(case.about["study"], {}).update(
+            {str(person): person for person in ids}
+        )
+    known = [person for ids in ids_of_study.values() for person in ids]
     for person in people:
         if person not in known:
             raise ValueError(f"Person {person!r} is not in the store: {suggest(person, known)}")
     rated = {case.about["study"] for case in cases if case.about["target"] in RATED}
-    for study, ids in whose.items():
+    for study, ids in ids_of_study.items():
         chosen = [ids[person] for person in people if person in ids]
         if not chosen:
             continue

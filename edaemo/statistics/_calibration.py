@@ -92,23 +92,27 @@ def calibration(
     values = read_probability(probability, len(labels))
     if values is None:
         raise ValueError("probability is missing for some trials. Remove these trials.")
-    person = number_units(subject, len(labels), "subject")
+    subjects = number_units(subject, len(labels), "subject")
     check_consistent_length(labels, values)
     return Calibration(
-        _curve(labels, values, person, n_bins, random_state),
+        _curve(labels, values, subjects, n_bins, random_state),
         expected_calibration_error(labels, values, n_bins=n_bins),
-        *_recalibrate(labels, values, person),
+        *_recalibrate(labels, values, subjects),
     )
 
 
 def _curve(
-    labels: np.ndarray, probability: np.ndarray, whose: np.ndarray, n_bins: int, random_state: int
+    labels: np.ndarray,
+    probability: np.ndarray,
+    subjects: np.ndarray,
+    n_bins: int,
+    random_state: int,
 ) -> pd.DataFrame:
-    n_people = whose.max() + 1
+    n_people = subjects.max() + 1
     bins = find_bins(probability, n_bins)
     n_trials, n_high = np.zeros((2, n_people, n_bins))
-    np.add.at(n_trials, (whose, bins), 1)
-    np.add.at(n_high, (whose, bins), labels)
+    np.add.at(n_trials, (subjects, bins), 1)
+    np.add.at(n_high, (subjects, bins), labels)
     drawn = draw_people(n_people, random_state)
     draws = divide(drawn @ n_high, drawn @ n_trials)
     total = n_trials.sum(axis=0)
@@ -128,14 +132,14 @@ def _curve(
     return pd.DataFrame(rows)
 
 
-def _recalibrate(labels: np.ndarray, probability: np.ndarray, person: np.ndarray) -> list[float]:
+def _recalibrate(labels: np.ndarray, probability: np.ndarray, subjects: np.ndarray) -> list[float]:
     """Return slope and intercept, each with its interval."""
     logits = logit(np.clip(probability, _CLOSEST, 1 - _CLOSEST))
     high, low = logits[labels == 1], logits[labels == 0]
     separated = not len(high) or not len(low) or high.min() >= low.max() or high.max() <= low.min()
-    if separated or np.ptp(logits) < 1e-9 or person.max() == 0:
+    if separated or np.ptp(logits) < 1e-9 or subjects.max() == 0:
         return [np.nan] * 6
     model = GLM(labels, np.column_stack([np.ones_like(logits), logits]), family=Binomial())
-    fitted = model.fit(cov_type="cluster", cov_kwds={"groups": person}, use_t=True)
+    fitted = model.fit(cov_type="cluster", cov_kwds={"groups": subjects}, use_t=True)
     (a, b), (ends_a, ends_b) = fitted.params, fitted.conf_int()
     return [float(value) for value in (b, *ends_b, a, *ends_a)]

@@ -203,16 +203,18 @@ def _test(
     if not isinstance(n_permutations, Integral) or n_permutations < 1:
         raise ValueError(f"n_permutations={n_permutations!r} must be an integer of at least 1.")
     outcome = _read(task, y_true, y_pred, score)
-    person = number_units(subject, len(outcome.labels), "subject")
+    subjects = number_units(subject, len(outcome.labels), "subject")
     n_trials = len(outcome.labels)
-    which = np.arange(n_trials) if trial is None else _number_trials(trial, person, outcome.labels)
+    which = (
+        np.arange(n_trials) if trial is None else _number_trials(trial, subjects, outcome.labels)
+    )
     if isinstance(task, SequenceRegression):
-        outcome, person, which = _take_steps(outcome, person, which)
+        outcome, subjects, which = _take_steps(outcome, subjects, which)
     true, predicted = outcome.labels, outcome.predicted
     if score in OF_NUMBERS:  # for precision
         true, predicted = true - true.mean(), predicted - true.mean()
-    people = _by_person(true, _column(task, predicted, person, score, average), person, which)
-    fixed = _fixed_sums(task, true, predicted, person, score)
+    people = _by_person(true, _column(task, predicted, subjects, score, average), subjects, which)
+    fixed = _fixed_sums(task, true, predicted, subjects, score)
     rng = np.random.default_rng(random_state)
     rearrange = _shift if isinstance(task, SequenceRegression) else _permute
 
@@ -345,12 +347,12 @@ def permutation_refit(
     by labels makes different folds for each permutation.
     """
     y = np.asarray(y)
-    person = number_units(groups, len(y), "groups")
+    subjects = number_units(groups, len(y), "groups")
     observed, null, p = permutation_test_score(
         estimator,
         X,
         y,
-        groups=person,
+        groups=subjects,
         cv=cv,
         scoring=scoring,
         n_permutations=n_permutations,
@@ -374,7 +376,7 @@ def _read(task: Task, y_true: ArrayLike, y_pred: ArrayLike, score: str) -> Outco
 
 
 def _take_steps(
-    outcome: Outcome, whose: np.ndarray, which: np.ndarray
+    outcome: Outcome, subjects: np.ndarray, which: np.ndarray
 ) -> tuple[Outcome, np.ndarray, np.ndarray]:
     """Replace trials by their unmasked steps: labels, predictions, people and step numbers.
 
@@ -385,13 +387,13 @@ def _take_steps(
     before = np.searchsorted(trial, trial)  # index of the first step of the same trial
     position = np.arange(len(trial)) - before
     _, which = np.unique(which[trial] * (position.max() + 1) + position, return_inverse=True)
-    return Outcome(true, predicted), whose[trial], which
+    return Outcome(true, predicted), subjects[trial], which
 
 
-def _number_trials(trial: Sequence, whose: np.ndarray, true: np.ndarray) -> np.ndarray:
+def _number_trials(trial: Sequence, subjects: np.ndarray, true: np.ndarray) -> np.ndarray:
     which = number_units(trial, len(true), "trial")
     codes = pd.factorize(hashable(pd.Series(true)))[0]
-    for values, what in ((whose, "people"), (codes, "labels")):
+    for values, what in ((subjects, "people"), (codes, "labels")):
         first = np.zeros(which.max() + 1, dtype=values.dtype)
         first[which] = values
         if (first[which] != values).any():
@@ -407,7 +409,7 @@ def _number_trials(trial: Sequence, whose: np.ndarray, true: np.ndarray) -> np.n
 
 
 def _column(
-    task: Task, predicted: np.ndarray, whose: np.ndarray, score: str, average: str
+    task: Task, predicted: np.ndarray, subjects: np.ndarray, score: str, average: str
 ) -> np.ndarray:
     """Return the factor of each label in the only sum that depends on the order of labels.
 
@@ -422,19 +424,19 @@ def _column(
     if average == "pooled":
         return rankdata(predicted)
     ranks = np.empty(len(predicted))
-    for person in range(whose.max() + 1):
-        ranks[whose == person] = rankdata(predicted[whose == person])
+    for person in range(subjects.max() + 1):
+        ranks[subjects == person] = rankdata(predicted[subjects == person])
     return ranks
 
 
 def _by_person(
-    true: np.ndarray, column: np.ndarray, whose: np.ndarray, which: np.ndarray
+    true: np.ndarray, column: np.ndarray, subjects: np.ndarray, which: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return for each person the label of each trial, and its factors summed over repeats."""
     _, first = np.unique(which, return_index=True)
     summed = np.zeros((which.max() + 1, *column.shape[1:]))
     np.add.at(summed, which, column)
-    rows = [np.flatnonzero(whose[first] == person) for person in range(whose.max() + 1)]
+    rows = [np.flatnonzero(subjects[first] == person) for person in range(subjects.max() + 1)]
     return [(true[first][trials].astype(float), summed[trials]) for trials in rows]
 
 
@@ -470,17 +472,17 @@ def _shift(
 
 
 def _fixed_sums(
-    task: Task, true: np.ndarray, predicted: np.ndarray, whose: np.ndarray, score: str
+    task: Task, true: np.ndarray, predicted: np.ndarray, subjects: np.ndarray, score: str
 ) -> Sums:
     """Return the sums by person that do not depend on the order of labels."""
     if isinstance(task, Multiclass):
         return {}
     if score in OF_NUMBERS:
-        return sum_numbers(true, predicted, whose)
+        return sum_numbers(true, predicted, subjects)
     if score in OF_CLASSES:
-        return sum_classes(true, predicted, None, whose)
-    squares = np.bincount(whose, predicted**2 + true)
-    return sum_classes(true, true, None, whose) | {"squared_error": squares}
+        return sum_classes(true, predicted, None, subjects)
+    squares = np.bincount(subjects, predicted**2 + true)
+    return sum_classes(true, true, None, subjects) | {"squared_error": squares}
 
 
 def _score(task: Task, products: np.ndarray, fixed: Sums, score: str, average: str) -> np.ndarray:

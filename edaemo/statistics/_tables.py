@@ -179,9 +179,9 @@ def describe(row: pd.Series) -> str:
     names = {None: "", "subject": " (by each person's own threshold)", NUMBERS: " (as rated)"}
     threshold = None if pd.isna(row["threshold"]) else row["threshold"]
     labelled = names.get(threshold, f" (above {threshold})")
-    whose = "" if row["people"] == "all" else f"{row['people']} "
+    group = "" if row["people"] == "all" else f"{row['people']} "
     text = (
-        f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {whose}people, "
+        f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {group}people, "
         f"{row['n_trials']} trials; protocol {row['protocol']}, {row['n_folds']} folds"
     )
     if row["n_repeats"] > 1:
