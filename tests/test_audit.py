@@ -152,7 +152,7 @@ def test_a_recording_that_is_none_is_an_error():
 def test_lengths_are_checked():
     with pytest.raises(ValueError, match="subject must hold one id for each of the 6 trials"):
         audit([FOLD], table(), Y, subject=[1, 2])
-    with pytest.raises(ValueError, match="y must hold one label for each of the 6 trials, got 2"):
+    with pytest.raises(ValueError, match="y must have one label for each of the 6 trials, got 2"):
         audit([FOLD], table(), [0, 1])
 
 

@@ -53,9 +53,9 @@ def test_transductive_pipelines_are_marked(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["hku965"], "no study 'hku965': did you mean 'hku956'?"),
-        (["--target", "boredom"], "no target of hku956 'boredom'"),
-        (["--pipelines", "oracle"], "no pipeline 'oracle'"),
+        (["hku965"], "Unknown study 'hku965': did you mean 'hku956'?"),
+        (["--target", "boredom"], "Unknown target of hku956 'boredom'"),
+        (["--pipelines", "oracle"], "Unknown pipeline 'oracle'"),
         (["--protocol", "subjct"], "no protocol 'subjct': did you mean 'subject'"),
         (["--path", "nowhere"], "path='nowhere' does not hold hku956"),
         (["--folds", "16"], "n_splits=16, but there are 15 people"),
@@ -81,4 +81,4 @@ def test_generated_study_is_called_artificial(tmp_path, capsys):
     ].all()
     with pytest.raises(SystemExit):
         compare(tmp_path, *arguments, "--path", "somewhere")
-    assert "is made and not read" in capsys.readouterr().err
+    assert "has no files" in capsys.readouterr().err

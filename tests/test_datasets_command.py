@@ -66,7 +66,7 @@ def test_list_shows_every_corpus_with_licence_citation_and_source(run):
         rows, spec = rows_of(part), CORPORA[name]
         assert rows["licence"] == spec.licence
         assert rows["cite"] == spec.citation
-        assert rows["to be had"] == spec.how_to_get
+        assert rows["available from"] == spec.how_to_get
         assert rows["loader"] == spec.loader
         assert part.startswith(f"{name}: {spec.title.partition(': ')[2]}\n")
     # Some of what the loaders' own pages say.
@@ -89,7 +89,7 @@ def test_list_shows_which_of_the_places_has_what(run, tmp_path, monkeypatch, hom
     assert found["hku956"] == f"the repository's own folder: {HKU_ZIP}"
     assert found["induced-stress"] == f"the repository's own folder: {STRESS_ZIP}"
     assert "pmemo.zip is not a readable zip archive" in found["pmemo"]
-    assert found["seed-vii"] == "none of them"
+    assert found["seed-vii"] == "no place"
     places = out.split("\n\n")[0].splitlines()
     assert [line.split("  ")[1] for line in places[1:]] == [
         "path= (--path)",
@@ -104,7 +104,7 @@ def test_list_says_what_is_not_set(run, tmp_path, monkeypatch):
     monkeypatch.setattr(_corpus, "REPOSITORY_DATA", tmp_path / "gone")
     _, out, _ = run("list")
     assert rows_of(out.split("\n\n")[0])["the variable EDAEMO_DATA"] == "not set"
-    assert out.count("none of them") == len(NAMES)
+    assert out.count("no place") == len(NAMES)
 
 
 # Which corpus it is
@@ -152,7 +152,7 @@ def test_folder_of_two_corpora_needs_to_be_told(run, tmp_path):
         (("empty",), "holds neither a known corpus nor a session of an E4"),
         (("empty/half.zip",), "half.zip is not a readable zip archive"),
         (("empty", "--study", "deep"), "Unknown study 'deep': did you mean 'deap'?"),
-        ((HKU_ZIP, "--sampling-rate", "4"), "the files of hku956 say it themselves"),
+        ((HKU_ZIP, "--sampling-rate", "4"), "the files of hku956 contain it"),
     ],
 )
 def test_what_cannot_be_checked_is_an_error(arguments, said, run, tmp_path):
@@ -189,7 +189,7 @@ def test_check_counts_what_hku956_holds(run):
     flat = sum(np.ptp(trial) < 0.01 for trial in trials)
     assert rows["flat trials"].startswith(f"{flat}: ")
     assert rows["rating valence"] == "-9.5 to 9.9"
-    assert "Wrong" not in out
+    assert "Errors" not in out
     assert "Left out" not in out
 
 
@@ -242,7 +242,7 @@ def test_check_of_own_sessions_counts_flat_saturated_and_missing(run, tmp_path):
     zipped(tmp_path / "P02.zip", session(presses=(0, 40, 80), **{"EDA.csv": flat}))
     status, out, _ = run("check", tmp_path)
     assert status == 0
-    assert "e4 (known by EDA.csv)" in out
+    assert "e4 (recognised by EDA.csv)" in out
     rows = rows_of(out)
     assert rows["people"] == "2: P01, P02"
     assert rows["missing samples"] == "1 of 480, in 1 trials"

@@ -211,7 +211,7 @@ def test_registered_corpus_is_listed_and_checked(registered, folder, monkeypatch
         assert text in part
     assert main(["datasets", "check", str(folder)]) == 0
     out = capsys.readouterr().out
-    assert "song-diary (known by listener1.diary)" in out
+    assert "song-diary (recognised by listener1.diary)" in out
     assert re.search(r"people +12: listener1, ", out)
     assert re.search(r"seconds of a trial +30 to 30", out)
     (folder / "listener2.diary").unlink()

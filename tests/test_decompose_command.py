@@ -546,7 +546,7 @@ class TestCommand:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the workers as well
         _, said = process.communicate(timeout=120)
         assert process.returncode == 130, said
-        assert "Interrupted. Files that were finished" in said
+        assert "Interrupted. Finished files are complete" in said
         assert 1 <= len(files_in(out)) < 400
         for name in files_in(out):
             assert name.endswith(".csv")

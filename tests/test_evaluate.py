@@ -330,13 +330,13 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("asked", "message"),
         [
-            ({"pipelines": "svm-musik"}, "no pipeline 'svm-musik': did you mean 'svm-music'"),
-            ({"studies": "hku965"}, "no study 'hku965': did you mean 'hku956'"),
+            ({"pipelines": "svm-musik"}, "Unknown pipeline 'svm-musik': did you mean 'svm-music'"),
+            ({"studies": "hku965"}, "Unknown study 'hku965': did you mean 'hku956'"),
             ({"studies": 3}, "A study must be a name"),
-            ({"targets": "boredom"}, "no target of small 'boredom'.*arousal"),
+            ({"targets": "boredom"}, "Unknown target of small 'boredom'.*arousal"),
             ({"protocols": "subjects"}, "no protocol 'subjects': did you mean 'subject'"),
             ({"protocols": KFold(3)}, "A protocol must be a name"),
-            ({"people": "some"}, "people='some': one of"),
+            ({"people": "some"}, "people='some' must be one of"),
             ({"n_splits": 7}, "n_splits=7, but there are 6 people"),
             ({"n_splits": 1}, "n_splits=1"),
             ({"n_repeats": 0}, "n_repeats=0"),
@@ -360,7 +360,7 @@ class TestRefused:
 
     def test_music_pipelines_need_music(self, small, run):
         small.music = None
-        with pytest.raises(EvaluationError, match="svm-music needs music, and small has none"):
+        with pytest.raises(EvaluationError, match="svm-music needs music, and small has no music"):
             run(small)
 
     def test_fold_that_would_train_on_one_class_is_named(self, small, run):

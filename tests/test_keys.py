@@ -635,7 +635,7 @@ def test_a_session_without_source_is_refused(tmp_path):
             print(error)
     """
     (line,) = run(code, tmp_path)
-    assert line.startswith("func: scale is defined in __main__, and its source is not to be had")
+    assert line.startswith("func: scale is defined in __main__, and its source is not available")
 
 
 def test_the_code_that_is_loaded_counts_not_the_file_as_it_is_now(tmp_path, monkeypatch):
@@ -648,7 +648,7 @@ def test_the_code_that_is_loaded_counts_not_the_file_as_it_is_now(tmp_path, monk
     old = module.f
     importlib.reload(module)
     assert fingerprint(module.f) != before
-    with pytest.raises(UnkeyableError, match=r"loaded_once\.f cannot be found again"):
+    with pytest.raises(UnkeyableError, match=r"loaded_once\.f cannot be found by this name"):
         fingerprint(old)
 
 

@@ -291,7 +291,7 @@ def test_what_was_heard_must_be_known(with_music, tmp_path, capsys):
     a, b = write(tmp_path / "a.csv", 0, e4="4"), write(tmp_path / "b.csv", 1, e4="4")
     heard = tmp_path / "heard.csv"
     for text, said in [
-        (f"file,stimulus\n{a},1\n", f"for {b} it is not said"),
+        (f"file,stimulus\n{a},1\n", f"{b} has no stimulus"),
         ("file,music\na,1\n", "no column 'stimulus'"),
         (f"file,stimulus\n{a},1\n{a},2\n", "more than once"),
         ("", "cannot be read"),
@@ -302,7 +302,7 @@ def test_what_was_heard_must_be_known(with_music, tmp_path, capsys):
         assert said in err
     status, _, err = run(capsys, path, a)
     assert status == 2
-    assert "give --stimulus, or --stimuli" in err
+    assert "Pass --stimulus, or --stimuli" in err
     status, out, err = run(capsys, path, a, "--stimulus", "9")
     assert (status, out) == (1, "")
     assert "a.csv" in err

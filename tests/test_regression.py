@@ -181,7 +181,7 @@ class TestStored:
         assert p.loc["mean", "p_value"] == 1
         pairs = compare_pipelines(known, score=score).set_index(["a", "b"])
         assert pairs.loc[("mean", "ridge-eda"), "difference"] < -0.5
-        with pytest.raises(ValueError, match="label must hold one 0 or 1"):
+        with pytest.raises(ValueError, match="label must be 0 or 1"):
             compare_pipelines(known)
 
     def test_a_report_shows_them(self, evaluated, tmp_path):
@@ -222,21 +222,21 @@ class TestRefusals:
             (
                 "mood",
                 {},
-                r"target 'mood' holds classes \(.*\), and thresholds='none' takes ratings",
+                r"target 'mood' holds classes \(.*\), but thresholds='none' requires",
             ),
             ("known", {"pipelines": "svm-eda"}, "svm-eda is a classifier, .* such as svr-music"),
             ("known", {"pipelines": {"mine": SVC()}}, "mine is a classifier"),
             (
                 "known",
                 {"pipelines": {"mine": LinearRegression()}, "thresholds": "subject"},
-                "mine is a regressor, and the targets are classes",
+                "mine is a regressor, but the targets are classes",
             ),
             (
                 "known",
                 {"pipelines": "ridge-eda", "thresholds": "subject"},
                 "ridge-eda is a regressor",
             ),
-            ("known", {"pipelines": "ridge"}, "There is no pipeline 'ridge': did you mean"),
+            ("known", {"pipelines": "ridge"}, "Unknown pipeline 'ridge': did you mean"),
         ],
     )
     def test_what_does_not_fit_is_said_before_anything_is_computed(
@@ -261,7 +261,7 @@ class TestRefusals:
     def test_predictions_that_are_no_numbers_fail_the_fold(self, study, tmp_path):
         table = run(study, tmp_path / "s", "known", {"odd": Odd()}).set_index("pipeline")
         assert table.loc["odd", "n_failed"] == 5
-        assert "is it a regressor?" in table.loc["odd", "error"]
+        assert "Use a regressor." in table.loc["odd", "error"]
         assert np.isnan(table.loc["odd", "concordance_correlation"])
         assert table.loc["mean", "n_failed"] == 0
 

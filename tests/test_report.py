@@ -185,7 +185,7 @@ def predictions_of(path: Path, **about: str) -> pd.DataFrame:
 class TestContent:
     def test_scores_stand_as_in_table_3_and_are_those_of_scikit_learn(self, computed, written):
         page = Page(written / "report.html")
-        table = page.tables["Protocol subject, all people, high: above the person's own threshold."]
+        table = page.tables["Protocol subject, all people, high: above the person's threshold."]
         assert table[0] == ["Method", "Data", "Subjects", "Input", "Valence", "Arousal"]
         rows = {row[0]: row[1:] for row in table[1:]}
         assert list(rows)[:2] == ["majority", "trial-order"]
@@ -206,10 +206,10 @@ class TestContent:
 
     def test_confusion_matrices_are_those_of_scikit_learn(self, computed, written):
         page = Page(written / "report.html")
-        table = page.tables["Trials, over all repeats: small, arousal, trial."]
+        table = page.tables["Trials over all repeats: small, arousal, trial."]
         assert table[0][1:] == [
-            *("low taken for low", "low taken for high"),
-            *("high taken for low", "high taken for high"),
+            *("low predicted as low", "low predicted as high"),
+            *("high predicted as low", "high predicted as high"),
         ]
         for name, *counts in table[1:]:
             told = predictions_of(computed, pipeline=name, target="arousal", protocol="trial")
@@ -235,12 +235,12 @@ class TestContent:
 
     def test_audit_says_what_is_shared_and_what_the_protocol_leaks(self, written):
         page = Page(written / "report.html")
-        head, *rows = page.tables["What each fold holds: least to most over folds."]
+        head, *rows = page.tables["Audit: minimum to maximum over folds."]
         told = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
         assert told["small, arousal, subject"]["People shared"] == "0"
         assert told["small, arousal, subject"]["Stimuli shared"] == "6"
         assert told["small, arousal, trial"]["People shared"] == "8"
-        assert told["small, arousal, trial"]["The protocol"] == "leaks subjects and stimuli"
+        assert told["small, arousal, trial"]["Protocol"] == "leaks subjects and stimuli"
 
     def test_verdicts_are_those_of_compare(self, written):
         page = Page(written / "report.html")
@@ -248,9 +248,7 @@ class TestContent:
         assert "Music helps (above majority and stimulus-prior" in page.text
 
     def test_versions_stand_there(self, written):
-        versions = dict(
-            Page(written / "report.html").tables["What the results were made with."][1:]
-        )
+        versions = dict(Page(written / "report.html").tables["Versions, devices and seeds."][1:])
         assert versions["numpy"] == np.__version__
         assert versions["seeds"] == "3"
 
@@ -298,7 +296,7 @@ class TestContent:
 
 
 def confusions(page: Page) -> list[str]:
-    return [caption for caption, rows in page.tables.items() if rows[0][0] == "is / said"]
+    return [caption for caption, rows in page.tables.items() if rows[0][0] == "label / predicted"]
 
 
 class TestWhatIsMissing:
@@ -308,10 +306,10 @@ class TestWhatIsMissing:
         write_report(tmp_path / "s.sqlite", tmp_path)
         text = Page(tmp_path / "report.html").text
         assert "no complete row of majority, trial-order, stimulus-prior" in text
-        assert "There is one pipeline only, so nothing to compare." in text
-        assert "nothing in it was evaluated on shares of the people" in text
-        assert "Nobody was chosen." in text
-        assert "No pipeline here trains by epochs." in text
+        assert "This comparison has only one pipeline, so it has no pairs." in text
+        assert "The store has no evaluations on shares of the people." in text
+        assert "No person was chosen." in text
+        assert "No pipeline of this comparison trains in epochs." in text
 
     def test_pipelines_with_failed_folds_are_left_out_by_name(self, tmp_path):
         with ResultStore(tmp_path / "s.sqlite") as store:
@@ -319,7 +317,7 @@ class TestWhatIsMissing:
             add_fold(store, "b", pipeline="cnn-eda", error="ValueError: too hot", predictions=None)
         write_report(tmp_path / "s.sqlite", tmp_path)
         page = Page(tmp_path / "report.html")
-        assert re.search(r"Left out: made, .*cnn-eda is left out: 1 of 1 folds failed", page.text)
+        assert re.search(r"Incomplete: made, .*cnn-eda is left out: 1 of 1 folds failed", page.text)
         assert "too hot" in page.text
 
     def test_losses_that_older_stores_lack_are_said_to_be_lacking(self, tmp_path):
@@ -327,7 +325,7 @@ class TestWhatIsMissing:
         with ResultStore(tmp_path / "s.sqlite") as store:
             add_fold(store, "a", pipeline="rtcan-eda", settings=settings)
         write_report(tmp_path / "s.sqlite", tmp_path)
-        assert "The store holds no losses of rtcan-eda" in Page(tmp_path / "report.html").text
+        assert "The store has no losses of rtcan-eda" in Page(tmp_path / "report.html").text
 
     def test_pipelines_without_probabilities_are_named(self, tmp_path):
         with ResultStore(tmp_path / "s.sqlite") as store:
@@ -335,7 +333,7 @@ class TestWhatIsMissing:
             predictions = predictions_of_record(store)
             add_fold(store, "b", pipeline="shy", predictions={**predictions, "probability": None})
         write_report(tmp_path / "s.sqlite", tmp_path)
-        assert "neither ROC nor calibration: shy." in Page(tmp_path / "report.html").text
+        assert "so no ROC and no calibration: shy." in Page(tmp_path / "report.html").text
 
     def test_pipelines_tested_on_other_trials_are_not_paired(self, tmp_path):
         with ResultStore(tmp_path / "s.sqlite") as store:
@@ -345,7 +343,7 @@ class TestWhatIsMissing:
             add_fold(store, "b", pipeline="cnn-eda", predictions=other)
         write_report(tmp_path / "s.sqlite", tmp_path)
         text = Page(tmp_path / "report.html").text
-        assert "No tests: made" in text and "cannot be paired" in text
+        assert "No tests: made" in text and "cannot be compared" in text
 
 
 def predictions_of_record(store: ResultStore) -> dict:
@@ -395,7 +393,7 @@ class TestCurves:
             )
         write_report(tmp_path / "s.sqlite", tmp_path)
         page = Page(tmp_path / "report.html")
-        caption = "By number of people: made, arousal, subject, shares of the people."
+        caption = "Score by number of people: made, arousal, subject, shares of the people."
         rows = page.tables[caption][1:]
         assert [row[:4] for row in rows] == [
             ["svm-eda", "40 %", "1.0", "4"],
@@ -403,7 +401,7 @@ class TestCurves:
         ]
         assert rows[0][4].startswith("1.000")
         assert not [name for name in page.tables if "40 %" in name]
-        assert "by edaemo reproduce figure4" in page.text
+        assert "run edaemo reproduce figure4" in page.text
 
     def test_a_learning_curve_of_numbers_holds_their_concordance(self, tmp_path):
         of_numbers = {"target": "tempo", "threshold": "none", "task": "regression"}
@@ -417,7 +415,7 @@ class TestCurves:
             share = "subject, 40 % of the people"
             add_fold(store, "share", **of_numbers, protocol=share, predictions=right)
         write_report(tmp_path / "s.sqlite", tmp_path)
-        caption = "By number of people: made, tempo, subject, shares of the people."
+        caption = "Score by number of people: made, tempo, subject, shares of the people."
         head, *rows = Page(tmp_path / "report.html").tables[caption]
         assert head[-1] == "CCC"
         assert rows[0][4] == "1.000 (1.000 to 1.000)"
@@ -454,7 +452,10 @@ class TestRatings:
 
     def test_a_study_that_is_not_known_is_said(self, path, tmp_path):
         write_report(path, tmp_path, people=["a"])
-        assert "made: not drawn, edaemo does not know" in Page(tmp_path / "report.html").text
+        assert (
+            "ratings of made are not drawn: this study is not registered"
+            in Page(tmp_path / "report.html").text
+        )
 
     def test_ratings_that_are_not_at_hand_are_said(self, path, tmp_path):
         def load(path: object) -> Bunch:
@@ -465,11 +466,11 @@ class TestRatings:
             write_report(path, tmp_path, people=["a"], path="nowhere")
         finally:
             del STUDIES["made"]
-        said = "its ratings are not at hand (path='nowhere' does not hold it)"
+        said = "the study cannot be loaded (path='nowhere' does not hold it)"
         assert said in Page(tmp_path / "report.html").text
 
     def test_somebody_who_is_not_in_the_store_is_refused(self, path, tmp_path):
-        with pytest.raises(ValueError, match="The store holds nobody called 'aa'"):
+        with pytest.raises(ValueError, match="Person 'aa' is not in the store"):
             write_report(path, tmp_path, people=["aa"])
         assert not (tmp_path / "report.html").exists()
 
@@ -540,19 +541,19 @@ def svg_of(picture: dict) -> str:
 
 class TestBadInput:
     def test_no_store(self, tmp_path):
-        with pytest.raises(StoreError, match=r"none\.sqlite: there is no store"):
+        with pytest.raises(StoreError, match=r"none\.sqlite: the file does not exist"):
             write_report(tmp_path / "none.sqlite", tmp_path / "out")
         assert not list(tmp_path.iterdir())
 
     def test_empty_store(self, tmp_path):
         ResultStore(tmp_path / "s.sqlite").close()
-        with pytest.raises(ValueError, match="holds no folds: run `edaemo compare`"):
+        with pytest.raises(ValueError, match=r"has no folds\. Run `edaemo compare`"):
             write_report(tmp_path / "s.sqlite", tmp_path / "out")
         assert not (tmp_path / "out").exists()
 
     def test_foreign_file(self, tmp_path):
         (tmp_path / "table.csv").write_text("a,b\n" * 100)
-        with pytest.raises(StoreError, match=r"table\.csv: it is no store of results"):
+        with pytest.raises(StoreError, match=r"table\.csv: it is not a store"):
             write_report(tmp_path / "table.csv", tmp_path / "out")
 
     def test_only_failed_folds(self, tmp_path):
@@ -565,7 +566,7 @@ class TestBadInput:
                     predictions=None,
                     settings={},
                 )
-        with pytest.raises(ValueError, match=r"all of its 2 folds failed.*svm-eda.*too hot"):
+        with pytest.raises(ValueError, match=r"all 2 folds failed.*svm-eda.*too hot"):
             write_report(tmp_path / "s.sqlite", tmp_path / "out")
 
     @pytest.mark.parametrize("place", ["file", "file/deeper"])
@@ -602,10 +603,10 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["none.sqlite", "--out", "out"], "none.sqlite: there is no store of results"),
+            (["none.sqlite", "--out", "out"], "none.sqlite: the file does not exist"),
             ([".", "--out", "out"], "it is a folder"),
             (["s.sqlite", "--out", "s.sqlite"], "cannot be written to s.sqlite"),
-            (["s.sqlite", "--out", "out", "--person", "x"], "holds nobody called 'x'"),
+            (["s.sqlite", "--out", "out", "--person", "x"], "Person 'x' is not in the store"),
         ],
     )
     def test_the_command_says_so_in_one_line(

@@ -181,7 +181,7 @@ class TestRatings:
         printed = format_reproduction(made)
         assert "| 443 (56.2 %) |" in printed
         assert "| 345 (43.3 %) |" in printed
-        assert "345 of 788 trials, which are 43.8 %" in printed
+        assert "345 of 788 trials, which is 43.8 %" in printed
         assert "ARTIFICIAL, not in the paper" in printed
         assert list(made.table["published"].isna()) == [True] * 4 + [False] * 4
 
@@ -340,9 +340,9 @@ class TestTrained:
         assert "**This protocol leaks subjects and stimuli.**" in printed
         assert printed.count("ARTIFICIAL") == 2
         assert "Songs seen in training: 12 of 12" in printed
-        assert "people in ten folds, eight for training" in printed
+        assert "people into ten folds: eight for training" in printed
         assert "published (PMEmo)" in printed
-        assert "The published numbers are those of PMEmo" in printed
+        assert "The published numbers are from PMEmo" in printed
 
     def test_the_same_call_goes_on_from_the_store(self, tiny, settings, table3):
         again = settings._replace(protocols=("subject", "trial"))
@@ -388,7 +388,7 @@ class TestTrained:
         assert f"{line} 73.33 |" in lines
         assert any(line.startswith("| svm-eda |") for line in lines)
         assert set(made.table["published_of"].dropna()) == {"DEAP"}
-        assert "All networks, and svm-eda, are on EDA." in made.remarks
+        assert "All networks and svm-eda use EDA." in made.remarks
 
     def test_table_4_has_the_paper_s_layout(self, tiny, settings):
         made = reproduce_table4(tiny, settings, signal="eda")
@@ -437,7 +437,7 @@ class TestTrained:
 class TestErrors:
     def test_a_study_without_valence_and_arousal(self):
         study = load_induced_stress()
-        message = "table1 is about valence and arousal, and induced-stress has no ratings of"
+        message = "table1 needs valence and arousal, but induced-stress has no ratings of"
         with pytest.raises(EvaluationError, match=f"{message} valence and arousal"):
             reproduce_table1(study)
         with pytest.raises(EvaluationError, match=r"figure4 .* \(it has task, stress\)"):
@@ -445,15 +445,15 @@ class TestErrors:
 
     def test_a_study_without_music(self, tiny, settings):
         study = Bunch(**{**tiny, "music": None})
-        with pytest.raises(EvaluationError, match="generated has no music: give signal='eda'"):
+        with pytest.raises(EvaluationError, match=r"generated has no music\. Pass signal='eda'"):
             reproduce_table4(study, settings)
-        with pytest.raises(EvaluationError, match="table5 is on EDA and music"):
+        with pytest.raises(EvaluationError, match="table5 uses EDA and music"):
             reproduce_table5(study, settings, signal="eda+music")
-        with pytest.raises(EvaluationError, match="signal='music': one of"):
+        with pytest.raises(EvaluationError, match="signal='music' must be one of"):
             reproduce_table5(study, settings, signal="music")
 
     def test_figure_4_holds_out_people(self, tiny, settings):
-        with pytest.raises(EvaluationError, match="figure4 holds out whole people"):
+        with pytest.raises(EvaluationError, match="figure4 needs protocols"):
             reproduce_figure4(tiny, settings._replace(protocols=("trial",)))
 
     def test_ratings_that_are_not_the_people_s_own(self, tiny):
@@ -461,7 +461,9 @@ class TestErrors:
         study.ratings.attrs["relabelling"] = "Means of songs."
         with pytest.raises(ValueError, match="no threshold by subject: Means of songs"):
             reproduce_table1(study)
-        with pytest.raises(EvaluationError, match="people's own ratings: Means of songs"):
+        with pytest.raises(
+            EvaluationError, match="table2 needs the ratings of each person: Means of songs"
+        ):
             reproduce_table2(study)
 
 
@@ -512,11 +514,11 @@ class TestCommand:
         [
             (["table1", "induced-stress"], "no ratings of valence and arousal"),
             (["table3", "induced-stress"], "no ratings of valence and arousal"),
-            (["table2", "hku965"], "no study 'hku965': did you mean 'hku956'?"),
-            (["table1", "hku956", "tiny", "--path", "x"], "--path is one corpus's"),
+            (["table2", "hku965"], "Unknown study 'hku965': did you mean 'hku956'?"),
+            (["table1", "hku956", "tiny", "--path", "x"], "--path is for one study"),
             (["table5", "tiny", "--protocol", "subjct"], "did you mean 'subject'"),
             (["table4", "tiny", "--recipe", "papper"], "did you mean 'paper'"),
-            (["table1", "generated-pmemo-size", "--path", "x"], "is made and not read"),
+            (["table1", "generated-pmemo-size", "--path", "x"], "has no files"),
             (["table1", "pmemo", "--path", "nowhere"], "path='nowhere'"),
             (["table1", "--plugin", "no_such_module"], "--plugin no_such_module"),
         ],

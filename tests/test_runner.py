@@ -205,7 +205,7 @@ def test_ctrl_c_keeps_finished_folds_and_the_same_command_goes_on(
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, said
-    assert "Finished folds are kept: the same command goes on from there." in said
+    assert "Finished folds are stored: repeat the same command to resume." in said
     assert "Traceback" not in said
     _, alive = psutil.wait_procs(workers, timeout=PATIENCE)
     assert not alive
@@ -261,7 +261,7 @@ def deaths(folder: Path, n: int) -> dict[str, outside.Killing]:
 
 def test_a_process_that_dies_ends_the_run_which_can_go_on(study, store, tmp_path):
     pipelines = deaths(tmp_path / "deaths", 1)
-    with pytest.raises(EvaluationError, match=r"was killed.*the same call goes on"):
+    with pytest.raises(EvaluationError, match=r"was killed.*repeat the same call"):
         evaluate(pipelines, study, store=store, **FOLDS | {"n_jobs": 2})
     kept = created_in(store)
     table = evaluate(pipelines, study, store=store, **FOLDS)
@@ -464,14 +464,14 @@ class TestRegistration:
         table = evaluate("new", study, store=store, **FOLDS).set_index("pipeline")
         assert table.loc["new", "knows_stimulus"]
         study.music = None
-        with pytest.raises(EvaluationError, match="new needs music, and my-study has none"):
+        with pytest.raises(EvaluationError, match="new needs music, and my-study has no music"):
             evaluate("new", study, store=store, **FOLDS)
 
     @pytest.mark.parametrize(
         ("arguments", "settings", "message"),
         [
             (("majority", DummyClassifier()), {}, "a pipeline 'majority' already"),
-            (("new", DummyClassifier()), {"input": "signal"}, "input='signal': one of"),
+            (("new", DummyClassifier()), {"input": "signal"}, "input='signal' must be one of"),
             (("new", DummyClassifier), {}, "or a function that makes one.*DummyClassifier"),
             (("new", "knn"), {}, "must be a scikit-learn classifier.*'knn'"),
         ],
@@ -855,7 +855,7 @@ def test_a_scheduler_that_is_gone_leaves_what_was_finished(study, store, monkeyp
             cluster.close()
 
         settings = FOLDS | {"scheduler": cluster.scheduler_address, "on_fold": close}
-        with pytest.raises(EvaluationError, match=r"scheduler is gone.*the same call goes on"):
+        with pytest.raises(EvaluationError, match=r"scheduler was lost.*repeat the same call"):
             evaluate("my-slow", study, store=store, **settings)
     assert 1 <= len(created_in(store)) < 15
 

@@ -1003,7 +1003,7 @@ def test_videos_of_different_rates_are_an_error(muse):
 @pytest.mark.parametrize(
     ("load", "fixture", "match"),
     [
-        (load_muse_car, "muse", "svm-eda is a classifier, and the targets are series"),
+        (load_muse_car, "muse", "svm-eda is a classifier, but the targets are series"),
         (load_seed_vii, "seed", "svm-eda needs column eda: the study has .*eeg"),
     ],
 )

@@ -203,19 +203,19 @@ def test_numpy_scalars_and_undefined_scores_are_taken(path):
 @pytest.mark.parametrize(
     "changes, what",
     [
-        ({"key": ""}, "key must be a text"),
-        ({"study": 3}, "study must be a text"),
+        ({"key": ""}, "key must be a str"),
+        ({"study": 3}, "study must be a str"),
         ({"pipeline": "\ud800"}, "surrogates not allowed"),
         ({"test_subjects": ["\ud800"]}, "surrogates not allowed"),
         ({"fold": 1.5}, "'float' object cannot be interpreted as an integer"),
         ({"seed": 2**63}, "seed is too large"),
         ({"fit_seconds": "fast"}, "could not convert"),
-        ({"scores": {0: 0.5}}, "scores has the name 0, which is no text"),
+        ({"scores": {0: 0.5}}, "scores has the name 0, which is not a str"),
         ({"audit": [{"a": {1: 2}}]}, r"audit\['a'\] has the name 1"),
         ({"settings": {"file": sys.stdout}}, "settings holds <.*TextIOWrapper"),
         ({"test_subjects": [pd.Timestamp(0)]}, "test_subjects holds Timestamp"),
         ({"test_subjects": [np.datetime64(1, "ns")]}, "test_subjects holds np.datetime64"),
-        ({"predictions": None}, "predictions are missing"),
+        ({"predictions": None}, "it has neither predictions nor an error"),
         ({"predictions": {"row": [1]}}, r"lack the columns \['subject', 'stimulus'"),
         ({"predictions": make_record().predictions | {"label": [1]}}, "differ in length"),
         ({"predictions": make_record().predictions | {"label": [{1}, 2]}}, r"holds \{1\}, a set"),
@@ -224,7 +224,7 @@ def test_numpy_scalars_and_undefined_scores_are_taken(path):
 def test_what_could_not_come_back_is_refused(path, changes, what):
     with ResultStore(path) as store:
         record = make_record(**{"key": "k", **changes})
-        with pytest.raises(StoreError, match=rf"^{path}: cannot take the record .*: .*{what}"):
+        with pytest.raises(StoreError, match=rf"^{path}: cannot store the record .*: .*{what}"):
             store.add(record)
         assert store.folds().empty
         assert store.add(make_record())
@@ -296,7 +296,7 @@ def refuse(path: Path, what: str, **settings: object) -> None:
 
 
 def test_a_folder_is_refused(tmp_path):
-    refuse(tmp_path, "is a folder: give the name of a file in it")
+    refuse(tmp_path, "is a folder: pass the path of a file")
 
 
 def test_a_file_where_a_folder_should_be_is_refused(tmp_path):
@@ -308,7 +308,7 @@ def test_a_file_where_a_folder_should_be_is_refused(tmp_path):
 def test_a_file_of_another_kind_is_refused_and_stays(tmp_path, content):
     file = tmp_path / "notes"
     file.write_text(content)
-    refuse(file, "(empty or cut short|no store of results): give another path")
+    refuse(file, "(empty or cut short|not a store): pass another path")
     assert file.read_text() == content
     assert list(tmp_path.iterdir()) == [file]
 
@@ -318,7 +318,7 @@ def test_a_database_of_another_program_is_refused_and_stays(tmp_path):
     with closing(sqlite3.connect(file)) as other:
         other.executescript("CREATE TABLE folds (key); INSERT INTO folds VALUES ('x');")
     before = file.read_bytes()
-    refuse(file, "database of another program: give another path")
+    refuse(file, "database of another program: pass another path")
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
 
@@ -328,7 +328,8 @@ def test_a_store_of_another_version_is_refused_and_stays(filled, version, age):
     with closing(sqlite3.connect(filled)) as other:
         other.execute(f"PRAGMA user_version = {version}")
     before = filled.read_bytes()
-    refuse(filled, f"{age} edaemo made it .version {version} .*: use that one, or give another")
+    advice = f"use {age} edaemo, or pass another path"
+    refuse(filled, f"{age} edaemo made it .store version {version}; .*: {advice}")
     assert filled.read_bytes() == before
 
 
@@ -400,7 +401,8 @@ def test_a_log_without_its_store_is_not_taken_for_that_of_a_new_one(tmp_path):
         shutil.copy(f"{path}-wal", tmp_path / "log")
     path.unlink()
     shutil.move(tmp_path / "log", f"{path}-wal")
-    refuse(path, "it is gone, but store-wal is there: put it back or delete that")
+    advice = "restore the store, or delete store-wal"
+    refuse(path, f"the file is missing, but store-wal exists: {advice}")
     Path(f"{path}-wal").unlink()
     with ResultStore(path) as store:
         assert store.folds().empty
@@ -411,7 +413,7 @@ def test_a_store_that_another_process_locks_says_so_in_time(filled):
         other.execute("PRAGMA locking_mode = EXCLUSIVE")
         other.execute("BEGIN IMMEDIATE")
         start = time.monotonic()
-        refuse(filled, "another process keeps it locked: wait", timeout=0.3)
+        refuse(filled, "another process has locked it: wait", timeout=0.3)
         assert 0.2 < time.monotonic() - start < 5
 
 
@@ -419,7 +421,7 @@ def test_reading_goes_on_while_another_process_writes(filled):
     with closing(sqlite3.connect(filled, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with ResultStore(filled, timeout=0.3) as store:
-            with pytest.raises(StoreError, match=rf"^{filled}: another process keeps it locked"):
+            with pytest.raises(StoreError, match=rf"^{filled}: another process has locked it"):
                 store.add(make_record("new"))
             assert store.folds(["k03"])["fold"].tolist() == [3]
             assert len(store.predictions(["k03"])) == 33
@@ -630,7 +632,7 @@ def test_no_space_left_loses_nothing(filled):
         full, *_, again = run.stdout.read().splitlines()
     assert run.returncode == 0
     assert full.startswith(f"{filled}: ")
-    assert "What was stored before is safe: make room, and run again." in full
+    assert "Finished folds are safe: free some space, and run again." in full
     added, i = again.split()
     assert added == "True"
     check_filled(filled, int(i) + 1)

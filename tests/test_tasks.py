@@ -249,7 +249,7 @@ class TestThreeClasses:
         assert pairs.loc[("majority", "mood"), "difference"] < -0.4
         recall = compare_pipelines(clear, score="recall_sad").set_index(["a", "b"])
         assert recall.loc[("majority", "mood"), "p_wilcoxon"] < 0.05
-        with pytest.raises(ValueError, match="of these classes one of"):
+        with pytest.raises(ValueError, match=r"must be one of .* for these classes"):
             compare_pipelines(clear, score="roc_auc")
 
     def test_permuted_labels_give_the_null_of_plain_permuting(self):
@@ -283,7 +283,10 @@ class TestThreeClasses:
         text = markdown.read_text()
         predictions = load_predictions(classes[0]).query("target == 'clear' and pipeline == 'mood'")
         counts = confusion_matrix(predictions["label"], predictions["predicted"], labels=CLASSES)
-        assert "| Pipeline | Class | taken for calm | taken for happy | taken for sad |" in text
+        assert (
+            "| Pipeline | Class | predicted as calm | predicted as happy | predicted as sad |"
+            in text
+        )
         for name, row in zip(CLASSES, counts, strict=True):
             assert f"| mood | {name} | {' | '.join(map(str, row))} |" in text
         assert "Recall of happy" in text
@@ -416,7 +419,7 @@ class TestSeries:
         table = run(study, tmp_path / "s", "course", {"short": Short()}, n_splits=2, n_jobs=n_jobs)
         row = table.set_index("pipeline").loc["short"]
         assert row["n_failed"] == 2
-        assert "a sequence regressor gives one finite number for each" in row["error"]
+        assert "A sequence regressor must return one finite number for each step" in row["error"]
         assert np.isnan(row["rmse"])
 
     def test_reference_rows_average_the_training_series(self):
@@ -524,7 +527,7 @@ def test_the_command_compares_them(plugin, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main([*arguments, "--target", "clear", "--pipelines", "my-steps"])
     said = capsys.readouterr().err
-    assert "my-steps is a sequence regressor, and the targets are classes" in said
+    assert "my-steps is a sequence regressor, but the targets are classes" in said
 
 
 class TestLabels:
@@ -549,10 +552,10 @@ class TestLabels:
         assert set(range(len(labels))) - set(target.rows) == {0, 5, 20}
         table = run(changed, tmp_path / "s", "clear", {"mood": MoodClassifier()})
         assert (table["n_missing"] == 3).all() and (table["n_trials"] == len(labels) - 3).all()
-        assert "Without a label, so left out: 3 trials." in format_table(table)
+        assert "3 trials without a label are left out." in format_table(table)
         assert not {0, 5, 20} & set(load_predictions(tmp_path / "s")["row"])
         text = write_report(tmp_path / "s", tmp_path / "report")[1].read_text()
-        assert "Without a label, so left out: 3 trials." in text
+        assert "3 trials without a label are left out." in text
         with pytest.raises(EvaluationError, match=r"rating of row 0 \(subject p00.*is missing"):
             run(changed, tmp_path / "t", "clear", None, missing_ratings="raise")
 
@@ -611,13 +614,13 @@ class TestLabels:
         ("values", "threshold", "match"),
         [
             ([None] * 144, None, "the labels of all 144 trials are missing"),
-            (["a"] * 144, None, "leaves one class only"),
-            ([1, "a"] * 72, None, "holds mixed-integer values, such as 1: give all labels as"),
+            (["a"] * 144, None, "has only one class"),
+            ([1, "a"] * 72, None, "holds mixed-integer values, such as 1. Use only numbers"),
             ([1.0, np.inf] * 72, "none", r"the rating of row 1 \(.*is infinite"),
-            ([True, False] * 72, "none", "holds classes .True, False., and thresholds='none'"),
+            ([True, False] * 72, "none", "holds classes .True, False., but thresholds='none'"),
             ([np.ones((2, 2))] * 144, None, r"the series of row 0 .* has shape \(2, 2\)"),
             ([np.zeros(3)] * 144, None, "all steps are 0"),
-            ([np.zeros(3), 4.0] * 72, None, r"label of row 1 .* is 4.0, and others are series"),
+            ([np.zeros(3), 4.0] * 72, None, r"label of row 1 .* is 4.0, but others are series"),
         ],
     )
     def test_what_cannot_be_a_label_is_said_once(self, rated, values, threshold, match):
@@ -627,6 +630,6 @@ class TestLabels:
 
     def test_numbers_need_a_range_to_be_parted(self, rated):
         rated.targets, rated.rating_range = {"given": pd.Series([1, 2, 3] * 48)}, None
-        with pytest.raises(EvaluationError, match="the study has no rating_range whose middle"):
+        with pytest.raises(EvaluationError, match="the study has no rating_range, whose middle"):
             make_target(rated, "given", None)
         assert make_target(rated, "given", "none").task.name == "regression"

@@ -1,6 +1,6 @@
-"""Pipelines to compare, and their evaluation under protocols without leaks.
+"""Compare pipelines under protocols without leaks.
 
-The promised names of several rooms, each imported from its room when it is first used.
+The public names of several packages. Each name is imported when it is first used.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""The command line: parses, calls the library, prints. One module for each command."""
+"""Parse the command line, call the library and print, with one module for each command."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str or None
-        Arguments; None for those of the process.
+        Arguments; None for the arguments of the process.
 
     Returns
     -------
     int
-        Exit status: 0; 1 if some of the folds of ``compare`` or of the files given to ``decompose``
-        or ``predict`` failed, or if ``datasets check`` found something wrong; 130 after Ctrl-C.
-        Wrong arguments and unreadable data exit with 2.
+        Exit status: 0; 1 if folds of ``compare`` failed, if files of ``decompose`` or ``predict``
+        failed, or if ``datasets check`` found errors; 130 after Ctrl-C. The process exits with 2
+        after wrong arguments or unreadable data.
     """
     parser = _make_parser()
     arguments = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""``python -m edaemo.cli``."""
+"""Run ``python -m edaemo.cli``."""
 
 import sys
 

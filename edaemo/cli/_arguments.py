@@ -1,4 +1,4 @@
-"""What several commands ask of their arguments."""
+"""Define arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib import import_module
 
 
 def positive_number(text: str) -> float:
-    """Return the number that a text says, if it is positive and finite."""
+    """Return the number of a text; raise if it is not positive and finite."""
     number = float(text)
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a positive number: {text!r}")
@@ -17,20 +17,20 @@ def positive_number(text: str) -> float:
 
 
 class CorporaHelp(str):
-    """A help text in which ``%(corpora)s`` stands for the corpora.
+    """A help text in which ``%(corpora)s`` is replaced by the names of the corpora.
 
-    They are looked up when the help is printed: until then, nothing of edaemo is imported.
+    The names are read when the help is printed, so that no command imports edaemo.datasets before.
     """
 
     def __mod__(self, values: Mapping[str, object]) -> str:
-        """Fill in the corpora beside what argparse fills in."""
+        """Replace ``%(corpora)s`` and the fields of argparse."""
         from edaemo.datasets import CORPORA
 
         names = ", ".join(CORPORA)
         return super().__mod__({**values, "corpora": names})
 
     def __add__(self, more: str) -> CorporaHelp:
-        """Append what argparse says of the default."""
+        """Append the text of argparse about the default."""
         return CorporaHelp(super().__add__(more))
 
 
@@ -41,12 +41,12 @@ def add_plugins(command: argparse.ArgumentParser, what: str) -> None:
         nargs="+",
         default=[],
         metavar="MODULE",
-        help=f"Python modules, found from the present folder too, that register {what} of your own",
+        help=f"Python modules that register your {what}; the current folder is searched too",
     )
 
 
 def import_plugins(modules: Sequence[str]) -> None:
-    """Import the modules of --plugin; raise a ValueError for one that cannot be imported."""
+    """Import the modules of --plugin; raise a ValueError if a module cannot be imported."""
     if modules:
         sys.path.append("")
     for module in modules:

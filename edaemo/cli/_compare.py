@@ -1,4 +1,4 @@
-"""The command ``edaemo compare``."""
+"""Define the command ``edaemo compare``."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def add_compare(commands: argparse._SubParsersAction) -> None:
-    """Add it to the commands."""
+    """Add the command to the parser."""
     compare = commands.add_parser(
         "compare",
-        help="compare emotion classifiers on recordings of people they have never met",
-        description="Evaluate emotion classifiers beside what needs no EDA at all. Every finished "
-        "fold is stored at once, and the same command goes on from what is stored.",
+        help="compare emotion recognition pipelines on recordings of held-out people",
+        description="Evaluate emotion recognition pipelines against baselines that use no EDA. "
+        "Every finished fold is stored at once. Repeat an interrupted command to resume it.",
         epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data or "
         "an unusable store; 130 after Ctrl-C.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     compare.set_defaults(
         run=_compare,
-        interrupted="Finished folds are kept: the same command goes on from there.",
+        interrupted="Finished folds are stored: repeat the same command to resume.",
     )
     several = {"nargs": "+", "metavar": "NAME"}
     compare.add_argument(
@@ -37,58 +37,64 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         nargs="*",
         default=["hku956"],
         help=CorporaHelp(
-            "recordings: %(corpora)s, where you have them; or generated, which is artificial"
+            "studies: %(corpora)s, if you have the files; or generated, which is artificial"
         ),
     )
-    compare.add_argument("--target", **several, help="targets; all if left out")
+    compare.add_argument("--target", **several, help="targets; None: all")
     compare.add_argument(
         "--protocol",
         default=["subject"],
         **several,
-        help="what is held out: subject, subject-loso, subject+stimulus, stimulus, within-subject, "
-        "trial, paper, or what a --plugin registers",
+        help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
+        "paper, or one that a --plugin registers",
     )
-    compare.add_argument("--pipelines", **several, help="pipelines; all if left out")
+    compare.add_argument("--pipelines", **several, help="pipelines; None: all")
     compare.add_argument(
         "--threshold",
         nargs="+",
         metavar="T",
         type=_threshold,
         default=["subject"],
-        help="what high valence and arousal are above: subject (each person's own) or a number; "
+        help="thresholds of high valence and arousal: subject (one for each person) or a number; "
         "none: ratings stay numbers, for regressors",
     )
     compare.add_argument(
         "--missing-ratings",
         default="drop",
         choices=["drop", "raise"],
-        help="trials without a label: leave them out of that target, or refuse them",
+        help="trials without a label: leave them out of this target, or raise an error",
     )
     compare.add_argument(
         "--people",
         default="evaluation",
         choices=["evaluation", "development", "all"],
-        help="whose trials: all but the development people, they alone, or both",
+        help="people whose trials are used; evaluation: all except the development people",
     )
-    compare.add_argument("--folds", type=int, default=5, metavar="K", help="folds")
+    compare.add_argument("--folds", type=int, default=5, metavar="K", help="number of folds")
     compare.add_argument(
         "--repeats",
         type=int,
         default=1,
         metavar="R",
-        help="repeats, each with other folds and another seed",
+        help="number of repeats; each repeat has different folds and a different seed",
     )
-    compare.add_argument("--epochs", type=int, default=10, metavar="N", help="epochs of the nets")
-    compare.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
     compare.add_argument(
-        "--scheduler", metavar="ADDRESS", help="a Dask scheduler (tcp://...) whose workers do it"
+        "--epochs", type=int, default=10, metavar="N", help="epochs of the networks"
     )
-    compare.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything")
-    compare.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")
+    compare.add_argument("--jobs", type=int, default=2, metavar="N", help="number of processes")
+    compare.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Dask scheduler (tcp://...) whose workers run the folds",
+    )
+    compare.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="seed of all random numbers"
+    )
+    compare.add_argument("--path", metavar="DIR", help="original folder or zip of the corpus")
     add_plugins(compare, "studies, pipelines and decompositions")
-    compare.add_argument("--out", default="results", metavar="DIR", help="where results go")
+    compare.add_argument("--out", default="results", metavar="DIR", help="folder for the results")
     compare.add_argument(
-        "--store", metavar="FILE", help="finished folds (default: results.sqlite in --out)"
+        "--store", metavar="FILE", help="file of finished folds (default: results.sqlite in --out)"
     )
     compare.add_argument(
         "--json", action="store_true", help="print a line of JSON for each fold and table row"
@@ -102,7 +108,7 @@ def _threshold(text: str) -> str | float:
 def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     try:
         return _evaluate(arguments)
-    except ValueError as error:  # every error of ours about arguments, data and store is one
+    except ValueError as error:  # base of all errors about arguments, data and store
         parser.exit(2, f"edaemo: error: {error}\n")
 
 
@@ -131,21 +137,21 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             store=arguments.store or Path(arguments.out) / "results.sqlite",
             on_fold=_print_fold if arguments.json else None,
         )
-    said = list(dict.fromkeys(str(note.message) for note in notes))
-    _report(table, said, Path(arguments.out), as_json=arguments.json)
+    messages = list(dict.fromkeys(str(note.message) for note in notes))
+    _report(table, messages, Path(arguments.out), as_json=arguments.json)
     return 1 if table["n_failed"].any() else 0
 
 
 def _print_fold(record: FoldRecord) -> None:
-    told = [
+    names = [
         *("study", "target", "threshold", "protocol", "pipeline", "repeat", "fold"),
         *("status", "error", "scores", "fit_seconds"),
     ]
-    print(json.dumps({"fold": {name: getattr(record, name) for name in told}}), flush=True)
+    print(json.dumps({"fold": {name: getattr(record, name) for name in names}}), flush=True)
 
 
 def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
-    """Print every table and write it, with its figure, into a folder of its own."""
+    """Print every table; write each table and its figure to a separate folder."""
     from edaemo.inspection import plot_comparison
     from edaemo.statistics import format_table
 

@@ -1,4 +1,4 @@
-"""The command ``edaemo decompose``."""
+"""Define the command ``edaemo decompose``."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from edaemo.cli._arguments import add_plugins, import_plugins, positive_number
 
 
 def add_decompose(commands: argparse._SubParsersAction) -> None:
-    """Add it to the commands."""
+    """Add the command to the parser."""
     decompose = commands.add_parser(
         "decompose",
-        help="take recordings apart into phasic, tonic and driver by cvxEDA, or by a filter",
-        description="Take recordings of EDA (E4 EDA.csv, CSV, parquet) apart by cvxEDA, or what "
-        "else --method names. OUT gets one file for each, with the columns time (s), eda (as "
-        "read), phasic, tonic, driver (per second; where the method finds one) and residual, in "
-        "the unit of the recording.",
+        help="decompose recordings into phasic, tonic and driver with cvxEDA or a filter",
+        description="Decompose recordings of EDA (E4 EDA.csv, CSV, parquet) with cvxEDA or another "
+        "--method. OUT contains one file for each recording, with the columns time (s), eda (as "
+        "read), phasic, tonic, driver (per second; if the method has one) and residual, in the "
+        "unit of the recording.",
         epilog="Exit status: 0 if all files were decomposed, 1 if some failed, 2 for wrong "
         "arguments, 130 after Ctrl-C.",
     )
     decompose.set_defaults(
-        run=_decompose, interrupted="Files that were finished are whole and stay; no other is left."
+        run=_decompose, interrupted="Finished files are complete; no partial file is left."
     )
     decompose.add_argument(
         "inputs",
@@ -34,18 +34,18 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
         help="recordings, or folders to search at any depth for *.csv and *.parquet",
     )
     decompose.add_argument(
-        "out", metavar="OUT", help="folder for the results; paths below a folder IN are kept"
+        "out", metavar="OUT", help="folder for the results; it keeps the paths below a folder IN"
     )
     decompose.add_argument(
         "--sampling-rate",
         type=positive_number,
         metavar="HZ",
-        help="samples per second; an E4's EDA.csv gives its own",
+        help="samples per second; the EDA.csv of an E4 contains it",
     )
     decompose.add_argument(
         "--column",
         metavar="NAME",
-        help="column that holds the EDA (default: eda or gsr, else the only one of numbers)",
+        help="column of the EDA (default: eda or gsr, else the only numerical column)",
     )
     decompose.add_argument(
         "--method",
@@ -60,25 +60,30 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
         default=[],
         type=_setting,
         metavar="NAME=VALUE",
-        help="settings of the method, such as alpha=0.001 of cvxeda, or window=8 of median",
+        help="settings of the method, such as alpha=0.001 for cvxeda, or window=8 for median",
     )
     add_plugins(decompose, "decompositions")
     decompose.add_argument(
         "--missing",
         default="raise",
         choices=["raise", "interpolate", "mask"],
-        help="what becomes of missing samples: the file fails (default), they are interpolated, or "
-        "they have no weight in the decomposition, for cvxeda and whatever else masks",
+        help="missing samples: raise makes the file fail (default), interpolate fills them, mask "
+        "gives them no weight in the decomposition (cvxeda and other methods with masks)",
     )
     decompose.add_argument(
-        "--format", default="csv", choices=["csv", "parquet"], help="of the results (default: csv)"
+        "--format",
+        default="csv",
+        choices=["csv", "parquet"],
+        help="format of the results (default: csv)",
     )
     decompose.add_argument(
-        "--jobs", type=_n_jobs, default=1, metavar="N", help="processes; -1 is one for each core"
+        "--jobs",
+        type=_n_jobs,
+        default=1,
+        metavar="N",
+        help="number of processes; -1: one for each core",
     )
-    decompose.add_argument(
-        "--overwrite", action="store_true", help="replace results that exist already"
-    )
+    decompose.add_argument("--overwrite", action="store_true", help="replace existing results")
 
 
 def _n_jobs(text: str) -> int:
@@ -89,7 +94,7 @@ def _n_jobs(text: str) -> int:
 
 
 def _setting(text: str) -> tuple[str, object]:
-    """Return name and value of ``name=value``; what is no number, None or truth value is text."""
+    """Return name and value of ``name=value``; a value that is not a Python literal is text."""
     name, sign, value = text.partition("=")
     if not (name and sign):
         raise argparse.ArgumentTypeError(f"must be NAME=VALUE: {text!r}")

@@ -1,4 +1,4 @@
-"""The command ``edaemo predict``."""
+"""Define the command ``edaemo predict``."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from edaemo.cli._arguments import add_plugins, import_plugins, positive_number
 
 
 def add_predict(commands: argparse._SubParsersAction) -> None:
-    """Add it to the commands."""
+    """Add the command to the parser."""
     predict = commands.add_parser(
         "predict",
-        help="predict the emotion in recordings by a model that was saved",
-        description="Predict the emotion in recordings of EDA (E4 EDA.csv, CSV, parquet) by a "
-        "model that edaemo.save wrote. A table with a column trial holds one trial for each of its "
-        "values, an E4's session one between each two presses of its button, another file one. "
-        "Prints a CSV with one row for each trial: file, trial, predicted, and probability_CLASS "
-        "for each class.",
+        help="predict the emotion in recordings with a saved model",
+        description="Predict the emotion in recordings of EDA (E4 EDA.csv, CSV, parquet) with a "
+        "model of edaemo.save. A table with a column trial has one trial for each value of this "
+        "column. An E4 session has one trial between two presses of the button. Any other file is "
+        "one trial. The output is a CSV with one row for each trial: file, trial, predicted, and "
+        "probability_CLASS for each class.",
         epilog="Exit status: 0 if all trials were predicted, 1 if some failed, 2 for wrong "
         "arguments or an unusable model, 130 after Ctrl-C.",
     )
     predict.set_defaults(run=_predict, interrupted="No table was written.")
-    predict.add_argument("model", metavar="MODEL", help="file of edaemo.save")
+    predict.add_argument("model", metavar="MODEL", help="model file of edaemo.save")
     predict.add_argument(
         "inputs",
         nargs="+",
@@ -39,46 +39,47 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         "--sampling-rate",
         type=positive_number,
         metavar="HZ",
-        help="samples per second, which must be the model's; an E4's EDA.csv gives its own",
+        help="samples per second, equal to the model's; the EDA.csv of an E4 contains it",
     )
     predict.add_argument(
         "--column",
         metavar="NAME",
-        help="column that holds the EDA (default: eda or gsr, else the only one of numbers)",
+        help="column of the EDA (default: eda or gsr, else the only numerical column)",
     )
     predict.add_argument(
         "--tags",
         choices=("consecutive", "pairs", "ignore"),
         default="consecutive",
-        help="presses (tags.csv beside EDA.csv) that bound the trials of an E4's session: each and "
-        "the next one (default); the first and second, the third and fourth, and so on; none, and "
-        "the whole session is one trial, as it is if nobody pressed",
+        help="how button presses (tags.csv next to EDA.csv) delimit the trials of an E4 session. "
+        "consecutive (default): from each press to the next. pairs: from the first to the second, "
+        "from the third to the fourth, and so on. ignore: the session is one trial. A session "
+        "without presses is always one trial",
     )
     stimulus = predict.add_mutually_exclusive_group()
     stimulus.add_argument(
-        "--stimulus", metavar="NAME", help="what was heard in all files, for a model with music"
+        "--stimulus", metavar="NAME", help="music in all files, for a model with music"
     )
     stimulus.add_argument(
         "--stimuli",
         metavar="CSV",
-        help="what was heard: a CSV with the columns file (as given), stimulus and, for files of "
-        "several trials, trial",
+        help="music in each file: a CSV with the columns file (as given), stimulus and, for files "
+        "with several trials, trial",
     )
     predict.add_argument(
         "--subject",
         metavar="ID",
-        help="whose recordings they are, for a model that standardises within people",
+        help="id of the person, for a model that standardises within people",
     )
     predict.add_argument(
         "--trusted",
         nargs="+",
         default=[],
         metavar="CLASS",
-        help="networks of your own that the model may name, such as mypackage.MyNet; their modules "
-        "are imported",
+        help="your networks that the model may contain, such as mypackage.MyNet; their modules are "
+        "imported",
     )
     add_plugins(predict, "decompositions")
-    predict.add_argument("--out", metavar="FILE", help="where the table goes (default: stdout)")
+    predict.add_argument("--out", metavar="FILE", help="file for the table (default: stdout)")
 
 
 def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -95,17 +96,17 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
         needs = find_needs(model)
         needs.check_rate(arguments.sampling_rate)
         files = [file for file, _ in find_recordings(arguments.inputs)]
-        said: Stimuli = {} if arguments.stimulus is None else {None: arguments.stimulus}
-        heard = dict.fromkeys(map(str, files), said)
+        stimulus: Stimuli = {} if arguments.stimulus is None else {None: arguments.stimulus}
+        heard = dict.fromkeys(map(str, files), stimulus)
         if arguments.stimuli is not None:
             heard |= read_stimuli(Path(arguments.stimuli))
-        if needs.stimuli is not None and (lacking := [f for f in files if not heard[str(f)]]):
+        if needs.stimuli is not None and (unnamed := [f for f in files if not heard[str(f)]]):
             raise ValueError(
-                f"the model needs to know what was heard, and for {lacking[0]} it is not said: "
-                "give --stimulus, or --stimuli with a line for each file."
+                f"the model needs the stimulus of each file, but {unnamed[0]} has no stimulus. "
+                "Pass --stimulus, or --stimuli with a line for each file."
             )
         if needs.subject and arguments.subject is None:
-            raise ValueError("the model standardises within people: give --subject.")
+            raise ValueError("the model standardises within people. Pass --subject.")
     except (ValueError, OSError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     read = partial(
@@ -117,10 +118,10 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     rows, failed = [], []
     for file in files:
         with _notes(file):
-            found, errors = predict_file(
+            predicted, errors = predict_file(
                 model, needs, file, read, heard=heard[str(file)], subject=arguments.subject
             )
-        rows += found
+        rows += predicted
         failed += errors
     for message in failed:
         print(message, file=sys.stderr)
@@ -138,9 +139,9 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
 @contextmanager
 def _notes(source: str | Path) -> Iterator[None]:
-    """Print what is warned of inside, each once."""
+    """Print each warning inside the context once."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
-    for message in dict.fromkeys(str(one.message) for one in caught):
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
         print(f"Note: {source}: " + message.removeprefix(f"{source}: "), file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The command ``edaemo report``."""
+"""Define the command ``edaemo report``."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import argparse
 
 
 def add_report(commands: argparse._SubParsersAction) -> None:
-    """Add it to the commands."""
+    """Add the command to the parser."""
     report = commands.add_parser(
         "report",
-        help="write what a store of results holds as a page to look at, and tables for a paper",
+        help="write a web page and tables for a paper from a store of results",
         description="Write report.html (one file, no network needed), tables.md and tables.tex "
-        "from a store that `edaemo compare` filled: what was compared and how, audit, scores, "
-        "people, confusion, ROC, calibration, training and learning curves, pairwise tests, "
-        "versions, and the commands that repeat it.",
-        epilog="Exit status: 0; 2 for wrong arguments, an unusable store or a folder that cannot "
-        "be written to; 130 after Ctrl-C.",
+        "from a store of `edaemo compare`. They contain the comparisons, audit, scores, people, "
+        "confusion matrices, ROC, calibration, training and learning curves, pairwise tests, "
+        "versions, and the commands that reproduce the results.",
+        epilog="Exit status: 0; 2 for wrong arguments, an unusable store or a folder that is not "
+        "writable; 130 after Ctrl-C.",
     )
     report.set_defaults(run=_report, interrupted="Nothing was written.")
-    report.add_argument("store", metavar="STORE", help="the store, such as results/results.sqlite")
+    report.add_argument("store", metavar="STORE", help="store, such as results/results.sqlite")
     report.add_argument("--out", required=True, metavar="DIR", help="folder for the three files")
     report.add_argument(
         "--person",
         nargs="+",
         default=[],
         metavar="ID",
-        help="people whose ratings and thresholds are drawn (figure 3), from the study's ratings",
+        help="people whose ratings and thresholds are drawn (figure 3)",
     )
-    report.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")
+    report.add_argument("--path", metavar="DIR", help="original folder or zip of the corpus")
 
 
 def _report(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -39,7 +39,7 @@ def _report(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> i
         )
     except OSError as error:
         parser.exit(2, f"edaemo: error: {error.strerror or error}\n")
-    except ValueError as error:  # of the store's content, and of people
+    except ValueError as error:  # about the contents of the store, or about people
         parser.exit(2, f"edaemo: error: {error}\n")
     for file in files:
         print(file)

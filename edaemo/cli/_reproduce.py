@@ -1,4 +1,4 @@
-"""The command ``edaemo reproduce``."""
+"""Define the command ``edaemo reproduce``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edaemo.reproduction.rtcan import Reproduction, ReproductionSettings
 
 WHAT = {
-    "table1": "class balance after relabelling by each person's own threshold",
+    "table1": "class balance after relabelling with a threshold for each person",
     "table2": "Spearman's correlation of valence and arousal",
     "table3": "models on EDA, music and both, with 10, 40, 70 and 100 % of the people",
     "table4": "depth and width of RTCAN",
@@ -27,12 +27,12 @@ RATINGS_ALONE = ("table1", "table2")
 
 
 def add_reproduce(commands: argparse._SubParsersAction) -> None:
-    """Add it to the commands."""
+    """Add the command to the parser."""
     reproduce = commands.add_parser(
         "reproduce",
-        help="the tables and figure 4 of the RTCAN-1D paper, the published numbers beside",
-        description="Make a table of the RTCAN-1D paper, or its figure 4, from a study, with the "
-        "published numbers beside.",
+        help="reproduce the tables and figure 4 of the RTCAN-1D paper",
+        description="Reproduce a table of the RTCAN-1D paper, or its figure 4, from a study. The "
+        "output also has the published numbers.",
     )
     actions = reproduce.add_subparsers(required=True, metavar="TABLE")
     for name, what in WHAT.items():
@@ -49,80 +49,86 @@ def _add_table(actions: argparse._SubParsersAction, name: str, what: str) -> Non
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     trains = name not in RATINGS_ALONE
-    kept = "Finished folds are kept: the same command goes on from there."
+    kept = "Finished folds are stored: repeat the same command to resume."
     table.set_defaults(
         run=_reproduce, name=name, interrupted=kept if trains else "Nothing was changed."
     )
-    one = {"nargs": "?", "default": "hku956"} if trains else {"nargs": "*", "default": ["hku956"]}
+    count = {"nargs": "?", "default": "hku956"} if trains else {"nargs": "*", "default": ["hku956"]}
     table.add_argument(
         "study",
         metavar="STUDY",
         help=CorporaHelp(
-            "recordings: %(corpora)s, where you have them; or the artificial generated and "
+            "studies: %(corpora)s, if you have the files; or the artificial studies generated and "
             "generated-pmemo-size"
         ),
-        **one,
+        **count,
     )
-    table.add_argument("--path", metavar="DIR", help="the corpus's original folder or zip")
+    table.add_argument("--path", metavar="DIR", help="original folder or zip of the corpus")
     add_plugins(table, "studies")
     table.add_argument(
         "--people",
         default="evaluation" if trains else "all",
         choices=["evaluation", "development", "all"],
-        help="whose trials: all but the development people, they alone, or both",
+        help="people whose trials are used; evaluation: all except the development people",
     )
     if name != "table1":
-        table.add_argument("--seed", type=int, default=0, metavar="N", help="seed of everything")
+        table.add_argument(
+            "--seed", type=int, default=0, metavar="N", help="seed of all random numbers"
+        )
     if trains:
         _add_training(table, name)
     table.add_argument(
         "--out",
         default="results",
         metavar="DIR",
-        help="where Markdown, rows and figure go, in a folder of the study and the table",
+        help="folder for the Markdown, the rows and the figure; has a subfolder for each study and "
+        "table",
     )
     table.add_argument("--json", action="store_true", help="print a line of JSON for each number")
 
 
 def _add_training(table: argparse.ArgumentParser, name: str) -> None:
-    """Add what tables with trained models ask."""
+    """Add the arguments of the tables with trained models."""
     if name != "figure4":
         table.add_argument(
             "--protocol",
             nargs="+",
             default=["subject"],
             metavar="NAME",
-            help="what is held out: subject, subject+stimulus, paper, trial (the released code's), "
-            "and others that `edaemo compare` knows",
+            help="protocols: subject, subject+stimulus, paper, trial (as in the released code), or "
+            "another protocol of `edaemo compare`",
         )
     if name in ("table4", "table5"):
         table.add_argument(
             "--signal",
             choices=["eda", "eda+music"],
             default="eda+music" if name == "table4" else None,
-            help="what the networks get (table5: music too, where the study has any)",
+            help="input of the networks (table5: also music if the study has it)",
         )
     repeats = 3 if name == "figure4" else 1
-    table.add_argument("--folds", type=int, default=10, metavar="K", help="folds")
+    table.add_argument("--folds", type=int, default=10, metavar="K", help="number of folds")
     table.add_argument(
         "--repeats",
         type=int,
         default=repeats,
         metavar="R",
-        help="repeats, each with other folds, other draws of people and another seed",
+        help="number of repeats; each repeat has different folds, draws of people and seed",
     )
     table.add_argument(
         "--recipe",
         default="default",
         metavar="NAME",
-        help="how RTCAN is trained: default, paper, published, published-deap, published-amigos",
+        help="recipe of RTCAN: default, paper, published, published-deap, published-amigos",
     )
     table.add_argument(
-        "--epochs", type=int, metavar="N", help="of all networks (default: the recipe's, the CNN's)"
+        "--epochs",
+        type=int,
+        metavar="N",
+        help="epochs of all networks (default: those of the recipe and of the CNN)",
     )
-    table.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
+    table.add_argument("--jobs", type=int, default=2, metavar="N", help="number of processes")
     table.add_argument(
-        "--store", metavar="FILE", help="finished folds (default: results.sqlite in --out)"
+        "--store", metavar="FILE", help="file of finished folds (default: results.sqlite in --out)"
     )
 
 
@@ -131,7 +137,7 @@ def _reproduce(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         with warnings.catch_warnings(record=True) as notes:
             warnings.simplefilter("always")
             made, study = _make(arguments)
-    except ValueError as error:  # every error of ours about arguments, data and store is one
+    except ValueError as error:  # base of all errors about arguments, data and store
         parser.exit(2, f"edaemo: error: {error}\n")
     _print(made, Path(arguments.out) / study / made.name, as_json=arguments.json)
     for note in dict.fromkeys(str(note.message) for note in notes):
@@ -140,7 +146,7 @@ def _reproduce(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
 
 
 def _make(arguments: argparse.Namespace) -> tuple[Reproduction, str]:
-    """Make what was asked for; also give the name of the study, or of all of them."""
+    """Return the table or figure, and the name of the study or of all studies."""
     from edaemo.reproduction import rtcan
 
     reproduce = getattr(rtcan, f"reproduce_{arguments.name}")
@@ -159,7 +165,7 @@ def _load(names: list[str], arguments: argparse.Namespace) -> list[Bunch]:
 
     import_plugins(arguments.plugin)
     if arguments.path is not None and len(names) > 1:
-        raise ValueError(f"--path is one corpus's, and {len(names)} studies are asked for.")
+        raise ValueError(f"--path is for one study, got {len(names)} studies.")
     names = [find(name, STUDIES, "study") for name in names]
     return [STUDIES[name](arguments.path) for name in names]
 
@@ -167,9 +173,9 @@ def _load(names: list[str], arguments: argparse.Namespace) -> list[Bunch]:
 def _read_settings(arguments: argparse.Namespace) -> ReproductionSettings:
     from edaemo.reproduction.rtcan import ReproductionSettings
 
-    asked = {"protocols": tuple(arguments.protocol)} if "protocol" in arguments else {}
+    protocols = {"protocols": tuple(arguments.protocol)} if "protocol" in arguments else {}
     return ReproductionSettings(
-        **asked,
+        **protocols,
         people=arguments.people,
         n_splits=arguments.folds,
         n_repeats=arguments.repeats,
@@ -182,7 +188,7 @@ def _read_settings(arguments: argparse.Namespace) -> ReproductionSettings:
 
 
 def _print(made: Reproduction, place: Path, *, as_json: bool) -> None:
-    """Print a table and write it, with its rows, and figure 4 with its picture."""
+    """Print a table; write it, its rows and, for figure 4, the plot."""
     from edaemo.reproduction.rtcan import format_reproduction
 
     place.mkdir(parents=True, exist_ok=True)

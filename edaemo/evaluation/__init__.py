@@ -1,4 +1,4 @@
-"""Pipelines evaluated under protocols without leaks: plan, folds, store, keys, audit."""
+"""Evaluate pipelines under protocols without leaks: plan, folds, store, keys, audit."""
 
 from edaemo.evaluation._audit import audit
 from edaemo.evaluation._cases import Case, find_settings, make_cases

@@ -1,4 +1,4 @@
-"""What training and test share, fold by fold."""
+"""Audit folds: count what training and test share in each fold."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from sklearn.utils.metadata_routing import get_routing_for_object
 from edaemo._validation import IDENTITY, find_ids, n_rows, read_cell, signal_cells
 from edaemo.model_selection import Protocol, read_classes
 
-# What may be on both sides, by its column in the table: one and many of it, and its id.
+# What can be in training and test, by column of the audit: singular, plural, and name of the id.
 _SHARED = {
     "trials_shared": ("trial", "trials", None),
     "subjects_shared": ("subject", "subjects", "subject"),
     "stimuli_shared": ("stimulus", "stimuli", "stimulus"),
-    # Where subjects cross, those they watched with do.
+    # If subjects are in both training and test, so are the people with whom they watched.
     "viewing_groups_shared": ("viewing group", "viewing groups", "subject"),
     "recordings_shared": ("identical recording", "identical recordings", None),
 }
@@ -33,7 +33,7 @@ def audit(
     stimulus: Sequence | np.ndarray | None = None,
     viewing_group: Sequence | np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Count what the training and the test trials of each fold have in common.
+    """Count what the training and test trials of each fold have in common.
 
     Parameters
     ----------
@@ -43,32 +43,35 @@ def audit(
     X : DataFrame or array-like with n rows
         Trials table, signals, or features.
     y : array-like with n rows
-        Labels; of ratings, as `SubjectKFold.split` tells them from labels, no classes are counted.
+        Labels or ratings. No classes are counted for ratings; `SubjectKFold.split` defines which
+        arrays are ratings.
     subject, stimulus, viewing_group : array-like of shape (n,), default=None
-        Whose trial it is, what was watched or heard, and who watched together; when None, the
-        column or index level of that name of X. Missing ids are not counted.
+        The subject of each trial, what was watched or heard, and who watched together. None: the
+        column or index level of X with this name. Missing ids are not counted.
 
     Returns
     -------
     DataFrame of shape (n_folds, n_columns)
         One row for each fold.
 
-        ``fold``, from 0; ``n_training``, ``n_test`` and ``n_left_out``, the trials in neither.
+        ``fold``, from 0; ``n_training``, ``n_test``; ``n_left_out``, the trials that are in
+        neither.
 
         ``trials_shared``, ``subjects_shared``, ``stimuli_shared``, ``viewing_groups_shared``: how
-        many of the test are in training as well; <NA> where they are not known.
-        ``recordings_shared``: test trials whose content, to the last bit, is also that of a
-        training trial. The content is the signal of a table, Series or object array of signals,
-        else the row of an array or frame of numbers; rows and signals of one single value carry
-        nothing and do not count. <NA> for anything else, such as a trials table without ``eda``.
+        many are in both test and training; <NA> if they are unknown.
+        ``recordings_shared``: number of test trials whose content is identical, to the last bit, to
+        the content of a training trial. The content is the signal if X is a table, Series or object
+        array of signals, and the row if X is a numerical array or DataFrame. Constant rows and
+        signals do not count. <NA> for any other X, such as a trials table without ``eda``.
 
         ``n_subjects_test``, ``n_stimuli_test``; ``n_classes_training``, ``n_classes_test``; and for
-        each class ``share_training_<class>`` and ``share_test_<class>`` of the trials.
+        each class the fractions of the trials, ``share_training_<class>`` and
+        ``share_test_<class>``.
 
     Raises
     ------
     ValueError
-        If lengths differ, a signal is none, or the splitter refuses the trials.
+        If lengths differ, a signal is invalid, or the splitter rejects the trials.
 
     Examples
     --------
@@ -87,7 +90,7 @@ def audit(
     of_y, labels = read_classes(y) or (None, ())
     classes = None if of_y is None else of_y + 1
     if classes is not None and len(classes) != n:
-        raise ValueError(f"y must hold one label for each of the {n} trials, got {len(classes)}.")
+        raise ValueError(f"y must have one label for each of the {n} trials, got {len(classes)}.")
 
     rows = []
     for fold, (training, test) in enumerate(_folds(cv, X, y, given, ids["subject"])):
@@ -118,15 +121,15 @@ def audit(
 
 
 def leaks(table: pd.DataFrame, may_share: Iterable[str]) -> list[str]:
-    """Say which leaks the name of a protocol does not announce.
+    """Return the leaks that the name of a protocol does not announce.
 
     Parameters
     ----------
     table : DataFrame
         As `audit` returns it.
     may_share : iterable of {"subject", "stimulus"}
-        What may be on both sides; the attribute ``may_share`` of a protocol. Identical recordings
-        are never may_share, nor are trials that are in training and in test.
+        What may be in both training and test; the attribute ``may_share`` of a protocol. Identical
+        recordings, and trials in both training and test, are always leaks.
 
     Returns
     -------
@@ -142,19 +145,19 @@ def leaks(table: pd.DataFrame, may_share: Iterable[str]) -> list[str]:
     ['fold 0: 1 subject on both sides', 'fold 1: 1 subject on both sides']
     """
     counted = {
-        column: (one, many)
-        for column, (one, many, name) in _SHARED.items()
+        column: (singular, plural)
+        for column, (singular, plural, name) in _SHARED.items()
         if name is None or name not in set(may_share)
     }
     lines = []
     for fold, shared in zip(table["fold"], table[list(counted)].to_numpy(), strict=True):
-        found = [
-            f"{n} {one if n == 1 else many}"
-            for n, (one, many) in zip(shared, counted.values(), strict=True)
+        shares = [
+            f"{n} {singular if n == 1 else plural}"
+            for n, (singular, plural) in zip(shared, counted.values(), strict=True)
             if pd.notna(n) and n > 0
         ]
-        if found:
-            lines.append(f"fold {fold}: {', '.join(found)} on both sides")
+        if shares:
+            lines.append(f"fold {fold}: {', '.join(shares)} on both sides")
     return lines
 
 
@@ -174,24 +177,24 @@ def _folds(
 
 
 def _codes(values: object) -> np.ndarray | None:
-    """Return codes from 1 on, 0 for what is missing."""
+    """Return codes from 1; 0 for missing values."""
     return None if values is None else pd.factorize(values)[0] + 1
 
 
 def _present(codes: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Say of each code, from 1 on, whether it is among these rows."""
+    """Return for each code from 1 whether it occurs in these rows."""
     return np.bincount(codes[rows], minlength=codes.max(initial=0) + 1)[1:] > 0
 
 
 def _count(codes: np.ndarray | None, *sides: np.ndarray) -> int | None:
-    """Count what is present on every side."""
+    """Count the codes that are present on every side."""
     if codes is None:
         return None
     return int(np.all([_present(codes, rows) for rows in sides], axis=0).sum())
 
 
 def _count_seen(codes: np.ndarray | None, training: np.ndarray, test: np.ndarray) -> int | None:
-    """Count the test rows, rather than what they hold, that are found in training."""
+    """Count the test rows whose code is also in training."""
     if codes is None:
         return None
     return int(np.append(False, _present(codes, training))[codes[test]].sum())
@@ -202,7 +205,7 @@ def _share(hit: np.ndarray) -> float:
 
 
 def _contents(X: object) -> np.ndarray | None:
-    """Return a digest of each row's content, None for what does not vary; None if X has none."""
+    """Return a digest of each row, None for constant rows; return None if X has no content."""
     cells = signal_cells(X)
     values: Iterable[np.ndarray]
     if cells is not None:
@@ -214,7 +217,7 @@ def _contents(X: object) -> np.ndarray | None:
         if array.ndim < 2 or array.dtype.kind not in "biuf":
             return None
         values = array.reshape(len(array), -1).astype(np.float64)
-    return np.array([_digest(one) for one in values], dtype=object)
+    return np.array([_digest(row_values) for row_values in values], dtype=object)
 
 
 def _digest(values: np.ndarray) -> bytes | None:

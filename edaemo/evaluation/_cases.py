@@ -1,4 +1,4 @@
-"""What a store holds, by comparison: scores, tests and tables of stored folds, each made once."""
+"""Group the folds of a store by comparison; compute scores, tests and tables once for each."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from edaemo.statistics import (
 class Case:
     """One comparison of pipelines: a study, a target, its threshold, and a protocol.
 
-    `about` holds the columns of ``CASE``; `trials` the predictions by pipeline, the reference rows
-    first; `folds` the rows of the store of these pipelines.
+    `about` holds the columns of ``CASE``. `trials` holds the predictions by pipeline, with the
+    reference rows first. `folds` holds the rows of the store for these pipelines.
     """
 
     about: dict
@@ -43,61 +43,61 @@ class Case:
 
     @property
     def name(self) -> str:
-        """Say which it is."""
+        """Return the name for headings: study, target and protocol."""
         rated = " as rated" * (self.threshold == NUMBERS)
         return f"{self.about['study']}, {self.about['target']}{rated}, {self.about['protocol']}"
 
     @cached_property
     def task(self) -> Task:
-        """Say what kind of target it is."""
+        """Return the task of the target."""
         return find_task(list(self.trials.values()))
 
     @property
     def known(self) -> Mapping[str, PipelineSpec]:
-        """Give the pipelines that are registered for such targets."""
+        """Return the pipelines that are registered for this task."""
         return PIPELINES_OF[self.task.name]
 
     @property
     def is_artificial(self) -> bool:
-        """Say whether the study is generated."""
+        """Return whether the study is generated."""
         return bool(self.folds["artificial"].any())
 
     @property
     def threshold(self) -> str | None:
-        """Give the threshold, None for none."""
+        """Return the threshold, or None."""
         return None if pd.isna(self.about["threshold"]) else self.about["threshold"]
 
     @property
     def pipelines(self) -> list[str]:
-        """Name the pipelines in order."""
+        """Return the names of the pipelines in order."""
         return list(self.trials)
 
     @cached_property
     def references(self) -> set[str]:
-        """Name the rows that need no EDA."""
+        """Return the names of the reference rows, which use no EDA."""
         return {name for name in self.trials if name in self.known and self.known[name].reference}
 
     @cached_property
     def scores(self) -> dict[str, Scores]:
-        """Give the scores by pipeline, of which all tables and pictures are made."""
+        """Return the scores by pipeline, for all tables and plots."""
         return {name: score_trials(self.task, trials) for name, trials in self.trials.items()}
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """Give all scores, index pipeline and score."""
+        """Return all scores; the index is pipeline and score."""
         return tabulate_scores(self.about, self.scores).set_index(["pipeline", "score"])
 
     @cached_property
     def outcomes(self) -> dict[str, Outcome]:
-        """Give labels and predictions by pipeline, as the task reads them."""
+        """Return labels and predictions by pipeline, as the task reads them."""
         return {
-            name: self.task.read(told["label"], told["predicted"])
-            for name, told in self.trials.items()
+            name: self.task.read(trials["label"], trials["predicted"])
+            for name, trials in self.trials.items()
         }
 
     @cached_property
     def confusions(self) -> dict[str, np.ndarray]:
-        """Count label by prediction, shape (k, k), by pipeline; of classes alone."""
+        """Return the confusion matrix, shape (k, k), by pipeline; empty without classes."""
         if not self.task.has_classes:
             return {}
         return {
@@ -107,29 +107,33 @@ class Case:
 
     @property
     def people(self) -> dict[str, np.ndarray]:
-        """Give each person's score that tests are about, by pipeline."""
+        """Return each person's value of the tested score, by pipeline."""
         return {name: scores.by_person.to_numpy() for name, scores in self.scores.items()}
 
     @cached_property
     def probabilities(self) -> dict[str, pd.DataFrame]:
-        """Give the predictions, of two classes, of those pipelines that say how sure they are."""
+        """Return the predictions of pipelines with probabilities; two classes only."""
         if not isinstance(self.task, Binary):
             return {}
-        return {k: told for k, told in self.trials.items() if told["probability"].notna().all()}
+        return {
+            name: trials
+            for name, trials in self.trials.items()
+            if trials["probability"].notna().all()
+        }
 
     @cached_property
     def calibrations(self) -> dict[str, Calibration]:
-        """Compare probabilities to what came true, by pipeline."""
+        """Return the calibration of the probabilities, by pipeline."""
         return {
             name: calibration(
-                told["label"], told["probability"], subject=told["subject"].to_numpy()
+                trials["label"], trials["probability"], subject=trials["subject"].to_numpy()
             )
-            for name, told in self.probabilities.items()
+            for name, trials in self.probabilities.items()
         }
 
     @cached_property
     def pairs(self) -> pd.DataFrame | str:
-        """Compare all pairs, or say why that cannot be done."""
+        """Return the comparison of all pairs, or the reason why it is not possible."""
         try:
             return compare_case(self.about, self.trials, self.task.tested)
         except ValueError as error:
@@ -137,7 +141,7 @@ class Case:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """Give the table that `evaluate` returns, as far as a store tells it."""
+        """Return the table that `evaluate` returns, as far as the store has its columns."""
         first = next(iter(self.trials.values()))
         audits = [audit or {} for audit in self.folds["audit"]]
         labels = next(iter(self.outcomes.values())).labels[~first["row"].duplicated().to_numpy()]
@@ -155,7 +159,7 @@ class Case:
             "n_folds": self.folds["fold"].nunique(),
             "n_repeats": self.folds["repeat"].nunique(),
             "random_state": 0,
-            # How many stimuli crossed in all is not stored, only in each fold.
+            # The store has this count for each fold, but not over all folds.
             "stimuli_seen": pd.NA,
         }
         pipelines = [
@@ -163,28 +167,28 @@ class Case:
                 "pipeline": name,
                 "reference": name in self.references,
                 "transductive": name in self.known and self.known[name].transductive,
-                "knows_stimulus": self._is_told(name),
+                "knows_stimulus": self._knows_stimulus(name),
             }
             for name in self.trials
         ]
         return make_table(self.task, case, pipelines, self.scores, self.folds)
 
     def settings(self, pipeline: str) -> dict:
-        """Give what the key of a pipeline's first fold was made of."""
+        """Return the settings from which the key of a pipeline's first fold was computed."""
         return self.folds.loc[self.folds["pipeline"] == pipeline, "settings"].iloc[0] or {}
 
-    def _is_told(self, pipeline: str) -> bool:
-        """Say whether a pipeline is told which stimulus a trial had, as `evaluate` would."""
-        said = self.known[pipeline].knows_stimulus if pipeline in self.known else None
-        return self.has_music(pipeline) if said is None else said
+    def _knows_stimulus(self, pipeline: str) -> bool:
+        """Return whether a pipeline receives the stimulus of a trial, as `evaluate` does."""
+        knows = self.known[pipeline].knows_stimulus if pipeline in self.known else None
+        return self.has_music(pipeline) if knows is None else knows
 
     def has_music(self, pipeline: str) -> bool:
-        """Say whether a parameter ``music`` of a pipeline is set."""
+        """Return whether a parameter ``music`` of a pipeline is set."""
         return any(music is not None for music in find_settings(self.settings(pipeline), "music"))
 
 
 def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
-    """Part what a store holds into its comparisons, references first in each."""
+    """Group the predictions of a store by comparison; reference rows come first."""
     by_case = dict(list(folds.groupby(list(CASE), dropna=False, sort=False)))
     by_case = {_hashable(key): rows for key, rows in by_case.items()}
     cases = []
@@ -192,14 +196,14 @@ def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
         known = list(PIPELINES_OF[about["task"]])
         order = {name: known.index(name) if name in known else len(known) for name in trials}
         names = sorted(trials, key=lambda name: (order[name], name))
-        own = by_case[_hashable(about.values())]
-        kept = own[own["pipeline"].isin(names)]
+        of_case = by_case[_hashable(about.values())]
+        kept = of_case[of_case["pipeline"].isin(names)]
         cases.append(Case(about, {name: trials[name] for name in names}, kept))
     return cases
 
 
 def find_settings(value: object, name: str) -> Iterator[object]:
-    """Give what is stored under a name anywhere in settings."""
+    """Yield every value that is stored under a name at any depth of the settings."""
     if isinstance(value, dict):
         if name in value:
             yield value[name]
@@ -215,5 +219,5 @@ def _mean(audits: Sequence[dict], name: str) -> float:
 
 
 def _hashable(values: Iterable) -> tuple:
-    """Make one key of the values of a case, in which what is missing equals what is missing."""
+    """Return a hashable key of the values of a case; all missing values are equal."""
     return tuple(json.dumps(None if pd.isna(value) else value) for value in values)

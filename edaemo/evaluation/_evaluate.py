@@ -1,4 +1,4 @@
-"""The evaluation: every pipeline on the same folds, every finished fold stored."""
+"""Evaluate every pipeline on the same folds, and store every finished fold."""
 
 from __future__ import annotations
 
@@ -80,87 +80,94 @@ def evaluate(
     progress: bool | None = None,
     on_fold: Callable[[FoldRecord], None] | None = None,
 ) -> pd.DataFrame:
-    """Evaluate emotion recognition under named protocols, beside what needs no EDA at all.
+    """Evaluate emotion recognition under named protocols, against baselines that use no EDA.
 
-    Each trial is decomposed, and its features are computed, once (samples that are NaN have no
-    weight in the first and are interpolated for the second); all that is fitted is fitted on
-    the training trials of each fold. Before anything is computed the folds are audited, and a
-    leak that the protocol's name does not announce is refused. Every finished fold is stored at
-    once, and the same call goes on from what is stored.
+    Each trial is decomposed once, and its features are computed once. NaN samples have no weight
+    in the decomposition; they are interpolated for the features. Everything that is fitted is
+    fitted on the training trials of each fold. The folds are audited before anything is computed.
+    The call is refused if the audit finds a leak that the protocol's name does not announce. Every
+    finished fold is stored at once. An interrupted call resumes if you repeat it.
 
     Parameters
     ----------
     pipelines : str, classifier, mapping of name to classifier, or sequence of these, default=None
-        Names out of ``PIPELINES`` (see :func:`register_pipeline`); a classifier of your own takes
-        the trials table with the raw EDA, and goes by its class's name where none is given. None
-        for all that the study has the data for. The reference rows always take part. With
-        ``thresholds="none"`` regressors, and names out of ``REGRESSORS``; for targets that are
-        series sequence regressors, and names out of ``SEQUENCE_REGRESSORS``.
+        Names from ``PIPELINES`` (see :func:`register_pipeline`), or your own classifiers. Your own
+        classifier receives the trials table with the raw EDA. Its name is the name of its class
+        unless you pass a mapping. None for all pipelines that the study has the data for. The
+        reference rows are always evaluated. With ``thresholds="none"``, pass regressors or names
+        from ``REGRESSORS``. For targets that are series, pass sequence regressors or names from
+        ``SEQUENCE_REGRESSORS``.
     studies : str, Bunch, or sequence of these, default="hku956"
-        Names out of ``STUDIES`` (see :func:`register_study`), or what a loader returned.
+        Names from ``STUDIES`` (see :func:`register_study`), or Bunches that a loader returned.
     targets : str, sequence of str or None, default=None
-        Out of the ``targets`` of every study; None for all. What a target holds makes the task:
-        an array for each trial is a series, of which steps that are NaN do not count; valence and
-        arousal become low and high by `thresholds`; another rating is high above the middle of its
-        range; text, booleans and categories are classes, of two the last in alphabetical order
-        being the positive one.
+        Names from the ``targets`` of every study; None for all. The values of a target determine
+        the task. An array for each trial is a series; NaN steps are masked. `thresholds` split
+        valence and arousal into low and high. Any other rating is high above the middle of its
+        range. Text, booleans and categories are classes; of two classes, the last in alphabetical
+        order is the positive class.
     protocols : str, splitter, or sequence of these, default="subject"
-        Names that :func:`edaemo.model_selection.make_protocol` knows, or its splitters.
+        Names that :func:`edaemo.model_selection.make_protocol` accepts, or splitters of
+        :mod:`edaemo.model_selection`.
     thresholds : "subject", float, "none", or sequence of these, default="subject"
-        Valence and arousal are high above each person's own threshold, from all of that person's
-        ratings (:class:`edaemo.SubjectThresholdRelabeler`), or above a number. "none": they, and
-        every other rating, stay the numbers that they are, for regressors.
+        "subject": valence and arousal are high above a threshold for each subject, which is
+        computed from all ratings of that subject (:class:`edaemo.SubjectThresholdRelabeler`). A
+        float: they are high above this number. "none": all ratings stay numbers, for regressors.
     missing_ratings : {"drop", "raise"}, default="drop"
-        Trials without a label are left out of that target alone and counted (column
-        ``n_missing``), or refused.
+        "drop": a trial without a label is left out of that target only, and counted in column
+        ``n_missing``. "raise": such a trial is an error.
     people : {"evaluation", "development", "all"}, default="evaluation"
-        Whose trials are used: all but the development people of the study, they alone, or both.
+        Whose trials are used: all people except the development people of the study, only the
+        development people, or both.
     n_splits : int, default=5
-        Folds of the protocols that are named.
+        Number of folds of the protocols that are given by name.
     n_repeats : int, default=1
-        How often everything is repeated; repeat r splits and trains with seed ``random_state + r``.
+        Number of repeats. Repeat r splits and trains with seed ``random_state + r``.
     max_epochs : int, default=10
-        Epochs of the networks that are named; your own objects keep theirs.
+        Epochs of the networks that are given by name. Estimators that you pass keep their own
+        setting.
     n_jobs : int, default=2
-        Processes; each works on one fold of one pipeline, in one thread.
+        Number of processes. Each process works on one fold of one pipeline, in one thread.
     scheduler : str or None, default=None
-        Address of a Dask scheduler (``tcp://…``) whose workers do the work in place of processes
-        on this machine; needs ``pip install edaemo[distributed]``.
+        Address of a Dask scheduler (``tcp://…``). Its workers then replace the processes on this
+        machine. Needs ``pip install edaemo[distributed]``.
     random_state : int, default=0
-        Seed of splits, pipelines (parameters ``random_state`` that are None) and bootstrap.
+        Seed of the splits, of the pipelines (parameters ``random_state`` that are None) and of the
+        bootstrap.
     store : path, default="results/results.sqlite"
-        The file that finished folds are kept in; several runs may share it.
+        File in which finished folds are stored. Several runs may share it.
     progress : bool or None, default=None
-        Whether a bar is shown; None: where standard error is a terminal.
+        Whether to show a progress bar. None: show it if standard error is a terminal.
     on_fold : callable or None, default=None
-        Called with the record of each fold that has been stored.
+        Called with the record of each fold after the fold is stored.
 
     Returns
     -------
     DataFrame
         One row for each study, target, threshold, protocol and pipeline; see
-        ``docs/evaluation.md`` for the columns. The scores are those of the task: of numbers and
-        series the concordance correlation, Pearson's correlation and RMSE. Where folds failed,
-        ``n_failed`` counts them, ``error`` holds the first of their errors, and the scores are
+        ``docs/evaluation.md`` for the columns. The scores depend on the task. For numbers and
+        series they are the concordance correlation, Pearson's correlation and RMSE. If folds
+        failed, ``n_failed`` counts them, ``error`` holds the first error, and the scores are
         missing.
 
     Raises
     ------
     EvaluationError
-        If a name is unknown, the study lacks what was asked for, a label cannot be used, a leak was
-        not may_share, a fold would train on one class, a classifier meets ratings or a regressor
-        classes, or no scheduler answers.
+        If a name is unknown, the study lacks required data, a label cannot be used, a fold leaks
+        something that is not in the protocol's ``may_share``, a fold would train on one class, a
+        classifier is given ratings or a regressor classes, or no scheduler answers.
     StoreError
-        If the store cannot be read or written; what it holds stays.
+        If the store cannot be read or written. Its contents are not changed.
     ValueError
         If the protocol cannot split the study; see :mod:`edaemo.model_selection`.
     """
     if people not in PEOPLE:
-        raise EvaluationError(f"people={people!r}: one of {list(PEOPLE)}.")
+        raise EvaluationError(f"people={people!r} must be one of {list(PEOPLE)}.")
     if missing_ratings not in MISSING:
-        raise EvaluationError(f"missing_ratings={missing_ratings!r}: one of {list(MISSING)}.")
+        raise EvaluationError(
+            f"missing_ratings={missing_ratings!r} must be one of {list(MISSING)}."
+        )
     if n_repeats < 1:
-        raise EvaluationError(f"n_repeats={n_repeats}: at least 1.")
+        raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
     chosen = [_load(study, people) for study in _several(studies)]
     cases = [
         _Case(study, data, name, threshold, protocol, target)
@@ -185,7 +192,7 @@ def evaluate(
 
 
 class _Settings(NamedTuple):
-    """What holds for all studies, pipelines and protocols of a call."""
+    """The settings that apply to all studies, pipelines and protocols of a call."""
 
     people: str
     n_splits: int
@@ -195,7 +202,7 @@ class _Settings(NamedTuple):
 
 
 class _Case(NamedTuple):
-    """One table to be: a study and its fingerprint, a target and how it is labelled, a protocol."""
+    """One table of results: a study, its fingerprint, a target, its labels and a protocol."""
 
     study: Bunch
     data: str
@@ -206,12 +213,12 @@ class _Case(NamedTuple):
 
     @property
     def task(self) -> Task:
-        """What kind of target it is."""
+        """The task of the target."""
         return self.labelled.task
 
     @property
     def labels(self) -> np.ndarray:
-        """The labels of all trials, those without one among them."""
+        """The labels of all trials, including trials without a label."""
         return self.labelled.labels
 
     @property
@@ -222,27 +229,27 @@ class _Case(NamedTuple):
 
     @property
     def classes(self) -> np.ndarray | None:
-        """What folds are balanced by, for these trials: their labels, and nothing for series."""
+        """The classes that stratify the folds; None for series."""
         return self.task.stratify(self.labels[self.labelled.rows])
 
 
 class _Job(NamedTuple):
     """One fold of one pipeline.
 
-    `told` is what its key is made of, `work` what `run_fold` takes beside X, `audited` its row of
-    the audit; `case` and `entry` say for which X.
+    `settings` holds all that the key is computed from. `work` is the second argument of `run_fold`.
+    `audited` is the row of the audit. `case` and `entry` determine X.
     """
 
     case: _Case
     entry: PipelineSpec
     protocol: Protocol
-    told: dict
+    settings: dict
     work: dict
     audited: dict
 
 
-def _several(asked: Several) -> list:
-    return list(asked) if isinstance(asked, (list, tuple)) else [asked]
+def _several(values: Several) -> list:
+    return list(values) if isinstance(values, (list, tuple)) else [values]
 
 
 def _load(study: str | Bunch, people: str) -> Bunch:
@@ -250,7 +257,7 @@ def _load(study: str | Bunch, people: str) -> Bunch:
         study = STUDIES[find(study, STUDIES, "study")]()
     if not isinstance(study, Bunch):
         raise EvaluationError(
-            f"A study must be a name out of {list(STUDIES)} or a Bunch as loaders return it, got "
+            f"A study must be a name from {list(STUDIES)} or a Bunch that a loader returned, got "
             f"{study!r:.80}."
         )
     missing = [key for key in NEEDED if key not in study]
@@ -271,56 +278,57 @@ def _choose_targets(study: Bunch, targets: Several) -> list[str]:
 
 
 def _choose_thresholds(study: Bunch, target: str, thresholds: list) -> list:
-    """Give what applies to a target: only valence and arousal are labelled by a threshold."""
+    """Return the thresholds for a target: only valence and arousal use numbers or "subject"."""
     if is_series(study, target):
         return [None]
     if target in RELABELLED:
         return thresholds
-    labelled = [None] if any(one != NUMBERS for one in thresholds) else []
-    return labelled + [one for one in thresholds if one == NUMBERS]
+    labelled = [None] if any(threshold != NUMBERS for threshold in thresholds) else []
+    return labelled + [threshold for threshold in thresholds if threshold == NUMBERS]
 
 
 def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec]:
     """Return the entries by name, the reference rows first."""
     known = PIPELINES_OF[case.task.name]
-    asked: dict[str, PipelineSpec] = {}
-    for one in [None] if pipelines is None else _several(pipelines):
-        if one is None:
-            asked |= known
-        elif isinstance(one, str):
-            asked[one] = known[_find_pipeline(one, case.task)]
+    chosen: dict[str, PipelineSpec] = {}
+    for pipeline in [None] if pipelines is None else _several(pipelines):
+        if pipeline is None:
+            chosen |= known
+        elif isinstance(pipeline, str):
+            chosen[pipeline] = known[_find_pipeline(pipeline, case.task)]
         else:
-            named = one if isinstance(one, Mapping) else {type(one).__name__: one}
+            is_named = isinstance(pipeline, Mapping)
+            named = pipeline if is_named else {type(pipeline).__name__: pipeline}
             for name, estimator in named.items():
-                if name in asked or name in known:
+                if name in chosen or name in known:
                     raise EvaluationError(
-                        f"There is a pipeline {name!r} already: give yours another name, as "
-                        "{name: pipeline}."
+                        f"There is a pipeline {name!r} already: pass yours under another name, "
+                        "as {name: pipeline}."
                     )
-                asked[name] = as_entry(estimator)
+                chosen[name] = as_entry(estimator)
     if pipelines is not None:
-        for name, entry in asked.items():
-            lacks = _say_lack(entry, case.study)
-            if lacks and not entry.reference:
-                raise EvaluationError(f"{name} {lacks}")
-    return {name: entry for name, entry in known.items() if entry.reference} | asked
+        for name, entry in chosen.items():
+            missing = _describe_missing(entry, case.study)
+            if missing and not entry.reference:
+                raise EvaluationError(f"{name} {missing}")
+    return {name: entry for name, entry in known.items() if entry.reference} | chosen
 
 
-def _say_lack(entry: PipelineSpec, study: Bunch) -> str:
-    """Say what a pipeline reads that the study has not; nothing if it has all."""
+def _describe_missing(entry: PipelineSpec, study: Bunch) -> str:
+    """Describe what a pipeline needs and the study lacks; return "" if the study has it all."""
     if entry.needs_music and study.get("music") is None:
-        return f"needs music, and {study.name} has none."
+        return f"needs music, and {study.name} has no music."
     for column in entry.needs:
         if column not in study.trials:
-            found = ", ".join(signal_columns(study.trials)) or "no signals"
-            return f"needs column {column}: the study has {found} ({study.name})."
+            columns = ", ".join(signal_columns(study.trials)) or "no signals"
+            return f"needs column {column}: the study has {columns} ({study.name})."
     if entry.input in ("features", "signals") and study.get("sampling_rate") is None:
         return f"needs the sampling rate of the EDA: {study.name} has no sampling_rate."
     return ""
 
 
 def _find_pipeline(name: str, task: Task) -> str:
-    """Return the name if it is known for such a task; else say what is."""
+    """Return the name if it is registered for the task; else raise with the names that are."""
     known = PIPELINES_OF[task.name]
     others = [other for other, pipelines in PIPELINES_OF.items() if name in pipelines]
     if name not in known and others:
@@ -329,14 +337,14 @@ def _find_pipeline(name: str, task: Task) -> str:
 
 
 def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:
-    """Say that a pipeline predicts what the target is not."""
+    """Return the error for a pipeline that does not fit the target's task."""
     fitting = [name for name, entry in PIPELINES_OF[task.name].items() if not entry.reference]
-    such = f", such as {', '.join(fitting)}" if fitting and not task.has_classes else ""
-    return EvaluationError(f"{name} is a {kind}, and {task.asks}{such}.")
+    examples = f", such as {', '.join(fitting)}" if fitting and not task.has_classes else ""
+    return EvaluationError(f"{name} is a {kind}, but {task.asks}{examples}.")
 
 
 def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) -> Iterator[_Job]:
-    """Lay out every fold of every pipeline that the study has the data for, audited."""
+    """Audit the folds; yield every fold of every pipeline that the study has the data for."""
     study = case.study
     common = {
         "study": study.name,
@@ -369,20 +377,21 @@ def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) ->
                 "seed": seed,
             }
             for fold, rows in enumerate(folds(_count_inner(estimator, protocol))):
-                told = {**about, "fold": fold, "rows": {k: fingerprint(v) for k, v in rows.items()}}
+                digests = {name: fingerprint(values) for name, values in rows.items()}
+                made_of = {**about, "fold": fold, "rows": digests}
                 work = {
-                    "key": fingerprint(_with_first_names(told)),
+                    "key": fingerprint(_with_first_names(made_of)),
                     "estimator": estimator,
                     "task": case.task,
                     "labels": case.labels,
                     "made_with": common["made_with"],
                     **rows,
                 }
-                yield _Job(case, entry, protocol, told, work, audited[fold])
+                yield _Job(case, entry, protocol, made_of, work, audited[fold])
 
 
-# Names that were other ones when the first stores were written. Keys are made of those, so that a
-# fold has the same key in stores of all versions.
+# The current names, and the names in the first stores. Keys are computed from the first names, so
+# that a fold has the same key in stores of all versions.
 _FIRST_NAMES = {
     "people": {"evaluation": "reported"},
     "pipeline": {"trial-order": "time", "step-mean": "time"},
@@ -391,20 +400,20 @@ _FIRST_NAMES = {
 
 
 def _with_first_names(settings: dict) -> dict:
-    """Return the settings of a fold as a key is made of them."""
+    """Return the settings of a fold with the names that its key is computed from."""
     first = {key: names.get(settings[key], settings[key]) for key, names in _FIRST_NAMES.items()}
     return {**settings, **first}
 
 
 def _describe_input(entry: PipelineSpec, study: Bunch) -> dict[str, object]:
-    """Write down what computes the pipeline's input, if it was registered from outside."""
+    """Describe the transformer of the pipeline's input if a user registered it."""
     if entry.input in (*PLAIN, *OUR_INPUTS):
         return {}
     return {"input": canonical(INPUTS[entry.input](study.sampling_rate))}
 
 
 def _check_kind(estimator: BaseEstimator, name: str, case: _Case) -> None:
-    """Refuse a classifier of ratings, or a regressor of classes, that says what it is."""
+    """Raise if the tags of an estimator name a type that does not fit the target."""
     if not hasattr(estimator, "__sklearn_tags__"):
         return
     kind = get_tags(estimator).estimator_type
@@ -417,7 +426,7 @@ def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> P
         return make_protocol(protocol, n_splits, seed)
     if not isinstance(protocol, Protocol):
         raise EvaluationError(
-            f"A protocol must be a name out of {list(PROTOCOLS)} or one of the splitters of "
+            f"A protocol must be a name from {list(PROTOCOLS)} or a splitter of "
             f"edaemo.model_selection, got {protocol!r:.80}."
         )
     protocol = copy(protocol)
@@ -427,25 +436,25 @@ def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> P
 
 
 def _audit(case: _Case, protocol: Protocol) -> list[dict]:
-    """Audit the folds; refuse leaks that the name does not announce, and training on one class."""
+    """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
     table = audit(protocol, case.trials, case.classes)
-    found = leaks(table, protocol.may_share)
-    if found:
-        raise EvaluationError(f"{where}: the split leaks what its name does not say: {found}.")
-    alone = table.loc[table["n_classes_training"] < 2, "fold"]
-    if len(alone) and case.task.has_classes:
+    leaking = leaks(table, protocol.may_share)
+    if leaking:
+        raise EvaluationError(f"{where}: its name does not announce these leaks: {leaking}.")
+    one_class = table.loc[table["n_classes_training"] < 2, "fold"]
+    if len(one_class) and case.task.has_classes:
         raise EvaluationError(
-            f"{where}: in {len(alone)} of {len(table)} folds, first in fold {alone.iloc[0]}, the "
-            "training trials are all of one class, so nothing can be learned: use fewer folds, or "
-            "leave those people or stimuli out."
+            f"{where}: in {len(one_class)} of {len(table)} folds, first in fold "
+            f"{one_class.iloc[0]}, the training trials are all of one class. Use fewer folds, or "
+            "remove these people or stimuli."
         )
     n_missing = len(case.labels) - len(case.labelled.rows)
     return table.assign(n_folds=len(table), n_missing=n_missing).to_dict("records")
 
 
 def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
-    """Give the rows of each fold; without `n_inner` none are set aside for validation."""
+    """Return the rows of each fold; without `n_inner` no rows are held out for validation."""
     labelled, names = case.labelled.rows, ("training", "validation", "test")
     folds: Iterable[tuple[np.ndarray, ...]]
     if n_inner is None:
@@ -459,23 +468,23 @@ def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[st
 
 
 def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
-    """Say which part of the training units the estimator takes for validation, one of how many."""
+    """Return into how many parts the training units are split; one part is for validation."""
     name = find_validation(estimator)
     if name is None:
         return None
     fraction = estimator.get_params()[f"{name}_fraction"]
     if protocol.has_validation:
-        return 2  # the number has no effect
+        return 2  # the protocol ignores the number
     return None if fraction is None else max(2, round(1 / fraction))
 
 
 def _takes_part(entry: PipelineSpec, study: Bunch, protocol: Protocol) -> bool:
-    """Say whether the study has what a pipeline reads, and a reference row something to say."""
-    if _say_lack(entry, study):
+    """Return whether the study has the data for a pipeline, and a reference row can differ."""
+    if _describe_missing(entry, study):
         return False
     if entry.knows_subject:
         return "subject" in protocol.may_share
-    # A reference row that knows one and the same of all trials knows nothing.
+    # A reference row is useless if its column has the same value in all trials.
     return (not entry.reference or entry.knows_stimulus) or all(
         len(study.trials[column].unique()) > 1 for column in entry.needs
     )
@@ -484,7 +493,7 @@ def _takes_part(entry: PipelineSpec, study: Bunch, protocol: Protocol) -> bool:
 def _make_estimator(
     entry: PipelineSpec, study: Bunch, protocol: Protocol, max_epochs: int, seed: int
 ) -> BaseEstimator:
-    """Make a pipeline, seeded, its searches held to the unit of the protocol."""
+    """Make a pipeline, seed it, and give its searches folds over the protocol's units."""
     estimator = clone(entry.make(study))
     for name, value in sorted(estimator.get_params(deep=True).items()):
         last = name.rpartition("__")[2]
@@ -497,7 +506,7 @@ def _make_estimator(
         elif last == "cv" and not getattr(value, "may_share", {"all"}) <= protocol.may_share:
             raise EvaluationError(
                 f"{name}={value!r} may hold out less than the protocol {protocol.name!r} does: "
-                f"give {name} as a number of folds, or as {protocol.inner(5)!r}."
+                f"set {name} to a number of folds, or to {protocol.inner(5)!r}."
             )
     return estimator
 
@@ -513,7 +522,7 @@ def _run(
     """Compute and store the folds that are not in the store."""
     by_key = {job.work["key"]: job for job in jobs}
     done = kept.done(by_key)
-    # Long ones first, so that no process is left alone with one at the end.
+    # Long folds first, so that no single long fold runs alone at the end.
     todo = [job for key, job in by_key.items() if key not in done]
     todo.sort(key=lambda job: job.entry.input != "signals")
     with (
@@ -530,14 +539,14 @@ def _run(
             if on_fold is not None:
                 on_fold(record)
             for note in result["warnings"]:
-                noted.setdefault(job.told["pipeline"], []).append(note)
+                noted.setdefault(job.settings["pipeline"], []).append(note)
             if result["status"] == "done":
-                told = tuple(job.told[k] for k in ("study", "target", "protocol", "pipeline"))
+                names = tuple(job.settings[k] for k in ("study", "target", "protocol", "pipeline"))
                 score = result["scores"][job.case.task.tested]
-                scores.setdefault(told, []).append(score or 0.0)
-                best = max(scores, key=lambda told: np.mean(scores[told]))
-                said = f"best so far {np.mean(scores[best]):.2f}: {', '.join(best)}"
-                bar.set_postfix_str(said, refresh=False)
+                scores.setdefault(names, []).append(score or 0.0)
+                best = max(scores, key=lambda names: np.mean(scores[names]))
+                message = f"best so far {np.mean(scores[best]):.2f}: {', '.join(best)}"
+                bar.set_postfix_str(message, refresh=False)
             bar.update()
     for name, notes in noted.items():
         warnings.warn(f"{name} warned {len(notes)} times, first: {notes[0]}", stacklevel=3)
@@ -546,14 +555,14 @@ def _run(
 def _compute(
     todo: list[_Job], inputs: dict, n_jobs: int, client: Client | None
 ) -> Generator[dict, None, None]:
-    """Give what `run_fold` gives for each, as they finish."""
+    """Yield the result of `run_fold` for each job, in the order in which they finish."""
 
     def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict]:
         tasks = (delayed(run_fold)(inputs[_input_of(job)], job.work) for job in jobs)
         parallel = Parallel(
             n_jobs=n_jobs,
             backend="loky",
-            # One by one: joblib would hand out quick folds together, and slow ones that follow.
+            # 1, since joblib would batch quick folds, and then slow folds with them.
             batch_size=1,
             return_as="generator_unordered",
             initializer=begin_worker,
@@ -563,14 +572,14 @@ def _compute(
             yield from parallel(tasks)
         except BrokenProcessPool as error:
             raise EvaluationError(
-                "A process that worked on a fold was killed, perhaps for want of memory (then use "
-                "fewer processes). Finished folds are kept: the same call goes on from there."
+                "A process that worked on a fold was killed. If memory ran out, use fewer "
+                "processes. Finished folds are stored: repeat the same call to resume."
             ) from error
 
     if client is not None:
         yield from _compute_on_cluster(todo, inputs, client)
         return
-    # One process for each CUDA device: more would only wait for one another.
+    # One process for each CUDA device, since further processes would only wait for a device.
     on_gpu = [may_use_gpu(job.work["estimator"]) for job in todo]
     n_devices = len(cuda_devices()) if any(on_gpu) else 0
     if n_devices:
@@ -580,13 +589,13 @@ def _compute(
 
 
 def _compute_on_cluster(todo: list[_Job], inputs: dict, client: Client) -> Iterator[dict]:
-    """Let Dask's workers do it: what is lost with a worker is done again by another."""
+    """Yield results that Dask's workers compute; another worker repeats what a worker lost."""
     from distributed import Future, as_completed
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sending large graph")  # once for all folds
-        # As results of tasks: unlike scattered data these can be had again if a worker dies.
-        held = {which: client.submit(_as_it_is, X, pure=False) for which, X in inputs.items()}
+        # As results of tasks: unlike scattered data, Dask recomputes them if a worker dies.
+        held = {which: client.submit(_return_same, X, pure=False) for which, X in inputs.items()}
     waiting, running = iter(todo), dict[Future, _Job]()
     finished = as_completed(loop=client.loop, with_results=True, raise_errors=False)
 
@@ -597,12 +606,12 @@ def _compute_on_cluster(todo: list[_Job], inputs: dict, client: Client) -> Itera
             running[future] = job
             finished.add(future)
 
-    with _scheduler_gone_is_said():
+    with _report_lost_scheduler():
         top_up()
         for future, result in finished:
             job = running.pop(future)
             if future.status == "error":
-                # It took its workers along, or they cannot read it; `run_fold` catches all else.
+                # The fold killed its workers, or they cannot read it; `run_fold` catches the rest.
                 error = f"{type(result[1]).__name__}: {result[1]}"
                 failed = {"status": "failed", "error": error, "warnings": []}
                 yield {"key": job.work["key"], **failed}
@@ -612,33 +621,34 @@ def _compute_on_cluster(todo: list[_Job], inputs: dict, client: Client) -> Itera
 
 
 @contextmanager
-def _scheduler_gone_is_said() -> Iterator[None]:
+def _report_lost_scheduler() -> Iterator[None]:
     try:
         yield
     except (OSError, CancelledError) as error:
         raise EvaluationError(
-            "The Dask scheduler is gone. Finished folds are kept: the same call goes on from there."
+            "The connection to the Dask scheduler was lost. Finished folds are stored: repeat the "
+            "same call to resume."
         ) from error
 
 
-def _as_it_is(X: pd.DataFrame) -> pd.DataFrame:
+def _return_same(X: pd.DataFrame) -> pd.DataFrame:
     return X
 
 
 def _input_of(job: _Job) -> tuple[int, str, str]:
-    """Say which input a job takes: series tell the rows without signals how long they are."""
+    """Return what identifies a job's input; for series, rows without signals hold lengths."""
     name, task = job.entry.input, job.case.task
     target = job.case.target if name == "no-signals" and task.has_lengths else ""
     return id(job.case.study), name, target
 
 
 def _prepare(todo: list[_Job], n_jobs: int, client: Client | None) -> dict:
-    """Compute what one trial alone determines, once for all folds and pipelines."""
+    """Compute every input once for all folds and pipelines; each trial is computed alone."""
     wanted = {_input_of(job): job.case for job in todo}
-    return {which: _prepare_one(case, which[1], n_jobs, client) for which, case in wanted.items()}
+    return {which: _prepare_input(case, which[1], n_jobs, client) for which, case in wanted.items()}
 
 
-def _prepare_one(case: _Case, name: str, n_jobs: int, client: Client | None) -> pd.DataFrame:
+def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -> pd.DataFrame:
     study = case.study
     if name == "trials":
         return study.trials
@@ -651,7 +661,7 @@ def _prepare_one(case: _Case, name: str, n_jobs: int, client: Client | None) -> 
     if client is None:
         return step.fit_transform(study.trials)
     parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))
-    with _scheduler_gone_is_said():
+    with _report_lost_scheduler():
         done = [
             client.submit(step.fit_transform, study.trials.iloc[rows], pure=False) for rows in parts
         ]
@@ -687,8 +697,8 @@ def _cluster(scheduler: str | None) -> Iterator[Client | None]:
 
 
 def _record(job: _Job, result: dict) -> FoldRecord:
-    """Make the row of the store."""
-    trials, told, rows = job.case.study.trials, job.told, job.work["test"]
+    """Return the record of a finished fold for the store."""
+    trials, settings, rows = job.case.study.trials, job.settings, job.work["test"]
     predictions = None
     if result["status"] == "done":
         names = [name for name in IDENTITY if name in trials]
@@ -703,14 +713,14 @@ def _record(job: _Job, result: dict) -> FoldRecord:
     measured = ("error", "scores", "fit_seconds", "predict_seconds", "device")
     return FoldRecord(
         **{
-            name: told[name]
+            name: settings[name]
             for name in ("study", "people", "target", "pipeline", "protocol", "repeat", "fold")
         },
         key=job.work["key"],
-        threshold=None if told["threshold"] is None else str(told["threshold"]),
-        settings=told,
-        versions=told["made_with"],
-        seed=told["seed"],
+        threshold=None if settings["threshold"] is None else str(settings["threshold"]),
+        settings=settings,
+        versions=settings["made_with"],
+        seed=settings["seed"],
         task=job.case.task.name,
         artificial=bool(job.case.study.get("artificial", False)),
         classes=job.case.task.classes,
@@ -737,7 +747,7 @@ def _people(trials: pd.DataFrame, rows: np.ndarray) -> list:
 def _summarise(
     case: _Case, jobs: list[_Job], kept: ResultStore, settings: _Settings
 ) -> pd.DataFrame:
-    """Make the table of one case from what the store holds."""
+    """Return the table of one case, computed from the stored folds."""
     keys = [job.work["key"] for job in jobs]
     study, trials, audited = case.study, case.trials, pd.DataFrame([job.audited for job in jobs])
     labels, stimulus = case.labels[case.labelled.rows], study.trials.get("stimulus")
@@ -759,14 +769,14 @@ def _summarise(
         "stimuli_seen": _count_seen(stimulus, jobs),
         "n_stimuli": 0 if stimulus is None else trials["stimulus"].nunique(),
         "stimuli": "stimuli" if study.get("music") is None else "songs",
-        "n_folds": len({job.told["fold"] for job in jobs}),
+        "n_folds": len({job.settings["fold"] for job in jobs}),
         "n_repeats": settings.n_repeats,
         "max_epochs": settings.max_epochs,
         "random_state": settings.random_state,
     }
     pipelines = {
-        job.told["pipeline"]: {
-            "pipeline": job.told["pipeline"],
+        job.settings["pipeline"]: {
+            "pipeline": job.settings["pipeline"],
             "reference": job.entry.reference,
             "transductive": job.entry.transductive,
             "knows_stimulus": job.entry.is_told(job.work["estimator"]),
@@ -784,10 +794,10 @@ def _summarise(
 
 
 def _count_seen(stimulus: pd.Series | None, jobs: list[_Job]) -> int:
-    """Count the stimuli that are on both sides of some fold."""
+    """Count the stimuli that are in both training and test of at least one fold."""
     if stimulus is None:
         return 0
     values = stimulus.to_numpy()
-    folds = {job.told["rows"]["test"]: job.work for job in jobs}.values()
+    folds = {job.settings["rows"]["test"]: job.work for job in jobs}.values()
     seen = [set(values[rows["training"]]) & set(values[rows["test"]]) for rows in folds]
     return len(set().union(*seen))

@@ -1,4 +1,4 @@
-"""One fold of one pipeline, in whatever process it runs."""
+"""Fit and test one pipeline on one fold, in any process."""
 
 from __future__ import annotations
 
@@ -22,49 +22,49 @@ from threadpoolctl import threadpool_limits
 from edaemo.evaluation._keys import made_with
 from edaemo.statistics import Task
 
-# Warnings, torch's generator and its number of threads belong to the whole process, and a Dask
-# worker may have several threads.
+# Warnings, torch's generator and torch's number of threads are global to the process. A Dask worker
+# may have several threads.
 _alone = threading.Lock()
 
 
 def run_fold(X: pd.DataFrame, job: dict) -> dict:
-    """Fit a pipeline on a fold's training trials, and predict its test trials.
+    """Fit a pipeline on the training trials of a fold, and predict the test trials.
 
     Parameters
     ----------
     X : DataFrame with n_trials rows
-        What the pipeline takes, for the whole study.
+        The input of the pipeline, for all trials of the study.
     job : dict
-        ``key``; ``estimator``; ``task``; ``labels`` (n_trials,), as the task has them; the row
-        numbers ``training``, ``validation`` (empty where the estimator takes none) and ``test``;
-        ``made_with``, the versions that the result is stored under. A dict and no class, so that a
-        Dask cluster ships it with the task and does not lose it with one worker.
+        ``key``; ``estimator``; ``task``; ``labels`` (n_trials,), in the task's form; the row
+        numbers ``training``, ``validation`` (empty if the estimator takes no validation rows) and
+        ``test``; ``made_with``, the versions that are stored with the result. It is a dict and not
+        a class, so that a Dask cluster sends it with the task and does not lose it with a worker.
 
     Returns
     -------
     dict
-        ``key``; ``warnings``, the first from each place in the code; ``status`` "done" with
-        ``scores``, ``predicted``, ``probability`` (None where the estimator gives none),
-        ``fit_seconds``, ``predict_seconds``, ``device`` and ``losses`` (None without a network); or
-        "failed" with ``error``, whatever the pipeline raised.
+        ``key``; ``warnings``, the first warning of each line of code; ``status``. With status
+        "done": ``scores``, ``predicted``, ``probability`` (None if the estimator has no
+        probabilities), ``fit_seconds``, ``predict_seconds``, ``device`` and ``losses`` (None
+        without a network). With status "failed": ``error``, the exception of the pipeline.
     """
     with _alone, warnings.catch_warnings(record=True) as notes:
-        # The same in every process, whatever its filters: only what is said to users.
+        # The same filters in every process. Warnings for developers are ignored.
         warnings.simplefilter("default")
         for kind in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
             warnings.simplefilter("ignore", kind)
         try:
             result = {"status": "done", **_fit_and_predict(X, job)}
-        except Exception as error:  # noqa: BLE001  a pipeline may raise anything; it is stored
+        except Exception as error:  # noqa: BLE001  a pipeline may raise any error; it is stored
             result = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
-    said: dict[tuple[str, int], str] = {}
+    messages: dict[tuple[str, int], str] = {}
     for note in notes:
-        said.setdefault((note.filename, note.lineno), str(note.message))
-    return {"key": job["key"], "warnings": list(said.values()), **result}
+        messages.setdefault((note.filename, note.lineno), str(note.message))
+    return {"key": job["key"], "warnings": list(messages.values()), **result}
 
 
 def end_with(driver: int) -> None:
-    """Let this process end when the one that started it has; what was killed cannot see to it."""
+    """End this process when `driver`, the process that started it, has ended or was killed."""
 
     def watch() -> None:
         while os.getppid() == driver:
@@ -78,18 +78,18 @@ def end_with(driver: int) -> None:
 def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
     if made_with() != job["made_with"]:
         raise RuntimeError(
-            "this process runs other versions than the one that asked: install the same edaemo "
-            "and the same libraries on all workers."
+            "this process has other versions than the process that called evaluate. Install the "
+            "same edaemo and the same libraries on all workers."
         )
     task, labels, test = job["task"], job["labels"], job["test"]
     learned = np.concatenate([job["training"], job["validation"]])
     with threadpool_limits(1), _claimed_device(clone(job["estimator"])) as estimator:
         settings = {}
         if len(job["validation"]):
-            aside = np.repeat([False, True], [len(job["training"]), len(job["validation"])])
-            takes = find_validation(estimator)
-            assert takes is not None  # else no rows are set aside
-            settings[takes] = aside
+            is_validation = np.repeat([False, True], [len(job["training"]), len(job["validation"])])
+            argument = find_validation(estimator)
+            assert argument is not None  # otherwise no rows are held out
+            settings[argument] = is_validation
         start = time.perf_counter()
         estimator.fit(X.iloc[learned], labels[learned], **settings)
         fitted = time.perf_counter()
@@ -116,7 +116,7 @@ def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
 def _arrange(
     estimator: ClassifierMixin, probability: np.ndarray, task: Task, n_trials: int
 ) -> np.ndarray:
-    """Return one probability for each class; 0 of a class that training did not have."""
+    """Return one probability for each class; 0 for a class without training trials."""
     n_classes = len(task.classes)
     known = getattr(estimator, "classes_", range(n_classes))
     if n_classes > 2 and probability.shape == (n_trials, len(known)) and len(known) < n_classes:
@@ -126,14 +126,14 @@ def _arrange(
     if probability.shape != (n_trials, n_classes):
         count = "two" if n_classes == 2 else n_classes
         raise ValueError(
-            f"predict_proba gave shape {probability.shape} for {n_trials} trials of {count} "
+            f"predict_proba returned shape {probability.shape} for {n_trials} trials of {count} "
             "classes."
         )
     return probability
 
 
 def find_validation(estimator: ClassifierMixin) -> str | None:
-    """Return the name by which `fit` takes rows set aside for validation, or None."""
+    """Return the argument by which `fit` takes the mask of validation rows, or None."""
     prefix, last = _last_step(estimator)
     takes = (
         hasattr(last, "fit")
@@ -144,7 +144,7 @@ def find_validation(estimator: ClassifierMixin) -> str | None:
 
 
 def _last_step(estimator: ClassifierMixin) -> tuple[str, ClassifierMixin]:
-    """Return what stands at the end of pipelines, also of one in another, and how it is reached."""
+    """Return the parameter prefix and the last step of a pipeline, also of nested pipelines."""
     prefix = ""
     while hasattr(estimator, "steps"):
         name, estimator = estimator.steps[-1]
@@ -153,7 +153,7 @@ def _last_step(estimator: ClassifierMixin) -> tuple[str, ClassifierMixin]:
 
 
 def _free_devices(estimator: BaseEstimator) -> list[str]:
-    """Name the parameters that leave the choice of the device open."""
+    """Return the names of the parameters that do not fix the device."""
     return [
         name
         for name, value in estimator.get_params(deep=True).items()
@@ -164,13 +164,13 @@ def _free_devices(estimator: BaseEstimator) -> list[str]:
 
 
 def may_use_gpu(estimator: BaseEstimator) -> bool:
-    """Say whether the estimator runs on a CUDA device where there is one."""
+    """Return whether the estimator runs on a CUDA device if the machine has one."""
     return bool(_free_devices(estimator))
 
 
 @contextmanager
 def _claimed_device(estimator: BaseEstimator) -> Iterator[BaseEstimator]:
-    """Give the estimator a CUDA device of its own, if it may use one and there are any."""
+    """Claim a CUDA device for the estimator, if it may use one and the machine has one."""
     names = _free_devices(estimator)
     devices = cuda_devices() if names else {}
     if not devices:
@@ -181,7 +181,7 @@ def _claimed_device(estimator: BaseEstimator) -> Iterator[BaseEstimator]:
 
 
 def cuda_devices() -> dict[str, str]:
-    """Return the CUDA devices of this machine, and what identifies each in every process."""
+    """Return the CUDA devices of this machine, and the UUID of each device."""
     import torch
 
     n_devices = torch.cuda.device_count()
@@ -190,17 +190,17 @@ def cuda_devices() -> dict[str, str]:
 
 @contextmanager
 def claim(things: list[str]) -> Iterator[int]:
-    """Wait for one of the things that no other process of this user holds; give its place."""
+    """Wait until a thing is not locked by another process of this user; yield its index."""
     folder = Path(tempfile.gettempdir())
     locks = [FileLock(folder / f"edaemo-{getpass.getuser()}-{thing}.lock") for thing in things]
     while True:
-        for place, lock in enumerate(locks):
+        for index, lock in enumerate(locks):
             try:
                 lock.acquire(timeout=0)
             except Timeout:
                 continue
             try:
-                yield place
+                yield index
             finally:
                 lock.release()
             return
@@ -213,7 +213,7 @@ def _device_of(estimator: ClassifierMixin) -> str:
 
 
 def _losses_of(estimator: ClassifierMixin) -> dict[str, list[float]] | None:
-    """Give a network's loss in each epoch, of its training trials and of those set aside."""
+    """Return a network's training and validation loss in each epoch, or None."""
     _, last = _last_step(estimator)
     history = getattr(getattr(last, "net_", None), "history", None)
     if not history:

@@ -1,8 +1,8 @@
-"""The key of a result: everything that it depends on, in one form that is the same everywhere.
+"""Compute the key of a result from everything that the result depends on.
 
-Two values have the same form only where nothing that a fit could see of them differs; what cannot
-be told apart from another by its content is refused. Objects are written down as `pickle` would
-take them apart: how they are made, and their state.
+The key is the same in every process and on every machine. Two values are written in the same form
+only if a fit cannot distinguish them. A value that cannot be identified by its content is refused.
+Objects are written as `pickle` reduces them: by their constructor and their state.
 """
 
 from __future__ import annotations
@@ -49,48 +49,47 @@ _GENERATORS = (
     random.Random,
     torch.Generator,
 )
-# Modules of ours that were called otherwise when the first stores were written.
+# Modules that had another name when the first stores were written.
 FORMER = {"edaemo.estimators._baselines": "edaemo.benchmark._baselines"}
 _LIBRARIES = ("numpy", "scipy", "pandas", "scikit-learn", "torch", "skorch", "imbalanced-learn")
 
 
 class UnkeyableError(ValueError):
-    """A parameter cannot be told from another by its content; the message names it."""
+    """A parameter cannot be identified by its content; the message names the parameter."""
 
 
 def canonical(value: object) -> object:
-    """Write a value down so that equal ones give equal JSON, in any process and on any day.
+    """Return a form of a value that is the same for equal values in every process.
 
     Parameters
     ----------
     value : object
         A pipeline, a table, or a dict of settings that holds them. Estimators are cloned first, so
-        what they have learnt is left out where `sklearn.base.clone` leaves it out. Classes and
-        functions enter by module and name, with the release of the library that they come from;
-        code that no library released (a module of your own, a package installed from a folder)
-        enters with the content of its file and of every such file that it imports, what is defined
-        in ``__main__`` with its source and that of all it uses there. Arrays and tables enter with
-        dtype, shape and a digest.
+        fitted attributes do not count. Classes and functions are written as module, name and
+        library release. Unreleased code (your own module, a package installed from a folder) is
+        written as a digest of its file and of all unreleased files that it imports. Code from
+        ``__main__`` is written with its source and the source of everything that it uses there.
+        Arrays and tables are written as dtype, shape and digest.
 
     Returns
     -------
     object
-        None, bool, int, float, str, list and dict with text keys alone: JSON without loss. Other
-        types are a dict with a key that begins with ``!``. 1, 1.0 and True differ, and so do a list
-        and a tuple; numpy scalars are their Python twins.
+        Only None, bool, int, float, str, list and dict with str keys, so JSON stores it without
+        loss. Other types become a dict with a key that begins with ``!``. 1, 1.0 and True differ. A
+        list and a tuple differ. NumPy scalars are written as the equal Python scalars.
 
     Raises
     ------
     UnkeyableError
-        For a random generator, a lambda, something defined inside a function, an open file and
-        whatever else has no content to go by. The message names the parameter by its path, such as
-        ``svm__kernel``, and says what to give instead.
+        For a random generator, a lambda, an object defined inside a function, an open file, and
+        any other object without content that identifies it. The message contains the path of the
+        parameter, such as ``svm__kernel``, and a replacement.
     """
     return _Writer().write(value, "")
 
 
 def fingerprint(value: object) -> str:
-    """Give the SHA-256 of `canonical(value)` as 64 hexadecimal digits.
+    """Return the SHA-256 of `canonical(value)` as 64 hexadecimal digits.
 
     Parameters
     ----------
@@ -110,14 +109,14 @@ def fingerprint(value: object) -> str:
 
 
 def made_with() -> dict[str, object]:
-    """Say what a result depends on beside its settings: our own code, and the libraries.
+    """Return the versions that a result depends on: edaemo's code and the libraries.
 
     Returns
     -------
     dict
-        ``edaemo``, a digest of the package's sources as they were when first asked for;
-        ``decomposition``, "compiled" or "scipy"; ``avx2``, whether the compiled kernel uses it, or
-        None without the kernel; ``python`` and the libraries' versions.
+        ``edaemo``, a digest of the package's sources at the first call; ``decomposition``,
+        "compiled" or "scipy"; ``avx2``, whether the compiled kernel uses AVX2, or None without the
+        kernel; ``python`` and the versions of the libraries.
     """
     return {
         "edaemo": _own_digest(),
@@ -128,7 +127,7 @@ def made_with() -> dict[str, object]:
 
 
 class _Writer:
-    """One walk through a value, which knows what lies above the place where it is."""
+    """Writer of one value; it keeps track of the containers of the current element."""
 
     def __init__(self) -> None:
         self._above: set[int] = set()
@@ -167,7 +166,7 @@ class _Writer:
         return self._write_object(value, path)
 
     def _write_all(self, values: Iterable, path: str) -> list:
-        """Write what a collection holds; ("svm", SVC()) in a list of steps is called `svm`."""
+        """Write the elements of a collection; the path of the step ("svm", SVC()) is `svm`."""
         written: list[object] = []
         for i, item in enumerate(values):
             if type(item) is tuple and len(item) > 1 and type(item[0]) is str:
@@ -189,7 +188,7 @@ class _Writer:
     def _write_array(self, value: np.ndarray, path: str) -> dict:
         dtype = value.dtype
         if dtype.names:
-            # The bytes between fields may be anything.
+            # The padding bytes between fields are undefined.
             content = _dump([self._write_array(value[name], path) for name in dtype.names]).encode()
         elif dtype.hasobject:
             content = _dump(self._write_all(value.ravel().tolist(), path)).encode()
@@ -226,7 +225,7 @@ class _Writer:
             values = column.array
             categories = self._write_column(values.categories, path)
             return ["category", values.ordered, categories, self._write_array(values.codes, path)]
-        # What is not numpy's own goes cell by cell.
+        # Columns with a dtype that is not NumPy's are written cell by cell.
         cells = column.to_numpy() if isinstance(dtype, np.dtype) else column.to_numpy(object)
         return [str(dtype), self._write_array(cells, path)]
 
@@ -234,8 +233,8 @@ class _Writer:
         if isinstance(value, _GENERATORS):
             raise _refusal(
                 path,
-                f"a {type(value).__name__} gives other numbers at each use, so the result could "
-                "not be had again: pass an int as seed.",
+                f"a {type(value).__name__} returns different numbers at each use, so the result "
+                "cannot be reproduced. Pass an int as seed.",
             )
         if isinstance(value, ModuleType):
             return {"!module": value.__name__, "code": _code(value.__name__, path)}
@@ -250,7 +249,7 @@ class _Writer:
                 "sha256": _sha256(content.tobytes()),
             }
         if isinstance(value, rv_frozen) and _is_of_scipy(value.dist):
-            # Its state holds numpy's global generator, which searches do not draw from.
+            # Its state holds NumPy's global generator, which searches do not use.
             parameters = [value.dist.name, value.args, value.kwds]
             return {"!distribution": self._write_all(parameters, path)}
         if _is_named(value):
@@ -260,18 +259,18 @@ class _Writer:
         return self._write_parts(value, path)
 
     def _write_estimator(self, value: object, path: str) -> dict:
-        """Write the class and all attributes of what a runner fits: a clone."""
+        """Write the class and all attributes of a clone, which is what a runner fits."""
         outermost, self._in_estimator = not self._in_estimator, True
         try:
             fresh = clone(value) if outermost else value
-            # What a parameter only names, such as a user's decomposition.
+            # Code that a parameter only names, such as a user's decomposition.
             named = fresh.named_code() if hasattr(fresh, "named_code") else {}
             return {
                 "!object": self.write(type(value), path),
                 "state": self._write_dict(vars(fresh) | named, path),
             }
         except (TypeError, RuntimeError) as error:
-            # What cannot be copied cannot be written either, and that error has the path.
+            # A value that cannot be cloned often cannot be written; that error contains the path.
             self._write_dict(vars(value), path)
             raise _refusal(path, f"scikit-learn cannot clone it: {error}") from error
         finally:
@@ -314,22 +313,22 @@ class _Writer:
         if _resolve(module, name) is not value:
             raise _refusal(
                 path,
-                f"{module}.{name} cannot be found again by this name (a lambda, something defined "
-                "inside a function, or replaced since), so another could not be told from it: "
-                "define it at the top level of a module.",
+                f"{module}.{name} cannot be found by this name (a lambda, an object defined inside "
+                "a function, or replaced since), so it cannot be identified. Define it at the top "
+                "level of a module.",
             )
         if module == "__main__":
             return self._write_from_main(value, name, path)
         return {"!name": f"{FORMER.get(module, module)}.{name}", "code": _code(module, path)}
 
     def _write_from_main(self, value: Callable, name: str, path: str) -> dict:
-        """Write the source of what a script or a session defines, and all it uses from there."""
+        """Write the source of an object from `__main__` and of all that it uses from there."""
         try:
             source = textwrap.dedent(inspect.getsource(value))
         except (OSError, TypeError) as error:
             raise _refusal(
                 path,
-                f"{name} is defined in __main__, and its source is not to be had: define it at the "
+                f"{name} is defined in __main__, and its source is not available. Define it at the "
                 "top level of a module, and import it.",
             ) from error
         used = set(_used_globals(compile(source, "<source>", "exec", dont_inherit=True)))
@@ -359,19 +358,19 @@ def _join(path: str, name: str) -> str:
 
 
 def _has_twin(value: np.generic) -> bool:
-    """Tell whether Python has the same scalar: no datetime64, which may become an int."""
+    """Return whether Python has an equal scalar. datetime64 may become an int."""
     return value.dtype.kind in "biufcSU" and not isinstance(value.item(), np.generic)
 
 
 def _no_content(value: object) -> str:
     return (
-        f"an object of type {type(value).__qualname__} has no content by which it could be told "
-        "from another: pass what it is made from, such as a file's path."
+        f"an object of type {type(value).__qualname__} has no content that identifies it. Pass "
+        "what it is made from, such as the path of a file."
     )
 
 
 def _is_named(value: object) -> TypeGuard[Callable]:
-    """Tell whether a class or function says its name; bound methods say that of a function."""
+    """Return whether a class or function has its own name; a bound method has a function's."""
     names = [getattr(value, attribute, None) for attribute in ("__module__", "__qualname__")]
     bound = isinstance(value, MethodType | np.ufunc)
     return not bound and all(isinstance(name, str) for name in names)
@@ -397,11 +396,11 @@ def _used_globals(code: CodeType) -> Iterator[str]:
             yield from _used_globals(constant)
 
 
-# What stands for the code of a module ------------------------------------------------------------
+# Digests and releases of a module's code ----------------------------------------------------------
 
 
 def _code(module: str, path: str) -> str:
-    """Return the release that a module belongs to, or a digest where nobody released it."""
+    """Return the release of a module, or a digest if its code is not released."""
     if module.partition(".")[0] == "edaemo":
         return f"edaemo {_own_digest()}"
     spec = _find_spec(module)
@@ -436,7 +435,7 @@ def _find_spec(module: str) -> ModuleSpec | None:
 
 
 def _file_of(spec: ModuleSpec) -> Path | None:
-    """Return the file that a module is loaded from, if it has one."""
+    """Return the file from which a module is loaded, or None."""
     return Path(spec.origin) if spec.has_location and spec.origin else None
 
 
@@ -454,20 +453,20 @@ def _release(spec: ModuleSpec) -> str | None:
 def _distributions() -> dict[str, str]:
     """Map importable names to the releases they come from, without those built from a folder."""
     return {
-        name: ", ".join(f"{one} {metadata.version(one)}" for one in sorted(set(found)))
-        for name, found in metadata.packages_distributions().items()
-        if not any(map(_built_here, found))
+        name: ", ".join(f"{origin} {metadata.version(origin)}" for origin in sorted(set(origins)))
+        for name, origins in metadata.packages_distributions().items()
+        if not any(map(_built_here, origins))
     }
 
 
 def _built_here(distribution: str) -> bool:
-    """Tell whether it was installed from a folder of this machine: its version then says little."""
+    """Return whether it was installed from a local folder; its version is then not reliable."""
     origin = json.loads(metadata.distribution(distribution).read_text("direct_url.json") or "{}")
     return "dir_info" in origin and Path(url2pathname(urlsplit(origin["url"]).path)).exists()
 
 
 def _digest_with_imports(module: str) -> str:
-    """Digest a module's file and the files of everything it imports that nobody released."""
+    """Return a digest of a module's file and of all unreleased files that it imports."""
     digests: dict[str, str] = {}
     todo = [module]
     while todo:
@@ -482,8 +481,8 @@ def _digest_with_imports(module: str) -> str:
     return _sha256(_dump(digests).encode())
 
 
-# Of a loaded module the file is read once: edited later, it is not the code that runs. Loading it
-# again gives it another spec.
+# The file of a loaded module is read once, since later edits are not in the code that runs. A
+# reload gives the module another spec.
 _sources: dict[str, tuple[ModuleSpec, tuple[str, list[str]]]] = {}
 
 
@@ -496,7 +495,7 @@ def _read_source(name: str, spec: ModuleSpec, file: Path) -> tuple[str, list[str
 
 
 def _imports(source: bytes, spec: ModuleSpec) -> list[str]:
-    """Return the names of all modules that a file may import, anywhere in it."""
+    """Return the names of all modules that a file may import at any place."""
     found = [spec.parent] if spec.parent else []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -506,5 +505,5 @@ def _imports(source: bytes, spec: ModuleSpec) -> list[str]:
             above = parents[: 1 - node.level or None] if node.level else []
             origin = ".".join([*above, *([node.module] if node.module else [])])
             found += [origin, *(f"{origin}.{alias.name}" for alias in node.names)]
-    # Importing a.b.c runs a and a.b too.
+    # An import of a.b.c also runs a and a.b.
     return [".".join(name.split(".")[:n]) for name in found for n in range(1, name.count(".") + 2)]

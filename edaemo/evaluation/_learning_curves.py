@@ -1,4 +1,4 @@
-"""Learning curves: scores of stored evaluations on shares of the people."""
+"""Compute learning curves from stored evaluations on shares of the people."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class LearningCurve(NamedTuple):
     name : str
         Study, target, protocol and kind of share.
     task : Task
-        The kind of target; `points` hold its score ``task.tested``.
+        The task of the target; `points` contain its score ``task.tested``.
     points : DataFrame
         One row for each pipeline and share: ``pipeline``, ``percent``, ``n_training_people`` (mean
-        over folds), ``n_people`` (tested), ``score`` (all trials pooled), ``low`` and ``high`` (its
-        95 % interval over people).
+        over folds), ``n_people`` (tested), ``score`` (all trials pooled), ``low`` and ``high``
+        (limits of the 95 % interval over people).
     failed : list of (str, float)
-        Pipelines and shares in percent that have no row because one of their folds failed.
+        Pipelines and shares in percent that have no row because a fold failed.
     """
 
     name: str
@@ -45,18 +45,18 @@ def is_share(folds: pd.DataFrame) -> np.ndarray:
 
 
 def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[LearningCurve]:
-    """Score every evaluation on shares of the people, and the whole that they are shares of.
+    """Compute the scores of evaluations on shares of the people, and on all people.
 
     Parameters
     ----------
     store : ResultStore
     folds : DataFrame
-        Rows of ``store.folds()``, of one run of each pipeline.
+        Rows of ``store.folds()`` for one run of each pipeline.
 
     Returns
     -------
     list of LearningCurve
-        Empty if nothing was evaluated on shares.
+        Empty if the store has no evaluations on shares.
     """
     curves = []
     for about, curve in _find_folds(folds).groupby(_CURVE, sort=False, dropna=False):
@@ -87,7 +87,7 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
 
 
 def _find_folds(folds: pd.DataFrame) -> pd.DataFrame:
-    """Return the folds of all curves, those of the whole once for each kind of share."""
+    """Return the folds of all curves; folds on all people occur once for each kind of share."""
     is_part = is_share(folds)
     if not is_part.any():
         return folds[:0].assign(base=None, percent=np.nan, kind=None)

@@ -1,4 +1,4 @@
-"""The predictions that a store holds, as the table that statistics are made of."""
+"""Read the predictions of a store as the table from which statistics are computed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from edaemo.evaluation._store import ResultStore, series
 from edaemo.model_selection import share_of
 from edaemo.statistics import CASE, Binary, Regression, SequenceRegression
 
-# What differs from fold to fold of one and the same run.
+# The settings that differ between the folds of one run.
 _OF_FOLD = ("repeat", "fold", "seed", "rows")
-# In parameters: repeats of one run have other seeds.
+# The repeats of one run have different seeds in their parameters.
 _SEED = re.compile(r'"random_state": \d+')
 
 
@@ -31,32 +31,33 @@ def load_predictions(
     ----------
     store : ResultStore or path
     keys : iterable of str or None, default=None
-        Of the folds meant, as in :meth:`ResultStore.folds`; None for all. :func:`newest_keys`
-        chooses where the same was evaluated with several settings or versions.
+        Keys of the folds to read, as in :meth:`ResultStore.folds`; None for all. Use
+        :func:`newest_keys` if a pipeline was evaluated with several settings or versions.
 
     Returns
     -------
     DataFrame
-        One row for each trial tested, in each repeat: ``study``, ``people``, ``target``,
-        ``threshold``, ``protocol``, ``task``, ``pipeline``, ``repeat``, ``fold``, ``row`` (the
-        trial's place in the study), ``subject``, ``stimulus``, ``trial``, ``label``, ``predicted``
-        (by task: 0 or 1; names of classes; floats; 1-D float arrays), ``probability`` (of 1; of
-        several classes an array with one for each, in sorted order; NaN where the pipeline gives
-        none), ``n_training`` (trials that the fold trained on).
+        One row for each test trial in each repeat: ``study``, ``people``, ``target``,
+        ``threshold``, ``protocol``, ``task``, ``pipeline``, ``repeat``, ``fold``, ``row`` (row
+        number of the trial in the study), ``subject``, ``stimulus``, ``trial``, ``label``,
+        ``predicted`` (depending on the task 0 or 1, names of classes, floats, or 1-D float arrays),
+        ``probability`` (of class 1; for more than two classes an array with one value for each
+        class in sorted order; NaN if the pipeline has no probabilities), ``n_training`` (number of
+        training trials of the fold).
 
     Warns
     -----
     UserWarning
-        If a pipeline's folds failed or are not all there: it is left out as a whole, since the
-        trials that are left are no fair sample.
+        If folds of a pipeline failed or are missing. The whole pipeline is then left out, since
+        the remaining trials are a biased sample.
 
     Raises
     ------
     StoreError
         If the store cannot be read.
     ValueError
-        If the store has no such folds, or a trial was tested twice in one repeat, by folds of other
-        settings or versions.
+        If the store has no such folds, or if a trial was tested twice in one repeat because the
+        folds differ in settings or versions.
     """
     with nullcontext(store) if isinstance(store, ResultStore) else ResultStore(store) as opened:
         folds = opened.folds(None if keys is None else list(keys))
@@ -66,16 +67,16 @@ def load_predictions(
 
 
 def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
-    """Read the predictions of those of the folds whose pipelines are complete; name the others."""
+    """Read the predictions of all pipelines whose folds are complete; warn about the others."""
     who = list(_identify(folds))
     which, trials = read_trials(store, folds)
     _refuse_several(trials["row"], folds, who, which, store.path)
     left_out = dict(_find_unfinished(folds, who, np.bincount(which, minlength=len(folds))))
     for pipeline, why in left_out.items():
-        warnings.warn(f"{_say(pipeline)} is left out: {why}", stacklevel=3)
+        warnings.warn(f"{_format_pipeline(pipeline)} is left out: {why}", stacklevel=3)
     complete = np.array([pipeline not in left_out for pipeline in who])[which]
     if not complete.any():
-        raise ValueError(f"{store.path}: no pipeline has all its folds; run the same call again.")
+        raise ValueError(f"{store.path}: no pipeline has all its folds; repeat the evaluation.")
     names = [*CASE, "pipeline", "repeat", "fold"]
     about = folds[names].take(which[complete]).reset_index(drop=True)
     table = pd.concat([about, trials[complete].reset_index(drop=True)], axis=1)
@@ -84,7 +85,7 @@ def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
 
 
 def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
-    """Read all test trials of folds: the position of each one's fold, and a row for each."""
+    """Read all test trials of folds; return the position of each trial's fold, and the trials."""
     place = {key: i for i, key in enumerate(folds["key"])}
     which: list[np.ndarray] = [np.empty(0, np.int64)]
     names = ("row", "subject", "stimulus", "trial", "label", "predicted")
@@ -98,7 +99,7 @@ def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd
             if tasks[key] == SequenceRegression.name and name in ("label", "predicted"):
                 values = [np.array(series, dtype=np.float64) for series in values]
             table[name] += values
-        # Folds without any have one None for each trial.
+        # Folds without probabilities have None for each trial.
         probability += [
             np.nan if p is None else p[1] if len(p) == 2 else np.array(p)
             for p in fold["probability"]
@@ -112,7 +113,7 @@ def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd
 
 
 def newest_keys(store: ResultStore | str | Path) -> list[str]:
-    """Give the keys of the newest run of each pipeline: same settings, same versions.
+    """Return the keys of the newest run of each pipeline: same settings, same versions.
 
     Parameters
     ----------
@@ -121,17 +122,18 @@ def newest_keys(store: ResultStore | str | Path) -> list[str]:
     Returns
     -------
     list of str
-        For ``load_predictions(store, keys=...)``. Folds belong to one run if all that their keys
-        are made of is alike but the repeat and its seeds, the fold and its rows. Stores of edaemo
-        before 2026-11-21 do not say in how many folds people were asked to be: there, of runs that
-        differ in nothing else, both stay, and `load_predictions` refuses them.
+        For ``load_predictions(store, keys=...)``. Folds belong to the same run if their keys were
+        computed from the same settings, except for the repeat, its seeds, the fold and its rows.
+        Stores of edaemo before 2026-11-21 do not contain the requested number of folds. If two
+        runs in such a store differ only in this number, the keys of both runs are returned, and
+        `load_predictions` raises an error.
     """
     with nullcontext(store) if isinstance(store, ResultStore) else ResultStore(store) as opened:
         return choose_newest(opened.folds())
 
 
 def choose_newest(folds: pd.DataFrame) -> list[str]:
-    """Give what :func:`newest_keys` does, of the folds of a store."""
+    """Return the keys as :func:`newest_keys` does, from the table of a store's folds."""
     run = [_fingerprint_run(settings) for settings in folds["settings"]]
     folds = folds.assign(run=run, who=list(_identify(folds)))
     latest = folds.groupby(["who", "run"])["created"].max().reset_index()
@@ -139,8 +141,8 @@ def choose_newest(folds: pd.DataFrame) -> list[str]:
     return folds.merge(latest[["who", "run"]])["key"].tolist()
 
 
-def _say(pipeline: tuple) -> str:
-    """Name a pipeline of a case for readers."""
+def _format_pipeline(pipeline: tuple) -> str:
+    """Return the name of a case and its pipeline for messages."""
     *case, _, name = pipeline
     return ", ".join(filter(None, [*case, name]))
 
@@ -151,11 +153,11 @@ def _identify(table: pd.DataFrame) -> Iterator[tuple]:
 
 
 def _fingerprint_run(settings: dict | None) -> str:
-    told = dict(settings or {})
-    if told.get("seed") is not None and told.get("repeat") is not None:
-        told["first_seed"] = told["seed"] - told["repeat"]
-    told = {name: told[name] for name in told if name not in _OF_FOLD}
-    return _SEED.sub("", json.dumps(told, sort_keys=True, default=repr))
+    kept = dict(settings or {})
+    if kept.get("seed") is not None and kept.get("repeat") is not None:
+        kept["first_seed"] = kept["seed"] - kept["repeat"]
+    kept = {name: kept[name] for name in kept if name not in _OF_FOLD}
+    return _SEED.sub("", json.dumps(kept, sort_keys=True, default=repr))
 
 
 def _refuse_several(
@@ -166,38 +168,38 @@ def _refuse_several(
     tested = pd.DataFrame({"pipeline": pipeline, "repeat": repeat, "row": rows})
     twice = which[tested.duplicated().to_numpy()]
     if len(twice):
-        first = _say(who[twice[0]])
+        first = _format_pipeline(who[twice[0]])
         raise ValueError(
-            f"{path} holds {first} more than once, made with other "
-            "settings, versions or numbers of folds. Say which folds are meant: "
-            "load_predictions(store, keys=newest_keys(store)), or keys out of ResultStore.folds()."
+            f"{path} holds {first} more than once, with different settings, versions or numbers of "
+            "folds. Choose folds with load_predictions(store, keys=newest_keys(store)), or pass "
+            "keys from ResultStore.folds()."
         )
 
 
 def _find_unfinished(
     folds: pd.DataFrame, who: list[tuple], n_tested: np.ndarray
 ) -> Iterator[tuple[tuple, str]]:
-    """Say which pipelines lack folds, and why."""
-    again = "run the same call again"
+    """Yield the pipelines whose folds failed or are missing, and the reason."""
+    advice = "repeat the evaluation"
     folds = folds.assign(n_tested=n_tested)
-    for pipeline, own in folds.groupby(pd.Series(who, index=folds.index)):
-        failed = own[own["status"] == "failed"]
+    for pipeline, run in folds.groupby(pd.Series(who, index=folds.index)):
+        failed = run[run["status"] == "failed"]
         if len(failed):
-            yield pipeline, f"{len(failed)} of {len(own)} folds failed, {failed['error'].iloc[0]}"
+            yield pipeline, f"{len(failed)} of {len(run)} folds failed, {failed['error'].iloc[0]}"
             continue
-        audits = own["audit"].map(lambda audit: audit or {})
-        n_folds = audits.map(lambda audit: audit.get("n_folds")).groupby(own["repeat"]).max()
+        audits = run["audit"].map(lambda audit: audit or {})
+        n_folds = audits.map(lambda audit: audit.get("n_folds")).groupby(run["repeat"]).max()
         if n_folds.notna().all():
-            if len(own) < n_folds.sum():
-                yield pipeline, f"{len(own)} of {n_folds.sum():.0f} folds were evaluated; {again}"
+            if len(run) < n_folds.sum():
+                yield pipeline, f"{len(run)} of {n_folds.sum():.0f} folds were evaluated; {advice}"
             continue
-        # Older stores do not say how many folds there were. All that a share leaves out is nowhere.
+        # Older stores do not contain the number of folds. People left out by a share have no rows.
         sizes = ["n_training", "n_test", "n_left_out"]
-        share = share_of(audits.iloc[0], own["protocol"].iloc[0])
+        share = share_of(audits.iloc[0], run["protocol"].iloc[0])
         if share is not None and share.of == "of the people":
             sizes.remove("n_left_out")
         totals = audits.map(lambda audit, sizes=sizes: sum(audit.get(name, 0) for name in sizes))
-        n_expected = totals.groupby(own["repeat"]).max().sum()  # each repeat draws other people
-        if own["n_tested"].sum() < n_expected:
-            n = own["n_tested"].sum()
-            yield pipeline, f"{n} of {n_expected} trials were tested; {again}"
+        n_expected = totals.groupby(run["repeat"]).max().sum()  # each repeat draws other people
+        if run["n_tested"].sum() < n_expected:
+            n = run["n_tested"].sum()
+            yield pipeline, f"{n} of {n_expected} trials were tested; {advice}"

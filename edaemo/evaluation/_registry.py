@@ -1,4 +1,4 @@
-"""The pipelines and studies that can be asked for by name."""
+"""Register the pipelines, inputs and studies that `evaluate` accepts by name."""
 
 from __future__ import annotations
 
@@ -35,61 +35,63 @@ from edaemo.networks import NETWORKS, blocks_of, declaration_of, needed_blocks
 from edaemo.preprocessing import CvxEDATransformer, SubjectStandardizer
 
 N_TIMES = 128
-# What a pipeline takes of the table itself, and what is computed of the raw EDA before, once for
-# all pipelines; see `register_input`.
+# Inputs that are the trials table itself, and transformers that compute an input from the raw EDA
+# once for all pipelines; see `register_input`.
 PLAIN = ("no-signals", "trials")
 INPUTS: dict[str, Callable[[float], TransformerMixin]] = {
     "features": lambda rate: EDAFeatureExtractor(sampling_rate=rate, missing="interpolate"),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
 }
-# Keys of stored folds hold the names of these alone: edaemo's code is in the keys anyway.
+# Keys of stored folds contain only the names of these inputs, since they contain edaemo's code.
 OUR_INPUTS = tuple(INPUTS)
 
 
 class EvaluationError(ValueError):
-    """What was asked for cannot be evaluated; the message says why."""
+    """The request cannot be evaluated; the message contains the reason."""
 
 
 Value = TypeVar("Value")
 
 
 class _Registry(MutableMapping[str, Value]):
-    """What is registered here, then what follows from the registry of another room.
+    """Entries that are registered here, then entries derived from another registry.
 
     Parameters
     ----------
-    own : dict
-        Takes what is added, and gives up what is deleted.
+    entries : dict
+        Entries that are registered here; additions and deletions change this dict.
     derive : callable
-        Returns what follows from the other registry as it is now.
+        Returns the entries that follow from the current state of the other registry.
     """
 
-    def __init__(self, own: dict[str, Value], derive: Callable[[], Mapping[str, Value]]) -> None:
-        self._own, self._derive = own, derive
+    def __init__(
+        self, entries: dict[str, Value], derive: Callable[[], Mapping[str, Value]]
+    ) -> None:
+        self._entries, self._derive = entries, derive
 
     def __getitem__(self, name: str) -> Value:
-        return self._own[name] if name in self._own else self._derive()[name]
+        return self._entries[name] if name in self._entries else self._derive()[name]
 
     def __setitem__(self, name: str, value: Value) -> None:
-        self._own[name] = value
+        self._entries[name] = value
 
     def __delitem__(self, name: str) -> None:
-        del self._own[name]
+        del self._entries[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self._own, *self._derive()]))
+        return iter(dict.fromkeys([*self._entries, *self._derive()]))
 
     def __len__(self) -> int:
         return len(dict.fromkeys(self))
 
 
 class PipelineSpec(NamedTuple):
-    """A pipeline that takes part; see `register_pipeline`.
+    """A registered pipeline; see `register_pipeline`.
 
-    `reference`: it needs no signal at all, and stands in every table where what it knows differs
-    between trials. `needs`: the columns of the trials that it reads. `knows_subject`: it has
-    something to say where the person is in training. `sets_epochs`: its networks train for as many
-    epochs as the call says.
+    `reference`: the pipeline uses no signal. It is in every table if the columns that it reads
+    differ between trials. `needs`: the columns of the trials that it reads. `knows_subject`: the
+    pipeline is only useful if the subject is also in training. `sets_epochs`: `evaluate` sets the
+    number of epochs of its networks.
     """
 
     make: Callable[[Bunch], BaseEstimator]
@@ -103,7 +105,7 @@ class PipelineSpec(NamedTuple):
     sets_epochs: bool = False
 
     def is_told(self, estimator: BaseEstimator) -> bool:
-        """Say whether the estimator that was made is told which stimulus a trial had."""
+        """Return whether the estimator receives the stimulus of a trial."""
         if self.knows_stimulus is not None:
             return self.knows_stimulus
         return any(
@@ -115,7 +117,7 @@ class PipelineSpec(NamedTuple):
 
 EDA = ("eda",)
 CALIBRATION_TRIALS = 5
-# What the EDA features go to.
+# Models on the EDA features.
 _CLASSIFIERS: dict[str, Callable[..., BaseEstimator]] = {
     "svm": make_svm_baseline,
     "logistic": make_logistic_baseline,
@@ -125,7 +127,7 @@ _REGRESSORS: dict[str, Callable[..., BaseEstimator]] = {
     "svr": make_svr_baseline,
     "ridge": make_ridge_baseline,
 }
-# On the features: as they are, standardised by each person's own trials, and by the first five.
+# Features unchanged, standardised over all trials of each person, and over the first five trials.
 _BY_PERSON: dict[str, object] = {
     "": "passthrough",
     "-person": SubjectStandardizer(),
@@ -153,7 +155,7 @@ def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> Pipeline
 
 
 def _by_stimulus(estimator: BaseEstimator) -> PipelineSpec:
-    """Describe the reference row that knows the stimulus alone."""
+    """Return the entry of a reference row that reads only the stimulus."""
     return PipelineSpec(
         lambda study: estimator,
         "no-signals",
@@ -194,7 +196,7 @@ def _average_by(column: str, step: str) -> PipelineSpec:
     )
 
 
-# What predicts ratings as they are, under thresholds="none".
+# Pipelines that predict numerical ratings, under thresholds="none".
 _OF_NUMBERS = {
     "mean": PipelineSpec(lambda study: DummyRegressor(), "no-signals", reference=True),
     "trial-order": _average_by("trial", "place"),
@@ -213,7 +215,7 @@ _OF_NUMBERS = {
 }
 
 
-# What predicts a series for each trial.
+# Pipelines that predict a series for each trial.
 _OF_SERIES = {
     "mean": PipelineSpec(lambda study: SeriesMeanRegressor(), "no-signals", reference=True),
     "step-mean": PipelineSpec(
@@ -224,7 +226,7 @@ _OF_SERIES = {
 
 
 def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
-    """Return the pipelines around a registered network, by what it declares."""
+    """Return the pipelines for a registered network, which depend on its declaration."""
     network = NETWORKS[name]
     if task not in declaration_of(network).tasks:
         return {}
@@ -252,20 +254,20 @@ def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
     columns = tuple(block for block in names if block != "music")
     rows = "signals" if "eda" in columns else "trials"
     title = f"{name}-eda" if columns == EDA else name
-    found = {}
+    entries = {}
     if "music" not in needed_blocks(network):
-        found[title] = entry(input=rows, needs=columns)
+        entries[title] = entry(input=rows, needs=columns)
     if "music" in names:
-        found[f"{title}-music"] = entry(input=rows, needs=columns, music=True)
-    return found
+        entries[f"{title}-music"] = entry(input=rows, needs=columns, music=True)
+    return entries
 
 
 def _around_networks(task: str) -> dict[str, PipelineSpec]:
-    """Return the pipelines of a task around the registered networks."""
-    found: dict[str, PipelineSpec] = {}
+    """Return the pipelines of a task for all registered networks."""
+    entries: dict[str, PipelineSpec] = {}
     for name in NETWORKS:
-        found |= _around_network(name, task)
-    return found
+        entries |= _around_network(name, task)
+    return entries
 
 
 # By the name of the task.
@@ -284,9 +286,9 @@ SEQUENCE_REGRESSORS = PIPELINES_OF["sequence-regression"]
 
 
 def _make_generated(path: object = None) -> Bunch:
-    """Make the artificial study that goes by the name of ``generated``."""
+    """Make the artificial study with the name ``generated``."""
     if path is not None:
-        raise EvaluationError(f"The study 'generated' is made and not read: no path, got {path!r}.")
+        raise EvaluationError(f"The study 'generated' has no files: remove the path {path!r}.")
     return make_music_listening(60, 120, 20, duration=25.0)
 
 
@@ -296,13 +298,13 @@ PMEMO_SIZE = "generated-pmemo-size"
 def _make_pmemo_size(path: object = None) -> Bunch:
     """Make the artificial study of PMEmo's size: 457 people, 794 songs, 7,962 trials of 25 s."""
     if path is not None:
-        raise EvaluationError(f"The study {PMEMO_SIZE!r} is made and not read: no path.")
+        raise EvaluationError(f"The study {PMEMO_SIZE!r} has no files: remove the path.")
     study = make_music_listening(duration=25.0)
     return Study(**{**study, "name": PMEMO_SIZE})
 
 
 def _load_corpora() -> dict[str, Callable[..., Bunch]]:
-    """Return what loads each registered corpus, by name."""
+    """Return the loader of each registered corpus, by name."""
     return {name: partial(load_corpus, name) for name in CORPORA}
 
 
@@ -322,42 +324,42 @@ def register_pipeline(
     transductive: bool = False,
     task: str = "classification",
 ) -> None:
-    """Let `evaluate` know a pipeline by name.
+    """Register a pipeline, so that `evaluate` accepts its name.
 
     Parameters
     ----------
     name : str
         New name.
     make : classifier, regressor or callable
-        The pipeline, or what makes it of a study: a callable that takes the Bunch. Parameters named
-        ``random_state`` that are None are seeded by `evaluate`, and every other parameter stays as
-        it is.
+        The pipeline, or a callable that takes the study's Bunch and returns the pipeline.
+        `evaluate` seeds parameters named ``random_state`` that are None. It does not change other
+        parameters.
     input : {"trials", "features", "signals", "no-signals"} or str, default="trials"
-        What X is: the trials table with its raw signals; a frame of the 128 EDA features of each
-        trial; a trials table with the decomposed channels; the trials table without signals. The
-        middle two, and others by :func:`register_input`, are computed once for all pipelines.
+        What X is. "trials": the trials table with its raw signals. "features": a DataFrame with the
+        128 EDA features of each trial. "signals": a trials table with the decomposed channels.
+        "no-signals": the trials table without signals. "features", "signals", and inputs that you
+        register with :func:`register_input`, are computed once for all pipelines.
     needs : sequence of str or None, default=None
-        Columns of the trials table without which the pipeline cannot work, such as ("eda", "eeg"):
-        studies that lack one are left out, or refused where the pipeline is asked for by name.
-        None: none where `input` is "trials" or "no-signals", else the EDA.
+        Columns of the trials table that the pipeline requires, such as ("eda", "eeg"). If a study
+        lacks a column, the pipeline is left out, or an error is raised if you named the pipeline.
+        None: no column if `input` is "trials" or "no-signals", otherwise the EDA.
     needs_music : bool, default=False
-        Whether studies without music are left out.
+        Whether the pipeline is left out of studies without music.
     knows_stimulus : bool or None, default=None
-        Whether the pipeline is told which stimulus a trial had, by its music or by its name; it is
-        then compared with ``stimulus-prior``. None: told if any of its parameters ``music`` is set.
+        Whether the pipeline receives the stimulus of a trial, as music or as a name. It is then
+        compared with ``stimulus-prior``. None: True if any of its parameters ``music`` is set.
     transductive : bool, default=False
-        Whether all of a test person's unlabelled trials have a say in each prediction; such rows
-        are marked.
+        Whether each prediction uses all unlabelled trials of the test person. Such rows are marked.
     task : {"classification", "regression", "sequence-regression"}, default="classification"
-        What the pipeline predicts: a class for each trial; the rating itself
-        (``thresholds="none"``); or a series for each trial. For a series ``fit`` gets an object
-        array of 1-D arrays, in which masked steps are NaN, and ``predict`` returns one, each array
-        as long as the label.
+        What the pipeline predicts: a class for each trial, the rating itself
+        (``thresholds="none"``), or a series for each trial. For a series, ``fit`` receives an
+        object array of 1-D arrays, in which masked steps are NaN. ``predict`` returns such an
+        array; each series has the length of its label.
 
     Raises
     ------
     EvaluationError
-        If the name is taken, or `input` is none of these.
+        If the name is already registered, or `input` is unknown.
 
     Examples
     --------
@@ -384,21 +386,21 @@ def register_pipeline(
 
 
 def register_input(name: str, make: Callable[[float], TransformerMixin]) -> None:
-    """Let pipelines take what a transformer makes of the raw EDA, computed once for all of them.
+    """Register an input that a transformer computes from the raw EDA once for all pipelines.
 
     Parameters
     ----------
     name : str
         New name, for ``input=`` of :func:`register_pipeline`.
     make : callable
-        Takes the sampling rate in Hz and gives a transformer of trials tables that learns nothing
-        from them, as it meets all trials before any fold. Its parameter ``n_jobs``, where it has
-        one, is set by `evaluate`.
+        Takes the sampling rate in Hz and returns a transformer of trials tables. The transformer
+        must not learn from the trials, because it receives all trials before they are split into
+        folds. `evaluate` sets its parameter ``n_jobs``, if it has one.
 
     Raises
     ------
     EvaluationError
-        If the name is taken.
+        If the name is already registered.
 
     Examples
     --------
@@ -419,11 +421,13 @@ def as_entry(
     knows_stimulus: bool | None = None,
     **flags: bool,
 ) -> PipelineSpec:
-    """Describe a pipeline, or what makes one; see `register_pipeline`."""
+    """Return the entry of a pipeline or of a function that makes one; see `register_pipeline`."""
     if input not in (*PLAIN, *INPUTS):
-        raise EvaluationError(f"input={input!r}: one of {sorted([*PLAIN, *INPUTS])}.")
+        raise EvaluationError(f"input={input!r} must be one of {sorted([*PLAIN, *INPUTS])}.")
     if isinstance(needs, str):
-        raise EvaluationError(f"needs={needs!r}: a sequence of columns, such as ({needs!r},).")
+        raise EvaluationError(
+            f"needs={needs!r} must be a sequence of columns, such as ({needs!r},)."
+        )
     if needs is None:
         needs = () if input in PLAIN else EDA
     about: dict[str, Any] = {"needs": tuple(needs), "knows_stimulus": knows_stimulus, **flags}
@@ -432,32 +436,32 @@ def as_entry(
         return PipelineSpec(lambda study: estimator, input, **about)
     if isinstance(make, type) or not callable(make):
         raise EvaluationError(
-            "A pipeline must be a scikit-learn classifier or regressor, or a function that makes "
-            f"one of a study, got {make!r:.80}."
+            "A pipeline must be a scikit-learn classifier or regressor, or a function that takes a "
+            f"study and returns one, got {make!r:.80}."
         )
     return PipelineSpec(make, input, **about)
 
 
 def register_study(name: str, load: Callable[..., Bunch]) -> None:
-    """Let `evaluate` and ``edaemo compare`` know a study by name.
+    """Register a study, so that `evaluate` and ``edaemo compare`` accept its name.
 
-    A corpus with files of its own is registered by :func:`edaemo.datasets.register_corpus`, and
-    known here, too.
+    Register a corpus that has files with :func:`edaemo.datasets.register_corpus` instead; its name
+    is then accepted here too.
 
     Parameters
     ----------
     name : str
         New name.
     load : callable
-        Takes ``path`` (None, or what ``--path`` says) and gives a Bunch with ``name``,
-        ``trials``, ``ratings``, ``targets``, and, where there are any, ``sampling_rate`` (Hz, of
-        the EDA), ``rating_range``, ``music``, ``development`` and ``artificial``;
-        :func:`edaemo.datasets.load_hku956` says what each is.
+        Takes ``path`` (None, or the value of ``--path``) and returns a Bunch with ``name``,
+        ``trials``, ``ratings`` and ``targets``, and optionally ``sampling_rate`` (Hz, of the EDA),
+        ``rating_range``, ``music``, ``development`` and ``artificial``.
+        :func:`edaemo.datasets.load_hku956` describes each key.
 
     Raises
     ------
     EvaluationError
-        If the name is taken.
+        If the name is already registered.
     """
     if name in STUDIES:
         raise EvaluationError(f"There is a study {name!r} already: choose another name.")
@@ -465,8 +469,8 @@ def register_study(name: str, load: Callable[..., Bunch]) -> None:
 
 
 def find(name: object, known: Iterable[str], what: str) -> str:
-    """Return the name if it is known; else say which are near."""
+    """Return the name if it is known; else raise with similar names."""
     known = list(known)
     if name in known:
         return name
-    raise EvaluationError(f"There is no {what} {name!r}: {suggest(name, known)}")
+    raise EvaluationError(f"Unknown {what} {name!r}: {suggest(name, known)}")

@@ -1,4 +1,4 @@
-"""The store of results: one SQLite file, one row for each fold of each pipeline."""
+"""Store results in one SQLite file, with one row for each fold of each pipeline."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 
-# Bytes 60 to 63 and 68 to 71 of the file. The version is raised with every change of the table.
-# 2: task, artificial. 3: other names of two reference rows and of the people that are evaluated.
+# The version is in bytes 60 to 63 of the file, the application id in bytes 68 to 71. Every change
+# of the table increases the version. Version 2 added task and artificial. Version 3 renamed two
+# reference rows and the value of people for evaluation.
 SCHEMA_VERSION = 3
 APPLICATION_ID = int.from_bytes(b"edam", "big")
 
@@ -42,7 +43,7 @@ _COLUMNS = (
 )
 _TRIAL = ("row", "subject", "stimulus", "trial", "label", "predicted", "probability")
 
-# The predictions come last, so that reading the other columns passes them by.
+# The predictions are the last column, so that reading the other columns skips them.
 _CREATE = f"CREATE TABLE folds ({', '.join(_COLUMNS)}, predictions, PRIMARY KEY (key))"
 _ADD = (
     f"INSERT INTO folds ({', '.join(_COLUMNS)}, predictions) "
@@ -51,8 +52,8 @@ _ADD = (
     + ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS[1:], "predictions"))
     + " WHERE folds.status = 'failed'"
 )
-# What makes a store of version 2 of one of version 1, and of version 3 of one of version 2. Version
-# 1 knew two classes and, under threshold "none", numbers; two names were of generated studies.
+# The statements that upgrade a store of version 1 to 2, and of version 2 to 3. Version 1 had only
+# two tasks: binary, and regression under threshold "none". It had two generated studies.
 _UPGRADES: dict[int, tuple[str, ...]] = {
     1: (
         "ALTER TABLE folds ADD COLUMN artificial",
@@ -69,10 +70,10 @@ _UPGRADES: dict[int, tuple[str, ...]] = {
 }
 _ORDER = "study, people, target, threshold, pipeline, protocol, repeat, fold, key"
 
-_DAMAGED = "it is damaged: put a copy in its place, or move it away and run again."
-_SAFE = "What was stored before is safe: make room, and run again."
+_DAMAGED = "it is damaged: restore a copy, or move the file away and run again."
+_SAFE = "Finished folds are safe: free some space, and run again."
 _ADVICE = {
-    "BUSY": "another process keeps it locked: wait until that one has ended, or stop it.",
+    "BUSY": "another process has locked it: wait until that process has ended, or stop it.",
     "FULL": f"no space is left on the disk. {_SAFE}",
     "IOERR": f"the disk failed or is full. {_SAFE}",
     "READONLY": "it cannot be written to: make the file and its folder writable, or copy it.",
@@ -84,49 +85,49 @@ _ADVICE = {
 
 
 class StoreError(ValueError):
-    """A store cannot be used or cannot take a record; the message names the file and a way out."""
+    """A store cannot be used or cannot store a record; the message has the file and a remedy."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FoldRecord:
-    """What one fold of one pipeline gave, or the error that it ended with.
+    """The result of one fold of one pipeline, or its error.
 
     Parameters
     ----------
     key : str
         The fingerprint of everything that the result depends on.
     study, people, target, threshold, pipeline, protocol : str or None
-        What was evaluated, on whom, and how.
+        The evaluation that the fold belongs to.
     repeat, fold : int or None
-        Which fold of which repeat.
+        Number of the repeat, and number of the fold in it.
     settings : dict
-        Everything that `key` was made of.
+        All settings from which `key` was computed.
     versions : dict
-        What it was made with.
+        Versions of edaemo and of the libraries.
     task : str, default="binary"
-        What kind of target it is: "binary", "multiclass", "regression" or "sequence-regression".
+        The task of the target: "binary", "multiclass", "regression" or "sequence-regression".
     artificial : bool, default=False
-        Whether the study is generated, so that no person took part.
+        Whether the study is generated, without real people.
     seed : int or None, default=None
     device : str or None, default=None
     training_subjects, test_subjects, classes : sequence, default=()
-        Ids and labels, in any mix of str, int, float, bool and missing.
+        Ids and labels, in any mix of str, int, float, bool and missing values.
     audit : dict, list or None, default=None
-        What was found in the fold's data; under ``losses`` a network's loss in each epoch.
+        The audit of the fold; ``losses`` holds a network's loss in each epoch.
     error : str or None, default=None
-        What went wrong: with an error the record is a failed one, without it is done.
+        The error of the fold. With an error, the status is "failed", otherwise "done".
     scores : dict or None, default=None
         Score by name.
     predictions : DataFrame, dict of columns or None, default=None
-        One row for each test trial: ``row`` (its place in the study), ``subject``, ``stimulus``,
-        ``trial``, ``label``, ``predicted`` (out of `classes`, a number, or a series of numbers)
-        and, where the pipeline gives any, ``probability`` (one float for each of `classes`, or
-        None). A record that is done has them.
+        One row for each test trial: ``row`` (row number in the study), ``subject``, ``stimulus``,
+        ``trial``, ``label``, ``predicted`` (a member of `classes`, a number, or a series of
+        numbers) and, if the pipeline has probabilities, ``probability`` (one float for each of
+        `classes`, or None). Required if the status is "done".
     fit_seconds, predict_seconds : float or None, default=None
 
     Notes
     -----
-    Numpy's scalars and arrays, and tuples, come back as Python's scalars and lists.
+    The store returns NumPy scalars as Python scalars, and arrays and tuples as lists.
     """
 
     key: str
@@ -156,15 +157,15 @@ class FoldRecord:
 
     @property
     def status(self) -> str:
-        """Give "done", or "failed" where there is an error."""
+        """Return "failed" if there is an error, otherwise "done"."""
         return "done" if self.error is None else "failed"
 
 
 class ResultStore:
-    """Folds kept in one file: what has been added stays, whatever happens afterwards.
+    """Finished folds in one file; an added fold survives a crash or a kill of the process.
 
-    Several processes of one machine may add to a store, and read it, at the same time. The file is
-    made, with its folder, where there is none.
+    Several processes of one machine may add to a store and read it at the same time. If the file
+    or its folder does not exist, it is created.
 
     Parameters
     ----------
@@ -175,15 +176,15 @@ class ResultStore:
     Raises
     ------
     StoreError
-        If the file is no store, one of a newer version, damaged, not to be written to, or kept
-        locked by another process.
+        If the file is not a store, has a newer version, is damaged, is read-only, or is locked by
+        another process.
 
     Notes
     -----
     While a store is open, and after its process was killed, the newest folds may be in the files
-    ``…-wal`` and ``…-shm`` beside it: they belong to it. Opened and closed again it is one file.
-    A store is for one thread of one process, and not to be used across a fork. One of an older
-    version gets the columns that it lacks when it is opened; its folds stay as they are.
+    ``…-wal`` and ``…-shm`` in the same folder. These files belong to the store. Open and close the
+    store to get one file. Use a store object in one thread of one process only, and not across a
+    fork. Opening a store of an older version adds the missing columns; its folds do not change.
     """
 
     def __init__(self, path: str | Path, *, timeout: float = 30.0) -> None:
@@ -193,13 +194,14 @@ class ResultStore:
                 self._create()
             self._check_file()
             address = f"{self.path.absolute().as_uri()}?mode=rw"
-            # Without Python's own transactions each statement is one, committed when it is over.
+            # Without Python's transactions, each statement is a transaction and is committed at its
+            # end.
             self._connection = sqlite3.connect(
                 address, uri=True, timeout=timeout, isolation_level=None
             )
         try:
             with self._explained():
-                # Each commit waits for the disk, the removal of a rollback journal included.
+                # Each commit waits for the disk, including the removal of a rollback journal.
                 self._connection.execute("PRAGMA synchronous = EXTRA")
                 self._check_content()
                 self._upgrade()
@@ -214,13 +216,13 @@ class ResultStore:
         self.close()
 
     def close(self) -> None:
-        """Close the file; the store cannot be used any more."""
+        """Close the file. The store cannot be used afterwards."""
         self._connection.close()
 
     def add(self, record: FoldRecord) -> bool:
-        """Store a record, all of it at once; it is on the disk when this returns.
+        """Store a record in one transaction; it is on the disk when this method returns.
 
-        A record that is done stays as it is, whatever comes later; a failed one gives way.
+        A record with status "done" is never replaced. A failed record is replaced.
 
         Parameters
         ----------
@@ -229,23 +231,23 @@ class ResultStore:
         Returns
         -------
         bool
-            Whether it was stored; False where one with its key was done before.
+            Whether the record was stored; False if a "done" record with this key exists.
 
         Raises
         ------
         StoreError
-            If something in it could not come back as it is, or the file cannot take it. Nothing of
-            it is stored then, and the store can be used further.
+            If a value in the record cannot be restored unchanged, or the file cannot be written.
+            Nothing of the record is stored then, and the store remains usable.
         """
         try:
             row = _encode(record)
         except (TypeError, ValueError, OverflowError) as error:
-            raise self._error(f"cannot take the record {record.key!r}: {error}") from error
+            raise self._error(f"cannot store the record {record.key!r}: {error}") from error
         with self._explained():
             return self._connection.execute(_ADD, row).rowcount == 1
 
     def done(self, keys: Iterable[str]) -> set[str]:
-        """Return those of the keys whose fold is stored and did not fail.
+        """Return the keys whose fold is stored and did not fail.
 
         Parameters
         ----------
@@ -258,7 +260,7 @@ class ResultStore:
         return {key for key, status in self._select(("key", "status"), keys) if status == "done"}
 
     def folds(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
-        """Give one row for each fold, the failed ones too.
+        """Return one row for each fold, including failed folds.
 
         Parameters
         ----------
@@ -268,8 +270,9 @@ class ResultStore:
         Returns
         -------
         DataFrame
-            The fields of :class:`FoldRecord` but the predictions; ``status``, "done" or "failed";
-            and ``created`` (UTC). Sorted by what was evaluated.
+            The fields of :class:`FoldRecord` except the predictions; ``status``, "done" or
+            "failed"; and ``created`` (UTC). Sorted by study, people, target, threshold, pipeline,
+            protocol, repeat and fold.
         """
         rows = self._select(_COLUMNS, keys)
         table = {name: [row[i] for row in rows] for i, name in enumerate(_COLUMNS)}
@@ -281,7 +284,7 @@ class ResultStore:
         return pd.DataFrame({name: series(values) for name, values in table.items()})
 
     def predictions(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
-        """Give one row for each test trial of each fold that is done.
+        """Return one row for each test trial of each fold with status "done".
 
         Parameters
         ----------
@@ -292,7 +295,7 @@ class ResultStore:
         -------
         DataFrame
             ``key`` and the columns of :class:`FoldRecord`'s predictions. Folds are sorted as in
-            :meth:`folds`, the trials of each as they were added.
+            :meth:`folds`. The trials of a fold keep the order in which they were added.
         """
         table: dict[str, list] = {name: [] for name in ("key", *_TRIAL)}
         for key, fold in self.read_trials(keys):
@@ -302,7 +305,7 @@ class ResultStore:
         return pd.DataFrame({name: series(values) for name, values in table.items()})
 
     def read_trials(self, keys: Iterable[str] | None = None) -> Iterator[tuple[str, dict]]:
-        """Give the key and the columns, as lists, of each fold; see :meth:`predictions`."""
+        """Yield the key and the columns, as lists, of each fold; see :meth:`predictions`."""
         for key, packed in self._select(("key", "predictions"), keys):
             if packed is not None:
                 yield key, self._decode(key, packed)
@@ -323,20 +326,22 @@ class ResultStore:
             raise self._error(f"{_DAMAGED} Fold {key}: {error}") from error
 
     def _create(self) -> None:
-        """Make an empty store elsewhere, and give it its name once it is whole."""
+        """Create an empty store under another name, and rename it when it is complete."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        for log in _beside(self.path):
-            # A log would be taken for the new store's own. Another process may just have made both.
+        for log in _log_files(self.path):
+            # SQLite would apply an old log to the new store. Another process may have just made
+            # both.
             if log.exists() and not self.path.exists():
                 raise self._error(
-                    f"it is gone, but {log.name} is there: put it back or delete that."
+                    f"the file is missing, but {log.name} exists: restore the store, or delete "
+                    f"{log.name}."
                 )
         fresh = self.path.with_name(f".{self.path.name}.{uuid4().hex}")
         try:
             try:
                 _make(fresh, "WAL")
             except sqlite3.OperationalError:
-                # A folder without shared memory, as on some network drives.
+                # The folder has no shared memory, as on some network drives.
                 _remove(fresh)
                 _make(fresh, "DELETE")
             _name(fresh, self.path)
@@ -344,47 +349,47 @@ class ResultStore:
             _remove(fresh)
 
     def _check_file(self) -> None:
-        """Look at whose file it is, before SQLite touches it."""
+        """Check that the file is a store, before SQLite opens it."""
         if self.path.is_dir():
-            raise self._error("it is a folder: give the name of a file in it.")
+            raise self._error("it is a folder: pass the path of a file.")
         with self.path.open("rb") as file:
             header = file.read(100)
         if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
-            what = "it is empty or cut short" if len(header) < 100 else "it is no store of results"
-            raise self._error(f"{what}: give another path, or move the file away and run again.")
+            what = "it is empty or cut short" if len(header) < 100 else "it is not a store"
+            raise self._error(f"{what}: pass another path, or move the file away and run again.")
         version, application = (int.from_bytes(header[i : i + 4], "big") for i in (60, 68))
         if application != APPLICATION_ID:
-            raise self._error("it is a database of another program: give another path.")
+            raise self._error("it is a database of another program: pass another path.")
         if not 1 <= version <= SCHEMA_VERSION:
             age = "a newer" if version > SCHEMA_VERSION else "an older"
             raise self._error(
-                f"{age} edaemo made it (version {version} of the store, this one reads versions 1 "
-                f"to {SCHEMA_VERSION}): use that one, or give another path."
+                f"{age} edaemo made it (store version {version}; this edaemo reads versions 1 to "
+                f"{SCHEMA_VERSION}): use {age} edaemo, or pass another path."
             )
         if not all(os.access(place, os.W_OK) for place in (self.path, self.path.absolute().parent)):
             raise self._error(_ADVICE["READONLY"])
 
     def _check_content(self) -> None:
-        """Look for missing and broken pages."""
+        """Raise if pages are missing or damaged."""
         ask = self._connection.execute
-        found = ask("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise self._error(f"{_DAMAGED} SQLite says: {found}")
-        # SQLite takes what is missing of the last page for zeros. Where nobody else is at work the
-        # log is empty after this, and the file has all pages.
+        answer = ask("PRAGMA quick_check(1)").fetchone()[0]
+        if answer != "ok":
+            raise self._error(f"{_DAMAGED} SQLite says: {answer}")
+        # SQLite reads missing bytes of the last page as zeros. If no other process uses the store,
+        # the log is empty after this checkpoint, and the file has all pages.
         n_bytes = ask("PRAGMA page_count").fetchone()[0] * ask("PRAGMA page_size").fetchone()[0]
         _, n_logged, n_moved = ask("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         if n_moved == n_logged and self.path.stat().st_size < n_bytes:
             raise self._error(f"{_DAMAGED} Its end is missing.")
 
     def _upgrade(self) -> None:
-        """Give an older store the columns and names of this version, all at once or not at all."""
+        """Upgrade an older store to the columns and names of this version in one transaction."""
         run = self._connection.execute
         if run("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
             return
         run("BEGIN IMMEDIATE")
         try:
-            # Another process may have been first.
+            # Another process may have upgraded it first.
             for version in range(run("PRAGMA user_version").fetchone()[0], SCHEMA_VERSION):
                 for statement in _UPGRADES[version]:
                     run(statement)
@@ -405,7 +410,7 @@ class ResultStore:
             raise self._error(f"{advice} SQLite says: {error}") from error
         except OSError as error:
             raise self._error(
-                f"it cannot be read or made ({error.strerror}): give the path of a file in a "
+                f"it cannot be read or created ({error.strerror}): pass the path of a file in a "
                 "folder that you can write to."
             ) from error
 
@@ -413,7 +418,7 @@ class ResultStore:
         return StoreError(f"{self.path}: {text}")
 
 
-def _beside(path: Path) -> list[Path]:
+def _log_files(path: Path) -> list[Path]:
     return [path.with_name(path.name + end) for end in ("-wal", "-shm", "-journal")]
 
 
@@ -427,30 +432,30 @@ def _make(path: Path, journal: str) -> None:
 
 
 def _name(fresh: Path, path: Path) -> None:
-    """Give the file its name unless there is one of that name."""
+    """Rename a new file to `path` unless `path` exists."""
     try:
         os.link(fresh, path)
     except OSError:
-        # There is one, or there are no hard links here; a new file of another process may be
-        # replaced then if it comes between these two lines.
+        # The file exists, or the file system has no hard links. In the second case, a file that
+        # another process creates between the next two lines is replaced.
         if not path.exists():
             fresh.rename(path)
 
 
 def _remove(path: Path) -> None:
-    for file in (path, *_beside(path)):
+    for file in (path, *_log_files(path)):
         file.unlink(missing_ok=True)
 
 
 def _encode(record: FoldRecord) -> dict[str, object]:
-    """Give the columns of a record as SQLite takes them."""
+    """Return the columns of a record as values that SQLite accepts."""
     row: dict[str, object] = {"status": record.status}
     row["artificial"] = int(record.artificial)
     row["created"] = datetime.now(UTC).isoformat(timespec="milliseconds")
     for name in _TEXT:
         value = row[name] = getattr(record, name)
         if not isinstance(value, str | None) or (name == "key" and not value):
-            raise TypeError(f"{name} must be a text, got {value!r}")
+            raise TypeError(f"{name} must be a str, got {value!r}")
         (value or "").encode()
     for name in _INTEGER:
         value = getattr(record, name)
@@ -469,7 +474,7 @@ def _encode(record: FoldRecord) -> dict[str, object]:
 
 def _pack(predictions: pd.DataFrame | Mapping[str, Sequence] | None) -> bytes:
     if predictions is None:
-        raise ValueError("predictions are missing, and it has no error")
+        raise ValueError("it has neither predictions nor an error")
     missing = [name for name in _TRIAL[:-1] if name not in predictions]
     if missing:
         raise ValueError(f"predictions lack the columns {missing}")
@@ -483,11 +488,11 @@ def _pack(predictions: pd.DataFrame | Mapping[str, Sequence] | None) -> bytes:
 
 
 def _check_names(value: object, where: str) -> None:
-    """Refuse names that JSON would turn into texts."""
+    """Raise for names that are not str; JSON would convert them to str."""
     if isinstance(value, Mapping):
         for name, content in value.items():
             if not isinstance(name, str):
-                raise TypeError(f"{where} has the name {name!r}, which is no text")
+                raise TypeError(f"{where} has the name {name!r}, which is not a str")
             _check_names(content, f"{where}[{name!r}]")
     elif isinstance(value, list | tuple):
         for content in value:
@@ -495,7 +500,7 @@ def _check_names(value: object, where: str) -> None:
 
 
 def _dump(value: object, where: str) -> str:
-    """Write JSON, in Python's dialect: NaN and Infinity stand for themselves."""
+    """Return JSON in Python's dialect, which has NaN and Infinity."""
 
     def plain(part: object) -> object:
         if part is pd.NA:
@@ -519,7 +524,7 @@ _PLAIN, _RESTORING = json.JSONDecoder(), json.JSONDecoder(object_hook=_restore)
 
 
 def series(values: list) -> pd.Series:
-    """Make a column in which no value changes its type: an int beside None stays one."""
+    """Return a column in which no value changes its type: an int with None stays an int."""
     same = pd.api.types.infer_dtype(values, skipna=False)
     plain = same in ("integer", "floating", "boolean", "string")
     return pd.Series(values, dtype=None if plain else object)

@@ -1,4 +1,4 @@
-"""Targets: the labels of a study, checked once, and the task that they make."""
+"""Read and check the labels of a study, and choose the task of each target."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _CLASSES = ("string", "boolean")
 
 
 class Target(NamedTuple):
-    """What is to be predicted of a study.
+    """A target of a study: its task and its labels.
 
-    `labels`, shape (n_trials,): places among the classes of `task`, floats, or an object array of
-    1-D float arrays. `rows`: the trials that have a label; of others `labels` says nothing.
+    `labels`, shape (n_trials,): indices of the classes of `task`, floats, or an object array of 1-D
+    float arrays. `rows`: the trials that have a label. Other entries of `labels` are not valid.
     """
 
     task: Task
@@ -32,7 +32,7 @@ class Target(NamedTuple):
 
 
 def is_series(study: Bunch, target: str) -> bool:
-    """Say whether a target holds a series for each trial."""
+    """Return whether a target holds a series for each trial."""
     values = study.targets[target]
     if values.dtype != object:
         return False
@@ -49,24 +49,24 @@ def make_target(
     study : Bunch
         As a loader returns it.
     target : str
-        Out of ``study.targets``.
+        A column of ``study.targets``.
     threshold : "subject", float, "none" or None
-        What makes valence and arousal high; "none" leaves ratings numbers.
+        Threshold above which valence and arousal are high; "none" keeps ratings as numbers.
     missing_ratings : {"drop", "raise"}, default="drop"
-        What to do with trials without a label.
+        Whether trials without a label are left out or raise an error.
 
     Returns
     -------
     Target
-        Of arrays: sequence regression, a step that is NaN being masked. Of ratings: regression
-        under threshold "none"; else two classes, high above the threshold, or above the middle of
-        ``rating_range``. Of anything else (text, booleans, categories): classes in sorted order.
+        Arrays: sequence regression; NaN steps are masked. Ratings: regression under threshold
+        "none"; else two classes, high above the threshold or above the middle of ``rating_range``.
+        Text, booleans and categories: classes in sorted order.
 
     Raises
     ------
     EvaluationError
-        If labels are missing (with "raise"), infinite, of mixed types, all alike, or of no kind
-        that a threshold or ``rating_range`` makes a task of.
+        If labels are missing (with "raise"), infinite, of mixed types, all equal, or if neither a
+        threshold nor ``rating_range`` defines their task.
     """
     where = f"{study.name}: target {target!r}"
     if is_series(study, target):
@@ -79,9 +79,9 @@ def make_target(
     if threshold == NUMBERS:
         if kind in _CLASSES:
             raise EvaluationError(
-                f"{where} holds classes ({', '.join(map(str, pd.unique(values)[:3]))}), and "
-                f"thresholds={NUMBERS!r} takes ratings that are numbers: name another target, or "
-                "leave thresholds out."
+                f"{where} holds classes ({', '.join(map(str, pd.unique(values)[:3]))}), but "
+                f"thresholds={NUMBERS!r} requires numerical ratings. Choose another target, or "
+                "remove thresholds."
             )
         return _read_numbers(study, values, where, missing_ratings)
     if kind in _NUMBERS:
@@ -90,14 +90,14 @@ def make_target(
 
 
 def _infer(values: pd.Series, where: str) -> str:
-    """Say what the labels are: numbers, text or booleans."""
+    """Return the type of the labels: numbers, text or booleans."""
     kind = pd.api.types.infer_dtype(values.astype(object), skipna=True)
     if kind not in (*_NUMBERS, *_CLASSES):
         if values.isna().all():
             raise EvaluationError(f"{where}: the labels of all {len(values)} trials are missing.")
         raise EvaluationError(
-            f"{where} holds {kind} values, such as {values.dropna().iloc[0]!r}: give all labels as "
-            "numbers (ratings), or all as text or booleans (classes)."
+            f"{where} holds {kind} values, such as {values.dropna().iloc[0]!r}. Use only numbers "
+            "(ratings), or only text or booleans (classes)."
         )
     return kind if not isinstance(values.dtype, pd.CategoricalDtype) else "string"
 
@@ -107,8 +107,8 @@ def _present(study: Bunch, is_missing: np.ndarray, where: str, missing_ratings: 
     missing = np.flatnonzero(is_missing)
     if len(missing) and missing_ratings == "raise":
         raise EvaluationError(
-            f"{where}: the rating of {name_trial(study.trials, int(missing[0]))} is missing: leave "
-            'such trials out, or give missing_ratings="drop".'
+            f"{where}: the rating of {name_trial(study.trials, int(missing[0]))} is missing. "
+            'Remove these trials, or pass missing_ratings="drop".'
         )
     if is_missing.all():
         raise EvaluationError(f"{where}: the labels of all {len(is_missing)} trials are missing.")
@@ -118,7 +118,7 @@ def _present(study: Bunch, is_missing: np.ndarray, where: str, missing_ratings: 
 def _refuse_infinite(study: Bunch, is_infinite: np.ndarray, where: str) -> None:
     if is_infinite.any():
         trial = name_trial(study.trials, int(np.argmax(is_infinite)))
-        raise EvaluationError(f"{where}: the rating of {trial} is infinite: correct it.")
+        raise EvaluationError(f"{where}: the rating of {trial} is infinite. Correct it.")
 
 
 def _read_numbers(study: Bunch, values: pd.Series, where: str, missing_ratings: str) -> Target:
@@ -127,18 +127,18 @@ def _read_numbers(study: Bunch, values: pd.Series, where: str, missing_ratings: 
     rows = _present(study, np.isnan(ratings), where, missing_ratings)
     if np.ptp(ratings[rows]) == 0:
         raise EvaluationError(
-            f"{where}: all ratings are {ratings[rows[0]]:g}, so there is nothing to learn."
+            f"{where}: all ratings are {ratings[rows[0]]:g}. Choose a target that varies."
         )
     return Target(make_task("regression"), ratings, rows)
 
 
 def _split_at_middle(study: Bunch, values: pd.Series, where: str, missing_ratings: str) -> Target:
-    """Call ratings high above the middle of their range."""
+    """Label ratings as high if they are above the middle of their range."""
     if study.get("rating_range") is None:
         raise EvaluationError(
-            f"{where} holds numbers, and the study has no rating_range whose middle parts low from "
-            f"high: give it one, or thresholds={NUMBERS!r} to keep them numbers, or name classes "
-            "by text."
+            f"{where} holds numbers, but the study has no rating_range, whose middle would "
+            "separate low from high. Add rating_range to the study, pass "
+            f"thresholds={NUMBERS!r} to keep the numbers, or use text for classes."
         )
     ratings = values.to_numpy(dtype=np.float64, na_value=np.nan)
     rows = _present(study, np.isnan(ratings), where, missing_ratings)
@@ -158,28 +158,28 @@ def _read_classes(study: Bunch, values: pd.Series, where: str, missing_ratings: 
 
 def _two_classes(is_high: np.ndarray, rows: np.ndarray, where: str) -> Target:
     if is_high[rows].all() or not is_high[rows].any():
-        raise EvaluationError(f"{where} leaves one class only.")
+        raise EvaluationError(f"{where} has only one class.")
     return Target(make_task("binary"), is_high.astype(np.int64), rows)
 
 
 def _relabel(
     study: Bunch, target: str, threshold: str | float, where: str, missing_ratings: str
 ) -> Target:
-    """Label by threshold; ratings of a person's other trials say what is high for that person."""
+    """Label by threshold; a person's threshold is computed from all complete trials."""
     relabeler = SubjectThresholdRelabeler(target=target, threshold=threshold)
     axes, subject = study.ratings[list(RELABELLED)], study.trials["subject"]
-    lacks = axes.isna()
-    if not lacks.any(axis=None):
+    is_na = axes.isna()
+    if not is_na.any(axis=None):
         labels = relabeler.fit_relabel(study.ratings, subject=subject)
         rows = np.arange(len(labels))
     else:
-        complete = ~lacks.any(axis=1)
+        complete = ~is_na.any(axis=1)
         if threshold != "subject":
-            complete = ~lacks[target]
-        # Nobody's threshold can be found without a trial that has both ratings.
-        is_missing = lacks[target] | ~subject.isin(subject[complete.to_numpy()]).to_numpy()
+            complete = ~is_na[target]
+        # A person's threshold cannot be computed without a trial that has both ratings.
+        is_missing = is_na[target] | ~subject.isin(subject[complete.to_numpy()]).to_numpy()
         rows = _present(study, is_missing.to_numpy(), where, missing_ratings)
-        # Whether a trial is high depends on the rating of the target alone.
+        # The label of a trial depends only on the rating of the target.
         filled = axes.fillna(axes.mean())
         relabeler.fit(filled[complete], subject=subject[complete.to_numpy()])
         labels = np.zeros(len(axes), np.int64)
@@ -198,28 +198,28 @@ def _read_series(study: Bunch, target: str, where: str, missing_ratings: str) ->
     steps = np.concatenate(series[rows])
     if np.nanmax(steps) == np.nanmin(steps):
         raise EvaluationError(
-            f"{where}: all steps are {np.nanmax(steps):g}, so there is nothing to learn."
+            f"{where}: all steps are {np.nanmax(steps):g}. Choose a target that varies."
         )
     return Target(make_task("sequence-regression"), series, rows)
 
 
 def _read_cell(cell: object, trials: pd.DataFrame, row: int, where: str) -> np.ndarray:
-    """Return a series as floats; one without any step where it is missing."""
+    """Return a series as floats; an empty array if the series is missing."""
     if not isinstance(cell, np.ndarray | list | tuple | pd.Series):
         if pd.isna(cell):
             return np.empty(0)
         raise EvaluationError(
-            f"{where}: the label of {name_trial(trials, row)} is {cell!r}, and others are series."
+            f"{where}: the label of {name_trial(trials, row)} is {cell!r}, but others are series."
         )
     try:
         series = np.asarray(cell, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise EvaluationError(
-            f"{where}: the series of {name_trial(trials, row)} holds no numbers: {error}"
+            f"{where}: the series of {name_trial(trials, row)} is not numerical: {error}"
         ) from None
     if series.ndim != 1:
         raise EvaluationError(
-            f"{where}: the series of {name_trial(trials, row)} has shape {series.shape}: one "
-            "number a step is meant."
+            f"{where}: the series of {name_trial(trials, row)} has shape {series.shape}. It must "
+            "be 1-D, with one number for each step."
         )
     return series

@@ -1,4 +1,4 @@
-"""How the processes begin that work on folds: what is set here would be rude in a user's own."""
+"""Prepare the processes that work on folds, with settings that a user's process must not have."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import sys
 
 from edaemo.evaluation._fold import end_with
 
-# Of malloc.h: glibc's mallopt knows the settings by these numbers.
+# The numbers of these glibc mallopt settings in malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
 
 def begin_worker(driver: int) -> None:
     """Prepare this process, which `driver` started, before torch is loaded.
 
-    Threads that wait let others compute. Memory that a training step gives back is kept for the
-    next one: glibc would return large tensors to the system at once, and the system clears every
-    page anew.
+    Waiting threads yield the CPU. The process keeps the memory that a training step frees for the
+    next step. By default, glibc returns large tensors to the system at once, and the system has to
+    clear every page again.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):

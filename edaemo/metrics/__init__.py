@@ -1,4 +1,4 @@
-"""Measures of agreement and calibration that scikit-learn lacks."""
+"""Measure agreement and calibration with metrics that scikit-learn does not have."""
 
 from edaemo.metrics._calibration import expected_calibration_error, find_bins
 from edaemo.metrics._concordance import concordance_correlation

@@ -1,4 +1,4 @@
-"""Calibration of probabilities."""
+"""Measure the calibration of probabilities."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.utils import check_array, check_consistent_length
 
 
 def expected_calibration_error(y_true: ArrayLike, y_prob: ArrayLike, *, n_bins: int = 10) -> float:
-    """Give how far probabilities are from the shares that come true, on average over trials.
+    """Return the mean gap over trials between probabilities and observed shares of 1.
 
     Parameters
     ----------
@@ -19,19 +19,19 @@ def expected_calibration_error(y_true: ArrayLike, y_prob: ArrayLike, *, n_bins: 
     y_prob : array-like of shape (n_trials,)
         Predicted probability of 1.
     n_bins : int, default=10
-        Bins of equal width; what lies on an edge belongs to the lower one, as in scikit-learn.
+        Number of bins of equal width. A value on an edge is in the lower bin, as in scikit-learn.
 
     Returns
     -------
     float
         Sum over bins of (share of the trials in the bin) × |mean probability − share of 1|, in
-        [0, 1] (Naeini, Cooper & Hauskrecht, AAAI 2015, eq. 1). It is above 0 for finitely many
-        trials even of a perfectly calibrated model: the fewer the trials the more so.
+        [0, 1] (Naeini, Cooper & Hauskrecht, AAAI 2015, eq. 1). Even for a perfectly calibrated
+        model it is above 0, and it increases when there are fewer trials.
 
     Raises
     ------
     ValueError
-        If lengths differ, there is no trial, labels are not 0 and 1, or probabilities not in
+        If lengths differ, there are 0 trials, labels are not 0 and 1, or probabilities are not in
         [0, 1].
 
     Examples
@@ -45,9 +45,9 @@ def expected_calibration_error(y_true: ArrayLike, y_prob: ArrayLike, *, n_bins: 
     )
     check_consistent_length(labels, probability)
     if not np.isin(labels, [0, 1]).all():
-        raise ValueError("y_true must hold 0 and 1 alone.")
+        raise ValueError("y_true must contain only 0 and 1.")
     if probability.min() < 0 or probability.max() > 1:
-        raise ValueError("y_prob must lie in [0, 1].")
+        raise ValueError("y_prob must be in [0, 1].")
     if not isinstance(n_bins, Integral) or n_bins < 1:
         raise ValueError(f"n_bins must be an integer of at least 1, got {n_bins!r}.")
     bins = find_bins(probability, n_bins)
@@ -56,5 +56,5 @@ def expected_calibration_error(y_true: ArrayLike, y_prob: ArrayLike, *, n_bins: 
 
 
 def find_bins(probability: np.ndarray, n_bins: int) -> np.ndarray:
-    """Say in which bin of equal width each probability lies, on an edge in the lower one."""
+    """Return the bin (of equal width) of each probability; the lower bin for a value on an edge."""
     return np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], probability)

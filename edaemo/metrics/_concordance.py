@@ -1,4 +1,4 @@
-"""Concordance correlation."""
+"""Compute the concordance correlation."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from sklearn.utils import check_array, check_consistent_length
 
 
 def concordance_correlation(y_true: ArrayLike, y_pred: ArrayLike) -> float:
-    """Give Lin's concordance correlation coefficient: how near pairs are to the line y = x.
+    """Return Lin's concordance correlation coefficient: how close pairs are to the line y = x.
 
-    Unlike Pearson's it falls with a shift or another scale of the predictions.
+    Unlike Pearson's correlation, it decreases if the predictions are shifted or scaled.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_trials,)
-        Numbers, in one unit. Which comes first does not matter.
+        Numbers in the same unit. The result does not depend on the order of the arguments.
 
     Returns
     -------
     float
         2 cov / (var + var + (difference of the means)²), in [-1, 1], with moments that divide by n
-        (Lin, Biometrics 45(1), 1989, p. 258). NaN where both are one and the same constant.
+        (Lin, Biometrics 45(1), 1989, p. 258). NaN if both are the same constant.
 
     Raises
     ------
     ValueError
-        If lengths differ, there is no trial, or a value is not finite.
+        If lengths differ, there are 0 trials, or a value is not finite.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A store of results as one page to look at, and as tables for a paper."""
+"""Write a report of a store of results: a web page, and tables for a paper."""
 
 from edaemo.report._write import write_report
 

@@ -1,4 +1,4 @@
-"""The commands that repeat what a store holds."""
+"""Make the commands that reproduce the results of a store."""
 
 from __future__ import annotations
 
@@ -15,58 +15,59 @@ from edaemo.report._page import Section
 def section_commands(
     cases: Sequence[Case], store: str, report: str, *, has_shares: bool
 ) -> Section:
-    """Say how the results, and this report of them, are made again."""
-    section = Section("The commands that repeat it")
+    """Return the section with the commands that reproduce the results and the report."""
+    section = Section("Commands to reproduce the results")
     runs: dict[tuple, dict[str, dict]] = {}
-    strange: dict[str, dict[str, None]] = {"studies": {}, "protocols": {}, "pipelines": {}}
+    unknown: dict[str, dict[str, None]] = {"studies": {}, "protocols": {}, "pipelines": {}}
     for case in cases:
         study, protocol = case.about["study"], case.about["protocol"]
         if study not in STUDIES:
-            strange["studies"][study] = None
+            unknown["studies"][study] = None
         if protocol not in PROTOCOLS:
-            strange["protocols"][protocol] = None
+            unknown["protocols"][protocol] = None
         if study not in STUDIES or protocol not in PROTOCOLS:
             continue
         for name in case.trials:
             if name not in case.known:
-                strange["pipelines"][name] = None
+                unknown["pipelines"][name] = None
             else:
                 run = runs.setdefault(_describe_run(case, name), {"targets": {}, "pipelines": {}})
                 run["targets"][case.about["target"]] = None
                 if name not in case.references:
                     run["pipelines"][name] = None
     runs = _join_epochs(runs)
-    section.commands = [_write(run, said, store) for run, said in runs.items()]
+    section.commands = [_write(run, parts, store) for run, parts in runs.items()]
     section.commands.append(report)
-    for what, names in strange.items():
+    for what, names in unknown.items():
         if names:
             section.paragraphs.append(
-                f"Not by these commands: the {what} {', '.join(names)}, which edaemo does not know "
-                "by name here. Where a module registers them, add --plugin MODULE; else they came "
-                "from Python."
+                f"These commands do not include the {what} {', '.join(names)}, which are not "
+                "registered. If a module registers them, add --plugin MODULE. Otherwise they were "
+                "passed to evaluate in Python."
             )
     if has_shares:
-        section.paragraphs.append("Shares of the people: by edaemo reproduce figure4.")
+        section.paragraphs.append("To evaluate shares of the people, run edaemo reproduce figure4.")
     section.paragraphs.append(
-        "Folds that are in the store are taken from it, as long as edaemo, the libraries and the "
-        "data are the same. Where a corpus is not found by itself, add --path. A study that Python "
-        "code gave by itself under a name that edaemo knows cannot be told from that."
+        "Folds that are in the store are not computed again if edaemo, the libraries and the data "
+        "are the same. If a corpus is not found, add --path. If Python code passed a study under a "
+        "registered name, these commands load the registered study instead."
     )
     return section
 
 
 def _describe_run(case: Case, pipeline: str) -> tuple:
-    """Give what sets a command: study, people, threshold, protocol, the row that knows nothing, ….
+    """Return the options of a command.
 
-    Then the numbers of folds and repeats, the seed and the epochs.
+    They are study, people, threshold, protocol, the reference row at chance, folds, repeats, seed
+    and epochs.
     """
     folds = case.folds[case.folds["pipeline"] == pipeline]
     protocol, n_people = case.about["protocol"], case.trials[pipeline]["subject"].nunique()
     n = PROTOCOLS[protocol].n_splits_of(folds["fold"].nunique(), n_people)
     epochs = None
     if case.known[pipeline].sets_epochs:
-        found = find_settings(case.settings(pipeline), "max_epochs")
-        epochs = max((count for count in found if isinstance(count, int)), default=None)
+        counts = find_settings(case.settings(pipeline), "max_epochs")
+        epochs = max((count for count in counts if isinstance(count, int)), default=None)
     seed, repeat = folds[["seed", "repeat"]].iloc[0]
     start = None if pd.isna(seed) or pd.isna(repeat) else int(seed - repeat)
     repeats = folds["repeat"].nunique()
@@ -75,22 +76,22 @@ def _describe_run(case: Case, pipeline: str) -> tuple:
 
 
 def _join_epochs(runs: dict[tuple, dict]) -> dict[tuple, dict]:
-    """Let what has no epochs go with the first run of networks that is like it otherwise."""
-    joined = {run: said for run, said in runs.items() if run[-1] is not None}
-    for run, said in runs.items():
+    """Merge runs without epochs into the first run of networks with the same other options."""
+    joined = {run: parts for run, parts in runs.items() if run[-1] is not None}
+    for run, parts in runs.items():
         if run[-1] is None:
-            like = next((other for other in joined if other[:-1] == run[:-1]), run)
-            own = joined.setdefault(like, {"targets": {}, "pipelines": {}})
+            same = next((other for other in joined if other[:-1] == run[:-1]), run)
+            merged = joined.setdefault(same, {"targets": {}, "pipelines": {}})
             for name in ("targets", "pipelines"):
-                own[name] = own[name] | said[name]
+                merged[name] = merged[name] | parts[name]
     return joined
 
 
-def _write(run: tuple, said: dict, store: str) -> str:
+def _write(run: tuple, parts: dict, store: str) -> str:
     study, people, threshold, protocol, chance_row, n, repeats, seed, epochs = run
-    words = ["edaemo", "compare", study, "--target", *said["targets"], "--protocol", protocol]
-    # The reference rows take part in any case.
-    words += ["--pipelines", *(said["pipelines"] or [chance_row])]
+    words = ["edaemo", "compare", study, "--target", *parts["targets"], "--protocol", protocol]
+    # The reference rows are always evaluated.
+    words += ["--pipelines", *(parts["pipelines"] or [chance_row])]
     options = {
         "--threshold": None if threshold == "subject" else threshold,
         "--people": people,

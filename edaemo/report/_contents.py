@@ -1,4 +1,4 @@
-"""What a report says: sections of tables and figures of what evaluation and statistics give."""
+"""Make the sections of a report from the results of evaluation and statistics."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ INPUTS = {
     "trial-order": "trial order",
     "step-mean": "number of the step",
     "duration": "length of the trial",
-    "subject-prior": "the person's other labels",
+    "subject-prior": "other labels of the person",
     "stimulus-prior": "stimulus",
     "mean": "none",
-    "subject-mean": "the person's other ratings",
+    "subject-mean": "other ratings of the person",
     "stimulus-mean": "stimulus",
 }
 TAKEN = {
     "no-signals": "trials table without EDA",
-    "identity": "trials table without EDA",  # its name in stores of versions 1 and 2
+    "identity": "trials table without EDA",  # name in stores of versions 1 and 2
     "features": "128 features",
     "signals": "EDA",
     "trials": "raw EDA",
@@ -46,16 +46,16 @@ TAKEN = {
 
 
 def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str) -> Section:
-    """Say what was compared and how."""
-    section = Section("What was compared, and how")
-    n_people = sum(max(c.table["n_people"].iloc[0] for c in of) for _, of in _by_study(cases))
+    """Return the section with studies, protocols and numbers of trials."""
+    section = Section("Comparisons")
+    n_people = sum(max(c.table["n_people"].iloc[0] for c in group) for _, group in _by_study(cases))
     n_studies = len(_by_study(cases))
     section.paragraphs.append(
         f"{store} holds {len(cases)} comparison{'s' * (len(cases) > 1)} (a study, a target, a "
         f"protocol) of {n_studies} {'study' if n_studies == 1 else 'studies'} with {n_people} "
-        "people. All scores are of predictions for trials that the model had not met in training; "
-        "intervals are at 95 %, from 2,000 draws of people with all their trials. Rows in grey "
-        "need no EDA: a pipeline says something about EDA only where it is above them."
+        "people. All scores are computed from predictions of trials that were not in training. "
+        "Intervals are 95 % intervals from 2,000 draws of people with all their trials. Grey rows "
+        "use no EDA. A pipeline shows an effect of EDA only if its scores are above the grey rows."
     )
     for protocol in dict.fromkeys(case.about["protocol"] for case in cases):
         if protocol in PROTOCOLS:
@@ -68,7 +68,7 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                 [
                     case.about["study"],
                     case.about["target"],
-                    _say_threshold(case.threshold),
+                    _describe_threshold(case.threshold),
                     str(case.about["people"]),
                     str(case.about["protocol"]),
                     *(str(first[name]) for name in ("n_people", "n_trials", "n_folds")),
@@ -78,26 +78,26 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                 ]
             )
         )
-    head = ["Study", "Target", "High is", "People", "Protocol", "n people", "n trials", "Folds"]
+    head = ["Study", "Target", "High label", "People", "Protocol", "n people", "n trials", "Folds"]
     head += ["Repeats", "Majority class", "Pipelines"]
-    section.tables.append(Table("The comparisons.", head, rows))
+    section.tables.append(Table("Comparisons.", head, rows))
     for study in dict.fromkeys(case.about["study"] for case in cases if case.is_artificial):
         section.paragraphs.append(f"The study {study} is ARTIFICIAL: no person took part.")
-    section.paragraphs += [f"Left out: {why}" for why in left_out]
+    section.paragraphs += [f"Incomplete: {reason}" for reason in left_out]
     return section
 
 
 def section_audit(cases: Sequence[Case]) -> Section:
-    """Say what training and test shared, and what went wrong on the way."""
+    """Return the section with the audit of the folds and the warnings of the pipelines."""
     section = Section("Audit")
     section.paragraphs.append(
-        "Before anything was computed, what the training and the test trials of each fold have in "
-        "common was counted. A dash: not known for this study."
+        "Before the evaluation, the audit counted what the training and test trials of each fold "
+        "have in common. A dash means that the study does not have this information."
     )
     shared = ("trials", "subjects", "viewing_groups", "stimuli", "recordings")
-    head = ["Comparison", "Folds", "Trained on", "Tested on", "On neither side"]
+    head = ["Comparison", "Folds", "Training trials", "Test trials", "Trials in neither"]
     head += ["Trials shared", "People shared", "Viewing groups shared", "Stimuli shared"]
-    head += ["Identical recordings", "Share of 1 in training", "The protocol"]
+    head += ["Identical recordings", "Share of 1 in training", "Protocol"]
     rows, noted = [], Counter[str]()
     for case in cases:
         first = case.folds.drop_duplicates(["repeat", "fold"])
@@ -112,57 +112,57 @@ def section_audit(cases: Sequence[Case]) -> Section:
                     *(_range(audits, name) for name in sizes),
                     *(_range(audits, f"{name}_shared") for name in shared),
                     _range(audits, "share_training_1", 2) if _is_binary(case) else NOTHING,
-                    warned or "holds out what its name says",
+                    warned or "no announced leak",
                 ]
             )
         )
         for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
             for note in (audit or {}).get("warnings", ()):
                 noted[f"{pipeline} warned: {note}"] += 1
-    section.tables.append(Table("What each fold holds: least to most over folds.", head, rows))
+    section.tables.append(Table("Audit: minimum to maximum over folds.", head, rows))
     section.paragraphs += [f"{note} ({n} times)" for note, n in noted.most_common(20)]
     if not noted:
-        section.paragraphs.append("No pipeline warned of anything.")
+        section.paragraphs.append("No pipeline issued a warning.")
     return section
 
 
 def section_scores(cases: Sequence[Case]) -> Section:
-    """Lay all scores out as Table 3 of the RTCAN-1D paper does."""
+    """Return the section with all scores in the layout of Table 3 of the RTCAN-1D paper."""
     section = Section("Scores")
     section.paragraphs.append(
-        "In the layout of Table 3 of the RTCAN-1D paper (Yin et al., ACM TOMM 18, 2022): accuracy "
-        "/ F1 of the high class in percent, all test trials pooled. Intervals and tests stand with "
-        "each comparison below."
+        "These tables have the layout of Table 3 of the RTCAN-1D paper (Yin et al., ACM TOMM 18, "
+        "2022). They show accuracy / F1 of the high class in percent, over all pooled test trials. "
+        "The sections of the comparisons contain intervals and tests."
     )
     kinds: dict[tuple, list[Case]] = {}
     for case in cases:
         if not _is_binary(case):
             continue
-        how = case.about["people"], case.threshold, case.about["protocol"]
-        kinds.setdefault(how, []).append(case)
-    for (people, threshold, protocol), own in kinds.items():
-        found = {case.about["target"] for case in own}
-        targets = [name for name in RATED if name in found] + sorted(found - set(RATED))
+        key = case.about["people"], case.threshold, case.about["protocol"]
+        kinds.setdefault(key, []).append(case)
+    for (people, threshold, protocol), group in kinds.items():
+        rated = {case.about["target"] for case in group}
+        targets = [name for name in RATED if name in rated] + sorted(rated - set(RATED))
         rows = []
-        for _, of in _by_study(own):
-            by_target = {case.about["target"]: case for case in of}
-            names = dict.fromkeys(name for case in of for name in case.pipelines)
-            order = [name for name in of[0].pipelines if name in names]
+        for _, of_study in _by_study(group):
+            by_target = {case.about["target"]: case for case in of_study}
+            names = dict.fromkeys(name for case in of_study for name in case.pipelines)
+            order = [name for name in of_study[0].pipelines if name in names]
             for name in [*order, *(name for name in names if name not in order)]:
                 rows.append(_score_row(name, by_target, targets))
-        labelled = "" if threshold is None else f", high: {_say_threshold(threshold)}"
+        labelled = "" if threshold is None else f", high: {_describe_threshold(threshold)}"
         table = Table(
             f"Protocol {protocol}, {people} people{labelled}.",
             ("Method", "Data", "Subjects", "Input", *map(_begin, targets)),
             rows,
-            _missing_references(own),
+            _missing_references(group),
         )
         section.tables.append(table)
     return section
 
 
 def sections_case(case: Case) -> Iterator[Section]:
-    """Show one comparison."""
+    """Yield the sections of one comparison."""
     head = Section(case.name, paragraphs=describe(case.table.iloc[0]).split("\n"))
     if isinstance(case.pairs, str):
         head.paragraphs.append(f"No tests: {case.pairs}")
@@ -189,7 +189,7 @@ def _section_people(case: Case) -> Section:
 
 
 def _section_confusions(case: Case) -> Section:
-    """Count labels by predictions, as matrices to look at and as a table."""
+    """Return the confusion matrices, as coloured matrices and as a table."""
     section = Section(f"Confusion matrices: {case.name}", 3)
     classes = tuple(map(str, case.task.classes))
     if _is_binary(case):
@@ -201,12 +201,14 @@ def _section_confusions(case: Case) -> Section:
         section.confusions.append(Confusion(name, counts, classes))
         cells = [[name, *map(str, counts.ravel())]]
         if not _is_binary(case):
-            cells = [[name, one, *map(str, of)] for one, of in zip(classes, counts, strict=True)]
+            cells = [
+                [name, label, *map(str, row)] for label, row in zip(classes, counts, strict=True)
+            ]
         rows += [Row(row, name in case.references) for row in cells]
-    head = ["Pipeline", *(f"{a} taken for {b}" for a in classes for b in classes)]
+    head = ["Pipeline", *(f"{a} predicted as {b}" for a in classes for b in classes)]
     if not _is_binary(case):
-        head = ["Pipeline", "Class", *(f"taken for {name}" for name in classes)]
-    section.tables.append(Table(f"Trials, over all repeats: {case.name}.", head, rows))
+        head = ["Pipeline", "Class", *(f"predicted as {name}" for name in classes)]
+    section.tables.append(Table(f"Trials over all repeats: {case.name}.", head, rows))
     return section
 
 
@@ -218,8 +220,9 @@ def _section_probabilities(case: Case) -> Section:
     section = Section(f"ROC and calibration: {case.name}", 3)
     silent = [name for name in case.trials if name not in case.probabilities]
     if silent:
+        names = ", ".join(silent)
         section.paragraphs.append(
-            f"Without probabilities, so neither ROC nor calibration: {', '.join(silent)}."
+            f"These pipelines have no probabilities, so no ROC and no calibration: {names}."
         )
     if not case.probabilities:
         return section
@@ -229,7 +232,7 @@ def _section_probabilities(case: Case) -> Section:
         case.probabilities, auc["pooled"], case.calibrations
     )
     rows = []
-    for name, found in case.calibrations.items():
+    for name, curve in case.calibrations.items():
         rows.append(
             Row(
                 [
@@ -239,9 +242,9 @@ def _section_probabilities(case: Case) -> Section:
                         *auc.loc[name, ["over_people", "over_people_low", "over_people_high"]]
                     ),
                     with_interval(*brier.loc[name, ["pooled", "pooled_low", "pooled_high"]]),
-                    number(found.expected_calibration_error),
-                    with_interval(found.slope, found.slope_low, found.slope_high),
-                    with_interval(found.intercept, found.intercept_low, found.intercept_high),
+                    number(curve.expected_calibration_error),
+                    with_interval(curve.slope, curve.slope_low, curve.slope_high),
+                    with_interval(curve.intercept, curve.intercept_low, curve.intercept_high),
                 ],
                 name in case.references,
             )
@@ -249,9 +252,9 @@ def _section_probabilities(case: Case) -> Section:
     head = ["Pipeline", "AUC, pooled", "AUC, mean over people", "Brier score"]
     head += ["Expected calibration error", "Calibration slope", "Intercept"]
     notes = [
-        "The pooled AUC compares trials of different folds, whose models need not agree on a "
-        "scale. Slope 1 and intercept 0 are right; a dash: not to be had, as where all "
-        "probabilities are alike."
+        "The pooled AUC compares trials of different folds, but the probabilities of different "
+        "models may have different scales. Perfect calibration has slope 1 and intercept 0. A dash "
+        "means that a value is undefined, for example because all probabilities are equal."
     ]
     section.tables.append(Table(f"Probabilities: {case.name}.", head, rows, notes))
     return section
@@ -268,12 +271,12 @@ def _section_training(case: Case) -> Section:
         section.pictures = _pictures.draw_training(losses, loss)
         return section
     epochs = {name: list(find_settings(case.settings(name), "max_epochs")) for name in case.trials}
-    networks = [name for name, found in epochs.items() if found]
+    networks = [name for name, values in epochs.items() if values]
     section.paragraphs.append(
-        f"The store holds no losses of {', '.join(networks)}: these folds were computed before "
-        "losses were kept. They come with folds that are computed anew."
+        f"The store has no losses of {', '.join(networks)}, because these folds were computed with "
+        "an edaemo that did not store losses. Compute the folds again to get the losses."
         if networks
-        else "No pipeline here trains by epochs."
+        else "No pipeline of this comparison trains in epochs."
     )
     return section
 
@@ -284,7 +287,7 @@ def _section_pairs(case: Case) -> Section:
         section.paragraphs.append(f"No tests: {case.pairs}")
         return section
     if case.pairs.empty:
-        section.paragraphs.append("There is one pipeline only, so nothing to compare.")
+        section.paragraphs.append("This comparison has only one pipeline, so it has no pairs.")
         return section
     rows = []
     for row in case.pairs.itertuples():
@@ -303,30 +306,41 @@ def _section_pairs(case: Case) -> Section:
                 ]
             )
         )
-    head = ["Pipeline", "Minus", "Mean difference over people", "Rank-biserial correlation"]
-    head += ["p (Wilcoxon)", "p, Holm", "Difference over folds", "p (corrected t)", "p, Holm"]
+    head = [
+        "Pipeline A",
+        "Pipeline B",
+        "Mean of A minus B over people",
+        "Rank-biserial correlation",
+    ]
+    head += [
+        "p (Wilcoxon)",
+        "p, Holm",
+        "Mean of A minus B over folds",
+        "p (corrected t)",
+        "p, Holm",
+    ]
     notes = [
-        f"{_begin(case.task.tested_title)}. Wilcoxon's signed-rank test over people asks whether "
-        "these fitted models would differ on other people, and finds a difference between equally "
-        "good pipelines more often than it says; the corrected resampled t-test over folds (Nadeau "
-        "and Bengio 2003) asks whether the pipelines would. A pipeline that is better should be "
-        "so in both. Holm: adjusted for all pairs of the table."
+        f"Score: {case.task.tested_title}. Wilcoxon's signed-rank test over people tests whether "
+        "these fitted models differ on other people. For equally good pipelines, its p is small "
+        "more often than it should be. The corrected resampled t-test over folds (Nadeau and "
+        "Bengio 2003) tests whether the pipelines differ. A better pipeline should be better in "
+        "both tests. Holm: adjusted for all pairs of the table."
     ]
     section.tables.append(Table(f"All pairs: {case.name}.", head, rows, notes))
     return section
 
 
 def section_versions(folds: pd.DataFrame) -> Section:
-    """Say what the results were made with."""
+    """Return the section with versions, devices, seeds and times."""
     section = Section("Versions")
-    found: dict[str, Counter] = {}
+    counts: dict[str, Counter] = {}
     for versions in folds["versions"]:
         for name, version in (versions or {}).items():
             text = version[:12] if name == "edaemo" else str(version)
-            found.setdefault(name, Counter())[text] += 1
+            counts.setdefault(name, Counter())[text] += 1
     rows = [
         Row([name, ", ".join(t if len(c) == 1 else f"{t} ({n} folds)" for t, n in c.items())])
-        for name, c in found.items()
+        for name, c in counts.items()
     ]
     created = sorted(str(day)[:10] for day in folds["created"])
     devices = Counter(str(device) for device in folds["device"].dropna())
@@ -345,10 +359,8 @@ def section_versions(folds: pd.DataFrame) -> Section:
         Row(["time to fit", f"{folds['fit_seconds'].sum():.0f} s in {len(folds)} folds"]),
         Row(["this report", f"edaemo {edaemo.__version__}"]),
     ]
-    notes = ["edaemo: the first digits of a digest of its sources."]
-    section.tables.append(
-        Table("What the results were made with.", ("What", "Version"), rows, notes)
-    )
+    notes = ["The version of edaemo is the start of a digest of its sources."]
+    section.tables.append(Table("Versions, devices and seeds.", ("Item", "Value"), rows, notes))
     return section
 
 
@@ -360,31 +372,32 @@ def _table_scores(case: Case) -> Table:
     for row in case.table.itertuples():
         scores = case.summary.loc[row.pipeline]
         cells = [
-            with_interval(*scores.loc[name, [of + end for end in ("", "_low", "_high")]])
-            for _, name, of in shown
+            with_interval(*scores.loc[name, [average_over + end for end in ("", "_low", "_high")]])
+            for _, name, average_over in shown
         ]
         p = [p_value(getattr(row, p_column(name))) if comparable else NOTHING for name in tested]
         mark = " *" if row.transductive else ""
         rows.append(Row([row.pipeline + mark, *cells, *p], row.reference))
     head = ["Pipeline", *(title for title, _, _ in shown), *(f"p above {name}" for name in tested)]
     notes = [
-        "Mean over people: of each person's score. p: one-sided Wilcoxon signed-rank tests of "
-        f"people's {case.task.tested_title}, adjusted by Holm for all rows tested against that "
-        "reference."
+        "Mean over people: the mean of each person's score. p: one-sided Wilcoxon signed-rank test "
+        f"of people's {case.task.tested_title}, with Holm's adjustment for all rows tested against "
+        "the same reference."
     ]
     if case.table["transductive"].any():
         notes.append("* Transductive: all of a test person's unlabelled trials set the scale.")
-    own = [name for name in case.trials if name not in case.known]
-    if own:
+    unregistered = [name for name in case.trials if name not in case.known]
+    if unregistered:
+        names = ", ".join(unregistered)
         notes.append(
-            f"{', '.join(own)}: not registered where this report was written. What takes music "
-            "as a parameter is taken to be told the stimulus, anything else not."
+            f"These pipelines were not registered when the report was written: {names}. Such a "
+            "pipeline counts as knowing the stimulus only if it has a parameter music."
         )
     return Table(f"Scores: {case.name}.", head, rows, notes)
 
 
 def _score_row(name: str, cases: dict[str, Case], targets: Sequence[str]) -> Row:
-    """Make a row of Table 3."""
+    """Return a row of Table 3."""
     first = next(case for case in cases.values() if name in case.trials)
     cells = []
     for target in targets:
@@ -396,11 +409,11 @@ def _score_row(name: str, cases: dict[str, Case], targets: Sequence[str]) -> Row
         cells.append(" / ".join(number(100 * scores[score], 2) for score in ("accuracy", "f1")))
     people = sorted({case.table["n_people"].iloc[0] for case in cases.values()})
     subjects = " or ".join(map(str, people))
-    about = [name, first.about["study"], subjects, _say_input(first, name)]
+    about = [name, first.about["study"], subjects, _describe_input(first, name)]
     return Row([*about, *cells], name in first.references)
 
 
-def _say_input(case: Case, pipeline: str) -> str:
+def _describe_input(case: Case, pipeline: str) -> str:
     if pipeline in INPUTS:
         return INPUTS[pipeline]
     taken = TAKEN.get(case.settings(pipeline).get("takes", ""), NOTHING)
@@ -411,13 +424,13 @@ def _say_input(case: Case, pipeline: str) -> str:
 
 
 def _missing_references(cases: Sequence[Case]) -> list[str]:
-    """Say which reference rows are not there."""
+    """Return notes about missing reference rows."""
     notes = []
     for case in cases:
         wanted = (case.task.chance_row, case.task.order_row, case.task.stimulus_row)
         missing = [name for name in wanted if name not in case.trials]
         if missing:
-            notes.append(f"{case.name}: the store holds no complete row of {', '.join(missing)}.")
+            notes.append(f"{case.name}: the store has no complete row of {', '.join(missing)}.")
     return notes
 
 
@@ -426,22 +439,22 @@ def _begin(text: str) -> str:
 
 
 def _by_study(cases: Sequence[Case]) -> list[tuple[str, list[Case]]]:
-    found: dict[str, list[Case]] = {}
+    groups: dict[str, list[Case]] = {}
     for case in cases:
-        found.setdefault(case.about["study"], []).append(case)
-    return list(found.items())
+        groups.setdefault(case.about["study"], []).append(case)
+    return list(groups.items())
 
 
-def _say_threshold(threshold: str | None) -> str:
+def _describe_threshold(threshold: str | None) -> str:
     if threshold is None:
         return NOTHING
     if threshold == NUMBERS:
         return "as rated"
-    return "above the person's own threshold" if threshold == "subject" else f"above {threshold}"
+    return "above the person's threshold" if threshold == "subject" else f"above {threshold}"
 
 
 def _range(audits: Sequence[dict], name: str, digits: int = 0) -> str:
-    """Say from where to where a count goes over folds."""
+    """Return the minimum and maximum of a count over folds."""
     values = [audit[name] for audit in audits if audit.get(name) is not None]
     if not values or pd.isna(values).any():
         return NOTHING

@@ -1,4 +1,4 @@
-"""Learning curves of a report: a picture and a table for each curve of the store."""
+"""Make the section with learning curves: a plot and a table for each curve."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from edaemo.report._pictures import draw_shares
 
 
 def section_learning(curves: Sequence[LearningCurve]) -> Section:
-    """Draw the score against the number of people that a fold trains on."""
+    """Return the section with the scores against the number of training people."""
     section = Section("Learning curves")
     if not curves:
         section.paragraphs.append(
-            "The store holds none: nothing in it was evaluated on shares of the people. "
-            "`edaemo reproduce figure4` evaluates three models on 10, 40, 70 and 100 % of them."
+            "The store has no evaluations on shares of the people. Run `edaemo reproduce figure4` "
+            "to evaluate three models on 10, 40, 70 and 100 % of the people."
         )
         return section
     for curve in curves:
@@ -23,13 +23,13 @@ def section_learning(curves: Sequence[LearningCurve]) -> Section:
             failed = ", ".join(
                 f"{pipeline} with {percent:g} %" for pipeline, percent in curve.failed
             )
-            section.paragraphs.append(f"Folds failed, so left out: {failed}.")
+            section.paragraphs.append(f"These points are left out because folds failed: {failed}.")
         if not curve.points.empty:
             section.pictures.append(draw_shares(curve))
             section.tables.append(_table(curve))
     section.paragraphs.append(
-        "Shares of the training people: the test stays what it is. Shares of the people: the test "
-        "shrinks with the training set, as in the paper's figure 4."
+        "With shares of the training people, the test set does not change. With shares of the "
+        "people, the test set shrinks with the training set, as in the paper's figure 4."
     )
     return section
 
@@ -51,8 +51,8 @@ def _table(curve: LearningCurve) -> Table:
     head = (
         "Pipeline",
         "Share",
-        "People trained on",
-        "People tested",
+        "Training people",
+        "Test people",
         score[:1].upper() + score[1:],
     )
-    return Table(f"By number of people: {curve.name}.", head, rows)
+    return Table(f"Score by number of people: {curve.name}.", head, rows)

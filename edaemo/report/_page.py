@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written as."""
+"""Define the parts of a report, for all output formats."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ NOTHING = "-"
 
 
 class Row(NamedTuple):
-    """Cells of a table; the first says what the row is about."""
+    """Cells of one row of a table; the first cell is the row header."""
 
     cells: Sequence[str]
     is_reference: bool = False
 
 
 class Table(NamedTuple):
-    """A table with its caption, a name for each column, and what has to be said below it."""
+    """A table with a caption, a header for each column, and notes below the table."""
 
     caption: str
     head: Sequence[str]
@@ -28,7 +28,7 @@ class Table(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """A figure: its source as a data URI, what stands below it, and what it shows in words."""
+    """A figure: its source as a data URI, its caption, and its alternative text."""
 
     source: str
     caption: str
@@ -45,7 +45,7 @@ class Confusion(NamedTuple):
 
 @dataclass
 class Section:
-    """A part of the report under a heading of its own."""
+    """A part of the report with a heading."""
 
     title: str
     level: int = 2
@@ -57,17 +57,17 @@ class Section:
 
 
 def number(value: float, digits: int = 3) -> str:
-    """Write a number, or a dash where there is none."""
+    """Return a number as text; a dash if it is NaN."""
     return NOTHING if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def with_interval(value: float, low: float, high: float) -> str:
-    """Write a number with its interval, where it has one."""
+    """Return a number and its interval as text; without the interval if it is NaN."""
     if np.isnan(low) or np.isnan(high):
         return number(value)
     return f"{number(value)} ({number(low)} to {number(high)})"
 
 
 def p_value(p: float) -> str:
-    """Write a p value."""
+    """Return a p value as text."""
     return "< 0.001" if p < 0.001 else number(p)

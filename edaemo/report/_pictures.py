@@ -1,4 +1,4 @@
-"""The figures of a report, as pictures that lie in the page."""
+"""Draw the figures of a report as images that are embedded in the page."""
 
 from __future__ import annotations
 
@@ -24,20 +24,21 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.typing import RcKeyType
 
-# Blue, vermilion, bluish green (Okabe & Ito 2008), wine (Tol 2021) and black: told apart by all
-# common kinds of colour vision, each at least 3:1 on white; lines differ in their pattern as well.
+# Blue, vermilion, bluish green (Okabe & Ito 2008), wine (Tol 2021) and black. They are distinct
+# with all common kinds of colour vision, and each has a contrast of at least 3:1 on white. Lines
+# also have different patterns.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#882255", "#000000")
 PATTERNS = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 MARKERS = ("o", "s", "^", "D", "v")
-WIDTH = 4.8  # inches: on a phone the letters are still read
+WIDTH = 4.8  # inches; text is still readable on a phone
 N_CURVE = 60  # points of a ROC curve
-MOST_DOTS = 2500  # in vectors
-MOST_FOLDS = 10  # whose losses are drawn one by one
-LONGEST = 28  # letters of a name beside an axis
-LETTER = 0.083  # inches, a wide one of 9 points
+MOST_DOTS = 2500  # as vectors; more are drawn as pixels
+MOST_FOLDS = 10  # with a thin line for each loss curve
+LONGEST = 28  # letters of a name at an axis
+LETTER = 0.083  # inches, width of a wide letter at 9 points
 STYLE: dict[RcKeyType, object] = {
-    "svg.fonttype": "none",  # letters of all alphabets, by the fonts of who looks at it
-    "text.parse_math": False,  # names are names
+    "svg.fonttype": "none",  # text in the reader's fonts, for all alphabets
+    "text.parse_math": False,  # names are not formulas
     "svg.hashsalt": "edaemo",  # the same picture, byte for byte
     "font.size": 9,
     "axes.spines.top": False,
@@ -46,14 +47,14 @@ STYLE: dict[RcKeyType, object] = {
 
 
 def embed(figure: Figure, caption: str, alt: str) -> Picture:
-    """Turn a figure into a picture that lies in the page."""
+    """Return a figure as an image that is embedded in the page."""
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     file = BytesIO()
     with _style(), warnings.catch_warnings():
-        # Their widths are guessed then; they are not drawn by matplotlib.
+        # Matplotlib only estimates the widths of these letters; it does not draw them.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
-        # savefig would draw all of it twice, the first time for the layout alone.
+        # savefig would draw the figure twice, the first time only for the layout.
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None, "Creator": None})
     text = file.getvalue().decode()
     text = text[text.index("<svg") :]
@@ -68,7 +69,7 @@ def draw_people(
     score: str,
     chance: float,
 ) -> Picture:
-    """Draw each person's score, a row of dots for each pipeline.
+    """Draw each person's score as a dot, with a row of dots for each pipeline.
 
     Parameters
     ----------
@@ -79,9 +80,9 @@ def draw_people(
     references : set of str
         Pipelines that are drawn in grey.
     score : str
-        What it is called.
+        Title of the score.
     chance : float
-        What it is where nothing is known.
+        Score at chance.
     """
     n, n_dots = len(people), sum(map(len, people.values()))
     shown = [_shown(name) for name in people]
@@ -109,16 +110,16 @@ def draw_people(
         axes.set_ylim(n - 0.4, -0.6)
         axes.set_xlim(-0.03 if chance > 0 else -1.03, 1.03)  # a correlation may be negative
         axes.set_xlabel(f"{score} of a person")
-    said = "; ".join(
+    values = "; ".join(
         f"{name} {number(mean[name], 2)}, people from {np.nanmin(scores):.2f} to "
         f"{np.nanmax(scores):.2f}"
         for name, scores in people.items()
     )
     caption = (
         "Each dot is one person; the diamond is the mean over people with its 95 % interval. "
-        "Dashed: chance. Grey: rows that need no EDA. Up and down in a row means nothing."
+        "Dashed: chance. Grey: rows that use no EDA. Vertical jitter only separates points."
     )
-    return embed(figure, caption, f"{score[:1].upper()}{score[1:]} over people. Means: {said}.")
+    return embed(figure, caption, f"{score[:1].upper()}{score[1:]} over people. Means: {values}.")
 
 
 def draw_probabilities(
@@ -126,7 +127,7 @@ def draw_probabilities(
     auc: Mapping[str, float],
     calibrations: Mapping[str, Calibration],
 ) -> list[Picture]:
-    """Draw ROC and calibration curves, five pipelines to a picture."""
+    """Draw ROC and calibration curves, with up to five pipelines in each figure."""
     pictures = []
     for start in range(0, len(trials), len(COLOURS)):
         names = list(trials)[start : start + len(COLOURS)]
@@ -140,15 +141,15 @@ def draw_probabilities(
                 axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
                 axes.set_box_aspect(1)
             for style, name in zip(_styles(), names, strict=False):
-                told = trials[name]
-                if told["label"].nunique() < 2:
+                rows = trials[name]
+                if rows["label"].nunique() < 2:
                     continue
-                false, true, _ = roc_curve(told["label"], told["probability"])
-                places = np.linspace(0, 1, N_CURVE) if len(false) > N_CURVE else false
+                false, true, _ = roc_curve(rows["label"], rows["probability"])
+                rates = np.linspace(0, 1, N_CURVE) if len(false) > N_CURVE else false
                 if len(false) > N_CURVE:
-                    true = np.interp(places, false, true)
+                    true = np.interp(rates, false, true)
                 label = f"{_shown(name)} ({number(auc[name], 2)})"
-                roc.plot(places, true, color=style[0], linestyle=style[1], label=label, lw=1.4)
+                roc.plot(rates, true, color=style[0], linestyle=style[1], label=label, lw=1.4)
                 curve = calibrations[name].curve
                 calibrated.plot(
                     curve["probability"],
@@ -158,14 +159,14 @@ def draw_probabilities(
                     ms=3.5,
                 )
             roc.set(xlabel="false positive rate", ylabel="true positive rate")
-            calibrated.set(xlabel="predicted probability", ylabel="share that came true")
+            calibrated.set(xlabel="predicted probability", ylabel="observed share of 1")
             figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
-        said = ", ".join(f"{name} {number(auc[name], 2)}" for name in names)
+        areas = ", ".join(f"{name} {number(auc[name], 2)}" for name in names)
         caption = (
-            "Left, ROC of all trials pooled, the area under it in brackets; right, calibration in "
-            "ten bins, on the thin line where probabilities come true."
+            "Left: ROC of all pooled trials, with the area under the curve in brackets. Right: "
+            "calibration in ten bins; points on the thin line are perfectly calibrated."
         )
-        alt = f"ROC and calibration curves. Area under the curve: {said}. Numbers: the table below."
+        alt = f"ROC and calibration curves. Area under the curve: {areas}. Numbers: see the table."
         pictures.append(embed(figure, caption, alt))
     return pictures
 
@@ -178,15 +179,15 @@ def draw_training(
     Parameters
     ----------
     losses : mapping of str to list of dict
-        By pipeline, for each fold ``train_loss`` and, where it stopped early, ``valid_loss``.
+        By pipeline, for each fold ``train_loss`` and, with early stopping, ``valid_loss``.
     loss : str, default="cross-entropy"
-        What it is called.
+        Title of the loss.
     """
     pictures = []
     names = {"train_loss": "training", "valid_loss": "validation"}
     for pipeline, folds in losses.items():
         figure = _figure(2.6)
-        said = []
+        changes = []
         with _style():
             axes = figure.add_subplot()
             for (key, name), (colour, pattern, _) in zip(names.items(), _styles(), strict=False):
@@ -199,25 +200,25 @@ def draw_training(
                 mean = np.nanmean(np.array(padded, dtype=float), axis=1)
                 epochs = range(1, len(mean) + 1)
                 axes.plot(epochs, mean, color=colour, linestyle=pattern, lw=1.8, label=name)
-                said.append(f"{name} loss from {mean[0]:.3f} to {mean[-1]:.3f}")
+                changes.append(f"{name} loss from {mean[0]:.3f} to {mean[-1]:.3f}")
             axes.set(xlabel="epoch", ylabel=loss)
             axes.locator_params(axis="x", integer=True)
             axes.legend(frameon=False, fontsize=8)
         caption = (
-            f"{pipeline}: loss by epoch of {len(folds)} folds (thin, {MOST_FOLDS} at most) and its "
-            "mean over those that still trained (thick)."
+            f"{pipeline}: loss by epoch. Thin: each of {len(folds)} folds, {MOST_FOLDS} at most. "
+            "Thick: mean over all folds that reached the epoch."
         )
-        alt = f"Training curves of {pipeline}: mean {', '.join(said)}."
+        alt = f"Training curves of {pipeline}: mean {', '.join(changes)}."
         pictures.append(embed(figure, caption, alt))
     return pictures
 
 
 def draw_shares(curve: LearningCurve) -> Picture:
-    """Draw the score against the number of people that a fold trains on."""
+    """Draw the score against the number of training people of a fold."""
     curves, score = curve.points, curve.task.tested_title
     n_lines = -(-curves["pipeline"].nunique() // 2)  # of the legend
     figure = _figure(3.2 + 0.18 * n_lines, bottom=0.55 + 0.18 * n_lines)
-    said = []
+    changes = []
     with _style():
         axes = figure.add_subplot()
         axes.axhline(curve.task.chance, color="0.35", linestyle="--", linewidth=1)
@@ -237,11 +238,11 @@ def draw_shares(curve: LearningCurve) -> Picture:
                 **dict(zip(("color", "linestyle", "marker"), style, strict=True)),
             )
             points = zip(rows["n_training_people"], rows["score"], strict=True)
-            said.append(f"{name}: " + ", ".join(f"{s:.2f} of {n:.0f} people" for n, s in points))
-        axes.set(xlabel="people that a fold trains on", ylabel=score)
+            changes.append(f"{name}: " + ", ".join(f"{s:.2f} of {n:.0f} people" for n, s in points))
+        axes.set(xlabel="training people of a fold", ylabel=score)
         figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
-    caption = f"{curve.name}: {score} with its 95 % interval over people; dashed: chance."
-    return embed(figure, caption, f"Learning curves. {'; '.join(said)}.")
+    caption = f"{curve.name}: {score} with its 95 % interval over people. Dashed: chance."
+    return embed(figure, caption, f"Learning curves. {'; '.join(changes)}.")
 
 
 def draw_ratings(ratings: pd.DataFrame, person: Hashable, middle: float, study: str) -> Picture:
@@ -250,33 +251,33 @@ def draw_ratings(ratings: pd.DataFrame, person: Hashable, middle: float, study: 
 
     with _style():
         axes = plot_relabelling(ratings, person, global_threshold=middle)
-    said = "; ".join(panel.get_title().replace("\n", ", ") for panel in axes)
+    titles = "; ".join(panel.get_title().replace("\n", ", ") for panel in axes)
     caption = (
-        f"{study}, {person}: ratings in the plane of valence and arousal, the two centres of "
-        f"2-means and the threshold between them; dashed the middle of the scale, {middle:g}."
+        f"{study}, {person}: ratings of valence and arousal, the two centres of 2-means, and the "
+        f"threshold between the centres. Dashed: the middle of the scale, {middle:g}."
     )
-    return embed(axes[0].figure, caption, f"Ratings of {person}. {said}.")
+    return embed(axes[0].figure, caption, f"Ratings of {person}. {titles}.")
 
 
 def _figure(
     height: float, *, left: float = 0.6, bottom: float = 0.5, between: float = 0.2
 ) -> Figure:
-    """Make an empty figure with these margins, in inches, and room between panels.
+    """Return an empty figure with these margins, in inches, and this space between panels.
 
-    Matplotlib would find margins itself, in half of the time that a report takes, by the widths of
-    letters in a font that is not the reader's.
+    Automatic margins of matplotlib would take half of the time of a report. They would also use the
+    widths of letters in a font that is not the reader's.
     """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(WIDTH, height), dpi=150)
-    places = {"left": left / WIDTH, "right": 1 - 0.15 / WIDTH}
-    places |= {"bottom": bottom / height, "top": 1 - 0.1 / height}
-    figure.subplots_adjust(**places, wspace=between)
+    margins = {"left": left / WIDTH, "right": 1 - 0.15 / WIDTH}
+    margins |= {"bottom": bottom / height, "top": 1 - 0.1 / height}
+    figure.subplots_adjust(**margins, wspace=between)
     return figure
 
 
 def _measure(text: str) -> int:
-    """Count letters, wide ones twice."""
+    """Return the number of letters; a wide letter counts twice."""
     return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
@@ -291,6 +292,6 @@ def _styles() -> list[tuple]:
 
 
 def _shown(name: str) -> str:
-    """Shorten a name, and let matplotlib show in legends what begins with _."""
+    """Return a shortened name; a space precedes _ so that matplotlib shows it in legends."""
     short = name if len(name) <= LONGEST else f"{name[:LONGEST]}…"
     return f" {short}" if short.startswith("_") else short

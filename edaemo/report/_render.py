@@ -1,4 +1,4 @@
-"""A report as HTML, Markdown and LaTeX; what users named is text in all three, never markup."""
+"""Render a report as HTML, Markdown and LaTeX; names of users are escaped in all three."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from edaemo.report._page import Section, Table
 
-MOST_LETTERS = 72  # on a line of LaTeX's usual width, in its usual size
-LANDSCAPE_LETTERS = 125  # on a page that lies on its side, in footnote size
+MOST_LETTERS = 72  # on a line of LaTeX's default width and font size
+LANDSCAPE_LETTERS = 125  # on a landscape page, in footnote size
 
 _MARKDOWN = re.compile(r"([\\`*_\[\]|$~<])")
 _BULLET = re.compile(r"^([-+#>=])")
@@ -25,7 +25,7 @@ _LATEX = {
     '"': r"\textquotedbl{}",
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
-    # Neither an option of the row before, nor part of a longer dash.
+    # Braces, so that [ is not an option of the previous row, and - does not join a longer dash.
     "[": "{[}",
     "]": "{]}",
     "-": "{-}",
@@ -36,21 +36,21 @@ _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def render_html(title: str, sections: Sequence[Section]) -> str:
-    """Write the page: one file that needs no other."""
+    """Return the HTML page, which needs no other file."""
     environment = Environment(
         loader=PackageLoader("edaemo.report", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # HTML has no place for control characters, not even escaped ones.
+        # HTML does not allow control characters, not even escaped ones.
         finalize=lambda value: _plain(value) if type(value) is str else value,
     )
     return environment.get_template("page.html").render(title=title, sections=sections)
 
 
 def render_markdown(title: str, sections: Sequence[Section]) -> str:
-    """Write the tables, and what is said of them, as Markdown."""
+    """Return the tables and paragraphs as Markdown."""
     lines = [f"# {escape_markdown(title)}"]
     for section in sections:
         lines += ["", f"{'#' * section.level} {escape_markdown(section.title)}"]
@@ -68,7 +68,7 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
 
 
 def render_latex(title: str, sections: Sequence[Section]) -> str:
-    """Write the tables as LaTeX, for a document that loads the packages it names."""
+    """Return the tables as LaTeX; its comments name the required packages."""
     lines = [
         f"% {_plain(title)}",
         r"% In the preamble: \usepackage[T1]{fontenc}",
@@ -92,15 +92,15 @@ def render_latex(title: str, sections: Sequence[Section]) -> str:
 
 
 def _is_wide(table: Table) -> bool:
-    """Say whether the table is wider than a page of usual margins is."""
+    """Return whether the table is wider than a portrait page with default margins."""
     longest = [max(map(len, column)) for column in _by_column(table)]
     return sum(longest) + 2 * len(longest) > MOST_LETTERS
 
 
 def _columns(table: Table) -> str:
-    """Give columns that fill the line: each holds its longest word, and shares what is left."""
+    """Return column widths: each column fits its longest word, and the rest is distributed."""
     columns = list(_by_column(table))
-    # Some letters are wider than others.
+    # 1.2, since some letters are wider than others.
     words = [1.2 * max(map(len, " ".join(column).split()), default=0) + 1 for column in columns]
     whole = [1.2 * max(map(len, column)) + 1 for column in columns]
     left = max(LANDSCAPE_LETTERS - sum(words), 0)
@@ -115,17 +115,17 @@ def _by_column(table: Table) -> Iterator[tuple[str, ...]]:
 
 
 def escape_markdown(text: str) -> str:
-    """Write a text so that Markdown shows it as it is, in a cell of a table too."""
+    """Return a text that Markdown shows unchanged, also in a cell of a table."""
     return _MARKDOWN.sub(r"\\\1", _plain(text).replace("&", "&amp;"))
 
 
 def escape_latex(text: str) -> str:
-    """Write a text so that LaTeX sets it as it is."""
+    """Return a text that LaTeX prints unchanged."""
     return "".join(_LATEX.get(sign, sign) for sign in _plain(text))
 
 
 def _paragraph(text: str) -> str:
-    """Write a text that is no list, heading or quotation, whatever it begins with."""
+    """Return a text that Markdown does not read as a list, a heading or a quotation."""
     text = escape_markdown(text.strip())
     return _NUMBERED.sub(r"\1\\\2", _BULLET.sub(r"\\\1", text))
 
@@ -135,5 +135,5 @@ def _line(cells: Sequence[str], *, plain: bool = False) -> str:
 
 
 def _plain(text: str) -> str:
-    """Put what has no sign of its own, ends of lines among it, into one space."""
+    """Replace control characters and line breaks by one space."""
     return _INVISIBLE.sub(" ", text)

@@ -1,4 +1,4 @@
-"""The report: gathered from a store, and written whole or not at all."""
+"""Write the report of a store; either all files are written or none."""
 
 from __future__ import annotations
 
@@ -51,43 +51,44 @@ def write_report(
     studies: Mapping[str, Bunch] | None = None,
     path: str | Path | None = None,
 ) -> list[Path]:
-    """Write what a store holds as one page to look at, and as tables for a paper.
+    """Write the report of a store: a web page, and tables for a paper.
 
     Parameters
     ----------
     store : path
-        What :func:`evaluate` wrote.
+        Store that :func:`evaluate` wrote.
     out : path
-        Folder, made if need be: ``report.html``, which needs no other file and no network;
-        ``tables.md`` and ``tables.tex`` with the same tables.
+        Folder for the files; it is created if it does not exist. The files are ``report.html``,
+        which needs no other file and no network, and ``tables.md`` and ``tables.tex``, which have
+        the same tables.
     keys : iterable of str or None, default=None
-        Of the folds meant; None for the newest run of each pipeline (:func:`newest_keys`).
+        Keys of the folds to report; None for the newest run of each pipeline (:func:`newest_keys`).
     people : sequence of str, default=()
         Ids of people whose ratings and thresholds are drawn (Figure 3 of the RTCAN-1D paper).
     studies : mapping of str to Bunch or None, default=None
-        Studies of the store by name, for their ratings; None: those that ``STUDIES`` knows are
-        loaded, if `people` asks for them. A study that cannot be had is named in the report.
+        Studies of the store by name, for the ratings of `people`. Other studies are loaded if
+        their name is in ``STUDIES``. If a study is not available, the report contains a note.
     path : path or None, default=None
-        Where corpora are looked for first, as in the loaders.
+        Folder that is searched first for corpora, as in the loaders.
 
     Returns
     -------
     list of Path
-        The files: page, Markdown, LaTeX. The same store gives the same files, byte for byte.
+        The files: HTML, Markdown, LaTeX. The same store gives the same files, byte for byte.
 
     Raises
     ------
     StoreError
-        If there is no store, or it cannot be read.
+        If the store does not exist or cannot be read.
     ValueError
-        If it holds no fold, or no pipeline with all its folds; if a person is not in it; if the
-        same was evaluated with several numbers of folds (then choose by `keys`).
+        If the store has no folds, or no pipeline with all folds; if a person is not in it; if a
+        pipeline was evaluated with several numbers of folds (pass `keys` then).
     OSError
-        If `out` cannot be written to. None of the files is there then, or each as it was.
+        If `out` cannot be written. No file is created or changed then.
     """
     store, out = Path(store), Path(out)
     if not store.exists():
-        raise StoreError(f"{store}: there is no store of results: run `edaemo compare` first.")
+        raise StoreError(f"{store}: the file does not exist. Run `edaemo compare` first.")
     with ResultStore(store) as opened, _uncollected():
         folds, predictions, left_out = _read(opened, keys)
         curves = make_learning_curves(opened, folds)
@@ -118,21 +119,23 @@ def write_report(
 def _read(
     store: ResultStore, keys: Iterable[str] | None
 ) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
-    """Return folds; predictions of all but shares of people; what is left out."""
+    """Return the folds, the predictions except for shares, and the incomplete pipelines."""
     keys = None if keys is None else list(keys)
     folds = store.folds(keys)
     if folds.empty:
-        raise ValueError(f"{store.path} holds no folds: run `edaemo compare` first.")
+        raise ValueError(f"{store.path} has no folds. Run `edaemo compare` first.")
     if keys is None:
         folds = folds[folds["key"].isin(choose_newest(folds))].reset_index(drop=True)
     if (folds["status"] == "failed").all():
         raise ValueError(
-            f"{store.path}: all of its {len(folds)} folds failed, so there is nothing to report. "
-            f"The first, of {folds['pipeline'].iloc[0]}: {folds['error'].iloc[0]}"
+            f"{store.path}: all {len(folds)} folds failed. The first error, of "
+            f"{folds['pipeline'].iloc[0]}: {folds['error'].iloc[0]}"
         )
     of_shares = is_share(folds)
     if of_shares.all():
-        raise ValueError(f"{store.path} holds shares of people alone, and not the whole of any.")
+        raise ValueError(
+            f"{store.path} has only evaluations on shares of people. Evaluate all people first."
+        )
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         predictions = read_complete(store, folds[~of_shares].reset_index(drop=True))
@@ -142,7 +145,7 @@ def _read(
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Do not look for garbage among millions of lists and numbers that are all still needed."""
+    """Switch off garbage collection, which would scan millions of objects that are all in use."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -158,59 +161,65 @@ def _section_people(
     studies: Mapping[str, Bunch] | None,
     path: str | Path | None,
 ) -> Section:
-    """Draw the ratings of the people that were chosen, where they are at hand."""
+    """Return the section with the ratings of the chosen people, if they are available."""
     section = Section("From ratings to labels")
     if not people:
         section.paragraphs.append(
-            "Nobody was chosen. `edaemo report STORE --out DIR --person ID` draws how a person's "
-            "ratings became low and high (Figure 3 of the RTCAN-1D paper), from the ratings of the "
-            "study, which a store does not hold."
+            "No person was chosen. Run `edaemo report STORE --out DIR --person ID` to draw a "
+            "person's ratings and thresholds (Figure 3 of the RTCAN-1D paper). The ratings are "
+            "read from the study, since a store does not contain them."
         )
         return section
-    whose: dict[str, dict[str, Hashable]] = {}
+    ids_of_study: dict[str, dict[str, Hashable]] = {}
     for case in cases:
         ids = next(iter(case.trials.values()))["subject"].unique()
-        whose.setdefault(case.about["study"], {}).update({str(one): one for one in ids})
-    known = [one for ids in whose.values() for one in ids]
+        ids_of_study.setdefault(case.about["study"], {}).update(
+            {str(person): person for person in ids}
+        )
+    known = [person for ids in ids_of_study.values() for person in ids]
     for person in people:
         if person not in known:
-            raise ValueError(f"The store holds nobody called {person!r}: {suggest(person, known)}")
+            raise ValueError(f"Person {person!r} is not in the store: {suggest(person, known)}")
     rated = {case.about["study"] for case in cases if case.about["target"] in RATED}
-    for study, ids in whose.items():
+    for study, ids in ids_of_study.items():
         chosen = [ids[person] for person in people if person in ids]
         if not chosen:
             continue
-        data = _load_ratings(study, studies, path) if study in rated else "it has no ratings here."
+        data = (
+            _load_ratings(study, studies, path) if study in rated else "the study has no ratings."
+        )
         if isinstance(data, str):
-            section.paragraphs.append(f"{study}: not drawn, {data}")
+            section.paragraphs.append(f"The ratings of {study} are not drawn: {data}")
             continue
         for subject in chosen:
-            own = data.ratings[data.trials["subject"].to_numpy() == subject]
-            own = own.assign(subject=subject)
+            ratings = data.ratings[data.trials["subject"].to_numpy() == subject]
+            ratings = ratings.assign(subject=subject)
             try:
                 middle = float(np.mean(data.rating_range))
-                section.pictures.append(draw_ratings(own, subject, middle, study))
+                section.pictures.append(draw_ratings(ratings, subject, middle, study))
             except ValueError as error:
-                section.paragraphs.append(f"{study}, {subject}: not drawn, {error}")
+                section.paragraphs.append(
+                    f"The ratings of {study}, {subject} are not drawn: {error}"
+                )
     return section
 
 
 def _load_ratings(
     study: str, studies: Mapping[str, Bunch] | None, path: str | Path | None
 ) -> Bunch | str:
-    """Give a study, or say why it cannot be had."""
+    """Return a study, or the reason why it is not available."""
     if studies is not None and study in studies:
         return studies[study]
     if study not in STUDIES:
-        return "edaemo does not know this study by name: give it as studies= in Python."
+        return "this study is not registered. Pass it as studies= in Python."
     try:
         return STUDIES[study](path)
     except (ValueError, OSError, ImportError) as error:
-        return f"its ratings are not at hand ({error})"
+        return f"the study cannot be loaded ({error})"
 
 
 def _write(files: Mapping[Path, str]) -> list[Path]:
-    """Write all of the files, or none."""
+    """Write all files, or none."""
     folder = next(iter(files)).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -225,7 +234,7 @@ def _write(files: Mapping[Path, str]) -> list[Path]:
         why = os.strerror(error.errno) if error.errno else str(error)
         raise OSError(
             error.errno,
-            f"The report cannot be written to {folder} ({why}): give --out a folder that you can "
+            f"The report cannot be written to {folder} ({why}): set --out to a folder that you can "
             "write to",
         ) from error
     return list(files)

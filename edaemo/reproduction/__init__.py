@@ -1,1 +1,1 @@
-"""The tables and figures of papers, made anew: one folder for each paper."""
+"""Reproduce the tables and figures of papers, with one folder for each paper."""

@@ -1,4 +1,4 @@
-"""What predictions say: scores with intervals over people, tests, comparisons, calibration."""
+"""Compute scores with intervals over people, tests, comparisons and calibration."""
 
 from edaemo.statistics._calibration import Calibration, calibration
 from edaemo.statistics._compare import (

@@ -1,4 +1,4 @@
-"""Probabilities, and whether they come true."""
+"""Measure the calibration of predicted probabilities."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ _CLOSEST = 1e-6
 
 
 class Calibration(NamedTuple):
-    """How probabilities of 1 compare to shares of 1.
+    """Predicted probabilities of class 1 compared with observed shares of class 1.
 
     Attributes
     ----------
     curve : DataFrame
-        One row for each bin of probabilities that holds trials: ``n_trials``, ``n_people``,
+        One row for each bin of probabilities that has trials: ``n_trials``, ``n_people``,
         ``probability`` (mean), ``share`` (of 1), ``share_low``, ``share_high`` (95 % interval over
-        people, NaN where some draw of people has no trial in the bin).
+        people, NaN if any draw of people has no trial in the bin).
     expected_calibration_error : float
     slope, slope_low, slope_high : float
-        Of the logistic regression of the label on the logit of the probability; 1 is right, below 1
-        the probabilities are too extreme, 0 says nothing.
+        Slope of the logistic regression of the label on the logit of the probability, and its
+        interval. 1 is perfect. Below 1 the probabilities are too extreme. At 0 they are
+        uninformative.
     intercept, intercept_low, intercept_high : float
-        Of the same regression; 0 is right.
+        Intercept of the same regression, and its interval; 0 is perfect.
     """
 
     curve: pd.DataFrame
@@ -56,7 +57,7 @@ def calibration(
     n_bins: int = 10,
     random_state: int = 0,
 ) -> Calibration:
-    """Compare out-of-fold probabilities to what came true.
+    """Compare out-of-fold probabilities with the labels.
 
     Parameters
     ----------
@@ -65,9 +66,9 @@ def calibration(
     probability : array-like of shape (n_trials,)
         Predicted probability of 1.
     subject : sequence of shape (n_trials,)
-        Whose trial each is.
+        Subject of each trial.
     n_bins : int, default=10
-        Bins of equal width.
+        Number of bins of equal width.
     random_state : int, default=0
         Seed of the 2000 draws of people.
 
@@ -78,36 +79,40 @@ def calibration(
     Raises
     ------
     ValueError
-        If lengths differ, labels are not 0 and 1, a probability or an id is missing.
+        If lengths differ, labels are not 0 and 1, or a probability or an id is missing.
 
     Notes
     -----
-    Slope and intercept are Cox's (Biometrika 45(3/4), 1958), fitted by statsmodels, with intervals
-    by Student's t from variances clustered by person; probabilities nearer than 1e-6 to 0 or 1
-    count as that. They are NaN where all probabilities or all labels are alike, or where the
-    probabilities part the labels without an error.
+    Slope and intercept are Cox's (Biometrika 45(3/4), 1958), fitted by statsmodels. Their intervals
+    use Student's t and variances clustered by person. Probabilities are clipped to
+    [1e-6, 1 − 1e-6]. Slope and intercept are NaN if all probabilities or all labels are equal, or
+    if the probabilities separate the labels perfectly.
     """
     labels = read_classes(y_true, "y_true")
-    said = read_probability(probability, len(labels))
-    if said is None:
-        raise ValueError("probability is missing for some trials.")
-    whose = number_units(subject, len(labels), "subject")
-    check_consistent_length(labels, said)
+    values = read_probability(probability, len(labels))
+    if values is None:
+        raise ValueError("probability is missing for some trials. Remove these trials.")
+    subjects = number_units(subject, len(labels), "subject")
+    check_consistent_length(labels, values)
     return Calibration(
-        _curve(labels, said, whose, n_bins, random_state),
-        expected_calibration_error(labels, said, n_bins=n_bins),
-        *_recalibrate(labels, said, whose),
+        _curve(labels, values, subjects, n_bins, random_state),
+        expected_calibration_error(labels, values, n_bins=n_bins),
+        *_recalibrate(labels, values, subjects),
     )
 
 
 def _curve(
-    labels: np.ndarray, probability: np.ndarray, whose: np.ndarray, n_bins: int, random_state: int
+    labels: np.ndarray,
+    probability: np.ndarray,
+    subjects: np.ndarray,
+    n_bins: int,
+    random_state: int,
 ) -> pd.DataFrame:
-    n_people = whose.max() + 1
+    n_people = subjects.max() + 1
     bins = find_bins(probability, n_bins)
     n_trials, n_high = np.zeros((2, n_people, n_bins))
-    np.add.at(n_trials, (whose, bins), 1)
-    np.add.at(n_high, (whose, bins), labels)
+    np.add.at(n_trials, (subjects, bins), 1)
+    np.add.at(n_high, (subjects, bins), labels)
     drawn = draw_people(n_people, random_state)
     draws = divide(drawn @ n_high, drawn @ n_trials)
     total = n_trials.sum(axis=0)
@@ -127,14 +132,14 @@ def _curve(
     return pd.DataFrame(rows)
 
 
-def _recalibrate(labels: np.ndarray, probability: np.ndarray, whose: np.ndarray) -> list[float]:
-    """Give slope and intercept, each with its interval."""
-    said = logit(np.clip(probability, _CLOSEST, 1 - _CLOSEST))
-    high, low = said[labels == 1], said[labels == 0]
-    parted = not len(high) or not len(low) or high.min() >= low.max() or high.max() <= low.min()
-    if parted or np.ptp(said) < 1e-9 or whose.max() == 0:
+def _recalibrate(labels: np.ndarray, probability: np.ndarray, subjects: np.ndarray) -> list[float]:
+    """Return slope and intercept, each with its interval."""
+    logits = logit(np.clip(probability, _CLOSEST, 1 - _CLOSEST))
+    high, low = logits[labels == 1], logits[labels == 0]
+    separated = not len(high) or not len(low) or high.min() >= low.max() or high.max() <= low.min()
+    if separated or np.ptp(logits) < 1e-9 or subjects.max() == 0:
         return [np.nan] * 6
-    model = GLM(labels, np.column_stack([np.ones_like(said), said]), family=Binomial())
-    fitted = model.fit(cov_type="cluster", cov_kwds={"groups": whose}, use_t=True)
-    (a, b), (of_a, of_b) = fitted.params, fitted.conf_int()
-    return [float(value) for value in (b, *of_b, a, *of_a)]
+    model = GLM(labels, np.column_stack([np.ones_like(logits), logits]), family=Binomial())
+    fitted = model.fit(cov_type="cluster", cov_kwds={"groups": subjects}, use_t=True)
+    (a, b), (ends_a, ends_b) = fitted.params, fitted.conf_int()
+    return [float(value) for value in (b, *ends_b, a, *ends_a)]

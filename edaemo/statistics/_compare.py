@@ -1,4 +1,4 @@
-"""Better than another? Paired tests over people and over folds, ranks over studies."""
+"""Compare pipelines with paired tests over people and over folds, and with ranks over studies."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from edaemo.statistics._tasks import (
 
 
 class PairedTest(NamedTuple):
-    """How two pipelines differ over the same people.
+    """Difference of two pipelines over the same people.
 
     Attributes
     ----------
     difference, difference_low, difference_high : float
         Mean of a − b over people, and its 95 % interval.
     rank_biserial, rank_biserial_low, rank_biserial_high : float
-        Matched-pairs rank-biserial correlation: (rank sum of people for whom a is above b − that of
-        those for whom it is below) / (sum of both), in [−1, 1]; 0 without any difference.
+        Matched-pairs rank-biserial correlation: (rank sum of people with a above b − rank sum of
+        people with a below b) / (sum of both), in [−1, 1]; 0 if all differences are 0.
     p_value : float
-        Of the two-sided Wilcoxon signed-rank test; 1 without any difference.
+        p of the two-sided Wilcoxon signed-rank test; 1 if all differences are 0.
     n_people, n_people_undefined : int
-        People, and those of them for whom either score has no value; they are left out.
+        Number of people, and number of people for whom a score is undefined; these are left out.
     """
 
     difference: float
@@ -67,22 +67,23 @@ class ResampledTTest(NamedTuple):
 
 
 class CriticalDifference(NamedTuple):
-    """Ranks of pipelines over studies, and what sets them apart.
+    """Ranks of pipelines over studies, and tests of their differences.
 
     Attributes
     ----------
     average_ranks : Series
-        By pipeline, the best first; 1 is best.
+        Average rank by pipeline, the best first; 1 is best.
     critical_difference : float
-        Average ranks that differ by at least as much differ by the Nemenyi test at `alpha`.
+        Two pipelines differ significantly in the Nemenyi test at `alpha` if their average ranks
+        differ by at least this value.
     groups : list of tuple of str
-        Largest sets of two and more pipelines among whom no two differ so.
+        Largest sets of at least two pipelines without a significant difference between any two.
     p_nemenyi : DataFrame of shape (n_pipelines, n_pipelines)
-        Of each pair, adjusted for all pairs; 1 on the diagonal.
+        p of each pair, adjusted for all pairs; 1 on the diagonal.
     friedman_statistic, p_friedman : float
         Chi² of the Friedman test, corrected for ties.
     iman_davenport_statistic, p_iman_davenport : float
-        F on (k − 1, (k − 1)(n − 1)) degrees of freedom, made from that chi²; less conservative.
+        F on (k − 1, (k − 1)(n − 1)) degrees of freedom, computed from this chi²; less conservative.
     alpha : float
     n_studies : int
     """
@@ -100,7 +101,7 @@ class CriticalDifference(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """Scores of one pipeline on people and on folds, and how large folds are on average."""
+    """Scores of one pipeline for each person and fold, and the average size of a fold."""
 
     people: np.ndarray
     folds: np.ndarray
@@ -109,12 +110,12 @@ class _Scored(NamedTuple):
 
 
 def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedTest:
-    """Compare two pipelines by their scores of the same people.
+    """Compare two pipelines by their scores for the same people.
 
     Parameters
     ----------
     a, b : array-like of shape (n_people,)
-        One score for each person, in the same order, NaN where it has no value.
+        One score for each person, in the same order; NaN if it is undefined.
     random_state : int, default=0
         Seed of the 2000 draws of people.
 
@@ -129,15 +130,18 @@ def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedT
 
     Notes
     -----
-    The test is Wilcoxon's (Biometrics Bulletin 1(6), 1945; scipy's, people without a difference
-    left out), the effect size Kerby's (Comprehensive Psychology 3, 2014). Intervals are those of
-    :func:`classification_summary`. People count as independent, which they are given the fitted
-    models only: between two equally good pipelines p <= 0.05 came twice as often as it should
-    (``docs/statistics.md``), so look at :func:`corrected_resampled_t_test` as well.
+    The test is Wilcoxon's (Biometrics Bulletin 1(6), 1945), computed by scipy; people without a
+    difference are left out. The effect size is Kerby's (Comprehensive Psychology 3, 2014). The
+    intervals are those of :func:`classification_summary`. The test treats people as independent,
+    but they are independent only given the fitted models. For two equally good pipelines, p <= 0.05
+    occurred twice as often as it should (``docs/statistics.md``). Use
+    :func:`corrected_resampled_t_test` as well.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     if a.ndim != 1 or a.shape != b.shape:
-        raise ValueError(f"One score of each for each person: got {a.shape} and {b.shape}.")
+        raise ValueError(
+            f"a and b must have one score for each person, got shapes {a.shape} and {b.shape}."
+        )
     differences = subtract(a, b)
     n_undefined = int(np.isnan(differences).sum())
     differences = differences[~np.isnan(differences)]
@@ -164,30 +168,30 @@ def corrected_resampled_t_test(
     Parameters
     ----------
     differences : array-like of shape (n_folds,)
-        Score of the one minus score of the other, on each fold of all repeats.
+        Difference of the two scores on each fold of all repeats.
     n_training, n_test : float
-        Trials that a fold trains on and tests, on average.
+        Average number of training and test trials of a fold.
 
     Returns
     -------
     ResampledTTest
-        Without any difference the statistic is 0 and p 1.
+        If all differences are 0, the statistic is 0 and p is 1.
 
     Raises
     ------
     ValueError
-        If there are fewer than two folds or a difference is not finite.
+        If there are fewer than two folds, or a difference is not finite.
 
     Notes
     -----
     t = mean / sqrt((1/k + n_test/n_training) variance), k − 1 degrees of freedom (Nadeau & Bengio,
     Machine Learning 52, 2003, section 4.2; for repeated cross-validation Bouckaert & Frank, PAKDD
-    2004). The correction stands in for the correlation of folds that share training trials, which
-    cannot be estimated; it supposes that fold scores differ by chance alone.
+    2004). The correction replaces the correlation between folds that share training trials, which
+    cannot be estimated. It assumes that fold scores differ only by chance.
     """
     d = np.asarray(differences, dtype=float)
     if d.ndim != 1 or len(d) < 2 or not np.isfinite(d).all():
-        raise ValueError(f"At least two finite differences are needed, one for each fold: got {d}.")
+        raise ValueError(f"At least two finite differences are needed, one for each fold, got {d}.")
     if not (n_training > 0 and n_test > 0):
         raise ValueError(f"n_training={n_training} and n_test={n_test} must be above 0.")
     df = len(d) - 1
@@ -207,35 +211,34 @@ def compare_pipelines(
     Parameters
     ----------
     predictions : DataFrame
-        As :func:`load_predictions` gives it. All pipelines of a case must have been tested on the
-        same trials.
+        Table of :func:`load_predictions`. All pipelines of a case must have been tested on the same
+        trials.
     score : str, default="balanced_accuracy"
-        A row of :func:`summarise_predictions` for predictions of this task, but
-        ``majority_rate``.
+        A score of :func:`summarise_predictions` for this task, except ``majority_rate``.
     random_state : int, default=0
         Seed of the draws of people.
 
     Returns
     -------
     DataFrame
-        One row for each case and pair: those columns; ``a``, ``b``, the pipelines; ``score``;
-        the fields of :class:`PairedTest` (a − b; of the Brier score and the RMSE, lower is better),
-        its p as ``p_wilcoxon``; ``p_wilcoxon_holm``, adjusted for all pairs of the case. Over folds
-        ``fold_difference`` (mean), ``n_folds``, ``n_folds_undefined`` (not in the mean), ``t``,
-        ``p_t``, ``p_t_holm`` by the corrected resampled t-test; NaN with fewer than two folds, or
-        where the table does not tell ``fold`` and ``n_training``.
+        One row for each case and pair: the columns of the case; ``a``, ``b``, the pipelines;
+        ``score``; the fields of :class:`PairedTest` (a − b; a lower Brier score or RMSE is better),
+        with its p as ``p_wilcoxon``; ``p_wilcoxon_holm``, adjusted for all pairs of the case. Over
+        folds: ``fold_difference`` (mean), ``n_folds``, ``n_folds_undefined`` (not in the mean), and
+        ``t``, ``p_t``, ``p_t_holm`` of the corrected resampled t-test. These are NaN with fewer
+        than two folds, or if the table has no ``fold`` or no ``n_training``.
 
     Raises
     ------
     ValueError
-        If the score is unknown or not one of such predictions, a column is missing, or two
-        pipelines were tested on other trials.
+        If the score is unknown or does not fit the task, a column is missing, or two pipelines were
+        tested on different trials.
     """
     per_sequence = [name + PER_SEQUENCE for name in OF_NUMBERS]
     known = (*OF_CLASSES, *OF_PROBABILITIES, *OF_NUMBERS, *per_sequence)
     comparable = [name for name in known if name != "majority_rate"]
     if score not in comparable and not score.startswith("recall_"):
-        raise ValueError(f"score={score!r}: one of {comparable}, or recall_ and a class.")
+        raise ValueError(f"score={score!r} must be one of {comparable}, or recall_ and a class.")
     tables = [
         compare_case(case, by_pipeline, score, random_state)
         for case, by_pipeline in split_cases(predictions)
@@ -246,7 +249,7 @@ def compare_pipelines(
 def compare_case(
     case: dict, by_pipeline: dict[str, pd.DataFrame], score: str, random_state: int = 0
 ) -> pd.DataFrame:
-    """Do what :func:`compare_pipelines` does for one case."""
+    """Compare all pairs of pipelines of one case; see :func:`compare_pipelines`."""
     _refuse_other_trials(case, by_pipeline)
     task = task_with(score, list(by_pipeline.values()))
     scored = {name: _score_units(task, trials, score) for name, trials in by_pipeline.items()}
@@ -268,7 +271,7 @@ def compare_case(
 def critical_difference(
     scores: pd.DataFrame, *, alpha: float = 0.05, greater_is_better: bool = True
 ) -> CriticalDifference:
-    """Rank pipelines over studies, with Friedman's test and Nemenyi's critical difference.
+    """Compute ranks of pipelines over studies, Friedman's test and Nemenyi's test.
 
     Parameters
     ----------
@@ -291,14 +294,15 @@ def critical_difference(
     Notes
     -----
     After Demšar (Journal of Machine Learning Research 7, 2006, section 3.2.2): CD = q sqrt(k (k +
-    1) / (6 n)), q the quantile of the studentized range divided by sqrt 2; ranks of equal scores
-    are averaged. Friedman's chi² is scipy's, which corrects for ties as Demšar's formula does not.
+    1) / (6 n)), where q is the quantile of the studentized range divided by sqrt 2. Equal scores
+    get their average rank. Friedman's chi² is computed by scipy, which corrects for ties; Demšar's
+    formula does not.
     """
     n, k = scores.shape
     if n < 2 or k < 3:
         raise ValueError(
-            f"{n} studies and {k} pipelines: at least two studies and three pipelines are needed "
-            "(two pipelines: paired_test)."
+            f"scores has {n} studies and {k} pipelines. At least two studies and three pipelines "
+            "are needed. For two pipelines, use paired_test."
         )
     missing = np.argwhere(scores.isna().to_numpy())
     if len(missing):
@@ -332,19 +336,19 @@ def _mean(differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _rank_biserial(differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Give the matched-pairs rank-biserial correlation of each draw, shape (n_draws,)."""
+    """Return the matched-pairs rank-biserial correlation of each draw, shape (n_draws,)."""
     weights = weights * (differences != 0)
     size = np.abs(differences)
     below = (size < size[:, None]) + 0.5 * (size == size[:, None])
-    ranks = weights @ below.T + 0.5  # average ranks, each person as often as drawn
+    ranks = weights @ below.T + 0.5  # average ranks, weighted by the draws
     sums = (weights * ranks).sum(axis=1)
     return divide((weights * ranks * np.sign(differences)).sum(axis=1), sums, 0.0)
 
 
 def _refuse_other_trials(case: dict, by_pipeline: dict[str, pd.DataFrame]) -> None:
-    told = pd.concat(list(by_pipeline.values()))
-    names = [name for name in ("repeat", "fold", "row", "subject", "label") if name in told]
-    codes = [pd.factorize(hashable(told[name]), use_na_sentinel=False)[0] for name in names]
+    table = pd.concat(list(by_pipeline.values()))
+    names = [name for name in ("repeat", "fold", "row", "subject", "label") if name in table]
+    codes = [pd.factorize(hashable(table[name]), use_na_sentinel=False)[0] for name in names]
     ends = np.cumsum([len(trials) for trials in by_pipeline.values()])
     parts = np.split(np.column_stack(codes), ends[:-1])
     tested = {
@@ -357,15 +361,15 @@ def _refuse_other_trials(case: dict, by_pipeline: dict[str, pd.DataFrame]) -> No
             about = ", ".join(str(value) for value in case.values() if not pd.isna(value))
             raise ValueError(
                 f"{about or 'The table'}: {first} and {pipeline} were not tested on the same folds "
-                "of the same trials, so they cannot be paired."
+                "of the same trials, so they cannot be compared. Remove one of them."
             )
 
 
 def task_with(score: str, tables: Sequence[Mapping[str, pd.Series]]) -> Task:
-    """Return the task of a case if it has the score, else the plainest that has it.
+    """Return the task of a case if it has the score, else the simplest task with this score.
 
-    Of two classes coded 0 and 1 the scores of numbers can be had; what has other labels refuses
-    them when it reads.
+    For two classes coded 0 and 1, the scores of numerical predictions are defined too. For other
+    labels, the returned task raises an error when it reads them.
     """
     task = find_task(tables)
     if score in task.scores:
@@ -373,19 +377,19 @@ def task_with(score: str, tables: Sequence[Mapping[str, pd.Series]]) -> Task:
     if score in OF_NUMBERS:
         return Regression()
     if isinstance(task, Multiclass):
-        raise ValueError(f"score={score!r}: of these classes one of {list(task.scores)}.")
+        raise ValueError(f"score={score!r} must be one of {list(task.scores)} for these classes.")
     return Binary()
 
 
 def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
-    """Score people and folds, both in an order that all pipelines share."""
+    """Compute the score of each person and fold, in the same order for all pipelines."""
     probability = trials.get("probability") if score in OF_PROBABILITIES else None
     outcome = task.read(trials["label"], trials["predicted"], probability, ("label", "predicted"))
 
     def score_each(unit: np.ndarray) -> np.ndarray:
         scores = task.score(each(task.sum_up(outcome, unit, False)))
         if score not in scores:
-            raise ValueError(f"score={score!r}: of these predictions one of {list(task.scores)}.")
+            raise ValueError(f"score={score!r} must be one of {list(task.scores)} here.")
         return scores[score]
 
     people = np.unique(trials["subject"].astype(str).to_numpy(), return_inverse=True)[1]
@@ -401,24 +405,24 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
 
 def _test_folds(a: _Scored, b: _Scored) -> dict[str, float]:
     differences = subtract(a.folds, b.folds)
-    told = differences[~np.isnan(differences)]
+    defined = differences[~np.isnan(differences)]
     row = {
-        "fold_difference": told.mean() if len(told) else np.nan,
+        "fold_difference": defined.mean() if len(defined) else np.nan,
         "n_folds": len(differences),
-        "n_folds_undefined": len(differences) - len(told),
+        "n_folds_undefined": len(differences) - len(defined),
         "t": np.nan,
         "p_t": np.nan,
     }
-    if len(told) < 2 or a.n_training is None:
+    if len(defined) < 2 or a.n_training is None:
         return row
-    test = corrected_resampled_t_test(told, n_training=a.n_training, n_test=a.n_test)
+    test = corrected_resampled_t_test(defined, n_training=a.n_training, n_test=a.n_test)
     return row | {"t": test.statistic, "p_t": test.p_value}
 
 
 def _friedman(ranks: np.ndarray) -> tuple[float, float, float, float]:
-    """Give Friedman's chi² and p, and Iman and Davenport's F and p."""
+    """Return Friedman's chi² and p, and Iman and Davenport's F and p."""
     n, k = ranks.shape
-    if (ranks == ranks[0, 0]).all():  # all alike in every study
+    if (ranks == ranks[0, 0]).all():  # all scores are equal in every study
         return 0.0, 1.0, 0.0, 1.0
     chi2, p = friedmanchisquare(*ranks.T)
     rest = n * (k - 1) - chi2
@@ -427,7 +431,7 @@ def _friedman(ranks: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def _group(average: pd.Series, threshold: float) -> list[tuple[str, ...]]:
-    """Find the largest runs of average ranks that span less than the critical difference."""
+    """Return the largest sets whose average ranks span less than the critical difference."""
     values = average.to_numpy()
     ends = [int(np.flatnonzero(values - start < threshold)[-1]) for start in values]
     runs = [(i, end) for i, end in enumerate(ends) if end > i and (i == 0 or ends[i - 1] < end)]

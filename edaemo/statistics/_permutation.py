@@ -1,4 +1,4 @@
-"""Better than chance? Labels permuted within each person."""
+"""Test against chance with labels permuted within each person."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from edaemo.statistics._tasks import (
 )
 
 AVERAGES = ("people", "pooled")
-# What permuting within people cannot change says nothing.
+# Scores that a permutation within people cannot change are not testable.
 PERMUTABLE = tuple(
     name
     for name in (*OF_CLASSES, *OF_PROBABILITIES, *OF_NUMBERS)
@@ -54,7 +54,7 @@ _COLUMNS = (
 
 
 class PermutationTest(NamedTuple):
-    """A score, and what it is when labels are permuted within each person.
+    """A score, and its null distribution under permutations of labels within each person.
 
     Attributes
     ----------
@@ -63,13 +63,14 @@ class PermutationTest(NamedTuple):
         "people" or "pooled".
     observed : float
     p_value : float
-        (1 + permutations at least as good) / (1 + permutations), one-sided; NaN where the score is
+        (1 + permutations at least as good) / (1 + permutations), one-sided; NaN if the score is
         undefined.
     n_permutations : int
     null : ndarray of shape (n_permutations,)
         The score of each permutation.
     n_people, n_people_undefined : int
-        People, and those of them whose score has no value; they are not in a mean over people.
+        Number of people, and number of people whose score is undefined. The mean over people does
+        not include them.
     """
 
     score: str
@@ -83,7 +84,7 @@ class PermutationTest(NamedTuple):
 
 
 class PermutationRefit(NamedTuple):
-    """What a pipeline scores, and what it scores fitted anew to permuted labels.
+    """Score of a pipeline, and its scores after fits to permuted labels.
 
     Attributes
     ----------
@@ -112,30 +113,31 @@ def permutation_test(
     n_permutations: int = 10_000,
     random_state: int = 0,
 ) -> PermutationTest:
-    """Test whether out-of-fold predictions know more than how often each person says high.
+    """Test whether predictions are better than each person's share of high labels explains.
 
-    Labels are permuted within each person, predictions stay; nothing is fitted again.
+    Labels are permuted within each person. The out-of-fold predictions do not change, and no model
+    is fitted again.
 
     Parameters
     ----------
     y_true : array-like of shape (n_trials,)
         0 and 1, other classes, numbers, or a series for each trial.
     y_pred : array-like of shape (n_trials,)
-        Predicted classes; for ``roc_auc`` and ``brier_score`` the probability of 1; else numbers,
-        or series.
+        Predicted classes, numbers or series; for ``roc_auc`` and ``brier_score`` the probability
+        of 1.
     subject : sequence of shape (n_trials,)
-        Whose trial each is.
+        Subject of each trial.
     trial : sequence of shape (n_trials,) or None, default=None
-        Which trial a row is about, where trials were predicted in several repeats: rows with the
-        same id keep having the same label. None if each row is a trial of its own.
+        Id of each trial, if trials were predicted in several repeats. Rows with the same id always
+        get the same label. None if each row is a different trial.
     score : str, default="balanced_accuracy"
-        Also ``accuracy``, ``f1``, ``f1_macro``, ``mcc``; ``roc_auc``, ``brier_score``;
-        ``concordance_correlation``, ``pearson``, ``rmse``. Of several classes ``accuracy``,
-        ``balanced_accuracy``, ``f1_macro`` and ``recall_…`` of each.
+        Other scores: ``accuracy``, ``f1``, ``f1_macro``, ``mcc``; ``roc_auc``, ``brier_score``;
+        ``concordance_correlation``, ``pearson``, ``rmse``. For three or more classes: ``accuracy``,
+        ``balanced_accuracy``, ``f1_macro`` and ``recall_…`` of each class.
     average : {"people", "pooled"}, default="people"
-        The mean of people's scores, or the score of all trials at once.
+        The mean of people's scores, or the score of all trials together.
     n_permutations : int, default=10_000
-        Random ones, in addition to the order as it is.
+        Number of random permutations, in addition to the observed order.
     random_state : int, default=0
 
     Returns
@@ -145,17 +147,18 @@ def permutation_test(
     Raises
     ------
     ValueError
-        If a name is unknown, lengths differ, a value or an id is missing or of the wrong kind, a
-        trial has two labels or two people, or trials were predicted unequally often.
+        If a name is unknown, lengths differ, a value or an id is missing or invalid, a trial has
+        two labels or two people, or some trials were predicted more often than others.
 
     Notes
     -----
-    Each permutation keeps everyone's share of high labels, so knowing that share is no evidence,
-    and trials of a person count as exchangeable: where labels and EDA both drift through the
-    session, a small p may say no more than that (compare with the row ``time``). With whole people
-    held out and one fold, p is exact (Phipson & Smyth, Statistical Applications in Genetics and
-    Molecular Biology 9(1), 2010); over several folds the training labels of one are the test labels
-    of another, which only :func:`permutation_refit` takes into account.
+    Each permutation keeps each person's share of high labels, so predictions of this share alone
+    are not significant. The test treats the trials of a person as exchangeable. If labels and EDA
+    both drift through the session, p may be small for this reason alone; compare with the row
+    ``trial-order``. The labels of a series are shifted in a circle instead of permuted. With whole
+    people held out and one fold, p is exact (Phipson & Smyth, Statistical Applications in Genetics
+    and Molecular Biology 9(1), 2010). With several folds, the training labels of one fold are the
+    test labels of another; only :func:`permutation_refit` takes this into account.
     """
     tables = [{"label": _as_column(y_true), "predicted": _as_column(y_pred)}]
     return _test(
@@ -172,7 +175,7 @@ def permutation_test(
 
 
 def _as_column(values: ArrayLike) -> pd.Series:
-    """Return one cell for each trial, whatever a cell holds."""
+    """Return a Series with one cell for each trial."""
     if isinstance(values, pd.Series):
         return values.reset_index(drop=True)
     values = np.asarray(values) if not isinstance(values, list) else values
@@ -192,36 +195,40 @@ def _test(
     random_state: int,
 ) -> PermutationTest:
     if score not in PERMUTABLE and not score.startswith("recall_"):
-        raise ValueError(f"score={score!r}: one of {list(PERMUTABLE)}, or recall_ and a class.")
+        raise ValueError(
+            f"score={score!r} must be one of {list(PERMUTABLE)}, or recall_ and a class."
+        )
     if average not in AVERAGES:
-        raise ValueError(f"average={average!r}: one of {list(AVERAGES)}.")
+        raise ValueError(f"average={average!r} must be one of {list(AVERAGES)}.")
     if not isinstance(n_permutations, Integral) or n_permutations < 1:
-        raise ValueError(f"n_permutations={n_permutations!r}: an integer of at least 1.")
+        raise ValueError(f"n_permutations={n_permutations!r} must be an integer of at least 1.")
     outcome = _read(task, y_true, y_pred, score)
-    whose = number_units(subject, len(outcome.labels), "subject")
+    subjects = number_units(subject, len(outcome.labels), "subject")
     n_trials = len(outcome.labels)
-    which = np.arange(n_trials) if trial is None else _number_trials(trial, whose, outcome.labels)
+    which = (
+        np.arange(n_trials) if trial is None else _number_trials(trial, subjects, outcome.labels)
+    )
     if isinstance(task, SequenceRegression):
-        outcome, whose, which = _take_steps(outcome, whose, which)
+        outcome, subjects, which = _take_steps(outcome, subjects, which)
     true, predicted = outcome.labels, outcome.predicted
     if score in OF_NUMBERS:  # for precision
         true, predicted = true - true.mean(), predicted - true.mean()
-    people = _by_person(true, _column(task, predicted, whose, score, average), whose, which)
-    fixed = _fixed_sums(task, true, predicted, whose, score)
+    people = _by_person(true, _column(task, predicted, subjects, score, average), subjects, which)
+    fixed = _fixed_sums(task, true, predicted, subjects, score)
     rng = np.random.default_rng(random_state)
     rearrange = _shift if isinstance(task, SequenceRegression) else _permute
 
     def scored(products: np.ndarray) -> np.ndarray:
         return _score(task, products, fixed, score, average)
 
-    as_it_is = np.stack([_multiply(labels[None], column) for labels, column in people], axis=1)
-    observed = scored(as_it_is)[0]
+    unpermuted = np.stack([_multiply(labels[None], column) for labels, column in people], axis=1)
+    observed = scored(unpermuted)[0]
     sizes = [min(_BLOCK, n_permutations - done) for done in range(0, n_permutations, _BLOCK)]
     null = np.concatenate([scored(rearrange(people, size, rng)) for size in sizes])
     better = -1 if score in _LOWER_IS_BETTER else 1
-    # Sums in another order may differ in the last bits.
+    # Sums in a different order may differ in the last bits.
     n_as_good = np.sum(better * (null - observed) >= -1e-12)
-    of_people = _score_people(task, as_it_is, fixed, score)
+    of_people = _score_people(task, unpermuted, fixed, score)
     return PermutationTest(
         score=score,
         average=average,
@@ -247,16 +254,17 @@ def permutation_tests(
     Parameters
     ----------
     predictions : DataFrame
-        As :func:`load_predictions` gives it.
+        Table of :func:`load_predictions`.
     score, average, n_permutations, random_state
         As in :func:`permutation_test`.
 
     Returns
     -------
     DataFrame
-        One row for each case and pipeline: those columns, the fields of :class:`PermutationTest`
-        with ``null_mean`` in place of ``null``, and ``p_holm``, adjusted for the pipelines of the
-        case. Pipelines without probabilities have no AUC and no Brier score, and p is NaN.
+        One row for each case and pipeline: the columns of the case and ``pipeline``, the fields of
+        :class:`PermutationTest` with ``null_mean`` in place of ``null``, and ``p_holm``, adjusted
+        for the pipelines of the case. Pipelines without probabilities have no AUC and no Brier
+        score; their p is NaN.
 
     Raises
     ------
@@ -269,7 +277,7 @@ def permutation_tests(
         task = task_with(score, list(by_pipeline.values()))
         for pipeline, trials in by_pipeline.items():
             column = "probability" if score in OF_PROBABILITIES else "predicted"
-            told: dict[str, Any] = {
+            row: dict[str, Any] = {
                 "score": score,
                 "average": average,
                 "n_permutations": n_permutations,
@@ -282,11 +290,11 @@ def permutation_tests(
                     subject=trials["subject"].to_numpy(),
                     trial=trials.get("row"),
                     random_state=random_state,
-                    **told,
+                    **row,
                 )
-                told = test._asdict() | {"null_mean": test.null.mean()}
-                del told["null"]
-            rows.append({**case, "pipeline": pipeline, **told})
+                row = test._asdict() | {"null_mean": test.null.mean()}
+                del row["null"]
+            rows.append({**case, "pipeline": pipeline, **row})
         table = pd.DataFrame(rows).reindex(columns=[*case, "pipeline", *_COLUMNS])
         tables.append(table.assign(p_holm=adjust_holm(table["p_value"])))
     return pd.concat(tables, ignore_index=True)
@@ -304,9 +312,9 @@ def permutation_refit(
     random_state: int = 0,
     n_jobs: int | None = None,
 ) -> PermutationRefit:
-    """Test a pipeline against itself, split and fitted anew to labels permuted within each person.
+    """Test a pipeline against fits of the same pipeline to labels permuted within each person.
 
-    For cheap pipelines: the price is `n_permutations` cross-validations.
+    The test needs `n_permutations` cross-validations, so use it for fast pipelines.
 
     Parameters
     ----------
@@ -314,11 +322,12 @@ def permutation_refit(
     X : array-like or DataFrame with n_trials rows
     y : array-like of shape (n_trials,)
     groups : sequence of shape (n_trials,)
-        Whose trial each is: labels are permuted within each, and the splitter gets them too.
+        Subject of each trial. Labels are permuted within each subject. The splitter receives the
+        groups too.
     cv : splitter
-        Such as ``make_protocol("subject")``.
+        For example ``make_protocol("subject")``.
     scoring : str, default="balanced_accuracy"
-        Name of a scorer of scikit-learn, greater being better.
+        Name of a scikit-learn scorer; greater is better.
     n_permutations : int, default=1000
     random_state : int, default=0
     n_jobs : int or None, default=None
@@ -330,20 +339,20 @@ def permutation_refit(
     Raises
     ------
     ValueError
-        If `groups` has missing ids or another length; or whatever the estimator raises.
+        If `groups` has missing ids or a different length. Errors of the estimator are passed on.
 
     Notes
     -----
-    :func:`sklearn.model_selection.permutation_test_score` does it. A splitter that balances folds
-    by the labels splits each permutation its own way.
+    The test is :func:`sklearn.model_selection.permutation_test_score`. A splitter that stratifies
+    by labels makes different folds for each permutation.
     """
     y = np.asarray(y)
-    whose = number_units(groups, len(y), "groups")
+    subjects = number_units(groups, len(y), "groups")
     observed, null, p = permutation_test_score(
         estimator,
         X,
         y,
-        groups=whose,
+        groups=subjects,
         cv=cv,
         scoring=scoring,
         n_permutations=n_permutations,
@@ -354,11 +363,11 @@ def permutation_refit(
 
 
 def _read(task: Task, y_true: ArrayLike, y_pred: ArrayLike, score: str) -> Outcome:
-    """Read labels, and what the score is of as predictions."""
+    """Read labels, and predicted values or probabilities, depending on the score."""
     if score not in OF_PROBABILITIES:
         return task.read(y_true, y_pred)
     if isinstance(task, Multiclass):
-        raise ValueError(f"score={score!r}: of several classes it cannot be tested.")
+        raise ValueError(f"score={score!r} cannot be tested for three or more classes.")
     true = read_classes(y_true, "y_true")
     probability = read_probability(y_pred, len(true))
     if probability is None:
@@ -367,24 +376,24 @@ def _read(task: Task, y_true: ArrayLike, y_pred: ArrayLike, score: str) -> Outco
 
 
 def _take_steps(
-    outcome: Outcome, whose: np.ndarray, which: np.ndarray
+    outcome: Outcome, subjects: np.ndarray, which: np.ndarray
 ) -> tuple[Outcome, np.ndarray, np.ndarray]:
-    """Take the steps that count in place of trials: theirs, whose, and which step of which trial.
+    """Replace trials by their unmasked steps: labels, predictions, people and step numbers.
 
-    Steps have numbers in the order of trials; the same step of a trial, in another repeat, has the
-    same.
+    Steps are numbered in the order of trials. The same step of a trial has the same number in every
+    repeat.
     """
     true, predicted, trial = join_steps(outcome)
-    before = np.searchsorted(trial, trial)  # the first step of the same trial
-    place = np.arange(len(trial)) - before
-    _, which = np.unique(which[trial] * (place.max() + 1) + place, return_inverse=True)
-    return Outcome(true, predicted), whose[trial], which
+    before = np.searchsorted(trial, trial)  # index of the first step of the same trial
+    position = np.arange(len(trial)) - before
+    _, which = np.unique(which[trial] * (position.max() + 1) + position, return_inverse=True)
+    return Outcome(true, predicted), subjects[trial], which
 
 
-def _number_trials(trial: Sequence, whose: np.ndarray, true: np.ndarray) -> np.ndarray:
+def _number_trials(trial: Sequence, subjects: np.ndarray, true: np.ndarray) -> np.ndarray:
     which = number_units(trial, len(true), "trial")
     codes = pd.factorize(hashable(pd.Series(true)))[0]
-    for values, what in ((whose, "people"), (codes, "labels")):
+    for values, what in ((subjects, "people"), (codes, "labels")):
         first = np.zeros(which.max() + 1, dtype=values.dtype)
         first[which] = values
         if (first[which] != values).any():
@@ -393,20 +402,20 @@ def _number_trials(trial: Sequence, whose: np.ndarray, true: np.ndarray) -> np.n
     times = np.bincount(which)
     if times.min() != times.max():
         raise ValueError(
-            f"Trials were predicted {times.min()} to {times.max()} times: all of them must be "
+            f"Trials were predicted {times.min()} to {times.max()} times. Every trial must be "
             "predicted in every repeat."
         )
     return which
 
 
 def _column(
-    task: Task, predicted: np.ndarray, whose: np.ndarray, score: str, average: str
+    task: Task, predicted: np.ndarray, subjects: np.ndarray, score: str, average: str
 ) -> np.ndarray:
-    """Give what a trial adds to the one sum that depends on the order of labels, if its label is 1.
+    """Return the factor of each label in the only sum that depends on the order of labels.
 
-    In general, what its label is multiplied by: the number that was predicted; for the AUC the rank
-    of the probability, among the person's own or among all; of several classes, for each class that
-    a label may be, the predicted one in a row of its own.
+    The factor is the predicted number. For the AUC it is the rank of the probability, among the
+    person's probabilities or among all. For three or more classes it is a one-hot row of the
+    predicted class.
     """
     if isinstance(task, Multiclass):
         return np.eye(len(task.classes))[predicted]
@@ -415,26 +424,26 @@ def _column(
     if average == "pooled":
         return rankdata(predicted)
     ranks = np.empty(len(predicted))
-    for person in range(whose.max() + 1):
-        ranks[whose == person] = rankdata(predicted[whose == person])
+    for person in range(subjects.max() + 1):
+        ranks[subjects == person] = rankdata(predicted[subjects == person])
     return ranks
 
 
 def _by_person(
-    true: np.ndarray, column: np.ndarray, whose: np.ndarray, which: np.ndarray
+    true: np.ndarray, column: np.ndarray, subjects: np.ndarray, which: np.ndarray
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Give each person's labels and summed columns, one for each trial, over its repeats."""
+    """Return for each person the label of each trial, and its factors summed over repeats."""
     _, first = np.unique(which, return_index=True)
     summed = np.zeros((which.max() + 1, *column.shape[1:]))
     np.add.at(summed, which, column)
-    rows = [np.flatnonzero(whose[first] == person) for person in range(whose.max() + 1)]
-    return [(true[first][own].astype(float), summed[own]) for own in rows]
+    rows = [np.flatnonzero(subjects[first] == person) for person in range(subjects.max() + 1)]
+    return [(true[first][trials].astype(float), summed[trials]) for trials in rows]
 
 
 def _permute(
     people: list[tuple[np.ndarray, np.ndarray]], n: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Permute each person's labels `n` times: sums of label times column, (n, n_people, ...)."""
+    """Permute each person's labels `n` times; return sums of label times factor by person."""
     products = []
     for labels, column in people:
         permuted = rng.permuted(np.broadcast_to(labels, (n, len(labels))), axis=1)
@@ -443,7 +452,7 @@ def _permute(
 
 
 def _multiply(labels: np.ndarray, column: np.ndarray) -> np.ndarray:
-    """Sum up label times column for rows of labels, (n,); of classes, label by prediction."""
+    """Return the sums of label times factor for rows of labels; for classes the confusion."""
     if column.ndim == 1:
         return labels @ column
     return np.stack([(labels == k) @ column for k in range(column.shape[1])], axis=1)
@@ -452,7 +461,7 @@ def _multiply(labels: np.ndarray, column: np.ndarray) -> np.ndarray:
 def _shift(
     people: list[tuple[np.ndarray, np.ndarray]], n: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Shift each person's labels in a circle `n` times: sums of label times column."""
+    """Shift each person's labels in a circle `n` times; return sums of label times factor."""
     products = np.empty((n, len(people)))
     for person, (labels, column) in enumerate(people):
         spectrum = np.fft.rfft(column) * np.conj(np.fft.rfft(labels))
@@ -463,25 +472,25 @@ def _shift(
 
 
 def _fixed_sums(
-    task: Task, true: np.ndarray, predicted: np.ndarray, whose: np.ndarray, score: str
+    task: Task, true: np.ndarray, predicted: np.ndarray, subjects: np.ndarray, score: str
 ) -> Sums:
-    """Sum up by person what does not depend on the order of labels."""
+    """Return the sums by person that do not depend on the order of labels."""
     if isinstance(task, Multiclass):
         return {}
     if score in OF_NUMBERS:
-        return sum_numbers(true, predicted, whose)
+        return sum_numbers(true, predicted, subjects)
     if score in OF_CLASSES:
-        return sum_classes(true, predicted, None, whose)
-    squares = np.bincount(whose, predicted**2 + true)
-    return sum_classes(true, true, None, whose) | {"squared_error": squares}
+        return sum_classes(true, predicted, None, subjects)
+    squares = np.bincount(subjects, predicted**2 + true)
+    return sum_classes(true, true, None, subjects) | {"squared_error": squares}
 
 
 def _score(task: Task, products: np.ndarray, fixed: Sums, score: str, average: str) -> np.ndarray:
-    """Score permutations, (n,), from the sums of label times column, (n, n_people, ...)."""
+    """Return scores of permutations, (n,), from sums of label times factor by person."""
     if average == "people":
         of_people = _score_people(task, products, fixed, score)
-        told = ~np.isnan(of_people)
-        return divide(np.where(told, of_people, 0.0).sum(axis=1), told.sum(axis=1))
+        defined = ~np.isnan(of_people)
+        return divide(np.where(defined, of_people, 0.0).sum(axis=1), defined.sum(axis=1))
     pooled = {name: of_person.sum(axis=0) for name, of_person in fixed.items()}
     return _score_people(task, products.sum(axis=1), pooled, score)
 

@@ -1,4 +1,4 @@
-"""A table of predictions: its cases, its pipelines, and its folds."""
+"""Split a table of predictions by case, pipeline and fold."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-# What one comparison of pipelines is about.
+# The columns that define one comparison of pipelines.
 CASE = ("study", "people", "target", "threshold", "protocol", "task")
-# The threshold of a target that stays the number it is.
+# The threshold of a target that stays numerical.
 NUMBERS = "none"
 _NEEDED = ("subject", "label", "predicted")
 
 
 def split_cases(predictions: pd.DataFrame) -> Iterator[tuple[dict, dict[str, pd.DataFrame]]]:
-    """Give each case of a table of predictions, and its trials by pipeline.
+    """Yield each case of a table of predictions, and its trials by pipeline.
 
     Raises
     ------
@@ -25,8 +25,8 @@ def split_cases(predictions: pd.DataFrame) -> Iterator[tuple[dict, dict[str, pd.
     missing = [name for name in (*_NEEDED, "pipeline") if name not in predictions]
     if missing:
         raise ValueError(
-            f"The table of predictions has no column {missing[0]!r}: it needs {list(_NEEDED)} and "
-            "'pipeline', as load_predictions gives them."
+            f"The table of predictions has no column {missing[0]!r}. It needs {list(_NEEDED)} and "
+            "'pipeline', as in the table of load_predictions."
         )
     names = [name for name in CASE if name in predictions]
     if not names:
@@ -39,14 +39,14 @@ def split_cases(predictions: pd.DataFrame) -> Iterator[tuple[dict, dict[str, pd.
 
 
 def hashable(labels: pd.Series) -> pd.Series:
-    """Return labels that can be told apart by their hash: series by their bytes."""
+    """Return hashable labels; a series is replaced by its bytes."""
     if len(labels) and isinstance(labels.iloc[0], np.ndarray):
         return labels.map(np.ndarray.tobytes)
     return labels
 
 
 def fold_codes(trials: pd.DataFrame) -> np.ndarray | None:
-    """Give the folds of all repeats numbers; None where the table does not tell them."""
+    """Return the number of each trial's fold over all repeats; None without a column fold."""
     if "fold" not in trials:
         return None
     fold, _ = pd.factorize(trials["fold"], sort=True, use_na_sentinel=False)

@@ -1,4 +1,4 @@
-"""Scores out of sums over trials, so that people can be drawn, and tests between pipelines."""
+"""Compute scores of confusion matrices, bootstrap intervals over people, and tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ N_DRAWS = 2000
 
 
 def p_above(scores: np.ndarray, reference: np.ndarray) -> float:
-    """Test over people whether the scores are above those of a reference on the same people.
+    """Test over people whether scores are above those of a reference on the same people.
 
     Parameters
     ----------
@@ -22,31 +22,31 @@ def p_above(scores: np.ndarray, reference: np.ndarray) -> float:
     Returns
     -------
     float
-        p of the one-sided Wilcoxon signed-rank test (Wilcoxon, Biometrics Bulletin 1(6), 1945);
-        people without a difference, or without a score, are left out, and 1 if none has any.
+        p of the one-sided Wilcoxon signed-rank test (Wilcoxon, Biometrics Bulletin 1(6), 1945).
+        People without a difference or without a score are left out. 1 if all people are left out.
     """
     differences = subtract(scores, reference)
     return signed_rank_p(differences[~np.isnan(differences)], "greater")
 
 
 def signed_rank_p(differences: np.ndarray, alternative: str) -> float:
-    """Give p of the Wilcoxon signed-rank test; 1 if there is no difference at all."""
+    """Return p of the Wilcoxon signed-rank test; 1 if all differences are 0."""
     if not differences.any():
         return 1.0
     return float(wilcoxon(differences, alternative=alternative).pvalue)
 
 
 def subtract(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Subtract scores; equal shares may differ in the last bit, and are no difference."""
+    """Subtract scores, rounded to 12 digits, since equal fractions may differ in the last bit."""
     return np.round(a - b, 12)
 
 
 def adjust_holm(p: Sequence[float]) -> np.ndarray:
-    """Adjust p values for their number (Holm, Scandinavian Journal of Statistics 6(2), 1979).
+    """Adjust p values for multiple tests (Holm, Scandinavian Journal of Statistics 6(2), 1979).
 
-    A p that is NaN, of a test that could not be made, stays NaN and does not count.
+    A NaN, which is the p of a test that was not possible, stays NaN and does not count.
     """
-    # statsmodels has it too, and collects garbage at each call: 0.15 s with torch loaded.
+    # The version of statsmodels collects garbage at each call: 0.15 s with torch loaded.
     given = np.asarray(p, dtype=float)
     order = np.argsort(given)  # NaN last
     n = np.sum(~np.isnan(given))
@@ -56,11 +56,11 @@ def adjust_holm(p: Sequence[float]) -> np.ndarray:
     return adjusted
 
 
-@lru_cache(maxsize=2)  # all pipelines of a study meet the same draws; of 457 people 7 MB
+@lru_cache(maxsize=2)  # pipelines of a study share the draws; 7 MB for 457 people
 def draw_people(n_people: int, random_state: int) -> np.ndarray:
-    """Draw people with replacement: how often each is in a draw, shape (2000, n_people).
+    """Draw people with replacement; return the counts of each draw, shape (2000, n_people).
 
-    Draws of the same numbers are the same array, which cannot be written to.
+    Calls with the same arguments return the same array, which is read-only.
     """
     rng = np.random.default_rng(random_state)
     drawn = rng.multinomial(n_people, np.full(n_people, 1 / n_people), size=N_DRAWS)
@@ -69,10 +69,10 @@ def draw_people(n_people: int, random_state: int) -> np.ndarray:
 
 
 def interval_over_people(draws: np.ndarray, n_people: int) -> tuple[float, float]:
-    """Give the expanded percentile interval at 95 % of a score over draws of people.
+    """Return the expanded 95 % percentile interval of a score over draws of people.
 
-    Plain percentiles are too narrow for few people, as the normal distribution is beside Student's
-    and the variance with 1/n beside that with 1/(n − 1); the levels are moved by just that
+    Plain percentile intervals are too narrow for few people. The expanded levels correct for the
+    normal distribution in place of Student's t, and for the variance with 1/n in place of 1/(n − 1)
     (Hesterberg, The American Statistician 69(4), 2015, section 5.3).
 
     Parameters
@@ -83,7 +83,7 @@ def interval_over_people(draws: np.ndarray, n_people: int) -> tuple[float, float
     Returns
     -------
     low, high : float
-        NaN if the score is undefined in any draw, or there are fewer than two people.
+        NaN if the score is undefined in any draw, or with fewer than two people.
     """
     if n_people < 2:
         return np.nan, np.nan
@@ -100,7 +100,7 @@ def _expanded_level(n_people: int) -> float:
 def count_confusion(
     labels: np.ndarray, predicted: np.ndarray, unit: np.ndarray, n_classes: int = 2
 ) -> np.ndarray:
-    """Count label by prediction for each person or other unit, shape (n_units, k, k)."""
+    """Return the confusion matrix of each person or other unit, shape (n_units, k, k)."""
     units, which = np.unique(unit, return_inverse=True)
     cell = (n_classes * which + labels) * n_classes + predicted
     counts = np.bincount(cell, minlength=n_classes**2 * len(units))
@@ -108,12 +108,12 @@ def count_confusion(
 
 
 def score_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Score confusion matrices of shape (..., k, k), label by prediction; F1 and MCC for k = 2.
+    """Compute scores of confusion matrices (label by prediction), shape (..., k, k).
 
-    As in scikit-learn, a class without trials counts neither for the balanced accuracy, nor, where
-    it was not predicted either, for the macro F1, and MCC is 0 where all predictions are alike. F1
-    is NaN where the positive class is neither label nor prediction, MCC where labels are of one
-    class, everything where there is no trial.
+    F1 and MCC are only computed for k = 2. As in scikit-learn, the balanced accuracy ignores a
+    class without trials, the macro F1 ignores a class that is neither label nor prediction, and MCC
+    is 0 if all predictions are equal. F1 is NaN if the positive class is neither label nor
+    prediction. MCC is NaN if all labels are of one class. All scores are NaN without trials.
     """
     confusion = np.asarray(confusion, dtype=float)
     n_label, n_predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
@@ -121,11 +121,11 @@ def score_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     recall = divide(right, n_label, 0.0)
     f1 = divide(2 * right, n_label + n_predicted, 0.0)
-    touched = n_label + n_predicted > 0
+    occurs = n_label + n_predicted > 0
     scores = {
         "accuracy": divide(right.sum(axis=-1), n),
         "balanced_accuracy": divide(recall.sum(axis=-1), (n_label > 0).sum(axis=-1)),
-        "f1_macro": divide(f1.sum(axis=-1), touched.sum(axis=-1)),
+        "f1_macro": divide(f1.sum(axis=-1), occurs.sum(axis=-1)),
         "majority_rate": divide(n_label.max(axis=-1), n),
     }
     if confusion.shape[-1] > 2:
@@ -133,12 +133,12 @@ def score_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     determinant = right.prod(axis=-1) - confusion[..., 0, 1] * confusion[..., 1, 0]
     margins = np.sqrt(n_label.prod(axis=-1) * n_predicted.prod(axis=-1))
     return scores | {
-        "f1": np.where(touched[..., 1], f1[..., 1], np.nan),
+        "f1": np.where(occurs[..., 1], f1[..., 1], np.nan),
         "mcc": np.where(n_label.all(axis=-1), divide(determinant, margins, 0.0), np.nan),
     }
 
 
 def divide(a: np.ndarray, b: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
-    """Divide where the divisor is not 0."""
+    """Return a / b, and `otherwise` where b is 0."""
     a, b = np.broadcast_arrays(np.asarray(a, dtype=float), b)
     return np.divide(a, b, out=np.full(a.shape, otherwise), where=b != 0)

@@ -1,4 +1,4 @@
-"""Every score of out-of-fold predictions: pooled, over people and over folds, with intervals."""
+"""Compute all scores of out-of-fold predictions: pooled, over people, over folds."""
 
 from __future__ import annotations
 
@@ -38,14 +38,15 @@ def classification_summary(
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_trials,)
-        Labels and predicted classes, 0 and 1; 1 is the positive class. Where trials were predicted
-        in several repeats, each counts alike.
+        Labels and predicted classes, 0 and 1; 1 is the positive class. If trials were predicted in
+        several repeats, all predictions have the same weight.
     subject : sequence of shape (n_trials,)
-        Whose trial each is.
+        Subject of each trial.
     probability : array-like of shape (n_trials,) or None, default=None
-        Predicted probability of 1. None, or NaN anywhere: what needs it is NaN.
+        Predicted probability of 1. If it is None, or has any NaN, the scores of probabilities are
+        NaN.
     fold : sequence of shape (n_trials,) or None, default=None
-        In which fold each trial was tested.
+        Fold in which each trial was tested.
     random_state : int, default=0
         Seed of the 2000 draws of people.
 
@@ -53,30 +54,32 @@ def classification_summary(
     -------
     DataFrame
         One row for each score, by name: ``accuracy``, ``balanced_accuracy``, ``f1``, ``f1_macro``,
-        ``mcc``, ``majority_rate`` (what calling everything the larger class gives; over people,
-        each one's own larger class), ``roc_auc``, ``brier_score``, ``calibration_in_the_large``
-        (mean probability minus share of 1). Its columns:
+        ``mcc``, ``majority_rate`` (accuracy of always predicting the larger class; over people,
+        the larger class of each person), ``roc_auc``, ``brier_score``,
+        ``calibration_in_the_large`` (mean probability minus share of 1). The columns are:
 
-        ``pooled``, of all trials at once; ``pooled_low``, ``pooled_high``, its 95 % interval.
-        ``over_people``, mean of each person's score, ``over_people_low``, ``over_people_high``;
-        ``n_people``, and ``n_people_undefined``, whose score has no value (AUC and MCC of one
-        class, F1 without a 1 in labels and predictions) and who are not in the mean.
-        ``over_folds``, mean of each fold's score, ``over_folds_sd``, ``n_folds``,
-        ``n_folds_undefined``.
+        ``pooled``, the score of all trials together; ``pooled_low``, ``pooled_high``, its 95 %
+        interval. ``over_people``, the mean of the people's scores; ``over_people_low``,
+        ``over_people_high``, its 95 % interval; ``n_people``; ``n_people_undefined``, the number of
+        people whose score is undefined (AUC and MCC of one class, F1 without a 1 in labels and
+        predictions) and who are not in the mean. ``over_folds``, the mean of the folds' scores;
+        ``over_folds_sd``, ``n_folds``, ``n_folds_undefined``.
 
-        Intervals draw people with replacement, all trials of a person together; expanded
-        percentiles (:func:`interval_over_people`), NaN if a score was undefined in any draw.
+        The bootstrap for the intervals draws people with replacement, with all their trials. The
+        intervals are expanded percentiles (:func:`interval_over_people`). They are NaN if a score
+        was undefined in any draw.
 
     Raises
     ------
     ValueError
-        If lengths differ, labels or predictions are not 0 and 1, a subject is missing.
+        If lengths differ, labels or predictions are not 0 and 1, or a subject is missing.
 
     Notes
     -----
-    ``docs/statistics.md`` says what each figure means. The pooled AUC compares trials of different
-    folds, whose models need not agree on the scale of their probabilities; the mean over folds and
-    the mean over people (who are tested in one fold where people are held out) do not.
+    ``docs/statistics.md`` explains each value. The pooled AUC compares trials of different folds,
+    but the probabilities of different models may have different scales. The mean over folds does
+    not compare across folds. Neither does the mean over people if people are held out, since each
+    person is then tested in one fold.
     """
     task = Binary()
     outcome = task.read(y_true, y_pred, probability)
@@ -96,7 +99,7 @@ def regression_summary(
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_trials,)
-        Ratings and predictions, in one unit.
+        Ratings and predictions, in the same unit.
     subject, fold, random_state
         As in :func:`classification_summary`.
 
@@ -104,13 +107,14 @@ def regression_summary(
     -------
     DataFrame
         Columns as in :func:`classification_summary`, rows ``concordance_correlation``,
-        ``pearson`` and ``rmse`` (in the unit of the ratings). Both correlations are undefined where
-        a person's (fold's) ratings and predictions do not vary, Pearson's where either does not.
+        ``pearson`` and ``rmse`` (in the unit of the ratings). The concordance correlation of a
+        person or fold is undefined if all its ratings and predictions are the same number.
+        Pearson's correlation is undefined if the ratings or the predictions do not vary.
 
     Raises
     ------
     ValueError
-        If lengths differ, a value is not finite, a subject is missing.
+        If lengths differ, a value is not finite, or a subject is missing.
     """
     task = Regression()
     outcome = task.read(y_true, y_pred)
@@ -123,20 +127,20 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     Parameters
     ----------
     predictions : DataFrame
-        As :func:`load_predictions` gives it; ``pipeline``, ``subject``, ``label`` and ``predicted``
+        Table of :func:`load_predictions`; ``pipeline``, ``subject``, ``label`` and ``predicted``
         are enough.
     random_state : int, default=0
-        As in :func:`classification_summary`; all pipelines meet the same draws of people.
+        As in :func:`classification_summary`; all pipelines share the same draws of people.
 
     Returns
     -------
     DataFrame
-        One row for each case, pipeline and score: those columns, then those of
-        :func:`classification_summary`. The scores are those of the task: of two classes as there;
-        of several ``accuracy``, ``balanced_accuracy``, ``f1_macro``, ``majority_rate``,
-        ``brier_score`` (summed over classes) and ``recall_…`` of each class; of numbers as in
-        :func:`regression_summary`; of series the same over all steps one after another, and with
-        ``…_per_sequence`` the mean over sequences of each one's own score.
+        One row for each case, pipeline and score: these columns, then those of
+        :func:`classification_summary`. The scores depend on the task. Two classes: as in
+        :func:`classification_summary`. More than two classes: ``accuracy``, ``balanced_accuracy``,
+        ``f1_macro``, ``majority_rate``, ``brier_score`` (summed over classes) and ``recall_…`` of
+        each class. Numbers: as in :func:`regression_summary`. Series: the same scores over all
+        concatenated steps, and ``…_per_sequence``, the mean of the scores of the sequences.
 
     Raises
     ------
@@ -155,14 +159,14 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
 
 
 def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Scores:
-    """Score the predictions of one pipeline of a case, as a table of predictions has them."""
+    """Return the scores of one pipeline, from its rows of a table of predictions."""
     outcome = task.read(trials["label"], trials["predicted"], trials.get("probability"))
     subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
     return Scores(task, outcome, subject, fold=fold, random_state=random_state)
 
 
 def tabulate_scores(case: dict, scores: Mapping[str, Scores]) -> pd.DataFrame:
-    """Put the summaries of all pipelines of a case under one another."""
+    """Concatenate the summaries of all pipelines of a case."""
     tables = []
     for pipeline, scored in scores.items():
         table = scored.summary.reset_index()
@@ -172,25 +176,27 @@ def tabulate_scores(case: dict, scores: Mapping[str, Scores]) -> pd.DataFrame:
 
 
 def number_units(unit: Sequence | np.ndarray, n_trials: int, name: str) -> np.ndarray:
-    """Give people or folds numbers from 0, in the order of appearance; refuse missing ones."""
+    """Return codes of people or folds from 0, by first appearance; raise for missing ids."""
     codes, _ = pd.factorize(pd.Series(unit, dtype=object), sort=False)
     if len(codes) != n_trials:
-        raise ValueError(f"{name} must hold one id for each of {n_trials} trials: {len(codes)}.")
+        raise ValueError(
+            f"{name} must have one id for each of {n_trials} trials, got {len(codes)}."
+        )
     if (codes < 0).any():
         raise ValueError(f"{name} is missing for {np.sum(codes < 0)} of {n_trials} trials.")
     return codes
 
 
 class Scores:
-    """The scores of one pipeline's predictions: of all trials, of draws of people, of each person.
+    """The scores of one pipeline's predictions: pooled, for draws of people, for each person.
 
-    Everything is computed once, and `summary`, `columns` and `by_person` are made of it.
+    All scores are computed once; `summary`, `columns` and `by_person` select from them.
 
     Parameters
     ----------
     task : Task
     outcome : Outcome
-        As `task` reads it.
+        Labels and predictions, as returned by `task.read`.
     subject, fold, random_state
         As in :func:`classification_summary`.
     """
@@ -220,15 +226,15 @@ class Scores:
 
     @property
     def by_person(self) -> pd.Series:
-        """Give each person's score that tests are about, by id in the order of appearance."""
+        """Return each person's value of the tested score, by id in the order of appearance."""
         return pd.Series(self._of_people[self.task.tested], index=self._subjects)
 
     @property
     def columns(self) -> dict[str, float]:
-        """Give the score columns of the table that ``evaluate`` returns."""
+        """Return the score columns of the table that ``evaluate`` returns."""
         row: dict[str, float] = {}
-        for column, (score, of) in self.task.columns.items():
-            if of == OVER_PEOPLE:
+        for column, (score, average_over) in self.task.columns.items():
+            if average_over == OVER_PEOPLE:
                 values = self._over_people(score)
             else:
                 values = self._over_trials(score, score in self.task.zero)
@@ -238,43 +244,43 @@ class Scores:
 
     @property
     def summary(self) -> pd.DataFrame:
-        """Give one row for each score of the task; see :func:`classification_summary`."""
+        """Return one row for each score of the task; see :func:`classification_summary`."""
         rows = {}
         for score in self.task.scores:
             folds = self._of_folds.get(score, np.empty(0))
-            told = folds[~np.isnan(folds)]
+            defined = folds[~np.isnan(folds)]
             rows[score] = {
                 **_name(POOLED, self._over_trials(score)),
                 **_name(OVER_PEOPLE, self._over_people(score)),
                 "n_people": self._n_people,
                 "n_people_undefined": np.isnan(self._of_people[score]).sum(),
-                "over_folds": told.mean() if len(told) else np.nan,
-                "over_folds_sd": told.std(ddof=1) if len(told) > 1 else np.nan,
+                "over_folds": defined.mean() if len(defined) else np.nan,
+                "over_folds_sd": defined.std(ddof=1) if len(defined) > 1 else np.nan,
                 "n_folds": len(folds),
                 "n_folds_undefined": np.isnan(folds).sum(),
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
 
     def _over_trials(self, score: str, zero: bool = False) -> tuple[float, float, float]:
-        """Give a score of all trials, with its interval; 0 where undefined if that is asked."""
+        """Return a score of all trials and its interval; with `zero`, undefined scores are 0."""
         pooled, draws = self._pooled[score], self._draws[score]
         if zero:
             pooled, draws = np.nan_to_num(pooled), np.nan_to_num(draws)
         return pooled[0], *interval_over_people(draws, self._n_people)
 
     def _over_people(self, score: str) -> tuple[float, float, float]:
-        """Give the mean of people's scores, with its interval."""
+        """Return the mean of people's scores and its interval."""
         people = self._of_people[score]
         draws = average(people, self._drawn)
         mean = average(people, np.ones((1, self._n_people)))[0]
         return mean, *interval_over_people(draws, self._n_people)
 
 
-def _name(of: str, values: tuple[float, float, float]) -> dict[str, float]:
-    return dict(zip((of + end for end in ENDS), values, strict=True))
+def _name(prefix: str, values: tuple[float, float, float]) -> dict[str, float]:
+    return dict(zip((prefix + end for end in ENDS), values, strict=True))
 
 
 def average(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average scores that have a value, each as often as `weights` (n_draws, n_units) say."""
-    told = ~np.isnan(scores)
-    return divide(weights @ np.where(told, scores, 0.0), weights @ told)
+    """Return the mean of defined scores, weighted by `weights` of shape (n_draws, n_units)."""
+    defined = ~np.isnan(scores)
+    return divide(weights @ np.where(defined, scores, 0.0), weights @ defined)

@@ -1,4 +1,4 @@
-"""Scores out of sums over trials, so that people can be weighted and labels permuted at once.
+"""Compute scores from sums over trials, so that weights and permutations are vectorised.
 
 A dict of sums holds arrays whose leading axes are units (people, folds), draws or permutations.
 """
@@ -27,29 +27,29 @@ def sum_classes(
     *,
     across: bool = True,
 ) -> Sums:
-    """Sum up classifications by unit.
+    """Compute the sums of binary classifications by unit.
 
     Parameters
     ----------
     labels, predicted : ndarray of int, shape (n_trials,)
         0 or 1.
     probability : ndarray of shape (n_trials,) or None
-        Predicted probability of 1, if there are any.
+        Predicted probability of 1, or None.
     unit : ndarray of int, shape (n_trials,)
-        From 0 to n_units − 1, each at least once.
+        Unit of each trial, from 0 to n_units − 1; each unit has at least one trial.
     across : bool, default=True
-        Whether trials of different units are compared too. If not, units can only be taken each.
+        Whether to compare trials of different units too. If False, units cannot be added up.
 
     Returns
     -------
     dict
-        Arrays of length n_units; ``wins`` is (n_units, n_units): how many pairs of a 1 of the one
-        and a 0 of the other are in order, ties counting half. Not `across`, it is (n_units,), of
-        pairs within a unit.
+        Arrays of length n_units. ``wins`` has shape (n_units, n_units): the number of pairs of a 1
+        of the first unit and a 0 of the second unit in which the 1 has the higher probability; ties
+        count half. Without `across` it has shape (n_units,), for pairs within a unit.
     """
     sums = {"confusion": count_confusion(labels, predicted, unit)}
     if probability is not None:
-        sums["wins"] = (_count_wins if across else _count_own_wins)(labels, probability, unit)
+        sums["wins"] = (_count_wins if across else _count_wins_within)(labels, probability, unit)
         sums["squared_error"] = np.bincount(unit, (probability - labels) ** 2)
         sums["excess"] = np.bincount(unit, probability - labels)
     return sums
@@ -57,8 +57,8 @@ def sum_classes(
 
 def _count_wins(labels: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> np.ndarray:
     high = np.flatnonzero(labels == 1)
-    high = high[np.argsort(probability[high])]  # what is searched in order is found sooner
-    whose, of_high = unit[high], probability[high]
+    high = high[np.argsort(probability[high])]  # sorted queries are faster in searchsorted
+    unit_of_high, of_high = unit[high], probability[high]
     low = np.flatnonzero(labels != 1)
     low = low[np.lexsort((probability[low], unit[low]))]
     n_units = unit.max() + 1
@@ -66,14 +66,14 @@ def _count_wins(labels: np.ndarray, probability: np.ndarray, unit: np.ndarray) -
     wins = np.zeros((n_units, n_units))
     for other, of_low in enumerate(np.split(probability[low], ends[:-1])):
         below = np.searchsorted(of_low, of_high, "left") + np.searchsorted(of_low, of_high, "right")
-        wins[:, other] = np.bincount(whose, below / 2, minlength=n_units)
+        wins[:, other] = np.bincount(unit_of_high, below / 2, minlength=n_units)
     return wins
 
 
-def _count_own_wins(labels: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Count them within each unit: the sum of ranks of its 1s, less what their own order gives."""
-    place = np.unique(probability, return_inverse=True)[1]
-    ranks = rankdata(unit * (place.max() + 1) + place)  # units after one another
+def _count_wins_within(labels: np.ndarray, probability: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Count wins within each unit: the rank sum of its 1s minus the smallest such sum."""
+    level = np.unique(probability, return_inverse=True)[1]
+    ranks = rankdata(unit * (level.max() + 1) + level)  # unit by unit
     n, n_high = np.bincount(unit), np.bincount(unit, labels)
     before = np.cumsum(n) - n
     return np.bincount(unit, ranks * labels) - n_high * before - n_high * (n_high + 1) / 2
@@ -86,7 +86,7 @@ def sum_many_classes(
     unit: np.ndarray,
     n_classes: int,
 ) -> Sums:
-    """Sum up classifications into several classes by unit.
+    """Compute the sums of classifications into three or more classes by unit.
 
     Parameters
     ----------
@@ -94,15 +94,15 @@ def sum_many_classes(
         From 0 to n_classes − 1.
     probability : ndarray of shape (n_trials, n_classes) or None
     unit : ndarray of int, shape (n_trials,)
-        From 0 to n_units − 1, each at least once.
+        Unit of each trial, from 0 to n_units − 1; each unit has at least one trial.
     n_classes : int
 
     Returns
     -------
     dict
-        ``confusion``, (n_units, n_classes, n_classes), and, with probabilities,
-        ``squared_error``, (n_units,): summed over classes (Brier, Monthly Weather Review 78(1),
-        1950).
+        ``confusion``, shape (n_units, n_classes, n_classes). With probabilities also
+        ``squared_error``, shape (n_units,), summed over classes (Brier, Monthly Weather Review
+        78(1), 1950).
     """
     sums = {"confusion": count_confusion(labels, predicted, unit, n_classes)}
     if probability is not None:
@@ -112,9 +112,10 @@ def sum_many_classes(
 
 
 def sum_numbers(y_true: np.ndarray, y_pred: np.ndarray, unit: np.ndarray, n_units: int = 0) -> Sums:
-    """Sum up predictions of numbers by unit; both lose the mean of `y_true`, for precision.
+    """Compute the sums of numerical predictions by unit.
 
-    Units without any number are 0 in all sums; `n_units` says how many units there are at least.
+    The mean of `y_true` is subtracted from labels and predictions, for precision. All sums of a
+    unit without numbers are 0. `n_units` is the minimum number of units.
     """
     centre = y_true.mean()
     true, predicted = y_true - centre, y_pred - centre
@@ -133,22 +134,22 @@ def sum_numbers(y_true: np.ndarray, y_pred: np.ndarray, unit: np.ndarray, n_unit
 
 
 def sum_series(y_true: np.ndarray, y_pred: np.ndarray, trial: np.ndarray, unit: np.ndarray) -> Sums:
-    """Sum up predictions of series by unit: the steps, and the scores of whole series.
+    """Compute the sums of predicted series by unit, over steps and over series.
 
     Parameters
     ----------
     y_true, y_pred : ndarray of shape (n_steps,)
-        All steps that count, one series after another.
+        All steps that are not masked, series by series.
     trial : ndarray of int, shape (n_steps,)
-        Which of the n_trials series a step is of.
+        Number of the series of each step, from 0 to n_trials − 1.
     unit : ndarray of int, shape (n_trials,)
-        From 0 to n_units − 1, each at least once.
+        Unit of each trial, from 0 to n_units − 1; each unit has at least one trial.
 
     Returns
     -------
     dict
-        Those of `sum_numbers` over steps, and for each score ``…_sum`` and ``…_n``: its sum over
-        the series where it is defined, and how many these are.
+        The sums of `sum_numbers` over steps. For each score also ``…_sum``, its sum over the
+        series in which it is defined, and ``…_n``, the number of these series.
     """
     sums = sum_numbers(y_true, y_pred, unit[trial], unit.max() + 1)
     of_series = score_numbers(sum_numbers(y_true, y_pred, trial, len(unit)))
@@ -160,7 +161,7 @@ def sum_series(y_true: np.ndarray, y_pred: np.ndarray, trial: np.ndarray, unit: 
 
 
 def weigh(sums: Sums, weights: np.ndarray) -> Sums:
-    """Add up units, each as often as `weights` of shape (n_draws, n_units) say."""
+    """Return the sums over units, weighted by `weights` of shape (n_draws, n_units)."""
     weights = np.asarray(weights, dtype=float)
     added = {
         name: np.tensordot(weights, of_unit, axes=1)
@@ -173,28 +174,28 @@ def weigh(sums: Sums, weights: np.ndarray) -> Sums:
 
 
 def each(sums: Sums) -> Sums:
-    """Take each unit by itself: of the pairs, those within the unit are left."""
+    """Return the sums of each unit alone, with the pairs within the unit only."""
     if "wins" not in sums or sums["wins"].ndim == 1:
         return sums
     return sums | {"wins": np.diagonal(sums["wins"])}
 
 
 def score_classes(sums: Sums) -> dict[str, np.ndarray]:
-    """Score classifications; what needs a probability is NaN where there is none."""
+    """Return the scores of classifications; scores of probabilities are NaN without them."""
     confusion = sums["confusion"]
     scores = score_confusion(confusion)
     n_label = confusion.sum(axis=-1)
-    for name, part, of in [
+    for name, part, total in [
         ("roc_auc", "wins", n_label.prod(axis=-1)),
         ("brier_score", "squared_error", n_label.sum(axis=-1)),
         ("calibration_in_the_large", "excess", n_label.sum(axis=-1)),
     ]:
-        scores[name] = divide(sums[part], of) if part in sums else np.full(of.shape, np.nan)
+        scores[name] = divide(sums[part], total) if part in sums else np.full(total.shape, np.nan)
     return scores
 
 
 def score_many_classes(sums: Sums, recalls: Sequence[str]) -> dict[str, np.ndarray]:
-    """Score classifications into several classes; `recalls` names the recall of each class."""
+    """Return the scores of three or more classes; `recalls` has the names of the recalls."""
     confusion = sums["confusion"]
     n_label = confusion.sum(axis=-1)
     n = n_label.sum(axis=-1)
@@ -208,12 +209,12 @@ def score_many_classes(sums: Sums, recalls: Sequence[str]) -> dict[str, np.ndarr
 
 
 def score_numbers(sums: Sums) -> dict[str, np.ndarray]:
-    """Score predictions of numbers; NaN where a variance that is divided by is 0."""
+    """Return the scores of numerical predictions; NaN where the denominator is 0."""
     n = sums["n"]
     mean, mean_predicted = divide(sums["true"], n), divide(sums["predicted"], n)
     variance = _variance(divide(sums["true_squared"], n), mean)
     variance_predicted = _variance(divide(sums["predicted_squared"], n), mean_predicted)
-    # Of what does not vary it is rounding alone.
+    # The covariance with a constant is only a rounding error.
     varies = (variance > 0) & (variance_predicted > 0)
     covariance = np.where(varies, divide(sums["product"], n) - mean * mean_predicted, 0.0)
     scatter = variance + variance_predicted + (mean - mean_predicted) ** 2
@@ -226,6 +227,6 @@ def score_numbers(sums: Sums) -> dict[str, np.ndarray]:
 
 
 def _variance(mean_square: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """Give the variance, 0 where it is rounding alone."""
+    """Return the variance; 0 if it is only a rounding error."""
     variance = mean_square - mean**2
     return np.where(variance > 1e-13 * mean_square, variance, 0.0)

@@ -1,4 +1,4 @@
-"""What the stored folds say: one row for each pipeline, with intervals and tests over people."""
+"""Make the table of results: one row for each pipeline, with intervals and tests over people."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def make_table(
     scores: Mapping[str, Scores],
     folds: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Lay out the scores of one study, target, threshold and protocol, and test them.
+    """Return the scores of one study, target, threshold and protocol, with tests.
 
     Parameters
     ----------
     task : Task
     case : dict
-        Columns that all rows have: ``study``, ``target``, ``protocol`` and the like, among them
-        ``random_state``, the seed of the bootstrap, and ``stimuli_seen``.
+        Columns with the same value in all rows, such as ``study``, ``target`` and ``protocol``. It
+        must have ``random_state``, the seed of the bootstrap, and ``stimuli_seen``.
     pipelines : sequence of dict
-        ``pipeline``, ``reference``, ``transductive``, ``knows_stimulus`` of each, in order.
+        ``pipeline``, ``reference``, ``transductive``, ``knows_stimulus`` of each one, in order.
     scores : mapping of str to Scores
-        By pipeline, of those at least of which no fold failed.
+        Scores by pipeline, at least for all pipelines without failed folds.
     folds : DataFrame
         Columns ``pipeline``, ``status``, ``error``, ``fit_seconds``, one row for each fold.
 
@@ -46,21 +46,21 @@ def make_table(
     """
     case = {**case, "task": task.name, "chance": task.chance}
     by_person: dict[str, pd.Series] = {}
-    nothing = {name + end: np.nan for name in task.columns for end in ENDS}
+    undefined = {name + end: np.nan for name in task.columns for end in ENDS}
     rows = []
     for pipeline in pipelines:
         name = pipeline["pipeline"]
-        own = folds[folds["pipeline"] == name]
-        failed = own[own["status"] == "failed"]
+        run = folds[folds["pipeline"] == name]
+        failed = run[run["status"] == "failed"]
         if failed.empty:
             by_person[name] = scores[name].by_person
         rows.append(
             {
                 **case,
                 **pipeline,
-                **(scores[name].columns if failed.empty else nothing),
+                **(scores[name].columns if failed.empty else undefined),
                 "stimuli_seen": case["stimuli_seen"] if pipeline["knows_stimulus"] else pd.NA,
-                "fit_seconds": own["fit_seconds"].sum(),
+                "fit_seconds": run["fit_seconds"].sum(),
                 "n_failed": len(failed),
                 "error": pd.NA if failed.empty else failed["error"].iloc[0],
                 "date": datetime.now(UTC).date().isoformat(),
@@ -68,15 +68,15 @@ def make_table(
             }
         )
     table = pd.DataFrame(rows).astype({"stimuli_seen": "Int64"})
-    told = table["knows_stimulus"] & ~table["reference"]
-    untold = ~table["knows_stimulus"] & ~table["reference"]
-    _test(table, by_person, told | untold, task.chance_row)
-    _test(table, by_person, untold, task.order_row)
-    _test(table, by_person, told, task.stimulus_row)
+    knowing = table["knows_stimulus"] & ~table["reference"]
+    unknowing = ~table["knows_stimulus"] & ~table["reference"]
+    _test(table, by_person, knowing | unknowing, task.chance_row)
+    _test(table, by_person, unknowing, task.order_row)
+    _test(table, by_person, knowing, task.stimulus_row)
     above_chance = table[p_column(task.chance_row)] < LEVEL
     for verdict, rows, reference in [
-        ("reads_eda", untold, task.order_row),
-        ("music_helps", told, task.stimulus_row),
+        ("reads_eda", unknowing, task.order_row),
+        ("music_helps", knowing, task.stimulus_row),
     ]:
         p = p_column(reference)
         table[verdict] = (above_chance & (table[p] < LEVEL)).where(rows & table[p].notna(), pd.NA)
@@ -85,14 +85,14 @@ def make_table(
 
 
 def p_column(reference: str) -> str:
-    """Name the column of the tests against a reference row."""
+    """Return the column name of the tests against a reference row."""
     return f"p_above_{reference.replace('-', '_')}"
 
 
 def _test(
     table: pd.DataFrame, by_person: dict[str, pd.Series], rows: pd.Series, reference: str
 ) -> None:
-    """Add the p values of these rows against a reference, adjusted for their number."""
+    """Add the p values of these rows against a reference, with Holm's correction."""
     column = p_column(reference)
     table[column] = np.nan
     tested = [i for i in table.index[rows] if table.loc[i, "pipeline"] in by_person]
@@ -107,7 +107,7 @@ def _test(
 
 
 def format_table(table: pd.DataFrame) -> str:
-    """Lay out one table for a terminal; the columns line up and pass as Markdown.
+    """Format one table for a terminal; the text is also a valid Markdown table.
 
     Parameters
     ----------
@@ -137,8 +137,8 @@ def format_table(table: pd.DataFrame) -> str:
         p = [
             f"{row[name]:.3f}" if pd.notna(row[name]) else "-" for name in map(p_column, references)
         ]
-        told = pd.notna(row["stimuli_seen"])
-        seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if told else "-"
+        has_count = pd.notna(row["stimuli_seen"])
+        seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if has_count else "-"
         mark = " *" if row["transductive"] else ""
         rows.append([row["pipeline"] + mark, *scores, *p, seen, f"{row['fit_seconds']:.1f}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
@@ -158,7 +158,7 @@ def format_table(table: pd.DataFrame) -> str:
 
 
 def title_scores(table: pd.DataFrame) -> dict[str, str]:
-    """Return the score columns of one table that are shown, and what they are called."""
+    """Return the titles of the displayed score columns of one table, by column."""
     recalls = {
         name: f"recall of {name.removeprefix('recall_')}"
         for name in table
@@ -175,41 +175,41 @@ def _with_interval(row: pd.Series, name: str) -> str:
 
 
 def describe(row: pd.Series) -> str:
-    """Say in a line or two what a table is about."""
-    how = {None: "", "subject": " (by each person's own threshold)", NUMBERS: " (as rated)"}
+    """Return a short description of a table: study, target, people, protocol, labels."""
+    names = {None: "", "subject": " (by each person's own threshold)", NUMBERS: " (as rated)"}
     threshold = None if pd.isna(row["threshold"]) else row["threshold"]
-    labelled = how.get(threshold, f" (above {threshold})")
-    of = "" if row["people"] == "all" else f"{row['people']} "
-    said = (
-        f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {of}people, "
+    labelled = names.get(threshold, f" (above {threshold})")
+    group = "" if row["people"] == "all" else f"{row['people']} "
+    text = (
+        f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {group}people, "
         f"{row['n_trials']} trials; protocol {row['protocol']}, {row['n_folds']} folds"
     )
     if row["n_repeats"] > 1:
-        said += f", {row['n_repeats']} repeats"
-    said += f"; {make_task(row['task']).say_labels(row)}."
+        text += f", {row['n_repeats']} repeats"
+    text += f"; {make_task(row['task']).say_labels(row)}."
     if row.get("n_missing", 0) > 0:
-        said += f"\nWithout a label, so left out: {row['n_missing']:.0f} trials."
+        text += f"\n{row['n_missing']:.0f} trials without a label are left out."
     if row["left_out"] > 0:
-        said += (
+        text += (
             f"\nA fold trains on {row['n_training']:.0f} trials on average; "
             f"{row['left_out']:.0f} are on neither side."
         )
     if row["artificial"]:
-        said += "\nThis study is ARTIFICIAL: no person took part."
+        text += "\nThis study is ARTIFICIAL: no person took part."
     if row["warning"]:
-        said += f"\nThis protocol {row['warning']}."
-    return said
+        text += f"\nThis protocol {row['warning']}."
+    return text
 
 
 def verdicts(table: pd.DataFrame) -> list[str]:
-    """Say which pipelines read EDA, and which gain by music where any has it."""
+    """Return the pipelines that read EDA, and the pipelines that gain by music, if any use it."""
     task = make_task(table["task"].iloc[0])
-    said = [_verdict(table, "reads_eda", "Reads EDA", task.chance_row, task.order_row)]
+    lines = [_verdict(table, "reads_eda", "Reads EDA", task.chance_row, task.order_row)]
     if table["music_helps"].notna().any():
-        said.append(
+        lines.append(
             _verdict(table, "music_helps", "Music helps", task.chance_row, task.stimulus_row)
         )
-    return said
+    return lines
 
 
 def _verdict(table: pd.DataFrame, column: str, what: str, chance: str, reference: str) -> str:

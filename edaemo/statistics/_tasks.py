@@ -1,8 +1,8 @@
-"""Tasks: what a kind of target holds, and how predictions of it are read, scored and shown.
+"""Define the tasks: how predictions of each kind of target are read, scored and displayed.
 
-A task is found by what the target is. It checks predictions, sums them up by unit (people, folds),
-scores the sums, and names the scores that tables show and the reference rows that stand beside
-them. Nothing else asks what kind of problem it has.
+The values of a target determine its task. A task checks predictions, computes sums by unit (people,
+folds), computes scores from the sums, and names the scores and reference rows of the tables. No
+other module depends on the kind of target.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from edaemo.statistics._sums import (
 )
 
 _ASKS_CLASSES = (
-    "the targets are classes: ask for classifiers, or give "
-    f"thresholds={NUMBERS!r}, which leaves ratings the numbers that they are"
+    "the targets are classes: use classifiers, or pass "
+    f"thresholds={NUMBERS!r}, which keeps ratings as numbers"
 )
 POOLED, OVER_PEOPLE = "pooled", "over_people"
 BY_PERSON, PER_SEQUENCE = "_by_person", "_per_sequence"
 
 
 class Outcome(NamedTuple):
-    """Labels and predictions of trials, one array element a trial, as the sums take them.
+    """Labels and predictions, with one array element for each trial.
 
-    `probability` has shape (n_trials,) of class 1, or (n_trials, n_classes), or is None.
+    `probability` has shape (n_trials,), for class 1, or (n_trials, n_classes), or is None.
     """
 
     labels: np.ndarray
@@ -57,36 +57,36 @@ class Task(ABC):
     Attributes
     ----------
     name : str
-        What the store calls it.
+        Name in the store.
     estimator_type : {"classifier", "regressor"}
-        What scikit-learn calls the estimators that predict it.
+        Type of the estimators, in scikit-learn's terms.
     predictor : str
-        What they are called in messages.
+        Name of the estimators in messages.
     asks : str
-        What such a target asks for, in messages.
+        What the target requires, for messages.
     has_lengths : bool
         Whether labels differ in length.
     tested : str
-        The score of people that tests are about.
+        The score for tests over people.
     chance : float
-        That score of predictions that know nothing.
+        This score for predictions that use no input.
     chance_row, order_row, stimulus_row : str
-        The reference rows that use no input, the order of the trials (of a series the number of the
-        step), and the stimulus alone.
+        The reference rows that use no input, only the order of the trials (for series the number
+        of the step), and only the stimulus.
     scores : tuple of str
         All scores of a summary, in order.
     stored : tuple of str
-        The scores that each fold is stored with.
+        The scores that are stored for each fold.
     titles : dict of str to str
-        The columns of a table for the terminal, and what they are called.
+        The titles of the score columns in the terminal, by column.
     columns : dict of str to (score, {"pooled", "over_people"})
-        The scores among the columns of the table that ``evaluate`` returns.
+        The score columns of the table that ``evaluate`` returns.
     reported : tuple of (str, str, {"pooled", "over_people"})
-        The score columns of a report: title, score, of what.
+        The score columns of a report: title, score, and kind of average.
     zero : tuple of str
-        Scores that count as 0 in a table where they are undefined.
+        Scores that are 0 in a table if they are undefined.
     classes : tuple
-        Of classifications, as the store has them.
+        The classes, in the form of the store; empty for numbers and series.
     """
 
     name: ClassVar[str]
@@ -109,12 +109,12 @@ class Task(ABC):
 
     @property
     def tested_title(self) -> str:
-        """What the score that tests are about is called."""
+        """The title of the tested score."""
         return self.titles[self.tested]
 
     @property
     def has_classes(self) -> bool:
-        """Say whether labels are classes."""
+        """Return whether labels are classes."""
         return self.estimator_type == "classifier"
 
     @abstractmethod
@@ -125,42 +125,42 @@ class Task(ABC):
         probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
     ) -> Outcome:
-        """Check labels and predictions as users have them; raise ValueError."""
+        """Check labels and predictions of users; raise ValueError if they are invalid."""
 
     @abstractmethod
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
-        """Sum up by unit, numbers from 0; not `across`, units can only be taken each."""
+        """Return sums by unit (from 0); without `across`, units cannot be added up."""
 
     @abstractmethod
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
-        """Score sums; NaN where a score is undefined."""
+        """Return scores of sums; NaN if a score is undefined."""
 
     @abstractmethod
     def check_predicted(self, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return what an estimator predicted for trials with these labels; raise ValueError."""
+        """Return valid predictions for trials with these labels; else raise ValueError."""
 
     @abstractmethod
     def describe_labels(self, labels: np.ndarray) -> dict[str, float]:
-        """Return the columns of a table that are about the labels of all trials."""
+        """Return the columns of a table that describe the labels of all trials."""
 
     @abstractmethod
     def say_labels(self, row: pd.Series) -> str:
-        """Return the same as a clause for readers."""
+        """Return a clause that describes the labels, from these columns."""
 
     def stratify(self, labels: np.ndarray) -> np.ndarray | None:
-        """Return what splitters may balance folds by."""
+        """Return the labels by which splitters may stratify folds, or None."""
         return labels
 
     def decode(self, labels: np.ndarray) -> np.ndarray:
-        """Return labels or predictions as the store has them."""
+        """Return labels or predictions in the form of the store."""
         return labels
 
     def tell_lengths(self, trials: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
-        """Return the trials, with what must be known of a label to predict one of its form."""
+        """Return the trials, with the lengths of the labels if these differ."""
         return trials
 
     def score_fold(self, labels: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
-        """Score one fold; a score without a value is None, which the store and JSON have."""
+        """Return the scores of one fold; an undefined score is None, for the store and JSON."""
         scores = self.score(self.sum_up(Outcome(labels, predicted), np.zeros(len(labels), int)))
         values = {name: float(scores[name][0]) for name in self.stored}
         otherwise = {name: 0.0 for name in self.zero}
@@ -171,7 +171,7 @@ class Task(ABC):
 
 
 class Binary(Task):
-    """Two classes, 0 and 1; 1 is the positive one."""
+    """Two classes, 0 and 1; 1 is the positive class."""
 
     name = "binary"
     estimator_type = "classifier"
@@ -217,23 +217,23 @@ class Binary(Task):
         return Outcome(labels, predicted, probability)
 
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
-        """Count the confusion matrix, and pairs and errors of probabilities."""
+        """Return confusion matrices, and pairs and errors of probabilities."""
         return sum_classes(*outcome, unit, across=across)
 
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
-        """Score classifications."""
+        """Return scores of classifications."""
         return score_classes(sums)
 
     def check_predicted(self, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Take 0 and 1."""
+        """Return predictions that are 0 or 1; else raise ValueError."""
         return _check_classes(predicted, labels, 2)
 
     def describe_labels(self, labels: np.ndarray) -> dict[str, float]:
-        """Give the share of the larger class."""
+        """Return the share of the larger class."""
         return {"majority_rate": max(np.mean(labels), 1 - np.mean(labels))}
 
     def say_labels(self, row: pd.Series) -> str:
-        """Say how large the larger class is."""
+        """Return a clause with the share of the larger class."""
         return f"majority class {row['majority_rate']:.3f}"
 
 
@@ -243,7 +243,8 @@ class Multiclass(Task):
     Parameters
     ----------
     classes : sequence
-        Their names, sorted; labels and predictions are names too, and places among them inside.
+        Names of the classes, sorted. Users' labels and predictions are names; an `Outcome` has
+        indices of `classes`.
     """
 
     name = "multiclass"
@@ -296,8 +297,8 @@ class Multiclass(Task):
         labels = pd.Series(values, dtype=object)
         codes = pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels, dtype=object))
         if (codes < 0).any():
-            odd = labels.to_numpy()[codes < 0][0]
-            raise ValueError(f"{what} holds {odd!r}, and the classes are {list(self.classes)}.")
+            unknown = labels.to_numpy()[codes < 0][0]
+            raise ValueError(f"{what} holds {unknown!r}, but the classes are {list(self.classes)}.")
         return codes
 
     def _read_probabilities(self, probability: Iterable | None, n_trials: int) -> np.ndarray | None:
@@ -309,23 +310,23 @@ class Multiclass(Task):
         values = np.array(rows, dtype=np.float64)
         if values.shape != (n_trials, len(self.classes)):
             raise ValueError(
-                f"probability must hold one for each of {len(self.classes)} classes of each of "
-                f"{n_trials} trials, got an array of shape {values.shape}."
+                f"probability must have one value for each of {len(self.classes)} classes and each "
+                f"of {n_trials} trials, got shape {values.shape}."
             )
         if values.min() < 0 or values.max() > 1:
-            raise ValueError("probability must lie in [0, 1].")
+            raise ValueError("probability must be in [0, 1].")
         return values
 
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
-        """Count the confusion matrix, and the squared error of probabilities."""
+        """Return confusion matrices, and squared errors of probabilities."""
         return sum_many_classes(*outcome, unit, len(self.classes))
 
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
-        """Score classifications, with the recall of each class."""
+        """Return scores of classifications, with the recall of each class."""
         return score_many_classes(sums, self.recalls)
 
     def check_predicted(self, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Take places among the classes."""
+        """Return predictions that are indices of classes; else raise ValueError."""
         return _check_classes(predicted, labels, len(self.classes))
 
     def decode(self, labels: np.ndarray) -> np.ndarray:
@@ -333,21 +334,21 @@ class Multiclass(Task):
         return np.array([*self.classes, None], dtype=object)[labels]
 
     def describe_labels(self, labels: np.ndarray) -> dict[str, float]:
-        """Give the share of the largest class."""
+        """Return the share of the largest class."""
         return {"majority_rate": pd.Series(labels).value_counts(normalize=True).max()}
 
     def say_labels(self, row: pd.Series) -> str:
-        """Say how many classes there are, and how large the largest is."""
+        """Return a clause with the number of classes and the share of the largest class."""
         return f"{round(1 / row['chance'])} classes, majority class {row['majority_rate']:.3f}"
 
 
 class Regression(Task):
-    """One number a trial, such as a rating as it is."""
+    """One number for each trial, such as a rating."""
 
     name = "regression"
     estimator_type = "regressor"
     predictor = "regressor"
-    asks = f"with thresholds={NUMBERS!r} ratings stay numbers: ask for regressors"
+    asks = f"with thresholds={NUMBERS!r} ratings stay numbers: use regressors"
     tested = "concordance_correlation"
     chance_row = "mean"
     stimulus_row = "stimulus-mean"
@@ -369,8 +370,8 @@ class Regression(Task):
     }
     reported = tuple(
         (title, name, of)
-        for name, called in zip(OF_NUMBERS, ("CCC", "Pearson", "RMSE"), strict=True)
-        for title, of in ((called, POOLED), ("Mean over people", OVER_PEOPLE))
+        for name, short in zip(OF_NUMBERS, ("CCC", "Pearson", "RMSE"), strict=True)
+        for title, of in ((short, POOLED), ("Mean over people", OVER_PEOPLE))
     )
 
     def read(
@@ -386,43 +387,43 @@ class Regression(Task):
         return Outcome(true, predicted)
 
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
-        """Sum up numbers, squares and products."""
+        """Return sums of numbers, squares and products."""
         return sum_numbers(outcome.labels, outcome.predicted, unit)
 
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
-        """Score predictions of numbers."""
+        """Return scores of numerical predictions."""
         return score_numbers(sums)
 
     def check_predicted(self, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Take finite numbers."""
+        """Return predictions that are finite numbers; else raise ValueError."""
         numeric = predicted.dtype.kind in "biuf"
         if predicted.shape != labels.shape or not numeric or not np.isfinite(predicted).all():
             raise ValueError(
-                f"predict gave shape {predicted.shape} and the values {_first(predicted)} for "
-                f"the ratings of {len(labels)} trials: is it a regressor?"
+                f"predict returned shape {predicted.shape} and the values {_first(predicted)} for "
+                f"the ratings of {len(labels)} trials. Use a regressor."
             )
         return predicted.astype(np.float64)
 
     def describe_labels(self, labels: np.ndarray) -> dict[str, float]:
-        """Give mean and standard deviation."""
+        """Return mean and standard deviation."""
         return {"rating_mean": labels.mean(), "rating_sd": labels.std(ddof=1)}
 
     def say_labels(self, row: pd.Series) -> str:
-        """Say mean and standard deviation."""
+        """Return a clause with mean and standard deviation."""
         return f"ratings {row['rating_mean']:.2f}, standard deviation {row['rating_sd']:.2f}"
 
 
 class SequenceRegression(Task):
-    """A series of numbers a trial, of any length; steps that are NaN are masked and do not count.
+    """A series of numbers of any length for each trial; NaN steps are masked and do not count.
 
-    ``concordance_correlation``, ``pearson`` and ``rmse`` are of all steps, one sequence after
-    another; with ``_per_sequence`` the mean of each sequence's own, where it is defined.
+    ``concordance_correlation``, ``pearson`` and ``rmse`` are scores of all concatenated steps. With
+    ``_per_sequence`` they are means of the scores of the sequences in which they are defined.
     """
 
     name = "sequence-regression"
     estimator_type = "regressor"
     predictor = "sequence regressor"
-    asks = "the targets are series: ask for sequence regressors"
+    asks = "the targets are series: use sequence regressors"
     has_lengths = True
     tested = "concordance_correlation"
     order_row = "step-mean"
@@ -459,24 +460,24 @@ class SequenceRegression(Task):
         probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
     ) -> Outcome:
-        """Read a series for each trial, predictions as long as labels."""
+        """Read a series for each trial; a prediction must have the length of its label."""
         true, predicted = read_series(y_true, names[0]), read_series(y_pred, names[1])
         check_consistent_length(true, predicted)
-        for i, (series, said) in enumerate(zip(true, predicted, strict=True)):
-            if len(series) != len(said) or np.isnan(said).any():
+        for i, (label, series) in enumerate(zip(true, predicted, strict=True)):
+            if len(label) != len(series) or np.isnan(series).any():
                 raise ValueError(
-                    f"{names[1]}: trial {i} has {len(said)} steps, {np.isnan(said).sum()} of them "
-                    f"NaN; {names[0]} has {len(series)}, and each must be predicted."
+                    f"{names[1]}: trial {i} has {len(series)} steps, {np.isnan(series).sum()} of "
+                    f"them NaN. {names[0]} has {len(label)} steps, and all must be predicted."
                 )
         return Outcome(true, predicted)
 
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
-        """Sum up the steps, and the scores of each sequence."""
+        """Return sums over steps, and over the scores of sequences."""
         true, predicted, trial = join_steps(outcome)
         return sum_series(true, predicted, trial, unit)
 
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
-        """Score the steps, and average the scores of sequences."""
+        """Return scores of all steps, and mean scores of sequences."""
         per_sequence = {
             name + PER_SEQUENCE: divide(sums[f"{name}_sum"], sums[f"{name}_n"])
             for name in OF_NUMBERS
@@ -484,40 +485,40 @@ class SequenceRegression(Task):
         return score_numbers(sums) | per_sequence
 
     def check_predicted(self, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Take a series of finite numbers for each trial, as long as its label."""
+        """Return predictions that are finite series of the labels' lengths; else raise."""
         if len(predicted) != len(labels):
             raise ValueError(
-                f"predict gave {len(predicted)} series for {len(labels)} trials: is it a sequence "
-                "regressor?"
+                f"predict returned {len(predicted)} series for {len(labels)} trials. Use a "
+                "sequence regressor."
             )
         checked = np.empty(len(labels), dtype=object)
-        for i, (said, label) in enumerate(zip(predicted, labels, strict=True)):
-            series = np.asarray(said)
+        for i, (cell, label) in enumerate(zip(predicted, labels, strict=True)):
+            series = np.asarray(cell)
             numeric = series.dtype.kind in "biuf"
             if series.shape != label.shape or not numeric or not np.isfinite(series).all():
                 raise ValueError(
-                    f"predict gave shape {series.shape} and the values {_first(series)} for trial "
-                    f"{i} of the fold, whose label has {len(label)} steps: a sequence regressor "
-                    "gives one finite number for each."
+                    f"predict returned shape {series.shape} and the values {_first(series)} for "
+                    f"trial {i} of the fold, whose label has {len(label)} steps. A sequence "
+                    "regressor must return one finite number for each step."
                 )
             checked[i] = series.astype(np.float64)
         return checked
 
     def stratify(self, labels: np.ndarray) -> None:
-        """Return nothing: there is no share of series to balance."""
+        """Return None, since series have no classes to stratify by."""
 
     def tell_lengths(self, trials: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
-        """Add ``n_steps``, how long the series of each trial is."""
+        """Return the trials with a column ``n_steps``, the length of each series."""
         return trials.assign(n_steps=[len(series) for series in labels])
 
     def describe_labels(self, labels: np.ndarray) -> dict[str, float]:
-        """Give number of steps, mean and standard deviation."""
+        """Return number of steps, mean and standard deviation."""
         steps = np.concatenate(labels)
         steps = steps[~np.isnan(steps)]
         return {"n_steps": len(steps), "rating_mean": steps.mean(), "rating_sd": steps.std(ddof=1)}
 
     def say_labels(self, row: pd.Series) -> str:
-        """Say how many steps there are, their mean and standard deviation."""
+        """Return a clause with the number of steps, their mean and standard deviation."""
         return (
             f"{row['n_steps']:.0f} steps, {row['rating_mean']:.2f} on average, standard deviation "
             f"{row['rating_sd']:.2f}"
@@ -530,24 +531,24 @@ TASKS: dict[str, type[Task]] = {
 
 
 def make_task(name: str, classes: Sequence = ()) -> Task:
-    """Return the task of that name; `classes` are those of a multiclass one."""
+    """Return the task with this name; `classes` are the classes of a multiclass task."""
     return Multiclass(classes) if name == Multiclass.name else TASKS[name]()
 
 
 def find_task(tables: Sequence[Mapping[str, pd.Series]]) -> Task:
-    """Find the task of one case in tables of predictions.
+    """Return the task of one case from its tables of predictions.
 
     Parameters
     ----------
     tables : sequence of DataFrame, or of mapping of column to Series
-        The predictions of each pipeline of the case. The column ``task`` says it; where there is
-        none, arrays are series, threshold "none" and fractions are numbers, 0 and 1 two classes,
-        anything else several.
+        The predictions of each pipeline of the case. The column ``task`` has the task. Without this
+        column, arrays are series; labels with threshold "none" and floats are numbers; 0 and 1 are
+        two classes; other labels are three or more classes.
 
     Returns
     -------
     Task
-        A multiclass one has the classes that are label or prediction of any trial.
+        The classes of a multiclass task are all labels and predictions of all trials.
     """
     first = tables[0]
     name = first["task"].iloc[0] if "task" in first else _guess(first)
@@ -558,7 +559,7 @@ def find_task(tables: Sequence[Mapping[str, pd.Series]]) -> Task:
 
 
 def name_classes(labels: pd.Series) -> list:
-    """Return the classes among labels, sorted."""
+    """Return the sorted classes of labels."""
     return sorted(pd.unique(labels.astype(object)))
 
 
@@ -576,7 +577,7 @@ def _guess(predictions: Mapping[str, pd.Series]) -> str:
 
 
 def join_steps(outcome: Outcome) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Put the steps that count one after another: true, predicted, and the trial of each."""
+    """Return labels, predictions and trials of all unmasked steps, concatenated."""
     trial = np.repeat(np.arange(len(outcome.labels)), [len(series) for series in outcome.labels])
     true = np.concatenate([np.empty(0), *outcome.labels])
     predicted = np.concatenate([np.empty(0), *outcome.predicted])
@@ -585,10 +586,10 @@ def join_steps(outcome: Outcome) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def read_classes(values: ArrayLike, name: str) -> np.ndarray:
-    """Read one 0 or 1 for each trial."""
+    """Read 0 or 1 for each trial."""
     labels = np.asarray(check_array(values, ensure_2d=False, dtype="numeric", input_name=name))
     if labels.ndim != 1 or not np.isin(labels, [0, 1]).all():
-        raise ValueError(f"{name} must hold one 0 or 1 for each trial.")
+        raise ValueError(f"{name} must be 0 or 1 for each trial.")
     return labels.astype(np.int64)
 
 
@@ -596,7 +597,7 @@ def read_numbers(values: ArrayLike, name: str) -> np.ndarray:
     """Read one finite number for each trial."""
     numbers = np.asarray(check_array(values, ensure_2d=False, dtype=np.float64, input_name=name))
     if numbers.ndim != 1:
-        raise ValueError(f"{name} must hold one number for each trial, got {numbers.shape}.")
+        raise ValueError(f"{name} must have one number for each trial, got shape {numbers.shape}.")
     return numbers
 
 
@@ -608,27 +609,27 @@ def read_series(values: Iterable, name: str) -> np.ndarray:
         series = np.asarray(cell, dtype=np.float64)
         if series.ndim != 1:
             raise ValueError(
-                f"{name} must hold one series of numbers for each trial; trial {i} has an array of "
-                f"shape {series.shape}."
+                f"{name} must have one series of numbers for each trial, but trial {i} has shape "
+                f"{series.shape}."
             )
         if np.isinf(series).any():
-            raise ValueError(f"{name}: trial {i} has an infinite step; NaN masks a step.")
+            raise ValueError(f"{name}: trial {i} has an infinite step. Use NaN to mask a step.")
         read[i] = series
     return read
 
 
 def read_probability(values: ArrayLike, n_trials: int) -> np.ndarray | None:
-    """Read a probability of 1 for each trial; None where one is missing."""
+    """Read a probability of 1 for each trial; return None if any is missing."""
     values = np.asarray(values, dtype=np.float64)
     if values.shape != (n_trials,):
         raise ValueError(
-            f"probability must hold the probability of 1 of each of {n_trials} trials, got an "
-            f"array of shape {values.shape}."
+            f"probability must have the probability of 1 for each of {n_trials} trials, got "
+            f"shape {values.shape}."
         )
     if np.isnan(values).any():
         return None
     if values.min() < 0 or values.max() > 1:
-        raise ValueError("probability must lie in [0, 1].")
+        raise ValueError("probability must be in [0, 1].")
     return values
 
 
@@ -636,12 +637,12 @@ def _check_classes(predicted: np.ndarray, labels: np.ndarray, n_classes: int) ->
     if predicted.shape != labels.shape or not np.isin(predicted, range(n_classes)).all():
         known = "0 and 1" if n_classes == 2 else f"0 to {n_classes - 1}"
         raise ValueError(
-            f"predict gave shape {predicted.shape} and the values {_first(predicted)} for "
-            f"{len(labels)} trials of the classes {known}: is it a classifier?"
+            f"predict returned shape {predicted.shape} and the values {_first(predicted)} for "
+            f"{len(labels)} trials of the classes {known}. Use a classifier."
         )
     return predicted.astype(np.int64)
 
 
 def _first(values: np.ndarray) -> np.ndarray:
-    """Return the first few different values, for a message."""
+    """Return the first five different values, for a message."""
     return pd.unique(values.ravel())[:5] if values.dtype == object else np.unique(values)[:5]

@@ -1,4 +1,4 @@
-"""The tables and the figure of the RTCAN-1D paper (Yin et al., ACM TOMM 18, 2022)."""
+"""Reproduce the tables and figure 4 of the RTCAN-1D paper (Yin et al., ACM TOMM 18, 2022)."""
 
 from edaemo.reproduction.rtcan._layout import format_reproduction
 from edaemo.reproduction.rtcan._reproduce import (

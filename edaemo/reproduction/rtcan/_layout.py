@@ -1,4 +1,4 @@
-"""A table of the paper made anew, in the paper's layout, as Markdown."""
+"""Format a reproduced table in the layout of the paper, as Markdown."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ HEADINGS = {
     "table3": "Table 3. Models, input signals and shares of the people",
     "table4": "Table 4. Depth and channels of the residual blocks",
     "table5": "Table 5. Attention modules",
-    "figure4": "Figure 4. More and more people",
+    "figure4": "Figure 4. Increasing number of people",
 }
-# In tables 3 to 5 and figure 4: what a score is called, and whether the paper has it.
+# The scores of the paper in tables 3 to 5 and figure 4, with their titles.
 PRINTED = {"accuracy": "Ave-Acc", "f1": "F1"}
 BALANCED = "balanced [95 %]"
 NONE = "-"
 LEGEND = (
     "Scores in percent. Balanced: balanced accuracy with its 95 % bootstrap interval over people; "
-    f"50 is chance, in each setting. {NONE}: not in the paper, or not run."
+    f"chance is 50 in each setting. {NONE}: not in the paper, or not run."
 )
 _BY_METHOD = ("method", "dataset", "n_people", "signal")
 _BY_WAY = ("method", "way", "percent", "n_training_people", "n_test_people")
 
 
 def format_reproduction(made: Reproduction) -> str:
-    """Lay out a table of the paper, with the published numbers beside the measured ones.
+    """Return a table of the paper as Markdown, with published and measured numbers.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def _balance(table: pd.DataFrame) -> list[str]:
                 printed = f"{row['published_n']:.0f} ({row['published']:.1f} %)"
             cells.append(printed)
         rows.append([dataset, target.capitalize(), *cells, two["note"].iloc[0]])
-    return _lay_out(head, rows)
+    return _format_rows(head, rows)
 
 
 def _correlation(table: pd.DataFrame) -> list[str]:
@@ -84,11 +84,11 @@ def _correlation(table: pd.DataFrame) -> list[str]:
         printed_p = NONE if pd.isna(row["published_p"]) else row["published_p"]
         about = [row["dataset"], str(row["n_people"]), str(row["n_trials"])]
         rows.append([*about, interval, printed, p, printed_p, row["note"]])
-    return _lay_out(head, rows)
+    return _format_rows(head, rows)
 
 
 def _models(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
-    """Lay out a row for each model and share of the people, valence left and arousal right."""
+    """Return a row for each model and share of the people; valence left, arousal right."""
     published = _published(table)
     head = [name.replace("n_", "").replace("_", " ") for name in keys]
     for letter in "VA":
@@ -96,13 +96,13 @@ def _models(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
             head += [f"{letter}: {name}", published]
         head.append(f"{letter}: {BALANCED}")
     rows = []
-    for values, own in table.groupby(list(keys), sort=False, dropna=False):
-        cells = [cell for target in ("valence", "arousal") for cell in _cells(own, target)]
-        notes = own.groupby("target", sort=False)["note"].first()
-        said = (f"{target[0].upper()}: {note}" for target, note in notes.items())
-        note = notes.iloc[0] if len(set(notes)) == 1 else "; ".join(said)
-        rows.append([*map(_say, values), *cells, note])
-    return _lay_out([*head, "note"], rows)
+    for values, of_model in table.groupby(list(keys), sort=False, dropna=False):
+        cells = [cell for target in ("valence", "arousal") for cell in _cells(of_model, target)]
+        notes = of_model.groupby("target", sort=False)["note"].first()
+        parts = (f"{target[0].upper()}: {note}" for target, note in notes.items())
+        note = notes.iloc[0] if len(set(notes)) == 1 else "; ".join(parts)
+        rows.append([*map(_format_cell, values), *cells, note])
+    return _format_rows([*head, "note"], rows)
 
 
 def _trade_off(table: pd.DataFrame) -> list[str]:
@@ -119,22 +119,30 @@ def _trade_off(table: pd.DataFrame) -> list[str]:
         "note",
     ]
     rows = []
-    for (target, method), own in table.groupby(["target", "method"], sort=False):
-        depth, channels = (_say(own[name].iloc[0]) for name in ("depth", "channels"))
-        if own["reference"].iloc[0]:
+    for (target, method), of_model in table.groupby(["target", "method"], sort=False):
+        depth, channels = (_format_cell(of_model[name].iloc[0]) for name in ("depth", "channels"))
+        if of_model["reference"].iloc[0]:
             channels = method
-        rows.append([target[0].upper(), depth, channels, *_cells(own, target), own["note"].iloc[0]])
-    return _lay_out(head, rows)
+        rows.append(
+            [
+                target[0].upper(),
+                depth,
+                channels,
+                *_cells(of_model, target),
+                of_model["note"].iloc[0],
+            ]
+        )
+    return _format_rows(head, rows)
 
 
 def _modules(table: pd.DataFrame) -> list[str]:
-    """Lay out a column for each variant, and below what needs no EDA."""
+    """Return a column for each variant, and a second table of baselines that use no EDA."""
     published = _published(table)
     variants = table[~table["reference"]]
-    columns = {name: own for name, own in variants.groupby("method", sort=False)}
+    columns = {name: of_variant for name, of_variant in variants.groupby("method", sort=False)}
     rows = [
-        [module, *("✓" if MODULES[name][place] else "" for name in columns)]
-        for place, module in enumerate(("SCA_Res", "SCA", "RNTA"))
+        [module, *("✓" if MODULES[name][index] else "" for name in columns)]
+        for index, module in enumerate(("SCA_Res", "SCA", "RNTA"))
     ]
     for target in ("valence", "arousal"):
         names = [
@@ -143,16 +151,19 @@ def _modules(table: pd.DataFrame) -> list[str]:
             for end in (f"{target[0].upper()}: {name}", f"{target[0].upper()}: {name}, {published}")
         ]
         names.append(f"{target[0].upper()}: {BALANCED}")
-        cells = zip(*(_cells(own, target) for own in columns.values()), strict=True)
+        cells = zip(*(_cells(of_variant, target) for of_variant in columns.values()), strict=True)
         rows += [[name, *row] for name, row in zip(names, cells, strict=True)]
-        notes = [own[own["target"] == target]["note"].iloc[0] for own in columns.values()]
+        notes = [
+            of_variant[of_variant["target"] == target]["note"].iloc[0]
+            for of_variant in columns.values()
+        ]
         rows.append([f"{target[0].upper()}: note", *notes])
-    needs_no_eda = table[table["reference"]]
-    return [*_lay_out(["", *columns], rows), "", *_models(needs_no_eda, ["method"])]
+    references = table[table["reference"]]
+    return [*_format_rows(["", *columns], rows), "", *_models(references, ["method"])]
 
 
 def _cells(table: pd.DataFrame, target: str) -> list[str]:
-    """Give accuracy, its published number, F1, its own, and the balanced accuracy of a target."""
+    """Return accuracy and F1, each with the published number, and balanced accuracy."""
     by_score = table[table["target"] == target].set_index("score")
     cells = []
     for score in PRINTED:
@@ -163,21 +174,21 @@ def _cells(table: pd.DataFrame, target: str) -> list[str]:
 
 
 def _published(table: pd.DataFrame) -> str:
-    """Head the column of published numbers, saying whose they are."""
-    whose = table["published_of"].dropna().unique()
-    return f"published ({whose[0]})" if len(whose) else "published"
+    """Return the header of the published numbers, with the name of the dataset."""
+    datasets = table["published_of"].dropna().unique()
+    return f"published ({datasets[0]})" if len(datasets) else "published"
 
 
 def _number(value: float) -> str:
     return NONE if pd.isna(value) else f"{value:.2f}"
 
 
-def _say(value: object) -> str:
-    """Write a cell that is a name or a number of people, training people being a mean."""
+def _format_cell(value: object) -> str:
+    """Return a cell for a name or a number of people; a mean number has one decimal."""
     if pd.isna(value):
         return NONE
     return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _lay_out(head: list[str], rows: Iterable[list[str]]) -> list[str]:
+def _format_rows(head: list[str], rows: Iterable[list[str]]) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]

@@ -1,8 +1,8 @@
-"""What the RTCAN-1D paper prints in its tables 1 to 5 and in figure 4, typed from its text.
+"""Hold the numbers of tables 1 to 5 and figure 4 of the RTCAN-1D paper, typed from its text.
 
 Yin, G., Sun, S., Yu, D., Li, D., Zhang, K. A multimodal framework for large-scale emotion
-recognition by fusing music and electrodermal activity signals. ACM TOMM 18, 2022. Percentages stand
-as printed.
+recognition by fusing music and electrodermal activity signals. ACM TOMM 18, 2022. The
+percentages are as printed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import NamedTuple
 ILLEGIBLE = "illegible in the source"
 TITLES = {"pmemo": "PMEmo", "deap": "DEAP", "amigos": "AMIGOS"}
 PROTOCOL = (
-    "The paper: people in ten folds, eight for training, one for validation, one for the test "
-    "(section 5.1), which is `paper` here; the code that was released with it splits single trials "
-    "at random, which is `trial` here, and averages the test accuracy over epochs."
+    "The paper splits people into ten folds: eight for training, one for validation, one for the "
+    "test (section 5.1). This is protocol `paper` here. The released code splits single trials at "
+    "random, which is protocol `trial` here, and averages the test accuracy over epochs."
 )
 
 
@@ -45,14 +45,14 @@ TABLE_1 = {
     ("amigos", "valence"): Balance(394, 50.0, 394, 50.0),
 }
 REMARKS_1 = {
-    "pmemo": "the paper's classes hold 7690 trials, its text counts 7962",
-    "amigos": "the paper prints 43.3 % for 345 of 788 trials, which are 43.8 %",
+    "pmemo": "the paper's classes have 7690 trials, but its text has 7962",
+    "amigos": "the paper prints 43.3 % for 345 of 788 trials, which is 43.8 %",
 }
 
 TABLE_2 = {"amigos": 0.56, "deap": 0.15, "pmemo": 0.52}  # all with p < .001
 PUBLISHED_P = "< .001"
 REMARKS_2 = {
-    "amigos": f"the paper quotes it from another; its cell is {ILLEGIBLE}, section 4.3 says 0.56"
+    "amigos": f"the paper quotes another paper; the cell is {ILLEGIBLE}, section 4.3 has 0.56"
 }
 
 _FEATURES = "EDA hand-crafted feature"
@@ -77,13 +77,13 @@ TABLE_3: dict[tuple[str, str, str, float], Scores] = {
 }
 PERCENTS = (10, 40, 70, 100)
 REMARK_3 = (
-    "The paper prints 46, 128, 319 and 457 people for 10, 40, 70 and 100 % of PMEmo's 457, of whom "
-    "40 % are 183; how they were drawn is not said. Its row of an SVM on music is quoted from "
-    "earlier work."
+    "The paper prints 46, 128, 319 and 457 people for 10, 40, 70 and 100 % of PMEmo's 457 people, "
+    "but 40 % are 183. It does not explain how the people were drawn. Its row of an SVM on music "
+    "is quoted from earlier work."
 )
 REMARK_FIGURE_4 = (
-    f"The drawing of figure 4 is {ILLEGIBLE}; its points are those of table 3, which stand beside "
-    "the shrinking set."
+    f"The drawing of figure 4 is {ILLEGIBLE}. Its points are the numbers of table 3, which are "
+    "shown with the shrinking set."
 )
 
 NARROW, WIDE = (64, 64, 64, 64), (64, 128, 256, 512)
@@ -106,11 +106,11 @@ MODULES = {
     "Rf": (True, True, True),
 }
 REMARK_5 = (
-    f"Which check mark of the paper's table belongs to which column is {ILLEGIBLE}; the columns "
-    "were told by the text and by Re and Rf having table 3's numbers. DEAP and AMIGOS are on EDA "
-    "alone, PMEmo on EDA and music."
+    f"The check marks of the paper's table are {ILLEGIBLE}. The columns were identified by the "
+    "text, and because Re and Rf have the numbers of table 3. DEAP and AMIGOS use only EDA, PMEmo "
+    "uses EDA and music."
 )
-_ACROSS_5 = {  # accuracy and F1 of valence and arousal, each from Basic to Rf
+_ACROSS_5 = {  # accuracy and F1 of valence, then of arousal; each from Basic to Rf
     "deap": (
         (76.28, 74.45, 76.61, 74.02, 76.53, 77.15, 73.33),
         (78.21, 75.40, 77.98, 74.97, 78.33, 79.18, 74.60),

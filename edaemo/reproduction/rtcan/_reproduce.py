@@ -1,4 +1,4 @@
-"""The tables and the figure of the RTCAN-1D paper, on any study that has what they need."""
+"""Reproduce the tables and figure 4 of the RTCAN-1D paper, on any study with the needed data."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ from edaemo.reproduction.rtcan._runs import (
     Network,
     Point,
     ReproductionSettings,
+    describe_runs,
     eda_models,
     evaluate_models,
     fix_test,
     name_of,
     references,
-    say,
     score_point,
     score_rows,
     shrink,
@@ -50,28 +50,28 @@ from edaemo.statistics import divide, draw_people, interval_over_people
 
 TEST_FIXED, SHRINKING = "test people fixed", "shrinking set"
 SIGNALS = ("eda", "eda+music")
-# Of RTCAN, by name: the network, what its rows are about, and what is published of it.
+# Variants of RTCAN by name: the network, columns of its rows, and published scores.
 _Variants = dict[str, tuple[Network, dict, Scores]]
 DEFAULT = ReproductionSettings()
 REPEATED = ReproductionSettings(n_repeats=3)
 
 
 class Reproduction(NamedTuple):
-    """A table or the figure of the paper, made anew.
+    """A reproduced table or figure of the paper.
 
     Attributes
     ----------
     name : str
         "table1" to "table5" or "figure4".
     table : DataFrame
-        One row for each number: what it is about, ``measured``, ``published`` (NaN where the paper
-        has no such number), ``published_of`` (whose: a dataset of the paper) and ``note``. Scores
-        and shares are in percent. Tables 3 to 5 and figure 4: ``low``, ``high``, the 95 % bootstrap
-        interval over people; rows with ``reference`` are not in the paper: what needs no EDA, and
-        in tables 4 and 5 a support vector machine; ``measured`` is NaN where a row was not run, and
-        ``note`` says why.
+        One row for each number: columns that identify it, ``measured``, ``published`` (NaN if the
+        paper does not have this number), ``published_of`` (the dataset of the published number) and
+        ``note``. Scores and shares are in percent. Tables 3 to 5 and figure 4 also have ``low`` and
+        ``high``, the 95 % bootstrap interval over people. Rows with ``reference`` are not in the
+        paper: baselines that use no EDA, and in tables 4 and 5 a support vector machine.
+        ``measured`` is NaN if a row was not run; ``note`` contains the reason.
     remarks : tuple of str
-        Protocols, and what has to be said of the numbers.
+        Descriptions of the protocols, and caveats.
     """
 
     name: str
@@ -80,25 +80,25 @@ class Reproduction(NamedTuple):
 
 
 def reproduce_table1(studies: Bunch | Sequence[Bunch], *, people: str = "all") -> Reproduction:
-    """Count high and low trials after relabelling by each person's own threshold.
+    """Count high and low trials after relabelling with a threshold for each person.
 
     Parameters
     ----------
     studies : Bunch or sequence of Bunch
-        As loaders return them, with ratings of valence and arousal.
+        Bunches of a loader, with ratings of valence and arousal.
     people : {"evaluation", "development", "all"}, default="all"
 
     Returns
     -------
     Reproduction
-        Also ``dataset``, ``target``, ``class``, ``n``, ``published_n``.
+        Additional columns: ``dataset``, ``target``, ``class``, ``n``, ``published_n``.
 
     Raises
     ------
     EvaluationError
         If a study has no ratings of valence or arousal.
     ValueError
-        If there is no threshold by subject, as for PMEmo's 2019 release.
+        If thresholds by subject are not possible, as for PMEmo's 2019 release.
     """
     rows = []
     for study in _several(studies, people, "table1"):
@@ -121,8 +121,8 @@ def reproduce_table1(studies: Bunch | Sequence[Bunch], *, people: str = "all") -
                 }
                 rows.append(row)
     remark = (
-        "High is above the person's own threshold (2-means in the plane of valence and arousal), "
-        "from all of the person's ratings. Nothing is trained: there is no protocol."
+        "High means above the person's threshold (2-means of valence and arousal), which is "
+        "computed from all ratings of the person. No model is trained, so no protocol applies."
     )
     return Reproduction("table1", pd.DataFrame(rows), (remark,))
 
@@ -130,7 +130,7 @@ def reproduce_table1(studies: Bunch | Sequence[Bunch], *, people: str = "all") -
 def reproduce_table2(
     studies: Bunch | Sequence[Bunch], *, people: str = "all", random_state: int = 0
 ) -> Reproduction:
-    """Correlate the ratings of valence and arousal over all trials (Spearman).
+    """Compute Spearman's correlation of valence and arousal over all trials.
 
     Parameters
     ----------
@@ -142,18 +142,20 @@ def reproduce_table2(
     Returns
     -------
     Reproduction
-        Also ``dataset``, ``n_trials``, ``n_people``, ``p``, ``published_p``; ``low``, ``high``, the
-        95 % interval over people. ``p`` takes trials as independent, as the paper does.
+        Additional columns: ``dataset``, ``n_trials``, ``n_people``, ``p``, ``published_p``;
+        ``low``, ``high``, the 95 % interval over people. ``p`` treats trials as independent, as in
+        the paper.
 
     Raises
     ------
     EvaluationError
-        If a study has no ratings of valence or arousal, or they are not the people's own.
+        If a study has no ratings of valence or arousal, or if the ratings are not each person's
+        ratings.
     """
     rows = []
     for study in _several(studies, people, "table2"):
         if (why := study.ratings.attrs.get("relabelling")) is not None:
-            raise EvaluationError(f"table2 is about people's own ratings: {why}")
+            raise EvaluationError(f"table2 needs the ratings of each person: {why}")
         ratings, subject = study.ratings[list(TARGETS)].to_numpy(), study.trials["subject"]
         r, p = spearmanr(ratings[:, 0], ratings[:, 1])
         low, high = _spearman_interval(ratings, pd.factorize(subject)[0], random_state)
@@ -172,28 +174,28 @@ def reproduce_table2(
         }
         rows.append(row)
     remark = (
-        "p takes all trials as independent, as the paper does, which trials of one person are not; "
-        "the interval (95 %) draws people. Nothing is trained: there is no protocol."
+        "p treats all trials as independent, as in the paper, but trials of one person are "
+        "dependent. The 95 % interval draws people. No model is trained, so no protocol applies."
     )
     return Reproduction("table2", pd.DataFrame(rows), (remark,))
 
 
 def reproduce_table3(study: Bunch, settings: ReproductionSettings = DEFAULT) -> Reproduction:
-    """Compare RTCAN, the CNN and the SVM on EDA, on music and on both, with fewer people too.
+    """Compare RTCAN, the CNN and the SVM on EDA, music and both, also on shares of the people.
 
     Parameters
     ----------
     study : Bunch
-        With ratings of valence and arousal; without music, the rows of music are left out.
+        With ratings of valence and arousal. Without music, the rows with music are left out.
     settings : ReproductionSettings
 
     Returns
     -------
     Reproduction
-        Also ``method``, ``dataset``, ``percent`` (of the people, drawn nested; training and test
-        people are drawn out of these, as in the paper), ``n_people``, ``signal``, ``protocol``,
-        ``target``, ``score``. On DEAP and AMIGOS RTCAN has no attention in its residual units, as
-        in the paper.
+        Additional columns: ``method``, ``dataset``, ``percent`` (of the people; the draws are
+        nested, and training and test people are both drawn from this share, as in the paper),
+        ``n_people``, ``signal``, ``protocol``, ``target``, ``score``. On DEAP and AMIGOS, RTCAN has
+        no attention in its residual units, as in the paper.
 
     Raises
     ------
@@ -201,28 +203,35 @@ def reproduce_table3(study: Bunch, settings: ReproductionSettings = DEFAULT) -> 
         As :func:`evaluate`, and if the study has no ratings of valence or arousal.
     """
     points = shrink(_check(study, "table3", settings.people), settings)
-    alone = eda_models(study)
-    both: dict[tuple[str, str], str | Network] = {}
+    without_music = eda_models(study)
+    with_music: dict[tuple[str, str], str | Network] = {}
     if study.get("music") is not None:
-        both = {("SVM", "Music"): "svm-music", ("RTCAN-1D", "EDA + Music"): Network(music=True)}
+        with_music = {
+            ("SVM", "Music"): "svm-music",
+            ("RTCAN-1D", "EDA + Music"): Network(music=True),
+        }
     tables = [
-        evaluate_models(study, [*alone.values(), *both.values()], settings.protocols, settings)
+        evaluate_models(
+            study, [*without_music.values(), *with_music.values()], settings.protocols, settings
+        )
     ]
     fewer = [point.protocol for point in points if point.why_not is None and point.percent < 100]
     if fewer:
-        tables.append(evaluate_models(study, alone.values(), fewer, settings))
+        tables.append(evaluate_models(study, without_music.values(), fewer, settings))
     table, rows = pd.concat(tables), []
-    for ((method, signal), model), point in product({**alone, **both}.items(), points):
-        if point.percent == 100 or (method, signal) in alone:
+    for ((method, signal), model), point in product(
+        {**without_music, **with_music}.items(), points
+    ):
+        if point.percent == 100 or (method, signal) in without_music:
             about = {"method": method, **_about_people(study, point), "signal": signal}
             printed = TABLE_3.get((method, signal, _printed_on(study), point.percent))
             rows += score_point(table, point, name_of(model), about, printed)
     for point in points:
         if point.percent == 100:
             rows += references(table, point.name, _about_people(study, point))
-    remarks = [*say(table, settings), REMARK_3]
-    if not both:
-        remarks.append(f"{study.name} has no music: the rows of music are left out.")
+    remarks = [*describe_runs(table, settings), REMARK_3]
+    if not with_music:
+        remarks.append(f"{study.name} has no music, so the rows with music are left out.")
     return _finish("table3", study, rows, remarks, printed_on=_printed_on(study))
 
 
@@ -240,19 +249,19 @@ def reproduce_table4(
         With ratings of valence and arousal, and with music unless `signal` is "eda".
     settings : ReproductionSettings
     signal : {"eda", "eda+music"}, default="eda+music"
-        What the networks get; in the paper, both.
+        Input of the networks. The paper uses EDA and music.
 
     Returns
     -------
     Reproduction
-        Also ``method`` (such as "d=1, c=[64,64,64,64]"), ``depth``, ``channels``, ``protocol``,
-        ``target``, ``score``.
+        Additional columns: ``method`` (such as "d=1, c=[64,64,64,64]"), ``depth``, ``channels``,
+        ``protocol``, ``target``, ``score``.
 
     Raises
     ------
     EvaluationError, ValueError, StoreError
-        As :func:`evaluate`, and if the study has no valence or arousal, or no music where the
-        networks get it.
+        As :func:`evaluate`, and if the study has no valence or arousal, or if `signal` needs music
+        and the study has no music.
     """
     _check(study, "table4", settings.people)
     music = _takes_music(study, signal, "table4")
@@ -279,12 +288,13 @@ def reproduce_table5(
         With ratings of valence and arousal, and with music if `signal` is "eda+music".
     settings : ReproductionSettings
     signal : {"eda", "eda+music"} or None, default=None
-        What the networks get. None: music too where the study has any, as in the paper.
+        Input of the networks. None: EDA, and music if the study has it, as in the paper.
 
     Returns
     -------
     Reproduction
-        Also ``method`` ("Basic", "Ra" to "Rf"), ``protocol``, ``target``, ``score``.
+        Additional columns: ``method`` ("Basic", "Ra" to "Rf"), ``protocol``, ``target``,
+        ``score``.
 
     Raises
     ------
@@ -305,23 +315,23 @@ def reproduce_table5(
 
 
 def reproduce_figure4(study: Bunch, settings: ReproductionSettings = REPEATED) -> Reproduction:
-    """Learn from the EDA of 10, 40, 70 and 100 % of the people, in nested draws.
+    """Compute learning curves on 10, 40, 70 and 100 % of the people, in nested draws.
 
     Parameters
     ----------
     study : Bunch
         With ratings of valence and arousal.
     settings : ReproductionSettings
-        Its only protocol must be "subject"; three repeats by default.
+        The only protocol must be "subject". The default has three repeats.
 
     Returns
     -------
     Reproduction
-        Also ``way``: "test people fixed", all people are tested, by models of a share of the other
-        folds' people; "shrinking set", training and test people are drawn out of a share of all, as
-        in the paper. At 100 % they are the same. ``method``, ``percent``; ``n_people`` (of either
-        side), ``n_training_people`` (mean over folds), ``n_test_people``, of the first repeat;
-        ``target``, ``score``.
+        Additional columns: ``way``, ``method``, ``percent``, ``target``, ``score``; of the first
+        repeat ``n_people`` (training or test), ``n_training_people`` (mean over folds) and
+        ``n_test_people``. With the way "test people fixed", all people are tested, and the models
+        are trained on a share of the training people. With "shrinking set", training and test
+        people are drawn from a share of all people, as in the paper. Both are equal at 100 %.
 
     Raises
     ------
@@ -329,9 +339,7 @@ def reproduce_figure4(study: Bunch, settings: ReproductionSettings = REPEATED) -
         As :func:`evaluate`, and if the study has no ratings of valence or arousal.
     """
     if tuple(settings.protocols) != ("subject",):
-        raise EvaluationError(
-            f"figure4 holds out whole people: protocols=('subject',), got {settings.protocols!r}."
-        )
+        raise EvaluationError(f"figure4 needs protocols=('subject',), got {settings.protocols!r}.")
     selected = _check(study, "figure4", settings.people)
     ways = {TEST_FIXED: fix_test(selected, settings), SHRINKING: shrink(selected, settings)}
     possible = {
@@ -354,7 +362,7 @@ def reproduce_figure4(study: Bunch, settings: ReproductionSettings = REPEATED) -
             if point.why_not is None:
                 about = {"way": way, **_about_people(study, point)}
                 rows += references(table, point.name, about, ["majority"])
-    remarks = [*say(table, settings), REMARK_FIGURE_4, REMARK_3]
+    remarks = [*describe_runs(table, settings), REMARK_FIGURE_4, REMARK_3]
     return _finish("figure4", study, rows, remarks, printed_on=_printed_on(study))
 
 
@@ -375,7 +383,7 @@ def _compare_variants(
     variants: _Variants,
     settings: ReproductionSettings,
 ) -> tuple[list[dict], list[str]]:
-    """Evaluate variants of RTCAN under each protocol; give the rows and what to say of them."""
+    """Evaluate variants of RTCAN under each protocol; return the rows and the remarks."""
     networks = [network for network, _, _ in variants.values()]
     signal, machine = (
         ("EDA and music", "svm-eda-music") if networks[0].music else ("EDA", "svm-eda")
@@ -384,11 +392,11 @@ def _compare_variants(
     rows: list[dict] = []
     for protocol in settings.protocols:
         for name, (network, about, published) in variants.items():
-            told = {"protocol": protocol, "method": name, **about}
-            rows += score_rows(table, protocol, network.name, told, published)
+            columns = {"protocol": protocol, "method": name, **about}
+            rows += score_rows(table, protocol, network.name, columns, published)
         rows += references(table, protocol, {"protocol": protocol})
         rows += references(table, protocol, {"protocol": protocol}, [machine])
-    return rows, [*say(table, settings), f"All networks, and {machine}, are on {signal}."]
+    return rows, [*describe_runs(table, settings), f"All networks and {machine} use {signal}."]
 
 
 def _finish(
@@ -397,12 +405,13 @@ def _finish(
     remarks = [*remarks, PROTOCOL]
     if study.name != printed_on:
         remarks.append(
-            f"The published numbers are those of {TITLES[printed_on]}, other people and other "
-            "recordings: they stand beside for comparison, and are not what should come out."
+            f"The published numbers are from {TITLES[printed_on]}, with different people and "
+            "different recordings. They are shown for comparison only; equal numbers are not "
+            "expected."
         )
     table = pd.DataFrame(rows)
     is_published = table["published"].notna()
-    table["published_of"] = [TITLES[printed_on] if there else None for there in is_published]
+    table["published_of"] = [TITLES[printed_on] if printed else None for printed in is_published]
     return Reproduction(name, table, tuple(remarks))
 
 
@@ -412,25 +421,25 @@ def _several(studies: Bunch | Sequence[Bunch], people: str, name: str) -> list[B
 
 
 def _check(study: Bunch, name: str, people: str) -> Bunch:
-    """Return the study cut to the people asked for; refuse one that lacks valence or arousal."""
+    """Return the study with the chosen people; raise if it has no valence or arousal."""
     missing = [target for target in TARGETS if target not in study.ratings]
     if missing:
         has = ", ".join(map(str, study.targets))
         raise EvaluationError(
-            f"{name} is about valence and arousal, and {study.name} has no ratings of "
-            f"{' and '.join(missing)} (it has {has}): take another study."
+            f"{name} needs valence and arousal, but {study.name} has no ratings of "
+            f"{' and '.join(missing)} (it has {has}). Choose another study."
         )
     return select_people(study, people)
 
 
 def _takes_music(study: Bunch, signal: str, name: str) -> bool:
-    """Say whether the networks get music; refuse if they should and there is none."""
+    """Return whether the networks use music; raise if the study lacks it."""
     if signal not in SIGNALS:
-        raise EvaluationError(f"signal={signal!r}: one of {list(SIGNALS)}.")
+        raise EvaluationError(f"signal={signal!r} must be one of {list(SIGNALS)}.")
     if signal == "eda+music" and study.get("music") is None:
         raise EvaluationError(
-            f"{name} is on EDA and music, and {study.name} has no music: give signal='eda' "
-            "(--signal eda), or take another study."
+            f"{name} uses EDA and music, but {study.name} has no music. Pass signal='eda' "
+            "(--signal eda), or choose another study."
         )
     return signal == "eda+music"
 
@@ -440,7 +449,7 @@ def _title(study: Bunch) -> str:
 
 
 def _printed_on(study: Bunch) -> str:
-    """Return the dataset whose published numbers stand beside those of a study."""
+    """Return the dataset whose published numbers are shown with the results of a study."""
     return study.name if study.name in TITLES else "pmemo"
 
 
@@ -453,7 +462,7 @@ def _note(study: Bunch, remarks: dict[str, str]) -> str:
 def _spearman_interval(
     ratings: np.ndarray, subject: np.ndarray, random_state: int
 ) -> tuple[float, float]:
-    """Give the 95 % interval over people of the correlation of two columns of ratings."""
+    """Return the 95 % interval over people of the correlation of two columns of ratings."""
     codes = [np.unique(column, return_inverse=True)[1] for column in ratings.T]
     drawn = draw_people(subject.max() + 1, random_state)
     draws = np.array([_weighted_spearman(codes, weights[subject]) for weights in drawn])
@@ -461,7 +470,7 @@ def _spearman_interval(
 
 
 def _weighted_spearman(codes: Sequence[np.ndarray], weights: np.ndarray) -> float:
-    """Correlate the average ranks of two columns of codes, each row as often as it weighs."""
+    """Return the correlation of the average ranks of two columns, with a weight for each row."""
     ranks = []
     for column in codes:
         counts = np.bincount(column, weights)

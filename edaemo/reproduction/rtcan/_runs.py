@@ -1,4 +1,4 @@
-"""What tables 3 to 5 and figure 4 of the RTCAN-1D paper have in common: evaluating its models."""
+"""Evaluate the models of tables 3 to 5 and figure 4 of the RTCAN-1D paper."""
 
 from __future__ import annotations
 
@@ -28,20 +28,21 @@ TARGETS = ("valence", "arousal")
 
 
 class ReproductionSettings(NamedTuple):
-    """How tables 3 to 5 and figure 4 are evaluated; see :func:`evaluate`.
+    """Settings of the evaluation for tables 3 to 5 and figure 4; see :func:`evaluate`.
 
     Attributes
     ----------
     protocols : tuple of str, default=("subject",)
-        Names; figure 4 holds out whole people and takes no other.
+        Names of protocols. Figure 4 requires "subject", since it holds out whole people.
     people : {"evaluation", "development", "all"}, default="evaluation"
     n_splits : int, default=10
     n_repeats : int, default=1
-        Each with other folds, other draws of people and another seed; scores are of all repeats.
+        Number of repeats. Each repeat has different folds, draws of people and seed. Scores are
+        computed over all repeats.
     recipe : str, default="default"
-        Of :class:`edaemo.RTCANClassifier`; "paper" is section 5.1.
+        Recipe of :class:`edaemo.RTCANClassifier`; "paper" is section 5.1.
     max_epochs : int or None, default=None
-        Of all networks; None: as the recipe and the CNN have it.
+        Epochs of all networks. None: the values of the recipe and of the CNN.
     n_jobs, random_state, store
     """
 
@@ -66,14 +67,14 @@ class Network(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the store calls it: the same network has one name in all tables."""
+        """The name in the store; the same network has the same name in all tables."""
         named = zip(("sca_res", "sca", "rnta"), self.modules, strict=True)
-        inside = "+".join(name for name, there in named if there) or "no attention"
+        inside = "+".join(name for name, used in named if used) or "no attention"
         width = "-".join(map(str, self.channels))
         return f"rtcan-eda{'-music' * self.music}, depth {self.depth}, {width}, {inside}"
 
     def make(self, study: Bunch, settings: ReproductionSettings) -> Pipeline:
-        """Make it for a study."""
+        """Make the pipeline for a study."""
         sca_res, sca, rnta = self.modules
         pipeline = make_rtcan(
             music=study.music if self.music else None, max_epochs=settings.max_epochs
@@ -89,7 +90,7 @@ class Network(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A share of the people under one protocol; `why_not` says why it cannot be evaluated."""
+    """A share of the people under one protocol; `why_not` is the reason if it cannot be run."""
 
     base: str
     percent: float
@@ -101,12 +102,12 @@ class Point(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the evaluation calls the protocol."""
+        """The name of the protocol in the evaluation."""
         return self.protocol if isinstance(self.protocol, str) else self.protocol.name
 
 
 def shrink(study: Bunch, settings: ReproductionSettings) -> list[Point]:
-    """Plan evaluations on a share of the people alone."""
+    """Plan evaluations with training and test on a share of the people."""
     labels, n_splits, seed = _label(study), settings.n_splits, settings.random_state
     protocols = [
         FewerPeople(base, n_splits, percent=percent, random_state=seed)
@@ -117,7 +118,7 @@ def shrink(study: Bunch, settings: ReproductionSettings) -> list[Point]:
 
 
 def fix_test(study: Bunch, settings: ReproductionSettings) -> list[Point]:
-    """Plan evaluations on everybody, by models of a share of the training people."""
+    """Plan evaluations on all people, with training on a share of the training people."""
     labels, n_splits, seed = _label(study), settings.n_splits, settings.random_state
     protocols = [
         FewerTrainingPeople(n_splits, percent=percent, random_state=seed) for percent in PERCENTS
@@ -127,7 +128,7 @@ def fix_test(study: Bunch, settings: ReproductionSettings) -> list[Point]:
 
 def _label(study: Bunch) -> list[np.ndarray]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # evaluate says it again
+        warnings.simplefilter("ignore", UserWarning)  # evaluate repeats the warning
         return [
             SubjectThresholdRelabeler(target=target).fit_relabel(
                 study.ratings, subject=study.trials["subject"]
@@ -143,12 +144,12 @@ def _plan(
     labels: list[np.ndarray],
     n_repeats: int,
 ) -> Point:
-    """Split without training, to see how many people there are and whether it can be done."""
+    """Split without training, to count people and to check that all folds are possible."""
     subject, whole = study.trials["subject"].to_numpy(), protocol.percent == 100
     try:
         splits = [
             (y, list(_repeat(protocol, repeat).split(study.trials, y)))
-            for repeat in range(max(n_repeats, 1))  # evaluate refuses none
+            for repeat in range(max(n_repeats, 1))  # evaluate raises an error for 0
             for y in labels
         ]
     except ValueError as error:
@@ -156,31 +157,31 @@ def _plan(
             raise
         n_people = len(np.unique(subject[draw_rows(subject, protocol.percent, 0)]))
         return Point(base, protocol.percent, protocol, n_people, np.nan, 0, f"not run: {error}")
-    alone = sum(len(np.unique(y[fold])) < 2 for y, folds in splits for fold, _ in folds)
-    one_class = "not run: a fold's training trials would be of one class"
+    n_one_class = sum(len(np.unique(y[fold])) < 2 for y, folds in splits for fold, _ in folds)
+    one_class = "not run: the training trials of a fold would be of one class"
     first = splits[0][1]
     training = [np.unique(subject[rows]) for rows, _ in first]
     tested = np.unique(subject[np.concatenate([rows for _, rows in first])])
     return Point(
         base,
         protocol.percent,
-        base if whole else protocol,  # the same folds, under the name that others store them by
+        base if whole else protocol,  # the same folds, under their usual name in stores
         len(np.unique(np.concatenate([tested, *training]))),
         float(np.mean([len(people) for people in training])),
         len(tested),
-        one_class if alone and not whole else None,
+        one_class if n_one_class and not whole else None,
     )
 
 
 def _repeat(protocol: Protocol, repeat: int) -> Protocol:
-    """Make the protocol of a repeat, as `evaluate` does."""
+    """Return the protocol of a repeat, as `evaluate` does."""
     protocol = copy(protocol)
     protocol.random_state += repeat
     return protocol
 
 
 def eda_models(study: Bunch) -> dict[tuple[str, str], str | Network]:
-    """Give the paper's models on EDA alone, by method and signal."""
+    """Return the paper's models on EDA without music, by method and signal."""
     small = study.name in ("deap", "amigos")
     features = "EDA hand-crafted feature"
     return {
@@ -196,10 +197,12 @@ def evaluate_models(
     protocols: Iterable[str | Protocol],
     settings: ReproductionSettings,
 ) -> pd.DataFrame:
-    """Evaluate models on valence and arousal; the table is `evaluate`'s."""
-    find_recipe(settings.recipe, RTCAN)  # or every fold would fail
+    """Evaluate models on valence and arousal; return the table of `evaluate`."""
+    find_recipe(settings.recipe, RTCAN)  # otherwise every fold would fail
     models = list(models)
-    with _known({model.name: model for model in models if isinstance(model, Network)}, settings):
+    with _registered(
+        {model.name: model for model in models if isinstance(model, Network)}, settings
+    ):
         return evaluate(
             [name_of(model) for model in models],
             study,
@@ -216,8 +219,8 @@ def evaluate_models(
 
 
 @contextmanager
-def _known(networks: dict[str, Network], settings: ReproductionSettings) -> Iterator[None]:
-    """Let `evaluate` know the networks by name, as pipelines on decomposed signals."""
+def _registered(networks: dict[str, Network], settings: ReproductionSettings) -> Iterator[None]:
+    """Register the networks inside the context, as pipelines on decomposed signals."""
     entries = {
         name: PipelineSpec(partial(network.make, settings=settings), "signals", knows_stimulus=None)
         for name, network in networks.items()
@@ -237,12 +240,12 @@ def name_of(model: str | Network) -> str:
 def score_point(
     table: pd.DataFrame, point: Point, pipeline: str, about: dict, published: Scores | None
 ) -> list[dict]:
-    """Give a row for each target and score of a pipeline on a share of the people."""
+    """Return a row for each target and score of a pipeline on a share of the people."""
     if point.why_not is None:
         return score_rows(table, point.name, pipeline, about, published)
-    nothing = dict.fromkeys(("measured", "low", "high"), np.nan)
+    missing = dict.fromkeys(("measured", "low", "high"), np.nan)
     return [
-        {"reference": False, **about, **key, **nothing, "note": point.why_not}
+        {"reference": False, **about, **key, **missing, "note": point.why_not}
         for key in _keys(published)
     ]
 
@@ -250,10 +253,10 @@ def score_point(
 def score_rows(
     table: pd.DataFrame, protocol: str, pipeline: str, about: dict, published: Scores | None
 ) -> list[dict]:
-    own = table[(table["protocol"] == protocol) & (table["pipeline"] == pipeline)]
+    results = table[(table["protocol"] == protocol) & (table["pipeline"] == pipeline)]
     rows = []
     for key in _keys(published):
-        row = own[own["target"] == key["target"]].iloc[0]
+        row = results[results["target"] == key["target"]].iloc[0]
         names = {"measured": "", "low": "_low", "high": "_high"}
         measured = {name: 100 * row[key["score"] + end] for name, end in names.items()}
         rows.append({"reference": False, **about, **key, **measured, "note": _verdict(row)})
@@ -261,7 +264,7 @@ def score_rows(
 
 
 def _keys(published: Scores | None) -> list[dict]:
-    """Give target, score and the published number of the rows of one pipeline."""
+    """Return target, score and published number of each row of one pipeline."""
     return [
         {
             "target": target,
@@ -274,27 +277,27 @@ def _keys(published: Scores | None) -> list[dict]:
 
 
 def _verdict(row: pd.Series) -> str:
-    """Say whether a pipeline is above chance, and above what needs no EDA."""
+    """Return a note: whether a pipeline is above chance and above its reference row."""
     if row["n_failed"]:
         return f"{row['n_failed']} folds failed, first with {row['error']}"
     if row["reference"]:
-        return "needs no EDA"
+        return "uses no EDA"
     if not row["p_above_majority"] < LEVEL:
         return f"at chance (p = {row['p_above_majority']:.2f})"
     rival = "stimulus-prior" if row["knows_stimulus"] else "trial-order"
     p = row[f"p_above_{rival.replace('-', '_')}"]
     if pd.isna(p):
-        return f"above chance; no {rival} to be above"
+        return f"above chance; not compared with {rival}"
     return f"above chance and {rival}" if p < LEVEL else f"above chance, not above {rival}"
 
 
 def references(
     table: pd.DataFrame, protocol: str, about: dict, names: Iterable[str] | None = None
 ) -> list[dict]:
-    """Give the rows of pipelines that are not in the paper; None for all that need no EDA."""
+    """Return the rows of pipelines that are not in the paper; None: all that use no EDA."""
     if names is None:
-        own = table[table["protocol"] == protocol]
-        names = own.loc[own["reference"], "pipeline"].unique()
+        results = table[table["protocol"] == protocol]
+        names = results.loc[results["reference"], "pipeline"].unique()
     return [
         row
         for name in names
@@ -304,32 +307,34 @@ def references(
     ]
 
 
-def say(table: pd.DataFrame, settings: ReproductionSettings) -> Iterator[str]:
-    """Say what was evaluated under each protocol, and how the networks were trained."""
+def describe_runs(table: pd.DataFrame, settings: ReproductionSettings) -> Iterator[str]:
+    """Yield a description of each protocol's data, and of the training of the networks."""
     for protocol in settings.protocols:
-        own = table[table["protocol"] == protocol]
-        row, shares = own.iloc[0], own.groupby("target")["majority_rate"].first()
-        said = (
+        results = table[table["protocol"] == protocol]
+        row, shares = results.iloc[0], results.groupby("target")["majority_rate"].first()
+        text = (
             f"Protocol `{protocol}`: {row['study']}, {row['n_people']} people ({row['people']}), "
             f"{row['n_trials']} trials, {row['n_folds']} folds, {row['n_repeats']} "
-            f"repeat{'s' if row['n_repeats'] > 1 else ''}; the larger class holds "
+            f"repeat{'s' if row['n_repeats'] > 1 else ''}. The larger class has "
             f"{100 * shares['valence']:.1f} % (valence) and {100 * shares['arousal']:.1f} % "
             "(arousal)."
         )
-        if own["stimuli_seen"].notna().any():
-            said += (
-                f" {row['stimuli'].capitalize()} seen in training: {own['stimuli_seen'].max()} of "
-                f"{row['n_stimuli']}."
+        if results["stimuli_seen"].notna().any():
+            text += (
+                f" {row['stimuli'].capitalize()} seen in training: "
+                f"{results['stimuli_seen'].max()} of {row['n_stimuli']}."
             )
         if row["left_out"] > 0:
-            said += f" On neither side of a fold: {row['left_out']:.0f} trials on average."
+            text += (
+                f" On average, {row['left_out']:.0f} trials are neither in training nor in test."
+            )
         if row["warning"]:
-            said += f" **This protocol {row['warning']}.**"
+            text += f" **This protocol {row['warning']}.**"
         if row["artificial"]:
-            said += " **This study is ARTIFICIAL: no person took part.**"
-        yield said
-    epochs = settings.max_epochs or "as many epochs as the recipe and the CNN have"
+            text += " **This study is ARTIFICIAL: no person took part.**"
+        yield text
+    epochs = settings.max_epochs or "defaults of the recipe and the CNN"
     yield (
-        f"Networks: recipe `{settings.recipe}` of RTCAN, epochs: {epochs}; seed "
+        f"Networks: RTCAN recipe `{settings.recipe}`, epochs: {epochs}, seed: "
         f"{settings.random_state}."
     )
