@@ -1,4 +1,4 @@
-"""One recording and its components as a picture."""
+"""A figure of recordings and their components."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from edaemo.decomposition import Decomposition
 def plot_decomposition(
     recordings: list[tuple[str, np.ndarray, Decomposition]], sampling_rate: float
 ) -> Figure:
-    """Draw recordings, one in a column: original with tonic, phasic, driver.
+    """Draw recordings, one per column: original with tonic, phasic, driver.
 
     Parameters
     ----------
     recordings : list of (title, signal of shape (n_samples,), Decomposition)
-        The signals as they were decomposed.
+        Each signal must be the input of its decomposition.
     sampling_rate : float
         Samples per second (Hz).
 
