@@ -1,9 +1,10 @@
-"""Decompose every recording of a folder of corpora, and say how well each corpus went.
+"""Decompose every recording in a folder of corpora, and print the certified gaps.
 
     python benchmarks/all_recordings.py CORPORA
 
-CORPORA holds ``hku956``, ``physionet_wearable_stress`` and ``neurokit_bio`` as downloaded. Whole
-trials of the first, whole sessions of the second, the EDA columns of the third; each z-scored.
+CORPORA contains the downloaded folders ``hku956``, ``physionet_wearable_stress`` and
+``neurokit_bio``. The recordings are whole trials of the first, whole sessions of the second, and
+the EDA columns of the third. Each recording is z-scored.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from edaemo.decomposition import decompose_many
 
 
 def recordings(corpora: Path) -> dict[str, tuple[float, list[np.ndarray]]]:
-    """Read the corpora: name → sampling rate and recordings."""
+    """Return the sampling rate and the recordings of each corpus by name."""
     stress = sorted((corpora / "physionet_wearable_stress").rglob("EDA.csv"))
     neurokit = sorted((corpora / "neurokit_bio").rglob("*hz.csv"))
     tables = [table for table in map(pd.read_csv, neurokit) if "EDA" in table]

@@ -1,16 +1,22 @@
-"""How near the optimum the default decomposition comes, on simulated and on real recordings.
+"""Measure the distance of the default decomposition from the optimum.
 
     python benchmarks/certified_gaps.py NEUROKIT_BIO
 
-NEUROKIT_BIO is the folder of NeuroKit's two example recordings (100 Hz). Needs neurokit2, which
-pins pandas below 3: use an environment of its own with edaemo and neurokit2 in it.
+NEUROKIT_BIO is the folder of NeuroKit's two example recordings (100 Hz). The script needs
+neurokit2, which pins pandas below 3: use a separate environment with edaemo and neurokit2.
 
-64 recordings simulated by neurokit2 (3 to 15 responses a minute, noise 0, 0.01, 0.03, converter
-steps of 0, 1e-3, 5e-3; half of 40 s at 50 Hz, half of 60 s at 128 Hz, seeds 0 to 63) and 64 windows
-of real recordings (16 each of HKU956 and induced stress, 25 s at 4 Hz; 32 of NeuroKit's, 40 s at
-100 Hz); and 60 of 10 s to 1 h at 4 to 1,000 Hz in amplitudes of 1e-6 to 1e6 microsiemens; all
-z-scored. Prints the certified gap at the default tolerance and the largest difference
-of the phasic component from a solution at 1e-10, in standard deviations of the recording.
+The script uses three sets of recordings, all z-scored:
+
+- 64 recordings simulated by neurokit2, with 3 to 15 responses per minute, noise of 0, 0.01 or 0.03,
+  and converter steps of 0, 1e-3 or 5e-3. Half are 40 s at 50 Hz, half are 60 s at 128 Hz. The seeds
+  are 0 to 63.
+- 64 windows of real recordings: 16 each of HKU956 and induced stress (25 s at 4 Hz), and 32 of
+  NeuroKit (40 s at 100 Hz).
+- 60 generated recordings of 10 s to 1 h at 4 to 1,000 Hz, with amplitudes of 1e-6 to 1e6
+  microsiemens.
+
+It prints the certified gap at the default tolerance, and the largest difference of the phasic
+component from a solution at 1e-10, in standard deviations of the recording.
 """
 
 from __future__ import annotations
@@ -27,7 +33,7 @@ from edaemo.decomposition import decompose
 
 
 def simulated() -> list[tuple[np.ndarray, float]]:
-    """Simulate 64 recordings."""
+    """Simulate 64 recordings with neurokit2."""
     import neurokit2
 
     recordings = []
@@ -50,7 +56,7 @@ def simulated() -> list[tuple[np.ndarray, float]]:
 
 
 def real(neurokit_bio: Path) -> list[tuple[np.ndarray, float]]:
-    """Cut 64 windows out of real recordings."""
+    """Return 64 windows of real recordings."""
     recordings = []
     for study in (load_hku956(), load_induced_stress()):
         rows = np.linspace(0, len(study.trials) - 1, 16).astype(int)
@@ -63,7 +69,7 @@ def real(neurokit_bio: Path) -> list[tuple[np.ndarray, float]]:
 
 
 def sweep() -> list[tuple[np.ndarray, float]]:
-    """Generate recordings of 10 s to 1 h at 4 to 1,000 Hz and of three amplitudes."""
+    """Generate recordings of 10 s to 1 h, at 4 to 1,000 Hz, with three amplitudes."""
     recordings = []
     for rate in (4.0, 16.0, 64.0, 256.0, 1000.0):
         for seconds in (10, 60, 600, 3600):
@@ -90,10 +96,10 @@ def main() -> None:
         gaps, differences, missed = [], [], 0
         for recording, rate in recordings:
             z = (recording - recording.mean()) / recording.std()
-            given, exact = decompose(z, rate), decompose(z, rate, tol=1e-10)
-            gaps.append(given.gap)
-            differences.append(np.max(np.abs(given.phasic - exact.phasic)))
-            missed += given.status != "optimal"
+            default, exact = decompose(z, rate), decompose(z, rate, tol=1e-10)
+            gaps.append(default.gap)
+            differences.append(np.max(np.abs(default.phasic - exact.phasic)))
+            missed += default.status != "optimal"
         print(
             f"| {name} | {np.median(gaps):.0e} | {max(gaps):.0e} | {np.median(differences):.0e} | "
             f"{max(differences):.0e} | {missed} |"

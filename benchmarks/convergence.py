@@ -1,10 +1,10 @@
-"""Whether lower precision, and compiling, learn what single precision learns.
+"""Check that bfloat16 and compiled training converge like single precision.
 
-RTCAN trains on people of a generated study, with several seeds, in each way; the loss on others,
-new to it, is noted after every epoch. A way passes if the mean over seeds of its curve stays, at
-each epoch, within one standard deviation over seeds of single precision's; the standard deviation
-is that of all epochs together (the root of the mean variance), since a few seeds may happen to
-agree at one epoch.
+RTCAN is trained on subjects of a generated study, with several seeds and three settings: single
+precision, bfloat16 and compiled. The loss on held-out subjects is recorded after every epoch. A
+setting passes if the mean over seeds of its loss is, at each epoch, within one standard deviation
+over seeds of the mean for single precision. The standard deviation is pooled over all epochs (the
+root of the mean variance), because a few seeds can agree by chance at one epoch.
 
     python benchmarks/convergence.py --first 200 --seeds 24
 """
@@ -23,7 +23,7 @@ SEED, PEOPLE, N_TRAINING, EPOCHS = 2024, 48, 32, 20
 
 
 def main() -> None:
-    """Train and print."""
+    """Train and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--first", type=int, default=100, help="the first seed")
@@ -52,11 +52,11 @@ def main() -> None:
     )
     print("| | epoch 1 | 5 | 10 | 20 | furthest, in standard deviations | |")
     print("|---|---|---|---|---|---|---|")
-    for way, of_seeds in curves.items():
-        found = np.array(of_seeds)
-        away = np.abs(found.mean(0) - plain.mean(0)) / np.sqrt(plain.var(0, ddof=1).mean())
+    for way, losses in curves.items():
+        curve = np.array(losses)
+        away = np.abs(curve.mean(0) - plain.mean(0)) / np.sqrt(plain.var(0, ddof=1).mean())
         shown = [
-            f"{found[:, epoch - 1].mean():.3f} ± {found[:, epoch - 1].std(ddof=1):.3f}"
+            f"{curve[:, epoch - 1].mean():.3f} ± {curve[:, epoch - 1].std(ddof=1):.3f}"
             for epoch in (1, 5, 10, 20)
         ]
         passed = "" if way == "single precision" else "passes" if away.max() <= 1 else "FAILS"

@@ -1,14 +1,14 @@
-"""The decomposition's speed beside the reference implementation's, as Markdown tables.
+"""Compare the speed of the decomposition with the reference implementation, as Markdown tables.
 
 Usage: ``EDAEMO_CVXEDA=/path/to/cvxEDA python benchmarks/decomposition.py [--quick]``. The path is a
-checkout of https://github.com/lciti/cvxEDA (GPL-3, which is why none is here), and cvxopt is
-installed. Without it only our own times are printed.
+checkout of https://github.com/lciti/cvxEDA. Its licence is GPL-3, so this repository does
+not include it. cvxopt must be installed. Without the checkout, only edaemo is timed.
 
-Everything is measured in one process, the alternatives interleaved: a round gives each of them the
-same few trials, and ratios are those within a round. Given are the median over the rounds and, in
-brackets, the least and the greatest. For missing samples, whole and masked trial are timed in
-turns, and the last two columns are the median over the trials of the root mean square, in standard
-deviations of the trial, between its hidden samples and the model.
+All measurements run in one process and are interleaved. In each round, every alternative gets the
+same few trials, and ratios are computed within a round. The tables show the median over the rounds
+and, in brackets, the minimum and the maximum. For missing samples, the whole trial and the masked
+trial are timed alternately. The last two columns are the median over the trials of the root mean
+square difference between the hidden samples and the model, in standard deviations of the trial.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ROUNDS = 8
 
 
 def simulate(seed: int, n: int, sampling_rate: float) -> np.ndarray:
-    """Make a z-scored trial: 3 to 15 responses a minute, drift, noise, an ADC's steps."""
+    """Make a z-scored trial with 3 to 15 responses per minute, drift, noise and ADC steps."""
     rng = np.random.default_rng(seed)
     slow, fast = 1 / 2.0, 1 / 0.7
     skin = bilinear([fast - slow], [1.0, slow + fast, slow * fast], sampling_rate)
@@ -45,14 +45,14 @@ def simulate(seed: int, n: int, sampling_rate: float) -> np.ndarray:
 
 
 def find_reference() -> Callable[[np.ndarray, float], object] | None:
-    """Return the reference implementation, or None, said in a line, where there is none."""
+    """Return the reference implementation; print a message and return None if it is missing."""
     given = os.environ.get("EDAEMO_CVXEDA")
     if not given:
-        print("EDAEMO_CVXEDA is not set: the reference is left out.\n")
+        print("EDAEMO_CVXEDA is not set: the reference is skipped.\n")
         return None
     path = next(Path(given).expanduser().rglob("cvxEDA.py"), None)
     if path is None:
-        print(f"No cvxEDA.py below EDAEMO_CVXEDA={given}: the reference is left out.\n")
+        print(f"No cvxEDA.py below EDAEMO_CVXEDA={given}: the reference is skipped.\n")
         return None
     sys.path.insert(0, str(path.parent))
     from cvxEDA import cvxEDA
@@ -62,7 +62,7 @@ def find_reference() -> Callable[[np.ndarray, float], object] | None:
 
 @contextmanager
 def lanes(count: int):
-    """Let the kernel work on so many segments at a time."""
+    """Set the number of segments that the kernel processes at a time."""
     widest = _compiled.widest
     _compiled.widest = lambda: count
     try:
@@ -72,25 +72,25 @@ def lanes(count: int):
 
 
 def ours(**parameters: object) -> Callable[[list[np.ndarray], float], object]:
-    """Return what decomposes trials with these parameters."""
+    """Return a function that decomposes trials with these parameters."""
     return lambda trials, rate: decompose_many(trials, rate, **parameters)
 
 
 def in_two_lanes(trials: list[np.ndarray], rate: float) -> object:
-    """Decompose as on a processor without AVX2."""
+    """Decompose with two lanes, as on a processor without AVX2."""
     with lanes(2):
         return decompose_many(trials, rate)
 
 
 def clock(run: Callable[[], object]) -> float:
-    """Return the seconds that a call takes."""
+    """Return the duration of a call in seconds."""
     begin = time.perf_counter()
     run()
     return time.perf_counter() - begin
 
 
 def spread(values: np.ndarray, form: str) -> str:
-    """Return median, least and greatest."""
+    """Format the median, the minimum and the maximum."""
     low, middle, high = (format(v, form) for v in np.quantile(values, [0, 0.5, 1]))
     return f"{middle} ({low} to {high})"
 
@@ -106,18 +106,18 @@ def compare(n: int, rate: float, count: int, reference: Callable | None) -> None
         "scipy": ours(solver="scipy"),
     }
     if reference is not None:
-        runs = {"reference": lambda some, r: [reference(y, r) for y in some], **runs}
+        runs = {"reference": lambda trials, r: [reference(y, r) for y in trials], **runs}
     for run in runs.values():
         run(trials[:2], rate)
     seconds = {name: [] for name in runs}
     for k in range(ROUNDS):
-        some = trials[k::ROUNDS]
+        subset = trials[k::ROUNDS]
         for name, run in runs.items():
-            # A fast alternative gets them several times over, for as long a time as a clock needs.
-            given = some if name in ("reference", "scipy") else 5 * some
-            seconds[name].append(clock(lambda run=run, given=given: run(given, rate)) / len(given))
+            # Fast alternatives get the trials five times, to take long enough for the clock.
+            batch = subset if name in ("reference", "scipy") else 5 * subset
+            seconds[name].append(clock(lambda run=run, batch=batch: run(batch, rate)) / len(batch))
     print(f"\n{count} trials of {n} samples at {rate:g} Hz\n")
-    print("| | ms a trial | times the reference's speed |")
+    print("| | ms per trial | times the reference's speed |")
     print("|---|---|---|")
     for name, times in seconds.items():
         times = np.array(times)
@@ -130,7 +130,7 @@ def compare(n: int, rate: float, count: int, reference: Callable | None) -> None
 def long_recordings(quick: bool) -> None:
     """Print time and memory of single long recordings."""
     print("\nLong recordings at 128 Hz in one piece, one core\n")
-    print("| samples | | ms | ns a sample and iteration | bytes a sample |")
+    print("| samples | | ms | ns per sample and iteration | bytes per sample |")
     print("|---|---|---|---|---|")
     for n, name in [(7680, "1 min"), (107_520, "14 min"), (460_800, "1 h"), (1_843_200, "4 h")]:
         if quick and n > 200_000:
@@ -149,7 +149,7 @@ def long_recordings(quick: bool) -> None:
 
 
 def hide(n: int, rate: float, kind: str, seed: int) -> np.ndarray:
-    """Return where samples of a trial are taken away."""
+    """Return a mask of the samples of a trial to hide."""
     rng, hidden = np.random.default_rng(seed), np.zeros(n, dtype=bool)
     if kind == "a tenth":
         hidden[rng.choice(n, n // 10, replace=False)] = True
@@ -161,9 +161,9 @@ def hide(n: int, rate: float, kind: str, seed: int) -> np.ndarray:
 
 
 def missing_samples(n: int, rate: float, count: int) -> None:
-    """Print what masking takes, and how far from the hidden samples phasic + tonic are."""
+    """Print the cost of masking, and the error of phasic + tonic at the hidden samples."""
     print(f"\nMissing samples, {count} trials of {n} samples at {rate:g} Hz, scipy\n")
-    print("| missing | time beside the whole trial's | largest gap | masked | interpolated |")
+    print("| missing | time relative to the whole trial | largest gap | masked | interpolated |")
     print("|---|---|---|---|---|")
     for kind in ("a tenth", "1 s", "3 s"):
         ratios, gaps, masked, filled = [], [], [], []
@@ -176,8 +176,8 @@ def missing_samples(n: int, rate: float, count: int) -> None:
             taken = clock(lambda y=holed: decompose(y, rate, solver="scipy", missing="mask"))
             ratios.append(taken / whole)
             gaps.append(result.gap)
-            for found, errors in ((result, masked), (decompose(line, rate), filled)):
-                errors.append(np.sqrt(np.mean((found.phasic + found.tonic - y)[hidden] ** 2)))
+            for parts, errors in ((result, masked), (decompose(line, rate), filled)):
+                errors.append(np.sqrt(np.mean((parts.phasic + parts.tonic - y)[hidden] ** 2)))
         print(
             f"| {kind} | {spread(np.array(ratios), '.2f')} | {max(gaps):.0e} "
             f"| {np.median(masked):.2g} | {np.median(filled):.2g} |"
@@ -185,7 +185,7 @@ def missing_samples(n: int, rate: float, count: int) -> None:
 
 
 def large_batch(count: int) -> None:
-    """Print the time of a corpus of the size of PMEmo's."""
+    """Print the time for a corpus of the size of PMEmo."""
     trials = [simulate(seed, 2000, 50.0) for seed in range(count)]
     print(f"\n{count} trials of 2000 samples at 50 Hz\n")
     print("| threads | s |")
@@ -198,10 +198,12 @@ def large_batch(count: int) -> None:
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few trials, no hours")
+    parser.add_argument(
+        "--quick", action="store_true", help="few trials, and no recordings of an hour or more"
+    )
     quick = parser.parse_args().quick
     if _compiled.load() is None:
-        sys.exit("There is no compiled kernel to measure.")
+        sys.exit("The compiled kernel is missing: nothing to measure.")
     reference = find_reference()
     count = ROUNDS if quick else 64
     compare(2000, 50.0, count, reference)

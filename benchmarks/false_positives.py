@@ -1,17 +1,18 @@
-"""How often tests and intervals are wrong where the truth is known.
+"""Measure error rates of tests and intervals on generated studies.
 
-Studies of 15 people with 20 trials each; people differ in their share of high labels and in eight
-features; ridge classifiers, five folds, by person or at random.
+A study has 15 subjects with 20 trials each. Subjects differ in their share of high labels and in
+eight features. The classifiers are ridge classifiers with five folds, by subject or at random.
 
-- covered: 95 % intervals of the mean over people, plain and expanded percentiles, by the number of
-  people (skills are uniform, normal or lognormal over people).
-- chance: features say nothing. Share of p <= 0.05 of the permutation test over people, pooled (99
-  permutations each), with the full refit (19 each); and of Wilcoxon's test and the corrected and
-  the plain t-test between two pipelines with features of their own, and of Wilcoxon's one-sided
-  test against the majority class, as in the tables of `edaemo compare`.
-- equal: both pipelines read features that are equally good. The same tests between the two.
+- covered: coverage of 95 % intervals of the mean over subjects, with plain and expanded
+  percentiles, by the number of subjects. Skills are uniform, normal or lognormal over subjects.
+- chance: the features are uninformative. The table shows the share of p <= 0.05 for the permutation
+  test over subjects, pooled (99 permutations each) and with the full refit (19 each); for
+  Wilcoxon's test, the corrected and the plain t-test between two pipelines with different features;
+  and for Wilcoxon's one-sided test against the majority class, as in the tables of
+  `edaemo compare`.
+- equal: the features of both pipelines are equally informative. The same tests compare the two.
 
-In brackets: 95 % Clopper-Pearson interval of the share.
+Brackets show the 95 % Clopper-Pearson interval of the share.
 
     python benchmarks/false_positives.py covered
     python benchmarks/false_positives.py tests --studies 1000
@@ -46,7 +47,7 @@ SUBJECT = np.repeat(np.arange(N_PEOPLE), N_TRIALS)
 
 
 class Ridge(ClassifierMixin, BaseEstimator):
-    """Least squares on the labels, quickly."""
+    """A fast ridge classifier: least squares on the labels."""
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Ridge:
         """Fit weights."""
@@ -61,10 +62,10 @@ class Ridge(ClassifierMixin, BaseEstimator):
 
 
 class AnyGroups(KFold):
-    """Split trials at random, whoever they are."""
+    """Split trials at random, regardless of subjects."""
 
     def split(self, X: object, y: object = None, groups: object = None) -> object:
-        """Split without the groups."""
+        """Split and ignore the groups."""
         return super().split(X, y)
 
 
@@ -78,7 +79,7 @@ def make_study(rng: np.random.Generator, signal: float) -> tuple[np.ndarray, np.
 
 
 def cross_validate(X: np.ndarray, y: np.ndarray, cv: object) -> tuple[np.ndarray, np.ndarray]:
-    """Give out-of-fold predictions, and the balanced accuracy of each fold."""
+    """Return out-of-fold predictions, and the balanced accuracy of each fold."""
     predicted, scores = np.empty_like(y), []
     for training, test in cv.split(X, y, SUBJECT):
         predicted[test] = Ridge().fit(X[training], y[training]).predict(X[test])
@@ -87,11 +88,11 @@ def cross_validate(X: np.ndarray, y: np.ndarray, cv: object) -> tuple[np.ndarray
 
 
 def p_values(seed: int, signal: float, by_person: bool, refit: bool) -> dict[str, float]:
-    """Give the p values of one study."""
+    """Return the p values of one study."""
     y, X = make_study(np.random.default_rng(seed), signal)
     kind = GroupKFold if by_person else AnyGroups
     cv = kind(N_FOLDS, shuffle=True, random_state=seed)
-    (a, a_folds), (b, b_folds) = (cross_validate(own, y, cv) for own in X)
+    (a, a_folds), (b, b_folds) = (cross_validate(features, y, cv) for features in X)
     d = a_folds - b_folds
     n_test = len(y) / N_FOLDS
     people = [
@@ -121,14 +122,14 @@ def p_values(seed: int, signal: float, by_person: bool, refit: bool) -> dict[str
     return p
 
 
-def tell(n_found: int, n: int) -> str:
-    """Write a share with its interval."""
+def format_share(n_found: int, n: int) -> str:
+    """Format a share with its interval."""
     low, high = binomtest(int(n_found), n).proportion_ci()
     return f"{n_found / n:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def show_coverage(n_studies: int) -> None:
-    """Print how often intervals hold the truth."""
+    """Print how often intervals contain the true mean."""
     print("| people | distribution | plain percentiles | expanded percentiles |\n|---|---|---|---|")
     rng = np.random.default_rng(0)
     for n_people in (5, 8, 15, 30, 60):
@@ -142,22 +143,25 @@ def show_coverage(n_studies: int) -> None:
                 plain += low <= truth <= high
                 low, high = interval_over_people(draws, n_people)
                 expanded += low <= truth <= high
-            cells = tell(plain, n_studies), tell(expanded, n_studies)
+            cells = format_share(plain, n_studies), format_share(expanded, n_studies)
             print(f"| {n_people} | {name} | {cells[0]} | {cells[1]} |")
 
 
 def show_tests(n_studies: int, n_refits: int) -> None:
-    """Print how often p <= 0.05."""
+    """Print the share of p <= 0.05."""
     print("| truth | folds | test | share of p <= 0.05 |\n|---|---|---|---|")
     for truth, signal in (("chance", 0.0), ("equal", 0.25)):
         for by_person in (True, False):
-            found: dict[str, list[bool]] = {}
+            significant: dict[str, list[bool]] = {}
             for seed in range(n_studies):
                 for name, p in p_values(seed, signal, by_person, seed < n_refits).items():
-                    found.setdefault(name, []).append(p <= 0.05)
-            for name, hits in found.items():
+                    significant.setdefault(name, []).append(p <= 0.05)
+            for name, hits in significant.items():
                 folds = "by person" if by_person else "at random"
-                print(f"| {truth} | {folds} | {name} | {tell(sum(hits), len(hits))} |", flush=True)
+                print(
+                    f"| {truth} | {folds} | {name} | {format_share(sum(hits), len(hits))} |",
+                    flush=True,
+                )
 
 
 def main() -> None:

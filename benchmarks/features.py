@@ -1,9 +1,9 @@
-"""Time the 128 features of as many trials as PMEmo has, beside NeuroKit2's features.
+"""Time the 128 features for as many trials as PMEmo has, compared with NeuroKit2.
 
-It prints a Markdown table. Both work on the same generated recordings, in one run, in turns;
-NeuroKit2 on the first `--subset` of them, since it takes them one by one. NeuroKit2's are
-`eda_process` and `eda_intervalrelated` of each trial: six numbers. Where `neurokit2` cannot be
-imported, the script says so and times edaemo alone.
+The script prints a Markdown table. Both libraries process the same generated recordings in one run,
+alternately. NeuroKit2 processes only the first `--subset` recordings, because it takes them one by
+one. Its features are `eda_process` and `eda_intervalrelated` of each trial, six numbers. If
+`neurokit2` cannot be imported, the script prints a message and times only edaemo.
 
     python benchmarks/features.py
     python benchmarks/features.py --trials 1000 --seconds 60 --rate 128 --subset 20
@@ -27,7 +27,7 @@ from edaemo.features import _extractor as extractor_module
 
 
 def make_recordings(n_trials: int, n_samples: int, sampling_rate: float) -> np.ndarray:
-    """Give wandering levels with four responses each and a recorder's noise, in microsiemens."""
+    """Return recordings in microsiemens: a drifting level, four responses and sensor noise."""
     rng = np.random.default_rng(0)
     time = np.arange(n_samples) / sampling_rate
     steps = rng.normal(scale=0.01 / np.sqrt(sampling_rate), size=(n_trials, n_samples))
@@ -40,7 +40,7 @@ def make_recordings(n_trials: int, n_samples: int, sampling_rate: float) -> np.n
 
 
 def edaemo_features(preset: str, decomposition: str, rate: float) -> Callable[[np.ndarray], None]:
-    """Give the function that computes all trials in one call, with nothing held from before."""
+    """Return a function that computes all trials in one call, with an empty cache."""
     extractor = EDAFeatureExtractor(rate, preset=preset, decomposition=decomposition)
 
     def compute(recordings: np.ndarray) -> None:
@@ -51,7 +51,7 @@ def edaemo_features(preset: str, decomposition: str, rate: float) -> Callable[[n
 
 
 def neurokit_features(rate: float) -> Callable[[np.ndarray], None]:
-    """Give the function that computes trial after trial with NeuroKit2."""
+    """Return a function that computes one trial after the other with NeuroKit2."""
     import neurokit2
 
     def compute(recordings: np.ndarray) -> None:
@@ -65,14 +65,14 @@ def neurokit_features(rate: float) -> Callable[[np.ndarray], None]:
 
 
 def seconds_of(compute: Callable[[np.ndarray], None], recordings: np.ndarray) -> float:
-    """Time one call."""
+    """Return the duration of a call in seconds."""
     start = perf_counter()
     compute(recordings)
     return perf_counter() - start
 
 
 def main() -> None:
-    """Time and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--trials", type=int, default=7962)
     parser.add_argument("--seconds", type=float, default=40.0)
@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
     if not 1 <= args.subset <= args.trials or args.repeats < 1:
-        parser.error("--subset lies between 1 and --trials, --repeats is at least 1")
+        parser.error("--subset must be from 1 to --trials, and --repeats at least 1")
     recordings = make_recordings(args.trials, round(args.seconds * args.rate), args.rate)
     subset = recordings[: args.subset]
 
@@ -94,14 +94,14 @@ def main() -> None:
     try:
         import neurokit2
     except ImportError as error:
-        print(f"neurokit2 cannot be imported ({error}): edaemo alone.\n", file=sys.stderr)
+        print(f"neurokit2 cannot be imported ({error}): only edaemo is timed.\n", file=sys.stderr)
         theirs = None
     else:
         theirs = f"NeuroKit2 {neurokit2.__version__}, 6 features"
         works[theirs] = neurokit_features(args.rate)
 
     for compute in works.values():
-        compute(subset[:2])  # imports and first calls are not timed
+        compute(subset[:2])  # do not time imports and first calls
     in_subset: dict[str, list[float]] = {name: [] for name in works}
     in_full: dict[str, list[float]] = {name: [] for name in works if name != theirs}
     for _ in range(args.repeats):
@@ -112,7 +112,7 @@ def main() -> None:
 
     print(
         f"{args.trials} trials of {recordings.shape[1]} samples at {args.rate:g} Hz, highpass; "
-        f"medians of {args.repeats} runs in turns; {os.cpu_count()} cores, Python "
+        f"medians of {args.repeats} alternating runs; {os.cpu_count()} cores, Python "
         f"{platform.python_version()}, numpy {np.__version__}.\n"
     )
     print(f"| features | all {args.trials} trials | first {args.subset} trials | ratio there |")

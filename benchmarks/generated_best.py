@@ -1,8 +1,8 @@
-"""How far pipelines get from chance to the best that a generated study allows.
+"""Compare pipelines with chance and with the best score that a generated study allows.
 
-Trained on half of the people, scored on the others. "Of the way" is (balanced accuracy - 0.5) over
-(best - 0.5), where the best is what EDA and music together allow (`study.bayes_rate`); intervals
-are 95 %, by drawing the scored people anew.
+Pipelines are trained on half of the subjects and scored on the others. "Of the way" is (balanced
+accuracy - 0.5) / (best - 0.5), where best is the Bayes-optimal score for EDA and music together
+(`study.bayes_rate`). Intervals are 95 % intervals from a bootstrap over the scored subjects.
 
     python benchmarks/generated_best.py --jobs 2
 """
@@ -22,7 +22,7 @@ from edaemo.datasets import make_music_listening
 from edaemo.features import EDAFeatureExtractor
 from edaemo.statistics import Binary, Outcome, Scores
 
-SEED = 2001  # of the study, which no other script makes
+SEED = 2001  # of the study; no other script uses it
 PEOPLE, SONGS, TRIALS = 500, 400, 30
 RATE, SECONDS, N_TIMES = 8, 40.0, 128
 TARGETS = ("arousal", "valence")
@@ -31,7 +31,7 @@ TARGETS = ("arousal", "valence")
 def score(
     name: str, knows: str, target: str, model: ClassifierMixin, split: tuple, best: pd.Series
 ) -> dict:
-    """Train, score, and say how far it got."""
+    """Train and score one pipeline; return a row of the table."""
     X, y, new, labels, people = split
     outcome = Outcome(labels, model.fit(X, y).predict(new))
     scores = Scores(Binary(), outcome, people).columns

@@ -1,23 +1,25 @@
-"""Compare components and driver events found in a generated study with the true ones.
+"""Compare estimated components and driver events of a generated study with the true ones.
 
     python benchmarks/generated_decomposition.py
 
-Prints Markdown tables. Recordings are whole trials of `make_music_listening`, and cvxEDA gets them
-z-scored and with its published time constants (2.0 and 0.7 s) unless a row says otherwise.
+The script prints Markdown tables. Recordings are whole trials of `make_music_listening`. The input
+of cvxEDA is z-scored, and its time constants are the published ones (2.0 and 0.7 s), unless the
+name of a row states otherwise.
 
-Components: Pearson's correlation of each trial's estimated with its true waveform, 0 where the
-estimated one is constant.
+Components: Pearson's correlation between the estimated and the true waveform of each trial. It is 0
+if the estimated waveform is constant.
 
-Driver events: the driver's local maxima that reach a share of its largest value (the threshold); of
-those less than 1 s apart the larger. (A response that the model does not fit exactly is given a
-large sample and small ones before and after it: there the largest is on time, and the first is too
-early.) True events come from the true driver in the same way, without a threshold. Estimated and
-true events are matched one to one in the order of time, as many as possible, where they are at most
-a tolerance apart. Sensitivity is the share of the true events that are matched, positive predictive
-value (PPV) that of the estimated ones, both over all events of all trials. By chance: as many
-events at random times of the trial.
+Driver events: local maxima of the driver that reach a share of its largest value (the threshold).
+Of two maxima less than 1 s apart, only the larger is used. If the model does not fit a response
+exactly, the driver has a large sample with small samples before and after it. The largest sample is
+then on time, and the first sample is too early. True events are found in the true driver in the
+same way, without a threshold. Estimated and true events are matched one to one, in the order of
+time, so that the number of matches is maximal and matched events differ by at most a tolerance.
+Sensitivity is the matched share of the true events. Positive predictive value (PPV) is the matched
+share of the estimated events. Both are computed over all events of all trials. Chance: the same
+number of events at random times of the trial.
 
-Decibels: how far the variance of noise lies below that of the true phasic component.
+Decibels: the ratio of the variance of the true phasic component to the variance of the noise.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ TOLERANCES = 0.5, 0.25  # s
 TOLERANCE = TOLERANCES[0]
 LARGE = 0.05  # µS
 DECIBELS = 40, 30, 20, 10
-HIGHEST = 1.0  # Hz, in what is searched for rises from trough to peak
+HIGHEST = 1.0  # Hz, cut-off of the low-pass before the search for rises from trough to peak
 MIRRORED = -0.9  # correlation of the estimated phasic with the estimated tonic component
 
 
@@ -60,14 +62,14 @@ class Trial(NamedTuple):
 
     eda: np.ndarray
     phasic: np.ndarray
-    earlier: np.ndarray  # part of phasic: of responses before the trial
+    earlier: np.ndarray  # part of phasic, from responses before the trial
     tonic: np.ndarray
     driver: np.ndarray
     constants: tuple[float, float]
     per_minute: float
 
     def without(self, *, noise: bool = False, earlier: bool = False) -> np.ndarray:
-        """Leave noise or what fades of responses before the trial, or both, out of the EDA."""
+        """Return the EDA without noise, without responses before the trial, or without both."""
         clean = self.phasic + self.tonic if noise else self.eda
         return clean - self.earlier if earlier else clean
 
@@ -90,22 +92,22 @@ def make_trials(
 
 
 def respond(driver: np.ndarray, slow: float, fast: float, sampling_rate: float) -> np.ndarray:
-    """Give the responses to a driver, by the Bateman function of peak 1 in docs/generated.md."""
+    """Convolve a driver with the Bateman function of peak 1 in docs/generated.md."""
     peak = np.log(slow / fast) / (1 / fast - 1 / slow)
-    at = np.arange(len(driver)) / sampling_rate
-    bateman = (np.exp(-at / slow) - np.exp(-at / fast)) / (
+    time = np.arange(len(driver)) / sampling_rate
+    bateman = (np.exp(-time / slow) - np.exp(-time / fast)) / (
         np.exp(-peak / slow) - np.exp(-peak / fast)
     )
     return fftconvolve(driver, bateman)[: len(driver)] / sampling_rate
 
 
 def z_score(eda: np.ndarray) -> np.ndarray:
-    """Bring a recording to mean 0 and standard deviation 1."""
+    """Scale a recording to mean 0 and standard deviation 1."""
     return (eda - eda.mean()) / eda.std()
 
 
 def inputs(trial: Trial) -> dict[str, tuple[np.ndarray, tuple[float, float]]]:
-    """Give what cvxEDA is given: recordings and time constants."""
+    """Return the inputs of cvxEDA: recordings and time constants."""
     quiet, rested = trial.without(noise=True), trial.without(earlier=True)
     return {
         "cvxEDA": (z_score(trial.eda), PUBLISHED),
@@ -124,20 +126,20 @@ def inputs(trial: Trial) -> dict[str, tuple[np.ndarray, tuple[float, float]]]:
 def split(
     eda: np.ndarray, sampling_rate: float, constants: tuple[float, float] = PUBLISHED
 ) -> Decomposition:
-    """Decompose one recording as it is."""
+    """Decompose one recording without scaling."""
     slow, fast = constants
     return decompose(eda, sampling_rate, tau0=slow, tau1=fast)
 
 
-def correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Give Pearson's correlation, 0 where one does not vary."""
-    one, other = one - one.mean(), other - other.mean()
-    norm = np.sqrt((one @ one) * (other @ other))
-    return float(one @ other / norm) if norm > 0 else 0.0
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Return Pearson's correlation, or 0 if x or y is constant."""
+    x, y = x - x.mean(), y - y.mean()
+    norm = np.sqrt((x @ x) * (y @ y))
+    return float(x @ y / norm) if norm > 0 else 0.0
 
 
 def filtered(trial: Trial, sampling_rate: float) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Give phasic and tonic component by simpler ways."""
+    """Return phasic and tonic components of simpler methods."""
     components = {}
     for method in ("highpass", "smooth", "median"):
         parts = EDADecomposer(sampling_rate, method=method).transform(trial.eda[None])
@@ -151,7 +153,7 @@ def filtered(trial: Trial, sampling_rate: float) -> dict[str, tuple[np.ndarray, 
 def compare(
     phasic: np.ndarray, tonic: np.ndarray, trial: Trial, sampling_rate: float, rested: bool
 ) -> dict:
-    """Compare components with the true ones, and say what kind of a trial it is."""
+    """Return the correlations with the true components, and the properties of the trial."""
     noise = np.std(trial.eda - trial.phasic - trial.tonic)
     return {
         "phasic": correlation(phasic, trial.phasic - trial.earlier if rested else trial.phasic),
@@ -166,7 +168,7 @@ def compare(
 def driver_events(
     driver: np.ndarray, sampling_rate: float, share: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the events of a driver: their times in s, and the driver there in µS."""
+    """Return the times of the events of a driver in s, and their sizes in µS."""
     peaks, _ = find_peaks(
         np.pad(driver, 1), height=share * driver.max(), distance=GAP * sampling_rate
     )
@@ -174,7 +176,7 @@ def driver_events(
 
 
 def match(found: np.ndarray, true: np.ndarray, tolerance: float) -> list[tuple[int, int]]:
-    """Pair as many as possible of two rising lists of times, at most `tolerance` apart."""
+    """Match as many times as possible of two ascending lists, at most `tolerance` apart."""
     pairs, i, j = [], 0, 0
     while i < len(found) and j < len(true):
         if abs(found[i] - true[j]) <= tolerance + 1e-9:
@@ -188,14 +190,14 @@ def match(found: np.ndarray, true: np.ndarray, tolerance: float) -> list[tuple[i
 
 
 def rises(eda: np.ndarray, sampling_rate: float, share: float) -> np.ndarray:
-    """Find responses from trough to peak in the smoothed recording: their onsets in s."""
+    """Return the onsets in s of rises from trough to peak in the smoothed recording."""
     low = butter(4, HIGHEST, fs=sampling_rate, output="sos")
     smooth = sosfiltfilt(low, eda, padlen=round(3 * sampling_rate))
     return scr_events(smooth, sampling_rate, min_amplitude=share)["onset"].to_numpy()
 
 
 def add_noise(trial: Trial, decibels: float, rng: np.random.Generator) -> np.ndarray:
-    """Add white noise."""
+    """Add white noise with a variance below that of the phasic component by `decibels`."""
     spread = np.std(trial.phasic) * 10 ** (-decibels / 20)
     return trial.eda + spread * rng.standard_normal(len(trial.eda))
 
@@ -203,7 +205,7 @@ def add_noise(trial: Trial, decibels: float, rng: np.random.Generator) -> np.nda
 def count(
     found: np.ndarray, trial: Trial, sampling_rate: float, rng: np.random.Generator
 ) -> list[dict]:
-    """Count matches of the events found with the true ones, one row for each tolerance."""
+    """Count matches of the estimated with the true events, one row for each tolerance."""
     true, size = driver_events(trial.driver, sampling_rate)
     anywhere = np.sort(rng.random(len(found)) * len(trial.eda) / sampling_rate)
     rows = []
@@ -227,7 +229,7 @@ def count(
 def measure(
     trial: Trial, sampling_rate: float, rng: np.random.Generator
 ) -> tuple[list[dict], list[dict]]:
-    """Give rows of `compare` and of `count`."""
+    """Return the rows of `compare` and of `count` for one trial."""
     given = inputs(trial)
     found = {way: split(eda, sampling_rate, constants) for way, (eda, constants) in given.items()}
     components = {way: (parts.phasic, parts.tonic) for way, parts in found.items()}
@@ -251,7 +253,7 @@ def measure(
 
 
 def rates(counts: pd.DataFrame) -> dict[str, float]:
-    """Give sensitivity and PPV from counts, and what they are by chance."""
+    """Return sensitivity and PPV from counts, and their chance levels."""
     total = counts.sum(numeric_only=True)
     return {
         "sensitivity": total.matched / total.true,
@@ -271,7 +273,7 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
 
 
 def print_components(components: pd.DataFrame) -> None:
-    """Print correlations by way and by group of trials."""
+    """Print correlations by method and by group of trials."""
 
     def spread(values: pd.Series) -> str:
         return f"{values.median():.3f} ({values.quantile(0.1):.2f})"
@@ -309,13 +311,13 @@ def print_components(components: pd.DataFrame) -> None:
             )
         rows.append([name, *cells])
     print_table(["", *RECORDINGS], rows)
-    own = published.groupby("kind", sort=False)["decibels"].median()
-    each = "; ".join(f"{kind}: {decibels:.0f} dB" for kind, decibels in own.items())
+    noise = published.groupby("kind", sort=False)["decibels"].median()
+    each = "; ".join(f"{kind}: {decibels:.0f} dB" for kind, decibels in noise.items())
     print(f"Their own noise (breathing and sensor), median: {each}\n")
 
 
 def print_events(counts: pd.DataFrame) -> None:
-    """Print sensitivity and PPV by threshold, by way and by density."""
+    """Print sensitivity and PPV by threshold, by method and by response rate."""
     near = counts[counts["tolerance"] == TOLERANCE]
     published = counts[counts["way"] == "cvxEDA"]
     print("Driver events of cvxEDA by threshold and tolerance; by chance in brackets:")
@@ -323,17 +325,17 @@ def print_events(counts: pd.DataFrame) -> None:
     rows = []
     for kind, share in product(RECORDINGS, SHARES):
         chosen = published[(published["kind"] == kind) & (published["share"] == share)]
-        one, other = (rates(chosen[chosen["tolerance"] == seconds]) for seconds in TOLERANCES)
+        wide, narrow = (rates(chosen[chosen["tolerance"] == seconds]) for seconds in TOLERANCES)
         rows.append(
             [
                 kind,
                 f"{share:g}",
-                f"{one['found per true']:.2f}",
-                f"{one['sensitivity']:.3f} ({one['sensitivity by chance']:.2f})",
-                f"{one['of large']:.3f}",
-                f"{one['PPV']:.3f} ({one['PPV by chance']:.2f})",
-                f"{other['sensitivity']:.3f} ({other['sensitivity by chance']:.2f})",
-                f"{other['PPV']:.3f} ({other['PPV by chance']:.2f})",
+                f"{wide['found per true']:.2f}",
+                f"{wide['sensitivity']:.3f} ({wide['sensitivity by chance']:.2f})",
+                f"{wide['of large']:.3f}",
+                f"{wide['PPV']:.3f} ({wide['PPV by chance']:.2f})",
+                f"{narrow['sensitivity']:.3f} ({narrow['sensitivity by chance']:.2f})",
+                f"{narrow['PPV']:.3f} ({narrow['PPV by chance']:.2f})",
             ]
         )
     first, second = TOLERANCES
@@ -384,10 +386,10 @@ def print_events(counts: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--people", type=int, default=60)
-    parser.add_argument("--trials", type=int, default=20, help="of each person")
+    parser.add_argument("--trials", type=int, default=20, help="trials of each subject")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     components, counts = [], []

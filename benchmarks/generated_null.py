@@ -1,13 +1,14 @@
-"""What pipelines score where there is nothing to find, and where there are fingerprints alone.
+"""Score pipelines on generated studies without emotion, and with fingerprints only.
 
-Generated studies whose EDA and music say nothing of emotion.
+The EDA and the music of these studies carry no information about emotion.
 
-- nothing: all dials at 0, 16 people, 20 songs, 20 trials each. Every pipeline under every protocol,
-  on `--seeds` studies. A study is one draw, so a cell is tested over studies: two-sided t-test of
-  the balanced accuracy (mean over people) against 0.5, Holm over all cells; "!" marks what is below
-  0.05.
-- fingerprints: of people, then of songs, at full strength, everything else at 0; 40 people. Pooled
-  balanced accuracy: the mean over people is blind to who has a larger share of high labels.
+- nothing: all dials are 0. There are 16 subjects, 20 songs and 20 trials of each subject. Every
+  pipeline runs under every protocol on `--seeds` studies. A study is one draw, so each cell is
+  tested over studies: a two-sided t-test of the balanced accuracy (mean over subjects) against 0.5,
+  with Holm's correction over all cells. "!" marks p below 0.05.
+- fingerprints: first subjects, then songs have fingerprints at full strength. All other dials are
+  0. There are 40 subjects. The score is the pooled balanced accuracy, because the mean over
+  subjects does not reflect differences between subjects in the share of high labels.
 
 Cells are means over studies (standard deviation).
 
@@ -50,7 +51,7 @@ N_SPLITS = 3
 
 
 def describe(trials: pd.DataFrame) -> np.ndarray:
-    """Give level, activity, slope and roughness of each recording, (n_trials, 4)."""
+    """Return level, activity, slope and roughness of each recording, (n_trials, 4)."""
     rows = [
         (np.log(x.mean()), np.log(x.std()), x[-1] - x[0], np.log(np.std(np.diff(x, 2))))
         for x in trials["eda"]
@@ -59,19 +60,19 @@ def describe(trials: pd.DataFrame) -> np.ndarray:
 
 
 def make_forest(study: Bunch) -> object:
-    """Make a forest on four numbers of each recording, which know its level as z-scores do not."""
+    """Make a forest on four numbers of each recording; unlike z-scores, they keep the level."""
     forest = RandomForestClassifier(100, min_samples_leaf=3)
     return make_pipeline(FunctionTransformer(describe), forest)
 
 
 def make_unchecked(study: Bunch) -> object:
-    """Make RTCAN that may learn its training trials by heart."""
+    """Make RTCAN without regularisation, so that it can memorise its training trials."""
     rtcan = make_rtcan(music=study.music, max_epochs=20)
     return rtcan.set_params(rtcan__dropout=0.0, rtcan__augmentation={}, rtcan__weight_decay=0.0)
 
 
 def make_study(seed: int, n_people: int, dials: dict) -> Bunch:
-    """Make a study that says nothing but for `dials`."""
+    """Make a study in which only `dials` carry information."""
     study = make_music_listening(
         n_people, 20, 20, sampling_rate=8, duration=20, random_state=seed, **NOTHING | dials
     )
@@ -80,14 +81,14 @@ def make_study(seed: int, n_people: int, dials: dict) -> Bunch:
 
 
 def lay_out(cells: pd.DataFrame) -> str:
-    """Lay out a frame of text as Markdown."""
+    """Format a frame of text as a Markdown table."""
     rows = [["", *cells.columns], ["---"] * (1 + len(cells.columns))]
     rows += [[name, *row] for name, row in zip(cells.index, cells.to_numpy(), strict=True)]
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
 def score(seeds: range, n_people: int, dials: dict, protocols: tuple, args: object) -> pd.DataFrame:
-    """Evaluate all pipelines; index pipeline and protocol, one column for each study."""
+    """Evaluate all pipelines on each study, and return the concatenated tables."""
     tables = []
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
@@ -110,7 +111,7 @@ def score(seeds: range, n_people: int, dials: dict, protocols: tuple, args: obje
 
 
 def lay_out_scores(table: pd.DataFrame, score: str, mark: pd.Series | None = None) -> str:
-    """Lay out pipelines by protocols: mean and standard deviation over studies."""
+    """Format a table of pipelines by protocols: mean and standard deviation over studies."""
     by_cell = table.groupby(["pipeline", "protocol"], sort=False)[score]
     cells = by_cell.agg(lambda scores: f"{scores.mean():.3f} ({scores.std():.3f})").reset_index()
     if mark is not None:
@@ -122,7 +123,7 @@ def lay_out_scores(table: pd.DataFrame, score: str, mark: pd.Series | None = Non
 
 
 def find_nothing(args: argparse.Namespace) -> None:
-    """Print what is scored where there is nothing, and the test of it."""
+    """Print the scores on studies without information, and their tests."""
     table = score(range(args.seeds), 16, {}, PROTOCOLS, args)
     varied = table.groupby(["pipeline", "protocol"], sort=False)["balanced_accuracy_by_person"]
     p = varied.agg(lambda scores: ttest_1samp(scores, 0.5).pvalue if scores.std() > 0 else 1.0)
@@ -134,7 +135,7 @@ def find_nothing(args: argparse.Namespace) -> None:
 
 
 def find_fingerprints(args: argparse.Namespace) -> None:
-    """Print what is scored where fingerprints are all that there is."""
+    """Print the scores on studies with fingerprints only."""
     for planted, (dials, protocols) in FINGERPRINTS.items():
         print(f"\nFingerprints of {planted} alone, {args.seeds} studies\n")
         table = score(range(args.seeds), 40, dials, protocols, args)
@@ -149,7 +150,7 @@ def main() -> None:
     parser.add_argument("part", choices=["nothing", "fingerprints"])
     parser.add_argument("--pipelines", nargs="+", default=list(PIPELINES))
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=5, help="of the networks")
+    parser.add_argument("--epochs", type=int, default=5, help="epochs of the networks")
     parser.add_argument("--jobs", type=int, default=2)
     args = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)

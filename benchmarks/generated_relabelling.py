@@ -1,28 +1,28 @@
-"""Compare labels by each person's own threshold with labels by one threshold for everybody.
+"""Compare labels by each subject's threshold with labels by a global threshold.
 
     python benchmarks/generated_relabelling.py
 
-Prints Markdown tables, on studies by `make_music_listening`, of which it is known what was felt.
+The script prints Markdown tables. Studies are made by `make_music_listening`, so the felt emotion
+is known. A label is high if the rating is above a threshold:
 
-Labels are high where the rating is above
-
-- own: the person's threshold (`SubjectThresholdRelabeler`, 2-means);
-- anybody's: the same rule on as many trials, each of anybody: it only lacks whose trials they are;
+- own: the subject's threshold (`SubjectThresholdRelabeler`, 2-means);
+- anybody's: the same rule on the same numbers of trials, with shuffled subjects;
 - 5: the middle of the scale;
-- 2-means: the same rule on all trials of the study at once;
-- median: of all ratings of the study;
-- own mean: the mean of the person's ratings, for comparison.
+- 2-means: the same rule on all trials of the study together;
+- median: the median of all ratings of the study;
+- own mean: the mean of the subject's ratings, for comparison.
 
-A label is right where it agrees with what was felt, high above a cut. What is felt has the same
-distribution in everybody, so the cut is the same for everybody, too. Where it lies is a convention
-(2-means calls 0.6 of the trials high), so each way of labelling gets the cut that calls as large a
-share high as the way does; and weights make the trials that were felt high count as much in all as
-the others. So chance is 0.5, and among people who use the scale alike one threshold scores the same
-wherever it lies from 4 to 7. Two plainer cuts are shown beside it, 0 and each person's own median.
+A label is correct if it agrees with the felt emotion, which is high above a cut. The felt emotion
+has the same distribution in all subjects, so the cut is the same for all subjects. The position of
+the cut is a convention (2-means labels 0.6 of the trials high). Each labelling method therefore has
+the cut with the same share of high trials as the method. Weights give felt-high and felt-low trials
+the same total weight. Chance is therefore 0.5. For subjects who use the scale in the same way, the
+score of a global threshold is the same for all thresholds from 4 to 7. The script also prints two
+simpler cuts: 0 and the median of each subject.
 
-Scores are means over valence and arousal and over studies, each with people, songs and thresholds
-of its own; differences are paired by study, with 95 % intervals (Student's t) over studies, and p
-is that of Wilcoxon's signed rank test.
+Scores are means over valence and arousal and over studies. Studies have different subjects, songs
+and thresholds. Differences are paired by study, with 95 % intervals (Student's t) over studies. p
+is from Wilcoxon's signed rank test.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ AXES = "valence", "arousal"
 GLOBAL = "5", "2-means", "median"
 WAYS = "own", "anybody's", *GLOBAL, "own mean"
 CUTS = "share", "0", "own median"
-# Then no two trials have more in common than any others but for scale use: with 0, whose trial it
-# is says nothing at all.
+# With these dials, trials of a subject share only the scale use. With scale use 0, the subject of a
+# trial carries no information.
 ALIKE = {"subject_fingerprint": 0, "time_drift": 0, "music_informativeness": 0}
 DIALS = {"people alike": ALIKE, "default dials": {}}
 SCALE_USE = 0, 1, 2, 3
 PMEMO_TRIALS = 17
 TRIALS = 4, 6, 8, 10, 12, 17, 30, 60, 120, 240
-FEW = 20  # people
-MORE_SONGS = 40  # than one person hears
+FEW = 20  # subjects
+MORE_SONGS = 40  # songs that a subject does not hear
 
 
 def make_studies(n_studies: int, n_people: int, n_trials: int, **dials: float) -> Iterator[Bunch]:
-    """Make studies that are all ratings: a recording has 8 samples."""
+    """Make studies of which only the ratings are used; a recording has 8 samples."""
     n_songs = n_trials
-    if dials.get("music_informativeness") != 0:  # else ratings have nothing to do with songs
+    if dials.get("music_informativeness") != 0:  # otherwise ratings do not depend on songs
         n_songs += MORE_SONGS
     for seed in range(n_studies):
         yield make_music_listening(
@@ -82,17 +82,17 @@ def make_studies(n_studies: int, n_people: int, n_trials: int, **dials: float) -
 
 
 def rate(study: Bunch) -> pd.DataFrame:
-    """Give for each trial the subject, the two ratings and what was felt."""
+    """Return the subject, the two ratings and the felt emotion of each trial."""
     felt = study.truth[[f"felt_{axis}" for axis in AXES]].reset_index(drop=True)
     return pd.concat([study.trials[["subject"]], study.ratings, felt], axis=1)
 
 
 def label(trials: pd.DataFrame, axis: str, way: str) -> np.ndarray:
-    """Call each trial high (1) or low (0)."""
+    """Label each trial high (1) or low (0)."""
     ratings, subject = trials[list(AXES)], trials["subject"].to_numpy()
     if way == "own mean":
-        own = ratings[axis].groupby(subject).transform("mean")
-        return (ratings[axis] > own).to_numpy(dtype=int)
+        mean = ratings[axis].groupby(subject).transform("mean")
+        return (ratings[axis] > mean).to_numpy(dtype=int)
     if way == "anybody's":
         subject = np.random.default_rng(0).permutation(subject)
     elif way == "2-means":
@@ -100,19 +100,19 @@ def label(trials: pd.DataFrame, axis: str, way: str) -> np.ndarray:
     threshold = {"5": 5.0, "median": float(ratings[axis].median())}.get(way, "subject")
     relabeler = SubjectThresholdRelabeler(axis, threshold=threshold)
     with warnings.catch_warnings():
-        # Whole numbers lie on thresholds, and few trials have several best partitions.
+        # Warnings of ratings on a threshold and of several best partitions are expected.
         warnings.simplefilter("ignore", UserWarning)
         return relabeler.fit_relabel(ratings, subject=subject)
 
 
 def agreement(high: np.ndarray, felt: np.ndarray) -> float:
-    """Score labels by the cut that calls as large a share of what was felt high."""
+    """Score labels by the cut with the same share of felt-high trials."""
     truly = felt > np.quantile(felt, 1 - high.mean())
     return (np.mean(high[truly]) + np.mean(1 - high[~truly])) / 2
 
 
 def score(trials: pd.DataFrame) -> pd.Series:
-    """Score each way of labelling by each cut; the index is (cut, way)."""
+    """Score each labelling method by each cut; the index is (cut, method)."""
     scores = {}
     for axis in AXES:
         felt = trials[f"felt_{axis}"].to_numpy()
@@ -126,16 +126,16 @@ def score(trials: pd.DataFrame) -> pd.Series:
 
 
 def predict(study: Bunch, axis: str, way: str) -> tuple[float, float]:
-    """Train on labels and predict those of people held out.
+    """Train on labels and predict the labels of held-out subjects.
 
     Returns
     -------
     float, float
-        Balanced accuracy on labels of the same kind; agreement of what is predicted with what was
-        felt.
+        Balanced accuracy on labels of the same kind, and agreement of the predictions with the
+        felt emotion.
     """
     trials = rate(study)
-    shown = study.truth[[f"shown_{one}" for one in AXES]].to_numpy()
+    shown = study.truth[[f"shown_{name}" for name in AXES]].to_numpy()
     X = np.hstack([study.music.loc[study.trials["stimulus"]].to_numpy(), shown])
     y = label(trials, axis, way)
     folds = SubjectKFold(5).split(X, y, subject=trials["subject"])
@@ -145,25 +145,25 @@ def predict(study: Bunch, axis: str, way: str) -> tuple[float, float]:
 
 
 def interval(difference: pd.Series) -> tuple[float, float, float]:
-    """Give the mean over studies and its 95 % interval."""
+    """Return the mean over studies and its 95 % interval."""
     half = student.ppf(0.975, len(difference) - 1) * difference.sem()
     return difference.mean(), difference.mean() - half, difference.mean() + half
 
 
 def points(difference: pd.Series) -> str:
-    """Write a mean difference and its interval in points (hundredths)."""
+    """Format a mean difference and its interval in points (hundredths)."""
     mean, low, high = (100 * value for value in interval(difference))
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
 
 def with_p(difference: pd.Series) -> str:
-    """Write a mean difference, its interval and Wilcoxon's p, two-sided."""
+    """Format a mean difference, its interval and Wilcoxon's two-sided p."""
     p = wilcoxon(difference).pvalue
     return f"{points(difference)}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
 
 
 def best_global(scores: pd.DataFrame) -> str:
-    """Name the global threshold with the best score, as who knew it would choose."""
+    """Return the global threshold with the best score, chosen with knowledge of the scores."""
     return scores[list(GLOBAL)].mean().idxmax()
 
 
@@ -175,7 +175,7 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
 
 
 def print_labels(n_studies: int, n_people: int) -> None:
-    """Print how well labels agree with what was felt, by scale use."""
+    """Print the agreement of labels with the felt emotion, by scale use."""
     rows, plainer = [], []
     for name, dials in DIALS.items():
         for scale_use in SCALE_USE:
@@ -203,7 +203,7 @@ def print_labels(n_studies: int, n_people: int) -> None:
 
 
 def print_trials(n_studies: int, n_people: int) -> None:
-    """Print what own thresholds gain or cost by the number of trials they come from."""
+    """Print the gain of subject thresholds by the number of trials from which they come."""
     settings = {
         "people alike, `scale_use` 0": ALIKE | {"scale_use": 0},
         "people alike, 1": ALIKE | {"scale_use": 1},
@@ -214,8 +214,8 @@ def print_trials(n_studies: int, n_people: int) -> None:
         for study in make_studies(n_studies, n_people, max(TRIALS), **dials):
             trials = rate(study)
             for n in TRIALS:
-                some = trials.groupby("subject").sample(n, random_state=0)
-                agreements[name, n].append(score(some)["share"])
+                sample = trials.groupby("subject").sample(n, random_state=0)
+                agreements[name, n].append(score(sample)["share"])
     rows = []
     for n in TRIALS:
         row = [str(n)]
@@ -234,20 +234,20 @@ def print_trials(n_studies: int, n_people: int) -> None:
 
 
 def print_classifier(n_studies: int, n_people: int) -> None:
-    """Print what a classifier reaches that is trained and scored on each kind of labels."""
+    """Print the scores of a classifier that is trained and scored on each kind of labels."""
     rows = []
     for people in (n_people, FEW):
         for scale_use in SCALE_USE:
-            reached = []
+            results = []
             for study in make_studies(n_studies, people, PMEMO_TRIALS, scale_use=scale_use):
                 of_study = {
                     way: np.mean([predict(study, axis, way) for axis in AXES], axis=0)
                     for way in WAYS
                 }
-                reached.append(
+                results.append(
                     {(way, k): value for way in WAYS for k, value in enumerate(of_study[way])}
                 )
-            scores = pd.DataFrame(reached)
+            scores = pd.DataFrame(results)
             rows.append(
                 [str(people), str(scale_use)]
                 + [f"{scores[way, 0].mean():.3f}; {scores[way, 1].mean():.3f}" for way in WAYS]
@@ -263,10 +263,10 @@ def print_classifier(n_studies: int, n_people: int) -> None:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--people", type=int, default=100, help="of each study")
-    parser.add_argument("--studies", type=int, default=20, help="of each kind")
+    parser.add_argument("--people", type=int, default=100, help="subjects of each study")
+    parser.add_argument("--studies", type=int, default=20, help="studies of each kind")
     args = parser.parse_args()
     print(
         f"`python benchmarks/generated_relabelling.py --people {args.people} --studies "

@@ -1,17 +1,19 @@
-"""How much of an accuracy under the published random split is leak.
+"""Measure the share of accuracy under the published random split that is leakage.
 
-The same pipelines on the same recordings, split at random (`trial`, which the published code does),
-by person (`subject`), and by person and song (`subject+stimulus`). The difference is what a
-pipeline gained from having met the person, or the person's songs, in training.
+The same pipelines are evaluated on the same recordings with three splits: at random (`trial`, as in
+the published code), by subject (`subject`), and by subject and song (`subject+stimulus`). The
+difference is the gain from having the subject, or the subject's songs, in the training data.
 
-- hku956 and induced-stress, reported people, labels by each person's own threshold and by one for
-  all. Brackets: 95 % interval, people drawn anew, the same ones on both sides of a difference.
-- generated studies (40 people, 20 songs, 20 trials each) where fingerprints of people or of songs
-  are planted, alone or beside an emotion that can be read: means over `--seeds` studies (standard
-  deviation).
+- hku956 and induced-stress, evaluation subjects, with labels by each subject's threshold and by a
+  global threshold. Brackets show the 95 % interval of a bootstrap over subjects. Both sides of a
+  difference use the same draws.
+- generated studies (40 subjects, 20 songs, 20 trials of each subject) with fingerprints of subjects
+  or of songs, with or without emotion in the signals. The tables show means over `--seeds` studies
+  (standard deviation).
 
-Scores are pooled balanced accuracies, since the mean over people is blind to who says high how
-often. Finished folds are kept in --store; the same call goes on from there.
+Scores are pooled balanced accuracies, because the mean over subjects does not reflect differences
+between subjects in the share of high labels. Finished folds are kept in --store, and the same call
+continues from there.
 
     python benchmarks/leak.py --figure docs/leak.png
 """
@@ -40,7 +42,7 @@ from edaemo.statistics._scores import (
 )
 
 PROTOCOLS = ("trial", "subject", "subject+stimulus")
-# Study, target, threshold, protocols; stages of the stress study are no stimuli to hold out.
+# Study, target, threshold, protocols. The stages of the stress study cannot be held out as stimuli.
 BUNDLED = [
     *product(["hku956"], ["arousal", "valence"], ["subject", 0.0], [PROTOCOLS]),
     ("induced-stress", "stress", "subject", PROTOCOLS[:2]),
@@ -63,7 +65,7 @@ MARKERS = {"trial": "o", "subject": "s", "subject+stimulus": "^"}
 def read(
     study: str | Bunch, target: str, threshold: object, protocols: tuple, args: object
 ) -> dict:
-    """Evaluate one study; give the trials tested by pipeline and protocol."""
+    """Evaluate one study; return the test trials by pipeline and protocol."""
     made = STUDIES[study]() if isinstance(study, str) else study
     table = evaluate(
         [name for name in args.pipelines if made.get("music") is not None or "music" not in name],
@@ -79,24 +81,30 @@ def read(
     )
     if table["n_failed"].any():
         raise RuntimeError(table["error"].dropna().iloc[0])
-    told = load_predictions(args.store, keys=newest_keys(args.store))
-    told = told[(told["study"] == made.name) & (told["target"] == target)]
-    told = told[told["threshold"].isna() | (told["threshold"] == str(threshold))]
-    trials = {key: own for key, own in told.groupby(["pipeline", "protocol"])}
+    predictions = load_predictions(args.store, keys=newest_keys(args.store))
+    predictions = predictions[
+        (predictions["study"] == made.name) & (predictions["target"] == target)
+    ]
+    predictions = predictions[
+        predictions["threshold"].isna() | (predictions["threshold"] == str(threshold))
+    ]
+    trials = {key: group for key, group in predictions.groupby(["pipeline", "protocol"])}
     for row in table.itertuples():
-        own = trials[row.pipeline, row.protocol]
-        if not np.isclose((own["label"] == own["predicted"]).mean(), row.accuracy):
-            raise RuntimeError(f"{args.store} has newer folds of {row.pipeline}: give another.")
+        tested = trials[row.pipeline, row.protocol]
+        if not np.isclose((tested["label"] == tested["predicted"]).mean(), row.accuracy):
+            raise RuntimeError(
+                f"{args.store} has newer folds of {row.pipeline}: use another store."
+            )
     names = [*REFERENCES, *args.pipelines]
     return {name: {p: trials[name, p] for p in protocols if (name, p) in trials} for name in names}
 
 
 def score(trials: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
-    """Give pooled balanced accuracy by protocol: of all people, then of each draw of people."""
+    """Return pooled balanced accuracy by protocol, for all subjects and for each bootstrap draw."""
     scores = {}
-    for protocol, own in trials.items():
-        labels, predicted = (own[name].to_numpy(np.int64) for name in ("label", "predicted"))
-        counts = count_confusion(labels, predicted, own["subject"].to_numpy())
+    for protocol, tested in trials.items():
+        labels, predicted = (tested[name].to_numpy(np.int64) for name in ("label", "predicted"))
+        counts = count_confusion(labels, predicted, tested["subject"].to_numpy())
         drawn = np.vstack([np.ones(len(counts)), draw_people(len(counts), 0)])
         total = np.einsum("dp,pij->dij", drawn, counts)
         scores[protocol] = score_confusion(total)["balanced_accuracy"]
@@ -104,13 +112,13 @@ def score(trials: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
 
 
 def find_leaks(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Give the scores, and what `trial` has above each of the others."""
+    """Return the scores, and the difference of `trial` from each of the others."""
     others = [protocol for protocol in scores if protocol != "trial" and "trial" in scores]
     return scores | {f"leak to {p}": scores["trial"] - scores[p] for p in others}
 
 
 def summarise_bundled(trials: dict) -> pd.DataFrame:
-    """Give each pipeline's scores and leaks, with their intervals over people."""
+    """Return the scores and leaks of each pipeline, with intervals over subjects."""
     rows = {}
     for pipeline, by_protocol in trials.items():
         for what, values in find_leaks(score(by_protocol)).items():
@@ -120,8 +128,8 @@ def summarise_bundled(trials: dict) -> pd.DataFrame:
 
 
 def summarise_generated(dials: dict, args: argparse.Namespace) -> pd.DataFrame:
-    """Give means over studies, and one standard deviation to either side."""
-    found: dict[tuple, list[float]] = {}
+    """Return means over studies, minus and plus one standard deviation."""
+    samples: dict[tuple, list[float]] = {}
     for seed in range(args.seeds):
         study = make_music_listening(
             args.people, 20, 20, sampling_rate=8, duration=20, random_state=seed, **dials
@@ -129,39 +137,40 @@ def summarise_generated(dials: dict, args: argparse.Namespace) -> pd.DataFrame:
         study.name = f"generated, {sorted(dials.items())}, {args.people} people, seed {seed}"
         for pipeline, by_protocol in read(study, "arousal", "subject", PROTOCOLS, args).items():
             for what, values in find_leaks(score(by_protocol)).items():
-                found.setdefault((pipeline, what), []).append(values[0])
+                samples.setdefault((pipeline, what), []).append(values[0])
     rows = {}
-    for key, values in found.items():
+    for key, values in samples.items():
         mean, deviation = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else np.nan
         rows[key] = mean, mean - deviation, mean + deviation
     return make_frame(rows)
 
 
 def make_frame(rows: dict) -> pd.DataFrame:
-    """Index by pipeline and what was measured."""
+    """Return a frame indexed by pipeline and measure."""
     index = pd.MultiIndex.from_tuples(rows, names=["pipeline", "what"])
     return pd.DataFrame(list(rows.values()), index, columns=["value", "low", "high"])
 
 
 def show(title: str, table: pd.DataFrame, over_people: bool) -> None:
-    """Print one table; the last column says which part of what is above chance is leak."""
+    """Print one table; the last column is the leaked share of the score above chance."""
     cells: dict[str, dict[str, str]] = {}
     for (pipeline, what), (value, low, high) in table.iterrows():
         spread = f"[{low:.3f}, {high:.3f}]" if over_people else f"({value - low:.3f})"
         cells.setdefault(pipeline, {})[what] = f"{value:.3f} {spread}"
     for pipeline, row in cells.items():
-        of = table.loc[pipeline]
-        leaks = [what for what in of.index if what.startswith("leak")]
+        values = table.loc[pipeline]
+        leaks = [what for what in values.index if what.startswith("leak")]
         if leaks:
-            above = of.loc["trial", "low"] > 0.5
-            part = of.loc[leaks[-1], "value"] / (of.loc["trial", "value"] - 0.5) if above else None
+            above = values.loc["trial", "low"] > 0.5
+            score_above = values.loc["trial", "value"] - 0.5
+            part = values.loc[leaks[-1], "value"] / score_above if above else None
             row["part"] = "-" if part is None else f"{100 * part:.0f} %"
     print(f"\n{title}\n")
     print(lay_out(pd.DataFrame.from_dict(cells, orient="index").fillna("-")))
 
 
 def draw(tables: dict[str, pd.DataFrame]) -> Figure:
-    """Draw every pipeline's scores under each protocol, one panel for each study."""
+    """Draw the scores of every pipeline under each protocol, one panel per study."""
     n_columns = 2
     n_rows = -(-len(tables) // n_columns)
     n_pipelines = max(len(table.index.unique("pipeline")) for table in tables.values())
@@ -180,14 +189,14 @@ def draw(tables: dict[str, pd.DataFrame]) -> Figure:
 
 
 def draw_panel(axes: Axes, title: str, table: pd.DataFrame) -> None:
-    """Draw one study."""
+    """Draw the panel of one study."""
     names = list(table.index.unique("pipeline"))
-    for place, protocol in enumerate(PROTOCOLS):
-        own = table[table.index.get_level_values("what") == protocol]
-        rows = [names.index(name) + 0.22 * (place - 1) for name in own.index.unique("pipeline")]
-        error = [own["value"] - own["low"], own["high"] - own["value"]]
+    for i, protocol in enumerate(PROTOCOLS):
+        part = table[table.index.get_level_values("what") == protocol]
+        rows = [names.index(name) + 0.22 * (i - 1) for name in part.index.unique("pipeline")]
+        error = [part["value"] - part["low"], part["high"] - part["value"]]
         settings = {"color": COLOURS[protocol], "markersize": 5, "capsize": 2, "label": protocol}
-        axes.errorbar(own["value"], rows, xerr=error, fmt=MARKERS[protocol], **settings)
+        axes.errorbar(part["value"], rows, xerr=error, fmt=MARKERS[protocol], **settings)
     axes.axvline(0.5, color="0.6", linestyle="--", linewidth=1, label="chance")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
@@ -199,14 +208,14 @@ def main() -> None:
     register_pipeline("forest-level", make_forest)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pipelines", nargs="+", default=list(PIPELINES))
-    parser.add_argument("--only", choices=["bundled", "generated"], help="leave the other out")
+    parser.add_argument("--only", choices=["bundled", "generated"], help="run only these studies")
     parser.add_argument("--seeds", type=int, default=3, help="generated studies of each kind")
-    parser.add_argument("--people", type=int, default=40, help="of a generated study")
+    parser.add_argument("--people", type=int, default=40, help="subjects of a generated study")
     parser.add_argument("--splits", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=10, help="of the networks")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of the networks")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--store", type=Path, default=Path("results/leak.sqlite"))
-    parser.add_argument("--figure", type=Path, help="where the figure goes")
+    parser.add_argument("--figure", type=Path, help="path of the figure")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
     tables = {}

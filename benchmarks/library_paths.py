@@ -1,16 +1,16 @@
-"""Run the tests of equal bits with the kernels that other processors would take.
+"""Run the tests of bit-for-bit equality with the kernels of other processors.
 
     python benchmarks/library_paths.py            # every path, a Markdown table on standard output
-    python benchmarks/library_paths.py --some     # those of the continuous integration
+    python benchmarks/library_paths.py --some     # the paths of continuous integration
     python benchmarks/library_paths.py -- tests   # every path, the whole suite
 
-By default it runs the tests of `TESTS`: a minute for each path on one core. `-- -m same_bits` adds
-those that start other processes.
+By default, the script runs the tests in `TESTS`. This takes a minute per path on one core.
+`-- -m same_bits` adds the tests that start other processes.
 
-A path is a set of environment variables, and each runs in processes of its own. torch's MKL takes
-its kernels for Intel processors on these alone. "as on Intel" makes it take them here too: a small
-library, compiled with the C compiler at hand and loaded first, tells MKL that it runs on Intel. It
-needs a C compiler and a processor with the instructions.
+A path is a set of environment variables. Each path runs in separate processes. torch's MKL uses its
+Intel kernels only on Intel processors. "as on Intel" enables them on other processors: a small
+preloaded library reports an Intel processor to MKL. This needs a C compiler and a processor with
+the instructions of the kernels.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-TELLS_INTEL = """
+INTEL_SOURCE = """
 int mkl_serv_intel_cpu_true(void) { return 1; }
 int mkl_serv_intel_cpu(void) { return 1; }
 int mkl_serv_cpuiszen(void) { return 0; }
@@ -38,23 +38,23 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 class LibraryPath(NamedTuple):
-    """Variables, and whether MKL is told that the processor is Intel's."""
+    """Environment variables, and whether MKL sees an Intel processor."""
 
     variables: dict[str, str]
     intel: bool = False
 
     @property
     def title(self) -> str:
-        """Return what the table says of the path."""
-        said = [f"{name}={value}" for name, value in self.variables.items()]
-        return ", ".join(["as on Intel"] * self.intel + said) or "default"
+        """Return the name of the path in the table."""
+        settings = [f"{name}={value}" for name, value in self.variables.items()]
+        return ", ".join(["as on Intel"] * self.intel + settings) or "default"
 
 
 def list_paths(amx: bool) -> list[LibraryPath]:
-    """Return every path that one machine can take."""
+    """Return every path that one machine can run."""
     branches = ["COMPATIBLE", "SSE4_2", "AVX2", "AVX512"]
     mkl = [{"MKL_CBWR": name + strict} for name in branches for strict in ("", ",STRICT")]
-    # SSE4.2 and COMPATIBLE know no STRICT; MKL then ignores the whole setting.
+    # SSE4.2 and COMPATIBLE do not support STRICT; MKL then ignores the whole setting.
     mkl += [{"MKL_ENABLE_INSTRUCTIONS": name} for name in branches[1:]]
     others = ["SSE41", "AVX2", "AVX512_CORE"] + ["AVX512_CORE_AMX"] * amx
     torch = [{"ONEDNN_MAX_CPU_ISA": name} for name in others]
@@ -65,7 +65,7 @@ def list_paths(amx: bool) -> list[LibraryPath]:
     ]
 
 
-# Each changes some kernels here or on Intel; the default one is the test command's.
+# Each path changes some kernels here or on Intel. The test command covers the default path.
 SOME = [
     LibraryPath({}, intel=True),
     LibraryPath({"MKL_ENABLE_INSTRUCTIONS": "SSE4_2"}, intel=True),
@@ -80,8 +80,8 @@ def main() -> None:
     """Run the tests under each path and print a table; exit with 1 if a test failed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--some", action="store_true", help="six paths instead of all")
-    parser.add_argument("--jobs", type=int, default=2, help="paths at a time")
-    parser.add_argument("tests", nargs="*", help="what pytest is given in place of TESTS")
+    parser.add_argument("--jobs", type=int, default=2, help="number of paths at a time")
+    parser.add_argument("tests", nargs="*", help="arguments of pytest instead of TESTS")
     arguments = parser.parse_args()
     cpu = read_cpu()
     paths = SOME if arguments.some else list_paths("amx_tile" in cpu)
@@ -95,10 +95,10 @@ def main() -> None:
 
 
 def compile_library(folder: Path) -> Path:
-    """Compile the library that tells MKL that it runs on Intel."""
-    library = folder / "tells_intel.so"
+    """Compile the library that reports an Intel processor to MKL."""
+    library = folder / "intel.so"
     command = ["cc", "-shared", "-fPIC", "-x", "c", "-o", str(library), "-"]
-    subprocess.run(command, input=TELLS_INTEL, text=True, check=True)
+    subprocess.run(command, input=INTEL_SOURCE, text=True, check=True)
     return library
 
 
@@ -117,7 +117,7 @@ def run_tests(path: LibraryPath, tests: list[str], library: Path) -> tuple[bool,
 
 
 def read_cpu() -> str:
-    """Return what Linux says of the first processor; nothing elsewhere."""
+    """Return the first entry of /proc/cpuinfo, or an empty text on other systems."""
     try:
         return Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
@@ -135,8 +135,8 @@ def print_table(rows: Iterable[tuple[LibraryPath, tuple[bool, str]]], cpu: str) 
     )
     print("| path | tests |")
     print("|---|---|")
-    for path, (_, said) in rows:
-        print(f"| {path.title} | {said} |")
+    for path, (_, summary) in rows:
+        print(f"| {path.title} | {summary} |")
 
 
 if __name__ == "__main__":

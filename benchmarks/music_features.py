@@ -1,9 +1,9 @@
-"""Time openSMILE's feature sets on 30-s clips, and the loading of a thousand clips from the cache.
+"""Time openSMILE's feature sets on 30-s clips, and loading a thousand clips from the cache.
 
-It prints Markdown. The clips are generated: chords with a beat in noise, stereo, 44,100 Hz, as MP3
-of 128 kbit/s. The thousand differ in their last bytes alone, which no decoder reads, and the cache
-is filled with the features of one, so that only finding and loading is timed. opensmile's own
-`process_file` stands beside ours; both decode the file.
+The script prints Markdown. The clips are generated: chords with a beat in noise, stereo, 44,100 Hz,
+as MP3 of 128 kbit/s. The thousand clips differ only in their last bytes, which decoders do not
+read. The cache is filled with the features of one clip, so that only look-up and loading are timed.
+opensmile's `process_file` is timed for comparison. Both decode the file.
 
     python benchmarks/music_features.py
     python benchmarks/music_features.py --songs 100 --repeats 1
@@ -43,18 +43,18 @@ def make_song(path: Path) -> Path:
 
 
 def medians(works: list[Callable[[], object]], repeats: int) -> list[float]:
-    """Time calls in turns, after one that is not timed, and give the median of each."""
+    """Time calls alternately, after a warm-up round, and return the median of each."""
     times = np.empty((repeats + 1, len(works)))
-    for turn in times:
-        for place, work in enumerate(works):
+    for row in times:
+        for i, work in enumerate(works):
             start = perf_counter()
             work()
-            turn[place] = perf_counter() - start
+            row[i] = perf_counter() - start
     return np.median(times[1:], axis=0).tolist()
 
 
 def fill(folder: Path, cache: Path, song: Path, n_songs: int) -> list[Path]:
-    """Write songs of different content, and their entries in the cache."""
+    """Write songs of different content, and their cache entries."""
     content = song.read_bytes()
     settings = MusicFeatureExtractor()._settings()
     described = _music._describe(content, settings)
@@ -67,7 +67,7 @@ def fill(folder: Path, cache: Path, song: Path, n_songs: int) -> list[Path]:
 
 
 def main() -> None:
-    """Time and print."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--songs", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
@@ -78,7 +78,7 @@ def main() -> None:
         megabytes = song.stat().st_size / 1e6
         print(
             f"One clip of {SECONDS} s, stereo, {RATE} Hz, MP3 of {megabytes:.2f} MB; medians of "
-            f"{args.repeats} runs in turns; {os.cpu_count()} cores, Python "
+            f"{args.repeats} alternating runs; {os.cpu_count()} cores, Python "
             f"{platform.python_version()}, opensmile {opensmile.__version__}, libsndfile "
             f"{soundfile.__libsndfile_version__}.\n"
         )

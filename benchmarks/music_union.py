@@ -1,4 +1,4 @@
-"""Memory of joining PMEmo's 6,373 music features to 7,962 trials."""
+"""Measure the memory to join 6,373 music features to 7,962 trials, as in PMEmo."""
 
 import resource
 
@@ -11,7 +11,7 @@ N_TRIALS, N_SONGS, N_FEATURES, N_EDA = 7962, 794, 6373, 384
 
 
 def peak() -> float:
-    """Give the most memory the process has had, in MiB (Linux)."""
+    """Return the peak memory of the process in MiB (Linux)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -1,7 +1,7 @@
-"""Ten thousand nasty recordings: each must end with a certificate or a clear error.
+"""Decompose ten thousand difficult recordings; each must end with a certificate or a clear error.
 
-Usage: ``python benchmarks/nasty_decompositions.py [COUNT] [--first SEED] [--solver SOLVER]``. It
-prints a Markdown table and exits with 1 if a recording ended in any other way.
+Usage: ``python benchmarks/nasty_decompositions.py [COUNT] [--first SEED] [--solver SOLVER]``. The
+script prints a Markdown table. It exits with 1 if a recording has any other outcome.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ RATES = (1.0, 2.0, 4.0, 7.3, 8.0, 32.0, 50.0, 128.0, 1000.0)
 
 @dataclass(frozen=True)
 class Case:
-    """A recording and the parameters to decompose it with."""
+    """A recording and the parameters of its decomposition."""
 
     seed: int
     kind: str
@@ -48,10 +48,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a case ended.
+    """The outcome of a case.
 
-    `outcome` is "certified", "inaccurate" (certified to no more than 1e-4, and said so by its
-    status), "error" (a clear one), or says what went wrong.
+    `outcome` is "certified", "inaccurate" (certified only to 1e-4, with the status "inaccurate"),
+    "error" (a clear error), or a description of the fault.
     """
 
     seed: int
@@ -62,7 +62,7 @@ class Verdict:
 
 
 def generate(seed: int) -> Case:
-    """Make the nasty recording of a number."""
+    """Make the difficult recording with this seed."""
     rng = np.random.default_rng([seed, 4])
     kind = KINDS[seed % len(KINDS)]
     n = int(rng.integers(2, 601 if rng.random() < 0.7 else 40))
@@ -96,9 +96,9 @@ def generate(seed: int) -> Case:
     tau1 = max(
         float(rng.choice([0.7, 0.7, tau0 * (1 - 10.0 ** rng.uniform(-6, -1)), 0.3])), 0.51 / rate
     )
-    # Now and then knots are closer than four samples, or far longer than the recording.
+    # Some knots are closer than four samples, or much farther apart than the recording is long.
     delta_knot = max(float(rng.choice([10.0, 10.0, 0.5, 3.7, 60.0, 1e5])), 1.01 / rate)
-    if delta_knot * rate < 4.5:  # left to scipy, whose time grows with the square of the knots
+    if delta_knot * rate < 4.5:  # solved by scipy, whose time grows with the square of the knots
         y = y[:100]
     parameters = {
         "sampling_rate": rate,
@@ -112,7 +112,7 @@ def generate(seed: int) -> Case:
 
 
 def judge(case: Case, solver: str = "auto") -> Verdict:
-    """Decompose a case and say how it ended."""
+    """Decompose a case and return its outcome."""
     try:
         result = decompose(case.y, solver=solver, **case.parameters)
     except DecompositionError as error:
@@ -122,7 +122,7 @@ def judge(case: Case, solver: str = "auto") -> Verdict:
     total = result.phasic + result.tonic + result.residual
     faults = [
         fault
-        for fault, there in [
+        for fault, present in [
             ("not finite", not np.isfinite(total).all()),
             ("negative phasic", (result.phasic < 0).any()),
             ("negative driver", (result.driver < 0).any()),
@@ -130,7 +130,7 @@ def judge(case: Case, solver: str = "auto") -> Verdict:
             ("wrong status", result.status != ("optimal" if result.gap <= 1e-8 else "inaccurate")),
             ("gap", not result.gap <= 1e-4),
         ]
-        if there
+        if present
     ]
     outcome = ", ".join(faults) or ("certified" if result.gap <= 1e-8 else "inaccurate")
     return Verdict(case.seed, case.kind, outcome, result.gap, result.n_iter)
@@ -142,12 +142,12 @@ def main() -> int:
     parser.add_argument("count", nargs="?", type=int, default=10_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--solver", default="auto")
-    given = parser.parse_args()
-    seeds = range(given.first, given.first + given.count)
-    verdicts = [judge(generate(seed), given.solver) for seed in seeds]
+    args = parser.parse_args()
+    seeds = range(args.first, args.first + args.count)
+    verdicts = [judge(generate(seed), args.solver) for seed in seeds]
     outcomes = ("certified", "inaccurate", "error")
     print(
-        "| kind | inputs | certified to 1e-8 | to 1e-4, and says so | clear error | otherwise |",
+        "| kind | inputs | certified to 1e-8 | inaccurate (1e-4) | clear error | other |",
         end="",
     )
     print(" largest gap of the certified | most iterations |")

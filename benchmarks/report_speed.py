@@ -1,4 +1,4 @@
-"""Time `edaemo report` on a store of 10,000 rows that nobody computed.
+"""Time `edaemo report` on a made-up store of 10,000 rows.
 
 python benchmarks/report_speed.py [--folder DIR]
 """
@@ -21,7 +21,7 @@ N_PEOPLE, N_STIMULI, N_FOLDS, N_REPEATS = 25, 20, 5, 10
 STUDIES = [f"made-up-{i}" for i in range(5)]
 TARGETS = ["arousal", "valence"]
 PROTOCOLS = ["subject", "trial"]
-# How often each is right.
+# Probability that each pipeline is right.
 SKILL = {
     "majority": None,
     "trial-order": 0.5,
@@ -37,9 +37,13 @@ SKILL = {
 
 
 def main() -> None:
-    """Make the store, and the report twice."""
+    """Write the store, and time the report twice."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, help="where both stay (default: nowhere)")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="folder to keep the store and the report (default: both are deleted)",
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)
@@ -63,7 +67,7 @@ def write_store(path: Path) -> None:
     """Write 10,000 folds with 100 trials each."""
     rng = np.random.default_rng(0)
     with ResultStore(path) as store:
-        # Nothing here has to survive a power cut.
+        # The store does not have to survive a power failure.
         store._connection.execute("PRAGMA synchronous = OFF")
         for study, target, protocol in product(STUDIES, TARGETS, PROTOCOLS):
             subject = np.repeat([f"person-{i:02d}" for i in range(N_PEOPLE)], N_STIMULI)
@@ -72,26 +76,26 @@ def write_store(path: Path) -> None:
                 unit = np.repeat(rng.permutation(N_PEOPLE), N_STIMULI) % N_FOLDS
                 for pipeline, fold in product(SKILL, range(N_FOLDS)):
                     test = np.flatnonzero(unit == fold)
-                    about = (study, target, protocol, pipeline, repeat, fold)
-                    store.add(make_fold(about, subject, label, test, rng))
+                    ids = (study, target, protocol, pipeline, repeat, fold)
+                    store.add(make_fold(ids, subject, label, test, rng))
 
 
 def make_fold(
-    about: tuple, subject: np.ndarray, label: np.ndarray, test: np.ndarray, rng: object
+    ids: tuple, subject: np.ndarray, label: np.ndarray, test: np.ndarray, rng: object
 ) -> FoldRecord:
-    """Make up one fold's predictions."""
-    *_, pipeline, repeat, fold = about
-    said = np.clip(rng.normal(0.5, 0.15, len(test)), 0.01, 0.99)
+    """Make up the predictions of one fold."""
+    *_, pipeline, repeat, fold = ids
+    probability = np.clip(rng.normal(0.5, 0.15, len(test)), 0.01, 0.99)
     if SKILL[pipeline] is None:
-        said = np.ones(len(test))
+        probability = np.ones(len(test))
     else:
-        wrong = (said > 0.5) != label[test]
-        turned = wrong & (rng.random(len(test)) < 2 * SKILL[pipeline] - 1)
-        said[turned] = 1 - said[turned]
+        wrong = (probability > 0.5) != label[test]
+        flipped = wrong & (rng.random(len(test)) < 2 * SKILL[pipeline] - 1)
+        probability[flipped] = 1 - probability[flipped]
     names = ("study", "target", "protocol", "pipeline", "repeat", "fold")
-    told = dict(zip(names, about, strict=True)) | {"people": "all", "threshold": "subject"}
+    facts = dict(zip(names, ids, strict=True)) | {"people": "all", "threshold": "subject"}
     settings = {
-        **told,
+        **facts,
         "seed": repeat,
         "takes": PIPELINES[pipeline].input,
         "parameters": parameters(pipeline),
@@ -101,8 +105,8 @@ def make_fold(
     losses = {"train_loss": [0.7, 0.6, 0.55, 0.52], "valid_loss": [0.7, 0.66, 0.65, 0.66]}
     n = len(subject)
     return FoldRecord(
-        **told,
-        key="/".join(map(str, about)),
+        **facts,
+        key="/".join(map(str, ids)),
         settings=settings,
         versions=VERSIONS,
         seed=repeat,
@@ -110,7 +114,7 @@ def make_fold(
         classes=[0, 1],
         training_subjects=sorted(set(subject) - set(subject[test])),
         test_subjects=sorted(set(subject[test])),
-        scores={"accuracy": float(np.mean((said > 0.5) == label[test]))},
+        scores={"accuracy": float(np.mean((probability > 0.5) == label[test]))},
         audit={
             "fold": fold,
             "n_training": n - len(test),
@@ -129,8 +133,8 @@ def make_fold(
             "stimulus": test % N_STIMULI,
             "trial": test % N_STIMULI,
             "label": label[test],
-            "predicted": (said > 0.5).astype(int),
-            "probability": np.column_stack([1 - said, said]),
+            "predicted": (probability > 0.5).astype(int),
+            "probability": np.column_stack([1 - probability, probability]),
         },
         fit_seconds=1.0,
         predict_seconds=0.1,
@@ -142,7 +146,7 @@ _PARAMETERS: dict[str, object] = {}
 
 
 def parameters(pipeline: str) -> object:
-    """Write a pipeline's parameters as `evaluate` does."""
+    """Return the parameters of a pipeline as `evaluate` stores them."""
     if pipeline not in _PARAMETERS:
         _PARAMETERS[pipeline] = canonical(PIPELINES[pipeline].make(None))
     return _PARAMETERS[pipeline]

@@ -1,10 +1,10 @@
-"""Time the ways in which rows are given to a network, and the trial that chooses one.
+"""Time sizes of forward passes, and the test that chooses them.
 
     python benchmarks/row_groups.py
 
-The published RTCAN with 3 channels of 2500 samples and 6373 music features, the paper's with
-3 x 128, and the 3-layer CNN; one thread. Rounds of all ways in turn; medians over the rounds. The
-first way is the one found on this machine.
+The networks are the published RTCAN with 3 channels of 2500 samples and 6373 music features, the
+paper's RTCAN with 3 x 128, and the 3-layer CNN, on one thread. Each round times all alternatives.
+The table shows medians over the rounds. The first alternative is the one chosen on this machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MODELS = {
     "RTCAN, 3 x 128": (RTCANClassifier(n_chans=3, n_times=128, **SETTINGS), 3 * 128),
     "CNN, 128 features": (CNNClassifier(**SETTINGS), 128),
 }
-# Linear layers filled up to sixteen rows (Intel processors); sixteen rows always; one by one.
+# Linear layers padded to sixteen rows (Intel processors); always sixteen rows; one row at a time.
 OTHERS = [Way((16, 1, 2, 4, 8, 64), 16), Way((16,), 16), ONE_BY_ONE]
 ROUNDS = 15
 
@@ -37,15 +37,15 @@ ROUNDS = 15
 def main() -> None:
     """Measure and print a Markdown table."""
     warnings.simplefilter("ignore")
-    print("| network | way: rows of a pass; linear layers filled up to | one trial | 64 trials |")
+    print("| network | rows per pass; linear layers padded to | one trial | 64 trials |")
     print("|---|---|---|---|")
     for title, (model, n_columns) in MODELS.items():
         rows = np.random.default_rng(0).normal(size=(64, n_columns)).astype(np.float32)
         model.fit(rows[:16], [0, 1] * 8)
         first = clock(lambda model=model, rows=rows: model.predict_proba(rows[:1]))
         known = _row_groups._of_network[model.net_.module_]
-        ((setting, found),) = known.items()
-        ways = [found, *(way for way in OTHERS if way != found)]
+        ((setting, chosen),) = known.items()
+        ways = [chosen, *(way for way in OTHERS if way != chosen)]
         times: dict[tuple[Way, int], list[float]] = {}
         for _ in range(ROUNDS):
             for way in ways:
@@ -60,16 +60,18 @@ def main() -> None:
                     )
                     times.setdefault((way, n), []).append(taken / repeats)
         for way in ways:
-            one, many = (statistics.median(times[way, n]) for n in (1, 64))
+            single, batch = (statistics.median(times[way, n]) for n in (1, 64))
             sizes = ", ".join(map(str, sorted(way.sizes)))
-            note = "found: " if way == found else ""
-            print(f"| {title} | {note}{sizes}; {way.least_rows} | {one:.2f} ms | {many:.1f} ms |")
-        trial = first - statistics.median(times[found, 1])
-        print(f"| {title} | the trial, once in a process | {trial:.0f} ms | |")
+            note = "chosen: " if way == chosen else ""
+            print(
+                f"| {title} | {note}{sizes}; {way.least_rows} | {single:.2f} ms | {batch:.1f} ms |"
+            )
+        trial = first - statistics.median(times[chosen, 1])
+        print(f"| {title} | the test, once per process | {trial:.0f} ms | |")
 
 
 def clock(call) -> float:
-    """Return how long a call takes, in milliseconds."""
+    """Return the duration of a call in milliseconds."""
     start = time.perf_counter()
     call()
     return 1000 * (time.perf_counter() - start)

@@ -1,7 +1,7 @@
-"""Tables 5 and 4 of the RTCAN-1D paper, on a small generated study and on HKU956's reported people.
+"""Print Tables 5 and 4 of the RTCAN-1D paper for a small generated study and for HKU956.
 
-What `edaemo reproduce table5` and `table4` make, on a generated study that is small enough for two
-cores, and on the recordings that come along.
+The tables are those of `edaemo reproduce table5` and `table4`. The generated study is small enough
+for two cores. For HKU956, the bundled recordings of the evaluation subjects are used.
 
     python benchmarks/rtcan_ablation.py --jobs 2
 """

@@ -1,9 +1,10 @@
-"""Which recipe RTCAN trains with by default: chosen on generated studies.
+"""Choose the default training recipe of RTCAN on generated studies.
 
-Each candidate trains on people of a generated study and is scored on others, new to it: its share
-of the way from chance (0.5) to the best balanced accuracy that the EDA, or EDA and music, allow
-(`study.bayes_rate`). Beside it stands the balanced accuracy on the development people of HKU956,
-mean over five folds of whole people; nobody else's recordings are looked at.
+Each candidate is trained on some subjects of a generated study and scored on the others. The score
+is (balanced accuracy - 0.5) / (best - 0.5), where best is the Bayes-optimal balanced accuracy for
+EDA, or for EDA and music (`study.bayes_rate`). The last column is the balanced accuracy on the
+development subjects of HKU956, the mean over five folds of whole subjects. No recordings of other
+subjects are used.
 
     python benchmarks/rtcan_recipe.py --jobs 2
 """
@@ -24,7 +25,7 @@ from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, Subjec
 from edaemo.datasets import load_hku956, make_music_listening, select_people
 from edaemo.model_selection import SubjectKFold
 
-SEED = 1001  # of the study, which no other script makes
+SEED = 1001  # of the study; no other script uses it
 PEOPLE, SONGS, TRIALS, N_TRAINING = 220, 200, 24, 120
 RATE, SECONDS, N_TIMES = 8, 40.0, 128
 
@@ -62,7 +63,7 @@ CANDIDATES = {
 
 
 class Task(NamedTuple):
-    """Rows to train on, rows to score, and the best that could be scored."""
+    """Training rows, test rows, and the best possible score."""
 
     column: str
     X: pd.DataFrame
@@ -73,7 +74,7 @@ class Task(NamedTuple):
 
 
 def make_generated() -> Iterator[Task]:
-    """Give the tasks of the generated study."""
+    """Yield the tasks of the generated study."""
     study = make_music_listening(
         PEOPLE, SONGS, TRIALS, sampling_rate=RATE, duration=SECONDS, random_state=SEED
     )
@@ -90,7 +91,7 @@ def make_generated() -> Iterator[Task]:
 
 
 def make_real() -> Iterator[Task]:
-    """Give the folds of the development people of HKU956."""
+    """Yield the folds of the development subjects of HKU956."""
     study = select_people(load_hku956(), "development")
     people = study.trials["subject"]
     table = CvxEDATransformer(study.sampling_rate, n_times=N_TIMES).fit_transform(study.trials)
@@ -103,7 +104,7 @@ def make_real() -> Iterator[Task]:
 
 
 def score(name: str, settings: dict, task: Task) -> dict:
-    """Train, and give the share of the way from 0.5 to the best."""
+    """Train one candidate on one task, and return its score."""
     model = RTCANClassifier(random_state=0, **settings).fit(task.X, task.y)
     right = balanced_accuracy_score(task.labels, model.predict(task.new))
     way = (right - 0.5) / (task.best - 0.5) if task.best < 1 else right

@@ -1,7 +1,7 @@
-"""Run a kernel built with sanitizers over nasty recordings; see sanitize.sh.
+"""Run a kernel built with sanitizers on difficult recordings; see sanitize.sh.
 
-The workspace of each call is an allocation of its own of exactly the size that the kernel asks for,
-so that a step beyond it is a finding.
+Each call gets a workspace of exactly the size that the kernel requests, so that the sanitizers find
+every access beyond it.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ LENGTHS = (*range(16, 75), 100, 101, 127, 128, 129, 167, 500, 502, 503, 1000, 20
 
 
 class ExactWorkspace(_compiled.Workspace):
-    """Memory that ends where the kernel said that it would."""
+    """A workspace of exactly the requested size."""
 
     def reserve(self, n_bytes: int) -> int:
-        """Return an address aligned to 64 bytes with that many bytes behind it and no more."""
+        """Return the address of `n_bytes` bytes, aligned to 64 bytes."""
         self.__del__()
         self._held = ctypes.c_void_p()
         assert _LIBC.posix_memalign(ctypes.byref(self._held), 64, ctypes.c_size_t(n_bytes)) == 0
@@ -35,11 +35,11 @@ class ExactWorkspace(_compiled.Workspace):
 
 
 def run(y: np.ndarray, shape: tuple[float | str, ...], lanes: int, alpha: float) -> int | None:
-    """Decompose; return whether it converged, or None for what the kernel does not take."""
+    """Return whether the solver converged, or None if the kernel does not support the case."""
     structure = _compiled.build_structure(len(y), *shape, lanes)
     if structure is None:
         return None
-    (answer,) = _compiled.solve(
+    (solution,) = _compiled.solve(
         [structure],
         [y],
         alpha,
@@ -49,11 +49,11 @@ def run(y: np.ndarray, shape: tuple[float | str, ...], lanes: int, alpha: float)
         workspace=ExactWorkspace(),
         stop=ctypes.c_int32(0),
     )
-    return not isinstance(answer, int)
+    return not isinstance(solution, int)
 
 
 def main() -> None:
-    """Run them all."""
+    """Run all cases and print the counts."""
     library = _compiled._declare(ctypes.CDLL(sys.argv[1]))
     _compiled.load = lambda: library
     jobs = []
@@ -72,8 +72,9 @@ def main() -> None:
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(lambda job: run(*job), jobs)) == results
     print(
-        f"{len(jobs)} recordings, each alone and beside another: {results.count(True)} converged, "
-        f"{results.count(False)} were left to scipy, {results.count(None)} not taken; no findings"
+        f"{len(jobs)} recordings, each alone and in parallel: {results.count(True)} converged, "
+        f"{results.count(False)} were left to scipy, {results.count(None)} are not supported; "
+        "no findings"
     )
 
 

@@ -1,18 +1,19 @@
-"""Time RTCAN's training and prediction beside the released code, on one CPU thread.
+"""Time RTCAN's training and prediction, compared with the released code, on one CPU thread.
 
     python benchmarks/speed.py RTCAN-1D --rounds 5
 
-RTCAN-1D is a checkout of the released code (github.com/guanghaoyin/RTCAN-1D, without a licence, so
-it stays outside this repository). The network is the same on all sides: the published architecture,
-3 channels of 2500 samples, 6373 music features. "plain" is edaemo's with its fast ways forced off.
-Each measurement is a process of its own with one thread; a round has one of each, in random order,
-and a ratio is of two measurements of one round. It prints a Markdown table of medians and ranges
-over the rounds. "worker" is a process as `evaluate` starts it for its folds.
+RTCAN-1D is a checkout of the released code (github.com/guanghaoyin/RTCAN-1D). It has no licence, so
+it is not part of this repository. The network is the same in all measurements: the published
+architecture with 3 channels of 2500 samples and 6373 music features. "plain" is edaemo's network
+with its fast paths off. Each measurement runs in a separate process with one thread. A round has
+one process of each kind, in random order, and ratios are computed within a round. The script prints
+a Markdown table of medians and ranges over the rounds. "worker" is a process like those that
+`evaluate` starts for its folds.
 
     python benchmarks/speed.py --stages
 
-prints how long each stage of one trial takes from raw EDA to the answer, on one thread; without
-the released code.
+prints the time of each stage from raw EDA to the prediction of one trial, on one thread. This does
+not need the released code.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ N_CHANS, N_TIMES, N_MUSIC = 3, 2500, 6373
 RATE = 50
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
-# (title, what is done, by whom; the first is what the others are compared with)
+# (title, task, implementations; the first implementation is the reference of the ratios)
 ROWS = [
     ("train, batch 64", "train 64", ["released", "plain", "fast", "fast worker"]),
     ("train, batch 256", "train 256", ["released", "plain", "fast", "fast worker"]),
@@ -66,12 +67,12 @@ FOLDS = ("two folds", "folds", ["one process", "two processes"])
 
 
 def main() -> None:
-    """Measure, or, as a process of its own, do one thing."""
+    """Run all measurements, or, in a child process, one measurement."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("released", type=Path, nargs="?", help="checkout of the released code")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", default="", help="rows whose titles hold this")
-    parser.add_argument("--stages", action="store_true", help="stages of one trial alone")
+    parser.add_argument("--only", default="", help="only rows whose titles contain this text")
+    parser.add_argument("--stages", action="store_true", help="only print the stages of one trial")
     parser.add_argument("--do", nargs=2, metavar=("WHAT", "WHO"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.do:
@@ -82,8 +83,8 @@ def main() -> None:
         print_stages()
         return
     if arguments.released is None:
-        parser.error("give the checkout of the released code, or --stages")
-    found: dict[tuple[str, str], list[dict]] = {}
+        parser.error("pass the checkout of the released code, or --stages")
+    results: dict[tuple[str, str], list[dict]] = {}
     rows = [row for row in [*ROWS, FOLDS] if arguments.only in row[0]]
     jobs = {(what, who) for _, what, whos in rows for who in whos}
     for number in range(arguments.rounds):
@@ -93,12 +94,12 @@ def main() -> None:
             done = subprocess.run(
                 command, env=os.environ | ENVIRONMENT, stdout=subprocess.PIPE, check=True, text=True
             )
-            found.setdefault((what, who), []).append(json.loads(done.stdout.splitlines()[-1]))
-    print_table(rows, found, arguments.rounds)
+            results.setdefault((what, who), []).append(json.loads(done.stdout.splitlines()[-1]))
+    print_table(rows, results, arguments.rounds)
 
 
-def print_table(rows: list, found: dict, n_rounds: int) -> None:
-    """Print what was found, a line for each measurement."""
+def print_table(rows: list, results: dict, n_rounds: int) -> None:
+    """Print a line for each measurement."""
     import torch
 
     print(
@@ -109,22 +110,22 @@ def print_table(rows: list, found: dict, n_rounds: int) -> None:
     print("| | by | time | ratio | trials per second | peak memory |")
     print("|---|---|---|---|---|---|")
     for title, what, whos in rows:
-        first = found[what, whos[0]]
+        first = results[what, whos[0]]
         for who in whos:
-            mine = found[what, who]
-            ratios = [a["seconds"] / b["seconds"] for a, b in zip(first, mine, strict=True)]
-            said = "1" if who == whos[0] else f"{spread(ratios, '{:.2f}')}"
-            seconds = [one["seconds"] * 1000 for one in mine]
-            rate = statistics.median(one["trials"] / one["seconds"] for one in mine)
-            memory = statistics.median(one["memory"] for one in mine)
+            runs = results[what, who]
+            ratios = [a["seconds"] / b["seconds"] for a, b in zip(first, runs, strict=True)]
+            ratio = "1" if who == whos[0] else f"{spread(ratios, '{:.2f}')}"
+            seconds = [run["seconds"] * 1000 for run in runs]
+            rate = statistics.median(run["trials"] / run["seconds"] for run in runs)
+            memory = statistics.median(run["memory"] for run in runs)
             print(
-                f"| {title} | {who} | {spread(seconds, '{:.4g}')} ms | {said} | {rate:.0f} | "
+                f"| {title} | {who} | {spread(seconds, '{:.4g}')} ms | {ratio} | {rate:.0f} | "
                 f"{memory:.0f} MB |"
             )
 
 
 def spread(values: list[float], form: str) -> str:
-    """Give the median, and the least and the greatest."""
+    """Format the median, the minimum and the maximum."""
     middle, low, high = (
         form.format(value) for value in (statistics.median(values), min(values), max(values))
     )
@@ -132,7 +133,7 @@ def spread(values: list[float], form: str) -> str:
 
 
 def do(what: str, who: str, released: Path) -> dict:
-    """Do one thing some times over; give the median time of one, in seconds."""
+    """Run one measurement several times; return its median time in seconds."""
     warnings.simplefilter("ignore")
     import torch
 
@@ -171,7 +172,7 @@ def do(what: str, who: str, released: Path) -> dict:
 
 
 def make_network(who: str, released: Path) -> tuple[Callable, Callable]:
-    """Give the network of a side, and what makes its arguments of rows."""
+    """Return the network of an implementation, and a function from rows to its arguments."""
     from edaemo.networks import RTCAN, fast_paths
 
     if who.startswith("released"):
@@ -193,19 +194,19 @@ def make_network(who: str, released: Path) -> tuple[Callable, Callable]:
 
 
 SIZES = {"architecture": "published"}
-# What stays so for the whole life of a process.
+# Contexts that stay open until the process ends.
 FOR_GOOD = contextlib.ExitStack()
 
 
 def precision(who: str) -> contextlib.AbstractContextManager:
-    """Give autocast where the side is of lower precision."""
+    """Return the autocast context of an implementation."""
     import torch
 
     return torch.autocast("cpu", dtype=torch.bfloat16, enabled=who.endswith("bf16"))
 
 
 def train(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
-    """Give one training step: forward, backward, SGD."""
+    """Return a training step: forward, backward, SGD."""
     import torch
 
     network, parts = make_network(who, released)
@@ -215,7 +216,7 @@ def train(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
     network.train()
 
     def step() -> None:
-        optimizer.zero_grad(set_to_none=not who.startswith("fast"))  # as our nets do
+        optimizer.zero_grad(set_to_none=not who.startswith("fast"))  # as in edaemo's nets
         with precision(who):
             logits = network(*given)
         torch.nn.functional.cross_entropy(logits.float(), labels).backward()
@@ -225,7 +226,7 @@ def train(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
 
 
 def predict(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
-    """Give one prediction of n trials: a network in evaluation, a classifier or an ONNX file."""
+    """Return a prediction of n trials by a network, a classifier or an ONNX file."""
     import torch
 
     rows = torch.randn(n, N_CHANS * N_TIMES + N_MUSIC)
@@ -240,15 +241,15 @@ def predict(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
     network.eval()
     given = parts(rows)
 
-    def answer() -> None:
+    def run_network() -> None:
         with torch.inference_mode(), precision(who):
             network(*given)
 
-    return answer, n
+    return run_network, n
 
 
 def make_classifier(**settings: object):
-    """Give a classifier that has seen an epoch of a few trials."""
+    """Return a classifier trained for one epoch on a few trials."""
     import numpy as np
 
     from edaemo import RTCANClassifier
@@ -267,7 +268,7 @@ def make_classifier(**settings: object):
 
 
 def make_session(model: object) -> Callable:
-    """Export a classifier and give what runs it, on one thread."""
+    """Export a classifier and return a function that runs it on one thread."""
     import onnxruntime
 
     import edaemo
@@ -284,7 +285,7 @@ def make_session(model: object) -> Callable:
 
 
 def predict_raw(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
-    """Give an answer to a trial of 50 s at 50 Hz: decomposition, z-scores, music, network."""
+    """Return a prediction of a trial of 50 s at 50 Hz: decomposition, z-scores, music, network."""
     import torch
     from sklearn.pipeline import make_pipeline
 
@@ -302,16 +303,19 @@ def predict_raw(who: str, n: int, released: Path) -> tuple[Callable[[], None], i
     network, parts = make_network("released", released)
     network.eval()
 
-    def answer() -> None:
+    def run_network() -> None:
         row = torch.from_numpy(before.transform(next(remaining)).to_numpy("float32"))
         with torch.inference_mode():
             network(*parts(row))
 
-    return answer, 1
+    return run_network, 1
 
 
 def make_trials(n_music: int, n: int) -> tuple:
-    """Give the steps before a network, 16 trials in one table, and n others of 50 s at 50 Hz."""
+    """Return the steps before a network, a table of 16 trials, and n other trials.
+
+    Trials are 50 s at 50 Hz.
+    """
     import numpy as np
     import pandas as pd
     from sklearn.pipeline import make_pipeline
@@ -321,7 +325,7 @@ def make_trials(n_music: int, n: int) -> tuple:
     rng = np.random.default_rng(0)
     seconds = np.arange(N_TIMES) / RATE
     tables = []
-    for i in range(16 + n):  # none is met twice: the decomposition remembers
+    for i in range(16 + n):  # all are different, because the decomposition has a cache
         onset, size = rng.uniform(2, 40), rng.uniform(0.2, 1)
         since = np.clip(seconds - onset, 0, None)
         signal = (
@@ -342,7 +346,7 @@ def make_trials(n_music: int, n: int) -> tuple:
 
 
 def print_stages(n: int = 300) -> None:
-    """Print how long each stage of one trial takes, for three widths of music."""
+    """Print the time of each stage of one trial, for three numbers of music features."""
     import torch
     from sklearn.pipeline import make_pipeline
 
@@ -368,7 +372,7 @@ def print_stages(n: int = 300) -> None:
             return run(before(trial).to_numpy("float32"))
 
         for i in range(n + 20):
-            if i == 20:  # what comes first takes longer
+            if i == 20:  # discard the first rounds, which are slower
                 times.clear()
             table = timed("CvxEDATransformer", channels.transform, next(remaining))
             frame = timed("MusicFeatureUnion", union.transform, table)
@@ -383,14 +387,14 @@ def print_stages(n: int = 300) -> None:
 
 
 def make_unfitted():
-    """Give a classifier for frames, which say their layout themselves."""
+    """Return a classifier for frames, whose column names define the layout."""
     from edaemo import RTCANClassifier
 
     return RTCANClassifier(architecture="published", max_epochs=1, batch_size=8, random_state=0)
 
 
 def train_small(who: str, n: int, released: Path) -> tuple[Callable[[], None], int]:
-    """Give an epoch of a small network, where what is around the network counts most."""
+    """Return an epoch of a small network, in which the overhead around the network dominates."""
     import numpy as np
     import torch
 
@@ -423,16 +427,18 @@ def train_small(who: str, n: int, released: Path) -> tuple[Callable[[], None], i
 
 
 def run_folds(n_jobs: int) -> tuple[float, int]:
-    """Time two folds of RTCAN through `evaluate`."""
+    """Time two folds of RTCAN in `evaluate`."""
     from edaemo.benchmark import evaluate
     from edaemo.datasets import make_music_listening
 
     study = make_music_listening(20, 20, 16, sampling_rate=8, duration=60.0, random_state=7)
     with tempfile.TemporaryDirectory() as folder:
-        asked = {"n_splits": 2, "max_epochs": 120, "progress": False, "n_jobs": n_jobs}
-        evaluate(["majority"], study, "arousal", store=f"{folder}/a.sqlite", **asked)  # processes
+        settings = {"n_splits": 2, "max_epochs": 120, "progress": False, "n_jobs": n_jobs}
+        evaluate(
+            ["majority"], study, "arousal", store=f"{folder}/a.sqlite", **settings
+        )  # starts processes
         start = time.perf_counter()
-        evaluate(["rtcan-eda-music"], study, "arousal", store=f"{folder}/b.sqlite", **asked)
+        evaluate(["rtcan-eda-music"], study, "arousal", store=f"{folder}/b.sqlite", **settings)
         return time.perf_counter() - start, 120 * len(study.trials)
 
 

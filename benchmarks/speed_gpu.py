@@ -1,13 +1,17 @@
-"""Time RTCAN on one GPU at PMEmo's size: ten folds of people, 100 epochs, 7,962 trials, 794 songs.
+"""Time RTCAN on one GPU at the size of PMEmo: ten folds, 100 epochs, 7,962 trials, 794 songs.
 
     CUBLAS_WORKSPACE_CONFIG=:4096:8 python benchmarks/speed_gpu.py
 
-Trials are noise of 3 channels x 2500 samples, each with one of 794 songs of 6373 features, so that
-speed and memory are those of the corpus and accuracies mean nothing. It prints Markdown: for single
-and lower precision, plain, compiled and with CUDA graphs, the time of an epoch, trials per second
-and peak memory; whether two deterministic fits end with the same weights; where a training step
-spends its time; and the whole, in the fastest of these ways. Sizes can be cut down, and
-`--device cpu` tries the script.
+Trials are noise of 3 channels x 2500 samples. Each trial has one of 794 songs with 6373 features.
+Speed and memory are those of the corpus; accuracies are meaningless. The script prints Markdown:
+
+- the time of an epoch, trials per second and peak memory, for single precision and bfloat16, plain,
+  compiled and with CUDA graphs;
+- whether two deterministic fits end with the same weights;
+- a profile of an epoch;
+- the time of all folds with the fastest setting.
+
+Sizes can be reduced, and `--device cpu` tests the script.
 """
 
 from __future__ import annotations
@@ -34,22 +38,22 @@ WAYS = {
 
 
 class Clock(Callback):
-    """Notes when each epoch ended."""
+    """Callback that records the end of each epoch."""
 
     def on_train_begin(self, net: object, **kwargs: object) -> None:
-        """Begin."""
+        """Record the start."""
         self.ends = [now(net.device)]
 
     def on_epoch_end(self, net: object, **kwargs: object) -> None:
-        """Note the time."""
+        """Record the end of the epoch."""
         self.ends.append(now(net.device))
 
 
 class Profile(Callback):
-    """Profiles the steps of the second epoch."""
+    """Callback that profiles the second epoch."""
 
     def on_epoch_begin(self, net: object, **kwargs: object) -> None:
-        """Begin with the second epoch."""
+        """Start the profile at the second epoch."""
         if len(net.history) == 2:
             kinds = [ProfilerActivity.CPU]
             if net.device != "cpu":
@@ -58,7 +62,7 @@ class Profile(Callback):
             self.profile.start()
 
     def on_epoch_end(self, net: object, **kwargs: object) -> None:
-        """Print where the time went."""
+        """Print the profile."""
         if len(net.history) == 2:
             self.profile.stop()
             by = "self_cuda_time_total" if net.device != "cpu" else "self_cpu_time_total"
@@ -68,14 +72,14 @@ class Profile(Callback):
 
 
 def now(device: str) -> float:
-    """Give the time at which the device has done what it was asked."""
+    """Return the time after all work of the device is done."""
     if device != "cpu":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def make_rows(n_trials: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Give rows, labels and people."""
+    """Return rows, labels and subjects."""
     rng = np.random.default_rng(0)
     songs = rng.standard_normal((SONGS, N_MUSIC), dtype=np.float32)
     rows = np.empty((n_trials, N_CHANS * N_TIMES + N_MUSIC), np.float32)
@@ -85,7 +89,7 @@ def make_rows(n_trials: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def make_model(arguments: argparse.Namespace, **settings: object) -> RTCANClassifier:
-    """Give a classifier of the published architecture."""
+    """Return a classifier of the published architecture."""
     return RTCANClassifier(
         n_chans=N_CHANS,
         n_times=N_TIMES,
@@ -98,7 +102,7 @@ def make_model(arguments: argparse.Namespace, **settings: object) -> RTCANClassi
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--trials", type=int, default=7962)
@@ -119,7 +123,7 @@ def main() -> None:
             torch.cuda.reset_peak_memory_stats()
         model = make_model(arguments, max_epochs=4, callbacks=[Clock()], **settings)
         model.fit(rows[training], labels[training])
-        clock = next(one for _, one in model.net_.callbacks_ if isinstance(one, Clock))
+        clock = next(item for _, item in model.net_.callbacks_ if isinstance(item, Clock))
         epochs[way] = min(np.diff(clock.ends)[1:])
         memory = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else float("nan")
         rate = len(training) / epochs[way]

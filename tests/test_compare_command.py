@@ -56,7 +56,7 @@ def test_transductive_pipelines_are_marked(tmp_path, capsys):
         (["hku965"], "Unknown study 'hku965': did you mean 'hku956'?"),
         (["--target", "boredom"], "Unknown target of hku956 'boredom'"),
         (["--pipelines", "oracle"], "Unknown pipeline 'oracle'"),
-        (["--protocol", "subjct"], "no protocol 'subjct': did you mean 'subject'"),
+        (["--protocol", "subjct"], "Unknown protocol 'subjct': did you mean 'subject'"),
         (["--path", "nowhere"], "path='nowhere' does not hold hku956"),
         (["--folds", "16"], "n_splits=16, but there are 15 people"),
         (["--plugin", "no_such_module"], "--plugin no_such_module: No module named"),

@@ -334,7 +334,7 @@ class TestRefused:
             ({"studies": "hku965"}, "Unknown study 'hku965': did you mean 'hku956'"),
             ({"studies": 3}, "A study must be a name"),
             ({"targets": "boredom"}, "Unknown target of small 'boredom'.*arousal"),
-            ({"protocols": "subjects"}, "no protocol 'subjects': did you mean 'subject'"),
+            ({"protocols": "subjects"}, "Unknown protocol 'subjects': did you mean 'subject'"),
             ({"protocols": KFold(3)}, "A protocol must be a name"),
             ({"people": "some"}, "people='some' must be one of"),
             ({"n_splits": 7}, "n_splits=7, but there are 6 people"),

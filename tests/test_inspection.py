@@ -784,7 +784,7 @@ class TestPlotAttention:
     def test_bad_input(self, attributions, rtcan, rows, cnn):
         with pytest.raises(ValueError, match="at least one attribution"):
             plot_attention({}, 8.0)
-        with pytest.raises(ValueError, match="no trial 24: the attributions are of 24"):
+        with pytest.raises(ValueError, match="trial=24 does not exist: the attributions are of 24"):
             plot_attention(attributions, 8.0, trial=24)
         with pytest.raises(ValueError, match="sampling_rate must be a positive"):
             plot_attention(attributions, 0.0)
@@ -833,8 +833,12 @@ class TestPlotRelabelling:
             assert_array_equal(midpoint.get_offsets(), [[5, 5]])
             low, _, high, _ = ratings.get_facecolors().tolist()
             assert low != high
-        assert arousal.get_title() == "arousal: 2 high, 2 low\n0 of 4 differ by the global one"
-        assert valence.get_title() == "valence: 2 high, 2 low\n1 of 4 differ by the global one"
+        assert (
+            arousal.get_title() == "arousal: 2 high, 2 low\n0 of 4 change with the global threshold"
+        )
+        assert (
+            valence.get_title() == "valence: 2 high, 2 low\n1 of 4 change with the global threshold"
+        )
         assert [one.get_xlabel() for one in axes] == ["valence rating"] * 2
         assert arousal.get_ylabel() == "arousal rating"
 
@@ -854,7 +858,7 @@ class TestPlotRelabelling:
             assert one.get_title() == other.get_title()
 
     def test_bad_input(self):
-        with pytest.raises(ValueError, match="'p3' has no ratings here: did you mean 'p"):
+        with pytest.raises(ValueError, match="'p3' has no ratings: did you mean 'p"):
             plot_relabelling(self.RATINGS, "p3", global_threshold=5, subject=self.SUBJECT)
         with pytest.raises(ValueError, match="plot_relabelling needs to know the subject"):
             plot_relabelling(self.RATINGS, "p1", global_threshold=5)
@@ -937,7 +941,7 @@ class TestBadInput:
     @BOTH
     def test_no_network(self, rows, explain):
         y = make_rows()[1]
-        with pytest.raises(TypeError, match="SVC is not a network: take RTCANClassifier"):
+        with pytest.raises(TypeError, match="SVC is not a network: use a network estimator"):
             explain(SVC().fit(rows, y), rows)
         with pytest.raises(TypeError, match=r"SVC is not a network.*feature_group_importance"):
             explain(make_svm_baseline(eda="passthrough").fit(rows, y), rows)
@@ -966,7 +970,7 @@ class TestBadInput:
 
     def test_baseline_and_steps(self, rtcan, rows):
         for baseline in (np.zeros(5), np.full(98, np.nan)):
-            with pytest.raises(ValueError, match="one finite number for each of the network's 98"):
+            with pytest.raises(ValueError, match="a finite number for each of the network's 98"):
                 integrated_gradients(rtcan, rows, baseline=baseline)
         with pytest.raises(ValueError, match="'n_steps' parameter"):
             integrated_gradients(rtcan, rows, n_steps=0)
@@ -974,10 +978,10 @@ class TestBadInput:
     def test_groups(self):
         X, y = make_feature_study()
         svm = SVC().fit(X, y)
-        with pytest.raises(ValueError, match="X does not say what its columns are"):
+        with pytest.raises(ValueError, match="The columns of X have no known names"):
             feature_group_importance(SVC().fit(X.to_numpy(), y), X.to_numpy(), y)
         with pytest.raises(
-            ValueError, match=r"names the column 'eda_mea', .*did you mean 'eda_mean'"
+            ValueError, match=r"contains the column 'eda_mea', .*did you mean 'eda_mean'"
         ):
             feature_group_importance(svm, X, y, groups={"a": ["eda_mea"]})
         with pytest.raises(ValueError, match="'eda_mean' is in the groups 'a' and 'b'"):
@@ -987,7 +991,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match="groups is empty"):
             feature_group_importance(svm, X, y, groups={})
         renamed = X.rename(columns={"eda_mean": "eda_average"})
-        with pytest.raises(ValueError, match=r"'eda_scr_count' is no sample.*Say groups=\.$"):
+        with pytest.raises(ValueError, match=r"'eda_scr_count' is no sample.*Set groups=\.$"):
             feature_group_importance(svm, renamed, y)
         renamed = X.rename(columns={"eda_mean": "average"})
         with pytest.raises(ValueError, match=r"1 columns are neither EDA .* first 'average'"):

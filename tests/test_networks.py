@@ -233,7 +233,7 @@ class TestWeights:
             (lambda n: np.ones(n - 1), "one number for each of the 60 trials"),
             (lambda n: np.full(n, np.nan), "finite and not negative"),
             (lambda n: np.full(n, -1.0), "finite and not negative"),
-            (lambda n: np.tile([0.0, 1.0], n // 2), "no training trial of class calm"),
+            (lambda n: np.tile([0.0, 1.0], n // 2), "Class calm has no training trial"),
         ],
     )
     def test_weights_that_make_no_sense_are_one_error(self, wrong, message):
@@ -255,7 +255,7 @@ class TestNamedNetworks:
         assert default.max_epochs == RTCANClassifier()._recipe().max_epochs == 20
 
     def test_a_recipe_that_the_network_does_not_declare_is_an_error(self):
-        with pytest.raises(ValueError, match="no recipe 'papper': did you mean 'paper'"):
+        with pytest.raises(ValueError, match="Unknown recipe 'papper': did you mean 'paper'"):
             NetworkClassifier(RTCAN, recipe="papper").fit(*make_rows()[:2])
 
     def test_a_task_that_the_network_cannot_do_is_an_error(self):
@@ -265,7 +265,7 @@ class TestNamedNetworks:
 
     def test_a_block_that_the_columns_lack_is_an_error(self):
         X, y, _ = make_rows()
-        with pytest.raises(ValueError, match="Tiny needs the block 'music', and the columns hold"):
+        with pytest.raises(ValueError, match="Tiny needs the block 'music', but the columns hold"):
             NetworkClassifier(Tiny).fit(X.iloc[:, : 2 * N_TIMES], y)
 
 
@@ -490,7 +490,7 @@ class TestKnownByName:
         assert table.loc["mean", "concordance_correlation"] < 0.05
 
     def test_a_name_belongs_to_one_network(self):
-        with pytest.raises(ValueError, match="There is a network 'rtcan' already"):
+        with pytest.raises(ValueError, match="A network 'rtcan' is already registered"):
             register_network("rtcan")(Line)
         with pytest.raises(TypeError, match="a class of torch"):
             register_network("new")(lambda x: x)
@@ -724,9 +724,9 @@ class TestSequences:
         ("change", "message"),
         [
             (lambda X, y: (X.drop(columns="face"), y), "needs column face: the table has"),
-            (lambda X, y: (X, y[:-1]), "X holds 24 trials, and y 23 series"),
-            (lambda X, y: (X, [y[0][:-1], *y[1:]]), r"row 0 .*one finite number, or NaN, for each"),
-            (lambda X, y: (X, [y[0] * np.inf, *y[1:]]), r"row 0 .*one finite number, or NaN"),
+            (lambda X, y: (X, y[:-1]), "X holds 24 trials, but y holds 23 series"),
+            (lambda X, y: (X, [y[0][:-1], *y[1:]]), r"row 0 .*a finite number or NaN for each"),
+            (lambda X, y: (X, [y[0] * np.inf, *y[1:]]), r"row 0 .*a finite number or NaN"),
             (lambda X, y: (X, [y[0], y[1] * np.nan, *y[2:]]), r"row 1 .*is NaN at every step"),
             (lambda X, y: (X.assign(face=X["voice"].map(lambda v: v[1:])), y), "differ in their"),
             (lambda X, y: (X.assign(face=X["face"].map(lambda f: f * np.nan)), y), "holds NaN"),

@@ -166,7 +166,9 @@ def test_blocks_without_test_trials_are_left_out_and_not_counted(seed):
 
 def test_a_block_without_training_trials_is_an_error():
     table = pd.DataFrame({"subject": list("aab"), "stimulus": [1, 2, 1]})
-    with pytest.raises(ValueError, match=r"1 people with 1 stimuli leave no trials .*SubjectKFold"):
+    with pytest.raises(
+        ValueError, match=r"1 people with 1 stimuli leave no training trials .*SubjectKFold"
+    ):
         list(SubjectStimulusKFold(2).split(table))
 
 
@@ -493,13 +495,13 @@ def test_trial_needs_no_ids():
 @pytest.mark.parametrize(
     ("protocol", "says"),
     [
-        (SubjectKFold(7), "n_splits=7, but there are 6 people: give at most 6"),
-        (PaperKFold(), "n_splits=10, but there are 6 people: give at most 6"),
+        (SubjectKFold(7), "n_splits=7, but there are 6 people: use at most 6"),
+        (PaperKFold(), "n_splits=10, but there are 6 people: use at most 6"),
         (SubjectStimulusKFold(7), "n_splits=7, but there are 6 people"),
         (SubjectStimulusKFold(6), "n_splits=6, but there are 5 stimuli"),
-        (StimulusKFold(6), "n_splits=6, but there are 5 stimuli: give at most 5"),
-        (WithinSubjectKFold(6), "n_splits=6, but subject p0 has 5 stimuli: give at most 5"),
-        (TrialKFold(31), "n_splits=31, but there are 30 trials: give at most 30"),
+        (StimulusKFold(6), "n_splits=6, but there are 5 stimuli: use at most 5"),
+        (WithinSubjectKFold(6), "n_splits=6, but subject p0 has 5 stimuli: use at most 5"),
+        (TrialKFold(31), "n_splits=31, but there are 30 trials: use at most 30"),
     ],
 )
 def test_fewer_units_than_folds(protocol, says):
@@ -518,20 +520,20 @@ def test_one_person_cannot_be_held_out():
 @pytest.mark.parametrize("name", [name for name in SEEDED if name != "paper"])
 @pytest.mark.parametrize("n_splits", [1, 0, -3, 2.5, "5", None, True])
 def test_wrong_numbers_of_folds_are_refused(name, n_splits):
-    with pytest.raises(ValueError, match=r"n_splits=.*at least 2"):
+    with pytest.raises(ValueError, match=r"n_splits must .*at least 2"):
         make_protocol(name, n_splits)
 
 
 @pytest.mark.parametrize("name", SEEDED)
 @pytest.mark.parametrize("seed", [None, -1, 0.5, np.random.RandomState(0)])
 def test_seeds_that_give_other_folds_at_every_call_are_refused(name, seed):
-    with pytest.raises(ValueError, match=r"random_state=.*the same folds"):
+    with pytest.raises(ValueError, match=r"random_state must .*the same folds"):
         make_protocol(name, random_state=seed)
 
 
 def test_the_number_of_folds_needs_the_trials_where_it_depends_on_them():
     for name in ("subject-loso", "subject+stimulus", "within-subject"):
-        with pytest.raises(ValueError, match="depends on the trials: give X"):
+        with pytest.raises(ValueError, match="depends on the trials: pass X"):
             make_protocol(name).get_n_splits()
     for name in ("subject", "stimulus", "trial"):
         assert make_protocol(name, 4).get_n_splits() == 4
@@ -802,11 +804,11 @@ def test_protocols_by_name():
 
 
 def test_unknown_names_are_told_the_near_ones():
-    with pytest.raises(ValueError, match=r"no protocol 'subjects': did you mean 'subject'"):
+    with pytest.raises(ValueError, match=r"Unknown protocol 'subjects': did you mean 'subject'"):
         make_protocol("subjects")
-    with pytest.raises(ValueError, match=r"no protocol 'loocv': there are \['subject', "):
+    with pytest.raises(ValueError, match=r"Unknown protocol 'loocv': there are \['subject', "):
         make_protocol("loocv")
-    with pytest.raises(ValueError, match="no protocol 5"):
+    with pytest.raises(ValueError, match="Unknown protocol 5"):
         make_protocol(5)
 
 

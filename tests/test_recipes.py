@@ -101,7 +101,7 @@ class TestRecipes:
         assert (net.batch_size, net.max_epochs) == (300, epochs)
 
     def test_recipe_that_there_is_not_is_an_error_that_says_which_there_are(self):
-        with pytest.raises(ValueError, match="no recipe 'papper': did you mean 'paper'"):
+        with pytest.raises(ValueError, match="Unknown recipe 'papper': did you mean 'paper'"):
             fit(*make_rows(), recipe="papper")
 
     def test_recipes_train(self):
@@ -223,7 +223,7 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("asked", "message"),
         [
-            ({"time_shfit": 0.1}, "no augmentation 'time_shfit': did you mean 'time_shift'"),
+            ({"time_shfit": 0.1}, "Unknown augmentation 'time_shfit': did you mean 'time_shift'"),
             ({"time_shift": 1.0}, "from 0 to below 1"),
             ({"channel_drop": -0.1}, "from 0 to below 1"),
             ({"noise": "much"}, "got 'much'"),

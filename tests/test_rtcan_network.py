@@ -664,9 +664,9 @@ class TestReleasedCheckpoints:
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            (lambda state: state.pop("origin_block.0.weight"), "lacks the first"),
-            (lambda state: state.pop("regression.4.weight"), "lacks the first"),
-            (lambda state: state.update({"regression.0.weight": torch.ones(3)}), "lacks the first"),
+            (lambda state: state.pop("origin_block.0.weight"), "first or last"),
+            (lambda state: state.pop("regression.4.weight"), "first or last"),
+            (lambda state: state.update({"regression.0.weight": torch.ones(3)}), "first or last"),
             (
                 lambda state: state.pop("Non_local.non_local.phi.0.bias"),
                 "Non_local.non_local.phi.0.bias is missing",
@@ -674,10 +674,13 @@ class TestReleasedCheckpoints:
             (lambda state: state.update(other=torch.ones(3)), "other is unknown"),
             (
                 lambda state: state.update({"regression.2.bias": torch.ones(1)}),
-                r"regression.2.bias has shape \(1,\) and not \(128,\)",
+                r"regression.2.bias has shape \(1,\), expected \(128,\)",
             ),
-            (lambda state: state.update(epoch=3), "something else than named tensors"),
-            (lambda state: state.update({3: torch.ones(3)}), "something else than named tensors"),
+            (lambda state: state.update(epoch=3), "does not hold a dict of named tensors"),
+            (
+                lambda state: state.update({3: torch.ones(3)}),
+                "does not hold a dict of named tensors",
+            ),
         ],
     )
     def test_foreign_tensors_are_one_error(self, checkpoint, change, message):
@@ -701,7 +704,7 @@ class TestReleasedCheckpoints:
                 return Path.touch, (tmp_path / "harm",)
 
         path = checkpoint({**released_state("small"), "other": Harm()})
-        with pytest.raises(ValueError, match=r"PMEmo\.pt is not a whole checkpoint"):
+        with pytest.raises(ValueError, match=r"PMEmo\.pt is not a complete checkpoint"):
             load_published_weights(path)
         assert not (tmp_path / "harm").exists()
 
@@ -710,14 +713,14 @@ class TestReleasedCheckpoints:
         whole = path.read_bytes()
         for length in [0, 1, 3, 50, 200, 1000, len(whole) // 2, len(whole) - 1]:
             path.write_bytes(whole[:length])
-            with pytest.raises(ValueError, match=r"PMEmo\.pt is not a whole checkpoint"):
+            with pytest.raises(ValueError, match=r"PMEmo\.pt is not a complete checkpoint"):
                 load_published_weights(path)
 
     @pytest.mark.parametrize("content", [b"subject,arousal\n1,2\n", b"{}", pickle.dumps({"a": 1})])
     def test_foreign_file_is_one_error(self, tmp_path, content):
         path = tmp_path / "labels.csv"
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"labels\.csv is not a whole checkpoint"):
+        with pytest.raises(ValueError, match=r"labels\.csv is not a complete checkpoint"):
             load_published_weights(path)
 
     def test_missing_file_is_named(self, tmp_path):

@@ -262,7 +262,7 @@ def with_songs(study):
 
 @pytest.mark.parametrize("name", ["trial", "within-subject", "stimulus"])
 def test_splits_that_cut_people_in_two_are_refused(with_songs, name):
-    with pytest.raises(ValueError, match=r"subjects have some .*: p\d.*Hold out whole people"):
+    with pytest.raises(ValueError, match=r"subjects have some .*: p\d.*Hold out whole subjects"):
         scores(with_songs, make_protocol(name, 3))
 
 
@@ -280,7 +280,7 @@ def test_refused_with_routing_in_a_search_and_with_memory(study, routing, tmp_pa
         pipeline(), {}, cv=SubjectKFold(2), scoring=SubjectThresholdScorer(), error_score="raise"
     )
     for estimator in (None, cached, make_pipeline(pipeline()), whole):
-        with pytest.raises(ValueError, match="Hold out whole people"):
+        with pytest.raises(ValueError, match="Hold out whole subjects"):
             scores(study, protocol, routing=routing, estimator=estimator)
 
 

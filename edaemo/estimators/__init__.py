@@ -1,4 +1,4 @@
-"""scikit-learn estimators: those that own a skorch net around a network, baselines, pipelines."""
+"""scikit-learn estimators: network estimators based on skorch, baselines, and pipelines."""
 
 from edaemo.estimators._baselines import (
     LEAST_LEAF,

@@ -1,4 +1,4 @@
-"""Rows that do not train, by which training is stopped early."""
+"""Choose the validation rows for early stopping."""
 
 from __future__ import annotations
 
@@ -10,23 +10,28 @@ from sklearn.model_selection import GroupShuffleSplit
 
 
 def choose_people(subject: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Return a mask of all rows of a share of the people, drawn at random."""
-    people = pd.factorize(subject, sort=True)[0]
-    if people.max() < 1:
+    """Draw a share of the subjects at random and return a mask of all their rows."""
+    codes = pd.factorize(subject, sort=True)[0]
+    if codes.max() < 1:
         raise ValueError(
-            "validation_fraction sets whole people aside, and there is one person only: "
-            "leave it None, or give trials of more people."
+            "validation_fraction sets whole subjects aside, but the data have one subject only: "
+            "leave it None, or pass trials of more subjects."
         )
     split = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
-    _, chosen = next(split.split(people, groups=people))
-    return np.isin(np.arange(len(people)), chosen)
+    _, chosen = next(split.split(codes, groups=codes))
+    return np.isin(np.arange(len(codes)), chosen)
 
 
 def check_mask(validation: Sequence[bool], n: int) -> np.ndarray:
-    """Return `validation` as an array that is True for some of the n rows and not for all."""
+    """Return `validation` as a boolean array of shape (n,).
+
+    Raise a ValueError if it marks no row or all rows.
+    """
     mask = np.asarray(validation)
     if mask.dtype != bool or np.ma.is_masked(validation):
-        raise ValueError("validation must be True or False for each row, no numbers and no gaps.")
+        raise ValueError(
+            "validation must be True or False for each row, without numbers or missing values."
+        )
     if mask.shape != (n,):
         raise ValueError(
             f"validation must hold one boolean for each of the {n} trials, got shape {mask.shape}."
@@ -34,6 +39,6 @@ def check_mask(validation: Sequence[bool], n: int) -> np.ndarray:
     if mask.all() or not mask.any():
         raise ValueError(
             f"validation is {bool(mask[0])} for all rows: mark some of them, or leave it None to "
-            "train on all."
+            "train on all rows."
         )
     return mask

@@ -1,4 +1,7 @@
-"""What needs no EDA at all: a score below these says nothing about skin conductance."""
+"""Baselines that use no EDA.
+
+A score that is not above these baselines is not evidence for information in skin conductance.
+"""
 
 from __future__ import annotations
 
@@ -19,64 +22,67 @@ from edaemo._validation import check_labels, find_ids, read_rows, whole_or_nothi
 
 
 def make_trial_order_baseline(*, random_state: int | None = None) -> Pipeline:
-    """Make the baseline that knows the trial's place in the session and nothing else.
+    """Make a baseline that uses only the trial order.
 
-    A decision tree on the column ``trial`` of a trials table, each leaf at least one twentieth of
-    the training trials.
+    The baseline is a decision tree on the column ``trial`` of a trials table. Each leaf holds at
+    least one twentieth of the training trials.
 
     Parameters
     ----------
     random_state : int or None
-        Of the tree; with a single column it decides nothing.
+        Seed of the tree. It has no effect, because the tree has one column only.
 
     Returns
     -------
     Pipeline
         Steps ``place`` and ``tree``.
     """
-    return tree_on("trial", "place", _classify(random_state))
+    return tree_on("trial", "place", _make_tree(random_state))
 
 
 def make_duration_baseline(*, random_state: int | None = None) -> Pipeline:
-    """Make the baseline that knows how long the whole trial lasted and nothing else.
+    """Make a baseline that uses only the duration of the whole trial.
 
-    A decision tree on the column ``duration`` of a trials table, in seconds, each leaf at least one
-    twentieth of the training trials.
+    The baseline is a decision tree on the column ``duration`` of a trials table, in seconds. Each
+    leaf holds at least one twentieth of the training trials.
 
     Parameters
     ----------
     random_state : int or None
-        Of the tree; with a single column it decides nothing.
+        Seed of the tree. It has no effect, because the tree has one column only.
 
     Returns
     -------
     Pipeline
         Steps ``duration`` and ``tree``.
     """
-    return tree_on("duration", "duration", _classify(random_state))
+    return tree_on("duration", "duration", _make_tree(random_state))
 
 
-LEAST_LEAF = 0.05  # of the training trials
+LEAST_LEAF = 0.05  # minimum share of the training trials in a leaf
 
 
-def _classify(random_state: int | None) -> DecisionTreeClassifier:
+def _make_tree(random_state: int | None) -> DecisionTreeClassifier:
     return DecisionTreeClassifier(min_samples_leaf=LEAST_LEAF, random_state=random_state)
 
 
 def tree_on(column: str, step: str, tree: BaseEstimator) -> Pipeline:
-    """Let a tree see one column of the trials table."""
-    place = make_column_transformer(("passthrough", [column]))
-    return Pipeline([(step, place), ("tree", tree)])
+    """Return a pipeline that fits a tree on one column of the trials table."""
+    select = make_column_transformer(("passthrough", [column]))
+    return Pipeline([(step, select), ("tree", tree)])
 
 
 class _Keyed(BaseEstimator):
-    """What knows whose trial it is, or which stimulus, and nothing else; children say which."""
+    """Base class of models that use only the subject or only the stimulus of a trial.
+
+    Subclasses set `_key` to ``"subject"`` or ``"stimulus"``.
+    """
 
     _key: str
     _parameter_constraints: dict = {}  # noqa: RUF012
 
     def _keys(self, X: object, *, reset: bool) -> np.ndarray:
-        """Give each row's stimulus or subject."""
+        """Return the stimulus or the subject of each row."""
         keys = find_ids(self._key, X)
         if keys is None:
             rows = np.ascontiguousarray(read_rows(self, X, reset=reset)) + 0.0  # -0.0 is 0.0
@@ -86,7 +92,7 @@ class _Keyed(BaseEstimator):
 
 
 class _PriorClassifier(ClassifierMixin, _Keyed):
-    """A classifier that knows the shares of the classes by one identity."""
+    """A classifier that predicts the class shares of each stimulus or subject."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object) -> Self:
@@ -95,10 +101,11 @@ class _PriorClassifier(ClassifierMixin, _Keyed):
         Parameters
         ----------
         X : DataFrame or array of shape (n_trials, n_columns)
-            A frame with a column or an index level ``stimulus``; for SubjectPriorClassifier
-            ``subject``. In anything else the whole row stands for it.
+            A frame with a column or an index level ``stimulus`` (for SubjectPriorClassifier
+            ``subject``). In any other input, equal rows count as the same stimulus or subject.
         y : array-like of shape (n_trials,)
-            Class labels of any one type. Where there is one class only, it is always the answer.
+            Class labels, all of the same type. If y has one class only, that class is always
+            predicted.
 
         Returns
         -------
@@ -107,16 +114,16 @@ class _PriorClassifier(ClassifierMixin, _Keyed):
         Raises
         ------
         ValueError
-            If X and y differ in length, a stimulus, a subject or a label is missing, or y holds no
-            classes.
+            If X and y differ in length, if a stimulus, a subject or a label is missing, or if y
+            does not hold class labels.
         """
         with whole_or_nothing(self):
             keys = self._keys(X, reset=True)
             y = check_labels(self, X, y)
             self.classes_, codes = np.unique(y, return_inverse=True)
-            which, known = pd.factorize(pd.Series(keys, dtype=object))
+            key_codes, known = pd.factorize(pd.Series(keys, dtype=object))
             counts = np.zeros((len(known), len(self.classes_)))
-            np.add.at(counts, (which, codes), 1)
+            np.add.at(counts, (key_codes, codes), 1)
             self.class_prior_ = np.bincount(codes) / len(codes)
             self.prior_ = pd.DataFrame(
                 counts / counts.sum(axis=1, keepdims=True), index=known, columns=self.classes_
@@ -124,14 +131,14 @@ class _PriorClassifier(ClassifierMixin, _Keyed):
         return self
 
     def predict_proba(self, X: object) -> np.ndarray:
-        """Give the share of each class, shape (n_trials, n_classes); X as in `fit`."""
+        """Return the share of each class, shape (n_trials, n_classes); X as in `fit`."""
         check_is_fitted(self)
         keys = self._keys(X, reset=False)
         shares = np.vstack([self.prior_.to_numpy(), self.class_prior_])
         return shares[self.prior_.index.get_indexer(pd.Index(keys, dtype=object))]
 
     def predict(self, X: object) -> np.ndarray:
-        """Give the most probable class of each trial, shape (n_trials,); X as in `fit`."""
+        """Return the most probable class of each trial, shape (n_trials,); X as in `fit`."""
         shares = self.predict_proba(X)
         among_best = shares == shares.max(axis=1, keepdims=True)
         return self.classes_[np.argmax(among_best * self.class_prior_, axis=1)]
@@ -146,19 +153,19 @@ class _PriorClassifier(ClassifierMixin, _Keyed):
     "feature_names_in_",
 )
 class StimulusPriorClassifier(_PriorClassifier):
-    """Answer with what the people in the training data said of the same stimulus.
+    """Predict the class from the training labels of the same stimulus.
 
-    The probability of a class is its share among the training trials of the stimulus; for a
-    stimulus that none of them met it is the share among all training trials. Where classes are
-    equally probable, the one more frequent in training is predicted.
+    The probability of a class is its share among the training trials of the stimulus. For a
+    stimulus without training trials, it is the share among all training trials. If classes are
+    equally probable, the class that is more frequent in training is predicted.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     class_prior_ : ndarray of shape (n_classes,)
-        Shares among all training trials.
+        Share of each class among all training trials.
     prior_ : DataFrame of shape (n_stimuli, n_classes)
-        Shares by stimulus.
+        Share of each class by stimulus.
     n_features_in_ : int
         Number of columns seen in `fit`.
     """
@@ -175,19 +182,20 @@ class StimulusPriorClassifier(_PriorClassifier):
     "feature_names_in_",
 )
 class SubjectPriorClassifier(_PriorClassifier):
-    """Answer with what the same person said in the training data.
+    """Predict the class from the training labels of the same subject.
 
-    The probability of a class is its share among the person's training trials; for a person who
-    has none it is the share among all training trials, so it knows nothing where whole people are
-    held out. Where classes are equally probable, the one more frequent in training is predicted.
+    The probability of a class is its share among the subject's training trials. For a subject
+    without training trials, it is the share among all training trials. If whole subjects are held
+    out, the prediction is therefore the same for every trial. If classes are equally probable, the
+    class that is more frequent in training is predicted.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
     class_prior_ : ndarray of shape (n_classes,)
-        Shares among all training trials.
-    prior_ : DataFrame of shape (n_people, n_classes)
-        Shares by person.
+        Share of each class among all training trials.
+    prior_ : DataFrame of shape (n_subjects, n_classes)
+        Share of each class by subject.
     n_features_in_ : int
         Number of columns seen in `fit`.
     """
@@ -196,7 +204,7 @@ class SubjectPriorClassifier(_PriorClassifier):
 
 
 class _MeanRegressor(RegressorMixin, _Keyed):
-    """A regressor that knows the mean rating by one identity."""
+    """A regressor that predicts the mean rating of each stimulus or subject."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object) -> Self:
@@ -205,8 +213,8 @@ class _MeanRegressor(RegressorMixin, _Keyed):
         Parameters
         ----------
         X : DataFrame or array of shape (n_trials, n_columns)
-            A frame with a column or an index level ``stimulus``; for SubjectMeanRegressor
-            ``subject``. In anything else the whole row stands for it.
+            A frame with a column or an index level ``stimulus`` (for SubjectMeanRegressor
+            ``subject``). In any other input, equal rows count as the same stimulus or subject.
         y : array-like of shape (n_trials,)
             Ratings.
 
@@ -217,8 +225,8 @@ class _MeanRegressor(RegressorMixin, _Keyed):
         Raises
         ------
         ValueError
-            If X and y differ in length, a stimulus or a subject is missing, or a rating is missing
-            or no number.
+            If X and y differ in length, if a stimulus or a subject is missing, or if a rating is
+            missing or not a number.
         """
         with whole_or_nothing(self):
             keys = self._keys(X, reset=True)
@@ -230,7 +238,7 @@ class _MeanRegressor(RegressorMixin, _Keyed):
         return self
 
     def predict(self, X: object) -> np.ndarray:
-        """Give the mean rating, shape (n_trials,); X as in `fit`."""
+        """Return the mean rating, shape (n_trials,); X as in `fit`."""
         check_is_fitted(self)
         keys = self._keys(X, reset=False)
         means = np.append(self.means_.to_numpy(), self.mean_)
@@ -245,16 +253,16 @@ class _MeanRegressor(RegressorMixin, _Keyed):
     "feature_names_in_",
 )
 class StimulusMeanRegressor(_MeanRegressor):
-    """Answer with the mean of what the people in the training data said of the same stimulus.
+    """Predict the mean training rating of the same stimulus.
 
-    Of a stimulus that none of them met it is the mean of all training trials.
+    For a stimulus without training trials, the prediction is the mean of all training trials.
 
     Attributes
     ----------
     mean_ : float
-        Of all training trials.
+        Mean of all training trials.
     means_ : Series of shape (n_stimuli,)
-        By stimulus.
+        Mean by stimulus.
     n_features_in_ : int
         Number of columns seen in `fit`.
     """
@@ -270,17 +278,17 @@ class StimulusMeanRegressor(_MeanRegressor):
     "feature_names_in_",
 )
 class SubjectMeanRegressor(_MeanRegressor):
-    """Answer with the mean of what the same person said in the training data.
+    """Predict the mean training rating of the same subject.
 
-    Of a person who has no training trials it is the mean of all, so it knows nothing where whole
-    people are held out.
+    For a subject without training trials, the prediction is the mean of all training trials. If
+    whole subjects are held out, the prediction is therefore the same for every trial.
 
     Attributes
     ----------
     mean_ : float
-        Of all training trials.
-    means_ : Series of shape (n_people,)
-        By person.
+        Mean of all training trials.
+    means_ : Series of shape (n_subjects,)
+        Mean by subject.
     n_features_in_ : int
         Number of columns seen in `fit`.
     """
@@ -289,21 +297,22 @@ class SubjectMeanRegressor(_MeanRegressor):
 
 
 class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
-    """Answer with mean series of the training trials.
+    """Predict a mean series of the training trials.
 
     Parameters
     ----------
     by : {None, "step", "stimulus"}, default=None
-        None: the mean of all steps, everywhere. "step": at each step the mean of the training
-        series that have it. "stimulus": the same of the trials of the same stimulus. Where nothing
-        was learnt of a step, the mean of all steps.
+        None: predict the mean of all steps at every step. "step": predict, at each step, the mean
+        of the training series that have this step. "stimulus": the same, over the training trials
+        of the same stimulus. A step without training data gets the mean of all steps.
 
     Attributes
     ----------
     mean_ : float
-        Of all steps.
+        Mean of all steps.
     means_ : dict
-        The mean series by what it is of: none, of all trials ("all"), or by stimulus.
+        The mean series: empty if `by` is None, under the key "all" if `by` is "step", and by
+        stimulus if `by` is "stimulus".
     """
 
     _parameter_constraints: dict = {"by": [StrOptions({"step", "stimulus"}), None]}  # noqa: RUF012
@@ -318,9 +327,9 @@ class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame with n_trials rows
-            With a column or an index level ``stimulus`` where `by` says so.
+            With a column or an index level ``stimulus`` if `by` is "stimulus".
         y : ndarray of shape (n_trials,)
-            A 1-D float array for each trial; steps that are NaN do not count.
+            A 1-D float array for each trial. Steps that are NaN are ignored.
 
         Returns
         -------
@@ -329,12 +338,15 @@ class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X and y differ in length, all steps are NaN, or the stimulus of a trial is missing.
+            If X and y differ in length, if all steps are NaN, or if the stimulus of a trial is
+            missing.
         """
         check_consistent_length(X, y)
         steps = np.concatenate([np.asarray(series, dtype=float) for series in y])
         if np.isnan(steps).all():
-            raise ValueError("All steps of all series are NaN, so there is nothing to average.")
+            raise ValueError(
+                "All steps of all series are NaN: pass at least one series with a number."
+            )
         with whole_or_nothing(self):
             self.mean_ = float(np.nanmean(steps))
             groups = pd.Series(list(y), dtype=object).groupby(self._keys(X), sort=False)
@@ -347,7 +359,7 @@ class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : DataFrame with n_trials rows
-            As in `fit`, with a column ``n_steps``: how long each series is to be.
+            As in `fit`, with a column ``n_steps``, the length of each predicted series.
 
         Returns
         -------
@@ -364,14 +376,14 @@ class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
         return predicted
 
     def _keys(self, X: pd.DataFrame) -> np.ndarray:
-        """Give what each trial's series is the mean of."""
+        """Return the key of each trial's mean series: "all" or the stimulus."""
         if self.by != "stimulus":
             return np.full(len(X), "all", dtype=object)
         return find_ids("stimulus", X, needed_by='by="stimulus"')
 
 
 def _mean_series(series: pd.Series) -> np.ndarray:
-    """Average series of differing length at each step; NaN where none has a number."""
+    """Average series of different lengths at each step; NaN where no series has a number."""
     padded = np.full((len(series), max(map(len, series))), np.nan)
     for row, cell in zip(padded, series, strict=True):
         row[: len(cell)] = cell

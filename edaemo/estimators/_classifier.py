@@ -1,4 +1,4 @@
-"""NetworkClassifier: a network that tells classes apart."""
+"""NetworkClassifier: a network that predicts classes."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ from edaemo.training import ClassifierNet, CrossEntropy
 class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     """A classifier around any torch module, trained with cross-entropy on raw logits.
 
-    Training runs in a skorch net, `net_`, whose optimizer, schedule and callbacks are yours to
-    choose; ``docs/models.md`` shows how a network of your own declares what it is.
+    Training runs in a skorch net, `net_`. You can choose its optimizer, schedule and callbacks.
+    ``docs/models.md`` shows how to declare your own network.
 
     Parameters
     ----------
     module : type
-        Class of a ``torch.nn.Module``. Its constructor takes ``n_outputs``, the number of classes,
-        and those of ``n_features``, ``n_chans``, ``n_times``, ``n_music_features``, ``blocks`` and
-        ``n_groups`` that it needs. Its ``forward`` takes one tensor of shape (n_trials, n_columns),
-        or the named blocks each as an argument, ``eda`` of shape (n_trials, n_chans, n_times) and
-        ``music`` of shape (n_trials, n_music_features). It returns logits of shape (n_trials,
-        n_outputs), or a tuple that begins with them.
+        Class of a ``torch.nn.Module``. Its constructor takes ``n_outputs``, the number of classes.
+        It may also take ``n_features``, ``n_chans``, ``n_times``, ``n_music_features``, ``blocks``
+        and ``n_groups``. Its ``forward`` takes one tensor of shape (n_trials, n_columns), or each
+        named block as an argument: ``eda`` of shape (n_trials, n_chans, n_times) and ``music`` of
+        shape (n_trials, n_music_features). It returns logits of shape (n_trials, n_outputs), or a
+        tuple whose first item is the logits.
     module_params : dict or None, default=None
-        Further arguments of its constructor.
+        Further arguments of the constructor of `module`.
     recipe : str or None, default=None
-        How the network is trained, in every respect below that is None: the name of a recipe that
-        the module declares; None: its default, which for a module that declares none is AdamW with
-        a learning rate of 0.001, batches of 64 and 50 epochs.
+        Name of a recipe that the module declares. The recipe sets every training parameter below
+        that is None. None: the module's default recipe. A module that declares no recipe is trained
+        with AdamW, a learning rate of 0.001, batches of 64 and 50 epochs.
     <shared parameters>
 
     Attributes
@@ -49,22 +49,22 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     classes_ : ndarray of shape (n_classes,)
     net_ : skorch.NeuralNetClassifier
         The trained net; ``net_.history`` holds the losses, ``net_.module_`` the network. Its
-        classes are the places of labels in `classes_`.
+        classes are indices into `classes_`.
     sizes_ : dict
-        Arguments of the network that the data decided.
+        Arguments of the network that were set from the data.
     blocks_ : dict or None
-        Names of a row's blocks and their shapes; None where the network does not tell them apart.
+        Names and shapes of the blocks in a row; None if the network does not use blocks.
     validation_subjects_ : ndarray
-        The people of the rows set aside; empty where none are, or where people are not known.
+        Subjects of the rows set aside. Empty if no rows are set aside or the subjects are unknown.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns seen in `fit`, where they were strings.
+        Names of the columns seen in `fit`, if they were strings.
 
     Notes
     -----
-    On one machine a trial gets the same probabilities in whatever batch it comes, if the module
-    treats the trials of a batch one by one in evaluation.
+    On one machine, the probabilities of a trial do not depend on the other trials in the batch, if
+    the module treats each trial of a batch separately in evaluation.
 
     Examples
     --------
@@ -171,8 +171,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         lost = np.setdiff1d(data.target, data.target[data.training])
         if len(lost):
             raise ValueError(
-                "What is set aside for validation, or has no weight, leaves no training trial of "
-                f"class {self.classes_[lost[0]]}: set less aside, or give more trials."
+                f"Class {self.classes_[lost[0]]} has no training trial: all its trials are set "
+                "aside for validation or have a weight of zero. Set fewer trials aside, or pass "
+                "more trials."
             )
 
     def _encode(self, data: Data) -> np.ndarray:
@@ -193,13 +194,13 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         kind = declaration_of(self._network).losses.get(self._task, CrossEntropy)
         arguments = {"weight": weight, "label_smoothing": recipe.label_smoothing}
         taken = inspect.signature(kind).parameters
-        for name, asked in {
+        for name, requested in {
             "weight": weight is not None,
             "label_smoothing": recipe.label_smoothing > 0,
         }.items():
-            if asked and name not in taken:
+            if requested and name not in taken:
                 raise ValueError(
-                    f"The loss of {self._network.__name__}, {kind.__name__}, takes no {name}: "
-                    "leave class_weight and label_smoothing None."
+                    f"The loss of {self._network.__name__}, {kind.__name__}, has no argument "
+                    f"{name}: leave {name} None."
                 )
         return Loss(kind, {name: value for name, value in arguments.items() if name in taken})

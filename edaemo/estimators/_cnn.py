@@ -16,12 +16,13 @@ from edaemo.networks import FeatureCNN
 
 @saved("edaemo.estimators.CNNClassifier")
 class CNNClassifier(NetworkClassifier):
-    """The 3-layer CNN that RTCAN-1D is compared with: convolutions over the features' columns.
+    """The 3-layer CNN baseline of the RTCAN-1D paper, on columns of EDA features.
 
-    The baseline of [1]_, section 5.2, on the 128 features of
-    :class:`edaemo.features.EDAFeatureExtractor`; see :class:`edaemo.networks.FeatureCNN` for its
-    layers and for what the paper leaves open. The columns are one sequence in their given order,
-    and they should be standardised first, as :func:`edaemo.benchmark.make_cnn_baseline` does.
+    This is the baseline of [1]_, section 5.2, on the 128 features of
+    :class:`edaemo.features.EDAFeatureExtractor`. :class:`edaemo.networks.FeatureCNN` describes its
+    layers and the details that the paper does not specify. The network treats the columns as one
+    sequence, in the order of X. Standardise them first, as
+    :func:`edaemo.benchmark.make_cnn_baseline` does.
 
     Parameters
     ----------
@@ -35,19 +36,19 @@ class CNNClassifier(NetworkClassifier):
     net_ : skorch.NeuralNetClassifier
         The trained net; ``net_.history`` holds the losses, ``net_.module_`` the network.
     sizes_ : dict
-        Arguments of the network that the data decided.
+        Arguments of the network that were set from the data.
     blocks_ : dict or None
-        Names of a row's blocks and their shapes; None where the network does not tell them apart.
+        Names and shapes of the blocks in a row; None if the network does not use blocks.
     validation_subjects_ : ndarray
-        The people of the rows set aside; empty where none are, or where people are not known.
+        Subjects of the rows set aside. Empty if no rows are set aside or the subjects are unknown.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns seen in `fit`, where they were strings.
+        Names of the columns seen in `fit`, if they were strings.
 
     Notes
     -----
-    On one machine a trial gets the same probabilities in whatever batch it comes.
+    On one machine, the probabilities of a trial do not depend on the other trials in the batch.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What every estimator around a network shares: the fit, the rows set aside, the prediction."""
+"""Base class of the network estimators: fitting, validation rows and prediction."""
 
 from __future__ import annotations
 
@@ -53,36 +53,37 @@ from edaemo.training import (
     train,
 )
 
-# Rows of a forward pass when validating: what they need stays in the processor's cache.
+# Rows in a forward pass of validation: their activations fit in the processor's cache.
 FEW_ROWS = 16
-# The most rows of a forward pass when predicting.
+# Maximum number of rows in a forward pass of prediction.
 PREDICTED_TOGETHER = 64
-# The sizes that a row's layout tells, and the parameters of an estimator that tell the layout.
+# Network arguments that depend on the layout of a row.
 _BY_LAYOUT = {"n_chans", "n_times", "n_music_features", "blocks"}
-_TELLING = ("n_chans", "n_times", "n_music_features")
+# Estimator parameters that define the layout of a row.
+_LAYOUT_PARAMETERS = ("n_chans", "n_times", "n_music_features")
 
 
 class Loss(NamedTuple):
-    """A loss: its class and its arguments."""
+    """Class and arguments of a loss."""
 
     kind: type[nn.Module]
     arguments: Mapping[str, Any]
 
 
 class NetworkEstimator(BaseEstimator, ABC):
-    """An estimator that trains a network in a skorch net; children say of what task.
+    """Base class of estimators that train a network in a skorch net; subclasses define the task.
 
-    A child's ``__init__`` lists its parameters, those of `SHARED` among them, and passes
-    ``locals()`` to `_keep_parameters`. One for a certain network sets `network` and says by
-    `_network_params` how its parameters become the network's; others have the parameters `module`
-    and `module_params`.
+    The ``__init__`` of a subclass lists its parameters, including those of `SHARED` that it takes,
+    and passes ``locals()`` to `_keep_parameters`. A subclass for one network sets `network`, and
+    its `_network_params` returns the arguments of that network. Other subclasses have the
+    parameters `module` and `module_params`.
     """
 
     __metadata_request__fit = {"subject": True, "validation": True}  # noqa: RUF012
     _parameter_constraints: dict = {}  # noqa: RUF012
 
     network: ClassVar[type[nn.Module] | None] = None
-    # What an estimator knows after `fit`, but for the net.
+    # Fitted attributes, except the net.
     state: ClassVar[tuple[str, ...]] = (
         "validation_subjects_",
         "sizes_",
@@ -90,7 +91,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         "n_features_in_",
         "feature_names_in_",
     )
-    # Name of what the network answers.
+    # Name of the output of the estimator.
     answer: ClassVar[str]
     _net_type: ClassVar[type[Net]]
 
@@ -98,39 +99,42 @@ class NetworkEstimator(BaseEstimator, ABC):
         super().__init_subclass__(**options)
         describe_parameters(cls)
         taken = cls._get_param_names()
-        own = {key: one for key, one in cls._parameter_constraints.items() if key in taken}
-        cls._parameter_constraints = {**constrain(cls), **own}
+        constraints = {k: v for k, v in cls._parameter_constraints.items() if k in taken}
+        cls._parameter_constraints = {**constrain(cls), **constraints}
 
     def _keep_parameters(self, given: Mapping[str, Any]) -> None:
-        """Keep the arguments of ``__init__``, given as its ``locals()``."""
+        """Store the arguments of ``__init__`` as attributes; `given` is its ``locals()``."""
         for name in self._get_param_names():
             setattr(self, name, given[name])
 
     @abstractmethod
     def _read_target(self, X: object, y: object) -> np.ndarray:
-        """Return the target of each row, and learn what belongs to it."""
+        """Return the target of each row, and set the attributes that depend on the targets."""
 
     @abstractmethod
     def _check_training(self, data: Data) -> None:
-        """Learn what belongs to the target; a ValueError if the rows cannot be learned from."""
+        """Set the attributes that depend on the training targets.
+
+        Raise a ValueError if training on these rows is impossible.
+        """
 
     @abstractmethod
     def _encode(self, data: Data) -> np.ndarray:
-        """Return the targets of all rows as the loss reads them."""
+        """Return the targets of all rows in the form that the loss takes."""
 
     @abstractmethod
     def _make_loss(self, data: Data | None) -> Loss:
-        """Return the loss; without data one without weights, for a net that predicts."""
+        """Return the loss. Without data the loss has no weights; this is enough to predict."""
 
     @property
     @abstractmethod
     def _task(self) -> str:
-        """The task of the fit."""
+        """Name of the task, one of ``TASKS``."""
 
     @property
     @abstractmethod
     def _n_outputs(self) -> int:
-        """Numbers that the network predicts for a trial."""
+        """Number of outputs of the network for a trial."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -146,22 +150,22 @@ class NetworkEstimator(BaseEstimator, ABC):
         Parameters
         ----------
         X : DataFrame or array of shape (n_trials, n_columns)
-            Rows of finite numbers as the class describes them; used as float32. Booleans count
-            as 0 and 1.
+            Rows of finite numbers, as the class describes them. They are converted to float32.
+            Booleans are converted to 0 and 1.
         y : array-like of shape (n_trials,)
-            The target of each row, in the order of the rows: class labels of any one type, or
-            numbers.
+            The target of each row, in the order of the rows: class labels, all of the same type,
+            or numbers.
         subject : array-like of shape (n_trials,) or None, default=None
-            Whose trial each row is; needed with `validation_fraction`, unless X is a frame whose
+            Subject of each row. Required with `validation_fraction`, unless X is a frame whose
             index has a level ``subject``.
         validation : array-like of bool of shape (n_trials,) or None, default=None
-            True for the rows to set aside, of whatever people or stimuli, in the order of the
-            rows: they do not train, and their loss decides when training stops and which epoch's
-            weights are kept. It wins over `validation_fraction`, which then has no effect, and
-            needs no subjects.
+            True for the rows to set aside, in the order of the rows. They can be rows of any
+            subjects and stimuli, and subjects are not required. These rows are not used for
+            training. Their loss decides when training stops and which epoch's weights are kept.
+            If `validation` is given, `validation_fraction` has no effect.
         sample_weight : array-like of shape (n_trials,) or None, default=None
-            Weight of each row in the loss, at least 0: a row of weight 2 counts in its batch as two
-            rows, a row of weight 0 takes no part. None: 1 each.
+            Weight of each row in the loss, at least 0. A row of weight 2 counts as two rows in its
+            batch. A row of weight 0 is not used. None: every row has weight 1.
 
         Returns
         -------
@@ -170,15 +174,15 @@ class NetworkEstimator(BaseEstimator, ABC):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, the columns do not divide as given, y holds one
-            class only, lengths differ, values are missing, infinite or not numbers, labels are
-            missing or mixed in type, subjects are needed and absent, `validation` is not boolean
-            or marks all rows or none, or a class is left without a training row. The estimator
-            then stays as it was, also when training is interrupted.
+            If a parameter is out of its range; if the columns do not match the given sizes; if y
+            holds one class only; if lengths differ; if values are missing, infinite or not numbers;
+            if labels are missing or mixed in type; if subjects are required and missing; if
+            `validation` is not boolean, or marks all rows or no row; or if a class has no training
+            row. After an error or an interrupt, the estimator is unchanged.
         FileError
-            If `checkpoint` is a file of another fit, is damaged, or cannot be written.
+            If `checkpoint` belongs to another fit, is damaged, or cannot be written.
         TrainingError
-            If the loss is no longer finite, or memory runs out.
+            If the loss is not finite, or if memory runs out.
         """
         with whole_or_nothing(self):
             device = find_device(self.device)
@@ -186,14 +190,14 @@ class NetworkEstimator(BaseEstimator, ABC):
             rows = self._learn_rows(X)
             target = self._read_target(X, y)
             weight = _check_weight(sample_weight, len(rows))
-            people = self._find_subjects(X, subject, validation)
+            subjects = self._find_subjects(X, subject, validation)
             seed = int(check_random_state(self.random_state).randint(2**31))
             checkpoint = None if self.checkpoint is None else Checkpoint(Path(self.checkpoint))
             if checkpoint is not None and self.random_state is None:
                 seed = checkpoint.seed(seed)
-            aside = self._set_aside(people, validation, len(rows), seed)
+            aside = self._set_aside(subjects, validation, len(rows), seed)
             counts = np.ones(len(rows), dtype=bool) if weight is None else weight > 0
-            data = Data(rows, target, weight, counts & ~aside, counts & aside, people)
+            data = Data(rows, target, weight, counts & ~aside, counts & aside, subjects)
             self._check_training(data)
             self._check_task()
             self.sizes_ = self._find_sizes(data.n_groups)
@@ -209,27 +213,28 @@ class NetworkEstimator(BaseEstimator, ABC):
                     checkpoint.check(describe_fit(self, device, seed, rows, target, aside, weight))
                     net.callbacks.append(checkpoint)
                 train(net, self._make_dataset(data, data.training, device), checkpoint)
-                net.train_split = None  # or the net would carry the validation trials along
+                net.train_split = None  # drop the validation trials from the net
             self.net_ = net
         if checkpoint is not None:
             checkpoint.finish()
         return self
 
     def to_module(self) -> nn.Module:
-        """Return the fitted network as a torch module from rows to answers.
+        """Return the fitted network as a torch module that maps rows to predictions.
 
         Returns
         -------
         Module
-            Takes a float32 tensor of shape (n_trials, n_columns) and returns, for a classifier, the
-            probabilities of the classes in the order of `classes_`, for a regressor the predictions
-            in the units of y, shape (n_trials, 1). It shares the network's weights.
+            Its argument is a float32 tensor of shape (n_trials, n_columns). A classifier's module
+            returns the class probabilities in the order of `classes_`. A regressor's module returns
+            the predictions in the units of y, shape (n_trials, 1). It shares the weights of the
+            network.
         """
         check_is_fitted(self, "net_")
         return Answer(OnRows(self.net_.module_, self.net_.feed_), self._answer)
 
     def describe_network(self) -> dict[str, Any]:
-        """Return the facts of the fit that a file is to tell its readers."""
+        """Return the facts of the fit that are stored in a model file."""
         history = self.net_.history.to_list()
         recipe = self._recipe()
         last = history[-1]["batches"] if history else []
@@ -245,7 +250,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         }
 
     def give_network(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the network's weights, and what else `take_network` needs."""
+        """Return the weights of the network, and the other arguments of `take_network`."""
         net = self.net_
         weights = {key: value.cpu().contiguous() for key, value in net.module_.state_dict().items()}
         loss = dict(net.criterion_.state_dict())
@@ -254,7 +259,10 @@ class NetworkEstimator(BaseEstimator, ABC):
     def take_network(
         self, weights: Mapping[str, Tensor], loss: Mapping[str, Tensor], history: list
     ) -> None:
-        """Make the net anew from what `give_network` gave; all other attributes are there."""
+        """Rebuild the net from the output of `give_network`.
+
+        All other fitted attributes must be set already.
+        """
         self._layout = self._find_layout()
         if not hasattr(self, "sizes_"):  # files of format 1
             self.blocks_ = shapes_of(self._layout)
@@ -277,10 +285,10 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     @abstractmethod
     def _answer(self, predicted: torch.Tensor) -> torch.Tensor:
-        """Return what users get for the network's predictions of shape (n_trials, n_outputs)."""
+        """Convert the outputs of the network, (n_trials, n_outputs), to the estimator's output."""
 
     def _predict_rows(self, X: object) -> torch.Tensor:
-        """Return the answers for X in double precision."""
+        """Return the predictions for X in double precision."""
         check_is_fitted(self, "net_")
         rows = self.read(X)
         with (
@@ -293,7 +301,10 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     @torch.inference_mode()
     def _logits(self, rows: np.ndarray) -> torch.Tensor:
-        """Return the logits of rows, equal bit for bit whatever rows come with a row."""
+        """Return the logits of rows.
+
+        The logits of a row are bit-for-bit the same, regardless of the other rows.
+        """
         net, network = self.net_, self.net_.module_
         rows = np.ascontiguousarray(rows)
         if network.training:
@@ -310,10 +321,10 @@ class NetworkEstimator(BaseEstimator, ABC):
         logits, start = [], 0
         with filled_up(way.least_rows):
             for size in way.passes(len(rows)):
-                some = torch.tensor(rows[start : start + size], device=net.device)
-                if missing := size - len(some):
-                    some = nn.functional.pad(some, (0, 0, 0, missing))
-                logits.append(prediction_of(net.infer(some)).cpu())
+                batch = torch.tensor(rows[start : start + size], device=net.device)
+                if missing := size - len(batch):
+                    batch = nn.functional.pad(batch, (0, 0, 0, missing))
+                logits.append(prediction_of(net.infer(batch)).cpu())
                 start += size
         return torch.cat(logits)[: len(rows)]
 
@@ -322,11 +333,11 @@ class NetworkEstimator(BaseEstimator, ABC):
         return self.module if self.network is None else self.network
 
     def _network_params(self) -> dict[str, Any]:
-        """Return the network's arguments that the data do not decide."""
+        """Return the network's arguments that are not set from the data."""
         return dict(self.module_params or {})
 
     def _recipe(self) -> Recipe:
-        """Return how the network is trained."""
+        """Return the recipe, changed by the parameters that are not None."""
         recipe = find_recipe(getattr(self, "recipe", None), self._network)
         given = {name: getattr(self, name, None) for name in Recipe._fields}
         recipe = recipe.but_for(**given | {"network": self._network_params()})
@@ -334,12 +345,12 @@ class NetworkEstimator(BaseEstimator, ABC):
         return recipe
 
     def read(self, X: object) -> np.ndarray:
-        """Return X as the float32 rows that the fitted network takes; X as in `fit`."""
+        """Convert X to the float32 rows that the fitted network takes; X as in `fit`."""
         blocks = blocks_of(self._network)
         return read_inputs(self, X, reset=False, fitted=self._layout, **blocks)[0]
 
     def _learn_rows(self, X: object) -> np.ndarray:
-        """Return X as float32 rows, and learn how they divide."""
+        """Convert X to float32 rows, and set their layout."""
         blocks = blocks_of(self._network)
         rows, layout = read_inputs(self, X, reset=True, min_rows=2, **blocks)
         self.blocks_ = shapes_of(layout)
@@ -348,20 +359,20 @@ class NetworkEstimator(BaseEstimator, ABC):
         if layout is None:
             return rows
         source = "column names" if hasattr(self, "feature_names_in_") else "array's shapes"
-        agree(layout, source, **self._told_sizes())
+        agree(layout, source, **self._given_sizes())
         if "eda" not in layout and "eda" in blocks["signals"]:
             raise ValueError(
-                f"{type(self).__name__} needs EDA, and the columns hold music alone: use an SVM on "
+                f"{type(self).__name__} needs EDA, but the columns hold music only: use an SVM on "
                 "music (edaemo.benchmark.make_svm_baseline)."
             )
         return rows
 
-    def _told_sizes(self) -> dict[str, int | None]:
-        """Return what the parameters say of the layout."""
-        return {name: getattr(self, name, None) for name in _TELLING}
+    def _given_sizes(self) -> dict[str, int | None]:
+        """Return the sizes of the layout that the parameters give."""
+        return {name: getattr(self, name, None) for name in _LAYOUT_PARAMETERS}
 
     def _find_layout(self) -> Layout | None:
-        """Return how a row divides; None where the network does not tell columns apart."""
+        """Return the layout of a row, or None if the network does not use blocks."""
         network = self._network
         blocks = blocks_of(network)
         names = getattr(self, "feature_names_in_", None)
@@ -374,11 +385,11 @@ class NetworkEstimator(BaseEstimator, ABC):
                 for name, shape in shapes.items()
             )
         if _BY_LAYOUT & set(sizes_of(network)) or takes_blocks(network):
-            return infer_layout(self.n_features_in_, **self._told_sizes())
+            return infer_layout(self.n_features_in_, **self._given_sizes())
         return None
 
     def _check_task(self) -> None:
-        """Raise a ValueError if the network declares that it cannot do the task."""
+        """Raise a ValueError if the network does not declare the task."""
         tasks = declaration_of(self._network).tasks
         if self._task not in tasks:
             raise ValueError(
@@ -389,7 +400,7 @@ class NetworkEstimator(BaseEstimator, ABC):
     def _find_subjects(
         self, X: object, subject: Sequence | None, validation: Sequence[bool] | None
     ) -> np.ndarray | None:
-        """Return whose rows they are, where that matters."""
+        """Return the subject of each row, or None if subjects are not needed and not known."""
         needed_by = None
         if declaration_of(self._network).groups:
             needed_by = self._network.__name__
@@ -406,12 +417,12 @@ class NetworkEstimator(BaseEstimator, ABC):
         n: int,
         seed: int,
     ) -> np.ndarray:
-        """Mark the rows that do not train: those the caller chose, else those of some people."""
+        """Mark the rows set aside: those in `validation`, or all rows of some random subjects."""
         aside = np.zeros(n, dtype=bool)
         if validation is not None:
             aside = check_mask(validation, n)
         elif self.validation_fraction is not None:
-            assert subject is not None  # `_find_subjects` has refused what has none
+            assert subject is not None  # `_find_subjects` raised an error otherwise
             aside = choose_people(subject, self.validation_fraction, seed)
         self.validation_subjects_ = np.array([])
         if aside.any() and subject is not None:
@@ -419,7 +430,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         return aside
 
     def _find_sizes(self, n_groups: int | None = None) -> dict[str, Any]:
-        """Return the network's arguments that the data decide, but ``n_outputs``."""
+        """Return the network's arguments that are set from the data, except ``n_outputs``."""
         known: dict[str, Any] = {
             "n_features": self.n_features_in_,
             "n_groups": n_groups,
@@ -435,7 +446,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         callbacks: list[Callback] = [FiniteLoss()]
         if recipe.gradient_clip:
             callbacks.append(GradientNormClipping(recipe.gradient_clip))
-        # Before early stopping, which ends the epoch for those behind it.
+        # Before early stopping, which ends the epoch for the callbacks after it.
         callbacks += self.callbacks or []
         if (schedule := make_schedule(recipe)) is not None:
             callbacks.append(schedule)
@@ -444,7 +455,8 @@ class NetworkEstimator(BaseEstimator, ABC):
             shape = (self.blocks_ or {}).get("eda", ())
             if len(shape) != 2:
                 raise ValueError(
-                    "augmentation changes EDA signals, and the rows hold none: give {}."
+                    "augmentation changes EDA signals, but the rows hold no EDA: "
+                    "set augmentation={}."
                 )
             n_chans, n_times = shape
             augment = Augmentation(n_chans, n_times, **recipe.augmentation)
@@ -480,14 +492,14 @@ class NetworkEstimator(BaseEstimator, ABC):
         return {"dataset": Trials, "dataset__shapes": self.blocks_}
 
     def _stop_early(self, net: Net, held_out: Trials | Sequences) -> None:
-        """Let the loss of trials that do not train decide when training stops."""
+        """Stop training early by the loss of held-out trials."""
         sink = print if self.verbose else _silent
         net.callbacks.append(EarlyStopping(patience=self.patience, load_best=True, sink=sink))
         net.train_split = predefined_split(held_out)
 
     def _make_dataset(self, data: Data, which: np.ndarray, device: str) -> Trials | Sequences:
-        """Return the rows marked in `which` as the net's data set."""
-        # The CPU's memory holds X in any case.
+        """Return the rows marked in `which` as a data set of the net."""
+        # On the CPU, X is in memory anyway.
         n_shared = 0 if device == "cpu" else _n_last(self.blocks_, "music")
         return Trials(
             data.rows[which],
@@ -501,9 +513,9 @@ class NetworkEstimator(BaseEstimator, ABC):
 
 
 class Data(NamedTuple):
-    """What a network learns from.
+    """The data of a fit.
 
-    `training` and `aside` mark the rows that train, and those by which training stops early.
+    `training` marks the training rows. `aside` marks the validation rows for early stopping.
     """
 
     rows: np.ndarray
@@ -515,19 +527,19 @@ class Data(NamedTuple):
 
     @property
     def n_groups(self) -> int | None:
-        """Number of people who train."""
+        """Number of subjects in the training rows."""
         return None if self.subject is None else len(pd.unique(self.subject[self.training]))
 
     def groups(self, which: np.ndarray) -> np.ndarray | None:
-        """Return the codes of the people of some rows; -1 for people who do not train."""
+        """Return the subject codes of some rows; -1 for subjects without training rows."""
         if self.subject is None:
             return None
-        people = pd.Index(pd.factorize(self.subject[self.training], sort=True)[1])
-        return people.get_indexer(self.subject[which])
+        subjects = pd.Index(pd.factorize(self.subject[self.training], sort=True)[1])
+        return subjects.get_indexer(self.subject[which])
 
 
 def shapes_of(layout: Layout | None) -> dict[str, tuple[int, ...]] | None:
-    """Return the names and shapes of a row's blocks."""
+    """Return the names and shapes of the blocks in a row."""
     return None if layout is None else {name: block.shape for name, block in layout.items()}
 
 
@@ -537,14 +549,14 @@ def _n_last(blocks: Blocks | None, name: str) -> int:
 
 
 class Answer(nn.Module):
-    """A network and what becomes of its predictions."""
+    """A network followed by the conversion of its outputs to predictions."""
 
     def __init__(self, network: nn.Module, answer: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.network, self.answer = network, answer
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """Return the answers for rows, or for the blocks of sequences."""
+        """Return the predictions for rows, or for the blocks of sequences."""
         return self.answer(self.network(*inputs))
 
 
@@ -561,12 +573,12 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("sample_weight must be finite and not negative.")
     if not weight.any():
-        raise ValueError("sample_weight is zero for all trials: no trial is left to train on.")
+        raise ValueError("sample_weight is zero for all trials: no training trial is left.")
     return weight.astype(np.float32)
 
 
 def check_callbacks(callbacks: Sequence | None) -> None:
-    """Raise a ValueError unless they are what skorch takes as callbacks."""
+    """Raise a ValueError if an item is not a skorch callback."""
     for item in callbacks or []:
         callback = item[1] if isinstance(item, tuple | list) and len(item) == 2 else item
         kind = callback if isinstance(callback, type) else type(callback)
@@ -575,18 +587,18 @@ def check_callbacks(callbacks: Sequence | None) -> None:
 
 
 def find_device(name: str) -> str:
-    """Return the torch device that `name` means; raise a ValueError where there is none."""
+    """Return the torch device called `name`; raise a ValueError if it does not exist."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise ValueError(f"device={name!r} is no torch device: {error}") from None
-    n_there = torch.cuda.device_count()
-    if device.type == "cuda" and (device.index or 0) >= n_there:
-        raise ValueError(f"device={name!r}, but torch sees {n_there} CUDA devices: use 'auto'.")
+        raise ValueError(f"device={name!r} is not a torch device: {error}") from None
+    n_devices = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= n_devices:
+        raise ValueError(f"device={name!r}, but torch finds {n_devices} CUDA devices: use 'auto'.")
     return name
 
 
 def _silent(message: str) -> None:
-    """Take skorch's remark on early stopping where `verbose` is 0."""
+    """Discard skorch's message on early stopping, if `verbose` is 0."""

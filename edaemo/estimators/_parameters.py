@@ -1,8 +1,8 @@
-"""Parameters that all network estimators share: their text and their constraints, written once.
+"""Descriptions and constraints of the parameters that the network estimators share.
 
-An estimator lists them in its ``__init__``; `describe_parameters` puts their text in the place of a
-line ``<shared parameters>`` of the class's docstring, in the order of the signature, and
-`constrain` gives their constraints. A parameter whose default is None may be None.
+An estimator lists these parameters in its ``__init__``. `describe_parameters` replaces the line
+``<shared parameters>`` in the docstring of the class by their descriptions, in the order of the
+signature. `constrain` returns their constraints. A parameter whose default is None may be None.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edaemo.networks import CONSTANT, COSINE
 
 
 class Parameter(NamedTuple):
-    """Type, text and constraints of a parameter."""
+    """Type, description and constraints of a parameter."""
 
     kind: str
     text: str
@@ -33,30 +33,33 @@ _SHARE = Interval(Real, 0, 1, closed="left")
 SHARED = {
     "n_chans": Parameter(
         "int",
-        "Number of EDA channels in a row: `n_chans` channels of `n_times` samples, one after the "
-        "other, then the music features. Column names such as those of "
-        ":class:`edaemo.MusicFeatureUnion` tell all three, and a parameter that differs from them "
-        "is an error. For a bare array one of the three may be None and is worked out from the "
-        "others; `n_times` and `n_music_features` both None: the array holds no music.",
+        "Number of EDA channels in a row. A row holds `n_chans` channels of `n_times` samples, one "
+        "after the other, then the music features. Column names such as those of "
+        ":class:`edaemo.MusicFeatureUnion` define `n_chans`, `n_times` and `n_music_features`; a "
+        "parameter that differs from the column names is an error. For an array without column "
+        "names, one of the three may be None and is computed from the others. If `n_times` and "
+        "`n_music_features` are both None, the array holds no music.",
         [_AT_LEAST_ONE],
     ),
-    "n_times": Parameter("int", "Samples of each EDA channel; see `n_chans`.", [_AT_LEAST_ONE]),
+    "n_times": Parameter(
+        "int", "Number of samples of each EDA channel; see `n_chans`.", [_AT_LEAST_ONE]
+    ),
     "n_music_features": Parameter(
         "int",
         "Number of music features; see `n_chans`.",
         [Interval(Integral, 0, None, closed="left")],
     ),
-    "max_epochs": Parameter("int", "Passes over the training trials.", [_AT_LEAST_ONE]),
+    "max_epochs": Parameter("int", "Number of passes over the training trials.", [_AT_LEAST_ONE]),
     "batch_size": Parameter(
         "int",
-        "Trials in a training step, at least 2.",
+        "Number of trials in a training step, at least 2.",
         [Interval(Integral, 2, None, closed="left")],
     ),
     "lr": Parameter("float", "Learning rate.", [Interval(Real, 0, None, closed="neither")]),
     "optimizer": Parameter(
         "type",
-        "Class of a torch optimizer. Another optimizer than the recipe's comes without the "
-        "recipe's `optimizer_params` and `weight_decay`.",
+        "Class of a torch optimizer. If it is given, the `optimizer_params` and `weight_decay` of "
+        "the recipe are not used.",
         [callable],
     ),
     "optimizer_params": Parameter(
@@ -64,106 +67,111 @@ SHARED = {
     ),
     "lr_scheduler": Parameter(
         'skorch.callbacks.LRScheduler, "constant" or "cosine"',
-        'Schedule of the learning rate; a copy of it is used. "cosine": half a cosine wave from '
-        "`lr` down to 0 over `max_epochs`.",
+        'Schedule of the learning rate. A copy of the object is used. "cosine": half a cosine wave '
+        "from `lr` down to 0 over `max_epochs`.",
         [LRScheduler, StrOptions({CONSTANT, COSINE})],
     ),
     "weight_decay": Parameter(
         "float",
-        "The optimizer's argument of that name.",
+        "Argument ``weight_decay`` of the optimizer.",
         [Interval(Real, 0, None, closed="left")],
     ),
     "class_weight": Parameter(
         'dict or "balanced"',
-        'Weight of each class in the loss; "balanced": inverse to its share of the training '
-        "trials. None: as the recipe, which weights no class in every recipe of ours.",
+        'Weight of each class in the loss. "balanced": inversely proportional to the share of the '
+        "class in the training trials. None: as in the recipe. The recipes of edaemo do not weight "
+        "classes.",
         [dict, StrOptions({"balanced"})],
     ),
     "label_smoothing": Parameter(
         "float",
-        "From 0 to below 1: how far the targets are moved towards equal probabilities.",
+        "From 0 to below 1: share by which the targets are moved towards equal probabilities.",
         [_SHARE],
     ),
     "dropout": Parameter(
         "float",
-        "From 0 to below 1: share of the units that are dropped between the linear layers.",
+        "From 0 to below 1: share of the units that are dropped after each hidden linear layer.",
         [_SHARE],
     ),
     "gradient_clip": Parameter(
         "float",
-        "Largest norm of the gradient; 0 for no limit.",
+        "Maximum norm of the gradient; 0 for no limit.",
         [Interval(Real, 0, None, closed="left")],
     ),
     "augmentation": Parameter(
         "dict",
-        "Changes of the EDA in training, drawn again in every epoch: ``time_shift`` (moved by up "
-        "to this share of its length, the ends repeated), ``scaling`` (all channels of a trial "
-        "multiplied by exp of a normal variable with this standard deviation), ``noise`` "
-        "(standard deviation of white noise), ``channel_drop`` (probability that a channel becomes "
-        "zero; one stays). Music stays as it is; ``{}`` changes nothing.",
+        "Random changes of the EDA in training, drawn again in every epoch. ``time_shift``: shift "
+        "by up to this share of the length; the end samples are repeated. ``scaling``: multiply "
+        "all channels of a trial by exp of a normal variable with this standard deviation. "
+        "``noise``: add white noise with this standard deviation. ``channel_drop``: probability "
+        "that a channel is set to zero; at least one channel is kept. Music is not changed. "
+        "``{}`` changes nothing.",
         [dict],
     ),
     "callbacks": Parameter(
         "list of skorch.callbacks.Callback",
-        "Called during training, as in skorch: the objects themselves, not copies of them.",
+        "Callbacks of skorch, called during training. The objects are used without a copy.",
         [list],
     ),
     "validation_fraction": Parameter(
         "float",
-        "Share of the people in the training data that is set aside, whole people, to stop early: "
-        "training ends when their loss has not improved for `patience` epochs, and the weights of "
-        "the best epoch are kept. Needs subjects. None: all people train, for `max_epochs` epochs. "
-        "The argument `validation` of `fit` names the rows instead, and wins over it.",
+        "Share of the training subjects that are set aside for early stopping, with all their "
+        "trials. Training ends when their loss has not improved for `patience` epochs, and the "
+        "weights of the best epoch are kept. Subjects are required. None: all subjects train, for "
+        "`max_epochs` epochs. If `fit` gets the argument `validation`, this parameter has no "
+        "effect.",
         [Interval(Real, 0, 1, closed="neither")],
     ),
     "patience": Parameter(
         "int",
-        "Epochs without improvement before training stops; only where rows are set aside.",
+        "Number of epochs without improvement before training stops. Used only if rows are set "
+        "aside.",
         [_AT_LEAST_ONE],
     ),
     "device": Parameter(
-        "str", 'A torch device; "auto" is CUDA where it is available, else the CPU.', [str]
+        "str", 'A torch device. "auto": CUDA if it is available, else the CPU.', [str]
     ),
     "n_threads": Parameter(
         "int",
-        "torch threads while fitting and predicting. More of them change results in the last "
-        "digits and are far slower on busy cores.",
+        "Number of torch threads in `fit` and prediction. More threads change results in the last "
+        "digits, and are much slower if the cores are busy.",
         [_AT_LEAST_ONE],
     ),
     "amp": Parameter(
         '{"bf16"}',
-        '"bf16": forward passes in bfloat16 where torch\'s autocast holds it safe. Faster in '
-        "training and prediction; answers differ in the third digit (``docs/performance.md``).",
+        '"bf16": forward passes use bfloat16 in the operations that torch\'s autocast selects. '
+        "Training and prediction are faster. Predictions differ in the third digit "
+        "(``docs/performance.md``).",
         [StrOptions({"bf16"})],
     ),
     "compile": Parameter(
         'bool or {"reduce-overhead", "max-autotune"}',
-        "Whether the network goes through ``torch.compile``, in torch's default mode (True) or in "
-        "another one; on CUDA both of these replay CUDA graphs. It needs a C++ compiler, and a "
-        "minute before the first batch and the first prediction. On the CPU a single trial is "
-        "answered sooner, and many trials one by one; ``docs/performance.md`` has what was "
-        "measured.",
+        "Whether to compile the network with ``torch.compile``. True: torch's default mode. A "
+        "string: the mode of that name; on CUDA both of these modes replay CUDA graphs. It needs a "
+        "C++ compiler, and takes about a minute before the first batch and before the first "
+        "prediction. On the CPU, single trials are predicted faster; a batch of trials is "
+        "predicted one trial at a time. ``docs/performance.md`` lists the measured times.",
         ["boolean", StrOptions({"reduce-overhead", "max-autotune"})],
     ),
     "deterministic": Parameter(
         "bool",
-        "Whether torch may use deterministic algorithms alone, on CUDA; on the CPU a fit is the "
-        "same each time in any case.",
+        "Whether torch uses only deterministic algorithms on CUDA. On the CPU a fit is always "
+        "reproducible.",
         ["boolean"],
     ),
     "random_state": Parameter(
         "int, RandomState instance or None",
-        "Seeds the initial weights, the order of the batches and the people set aside. torch's "
-        "generators outside the fit stay as they were.",
+        "Seed of the initial weights, the order of the batches and the subjects set aside. The "
+        "state of torch's global generators is restored after the fit.",
         ["random_state"],
     ),
-    "verbose": Parameter("int", "Above 0, skorch prints a line for each epoch.", ["verbose"]),
+    "verbose": Parameter("int", "If above 0, skorch prints a line for each epoch.", ["verbose"]),
     "checkpoint": Parameter(
         "path",
-        "A file that is written after each epoch and removed when `fit` is done: where a fit was "
-        "killed, the same `fit` goes on from its last epoch and ends with the weights of an "
-        "unbroken one (``docs/files.md``). A file of another fit is an error. Callbacks are called "
-        "from the epoch on at which training goes on.",
+        "Path of a file that is written after each epoch and removed when `fit` is done. If a fit "
+        "was interrupted, the same call of `fit` continues from the last epoch in the file. The "
+        "final weights are those of an uninterrupted fit (``docs/files.md``). A file of another "
+        "fit is an error. Callbacks are called only for the epochs after the continuation.",
         [str, os.PathLike],
     ),
 }
@@ -171,7 +179,7 @@ _MARK = "<shared parameters>"
 
 
 def describe_parameters(cls: type) -> None:
-    """Put the text of the shared parameters into the docstring of a class."""
+    """Insert the descriptions of the shared parameters into the docstring of a class."""
     if not cls.__doc__ or _MARK not in cls.__doc__:
         return
     before, after = cls.__doc__.split(_MARK)
@@ -190,7 +198,7 @@ def describe_parameters(cls: type) -> None:
 
 
 def constrain(cls: type) -> dict[str, list]:
-    """Return the constraints of those shared parameters that a class takes."""
+    """Return the constraints of the shared parameters in the signature of a class."""
     return {
         name: [*SHARED[name].constraints, *([None] if argument.default is None else [])]
         for name, argument in _arguments(cls).items()

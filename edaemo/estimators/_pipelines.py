@@ -1,4 +1,4 @@
-"""The pipelines that are compared, each one call."""
+"""Functions that make the pipelines of the benchmark."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from edaemo.estimators._sequence import NetworkSequenceRegressor
 from edaemo.fusion import BlockUnion, MusicFeatureUnion
 from edaemo.networks import NETWORKS, blocks_of
 
-_AROUND: dict[str, type[NetworkEstimator]] = {
+_ESTIMATORS: dict[str, type[NetworkEstimator]] = {
     "binary": NetworkClassifier,
     "multiclass": NetworkClassifier,
     "regression": NetworkRegressor,
@@ -40,21 +40,22 @@ def make_svm_baseline(
     Parameters
     ----------
     eda : transformer, "passthrough" or "drop", default="drop"
-        What makes features of the raw EDA, such as ``EDAFeatureExtractor(sampling_rate=4)``, alone
-        or in a pipeline with a ``SubjectStandardizer``; "passthrough" for a frame of features made
-        before; "drop" for music alone.
+        Transformer that computes features of the raw EDA, such as
+        ``EDAFeatureExtractor(sampling_rate=4)``, alone or in a pipeline with a
+        ``SubjectStandardizer``. "passthrough": X is already a frame of features. "drop": only
+        music is used.
     music : DataFrame of shape (n_stimuli, n_features) or None, default=None
-        None: EDA alone.
+        Features of each stimulus. None: only EDA is used.
     kernel : str, default="linear"
-        Kernel of the machine, "rbf" for instance.
+        Kernel of the support vector machine, such as "rbf".
     C : float, default=0.25
-        Inverse strength of the regularisation; the default is the one of the RTCAN-1D paper, after
-        AMIGOS.
+        Inverse strength of the regularisation. The default is that of the RTCAN-1D paper, which
+        follows AMIGOS.
 
     Returns
     -------
     Pipeline
-        Steps ``fuse``, ``scale`` (every column standardised on the training trials) and ``svm``.
+        Steps ``fuse``, ``scale`` (standardises every column on the training trials) and ``svm``.
     """
     return _scaled(eda, music, "svm", SVC(kernel=kernel, C=C))
 
@@ -76,8 +77,8 @@ def make_svr_baseline(
     Returns
     -------
     Pipeline
-        Steps ``fuse``, ``scale`` and ``svr``, which learns ratings standardised on the training
-        trials, so that `C` and the width of the tube (0.1) mean the same on every scale.
+        Steps ``fuse``, ``scale`` and ``svr``. The last step standardises the ratings on the
+        training trials, so that `C` and epsilon (0.1) do not depend on the scale of the ratings.
     """
     svr = TransformedTargetRegressor(SVR(kernel=kernel, C=C), transformer=StandardScaler())
     return _scaled(eda, music, "svr", svr)
@@ -136,8 +137,8 @@ def make_boosting_baseline(
     eda, music
         As for :func:`make_svm_baseline`.
     random_state : int, RandomState instance or None, default=None
-        Of the classifier, which never stops early: scikit-learn would set single trials aside for
-        that, not people.
+        Seed of the classifier. Its early stopping is off, because scikit-learn would set single
+        trials aside for it, and not whole subjects.
 
     Returns
     -------
@@ -158,9 +159,9 @@ def make_cnn_baseline(
     eda : transformer or "passthrough"
         As for :func:`make_svm_baseline`.
     max_epochs : int, default=50
-        Passes over the training trials.
+        Number of passes over the training trials.
     random_state : int, RandomState instance or None, default=None
-        Of the classifier.
+        Seed of the classifier.
 
     Returns
     -------
@@ -183,20 +184,21 @@ def make_rtcan(
     Parameters
     ----------
     eda : transformer or "passthrough", default="passthrough"
-        What makes channels of the raw EDA, such as ``CvxEDATransformer(sampling_rate=4,
-        n_times=128)``; "passthrough" for a table whose EDA has been decomposed already.
+        Transformer that computes channels of the raw EDA, such as
+        ``CvxEDATransformer(sampling_rate=4, n_times=128)``. "passthrough": the EDA of the table is
+        already decomposed.
     music : DataFrame of shape (n_stimuli, n_features) or None, default=None
-        None: EDA alone.
+        Features of each stimulus. None: only EDA is used.
     max_epochs : int or None, default=None
-        Passes over the training trials; None: as the recipe says.
+        Number of passes over the training trials. None: as in the recipe.
     random_state : int, RandomState instance or None, default=None
-        Of the classifier.
+        Seed of the classifier.
 
     Returns
     -------
     Pipeline
-        Steps ``fuse`` and ``rtcan``; takes a trials table. Reach every other parameter with
-        ``set_params(rtcan__lr=…)``.
+        Steps ``fuse`` and ``rtcan``. Its input is a trials table. Set other parameters with
+        ``set_params``, such as ``set_params(rtcan__lr=…)``.
     """
     fuse = MusicFeatureUnion(eda=eda, music=music)
     rtcan = RTCANClassifier(max_epochs=max_epochs, random_state=random_state)
@@ -210,29 +212,29 @@ def make_network_pipeline(
     eda: object = "passthrough",
     music: pd.DataFrame | None = None,
 ) -> BaseEstimator:
-    """Make the pipeline around a registered network.
+    """Make a pipeline with a registered network.
 
     Parameters
     ----------
     name : str
-        See :func:`edaemo.networks.register_network`.
+        Name of the network; see :func:`edaemo.networks.register_network`.
     task : {"binary", "multiclass", "regression", "sequence-regression"}, default="binary"
-        Decides between classifier, regressor and sequence regressor.
+        Task of the network. It selects the classifier, the regressor or the sequence regressor.
     eda : transformer or "passthrough", default="passthrough"
-        What makes channels, or features, of the raw EDA.
+        Transformer that computes channels or features of the raw EDA.
     music : DataFrame of shape (n_stimuli, n_features) or None, default=None
+        Features of each stimulus. None: only EDA is used.
 
     Returns
     -------
     Pipeline or NetworkSequenceRegressor
-        Steps ``fuse`` and the network by its name, for a network of ``n_features`` with ``scale``
-        between them; a sequence regressor takes the trials table itself.
+        Steps ``fuse`` and `name`. A network without blocks has a step ``scale`` between them. For
+        sequence regression, the regressor itself is returned; its input is the trials table.
     """
     network = NETWORKS[name]
-    around: type[NetworkEstimator] = _AROUND[task]
-    of_its_own = (one for one in around.__subclasses__() if one.network is network)
-    own = next(of_its_own, None)
-    estimator = around(network) if own is None else own()
+    general: type[NetworkEstimator] = _ESTIMATORS[task]
+    special = next((sub for sub in general.__subclasses__() if sub.network is network), None)
+    estimator = general(network) if special is None else special()
     if task == "sequence-regression":
         return estimator
     blocks = blocks_of(network)
@@ -249,7 +251,7 @@ def make_network_pipeline(
 
 
 def _scaled(eda: object, music: pd.DataFrame | None, name: str, estimator: object) -> Pipeline:
-    # A frame keeps the subjects in its index, for a classifier that sets people aside.
+    # The index of a frame keeps the subjects, for a classifier that sets subjects aside.
     scale = StandardScaler().set_output(transform="pandas")
     fuse = MusicFeatureUnion(eda=eda, music=music)
     return Pipeline([("fuse", fuse), ("scale", scale), (name, estimator)])

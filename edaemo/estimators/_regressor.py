@@ -25,18 +25,18 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     Parameters
     ----------
     module : type
-        Class of a ``torch.nn.Module``, as for :class:`NetworkClassifier`; ``n_outputs`` is 1, and
-        ``forward`` returns a tensor of shape (n_trials,) or (n_trials, 1), or a tuple that begins
-        with it.
+        Class of a ``torch.nn.Module``, as for :class:`NetworkClassifier`. ``n_outputs`` is 1.
+        ``forward`` returns a tensor of shape (n_trials,) or (n_trials, 1), or a tuple whose first
+        item is this tensor.
     module_params : dict or None, default=None
-        Further arguments of its constructor.
+        Further arguments of the constructor of `module`.
     recipe : str or None, default=None
-        How the network is trained, in every respect below that is None: the name of a recipe that
-        the module declares; None: its default, which for a module that declares none is AdamW with
-        a learning rate of 0.001, batches of 64 and 50 epochs.
+        Name of a recipe that the module declares. The recipe sets every training parameter below
+        that is None. None: the module's default recipe. A module that declares no recipe is trained
+        with AdamW, a learning rate of 0.001, batches of 64 and 50 epochs.
     scale_target : bool, default=True
-        Whether the network learns y less its mean, divided by its standard deviation, both of the
-        training trials. Predictions are in the units of y in any case.
+        Whether the network is trained on standardised targets: y minus its mean, divided by its
+        standard deviation, both over the training trials. Predictions are always in the units of y.
     <shared parameters>
 
     Attributes
@@ -46,20 +46,20 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     target_mean_, target_scale_ : float
         Mean and standard deviation of the training trials' targets; 0 and 1 without `scale_target`.
     sizes_ : dict
-        Arguments of the network that the data decided.
+        Arguments of the network that were set from the data.
     blocks_ : dict or None
-        Names of a row's blocks and their shapes; None where the network does not tell them apart.
+        Names and shapes of the blocks in a row; None if the network does not use blocks.
     validation_subjects_ : ndarray
-        The people of the rows set aside; empty where none are, or where people are not known.
+        Subjects of the rows set aside. Empty if no rows are set aside or the subjects are unknown.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns seen in `fit`, where they were strings.
+        Names of the columns seen in `fit`, if they were strings.
 
     Notes
     -----
-    On one machine a trial gets the same prediction in whatever batch it comes, if the module treats
-    the trials of a batch one by one in evaluation.
+    On one machine, the prediction for a trial does not depend on the other trials in the batch, if
+    the module treats each trial of a batch separately in evaluation.
 
     Examples
     --------
@@ -132,7 +132,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     def _check_training(self, data: Data) -> None:
         if not data.training.any():
             raise ValueError(
-                "No trial is left to train on: all are set aside or have a weight of zero."
+                "No training trial is left: all are set aside or have a weight of zero."
             )
         scale = self.scale_target
         self.target_mean_, self.target_scale_ = target_scale(data) if scale else (0.0, 1.0)
@@ -147,7 +147,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
 def target_scale(data: Data) -> tuple[float, float]:
     """Return the weighted mean and standard deviation of the training trials' targets.
 
-    A standard deviation of 0 counts as 1.
+    A standard deviation of 0 is replaced by 1.
     """
     y = data.target[data.training]
     weight = None if data.weight is None else data.weight[data.training]

@@ -17,47 +17,50 @@ from edaemo.networks import RTCAN
 
 @saved("edaemo.RTCANClassifier")
 class RTCANClassifier(NetworkClassifier):
-    """RTCAN-1D on EDA, or on EDA and music: attention over time and channels, residual trunk.
+    """RTCAN-1D on EDA, or on EDA and music: residual network with time and channel attention.
 
-    The network of [1]_, trained with cross-entropy on raw logits; see
-    :class:`edaemo.networks.RTCAN` for its layers and for what the paper leaves open. Training runs
-    in a skorch net, `net_`, whose optimizer, schedule and callbacks are yours to choose.
+    This is the network of [1]_, trained with cross-entropy on raw logits.
+    :class:`edaemo.networks.RTCAN` describes its layers and the details that the paper does not
+    specify. Training runs in a skorch net, `net_`. You can choose its optimizer, schedule and
+    callbacks.
 
     Parameters
     ----------
     architecture : {"paper", "published"}, default="paper"
-        What the paper describes, or what the code released with it computes; ``docs/models.md`` has
-        both, layer by layer.
+        "paper": the network that the paper describes. "published": the network in the code that
+        was released with the paper. ``docs/models.md`` compares both, layer by layer.
     form : {"large-corpus", "small-corpus"}, default="large-corpus"
-        With channel attention in the residual blocks, as on PMEmo, or without it, as on DEAP and
-        AMIGOS.
+        "large-corpus": channel attention in the residual blocks, as the paper uses for PMEmo.
+        "small-corpus": no channel attention there, as for DEAP and AMIGOS.
     sca : bool, default=True
-        Channel attention before the residual blocks.
+        Whether there is channel attention before the residual blocks.
     sca_res : bool or None, default=None
-        Channel attention in the residual blocks; None: as `form` says.
+        Whether there is channel attention in the residual blocks. None: `form` decides.
     rnta : bool, default=True
-        Non-local attention over time.
+        Whether there is non-local attention over time.
     depth : {1, 2}, default=1
-        Convolutions of each residual unit.
+        Number of convolutions in each residual unit.
     channels : sequence of 4 int, default=(64, 64, 64, 64)
-        Filters of the four stages of the residual trunk.
+        Number of filters in each of the four residual stages.
     n_clips : int, default=3
-        Parts of the signal that attention looks at one by one.
+        Number of parts of the signal. Attention over time is computed within each part.
     reduction : int, default=8
-        Reduction of the channel attention's hidden layers.
+        Factor by which the hidden layers of channel attention are smaller than its input.
     recipe : str, default="default"
-        How the network is trained, in every respect below that is None.
+        Name of the training recipe. It sets every training parameter below that is None.
 
-        - "default": AdamW, chosen on generated studies and development people
+        - "default": AdamW. It was chosen on generated studies and on development subjects
           (``docs/models.md``).
-        - "paper": SGD, 0.001 times 0.9 every 15 epochs, batches of 256, weights from
-          N(0, 0.01²); section 5.1, which says nothing of momentum and decay (none here) and of
-          epochs (100 here).
-        - "published": what the released code does on PMEmo: SGD with momentum 0.9, 0.001
-          throughout, batches of 300, 100 epochs, its initial weights. "published-deap": 0.1, decay
-          0.001, 300 epochs. "published-amigos": 0.001, decay 0.01, 1000 epochs.
+        - "paper": SGD with a learning rate of 0.001, multiplied by 0.9 every 15 epochs, batches of
+          256, initial weights from N(0, 0.01²); section 5.1. The paper does not give momentum,
+          weight decay or epochs; this recipe uses no momentum, no decay and 100 epochs.
+        - "published": the released code on PMEmo. SGD with momentum 0.9, a constant learning rate
+          of 0.001, batches of 300, 100 epochs, and the initial weights of that code.
+        - "published-deap": the same with a learning rate of 0.1, decay 0.001 and 300 epochs.
+        - "published-amigos": the same with a learning rate of 0.001, decay 0.01 and 1000 epochs.
     init : {"torch", "normal", "published"} or None, default=None
-        Initial weights: PyTorch's own, N(0, 0.01²), or the released code's.
+        Initial weights: "torch" for PyTorch's default, "normal" for N(0, 0.01²), "published" for
+        those of the released code. None: the recipe decides.
     <shared parameters>
 
     Attributes
@@ -66,19 +69,19 @@ class RTCANClassifier(NetworkClassifier):
     net_ : skorch.NeuralNetClassifier
         The trained net; ``net_.history`` holds the losses, ``net_.module_`` the network.
     sizes_ : dict
-        Arguments of the network that the data decided.
+        Arguments of the network that were set from the data.
     blocks_ : dict or None
-        Names of a row's blocks and their shapes; None where the network does not tell them apart.
+        Names and shapes of the blocks in a row; None if the network does not use blocks.
     validation_subjects_ : ndarray
-        The people of the rows set aside; empty where none are, or where people are not known.
+        Subjects of the rows set aside. Empty if no rows are set aside or the subjects are unknown.
     n_features_in_ : int
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the columns seen in `fit`, where they were strings.
+        Names of the columns seen in `fit`, if they were strings.
 
     Notes
     -----
-    On one machine a trial gets the same probabilities in whatever batch it comes.
+    On one machine, the probabilities of a trial do not depend on the other trials in the batch.
 
     References
     ----------

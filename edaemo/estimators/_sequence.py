@@ -29,39 +29,40 @@ from edaemo.training import (
     torch_threads,
 )
 
-# Name of the only block where X is no table.
+# Name of the only block if X is not a table.
 ONLY = "sequence"
 
 
 @saved("edaemo.estimators.NetworkSequenceRegressor")
 class NetworkSequenceRegressor(NetworkEstimator):
-    """A regressor of a series for each trial around any torch module.
+    """A regressor around any torch module that predicts a series for each trial.
 
-    It is trained on one minus the concordance correlation of each sequence, or on the loss that the
-    module declares. Sequences may differ in length: a batch is padded, and steps that are padding
-    do not count. Steps whose label in y is NaN do not count either.
+    The loss is one minus the concordance correlation of each sequence, or the loss that the module
+    declares. Sequences may differ in length: batches are padded. The loss ignores padding and
+    steps whose label in y is NaN.
 
     Parameters
     ----------
     module : type
-        Class of a ``torch.nn.Module``. Its constructor takes ``n_outputs``, here 1, and those of
-        ``n_features``, ``blocks`` and ``n_groups`` that it needs. Its ``forward`` takes one tensor
-        of shape (n_trials, n_steps, n_features), or the named blocks each as an argument; and
-        ``mask`` of shape (n_trials, n_steps), True where a step is not padding, if it has such an
-        argument. It returns a tensor of shape (n_trials, n_steps) or (n_trials, n_steps, 1), or a
-        tuple that begins with it.
+        Class of a ``torch.nn.Module``. Its constructor takes ``n_outputs``, here 1. It may also
+        take ``n_features``, ``blocks`` and ``n_groups``. Its ``forward`` takes one tensor of shape
+        (n_trials, n_steps, n_features), or each named block as an argument. If it has an argument
+        ``mask``, it also gets a mask of shape (n_trials, n_steps), True where a step is not
+        padding. It returns a tensor of shape (n_trials, n_steps) or (n_trials, n_steps, 1), or a
+        tuple whose first item is this tensor.
     module_params : dict or None, default=None
-        Further arguments of its constructor.
+        Further arguments of the constructor of `module`.
     columns : list of str or None, default=None
-        Columns of the table of trials that hold the sequences, each a block; None: those that the
-        module declares or names.
+        Columns of the trials table that hold the sequences. Each column is a block. None: the
+        columns that the module declares, or else the arguments of its ``forward``.
     recipe : str or None, default=None
-        How the network is trained, in every respect below that is None: the name of a recipe that
-        the module declares; None: its default, which for a module that declares none is AdamW with
-        a learning rate of 0.001, batches of 64 and 50 epochs.
+        Name of a recipe that the module declares. The recipe sets every training parameter below
+        that is None. None: the module's default recipe. A module that declares no recipe is trained
+        with AdamW, a learning rate of 0.001, batches of 64 and 50 epochs.
     scale_target : bool, default=True
-        Whether the network learns y less its mean, divided by its standard deviation, both over all
-        steps of the training trials. Predictions are in the units of y in any case.
+        Whether the network is trained on standardised targets: y minus its mean, divided by its
+        standard deviation, both over all steps of the training trials. Predictions are always in
+        the units of y.
     <shared parameters>
 
     Attributes
@@ -71,18 +72,19 @@ class NetworkSequenceRegressor(NetworkEstimator):
     target_mean_, target_scale_ : float
         Mean and standard deviation of the training trials' steps; 0 and 1 without `scale_target`.
     sizes_ : dict
-        Arguments of the network that the data decided.
+        Arguments of the network that were set from the data.
     blocks_ : dict
-        Names of the blocks and their numbers of features, each in a tuple.
+        Name of each block, and a tuple that holds its number of features.
     validation_subjects_ : ndarray
-        The people of the trials set aside; empty where none are, or where people are not known.
+        Subjects of the trials set aside. Empty if no trials are set aside or the subjects are
+        unknown.
     n_features_in_ : int
-        Number of features of a step, over all blocks.
+        Number of features of a step, summed over all blocks.
 
     Notes
     -----
-    Trials are predicted one by one, so that a trial gets the same prediction in whatever batch it
-    comes.
+    Trials are predicted one by one, so the prediction for a trial does not depend on the other
+    trials.
 
     Examples
     --------
@@ -173,7 +175,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
                 self._answer(prediction_of(net.infer(sequences.batch(slice(i, i + 1)))).double())
                 for i in range(len(sequences))
             ]
-        return _objects([one.reshape(-1).cpu().numpy() for one in predicted])
+        return _objects([series.reshape(-1).cpu().numpy() for series in predicted])
 
     def score(self, X: object, y: Sequence[np.ndarray]) -> float:
         """Return the concordance correlation over the steps of all trials together.
@@ -192,9 +194,9 @@ class NetworkSequenceRegressor(NetworkEstimator):
         Returns
         -------
         Module
-            Takes the named blocks one after the other, float32 tensors of shape (n_trials, n_steps,
-            n_features), and returns (n_trials, n_steps) in the units of y. It shares the network's
-            weights.
+            Its arguments are the named blocks in order, float32 tensors of shape (n_trials,
+            n_steps, n_features). It returns (n_trials, n_steps) in the units of y. It shares the
+            weights of the network.
         """
         check_is_fitted(self, "net_")
         return Answer(OnSequences(self.net_.module_, self.net_.feed_), self._answer)
@@ -212,8 +214,8 @@ class NetworkSequenceRegressor(NetworkEstimator):
         trials, shapes = self._read_blocks(X)
         if shapes != self.blocks_:
             raise ValueError(
-                f"The steps of X hold {shapes}, and {type(self).__name__} was fitted with "
-                f"{self.blocks_}: give the same blocks and features."
+                f"The blocks of X are {shapes}, but {type(self).__name__} was fitted with "
+                f"{self.blocks_}: pass the same blocks and features."
             )
         return trials
 
@@ -224,7 +226,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
         return trials
 
     def _read_blocks(self, X: object) -> tuple[np.ndarray, dict[str, tuple[int, ...]]]:
-        """Return an array with a dict of blocks for each trial, and the blocks' shapes."""
+        """Return a dict of blocks for each trial, and the shape of each block."""
         cells = {name: column for name, column in self._find_columns(X).items() if len(column)}
         if not cells:
             raise ValueError("X holds no trials: a minimum of 1 is required.")
@@ -233,24 +235,24 @@ class NetworkSequenceRegressor(NetworkEstimator):
             for name, column in cells.items()
         }
         shapes = {name: column[0].shape[1:] for name, column in blocks.items()}
-        parts = zip(*blocks.values(), strict=True)
-        trials = [dict(zip(blocks, of_trial, strict=True)) for of_trial in parts]
+        rows = zip(*blocks.values(), strict=True)
+        trials = [dict(zip(blocks, row, strict=True)) for row in rows]
         for row, trial in enumerate(trials):
             for name, block in trial.items():
                 if block.shape[1:] != shapes[name]:
                     raise ValueError(
-                        f"{name_trial(X, row)}: {name} has {block.shape[1]} features a step, and "
+                        f"{name_trial(X, row)}: {name} has {block.shape[1]} features per step, but "
                         f"row 0 has {shapes[name][0]}."
                     )
             lengths = {name: len(block) for name, block in trial.items()}
             if len(set(lengths.values())) > 1:
                 raise ValueError(
-                    f"{name_trial(X, row)}: the blocks differ in their numbers of steps, {lengths}."
+                    f"{name_trial(X, row)}: the blocks differ in their numbers of steps: {lengths}."
                 )
         return _objects(trials), shapes
 
     def _find_columns(self, X: Any) -> dict[str, Sequence]:
-        """Return the cells of each block."""
+        """Return the cells of each block, one cell per trial."""
         if not isinstance(X, pd.DataFrame):
             return {ONLY: X}
         declared = declaration_of(self._network)
@@ -259,7 +261,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
             names = tuple(inputs_of(self._network))
         if not names:
             raise ValueError(
-                f"{type(self).__name__} does not know which columns hold the sequences: give "
+                f"{type(self).__name__} cannot tell which columns hold the sequences: set "
                 f"columns=. The table has {list(X.columns)}."
             )
         missing = [name for name in names if name not in X.columns]
@@ -274,19 +276,19 @@ class NetworkSequenceRegressor(NetworkEstimator):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but y is None.")
         lengths = [len(next(iter(trial.values()))) for trial in self._read_blocks(X)[0]]
         if len(y) != len(lengths):
-            raise ValueError(f"X holds {len(lengths)} trials, and y {len(y)} series.")
+            raise ValueError(f"X holds {len(lengths)} trials, but y holds {len(y)} series.")
         series = []
-        for row, one in enumerate(y):
-            values = np.asarray(plain_numbers(one, f"{name_trial(X, row)}: y", booleans=False))
+        for row, cell in enumerate(y):
+            values = np.asarray(plain_numbers(cell, f"{name_trial(X, row)}: y", booleans=False))
             labels = values.astype(np.float64)
             if labels.shape != (lengths[row],) or np.isinf(labels).any():
                 raise ValueError(
-                    f"{name_trial(X, row)}: y must be one finite number, or NaN, for each of the "
+                    f"{name_trial(X, row)}: y must hold a finite number or NaN for each of the "
                     f"{lengths[row]} steps, got an array of shape {labels.shape}."
                 )
             if np.isnan(labels).all():
                 raise ValueError(
-                    f"{name_trial(X, row)}: y is NaN at every step. Leave this trial out."
+                    f"{name_trial(X, row)}: y is NaN at every step. Remove this trial."
                 )
             series.append(labels)
         return _objects(series)
@@ -294,7 +296,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
     def _check_training(self, data: Data) -> None:
         if not data.training.any():
             raise ValueError(
-                "No trial is left to train on: all are set aside or have a weight of zero."
+                "No training trial is left: all are set aside or have a weight of zero."
             )
         steps = np.array([len(series) for series in data.target])
         labels = np.concatenate([*data.target])
@@ -307,8 +309,8 @@ class NetworkSequenceRegressor(NetworkEstimator):
         self.target_mean_, self.target_scale_ = target_scale(flat) if scale else (0.0, 1.0)
 
     def _encode(self, data: Data) -> np.ndarray:
-        scaled = [(one - self.target_mean_) / self.target_scale_ for one in data.target]
-        return _objects([one.astype(np.float32) for one in scaled])
+        scaled = [(series - self.target_mean_) / self.target_scale_ for series in data.target]
+        return _objects([series.astype(np.float32) for series in scaled])
 
     def _make_loss(self, data: Data | None) -> Loss:
         return Loss(declaration_of(self._network).losses.get(self._task, Concordance), {})
@@ -345,8 +347,8 @@ def _read_sequence(X: object, row: int, name: str, cell: object) -> np.ndarray:
         step, feature = np.argwhere(~np.isfinite(values))[0]
         raise ValueError(
             f"{name_trial(X, row)}: {name} holds NaN or infinity, or numbers too large for "
-            f"float32, first at step {step}, feature {feature}. Fill them in, or leave the trial "
-            "out."
+            f"float32, first at step {step}, feature {feature}. Replace these values, or remove "
+            "the trial."
         )
     return values
 

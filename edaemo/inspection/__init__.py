@@ -1,4 +1,4 @@
-"""Pictures of data and results, and what a fitted classifier looked at."""
+"""Figures of data and results, and explanations of fitted estimators."""
 
 from edaemo.inspection._attention import plot_attention
 from edaemo.inspection._attribution import (

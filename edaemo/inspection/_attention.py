@@ -1,4 +1,4 @@
-"""One trial and what networks looked at in it as a picture."""
+"""A figure of one trial and the attributions of networks."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from edaemo.inspection._attribution import FEATURES, Attribution
 
 
 class _Fill(TypedDict):
-    """How columns are filled."""
+    """Fill style of the columns."""
 
     facecolor: str
     alpha: float
 
 
 class _Style(TypedDict):
-    """How a curve is drawn."""
+    """Line style of a curve."""
 
     color: str
     linewidth: float
@@ -34,8 +34,8 @@ class _Style(TypedDict):
 COLOURS = {"original": "#c0392b", "phasic": "#1f5a8a", "tonic": "#3b7d3a"}
 OTHERS = ("#8e5ea2", "#c25b17", "#17807e", "#7a5230")
 COLUMN: _Fill = {"facecolor": "black", "alpha": 0.45}
-WIDTH = 7.0  # inches: the text of a page
-MOST_COLUMNS = 80  # in a panel: more cannot be told apart in a third of a page
+WIDTH = 7.0  # inches, the text width of a page
+MOST_COLUMNS = 80  # per panel; more cannot be distinguished in a third of a page
 
 
 def plot_attention(
@@ -47,46 +47,47 @@ def plot_attention(
     raw: np.ndarray | None = None,
     raw_rate: float | None = None,
 ) -> np.ndarray:
-    """Draw one trial's channels with their weights as columns, and the weights as a heat map.
+    """Draw the channels of one trial, and their weights as columns and as a heat map.
 
-    Figures 5 to 8 of [1]_, with the models side by side: above the curves of the channels and,
-    behind them, black columns, below a heat map with a row for each channel. Drawn is the size of
-    the weights, whatever their sign: means over two samples, for which a position of an attention
-    module stands, or over more, an even number, so that there are at most 80 columns; and as a
-    share of the largest in the same panel. A column is the mean over the channels. Weights of
-    different networks have no common unit: panels can be compared by where they are high, not by
-    how high.
+    The figure follows Figures 5 to 8 of [1]_. Each model has one column of panels. The upper panel
+    shows the curves of the channels, and black columns behind them. The lower panel is a heat map
+    with a row for each channel. Both show the absolute values of the weights, averaged over two
+    samples (one position of an attention module). For long signals the average is over a larger
+    even number of samples, so that there are at most 80 columns. Values are divided by the largest
+    value in the panel. A black column is the mean over the channels. Weights of different networks
+    have no common unit: compare the positions of high weights between panels, not their heights.
 
     Parameters
     ----------
     attributions : mapping from title to GradCAM or IntegratedGradients
-        Of networks on signals, in the order of the panels: of the channel, the temporal and the
-        combined model for instance. All of them of the same trials.
+        Attributions of networks on signals, in the order of the panels, for example of the
+        channel, the temporal and the combined model. All must be of the same trials.
     sampling_rate : float
-        Samples per second (Hz) of the channels as the networks got them; where trials were
-        interpolated, ``n_times`` divided by the trial's seconds.
+        Samples per second (Hz) of the channels in the input of the networks. For interpolated
+        trials, this is ``n_times`` divided by the duration of the trial in seconds.
     trial : int, default=0
         Row of the trial.
     start : float, default=0.0
-        Seconds of the trial at the channels' first sample; 3 where
-        :class:`edaemo.CvxEDATransformer` has dropped its first 3 seconds.
+        Time in the trial, in seconds, of the first sample of the channels. Use 3 if
+        :class:`edaemo.CvxEDATransformer` dropped the first 3 seconds.
     raw : ndarray of shape (n_samples,) or None, default=None
-        The recording of the whole trial in microsiemens, to be drawn above.
+        The recording of the whole trial in microsiemens, drawn in an additional panel at the top.
     raw_rate : float or None, default=None
         Samples per second (Hz) of `raw`; None: `sampling_rate`.
 
     Returns
     -------
     ndarray of matplotlib.axes.Axes, of shape (2, n_models), or (3, n_models) with `raw`
-        From above: recording, curves, heat map. ``axes[0, 0].figure.savefig(path)`` saves them. The
-        columns' scale, and the colour bar, are further axes of the figure.
+        From top to bottom: recording, curves, heat map. Save the figure with
+        ``axes[0, 0].figure.savefig(path)``. The scale of the columns and the colour bar are
+        additional axes of the figure.
 
     Raises
     ------
     ValueError
-        If there is no attribution, one is of features instead of a signal, they are not of the
-        same trials, there is no such trial, a rate is not positive, or `raw` is no 1-D array of
-        finite numbers.
+        If `attributions` is empty, an attribution is of features instead of a signal, the
+        attributions are not of the same trials, the trial does not exist, a rate is not positive,
+        or `raw` is not a 1-D array of finite numbers.
 
     References
     ----------
@@ -112,10 +113,10 @@ def plot_attention(
         height_ratios=[0.8, 1.3, 0.8][-n_rows:],
     )
     time = start + np.arange(signals.shape[-1] + 1) / sampling_rate
-    for column, (title, one) in zip(axes.T, attributions.items(), strict=True):
+    for column, (title, attribution) in zip(axes.T, attributions.items(), strict=True):
         if raw is not None:
             _draw_raw(column[0], raw, rates["raw_rate"])
-        edges, share = _in_columns(time, one.weights[trial])
+        edges, share = _in_columns(time, attribution.weights[trial])
         scale = _draw_columns(column[-2], edges, share)
         scale.tick_params(labelright=column[-2] is axes[-2, -1])
         for k, signal in enumerate(signals):
@@ -128,8 +129,8 @@ def plot_attention(
         axes[0, 0].set_ylabel("EDA (µS)")
     axes[-2, 0].set_ylabel("channels (z)")
     scale.set_ylabel("weight")
-    beside = axes[-1, -1].inset_axes((1.05, 0, 0.06, 1))
-    figure.colorbar(heat, cax=beside, label="weight", ticks=[0, 0.5, 1])
+    bar = axes[-1, -1].inset_axes((1.05, 0, 0.06, 1))
+    figure.colorbar(heat, cax=bar, label="weight", ticks=[0, 0.5, 1])
     lines = [Line2D([], [], **_style(k, channels)) for k in range(len(channels))]
     columns = Patch(**COLUMN, label="weight (share of the panel's largest)")
     figure.legend(handles=[*lines, columns], loc="outside lower center", ncols=4, frameon=False)
@@ -139,28 +140,32 @@ def plot_attention(
 def _check(
     attributions: Mapping[str, Attribution], trial: int
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the trial's signals and their names, which all attributions have in common."""
+    """Return the signals and channel names of the trial; raise a ValueError if they differ."""
     if not attributions:
-        raise ValueError("There is nothing to draw: give at least one attribution.")
+        raise ValueError("attributions is empty: pass at least one attribution.")
     title, first = next(iter(attributions.items()))
-    for other, one in attributions.items():
-        if one.channels == FEATURES:
+    for other, attribution in attributions.items():
+        if attribution.channels == FEATURES:
             raise ValueError(
                 f"{other!r} weighs features, which have no time axis: plot_attention draws "
                 "networks on signals, such as RTCANClassifier."
             )
-        if one.channels != first.channels or not np.array_equal(one.signals, first.signals):
+        same_channels = attribution.channels == first.channels
+        if not same_channels or not np.array_equal(attribution.signals, first.signals):
             raise ValueError(
-                f"{title!r} and {other!r} are not of the same trials: ask all networks about one X."
+                f"{title!r} and {other!r} are not of the same trials: explain all networks on the "
+                "same X."
             )
     n_trials = len(first.signals)
     if not 0 <= trial < n_trials:
-        raise ValueError(f"There is no trial {trial}: the attributions are of {n_trials} trials.")
+        raise ValueError(
+            f"trial={trial} does not exist: the attributions are of {n_trials} trials."
+        )
     return first.signals[trial], first.channels
 
 
 def _in_columns(time: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the edges of columns, and the mean size of the weights in each, for each channel."""
+    """Return the column edges, and each channel's mean absolute weight in each column."""
     n_times = weights.shape[-1]
     width = 2 * -(-n_times // (2 * MOST_COLUMNS))
     starts = np.arange(0, n_times, width)
@@ -174,7 +179,7 @@ def _share_of_largest(size: np.ndarray) -> np.ndarray:
 
 
 def _style(k: int, channels: tuple[str, ...]) -> _Style:
-    """Say how the curve of channel k is drawn."""
+    """Return the line style of channel k."""
     colour = COLOURS.get(channels[k], OTHERS[k % len(OTHERS)])
     return {"color": colour, "linewidth": 1.2, "label": channels[k]}
 
@@ -187,7 +192,7 @@ def _draw_raw(axes: Axes, raw: np.ndarray, rate: float) -> None:
 
 
 def _draw_columns(axes: Axes, edges: np.ndarray, share: np.ndarray) -> Axes:
-    """Draw columns behind what will be drawn on the axes; return their own axes."""
+    """Draw columns on new axes behind `axes`, and return the new axes."""
     behind = axes.twinx()
     behind.stairs(_share_of_largest(share.mean(axis=0)), edges, fill=True, **COLUMN)
     behind.set(ylim=(0, 1), yticks=[0, 0.5, 1])
@@ -203,5 +208,5 @@ def _draw_heat(
     heat = axes.pcolormesh(edges, rows, share, cmap="inferno", vmin=0, vmax=1, rasterized=True)
     axes.set_ylim(len(channels), 0)
     axes.set_yticks(rows[:-1] + 0.5, channels)
-    axes.set_facecolor("0.85")  # where there is no channel
+    axes.set_facecolor("0.85")  # outside the channels
     return heat

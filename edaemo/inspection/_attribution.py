@@ -1,4 +1,4 @@
-"""What a network looked at: Grad-CAM, guided back-propagation, integrated gradients."""
+"""Explanations of networks: Grad-CAM, guided back-propagation, integrated gradients."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ from edaemo.estimators import NetworkEstimator, NetworkSequenceRegressor
 from edaemo.networks import Layer, declaration_of
 from edaemo.training import OnRows, OnSequences, torch_threads
 
-# The one "channel" of a network on features, which has no time axis.
+# The only "channel" of a network on features, which has no time axis.
 FEATURES = ("features",)
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """What was given to a network, and how much each number of it weighs.
+    """The input of a network, and a weight for each number in it.
 
     Attributes
     ----------
     signals : ndarray of shape (n_trials, n_chans, n_times), float32
-        The EDA as the network got it, z-scored after :class:`edaemo.CvxEDATransformer`. For the
-        3-layer CNN one "channel", whose "samples" are the features in the order of the columns.
+        The EDA in the input of the network; z-scored if :class:`edaemo.CvxEDATransformer` made it.
+        The 3-layer CNN has one "channel", whose "samples" are the features in the order of the
+        columns.
     weights : ndarray of shape (n_trials, n_chans, n_times), float32
-        What the function that made it says: of either sign.
+        Positive or negative weights; the function that returns them describes their meaning.
     channels : tuple of str
-        Names of the channels, ``("original", "phasic", "tonic")`` for instance; ``"channel 0"`` and
-        so on for a bare array; ``("features",)`` for the 3-layer CNN.
+        Names of the channels, such as ``("original", "phasic", "tonic")``. For an array without
+        column names: ``"channel 0"`` and so on. For the 3-layer CNN: ``("features",)``.
     target : ndarray of shape (n_trials,)
-        The class, one of the estimator's labels, that was explained in each trial; None for the
-        prediction of a regressor.
+        The label of the class that was explained in each trial; None for a regressor.
     """
 
     signals: np.ndarray
@@ -59,12 +59,12 @@ class Attribution:
 
 @dataclass(frozen=True)
 class GradCAM(Attribution):
-    """Grad-CAM of a layer, and its way back to the channels; see :func:`grad_cam`.
+    """Grad-CAM of a layer, and its mapping to the input channels; see :func:`grad_cam`.
 
     Attributes
     ----------
     signals, weights, channels, target
-        As in :class:`Attribution`; the weights are those of guided back-propagation.
+        As in :class:`Attribution`. The weights come from guided back-propagation.
     layer : str
     cam : ndarray of shape (n_trials, n_times), float32
         The Grad-CAM map, at least 0.
@@ -76,7 +76,7 @@ class GradCAM(Attribution):
 
 @dataclass(frozen=True)
 class IntegratedGradients(Attribution):
-    """Shares of a logit; see :func:`integrated_gradients`.
+    """The contribution of each input to a logit; see :func:`integrated_gradients`.
 
     Attributes
     ----------
@@ -85,16 +85,16 @@ class IntegratedGradients(Attribution):
     music : ndarray of shape (n_trials, n_music_features), float32
         The weights of the music features.
     deviation : ndarray of shape (n_trials,), float32
-        Sum of all weights of a trial, minus the difference of its logit from the baseline's. The
-        integral is exact where it is 0.
+        Sum of all weights of a trial, minus the difference between its logit and the baseline's.
+        It is 0 if the integral is exact.
     """
 
     music: np.ndarray
     deviation: np.ndarray
 
 
-class _Asked(NamedTuple):
-    """A question to a network: its copy, rows, and the place of the class in each row's logits."""
+class _Task(NamedTuple):
+    """The copy of a network, the rows to explain, and the index of the class for each row."""
 
     estimator: NetworkEstimator
     network: OnRows
@@ -105,34 +105,35 @@ class _Asked(NamedTuple):
 def grad_cam(
     estimator: BaseEstimator, X: object, *, layer: str = "attention", target: object = None
 ) -> GradCAM:
-    """Show what a layer of a network found for a class, over time and in each input channel.
+    """Compute the Grad-CAM map of a layer for a class, and map it to the input channels.
 
-    Two things about one layer, both by captum, each trial by itself:
+    The function computes two results for a layer, with captum and separately for each trial:
 
-    - ``cam``, 1-D Grad-CAM [1]_: with A_k(t) the layer's output for filter k at position t, y the
-      class's logit and a_k the mean of dy/dA_k(t) over t, it is ReLU(sum_k a_k A_k(t)), laid
-      out linearly from the middles of what the positions see to all samples, the first and last
-      one held at the ends.
-    - ``weights``, the paper's way of "inverse mapping" that map to the input [2]_: guided
-      back-propagation [3]_ that starts at the layer's output and not at a class score. What goes
-      back is the map itself, a_k ReLU(sum_j a_j A_j(t)) at filter k and position t (before it
-      was laid out to all samples). Their sign says whether more of the channel there would raise or
-      lower the map.
+    - ``cam``, 1-D Grad-CAM [1]_. With A_k(t) the output of the layer for filter k at position t, y
+      the logit of the class and a_k the mean of dy/dA_k(t) over t, the map is
+      ReLU(sum_k a_k A_k(t)). It is interpolated linearly to all samples, from the centres of the
+      receptive fields of the positions. The first and the last value are repeated at the ends.
+    - ``weights``, the paper's "inverse mapping" of that map to the input [2]_. This is guided
+      back-propagation [3]_ that starts at the output of the layer, and not at a class score. It
+      propagates the map itself, a_k ReLU(sum_j a_j A_j(t)) at filter k and position t, before the
+      interpolation. A positive weight means that a higher value of the channel increases the map;
+      a negative weight means that it decreases the map.
 
     Parameters
     ----------
     estimator : network estimator, such as RTCANClassifier, or a Pipeline that ends in one
-        Fitted. The steps of a pipeline before the network transform X; what is explained is what
-        they give.
-    X : DataFrame or array of shape (n_trials, n_columns), or what the pipeline's ``predict`` takes
+        A fitted estimator. The steps of a pipeline before the network transform X, and their
+        output is explained.
+    X : DataFrame or array of shape (n_trials, n_columns)
+        Input of the network, or of the pipeline's ``predict``.
     layer : str, default="attention"
-        One of the layers that the network declares: RTCANClassifier has "sca" and "rnta" as far as
-        they are switched on, "attention" (both) and "trunk", CNNClassifier has "convolve". A
-        network that declares none: the path of a submodule whose output has the shape (n_trials,
+        A layer that the network declares. RTCANClassifier has "sca" and "rnta" (if they are
+        switched on), "attention" (both) and "trunk". CNNClassifier has "convolve". For a network
+        that declares no layers: the path of a submodule whose output has the shape (n_trials,
         n_filters, n_positions).
     target : label or None, default=None
-        One of the estimator's classes, for all trials; None: for each trial the class that is
-        predicted. A regressor has no classes, and its prediction is explained.
+        The class to explain in all trials. None: the predicted class of each trial. For a
+        regressor, which has no classes, the prediction is explained.
 
     Returns
     -------
@@ -141,38 +142,38 @@ def grad_cam(
     Raises
     ------
     ImportError
-        Without captum: ``pip install edaemo[inspection]``.
+        If captum is not installed: ``pip install edaemo[inspection]``.
     TypeError
-        If the estimator ends in no network, or a step before it cannot transform.
+        If the last step is not a network, or an earlier step has no ``transform``.
     ValueError
-        If the network lacks the layer, `target` is no class, or X has other columns than those that
-        were fitted.
+        If the network does not have the layer, `target` is not a class, or the columns of X differ
+        from those in `fit`.
     NotFittedError
         If the estimator is not fitted.
 
     Notes
     -----
-    The paper does not say which number is propagated back from an attention module. A sum of its
-    outputs that does not know the class would be blind to all layers after the module, whatever
-    they had learned; so the map is taken.
+    The paper does not specify which value is propagated back from an attention module. A sum of the
+    outputs of the module would not depend on the class, and would ignore all layers after the
+    module. This function propagates the map instead.
 
-    Guided back-propagation sets negative gradients to zero at each ReLU on its way. captum does so
-    for modules ``nn.ReLU`` only, and overlooks functions such as ``torch.relu``; here these run as
-    such a module as long as captum looks on. In the paper's architecture the only ReLU between an
-    attention module and the input is the one inside of SCA, and there is none before RNTA alone.
+    Guided back-propagation sets negative gradients to zero at each ReLU that it passes. captum does
+    this only for ``nn.ReLU`` modules, and not for functions such as ``torch.relu``. This function
+    runs them as modules during the computation. In the paper's architecture, the only ReLU between
+    an attention module and the input is inside SCA. Without SCA, no ReLU precedes RNTA.
 
-    A trial whose map is zero everywhere (nothing at this layer speaks for the class) has weights of
-    zero. So has, in the published architecture without music, a class whose logit is zero: a ReLU
-    is the last thing there. A map on "trunk" has one position for each 32 samples, 96 in the
-    published architecture.
+    If the map of a trial is zero everywhere, its weights are zero. In this case the output of the
+    layer does not support the class. In the published architecture without music, the weights are
+    also zero for a class whose logit is zero, because the last layer is a ReLU. A map on "trunk"
+    has one position for every 32 samples, or 96 in the published architecture.
 
-    It is done on a copy of the network, on `n_threads` of the estimator, without any draw from
-    torch's generators: estimator and generators stay as they were, and a trial gets the same
-    numbers in whatever batch it comes.
+    The computation uses a copy of the network, the `n_threads` of the estimator, and no random
+    numbers. The estimator and torch's generators are unchanged. The result for a trial does not
+    depend on the other trials.
 
-    Guided back-propagation hardly changes with the weights of the layers after the one it starts
-    from [4]_; here it does so by a_k alone. `cam` and :func:`integrated_gradients` are the ones to
-    ask what a network has learned.
+    Guided back-propagation depends little on the weights of the layers after its starting layer
+    [4]_; here it depends on them only through a_k. To study what a network has learned, use `cam`
+    or :func:`integrated_gradients`.
 
     References
     ----------
@@ -192,28 +193,28 @@ def grad_cam(
     >>> from edaemo.inspection import grad_cam
     >>> X = np.random.default_rng(0).normal(size=(20, 3 * 64))
     >>> model = RTCANClassifier(n_chans=3, max_epochs=2, random_state=0).fit(X, [0, 1] * 10)
-    >>> found = grad_cam(model, X[:5], layer="rnta")
-    >>> found.cam.shape, found.weights.shape
+    >>> result = grad_cam(model, X[:5], layer="rnta")
+    >>> result.cam.shape, result.weights.shape
     ((5, 64), (5, 3, 64))
     """
     attr = _captum()
     before, last = _split(estimator)
     if isinstance(last, NetworkSequenceRegressor):
         raise TypeError("grad_cam explains networks on rows; use integrated_gradients.")
-    found = _find_layer(last, layer)
-    asked = _ask(before, last, X, target)
-    explain = partial(_explain_layer, attr, f"network.{found.path}")
-    cams, weights = zip(*_each(asked, explain), strict=True)
-    signals = _by_channel(asked, asked.rows)
-    padding = getattr(asked.network.network, "n_padding", 0)
+    located = _find_layer(last, layer)
+    task = _prepare(before, last, X, target)
+    explain = partial(_explain_layer, attr, f"network.{located.path}")
+    cams, weights = zip(*_for_each(task, explain), strict=True)
+    signals = _by_channel(task, task.rows)
+    padding = getattr(task.network.network, "n_padding", 0)
     n_times = signals.shape[-1]
     return GradCAM(
         signals=signals,
-        weights=_by_channel(asked, np.concatenate(weights)),
-        channels=_channel_names(asked),
-        target=_targets(asked),
+        weights=_by_channel(task, np.concatenate(weights)),
+        channels=_channel_names(task),
+        target=_targets(task),
         layer=layer,
-        cam=np.stack([_over_samples(cam, n_times, padding, found.strides) for cam in cams]),
+        cam=np.stack([_over_samples(cam, n_times, padding, located.strides) for cam in cams]),
     )
 
 
@@ -229,23 +230,23 @@ def integrated_gradients(
     baseline: object = None,
     n_steps: int = 64,
 ) -> IntegratedGradients:
-    """Divide the logit of a class among all numbers of a trial, EDA and music.
+    """Attribute the logit of a class to all inputs of a trial, EDA and music.
 
-    The weight of a number is its distance from the baseline times the mean gradient of the logit on
-    the straight line from the baseline to the trial [1]_, by captum. A trial's weights sum to its
-    logit less the baseline's ("completeness").
+    The weight of an input is its difference from the baseline, multiplied by the mean gradient of
+    the logit on the straight line from the baseline to the trial [1]_. captum computes it. The
+    weights of a trial sum to its logit minus the logit of the baseline ("completeness").
 
     Parameters
     ----------
     estimator, X, target
-        As for :func:`grad_cam`; also a NetworkSequenceRegressor, whose mean over the steps of a
-        trial is divided. `signals` and `weights` then hold an array of shape (n_features, n_steps)
-        for each trial.
+        As for :func:`grad_cam`. The estimator can also be a NetworkSequenceRegressor, for which the
+        mean prediction over the steps of a trial is explained. Then `signals` and `weights` hold an
+        array of shape (n_features, n_steps) for each trial.
     baseline : array-like of shape (n_columns,) or None, default=None
-        What stands for "nothing" in the units of the network's input. None: zeros, which is the
-        mean of what was standardised.
+        Reference input, in the units of the network's input. None: zeros, which is the mean of
+        standardised data.
     n_steps : int, default=64
-        Points on the line, by Gauss-Legendre; ``deviation`` says how good the integral is.
+        Number of points on the line (Gauss-Legendre). ``deviation`` is the error of the integral.
 
     Returns
     -------
@@ -254,8 +255,8 @@ def integrated_gradients(
     Raises
     ------
     ImportError, TypeError, ValueError, NotFittedError
-        As :func:`grad_cam`; ValueError also if `baseline` has another number of columns, or numbers
-        that are not finite.
+        As :func:`grad_cam`. A ValueError is also raised if `baseline` has a wrong number of columns
+        or values that are not finite.
 
     References
     ----------
@@ -265,18 +266,18 @@ def integrated_gradients(
     before, last = _split(estimator)
     if isinstance(last, NetworkSequenceRegressor):
         if target is not None or baseline is not None:
-            raise ValueError("Sequences have no classes, and their baseline is zero: give None.")
+            raise ValueError("target and baseline must be None for a sequence regressor.")
         return _integrate_sequences(attr, before, last, X, n_steps)
     start = _check_baseline(last, baseline)
-    asked = _ask(before, last, X, target)
+    task = _prepare(before, last, X, target)
     explain = partial(_integrate, attr, start, n_steps)
-    weights, deviation = map(np.concatenate, zip(*_each(asked, explain), strict=True))
-    signals = _by_channel(asked, asked.rows)
+    weights, deviation = map(np.concatenate, zip(*_for_each(task, explain), strict=True))
+    signals = _by_channel(task, task.rows)
     return IntegratedGradients(
         signals=signals,
-        weights=_by_channel(asked, weights),
-        channels=_channel_names(asked),
-        target=_targets(asked),
+        weights=_by_channel(task, weights),
+        channels=_channel_names(task),
+        target=_targets(task),
         music=weights[:, signals[0].size :],
         deviation=deviation.astype(np.float32),
     )
@@ -287,31 +288,31 @@ def _captum() -> ModuleType:
         import captum.attr
     except ImportError as error:
         raise ImportError(
-            "What a network looked at is found by captum: pip install edaemo[inspection]"
+            "Explanations of networks need captum: pip install edaemo[inspection]"
         ) from error
     return captum.attr
 
 
 def _split(estimator: BaseEstimator) -> tuple[list[TransformerMixin], NetworkEstimator]:
-    """Return what comes before the network, checked, and the network's fitted estimator."""
+    """Return the steps before the network, and the fitted estimator of the network."""
     before, last = split_pipeline(estimator)
     if not isinstance(last, NetworkEstimator):
         raise TypeError(
-            f"{type(last).__name__} is not a network: take RTCANClassifier, NetworkClassifier or "
-            "the like, or a Pipeline that ends in one. For other estimators use "
-            "feature_group_importance."
+            f"{type(last).__name__} is not a network: use a network estimator, such as "
+            "RTCANClassifier or NetworkClassifier, or a Pipeline that ends in one. For other "
+            "estimators use feature_group_importance."
         )
     check_is_fitted(last, "net_")
     return before, last
 
 
 def split_pipeline(estimator: BaseEstimator) -> tuple[list[TransformerMixin], BaseEstimator]:
-    """Return what transforms X when the pipeline predicts, in order, and its last estimator.
+    """Return the steps that transform X in prediction, in order, and the last estimator.
 
     Raises
     ------
     TypeError
-        If a step before the last one cannot transform.
+        If a step before the last one has no ``transform``.
     """
     before: list[TransformerMixin] = []
     last = estimator
@@ -320,25 +321,25 @@ def split_pipeline(estimator: BaseEstimator) -> tuple[list[TransformerMixin], Ba
             if hasattr(step, "transform"):
                 before.append(step)
             elif step not in (None, "passthrough") and not hasattr(step, "fit_resample"):
-                # What resamples, imblearn's pipeline leaves out when it predicts.
+                # imblearn's pipeline skips resampling steps in prediction.
                 raise TypeError(
                     f"Step {name!r} of the pipeline, {type(step).__name__}, does not transform, so "
-                    "what the last step is given cannot be told: give the last step itself and "
-                    "its input."
+                    "the input of the last step cannot be computed. Pass the last step and its "
+                    "input instead."
                 )
         last = last.steps[-1][1]
     return before, last
 
 
 def _find_layer(estimator: NetworkEstimator, layer: str) -> Layer:
-    """Return a layer of the network by its name; raise a ValueError where there is none."""
+    """Return a layer of the network by name; raise a ValueError if it does not exist."""
     network = estimator.net_.module_
-    modules = {name: one for name, one in network.named_modules() if name}
+    modules = {name: module for name, module in network.named_modules() if name}
     declared = declaration_of(type(network)).layers or {name: Layer(name) for name in modules}
     layers = {
-        name: found
-        for name, found in declared.items()
-        if found.path in modules and not _is_empty(modules[found.path])
+        name: entry
+        for name, entry in declared.items()
+        if entry.path in modules and not _is_empty(modules[entry.path])
     }
     if layer not in layers:
         raise ValueError(
@@ -348,69 +349,69 @@ def _find_layer(estimator: NetworkEstimator, layer: str) -> Layer:
 
 
 def _is_empty(module: nn.Module) -> bool:
-    """Say whether it is what is left of an attention that is switched off altogether."""
+    """Return whether a module is an empty sequence, as attention is if it is switched off."""
     return isinstance(module, nn.Sequential) and not len(module)
 
 
-def _ask(
+def _prepare(
     before: list[TransformerMixin], estimator: NetworkEstimator, X: object, target: object
-) -> _Asked:
-    """Check the question, and prepare rows and a copy of the network."""
+) -> _Task:
+    """Check the arguments, and prepare the rows and a copy of the network."""
     code = _find_code(estimator, target)
     for step in before:
         X = step.transform(X)
-    # A copy that torch takes: a frame's numbers may be write-protected, or in another order.
+    # A copy for torch: the values of a frame can be write-protected, or in another order.
     rows = np.array(estimator.read(X), order="C")
     net = estimator.net_
     network = copy.deepcopy(net.module_).eval().requires_grad_(False)
-    asked = _Asked(estimator, OnRows(network, net.feed_), rows, np.full(len(rows), code))
+    task = _Task(estimator, OnRows(network, net.feed_), rows, np.full(len(rows), code))
     if code is None:
-        predicted = _each(asked, lambda network, row, _: int(network(row).argmax()))
-        asked = asked._replace(codes=np.array(predicted))
-    return asked
+        predicted = _for_each(task, lambda network, row, _: int(network(row).argmax()))
+        task = task._replace(codes=np.array(predicted))
+    return task
 
 
 def _find_code(estimator: NetworkEstimator, target: object) -> int | None:
-    """Return the place of the class among the classes; None for the one that is predicted."""
+    """Return the index of the class, or None for the predicted class."""
     if target is None:
         return None
-    classes = getattr(estimator, "classes_", np.array([]))  # a regressor has none
+    classes = getattr(estimator, "classes_", np.array([]))  # a regressor has no classes
     same = [np.asarray(target).ndim == 0 and bool(known == target) for known in classes]
     if not any(same):
         raise ValueError(
             f"target={target!r} is not a class: it must be one of {classes.tolist()}, or None for "
-            "the class that is predicted."
+            "the predicted class."
         )
     return same.index(True)
 
 
-def _targets(asked: _Asked) -> np.ndarray:
-    """Return the label of the class that is explained in each row; None without classes."""
-    classes = getattr(asked.estimator, "classes_", None)
-    return np.full(len(asked.codes), None) if classes is None else classes[asked.codes]
+def _targets(task: _Task) -> np.ndarray:
+    """Return the label of the explained class in each row; None without classes."""
+    classes = getattr(task.estimator, "classes_", None)
+    return np.full(len(task.codes), None) if classes is None else classes[task.codes]
 
 
-def _each(asked: _Asked, explain: Callable[[nn.Module, Tensor, int], Any]) -> list:
-    """Explain one trial after the other, so that no trial's numbers depend on the others."""
-    with torch_threads(asked.estimator.n_threads):
-        rows = torch.tensor(asked.rows, device=asked.estimator.net_.device)
+def _for_each(task: _Task, explain: Callable[[nn.Module, Tensor, int], Any]) -> list:
+    """Explain the trials one by one, so that a result does not depend on other trials."""
+    with torch_threads(task.estimator.n_threads):
+        rows = torch.tensor(task.rows, device=task.estimator.net_.device)
         return [
-            explain(asked.network, row.requires_grad_(), code)
-            for row, code in zip(rows.split(1), asked.codes.tolist(), strict=True)
+            explain(task.network, row.requires_grad_(), code)
+            for row, code in zip(rows.split(1), task.codes.tolist(), strict=True)
         ]
 
 
 def _explain_layer(
     attr: ModuleType, path: str, network: nn.Module, row: Tensor, code: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Give the map of shape (n_positions,) and its way back to the row, (1, n_columns)."""
+    """Return the map, shape (n_positions,), and its mapping to the row, (1, n_columns)."""
     layer = network.get_submodule(path)
     cam = attr.LayerGradCam(network, layer).attribute(row, target=code, relu_attributions=True)
     gradient = attr.LayerGradientXActivation(network, layer, multiply_by_inputs=False)
     importance = gradient.attribute(row, target=code).mean(dim=-1, keepdim=True)
     start = (importance * cam).detach()
     with warnings.catch_warnings():
-        # That it sets hooks, and will remove them; all on our copy.
+        # captum warns that it sets hooks; they are set on the copy, and removed.
         warnings.filterwarnings("ignore", message="Setting backward hooks")
         guided = attr.GuidedBackprop(_UpTo(network, path)).attribute(
             row, additional_forward_args=start
@@ -419,20 +420,20 @@ def _explain_layer(
 
 
 class _UpTo(nn.Module):
-    """A network up to one of its layers, whose output is weighed and summed up.
+    """A network up to one of its layers, followed by a weighted sum of the layer's output.
 
-    Whatever calls a ReLU in the network, it is `relu` that runs, the only module here for captum to
-    set its hooks on.
+    Every ReLU in the network runs as the module `relu`. It is the only module here on which captum
+    sets hooks.
     """
 
     def __init__(self, network: nn.Module, path: str) -> None:
         super().__init__()
-        self.held = (network,)  # in a tuple, and so no part of this module
+        self.held = (network,)  # in a tuple, so that it is not a submodule
         self.path = path
         self.relu = nn.ReLU()
 
     def forward(self, rows: Tensor, weights: Tensor) -> Tensor:
-        """Give the weighted sum for each row, shape (B,); weights of the layer's shape."""
+        """Return the weighted sum for each row, shape (B,); `weights` has the layer's shape."""
         outputs: list[Tensor] = []
         (network,) = self.held
         layer = network.get_submodule(self.path)
@@ -446,10 +447,10 @@ class _UpTo(nn.Module):
 
 
 class _ReLUByModule(TorchFunctionMode):
-    """Inside the block, each call of a ReLU function is a call of one module.
+    """A context in which each call of a ReLU function calls one module instead.
 
-    Those that overwrite their argument (``torch.relu_``) are not among them: no network here calls
-    one in evaluation.
+    In-place functions such as ``torch.relu_`` are not included, because the networks here do not
+    call them in evaluation.
     """
 
     FUNCTIONS = (F.relu, torch.relu, Tensor.relu)
@@ -462,7 +463,7 @@ class _ReLUByModule(TorchFunctionMode):
         self, func: Callable, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         if func in self.FUNCTIONS:
-            # A copy: captum's hook is on the tensor, and must not see what else is made of it.
+            # A copy: captum's hook on the tensor must not see its other uses.
             return self.module(args[0].clone())
         return func(*args, **(kwargs or {}))
 
@@ -492,7 +493,7 @@ def _integrate_sequences(
     X: object,
     n_steps: int,
 ) -> IntegratedGradients:
-    """Divide the mean of the predicted steps among all numbers of a trial; the baseline is zero."""
+    """Attribute the mean of the predicted steps to all inputs; the baseline is zero."""
     for step in before:
         X = step.transform(X)
     net = estimator.net_
@@ -504,11 +505,11 @@ def _integrate_sequences(
             torch.tensor(block[None], device=net.device).requires_grad_()
             for block in trial.values()
         )
-        found, deviation = gradients.attribute(
+        parts, deviation = gradients.attribute(
             blocks, target=0, n_steps=n_steps, return_convergence_delta=True
         )
         signals.append(np.concatenate([*trial.values()], axis=1).T)
-        weights.append(torch.cat(found, dim=2)[0].T.detach().cpu().numpy())
+        weights.append(torch.cat(parts, dim=2)[0].T.detach().cpu().numpy())
         deviations.append(deviation.detach().cpu().numpy())
     return IntegratedGradients(
         signals=_ragged(signals),
@@ -521,7 +522,7 @@ def _integrate_sequences(
 
 
 def _ragged(arrays: list[np.ndarray]) -> np.ndarray:
-    """Return an array of objects, one for each trial."""
+    """Return an array of dtype object with one array for each trial."""
     objects = np.empty(len(arrays), dtype=object)
     objects[:] = arrays
     return objects
@@ -535,26 +536,26 @@ def _check_baseline(estimator: NetworkEstimator, baseline: object) -> np.ndarray
     row = np.array(baseline, dtype=np.float32)
     if row.shape != (n_columns,) or not np.isfinite(row).all():
         raise ValueError(
-            f"baseline must be one finite number for each of the network's {n_columns} columns, "
+            f"baseline must hold a finite number for each of the network's {n_columns} columns, "
             f"got an array of shape {row.shape}."
         )
     return row[None]
 
 
-def _by_channel(asked: _Asked, rows: np.ndarray) -> np.ndarray:
+def _by_channel(task: _Task, rows: np.ndarray) -> np.ndarray:
     """Return the EDA of rows, shape (n_trials, n_columns), as (n_trials, n_chans, n_times)."""
-    shape = asked.network.feed.shapes.get("eda")
+    shape = task.network.feed.shapes.get("eda")
     if shape is None:
         return rows[:, None]
     return rows[:, : math.prod(shape)].reshape(len(rows), *shape)
 
 
-def _channel_names(asked: _Asked) -> tuple[str, ...]:
-    shape = asked.network.feed.shapes.get("eda")
+def _channel_names(task: _Task) -> tuple[str, ...]:
+    shape = task.network.feed.shapes.get("eda")
     if shape is None:
         return FEATURES
     n_chans, n_times = shape
-    names = getattr(asked.estimator, "feature_names_in_", None)
+    names = getattr(task.estimator, "feature_names_in_", None)
     if names is None or not names[0].startswith(EDA):
         return tuple(f"channel {i}" for i in range(n_chans))
     first = names[: n_chans * n_times : n_times]
@@ -564,13 +565,14 @@ def _channel_names(asked: _Asked) -> tuple[str, ...]:
 def _over_samples(
     cam: np.ndarray, n_times: int, n_padding: int, strides: tuple[int, ...]
 ) -> np.ndarray:
-    """Lay a map of shape (n_positions,) out to all samples, linearly between the positions.
+    """Interpolate a map of shape (n_positions,) linearly to all samples.
 
-    All convolutions and poolings have odd kernels, padded by half: what position i sees has its
-    middle at sample i * stride. Where no stride is declared it is the smallest that fits.
+    All convolutions and poolings have odd kernels with padding of half the kernel, so the receptive
+    field of position i has its centre at sample i * stride. If no stride is declared, the smallest
+    possible stride is used.
     """
     length = n_times + n_padding
     known = (stride for stride in strides if -(-length // stride) == len(cam))
     stride = next(known, -(-length // len(cam)))
-    at = np.arange(len(cam)) * stride
-    return np.interp(np.arange(n_times), at, cam).astype(np.float32)
+    centres = np.arange(len(cam)) * stride
+    return np.interp(np.arange(n_times), centres, cam).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The comparison as a picture."""
+"""A figure of a comparison."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from edaemo.statistics import make_task
 
 
 def plot_comparison(table: pd.DataFrame) -> Figure:
-    """Draw each model's score with its interval over people, beside chance.
+    """Draw the score of each model, its confidence interval over subjects, and chance.
 
-    The score is the one that tests are about: balanced accuracy of classes, concordance correlation
-    of numbers and series.
+    The score is the one that the statistical tests use: balanced accuracy for classes, concordance
+    correlation for numbers and series.
 
     Parameters
     ----------
     table : DataFrame
-        The rows of one study, target, threshold and protocol, as
+        Rows of the same study, target, threshold and protocol, as
         :func:`edaemo.benchmark.evaluate` returns them.
 
     Returns

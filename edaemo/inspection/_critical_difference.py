@@ -13,18 +13,19 @@ if TYPE_CHECKING:
 
 
 def plot_critical_difference(result: CriticalDifference) -> Figure:
-    """Draw average ranks of pipelines over studies; a bar joins those that are not told apart.
+    """Draw average ranks of pipelines over studies; bars join pipelines without a difference.
 
     Parameters
     ----------
     result : CriticalDifference
-        What :func:`edaemo.benchmark.critical_difference` returns.
+        The result of :func:`edaemo.benchmark.critical_difference`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Save it with ``figure.savefig(path)``. After Demšar (Journal of Machine Learning Research 7,
-        2006, figure 1): the axis holds the average ranks, 1 on the left, the best of them.
+        Save it with ``figure.savefig(path)``. The figure follows Demšar (Journal of Machine
+        Learning Research 7, 2006, figure 1). The axis shows the average ranks. The best rank, 1, is
+        on the left.
     """
     ranks = result.average_ranks
     k = len(ranks)
@@ -59,7 +60,7 @@ def plot_critical_difference(result: CriticalDifference) -> Figure:
 
 
 def _label(axes: Axes, text: str, rank: float, height: float, end: float, left: bool) -> None:
-    """Draw a line from a rank on the axis down and out to the name."""
+    """Draw a line from a rank on the axis to the name of the pipeline."""
     axes.plot([rank, rank, end], [0, height, height], color="0.3", linewidth=1, clip_on=False)
     axes.annotate(
         text,

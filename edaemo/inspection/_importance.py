@@ -1,4 +1,4 @@
-"""How much a score falls when a group of features says nothing any more."""
+"""Permutation importance of groups of features."""
 
 from __future__ import annotations
 
@@ -29,47 +29,50 @@ def feature_group_importance(
     random_state: object = None,
     n_jobs: int | None = None,
 ) -> pd.DataFrame:
-    """Say how much a score falls when the columns of a group are shuffled among the trials.
+    """Return how much a score decreases if the columns of a group are shuffled among the trials.
 
-    All columns of a group move together, so what they say in common is lost as well; shuffled one
-    by one, columns that say the same would stand in for each other. Any classifier can be asked,
-    an SVM on features and a network on signals alike, by
-    :func:`sklearn.inspection.permutation_importance`. Ask it of people who did not train it.
+    All columns of a group are shuffled together, so that information that they share is also lost.
+    If correlated columns were shuffled separately, one could replace another. The function uses
+    :func:`sklearn.inspection.permutation_importance`. It works for every classifier, such as an SVM
+    on features or a network on signals. Use trials of subjects who are not in the training data.
 
     Parameters
     ----------
     estimator : classifier or Pipeline
-        Fitted. Of a pipeline the columns that reach its last step are shuffled.
-    X : DataFrame or array, what the estimator's ``predict`` takes
+        A fitted estimator. For a pipeline, the input columns of its last step are shuffled.
+    X : DataFrame or array
+        Input of the estimator's ``predict``.
     y : array-like of shape (n_trials,)
         The true labels.
     groups : mapping from name to columns, or None, default=None
-        Columns by their names, or by their places where they have none; those in no group stay as
-        they are. None: each EDA channel (``eda_phasic`` and so on) where the columns are samples;
-        the families of the 128 features ("SCR", "time", "spectrum", "band power", "cepstrum")
-        where they are those of :class:`edaemo.features.EDAFeatureExtractor`; and "music".
+        Columns of each group, by name, or by index if the columns have no names. Columns in no
+        group are not shuffled. None: the groups are read from the column names. Samples are grouped
+        by EDA channel (``eda_phasic`` and so on). The 128 features of
+        :class:`edaemo.features.EDAFeatureExtractor` are grouped by family ("SCR", "time",
+        "spectrum", "band power", "cepstrum"). Music features are the group "music".
     scoring : str or callable, default="balanced_accuracy"
-        As scikit-learn takes it.
+        A scorer, or the name of one, as in scikit-learn.
     n_repeats : int, default=10
-        How often each group is shuffled.
+        Number of times that each group is shuffled.
     random_state : int, RandomState instance or None, default=None
-        Of the shuffling.
+        Seed of the shuffling.
     n_jobs : int or None, default=None
-        Groups shuffled at the same time.
+        Number of groups that are shuffled in parallel.
 
     Returns
     -------
     DataFrame of shape (n_groups, 4)
-        Indexed by ``group``: ``n_columns``, ``score`` (of X as it is, the same in each row),
-        ``mean`` and ``std`` (over the repeats) of what the score loses.
+        Indexed by ``group``. Columns: ``n_columns``; ``score``, the score of the unchanged X, equal
+        in all rows; ``mean`` and ``std`` of the decrease of the score over the repeats.
 
     Raises
     ------
     TypeError
-        If a step of the pipeline before the last one cannot transform.
+        If a step of the pipeline, except the last one, has no ``transform``.
     ValueError
-        If the columns do not say what they are and `groups` is None, a group names a column that is
-        not there or is in another group as well, or the estimator refuses X or y.
+        If `groups` is None and the columns have no known names; if a group contains a column that
+        does not exist, or that is also in another group; or if the estimator raises a ValueError
+        for X or y.
     NotFittedError
         If the estimator is not fitted.
     """
@@ -82,11 +85,11 @@ def feature_group_importance(
     values = np.asarray(X)
     if groups is None:
         groups = _find_groups(names)
-    members = _places(groups, list(range(values.shape[1])) if names is None else names)
+    members = _find_indices(groups, list(range(values.shape[1])) if names is None else names)
     scorer = check_scoring(last, scoring=scoring)
 
     def score(estimator: BaseEstimator, origin: np.ndarray, y: object) -> float:
-        """Score rows whose columns of group k come from the trials origin[:, k]."""
+        """Score rows in which the columns of group k are taken from the trials origin[:, k]."""
         mixed = values.copy()
         for k, columns in enumerate(members):
             mixed[:, columns] = values[origin[:, [k]], columns]
@@ -95,7 +98,7 @@ def feature_group_importance(
         return scorer(estimator, mixed, y)
 
     unmixed = np.repeat(np.arange(len(values))[:, None], len(members), axis=1)
-    found = permutation_importance(
+    importance = permutation_importance(
         last,
         unmixed,
         y,
@@ -108,19 +111,19 @@ def feature_group_importance(
         {
             "n_columns": [len(columns) for columns in members],
             "score": score(last, unmixed, y),
-            "mean": found.importances_mean,
-            "std": found.importances_std,
+            "mean": importance.importances_mean,
+            "std": importance.importances_std,
         },
         index=pd.Index(groups, name="group"),
     )
 
 
 def _find_groups(names: list | None) -> dict[str, list[str]]:
-    """Read from the columns' names which of them belong together."""
+    """Return the groups of the columns, from their names."""
     if names is None or not all(isinstance(name, str) for name in names):
         raise ValueError(
-            "X does not say what its columns are: give a DataFrame with the names that "
-            "MusicFeatureUnion or EDAFeatureExtractor make, or say groups=."
+            "The columns of X have no known names: pass a DataFrame with the column names of "
+            "MusicFeatureUnion or EDAFeatureExtractor, or set groups=."
         )
     family = feature_families()
     eda = [name for name in names if name.startswith(EDA)]
@@ -132,8 +135,8 @@ def _find_groups(names: list | None) -> dict[str, list[str]]:
         try:
             layout = read_layout(names)
         except ValueError as error:
-            raise ValueError(f"{error} Say groups=.") from None
-        assert layout is not None  # some columns are EDA
+            raise ValueError(f"{error} Set groups=.") from None
+        assert layout is not None  # there are EDA columns
         ends = range(0, len(eda) + 1, sizes(layout)["n_times"])
         groups = {eda[i].removesuffix("_0"): eda[i:j] for i, j in pairwise(ends)}
     if music := [name for name in names if name.startswith(MUSIC)]:
@@ -143,30 +146,30 @@ def _find_groups(names: list | None) -> dict[str, list[str]]:
         odd = next(name for name in names if not name.startswith((EDA, MUSIC)))
         raise ValueError(
             f"{len(names) - known} columns are neither EDA (eda_…) nor music (music_…), first "
-            f"{odd!r}: say groups=."
+            f"{odd!r}: set groups=."
         )
     return groups
 
 
-def _places(groups: Mapping[str, Sequence], names: list) -> list[list[int]]:
-    """Give the places of each group's columns."""
-    place = {name: i for i, name in enumerate(names)}
+def _find_indices(groups: Mapping[str, Sequence], names: list) -> list[list[int]]:
+    """Return the indices of the columns of each group."""
+    index = {name: i for i, name in enumerate(names)}
     seen: dict[object, str] = {}
     for group, columns in groups.items():
         if isinstance(columns, str) or not len(columns):
             raise ValueError(f"Group {group!r} must be a list of columns, got {columns!r}.")
         for column in columns:
-            if column not in place:
+            if column not in index:
                 raise ValueError(
-                    f"Group {group!r} names the column {column!r}, which is not among the "
+                    f"Group {group!r} contains the column {column!r}, which is not among the "
                     f"{len(names)} columns: {suggest(column, map(str, names[:20]))}"
                 )
             if column in seen:
                 raise ValueError(
-                    f"Column {column!r} is in the groups {seen[column]!r} and {group!r}: leave it "
-                    "in one."
+                    f"Column {column!r} is in the groups {seen[column]!r} and {group!r}: keep it "
+                    "in one of them."
                 )
             seen[column] = group
     if not seen:
         raise ValueError("groups is empty: name at least one group of columns.")
-    return [[place[column] for column in columns] for columns in groups.values()]
+    return [[index[column] for column in columns] for columns in groups.values()]

@@ -1,4 +1,4 @@
-"""Scores against the share of the people, as a picture."""
+"""A figure of scores against the share of the subjects."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 _COLOURS = {"SVM": "#7a7a7a", "3-layer CNN": "#c2701e", "RTCAG": "#1f5a8a"}
-_APART = 1.2  # percent of the people between the points of two models
+_APART = 1.2  # horizontal distance between the points of two models, in percent of the subjects
 _NAMES = {"accuracy": "accuracy", "f1": "F1", "balanced_accuracy": "balanced accuracy"}
 
 
 class _Reproduction(Protocol):
-    """What is read of a :class:`edaemo.benchmark.Reproduction`."""
+    """The attributes of :class:`edaemo.benchmark.Reproduction` that the figure needs."""
 
     @property
     def table(self) -> pd.DataFrame: ...
@@ -25,29 +25,29 @@ class _Reproduction(Protocol):
 
 
 def plot_learning_curve(made: _Reproduction, *, score: str = "accuracy") -> Figure:
-    """Draw a score of each model against the share of the people, one panel for each way.
+    """Draw a score of each model against the share of the subjects, one panel per protocol.
 
     Parameters
     ----------
     made : Reproduction
-        What :func:`edaemo.benchmark.reproduce_figure4` returns.
+        The result of :func:`edaemo.benchmark.reproduce_figure4`.
     score : {"accuracy", "f1", "balanced_accuracy"}, default="accuracy"
-        The paper's figure is of the first.
+        The score. The paper's figure shows accuracy.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Save it with ``figure.savefig(path)``. Points with 95 % intervals over people; published
-        numbers hollow, beside the shrinking set that they come from; a dotted line for the
-        majority class. Points that could not be run are missing.
+        Save it with ``figure.savefig(path)``. Points have 95 % intervals over subjects. Hollow
+        points are published numbers; they are shown with the shrinking set, from which they come.
+        The dotted line is the majority class. Points that could not be computed are missing.
 
     Raises
     ------
     ValueError
-        If there is no such score.
+        If the score is unknown.
     """
     if score not in _NAMES:
-        raise ValueError(f"score={score!r}: one of {list(_NAMES)}.")
+        raise ValueError(f"score must be one of {list(_NAMES)}, got {score!r}.")
     table = made.table[made.table["score"] == score]
     ways, targets = table["way"].unique(), table["target"].unique()
     figure = Figure(figsize=(4.4 * len(targets), 3.4 * len(ways)), layout="constrained")
@@ -78,15 +78,17 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
     majority = table[table["method"] == "majority"].sort_values("percent")
     axes.plot(majority["percent"], majority["measured"], ":", color="black", label="majority class")
     models = table[~table["reference"]].groupby("method", sort=False)
-    for place, (method, own) in enumerate(models):
-        own = own.sort_values("percent")
-        colour, x = _COLOURS[method], own["percent"] + _APART * (place - 1)
-        error = [own["measured"] - own["low"], own["high"] - own["measured"]]
+    for i, (method, points) in enumerate(models):
+        points = points.sort_values("percent")
+        colour, x = _COLOURS[method], points["percent"] + _APART * (i - 1)
+        error = [points["measured"] - points["low"], points["high"] - points["measured"]]
         axes.errorbar(
-            x, own["measured"], yerr=error, fmt="o-", color=colour, capsize=3, label=method
+            x, points["measured"], yerr=error, fmt="o-", color=colour, capsize=3, label=method
         )
-        if (own["published"].notna() & (own["percent"] < 100)).any():
-            whose = own["published_of"].dropna().iloc[0]
-            label = f"{method}, published ({whose})"
-            axes.plot(x, own["published"], "o--", mfc="none", color=colour, alpha=0.7, label=label)
+        if (points["published"].notna() & (points["percent"] < 100)).any():
+            source = points["published_of"].dropna().iloc[0]
+            label = f"{method}, published ({source})"
+            axes.plot(
+                x, points["published"], "o--", mfc="none", color=colour, alpha=0.7, label=label
+            )
     axes.set_xticks(shares)

@@ -1,4 +1,4 @@
-"""One person's ratings and thresholds as a picture."""
+"""A figure of the ratings and thresholds of one subject."""
 
 from __future__ import annotations
 
@@ -26,35 +26,36 @@ def plot_relabelling(
     global_threshold: float,
     subject: Sequence | None = None,
 ) -> np.ndarray:
-    """Draw how one person's ratings become low and high, by the person's own threshold.
+    """Draw how the ratings of one subject are labelled low and high by the subject's threshold.
 
-    Figure 3 of [1]_: the ratings in the plane of valence and arousal, the two centres of 2-means,
-    their midpoint, and the line through it that parts low from high; and, for comparison, the
-    threshold that is the same for everybody. One panel for arousal, one for valence. The area of a
-    dot is the number of trials with these ratings.
+    The figure follows Figure 3 of [1]_. It shows the ratings in the plane of valence and arousal,
+    the two centres of 2-means, their midpoint, and the line through the midpoint that separates low
+    from high. For comparison, it also shows the global threshold. One panel is for arousal, the
+    other for valence. The area of a dot is proportional to the number of trials with these ratings.
 
     Parameters
     ----------
     ratings : DataFrame or array of shape (n_trials, 2)
-        Columns ``valence`` and ``arousal``, valence first in an array; of one person or of all.
+        Columns ``valence`` and ``arousal``, in this order in an array. Ratings of one subject or of
+        all subjects.
     person : label
-        Whose ratings are drawn.
+        Subject whose ratings are drawn.
     global_threshold : float
-        The threshold for everybody on both axes, in the unit of the ratings: 5 on a scale from 1 to
-        9.
+        The global threshold of both axes, in the unit of the ratings, such as 5 on a scale from 1
+        to 9.
     subject : array-like of shape (n_trials,) or None, default=None
-        Whose ratings each row holds; when None, the column or index level ``subject``.
+        Subject of each row. None: the column or index level ``subject`` of `ratings`.
 
     Returns
     -------
     ndarray of matplotlib.axes.Axes, of shape (2,)
-        Arousal, valence. ``axes[0].figure.savefig(path)`` saves them.
+        Arousal, valence. Save the figure with ``axes[0].figure.savefig(path)``.
 
     Raises
     ------
     ValueError
-        If the person has no ratings here, subjects are not known, `global_threshold` is not finite,
-        or :class:`edaemo.SubjectThresholdRelabeler` refuses the ratings.
+        If the subject has no ratings, the subjects are unknown, `global_threshold` is not finite,
+        or :class:`edaemo.SubjectThresholdRelabeler` raises a ValueError for the ratings.
 
     References
     ----------
@@ -63,15 +64,19 @@ def plot_relabelling(
        4.2.
     """
     ids = find_ids("subject", ratings, subject, needed_by="plot_relabelling")
-    mine = np.array([one == person for one in ids])
-    if not mine.any():
-        raise ValueError(f"{person!r} has no ratings here: {suggest(person, map(str, set(ids)))}")
+    selected = np.array([subject_id == person for subject_id in ids])
+    if not selected.any():
+        raise ValueError(
+            f"Subject {person!r} has no ratings: {suggest(person, map(str, set(ids)))}"
+        )
     if not np.isfinite(global_threshold):
         raise ValueError(f"global_threshold must be a finite number, got {global_threshold!r}.")
-    own = ratings[mine]
+    chosen = ratings[selected]
     relabeler = SubjectThresholdRelabeler("both", min_center_distance=0)
-    quadrant = relabeler.fit(own, subject=ids[mine]).relabel(own, subject=ids[mine])
-    points = np.asarray(own[list(AXES)] if isinstance(own, pd.DataFrame) else own, dtype=float)
+    quadrant = relabeler.fit(chosen, subject=ids[selected]).relabel(chosen, subject=ids[selected])
+    points = np.asarray(
+        chosen[list(AXES)] if isinstance(chosen, pd.DataFrame) else chosen, dtype=float
+    )
     high = {"arousal": quadrant // 2 == 1, "valence": quadrant % 2 == 1}
 
     figure = Figure(figsize=(7, 4.6), layout="constrained")
@@ -81,12 +86,12 @@ def plot_relabelling(
         line(relabeler.thresholds_.at[person, axis], color="black", linewidth=1.2)
         line(global_threshold, color="0.5", linewidth=1.2, linestyle="--")
         _draw_ratings(panel, points, is_high)
-        _draw_signs(panel, relabeler.centers_.to_numpy(), CENTRE, 80)
-        _draw_signs(panel, relabeler.thresholds_.loc[person].to_numpy()[None], MIDPOINT, 50)
-        turned = (points[:, AXES.index(axis)] > global_threshold) != is_high
+        _draw_markers(panel, relabeler.centers_.to_numpy(), CENTRE, 80)
+        _draw_markers(panel, relabeler.thresholds_.loc[person].to_numpy()[None], MIDPOINT, 50)
+        changed = (points[:, AXES.index(axis)] > global_threshold) != is_high
         panel.set_title(
             f"{axis}: {is_high.sum()} high, {(~is_high).sum()} low\n"
-            f"{turned.sum()} of {len(points)} differ by the global one",
+            f"{changed.sum()} of {len(points)} change with the global threshold",
             fontsize="medium",
         )
         panel.set_xlabel("valence rating")
@@ -97,15 +102,15 @@ def plot_relabelling(
 
 
 def _draw_ratings(axes: Axes, points: np.ndarray, is_high: np.ndarray) -> None:
-    """Draw a dot for each pair of ratings, as large as it was frequent."""
+    """Draw a dot for each pair of ratings, with an area proportional to its count."""
     places, first, count = np.unique(points, axis=0, return_index=True, return_counts=True)
     colours = np.where(is_high[first], HIGH, LOW)
     valence, arousal = places.T
     axes.scatter(valence, arousal, s=DOT * count, c=colours, alpha=0.75, linewidths=0)
 
 
-def _draw_signs(axes: Axes, points: np.ndarray, marker: str, area: float) -> None:
-    """Draw black signs of an area in points² above all else."""
+def _draw_markers(axes: Axes, points: np.ndarray, marker: str, area: float) -> None:
+    """Draw black markers with an area in points² on top."""
     valence, arousal = points.T
     axes.scatter(
         valence, arousal, marker=marker, s=area, color="black", edgecolors="white", zorder=3
@@ -113,7 +118,7 @@ def _draw_signs(axes: Axes, points: np.ndarray, marker: str, area: float) -> Non
 
 
 def _handles(person: Hashable) -> list[Line2D]:
-    """Say what is what; a dot is that of one trial."""
+    """Return the handles of the legend; a dot has the area of one trial."""
     no_line = partial(Line2D, [], [], linestyle="")
     dot = partial(no_line, marker="o", markersize=DOT**0.5, alpha=0.75, markeredgewidth=0)
     sign = partial(no_line, markersize=7, color="black")

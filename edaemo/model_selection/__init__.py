@@ -1,4 +1,4 @@
-"""Splitters and scorers that know whose trial it is."""
+"""Splitters and scorers that take the subject of each trial into account."""
 
 from edaemo.model_selection._fewer_people import (
     FewerPeople,

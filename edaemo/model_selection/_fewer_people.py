@@ -1,4 +1,4 @@
-"""Fewer people: nested draws, with the test people fixed, or out of a set that shrinks."""
+"""Protocols on a share of the subjects, drawn in nested subsets."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from edaemo.model_selection._protocols import (
     make_protocol,
 )
 
-# What the protocols below were called when a fold was stored without its share.
+# Names of the protocols below in old stores, whose folds have no share.
 _NAME = re.compile(r"(.+), ([\d.]+) % (of the people|of the training people)")
-_DRAW = 4  # sets the draws apart from the deal of the folds, which has the same seed
+_DRAW = 4  # makes these draws independent of the folds, which have the same seed
 
 
 def draw_rows(people: np.ndarray, percent: float, seed: int) -> np.ndarray:
-    """Draw people; those of a smaller percentage are among those of a larger.
+    """Draw a share of the subjects; draws with the same seed are nested.
 
     Parameters
     ----------
     people : ndarray of shape (n_trials,)
-        Whose trial each is.
+        Subject of each trial.
     percent : float
-        How many of them, in percent, rounded to whole people; one at least.
+        Share of the subjects in percent. The number of subjects is rounded; it is at least 1.
     seed : int
 
     Returns
     -------
     ndarray of int
-        Rows of the trials of the people drawn, ascending.
+        Row numbers of the trials of the drawn subjects, ascending.
     """
     order = np.random.default_rng([_DRAW, seed]).permutation(np.unique(people))
     drawn = order[: max(1, round(percent / 100 * len(order)))]
@@ -48,31 +48,34 @@ def _write_name(share: Share) -> str:
 
 
 def share_of(audit: Mapping | None, protocol: str | None) -> Share | None:
-    """Return the share of the people that a stored fold was evaluated on; None for all.
+    """Return the share of the subjects in a stored fold, or None for all subjects.
 
     Parameters
     ----------
     audit : dict or None
-        What is stored of the fold's data; ``share`` in it says so. Folds stored before 2026-11-29
-        have none: there the name of the protocol says so.
+        Stored facts of the data of the fold. Its key ``share`` holds the share. For folds stored
+        before 2026-11-29, which lack this key, the share is read from `protocol`.
     protocol : str or None
-        What the fold's protocol is called.
+        Name of the protocol of the fold.
     """
     if audit and "share" in audit:
         return None if audit["share"] is None else Share(**audit["share"])
-    found = _NAME.fullmatch(protocol or "")
-    return None if found is None else Share(found[1], float(found[2]), found[3])
+    match = _NAME.fullmatch(protocol or "")
+    return None if match is None else Share(match[1], float(match[2]), match[3])
 
 
 class FewerTrainingPeople(SubjectKFold):
-    """Hold out whole people, each fold's test staying what it is, and train on some of the others.
+    """Hold out whole subjects, and train each fold on a share of the other subjects.
+
+    The test sets are those of :class:`SubjectKFold`.
 
     Parameters
     ----------
     n_splits : int, default=5
-        As of SubjectKFold.
+        As for SubjectKFold.
     percent : float, default=100
-        Of each fold's training people. Draws of the same seed are nested.
+        Share of the training subjects of each fold, in percent. Draws with the same seed are
+        nested.
     random_state : int, default=0
         Seed of the folds and of the draws.
     """
@@ -83,12 +86,12 @@ class FewerTrainingPeople(SubjectKFold):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """What the store and the tables call it."""
+        """Name of the protocol in stores and tables."""
         return _write_name(self.share)
 
     @property
     def share(self) -> Share:  # type: ignore[override]
-        """The share of the people that each fold trains on."""
+        """Share of the training subjects of each fold."""
         return Share("subject", self.percent, "of the training people")
 
     def folds(self, trials: TrialCodes) -> list[Fold]:
@@ -101,16 +104,16 @@ class FewerTrainingPeople(SubjectKFold):
 
 
 class FewerPeople(Protocol):
-    """Another protocol on some of the people alone: the test shrinks with the training set.
+    """Apply a protocol to a share of the subjects; training and test set shrink together.
 
     Parameters
     ----------
     protocol : str, default="subject"
-        A name out of ``PROTOCOLS``.
+        Name of a protocol in ``PROTOCOLS``.
     n_splits : int, default=5
-        Its folds.
+        Number of folds of the protocol.
     percent : float, default=100
-        Of the people. Draws of the same seed are nested.
+        Share of the subjects in percent. Draws with the same seed are nested.
     random_state : int, default=0
         Seed of the folds and of the draws.
     """
@@ -130,31 +133,31 @@ class FewerPeople(Protocol):
 
     @property
     def name(self) -> str:  # type: ignore[override]
-        """What the store and the tables call it."""
+        """Name of the protocol in stores and tables."""
         return _write_name(self.share)
 
     @property
     def share(self) -> Share:  # type: ignore[override]
-        """The share of the people that take part."""
+        """Share of the subjects in all folds."""
         return Share(self.protocol, self.percent, "of the people")
 
     @property
     def uses(self) -> dict[str, bool]:  # type: ignore[override]
-        """The ids that it reads: those of the protocol, and the people."""
+        """Ids that the protocol reads, and the subjects."""
         return {"subject": True} | PROTOCOLS[self.protocol].uses
 
     @property
     def may_share(self) -> frozenset[str]:  # type: ignore[override]
-        """What may be on both sides, as of the protocol."""
+        """Ids that can be on both sides of the split, as for the protocol."""
         return PROTOCOLS[self.protocol].may_share
 
     @property
     def warning(self) -> str:  # type: ignore[override]
-        """What has to be said of it, as of the protocol."""
+        """Warning that is shown with every score, as for the protocol."""
         return PROTOCOLS[self.protocol].warning
 
     def inner(self, n_splits: int) -> Protocol:
-        """Make the splitter that holds the same kind of unit out of the training trials."""
+        """Make a splitter of the training trials that holds out the same kind of unit."""
         return make_protocol(self.protocol, self.n_splits, self.random_state).inner(n_splits)
 
     def folds(self, trials: TrialCodes) -> list[Fold]:

@@ -1,4 +1,4 @@
-"""Evaluation protocols: scikit-learn splitters that know whose trial it is, and which stimulus."""
+"""Evaluation protocols: scikit-learn splitters by subject, stimulus or trial."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from edaemo._validation import distinct_values, find_ids, identity, n_rows, sugg
 
 Fold = tuple[np.ndarray, np.ndarray]  # rows of the training and of the test trials
 
-_IDS = ("subject", "stimulus", "viewing_group")  # what a protocol may read of a trial
-# Whole numbers or text with more values than this are ratings or names, not classes to balance.
+_IDS = ("subject", "stimulus", "viewing_group")  # ids of a trial that a protocol can read
+# Integers or text with more distinct values than this are ratings or names, and not classes.
 _MOST_CLASSES = 20
 
 
 class Share(NamedTuple):
-    """The share of the people that a protocol is carried out on."""
+    """The share of the subjects to which a protocol is applied."""
 
-    protocol: str  # name of the protocol for all people
+    protocol: str  # name of the protocol for all subjects
     percent: float
     of: str  # "of the people" or "of the training people"
 
 
 class TrialCodes(NamedTuple):
-    """What a protocol knows of each trial: codes of shape (n,) that count from 0.
+    """Codes of the subject, stimulus and class of each trial, shape (n,), from 0.
 
     Attributes
     ----------
     people : ndarray of int or None
-        One code for those who must stay on one side together; None where subjects are unknown.
+        Subjects with the same code must be on the same side of a split. None if the subjects are
+        unknown.
     stimuli : ndarray of int or None
     classes : ndarray of int
-        Classes to balance over the folds; all 0 where there are none.
+        Classes to balance over the folds. All 0 without classes.
     names : Index or None
-        Names of the people by code; None where viewing groups joined them.
+        Names of the subjects by code. None if viewing groups joined subjects.
     """
 
     people: np.ndarray | None
@@ -51,53 +52,54 @@ class TrialCodes(NamedTuple):
     names: pd.Index | None
 
     def take(self, rows: np.ndarray) -> TrialCodes:
-        """Return what is known of some trials."""
-        people, stimuli = (None if of is None else of[rows] for of in (self.people, self.stimuli))
+        """Return the codes of some trials."""
+        ids = (self.people, self.stimuli)
+        people, stimuli = (None if codes is None else codes[rows] for codes in ids)
         return TrialCodes(people, stimuli, self.classes[rows], self.names)
 
     def units(self, kind: str) -> tuple[np.ndarray, str]:
-        """Return the unit of each trial, and what such units are called."""
+        """Return the unit of each trial, and the plural noun for these units."""
         if kind == "trial":
             return np.arange(len(self.classes)), "trials"
         if kind == "stimulus":
-            units, called = self.stimuli, "stimuli"
+            units, noun = self.stimuli, "stimuli"
         else:
             joined = self.names is None
             units = self.people
-            called = "groups of people who watched together" if joined else "people"
-        assert units is not None  # a protocol asks for what it needs, by its `uses`
-        return units, called
+            noun = "groups of people who watched together" if joined else "people"
+        assert units is not None  # `uses` lists the ids that a protocol needs
+        return units, noun
 
 
 class Protocol(BaseCrossValidator):
-    """Base of the protocols: whose a trial is, and validation inside the training set.
+    """Base class of the protocols.
 
-    A protocol of one's own sets the attributes, gives `folds`, and becomes known by
+    To add a protocol, set the attributes, implement `folds`, and register the class with
     `register_protocol`.
 
     Attributes
     ----------
     name : str
-        What `make_protocol`, the command line, the store and the tables call it.
+        Name in `make_protocol`, on the command line, in stores and in tables.
     summary : str
-        What it holds out, in a few words with a verb: "hold out whole people".
+        Short description that begins with a verb, such as "hold out whole people".
     may_share : frozenset of {"subject", "stimulus"}
-        What it shares between the two sides of the split, as its name announces. People who share a
-        viewing group cross only where subjects do.
+        Ids that can be on both sides of the split. Subjects of the same viewing group are on both
+        sides only if subjects can be on both sides.
     warning : str
-        What has to be said wherever a score is shown; empty if nothing.
+        Warning that is shown with every score; empty for no warning.
     uses : dict of str to bool
-        The ids that it reads out of "subject", "stimulus" and "viewing_group", and whether each is
-        needed. "viewing_group" comes after "subject".
+        Ids that it reads, out of "subject", "stimulus" and "viewing_group", and whether each is
+        required. "viewing_group" must come after "subject".
     unit : {"subject", "stimulus", "trial"} or None
-        What it holds out, and what ``groups=`` of one dimension holds.
+        Unit that is held out. It is also the meaning of a one-dimensional ``groups=``.
     has_validation : bool
-        Whether it sets a validation fold of its own aside.
+        Whether the protocol defines its own validation fold.
     share : Share or None
-        The share of the people it is carried out on; None for all.
+        Share of the subjects to which the protocol is applied; None for all subjects.
     """
 
-    # Routing hands the ids over with no call by the user; all protocols take the same.
+    # Metadata routing passes these ids without a request by the user.
     __metadata_request__split: ClassVar[dict] = {
         "groups": True,
         "subject": True,
@@ -116,19 +118,19 @@ class Protocol(BaseCrossValidator):
 
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
-        """Make the protocol, as `make_protocol` does by its name."""
+        """Make the protocol with the arguments of `make_protocol`."""
         return cls(n_splits, random_state=random_state)
 
     @classmethod
     def n_splits_of(cls, n_folds: int, n_people: int) -> int | None:
-        """Return the `n_splits` that gave so many folds; None where it has no say in that.
+        """Return the `n_splits` that gives `n_folds` folds, or None if `n_splits` is not used.
 
         Parameters
         ----------
         n_folds : int
-            Folds of one repeat.
+            Number of folds of one repeat.
         n_people : int
-            People of the study.
+            Number of subjects of the study.
         """
         return n_folds
 
@@ -142,30 +144,32 @@ class Protocol(BaseCrossValidator):
         stimulus: Sequence | np.ndarray | None = None,
         viewing_group: Sequence | np.ndarray | None = None,
     ) -> Iterator[Fold]:
-        """Give the rows of each fold's training and test trials.
+        """Yield the rows of the training and test trials of each fold.
 
-        An id is looked for in the keyword of its name, then in `groups`, then in X.
+        An id is taken from the keyword argument of its name, else from `groups`, else from X.
 
         Parameters
         ----------
         X : DataFrame or array-like with n rows
-            A trials table or a frame whose index has levels ``subject`` and ``stimulus`` says whose
-            trials they are; anything else needs the keywords or `groups`.
+            A trials table, or a frame whose index has levels ``subject`` and ``stimulus``, contains
+            the ids. Any other X requires the keyword arguments or `groups`.
         y : array-like of shape (n,), default=None
-            Labels, balanced over the folds as far as whole units allow. With None, ratings of two
-            axes, fractional numbers or more than 20 different values, the numbers of trials alone
-            are balanced.
+            Labels. They are balanced over the folds as far as whole units allow. Only the numbers
+            of trials are balanced if y is None, holds ratings of two axes, holds fractional
+            numbers, or has more than 20 distinct values.
         groups : array-like of shape (n,) or (n, 2) or DataFrame, default=None
-            For callers without metadata routing. One dimension holds the subjects (for "stimulus":
-            the stimuli); two columns hold subject and stimulus; a DataFrame names them, and
-            ``viewing_group`` where known.
+            Ids, for callers without metadata routing. A one-dimensional array holds the subjects
+            (for protocol "stimulus": the stimuli). An array with two columns holds subject and
+            stimulus. A DataFrame has columns with the names of the ids, including
+            ``viewing_group`` if it is known.
         subject : array-like of shape (n,), default=None
-            Whose trial it is.
+            Subject of each trial.
         stimulus : array-like of shape (n,), default=None
-            What was watched or heard.
+            Stimulus of each trial.
         viewing_group : array-like of shape (n,), default=None
-            Who watched together; missing (None, NaN) for one who was alone. People joined by
-            viewing groups, directly or through others, stay on one side.
+            Group in which the stimulus was watched; missing (None, NaN) if the subject was alone.
+            Subjects who are connected by viewing groups, directly or through other subjects, stay
+            on the same side.
 
         Returns
         -------
@@ -175,8 +179,8 @@ class Protocol(BaseCrossValidator):
         Raises
         ------
         ValueError
-            If an id that the protocol needs is not known, or missing for a row; if lengths differ;
-            if there are fewer units than folds, or a block is left without training trials.
+            If an id that the protocol requires is unknown or missing for a row; if lengths differ;
+            if there are fewer units than folds; or if a block has no training trials.
         """
         ids = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
         return iter(self.folds(self._read(X, y, groups, ids)))
@@ -192,28 +196,28 @@ class Protocol(BaseCrossValidator):
         stimulus: Sequence | np.ndarray | None = None,
         viewing_group: Sequence | np.ndarray | None = None,
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Give each fold's training, validation and test trials.
+        """Yield the rows of the training, validation and test trials of each fold.
 
-        Validation is held out of the training trials as the test is held out of all: it is the
-        first fold of ``inner(n_inner)`` there.
+        The validation trials are the first fold of ``inner(n_inner)`` on the training trials, so
+        that validation holds out the same kind of unit as the test.
 
         Parameters
         ----------
         X, y, groups, subject, stimulus, viewing_group
             As in `split`.
         n_inner : int, default=5
-            Validation takes one of so many folds of the training trials. "paper" has a validation
-            fold of its own and ignores it.
+            Number of folds of the training trials; one of them is for validation. "paper" defines
+            its own validation fold and ignores this argument.
 
         Returns
         -------
         iterator of (ndarray, ndarray, ndarray)
-            Row numbers, ascending; the tests are those of `split`.
+            Row numbers, ascending. The test trials are those of `split`.
 
         Raises
         ------
         ValueError
-            As in `split`, also for the training trials of a fold.
+            As in `split`, and also if the training trials of a fold cannot be split.
         """
         ids = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
         return iter(self.folds_with_validation(self._read(X, y, groups, ids), n_inner))
@@ -228,28 +232,28 @@ class Protocol(BaseCrossValidator):
         stimulus: Sequence | np.ndarray | None = None,
         viewing_group: Sequence | np.ndarray | None = None,
     ) -> int:
-        """Count the folds that `split` gives for the same arguments.
+        """Return the number of folds of `split` for the same arguments.
 
         Raises
         ------
         ValueError
-            As in `split`, and without X where the number depends on the trials.
+            As in `split`, and also without X if the number of folds depends on the trials.
         """
         if X is None:
             raise ValueError(
-                f"How many folds {type(self).__name__} has depends on the trials: give X, and the "
-                "ids, as to split."
+                f"The number of folds of {type(self).__name__} depends on the trials: pass X and "
+                "the ids, as for split."
             )
         ids = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
         return len(self.folds(self._read(X, y, groups, ids)))
 
     def inner(self, n_splits: int) -> Protocol:
-        """Make the splitter that holds the same kind of unit out of the training trials.
+        """Make a splitter of the training trials that holds out the same kind of unit.
 
         Parameters
         ----------
         n_splits : int
-            Its folds.
+            Number of folds.
 
         Returns
         -------
@@ -264,12 +268,12 @@ class Protocol(BaseCrossValidator):
         Parameters
         ----------
         trials : TrialCodes
-            What `split` has read of the trials.
+            Codes of the trials.
 
         Returns
         -------
         list of (ndarray, ndarray)
-            Rows of the training and of the test trials, ascending. Every trial is tested once.
+            Rows of the training and of the test trials, ascending. Every trial is in one test set.
         """
 
     def folds_with_validation(
@@ -282,8 +286,8 @@ class Protocol(BaseCrossValidator):
                 training, validation = inner.folds(trials.take(rows))[0]
             except ValueError as error:
                 raise ValueError(
-                    f"The training trials of fold {fold} allow no validation with n_inner="
-                    f"{n_inner}. {error}"
+                    f"The training trials of fold {fold} cannot be split for validation with "
+                    f"n_inner={n_inner}. {error}"
                 ) from error
             folds.append((rows[training], rows[validation], test))
         return folds
@@ -327,12 +331,14 @@ class Protocol(BaseCrossValidator):
         return trials
 
     def _from_groups(self, groups: Sequence | np.ndarray | None, name: str) -> np.ndarray | None:
-        """Return the ids called `name` out of groups, or None."""
+        """Return the ids called `name` in groups, or None."""
         if groups is None:
             return None
         if isinstance(groups, pd.DataFrame):
             if all(identity(groups, name) is None for name in _IDS):
-                raise ValueError(f"groups has none of the columns {_IDS}: {list(groups.columns)}.")
+                raise ValueError(
+                    f"groups must have one of the columns {_IDS}, got {list(groups.columns)}."
+                )
             return identity(groups, name)
         values = distinct_values(groups)
         if values.ndim == 2 and values.shape[1] == 2:
@@ -345,28 +351,29 @@ class Protocol(BaseCrossValidator):
         )
 
 
-# The protocols that are known by name.
+# The registered protocols by name.
 PROTOCOLS: dict[str, type[Protocol]] = {}
 
 
 def register_protocol(protocol: type[Protocol]) -> type[Protocol]:
-    """Let `make_protocol`, `evaluate` and ``edaemo compare --protocol`` know a protocol by name.
+    """Register a protocol for `make_protocol`, `evaluate` and ``edaemo compare --protocol``.
 
     Parameters
     ----------
     protocol : subclass of Protocol
-        With its attributes ``name``, ``summary``, ``may_share`` and ``uses``, and with `folds`.
+        Class with the attributes ``name``, ``summary``, ``may_share`` and ``uses``, and with
+        `folds`.
 
     Returns
     -------
     subclass of Protocol
-        The same, so that this serves as a decorator.
+        The same class, so that this function can be a decorator.
 
     Raises
     ------
     ValueError
-        If it is no such class, an attribute is absent or none of what it may be, or another
-        protocol has the name.
+        If it is not such a class, an attribute is missing or invalid, or another protocol has the
+        same name.
 
     Examples
     --------
@@ -387,21 +394,23 @@ def register_protocol(protocol: type[Protocol]) -> type[Protocol]:
     title = protocol.__qualname__
     for attribute in ("name", "summary", "may_share", "uses"):
         if not hasattr(protocol, attribute):
-            raise ValueError(f"{title} does not say its {attribute}: set it in the class.")
+            raise ValueError(f"{title} has no attribute {attribute}: set it in the class.")
     for attribute, possible in (("may_share", _IDS[:2]), ("uses", _IDS)):
-        strange = sorted(map(str, set(getattr(protocol, attribute)) - set(possible)))
-        if strange:
-            raise ValueError(f"{title}.{attribute} holds {strange}: it may hold {list(possible)}.")
+        invalid = sorted(map(str, set(getattr(protocol, attribute)) - set(possible)))
+        if invalid:
+            raise ValueError(f"{title}.{attribute} holds {invalid}: allowed are {list(possible)}.")
     known = PROTOCOLS.get(protocol.name, protocol)
-    # A module that is loaded again brings the same class in again.
+    # A module that is loaded again registers the same class again.
     if (known.__module__, known.__qualname__) != (protocol.__module__, title):
-        raise ValueError(f"There is a protocol {protocol.name!r} already: choose another name.")
+        raise ValueError(
+            f"A protocol {protocol.name!r} is already registered: choose another name."
+        )
     PROTOCOLS[protocol.name] = protocol
     return protocol
 
 
 class _KFold(Protocol):
-    """Whole units in n_splits folds, each of which is the test once."""
+    """Base class of protocols with whole units in `n_splits` folds; each fold is the test once."""
 
     n_splits: int
     random_state: int
@@ -409,13 +418,13 @@ class _KFold(Protocol):
     def __init__(self, n_splits: int = 5, *, random_state: int = 0):
         if not isinstance(n_splits, Integral) or n_splits < 2:
             raise ValueError(
-                f"n_splits={n_splits!r}: give a whole number of at least 2, so that each test has "
-                "trials to train on."
+                f"n_splits must be an integer of at least 2, got {n_splits!r}, so that each test "
+                "has training trials."
             )
         if not isinstance(random_state, Integral) or random_state < 0:
             raise ValueError(
-                f"random_state={random_state!r}: give a whole number of at least 0, so that every "
-                "call gives the same folds."
+                f"random_state must be an integer of at least 0, got {random_state!r}, so that "
+                "every call returns the same folds."
             )
         self.n_splits = n_splits
         self.random_state = random_state
@@ -430,41 +439,41 @@ class _KFold(Protocol):
         stimulus: Sequence | np.ndarray | None = None,
         viewing_group: Sequence | np.ndarray | None = None,
     ) -> int:
-        """Return n_splits; all arguments are ignored."""
+        """Return n_splits. All arguments are ignored."""
         return self.n_splits
 
     def folds(self, trials: TrialCodes) -> list[Fold]:
-        assert self.unit is not None  # a subclass without one gives its own folds
+        assert self.unit is not None  # subclasses without a unit override this method
         fold = self._allocate(trials, self.unit)
         return [_sides(fold != k, fold == k) for k in range(self.n_splits)]
 
-    def _allocate(self, trials: TrialCodes, unit: str, whose: str = "there are") -> np.ndarray:
-        units, called = trials.units(unit)
+    def _allocate(self, trials: TrialCodes, unit: str, owner: str = "there are") -> np.ndarray:
+        units, noun = trials.units(unit)
         n_units = len(np.unique(units))
         if n_units < self.n_splits:
-            least = f"give at most {n_units}" if n_units > 1 else "nothing can be held out"
-            raise ValueError(f"n_splits={self.n_splits}, but {whose} {n_units} {called}: {least}.")
+            advice = f"use at most {n_units}" if n_units > 1 else "nothing can be held out"
+            raise ValueError(f"n_splits={self.n_splits}, but {owner} {n_units} {noun}: {advice}.")
         return allocate(units, trials.classes, self.n_splits, self.random_state)
 
 
 @register_protocol
 class SubjectKFold(_KFold):
-    """Hold out whole people, protocol "subject".
+    """Hold out whole subjects, protocol "subject".
 
     Stimuli are on both sides of the split.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Folds; at least 2, at most as many as people (or groups of people who watched together).
-        The numbers of people in two folds differ by one at most.
+        Number of folds, from 2 to the number of subjects (or of groups of subjects who watched
+        together). The numbers of subjects in two folds differ by at most one.
     random_state : int, default=0
         Seed of the folds.
 
     Raises
     ------
     ValueError
-        If a parameter is none of the above.
+        If a parameter is invalid.
 
     Examples
     --------
@@ -481,15 +490,15 @@ class SubjectKFold(_KFold):
     unit = "subject"
 
     def inner(self, n_splits: int) -> SubjectKFold:
-        """Make the splitter that holds whole people out of the training trials."""
+        """Make a splitter of the training trials that holds out whole subjects."""
         return SubjectKFold(n_splits, random_state=self.random_state)
 
 
 @register_protocol
 class LeaveOneSubjectOut(Protocol):
-    """Hold out one person at a time, protocol "subject-loso".
+    """Hold out one subject at a time, protocol "subject-loso".
 
-    People who watched together are held out together. Stimuli are on both sides of the split.
+    Subjects who watched together are held out together. Stimuli are on both sides of the split.
     """
 
     name = "subject-loso"
@@ -500,45 +509,46 @@ class LeaveOneSubjectOut(Protocol):
 
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
-        """Make the protocol, which has as many folds as people, and no seed."""
+        """Make the protocol, which has one fold per subject, and no seed."""
         return cls()
 
     @classmethod
     def n_splits_of(cls, n_folds: int, n_people: int) -> None:
-        """Return None: the people are the folds."""
+        """Return None: the number of folds is the number of subjects."""
 
     def inner(self, n_splits: int) -> SubjectKFold:
-        """Make the splitter that holds whole people out of the training trials."""
+        """Make a splitter of the training trials that holds out whole subjects."""
         return SubjectKFold(n_splits)
 
     def folds(self, trials: TrialCodes) -> list[Fold]:
-        people, called = trials.units("subject")
+        people, noun = trials.units("subject")
         codes = np.unique(people)
         if len(codes) < 2:
-            raise ValueError(f"To leave one out takes at least 2 {called}, got {len(codes)}.")
+            raise ValueError(f"Leave-one-out needs at least 2 {noun}, got {len(codes)}.")
         return [_sides(people != code, people == code) for code in codes]
 
 
 @register_protocol
 class SubjectStimulusKFold(_KFold):
-    """Hold out people and stimuli at once, protocol "subject+stimulus".
+    """Hold out subjects and stimuli at once, protocol "subject+stimulus".
 
-    People are in k folds, and so are stimuli. Block (i, j) tests the trials of people in fold i
-    with stimuli in fold j, and trains on the trials of other people with other stimuli: with all
-    people crossed with all stimuli, on a share of ``((k - 1) / k) ** 2``, 64 % for five folds.
+    Subjects are divided into k folds, and stimuli are divided into k folds. Block (i, j) tests the
+    trials of subjects in fold i with stimuli in fold j. It trains on the trials of other subjects
+    with other stimuli. If every subject has every stimulus, the training set is a share of
+    ``((k - 1) / k) ** 2`` of all trials, 64 % for five folds.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Folds of the people and of the stimuli; at least 2, at most as many as there are. Blocks in
-        which there is nothing to test are left out; without such there are ``n_splits ** 2``.
+        Number of folds of the subjects and of the stimuli, from 2 to the number of either. There
+        are ``n_splits ** 2`` blocks, minus the blocks without test trials.
     random_state : int, default=0
         Seed of the folds.
 
     Raises
     ------
     ValueError
-        If a parameter is none of the above.
+        If a parameter is invalid.
     """
 
     name = "subject+stimulus"
@@ -550,7 +560,7 @@ class SubjectStimulusKFold(_KFold):
 
     @classmethod
     def n_splits_of(cls, n_folds: int, n_people: int) -> int:
-        """Return the root: each part of the people comes with each part of the stimuli."""
+        """Return the square root: each fold of subjects is crossed with each fold of stimuli."""
         return ceil(sqrt(n_folds))
 
     def folds(self, trials: TrialCodes) -> list[Fold]:
@@ -563,8 +573,8 @@ class SubjectStimulusKFold(_KFold):
                 n_people, n_stimuli = (len(np.unique(codes)) for codes in units)
                 raise ValueError(
                     f"The {len(test)} trials of {n_people} people with {n_stimuli} stimuli leave "
-                    "no trials of other people with other stimuli to train on: give another number "
-                    "of folds or another random_state, or hold out people alone (SubjectKFold)."
+                    "no training trials of other people with other stimuli. Use another number of "
+                    "folds or another random_state, or hold out only people (SubjectKFold)."
                 )
             folds.append((training, test))
         return folds
@@ -574,19 +584,19 @@ class SubjectStimulusKFold(_KFold):
 class StimulusKFold(_KFold):
     """Hold out whole stimuli, protocol "stimulus".
 
-    People are on both sides of the split.
+    Subjects are on both sides of the split.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Folds; at least 2, at most as many as stimuli.
+        Number of folds, from 2 to the number of stimuli.
     random_state : int, default=0
         Seed of the folds.
 
     Raises
     ------
     ValueError
-        If a parameter is none of the above.
+        If a parameter is invalid.
     """
 
     name = "stimulus"
@@ -598,22 +608,23 @@ class StimulusKFold(_KFold):
 
 @register_protocol
 class WithinSubjectKFold(_KFold):
-    """Train and test on the same person alone, protocol "within-subject".
+    """Train and test within each subject, protocol "within-subject".
 
-    There are n_splits folds for each person, one person after the other. A fold holds whole
-    stimuli where stimuli are known, else single trials.
+    Each subject has `n_splits` folds. The folds of a subject follow one another. A fold holds whole
+    stimuli if stimuli are known, else single trials.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Folds of each person; at least 2, at most as many as each person's stimuli (or trials).
+        Number of folds of each subject, from 2 to the smallest number of stimuli (or trials) of a
+        subject.
     random_state : int, default=0
         Seed of the folds.
 
     Raises
     ------
     ValueError
-        If a parameter is none of the above.
+        If a parameter is invalid.
     """
 
     name = "within-subject"
@@ -626,18 +637,18 @@ class WithinSubjectKFold(_KFold):
 
     @classmethod
     def n_splits_of(cls, n_folds: int, n_people: int) -> int:
-        """Return the folds of one person."""
+        """Return the number of folds of one subject."""
         return n_folds // n_people
 
     def folds(self, trials: TrialCodes) -> list[Fold]:
         unit = "trial" if trials.stimuli is None else "stimulus"
         people, _ = trials.units("subject")
-        assert trials.names is not None  # no viewing groups are read
+        assert trials.names is not None  # viewing groups are not used
         folds = []
         for person in np.unique(people):
-            own = np.flatnonzero(people == person)
-            fold = self._allocate(trials.take(own), unit, f"subject {trials.names[person]} has")
-            folds += [(own[fold != k], own[fold == k]) for k in range(self.n_splits)]
+            rows = np.flatnonzero(people == person)
+            fold = self._allocate(trials.take(rows), unit, f"subject {trials.names[person]} has")
+            folds += [(rows[fold != k], rows[fold == k]) for k in range(self.n_splits)]
         return folds
 
 
@@ -645,20 +656,20 @@ class WithinSubjectKFold(_KFold):
 class TrialKFold(_KFold):
     """Hold out trials at random, stratified by label, protocol "trial".
 
-    Published results often come from such a split. Subjects and stimuli are on both sides of it, so
-    a model may recognise the test trials' people and songs rather than emotions.
+    Published results often use this split. Subjects and stimuli are on both sides of it, so a model
+    can recognise the subjects and stimuli of the test trials instead of emotions.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Folds; at least 2, at most as many as trials.
+        Number of folds, from 2 to the number of trials.
     random_state : int, default=0
         Seed of the folds.
 
     Raises
     ------
     ValueError
-        If a parameter is none of the above.
+        If a parameter is invalid.
     """
 
     name = "trial"
@@ -671,10 +682,11 @@ class TrialKFold(_KFold):
 
 @register_protocol
 class PaperKFold(SubjectKFold):
-    """Hold out people as the RTCAN-1D paper says, protocol "paper" [1]_.
+    """Hold out subjects as in the RTCAN-1D paper, protocol "paper" [1]_.
 
-    People are in ten folds. One is the test; the next is for validation, and `split` leaves it out
-    of the training trials; the other eight are for training. Stimuli are on both sides.
+    Subjects are divided into ten folds. One fold is the test. The next fold is for validation, and
+    `split` excludes it from the training trials. The other eight folds are for training. Stimuli
+    are on both sides.
 
     Parameters
     ----------
@@ -684,7 +696,7 @@ class PaperKFold(SubjectKFold):
     Raises
     ------
     ValueError
-        If it is no whole number of at least 0.
+        If it is not an integer of at least 0.
 
     References
     ----------
@@ -717,24 +729,25 @@ class PaperKFold(SubjectKFold):
     ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         tests = [test for _, test in super().folds(trials)]
         validations = [*tests[1:], tests[0]]
-        everyone = np.arange(len(trials.classes))
+        all_rows = np.arange(len(trials.classes))
         return [
-            (np.setdiff1d(everyone, np.union1d(validation, test)), validation, test)
+            (np.setdiff1d(all_rows, np.union1d(validation, test)), validation, test)
             for validation, test in zip(validations, tests, strict=True)
         ]
 
 
 def make_protocol(name: str, n_splits: int = 5, random_state: int = 0) -> Protocol:
-    """Make a protocol by its name.
+    """Make a protocol by name.
 
     Parameters
     ----------
     name : str
-        One of ``PROTOCOLS``.
+        Name in ``PROTOCOLS``.
     n_splits : int, default=5
-        Its folds; "subject-loso" has as many as people, and "paper" has ten.
+        Number of folds. Not used by "subject-loso", which has one fold per subject, and by "paper",
+        which has ten.
     random_state : int, default=0
-        Its seed; "subject-loso" has none.
+        Seed of the folds. Not used by "subject-loso".
 
     Returns
     -------
@@ -743,7 +756,7 @@ def make_protocol(name: str, n_splits: int = 5, random_state: int = 0) -> Protoc
     Raises
     ------
     ValueError
-        If there is no such protocol, or a parameter is none of the above.
+        If the protocol is unknown, or a parameter is invalid.
 
     Examples
     --------
@@ -751,21 +764,22 @@ def make_protocol(name: str, n_splits: int = 5, random_state: int = 0) -> Protoc
     SubjectStimulusKFold(n_splits=4, random_state=0)
     """
     if name not in PROTOCOLS:
-        raise ValueError(f"There is no protocol {name!r}: {suggest(name, PROTOCOLS)}")
+        raise ValueError(f"Unknown protocol {name!r}: {suggest(name, PROTOCOLS)}")
     return PROTOCOLS[name].make(n_splits, random_state)
 
 
 def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -> np.ndarray:
-    """Put whole units into folds that are alike in their trials and classes.
+    """Assign whole units to folds with similar numbers of trials and class shares.
 
-    The units are dealt out at random, those with the same most frequent class after one another,
-    so that the numbers of units in two folds differ by one at most. Then each unit in turn changes
-    places with the one that makes the folds most alike, by the sum of squares, over folds, of the
-    fold's share of all trials and of its shares of each class. Going on after one round gains
-    little and would lead from most seeds to the same few folds.
+    First, the units are shuffled, sorted by their most frequent class, and dealt to the folds. The
+    numbers of units in two folds then differ by at most one. Second, each unit is swapped once with
+    the unit that reduces the differences between folds most. The criterion is the sum of squares,
+    over folds, of the fold's share of all trials and of its shares of each class. More rounds
+    improve the balance little, and would give the same few folds for most seeds.
 
-    scikit-learn's StratifiedGroupKFold refuses ratings, and its folds differ in their numbers of
-    groups: with 40 people of unequal trial numbers in five folds by 4.5 on average, up to 10.
+    scikit-learn's StratifiedGroupKFold does not accept ratings, and its folds differ in their
+    numbers of groups. With 40 subjects of unequal trial numbers in five folds, they differ by 4.5
+    groups on average, and by up to 10.
 
     Parameters
     ----------
@@ -774,9 +788,9 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
     classes : ndarray of int of shape (n,)
         The class of each trial, from 0.
     n_splits : int
-        Folds; no more than units.
+        Number of folds, at most the number of units.
     seed : int
-        Of the deal.
+        Seed of the shuffling.
 
     Returns
     -------
@@ -796,7 +810,7 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
     fold[order] = np.arange(n_units) % n_splits
     load = np.zeros((n_splits, share.shape[1]))
     np.add.at(load, fold, share)
-    for unit in order if n_units < len(units) else ():  # single trials are dealt out well
+    for unit in order if n_units < len(units) else ():  # single trials are balanced already
         step = share[unit] - share
         change = (step * (step + load[fold] - load[fold[unit]])).sum(axis=1)
         other = change.argmin()
@@ -808,7 +822,7 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
 
 
 def read_classes(y: Sequence | np.ndarray | None) -> tuple[np.ndarray, pd.Index] | None:
-    """Return the class of each trial as a code, and the classes; None where y holds none."""
+    """Return the class code of each trial, and the classes; None if y does not hold classes."""
     values = None if y is None else distinct_values(y)
     if values is None or values.shape[1:] not in ((), (1,)):
         return None
@@ -820,7 +834,7 @@ def read_classes(y: Sequence | np.ndarray | None) -> tuple[np.ndarray, pd.Index]
 
 
 def _join(people: np.ndarray, viewing_groups: np.ndarray) -> np.ndarray:
-    """Give people who are connected by viewing groups (code -1: watched alone) one code."""
+    """Return one code for subjects connected by viewing groups (code -1: watched alone)."""
     together = viewing_groups >= 0
     n_people = people.max() + 1
     n = n_people + viewing_groups.max(initial=-1) + 1

@@ -15,39 +15,39 @@ from edaemo.preprocessing import SubjectThresholdRelabeler, check_ratings
 class SubjectThresholdScorer:
     """Score a classifier of low and high against held-out ratings.
 
-    Where :class:`~edaemo.preprocessing.SubjectThresholdRelabeler` is a step of the pipeline, y
-    holds ratings, and the held-out ones reach the scorer as they are. This one labels them the
-    same way, each held-out person's from that person's own held-out ratings, and hands X and the
-    labels to the metric.
+    If :class:`~edaemo.preprocessing.SubjectThresholdRelabeler` is a step of the pipeline, y holds
+    ratings, and the scorer gets the held-out ratings without labels. This scorer labels them in the
+    same way. The threshold of each held-out subject comes from that subject's held-out ratings. The
+    metric then gets X and the labels.
 
-    Hold out whole people, each with all trials. Part of a person's ratings defines another
-    threshold, so where a person is both in training and in test (protocols "trial",
-    "within-subject", "stimulus"), scoring is refused; training scores are not. Nothing tells of a
-    person whose other trials are on neither side: under "subject+stimulus", relabel before the
-    split. So too where the estimator has no relabeler inside.
+    Hold out whole subjects with all their trials. A part of a subject's ratings defines another
+    threshold. If a subject is both in training and in test (protocols "trial", "within-subject",
+    "stimulus"), scoring raises a ValueError; training scores are allowed. Two cases cannot be
+    detected: a subject with other trials on neither side of the split ("subject+stimulus"), and an
+    estimator that contains no relabeler. In these cases, relabel before the split.
 
     Parameters
     ----------
     metric : str or callable, default="balanced_accuracy"
-        A name that :func:`sklearn.metrics.get_scorer` knows, or a scorer
-        ``(estimator, X, labels)`` such as :func:`sklearn.metrics.make_scorer` gives.
+        Name of a scorer for :func:`sklearn.metrics.get_scorer`, or a scorer
+        ``(estimator, X, labels)``, such as the output of :func:`sklearn.metrics.make_scorer`.
     target : {"arousal", "valence", "both"}, default="arousal"
-        As in the relabeler.
+        As for the relabeler.
     threshold : "subject" or float, default="subject"
-        As in the relabeler.
+        As for the relabeler.
 
     Raises
     ------
     ValueError
-        If a parameter is not one of the above.
+        If a parameter is invalid.
 
     Notes
     -----
-    Usable as ``scoring=``, alone or in a dict. With metadata routing, pass
-    ``params={"subject": ...}``, and nothing needs to be requested; without, X or the ratings carry
-    the subjects in a column or an index level. Held-out ratings that give one class only are
-    scored as the metric sees fit. ``min_center_distance`` is not applied here, as the range of a
-    few people's ratings is no yardstick.
+    Use it as ``scoring=``, alone or in a dict. With metadata routing, pass
+    ``params={"subject": ...}``; a metadata request is not necessary. Without metadata routing, X or
+    the ratings must hold the subjects in a column or an index level. If the held-out ratings have
+    one class only, the result depends on the metric. ``min_center_distance`` is not applied here,
+    because the range of the ratings of a few subjects is not a reliable reference.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class SubjectThresholdScorer:
     ):
         if not isinstance(metric, str) and not callable(metric):
             raise ValueError(f"metric must be a scorer or the name of one, got {metric!r}.")
-        check_scoring(scoring=metric)  # refuses unknown names and bare metric functions
+        check_scoring(scoring=metric)  # raises for unknown names and plain metric functions
         self.metric = metric
         self.target = target
         self.threshold = threshold
@@ -82,13 +82,13 @@ class SubjectThresholdScorer:
         Parameters
         ----------
         estimator : classifier
-            Fitted on labels of the same target and threshold.
+            A classifier fitted on labels of the same target and threshold.
         X : array-like with n rows
-            What the estimator predicts from.
+            Input of the estimator.
         y : DataFrame or array-like of shape (n, 2)
             The ratings, valence and arousal of each trial.
         subject : array-like of shape (n,), default=None
-            Whose trial it is. When None, the column or index level ``subject`` of X, else of y.
+            Subject of each trial. None: the column or index level ``subject`` of X, else of y.
 
         Returns
         -------
@@ -98,15 +98,15 @@ class SubjectThresholdScorer:
         Raises
         ------
         ValueError
-            As in SubjectThresholdRelabeler.fit_resample, except for a single class, and if a person
-            was seen in fit with other ratings than the ones to be scored.
+            As in SubjectThresholdRelabeler.fit_resample, except for a single class. Also if the
+            ratings of a subject in `fit` differ from those in y.
         """
-        check_ratings(y)  # before they are asked for subjects
+        check_ratings(y)  # before the subjects are read from y
         subject = find_ids("subject", X, subject, ratings=y)
         relabeler = self._relabeler().fit(y, subject=subject)
         if self.threshold == "subject":
             for fitted in _fitted_relabelers(estimator):
-                _refuse_parted_people(fitted, relabeler)
+                _check_whole_subjects(fitted, relabeler)
         labels = relabeler.relabel(y, subject=subject)
         return get_scorer(self.metric)(estimator, X, labels)
 
@@ -134,7 +134,7 @@ class SubjectThresholdScorer:
 
 
 def _fitted_relabelers(estimator: object) -> Iterator[SubjectThresholdRelabeler]:
-    """Find the fitted relabelers in pipelines and in searches over them."""
+    """Yield the fitted relabelers in pipelines and in parameter searches."""
     if isinstance(estimator, SubjectThresholdRelabeler) and hasattr(estimator, "ratings_digest_"):
         yield estimator
     for _, step in getattr(estimator, "steps", ()):
@@ -144,15 +144,17 @@ def _fitted_relabelers(estimator: object) -> Iterator[SubjectThresholdRelabeler]
             yield from _fitted_relabelers(getattr(estimator, name))
 
 
-def _refuse_parted_people(
+def _check_whole_subjects(
     fitted: SubjectThresholdRelabeler, scored: SubjectThresholdRelabeler
 ) -> None:
+    """Raise a ValueError if the ratings of a subject in `fit` differ from those to score."""
     seen = fitted.ratings_digest_.reindex(scored.ratings_digest_.index)
-    parted = seen.index[seen.notna() & (seen != scored.ratings_digest_)]
-    if len(parted):
+    split = seen.index[seen.notna() & (seen != scored.ratings_digest_)]
+    if len(split):
         raise ValueError(
-            f"{len(parted)} of {len(seen)} subjects have some of their ratings in training and "
-            f"others to be scored: {name_some(parted)}. Their thresholds would come from a part of "
-            "their ratings, and be two. Hold out whole people (SubjectKFold), or relabel before "
-            "the split: y = SubjectThresholdRelabeler(...).fit_relabel(ratings, subject=...)."
+            f"{len(split)} of {len(seen)} subjects have some of their ratings in training and "
+            f"others to be scored: {name_some(split)}. Each would have two thresholds, from "
+            "different parts of the ratings. Hold out whole subjects (SubjectKFold), or relabel "
+            "before the split: "
+            "y = SubjectThresholdRelabeler(...).fit_relabel(ratings, subject=...)."
         )

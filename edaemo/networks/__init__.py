@@ -1,4 +1,4 @@
-"""Plain torch modules, one file for each paper; they know no scikit-learn and no skorch."""
+"""Networks as plain torch modules, one file per paper, without scikit-learn or skorch."""
 
 from edaemo.networks._cnn import FeatureCNN
 from edaemo.networks._declaration import (

@@ -16,22 +16,23 @@ from edaemo.networks._registry import register_network
 
 @register_network("cnn")
 class FeatureCNN(nn.Module):
-    """Three convolutions over the features as a sequence with one channel, then RTCAN's head.
+    """Three convolutions over the features as a one-channel sequence, then the head of RTCAN.
 
     Parameters
     ----------
     n_features : int
-        Features of a trial, in the order of the columns.
+        Number of features of a trial, in the order of the columns.
     n_outputs : int
         Number of classes.
     n_filters : int, default=64
-        Filters of each convolution.
+        Number of filters of each convolution.
 
     Notes
     -----
-    The paper says "3-layer CNN" with "the same basic convolution layer" as its network: kernel 3,
-    64 filters, batch norm, ReLU. Left open and chosen here: stride 2, as where that network changes
-    the length, so that 128 features become 16 positions; the head is that network's.
+    The paper describes a "3-layer CNN" with "the same basic convolution layer" as RTCAN: kernel 3,
+    64 filters, batch norm, ReLU. The paper does not specify the stride and the head. This class
+    uses stride 2, as RTCAN does where it changes the length, so 128 features become 16 positions.
+    The head is that of RTCAN.
     """
 
     declaration = Declaration(
@@ -39,7 +40,7 @@ class FeatureCNN(nn.Module):
         sizes=("n_features",),
         signals=(),
         features=(),
-        # AdamW's own weight decay, 0.01.
+        # The default weight decay of AdamW, 0.01.
         recipes={"default": Recipe(weight_decay=None)},
         layers={"convolve": Layer("convolve", (2**3,))},
     )
@@ -59,5 +60,5 @@ class FeatureCNN(nn.Module):
         self.classify = make_head(n_filters * length, n_outputs)
 
     def forward(self, X: Tensor) -> Tensor:
-        """Give logits of shape (B, n_outputs) for features of shape (B, n_features)."""
+        """Return logits of shape (B, n_outputs) for features of shape (B, n_features)."""
         return self.classify(torch.flatten(self.convolve(X.unsqueeze(1)), 1))

@@ -1,7 +1,7 @@
-"""What the rest of the package knows of a network: tasks, sizes, recipes, losses, layers.
+"""Declarations of networks: tasks, sizes, recipes, losses and layers.
 
-A network declares it in its own file, as the class attribute ``declaration``. A module of a user's
-that declares nothing has the defaults.
+A network declares these in its class attribute ``declaration``. A user's module without this
+attribute has the defaults.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import torch
 from torch import nn
 
 TASKS = ("binary", "multiclass", "regression", "sequence-regression")
-# Arguments of a network's constructor that the data decide. ``n_outputs``, the number of classes
-# or of numbers that are predicted, is one of every network.
+# Arguments of a network's constructor that are set from the data. Every network also has
+# ``n_outputs``, the number of classes or of predicted numbers.
 SIZES = ("n_features", "n_chans", "n_times", "n_music_features", "blocks", "n_groups")
 CONSTANT, COSINE = "constant", "cosine"
 
 
 class Recipe(NamedTuple):
-    """How a network is trained.
+    """Training settings of a network.
 
     Attributes
     ----------
@@ -34,19 +34,20 @@ class Recipe(NamedTuple):
     lr : float
         Learning rate.
     lr_scheduler : "constant", "cosine", mapping or skorch.callbacks.LRScheduler
-        A mapping holds ``policy``, a class of ``torch.optim.lr_scheduler``, and its arguments.
+        A mapping holds ``policy``, a class of ``torch.optim.lr_scheduler``, and the arguments of
+        that class.
     weight_decay : float or None
-        The optimizer's argument of that name; None: the optimizer's default.
+        Argument ``weight_decay`` of the optimizer. None: the default of the optimizer.
     batch_size, max_epochs : int
     class_weight : mapping, "balanced" or None
         Weight of each class in the loss.
     label_smoothing : float
     gradient_clip : float
-        Largest norm of the gradient; 0 for no limit.
+        Maximum norm of the gradient; 0 for no limit.
     augmentation : mapping
-        Changes of the training batches and their strengths.
+        Names of random changes of the training batches, and their strengths.
     network : mapping
-        Arguments of the network that belong to its training, such as ``dropout``.
+        Arguments of the network that concern its training, such as ``dropout``.
     """
 
     optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW
@@ -63,9 +64,9 @@ class Recipe(NamedTuple):
     network: Mapping[str, Any] = {}
 
     def but_for(self, **given: object) -> Recipe:
-        """Return the recipe with those values of `given` that are not None.
+        """Return the recipe, changed by the values of `given` that are not None.
 
-        Another optimizer comes without the arguments that were meant for the recipe's.
+        If `given` has an optimizer, the optimizer arguments of the recipe are dropped.
         """
         changes: dict[str, Any] = {
             name: value for name, value in given.items() if value is not None
@@ -77,21 +78,21 @@ class Recipe(NamedTuple):
         return self._replace(**changes)
 
     def optimizer_arguments(self) -> dict[str, Any]:
-        """Return the optimizer's arguments besides the learning rate."""
+        """Return the arguments of the optimizer, except the learning rate."""
         decay = {} if self.weight_decay is None else {"weight_decay": self.weight_decay}
         return {**self.optimizer_params, **decay}
 
 
 class Layer(NamedTuple):
-    """A layer that can be explained: its output is (B, n_filters, n_positions).
+    """A layer that can be explained, with output of shape (B, n_filters, n_positions).
 
     Attributes
     ----------
     path : str
         Name of the submodule.
     strides : tuple of int
-        Samples of the input for one position, for each form of the network that has another. Empty:
-        worked out from the numbers of samples and positions.
+        Number of input samples per position, one value for each variant of the network that has
+        another stride. Empty: computed from the numbers of samples and positions.
     """
 
     path: str
@@ -100,39 +101,40 @@ class Layer(NamedTuple):
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a network's file declares.
+    """Declaration of a network.
 
     Attributes
     ----------
     tasks : tuple of str
-        Of ``TASKS``, those that the network can do.
+        Tasks of the network, a subset of ``TASKS``.
     sizes : tuple of str or None
-        Of ``SIZES``, the arguments of the constructor that the data decide; None: those of its
-        arguments that have one of these names.
+        Arguments of the constructor that are set from the data, a subset of ``SIZES``. None: all
+        its arguments with a name in ``SIZES``.
     signals, features : tuple of str or None
         Names of the blocks of columns that the network takes, in the order of the columns, signals
-        first; a signal may also come as the column of that name of a table of trials. None: by the
-        arguments of ``forward``, where they name blocks (``eda`` is a signal, all others are
-        features), else ``eda`` and ``music`` where the constructor asks for their sizes.
+        first. A signal can also be the column of that name in a trials table. None: the arguments
+        of ``forward``, if they name blocks (``eda`` is a signal, all others are features);
+        otherwise ``eda`` and ``music``, if the constructor takes their sizes.
     recipes : mapping from str to Recipe
     recipe : str
         Name of the default recipe.
     losses : mapping from str to type
-        For a task the loss of the network, in the place of the task's: a module whose ``forward``
-        takes the network's outputs and the batch and returns a scalar. A classification loss may
-        take ``weight`` (of each class) and ``label_smoothing``.
+        Loss of the network for a task, which replaces the default loss of the task. It is a module
+        whose ``forward`` takes the outputs of the network and the batch, and returns a scalar. A
+        classification loss can take ``weight`` (of each class) and ``label_smoothing``.
     layers : mapping from str to Layer
-        Layers that can be explained, in the order of the forward pass. Without any, every submodule
-        can be asked for by its path.
+        Layers that can be explained, in the order of the forward pass. If it is empty, every
+        submodule can be explained, and its name is its path.
     groups : bool
-        Whether the loss reads ``batch.group``, so that training needs the subjects.
+        Whether the loss reads ``batch.group``. Training then requires the subjects.
 
     Notes
     -----
-    A network whose ``forward`` takes one argument gets the whole rows; one that takes several, or
-    ``**blocks``, gets the named blocks. A sequence network also gets ``mask`` if it takes it. What
-    ``forward`` returns is the prediction, or a tuple that begins with it; the loss reads the rest.
-    A network that pads its signals with zeros at the end has an attribute ``n_padding``.
+    If ``forward`` takes one argument, it gets whole rows. If it takes several arguments, or
+    ``**blocks``, it gets the named blocks. The ``forward`` of a sequence network also gets ``mask``
+    if it has this argument. ``forward`` returns the prediction, or a tuple whose first
+    item is the prediction; the loss can read the other items. A network that pads its signals with
+    zeros at the end has an attribute ``n_padding``.
     """
 
     tasks: tuple[str, ...] = TASKS
@@ -147,12 +149,12 @@ class Declaration:
 
 
 def declaration_of(network: type[nn.Module]) -> Declaration:
-    """Return what a network's class declares, or the defaults."""
+    """Return the declaration of a network's class, or the default declaration."""
     return getattr(network, "declaration", Declaration())
 
 
 def sizes_of(network: type[nn.Module]) -> tuple[str, ...]:
-    """Return the names of the constructor's arguments that the data decide, but ``n_outputs``."""
+    """Return the constructor's arguments that are set from the data, except ``n_outputs``."""
     declared = declaration_of(network).sizes
     if declared is not None:
         return declared
@@ -168,7 +170,7 @@ class BlockNames(TypedDict):
 
 
 def blocks_of(network: type[nn.Module]) -> BlockNames:
-    """Return the names of the blocks that a network tells apart, its signals and its features."""
+    """Return the names of the signals and the features that a network takes."""
     declared = declaration_of(network)
     signals, features = declared.signals, declared.features
     named = tuple(inputs_of(network)) if takes_blocks(network) else ()
@@ -184,28 +186,28 @@ def blocks_of(network: type[nn.Module]) -> BlockNames:
 
 
 def takes_blocks(network: type[nn.Module]) -> bool:
-    """Return whether ``forward`` takes named blocks and not whole rows."""
+    """Return whether ``forward`` takes named blocks instead of whole rows."""
     return len(inputs_of(network)) != 1 or _takes_any(network)
 
 
 def _takes_any(network: type[nn.Module]) -> bool:
     """Return whether ``forward`` takes ``**blocks``."""
-    return any(one.kind is one.VAR_KEYWORD for one in inputs_of(network).values())
+    return any(arg.kind is arg.VAR_KEYWORD for arg in inputs_of(network).values())
 
 
 def inputs_of(network: type[nn.Module]) -> dict[str, inspect.Parameter]:
-    """Return the arguments of ``forward``, but ``self`` and ``mask``."""
+    """Return the arguments of ``forward``, except ``self`` and ``mask``."""
     _, *arguments = _parameters_of(network.forward)
     return {argument.name: argument for argument in arguments if argument.name != "mask"}
 
 
 def needed_blocks(network: type[nn.Module]) -> set[str]:
-    """Return the names of the blocks that ``forward`` cannot do without."""
+    """Return the names of the blocks that ``forward`` requires."""
     if not takes_blocks(network):
         return set()
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     arguments = inputs_of(network).values()
-    return {one.name for one in arguments if one.default is one.empty and one.kind not in variable}
+    return {arg.name for arg in arguments if arg.default is arg.empty and arg.kind not in variable}
 
 
 @lru_cache(maxsize=256)
@@ -214,5 +216,5 @@ def _parameters_of(forward: Callable) -> tuple[inspect.Parameter, ...]:
 
 
 def takes_mask(network: type[nn.Module]) -> bool:
-    """Return whether ``forward`` takes ``mask``, which is True where a step is not padding."""
+    """Return whether ``forward`` takes ``mask``, True where a step is not padding."""
     return "mask" in inspect.signature(network.forward).parameters

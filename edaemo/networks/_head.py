@@ -1,4 +1,4 @@
-"""The classifying layers of RTCAN-1D, which the 3-layer CNN of the same paper shares."""
+"""The linear layers at the end of RTCAN-1D and of the 3-layer CNN of the same paper."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _least_rows: ContextVar[int] = ContextVar("least_rows", default=1)
 
 @contextmanager
 def filled_up(least_rows: int) -> Iterator[None]:
-    """Fill up what heads are given to so many rows, inside the block and in this thread.
+    """Pad the input of heads to at least `least_rows` rows, in this context and this thread.
 
-    Matrix products of few rows may add up in another order than those of many, and how many are few
-    depends on the library and the processor.
+    A matrix product of few rows can use another order of summation than a product of many rows. The
+    number of rows at which the order changes depends on the library and the processor.
     """
     token = _least_rows.set(least_rows)
     try:
@@ -28,7 +28,7 @@ def filled_up(least_rows: int) -> Iterator[None]:
 
 
 class Head(nn.Sequential):
-    """Linear layers that in evaluation fill up few rows with zeros; see `filled_up`."""
+    """Linear layers that pad small batches with rows of zeros in evaluation; see `filled_up`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return logits of shape (B, n_outputs) for features of shape (B, n_features)."""
@@ -43,8 +43,8 @@ class Head(nn.Sequential):
 def make_head(n_features: int, n_outputs: int, *, dropout: float = 0.0) -> Head:
     """Make three linear layers of 256, 128 and `n_outputs` units, ReLU between them.
 
-    They give raw logits, for a cross-entropy that takes the softmax itself. With `dropout` above
-    zero that share of the 256 and of the 128 units is dropped in training.
+    They return raw logits, for a cross-entropy that includes the softmax. If `dropout` is above
+    zero, this share of the 256 and of the 128 units is dropped in training.
     """
     layers: list[nn.Module] = []
     for n_units in (256, 128):

@@ -1,7 +1,7 @@
-"""What RTCAN is made of: each layer as its equation says.
+"""Layers of RTCAN, implemented as in the equations of the paper.
 
-Tensors are (B, C, L): B trials, C filters, L samples. Layers that first ask for a ``fast_way`` have
-another one to the same numbers in ``networks/_fast``.
+Tensors are (B, C, L): B trials, C filters, L samples. Layers that call ``fast_way`` have a faster
+implementation in ``networks/_fast``, with the same results.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Convolution(nn.Conv1d):
 
 
 class MaxPool(nn.MaxPool1d):
-    """The largest of neighbouring samples."""
+    """Max pooling over neighbouring samples."""
 
     kernel_size: int
     stride: int
@@ -43,7 +43,7 @@ class MaxPool(nn.MaxPool1d):
 
 
 class Norm(nn.BatchNorm1d):
-    """A batch norm with running statistics, which torch's can do without."""
+    """A batch norm that always has running statistics."""
 
     momentum: float
     running_mean: Tensor
@@ -52,7 +52,7 @@ class Norm(nn.BatchNorm1d):
 
 
 class ConvNorm(nn.Sequential):
-    """A convolution, its batch norm and, if asked for, a ReLU."""
+    """A convolution, its batch norm and, if `relu`, a ReLU."""
 
     def __init__(self, convolution: Convolution, *, relu: bool = False) -> None:
         super().__init__(convolution, Norm(convolution.out_channels))
@@ -69,13 +69,13 @@ class ConvNorm(nn.Sequential):
 
 
 def clip_lengths(length: int, n_clips: int) -> list[int]:
-    """Divide so many samples into clips; clip i begins at ``i * length // n_clips``."""
+    """Return the lengths of the clips; clip i begins at ``i * length // n_clips``."""
     starts = [i * length // n_clips for i in range(n_clips + 1)]
     return [stop - start for start, stop in pairwise(starts)]
 
 
 def join(clips: Sequence[Tensor], dim: int = -1) -> Tensor:
-    """Join clips along a dimension; a clip alone stays what it is."""
+    """Join clips along a dimension; return a single clip without a copy."""
     return clips[0] if len(clips) == 1 else torch.cat(list(clips), dim=dim)
 
 
@@ -88,7 +88,7 @@ def scale_clips(x: Tensor, weights: Tensor, lengths: Sequence[int]) -> list[Tens
 
 
 class SignalChannelAttention(nn.Module):
-    """SCA, equation 8: weigh each filter by what the signal holds on average.
+    """SCA, equation 8: weight each filter by a function of the mean of each filter.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class SignalChannelAttention(nn.Module):
     reduction : int
         The hidden layer has ``n_filters // reduction`` units, at least one.
     n_clips : int, default=1
-        Parts of the signal that are weighed one by one, L >= n_clips.
+        Number of parts of the signal. Each part has its own weights. L >= n_clips.
     """
 
     def __init__(self, n_filters: int, reduction: int, n_clips: int = 1) -> None:
@@ -107,7 +107,7 @@ class SignalChannelAttention(nn.Module):
         self.n_clips = n_clips
 
     def forward(self, x: Tensor) -> Tensor:
-        """Weigh x of shape (B, C, L)."""
+        """Weight the filters of x of shape (B, C, L)."""
         if fast := fast_way(SignalChannelAttention, x):
             return fast(self, x)
         lengths = clip_lengths(x.shape[-1], self.n_clips)
@@ -118,22 +118,23 @@ class SignalChannelAttention(nn.Module):
 
 
 class ResidualTemporalAttention(nn.Module):
-    """RNTA, equations 10 to 13: what was found by looking over time is added to the input.
+    """RNTA, equations 10 to 13: self-attention over time, added to the input.
 
-    Embedded Gaussian, ``softmax(theta' phi) g`` over time without a scale, in each clip by itself;
-    then a convolution and its batch norm. The norm's gain starts at zero, so that RNTA starts as
-    the identity (Wang et al. 2018, and the released code; the paper leaves the start open).
+    The attention is an embedded Gaussian, ``softmax(theta' phi) g`` over time without a scale,
+    computed within each clip. A convolution and its batch norm follow. The gain of the norm starts
+    at zero, so RNTA starts as the identity, as in Wang et al. 2018 and in the released code. The
+    paper does not specify the start.
 
     Parameters
     ----------
     n_filters : int
     n_clips : int
-        Parts of the signal, L >= n_clips.
+        Number of parts of the signal, L >= n_clips.
     published : bool
-        The paper's average pooling of phi and g has a kernel of one sample, which changes nothing
-        and is left out, its equations have no biases, and the batch norm is of all clips joined
-        again. The released code has biases, takes the larger of each two samples of phi and g, and
-        norms each clip by itself.
+        False: as in the paper. Its equations have no biases, and the batch norm is computed over
+        all clips joined. Its average pooling of phi and g has a kernel of one sample, which has no
+        effect, and is left out. True: as in the released code. It has biases, max pooling over
+        pairs of samples of phi and g, and a batch norm of each clip.
     """
 
     def __init__(self, n_filters: int, n_clips: int, *, published: bool) -> None:
@@ -149,7 +150,7 @@ class ResidualTemporalAttention(nn.Module):
         self.n_clips, self.published = n_clips, published
 
     def forward(self, x: Tensor) -> Tensor:
-        """Reweigh x of shape (B, C, L)."""
+        """Apply RNTA to x of shape (B, C, L)."""
         if fast := fast_way(ResidualTemporalAttention, x):
             return fast(self, x)
         clips = clip_lengths(x.shape[-1], self.n_clips)
@@ -162,7 +163,7 @@ class ResidualTemporalAttention(nn.Module):
         """Return the response (B, C / 2, L) to theta, phi and g, embedded (B, 3 C / 2, L)."""
         n_inner = self.theta.out_channels
         responses = []
-        # (B, L, filters) from here on, so that autograd joins what was split time-major too.
+        # (B, L, filters) from here on, so that the gradients of the clips are also time-major.
         for clip in embedded.mT.split(clips, dim=1):
             query, rest = clip.split([n_inner, 2 * n_inner], dim=2)
             key, value = self.pool(rest.mT).mT.split(n_inner, dim=2)
@@ -171,11 +172,11 @@ class ResidualTemporalAttention(nn.Module):
 
 
 def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """Compute ``softmax(query key') value`` of (B, L, D) each."""
+    """Compute ``softmax(query key') value``; each argument has the shape (B, L, D)."""
     slow = query.device.type == "cpu" and query.dtype == torch.bfloat16
     if slow or torch.compiler.is_exporting():
-        # torch's fused attention takes half as long again in bfloat16 as in float32, and an export
-        # of it looks for rows that are masked altogether, which costs ONNX Runtime a fifth.
+        # torch's fused attention takes 1.5 times as long in bfloat16 as in float32. Its export
+        # checks for rows that are fully masked, which makes ONNX Runtime a fifth slower.
         return torch.softmax(query @ key.mT, dim=-1) @ value
     query, key, value = query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1)
     return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)

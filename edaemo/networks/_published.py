@@ -1,6 +1,6 @@
-"""Checkpoints of the code that the authors of RTCAN-1D released.
+"""Read checkpoints of the code that the authors of RTCAN-1D released.
 
-That code has no licence and no line of it is here. What follows knows the names of its tensors.
+That code has no licence. This module contains none of it, except the names of its tensors.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from torch import Tensor
 
 from edaemo.networks._rtcan import RTCAN
 
-# Music features in the released code: openSMILE's, or EDA alone.
+# Numbers of music features in the released code: with openSMILE features, and without music.
 N_MUSIC = (6373, 0)
-# A linear layer that the released code makes and never uses.
+# A linear layer that the released code creates but does not use.
 UNUSED = {"Res_sub.fc.weight", "Res_sub.fc.bias"}
-# Layers of RTCAN, and what the released code calls them.
+# Names of the layers of RTCAN, and their names in the released code.
 UNIT = {
     "sca.squeeze": "Attention.conv_du.0",
     "sca.excite": "Attention.conv_du.2",
@@ -46,7 +46,7 @@ LAYERS = {
     "classify.2": "regression.2",
     "classify.4": "regression.4",
 }
-# Without attention the shallow convolution belongs to the trunk there.
+# Without attention, the shallow convolution is part of the trunk in the released code.
 LAYERS_WITHOUT_ATTENTION = LAYERS | {"shallow.0": "Res_sub.conv1", "shallow.1": "Res_sub.bn1"}
 
 
@@ -58,26 +58,27 @@ def load_published_weights(path: str | PathLike[str], *, n_times: int = 2500) ->
     path : str or path-like
         A file that the released scripts wrote in training: ``torch.save`` of a ``state_dict``.
     n_times : int, default=2500
-        Samples of a signal, 2500 in the released code. Weights do not tell: they are the same for
-        all lengths from 2497 to 2592.
+        Number of samples of a signal, 2500 in the released code. The file does not contain it,
+        because all lengths from 2497 to 2592 have weights of the same shapes.
 
     Returns
     -------
     RTCAN
-        In evaluation mode, on the CPU. Channels, music, classes and attention are as in the file.
+        The network in evaluation mode, on the CPU. Channels, music, classes and attention are as in
+        the file.
 
     Raises
     ------
     OSError
         If the file is missing or cannot be opened.
     ValueError
-        If it is not such a checkpoint, is cut short, or does not fit `n_times`.
+        If the file is not such a checkpoint, is incomplete, or does not match `n_times`.
 
     Notes
     -----
-    PyTorch reads plain tensors only (``weights_only=True``); nothing in the file is run. The
-    released code feeds the channels original, tonic, phasic for PMEmo and tonic, phasic, original
-    for DEAP and AMIGOS.
+    PyTorch reads plain tensors only (``weights_only=True``); code in the file is not run. The order
+    of the channels in the released code is original, tonic, phasic for PMEmo, and tonic, phasic,
+    original for DEAP and AMIGOS.
     """
     released = _read(path)
     try:
@@ -86,14 +87,15 @@ def load_published_weights(path: str | PathLike[str], *, n_times: int = 2500) ->
         n_features = released["regression.0.weight"].shape[1]
         n_outputs = released["regression.4.weight"].shape[0]
     except (KeyError, IndexError) as error:
-        raise _foreign(path, f"it lacks the first or the last layers ({error})") from error
+        raise _make_error(path, f"its first or last layers are missing ({error})") from error
     nets = (_make_network(released, n_chans, n_times, n_music, n_outputs) for n_music in N_MUSIC)
     net = next((net for net in nets if net.classify[0].in_features == n_features), None)
     if net is None:
-        raise _foreign(
+        raise _make_error(
             path,
-            f"its classifier takes {n_features} numbers, and n_times={n_times} gives other numbers "
-            f"with {N_MUSIC[0]} music features and with none; pass the n_times of its training",
+            f"its classifier takes {n_features} inputs, which does not match n_times={n_times}, "
+            f"neither with {N_MUSIC[0]} music features nor without music; pass the n_times with "
+            "which it was trained",
         )
     layers = LAYERS if _attends(released) else LAYERS_WITHOUT_ATTENTION
     state = {}
@@ -101,14 +103,14 @@ def load_published_weights(path: str | PathLike[str], *, n_times: int = 2500) ->
         layer, _, kind = name.rpartition(".")
         theirs = f"{layers[layer]}.{kind}"
         if theirs not in released:
-            raise _foreign(path, f"{theirs} is missing")
+            raise _make_error(path, f"{theirs} is missing")
         if released[theirs].shape != value.shape:
-            shapes = f"{tuple(released[theirs].shape)} and not {tuple(value.shape)}"
-            raise _foreign(path, f"{theirs} has shape {shapes}")
+            shapes = f"{tuple(released[theirs].shape)}, expected {tuple(value.shape)}"
+            raise _make_error(path, f"{theirs} has shape {shapes}")
         state[name] = released.pop(theirs)
     unknown = sorted(released.keys() - UNUSED)
     if unknown:
-        raise _foreign(path, f"{unknown[0]} is unknown")
+        raise _make_error(path, f"{unknown[0]} is unknown")
     net.load_state_dict(state)
     return net.eval()
 
@@ -119,11 +121,11 @@ def _read(path: str | PathLike[str]) -> dict[str, Tensor]:
     except OSError:
         raise
     except Exception as error:  # a broken file raises errors of any kind
-        raise _foreign(path, "PyTorch cannot read tensors from it") from error
+        raise _make_error(path, "PyTorch cannot read tensors from it") from error
     if not isinstance(read, dict) or not all(
         isinstance(name, str) and isinstance(value, Tensor) for name, value in read.items()
     ):
-        raise _foreign(path, "it holds something else than named tensors")
+        raise _make_error(path, "it does not hold a dict of named tensors")
     return read
 
 
@@ -146,9 +148,9 @@ def _make_network(
     )
 
 
-def _foreign(path: str | PathLike[str], why: str) -> ValueError:
+def _make_error(path: str | PathLike[str], reason: str) -> ValueError:
     return ValueError(
-        f"{path} is not a whole checkpoint of the released RTCAN-1D code: {why}. That code writes "
-        "torch.save(model.state_dict(), path); a model that was pickled as a whole must be loaded "
-        "with that code at hand and saved so."
+        f"{path} is not a complete checkpoint of the released RTCAN-1D code: {reason}. That code "
+        "writes torch.save(model.state_dict(), path). If the file holds a pickled model, load it "
+        "with that code and save its state_dict."
     )

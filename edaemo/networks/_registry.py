@@ -1,4 +1,4 @@
-"""The networks that are known by name."""
+"""The registry of networks."""
 
 from __future__ import annotations
 
@@ -13,39 +13,40 @@ Network = TypeVar("Network", bound=type[nn.Module])
 
 
 def register_network(name: str) -> Callable[[Network], Network]:
-    """Return a decorator that makes a module's class a network that is known by a name.
+    """Return a class decorator that registers a network by name.
 
-    :func:`edaemo.benchmark.evaluate` and ``edaemo compare`` then have pipelines around it for each
-    task that its ``declaration`` names. ``NAME-eda`` takes decomposed EDA, ``NAME-eda-music`` also
-    takes the music, if the network has a block ``music``. A network of ``n_features`` takes the 128
-    EDA features: ``NAME-eda``, and ``NAME-eda-person`` and ``NAME-eda-calibrated``, which
-    standardise them by person. ``NAME`` takes the other blocks that the network names.
+    :func:`edaemo.benchmark.evaluate` and ``edaemo compare`` then have pipelines with this network
+    for each task of its ``declaration``. The input of ``NAME-eda`` is decomposed EDA. The input of
+    ``NAME-eda-music`` is EDA and music, if the network has a block ``music``. The input of ``NAME``
+    is the other blocks that the network names. A network of ``n_features`` takes the 128 EDA
+    features in ``NAME-eda``; ``NAME-eda-person`` and ``NAME-eda-calibrated`` also standardise them
+    by subject.
 
     Parameters
     ----------
     name : str
-        Such as ``"rtcan"``. A class of the same module and name may be registered again, as when a
-        cell of a notebook is run twice.
+        Name of the network, such as ``"rtcan"``. A class of the same module and name can be
+        registered again, for example if a cell of a notebook runs twice.
 
     Returns
     -------
     callable
-        Takes the class and returns it.
+        The decorator. It returns the class unchanged.
 
     Raises
     ------
     ValueError
-        If another class has the name.
+        If another class is registered under this name.
     TypeError
         If the class is not a ``torch.nn.Module``.
     """
 
     def register(network: Network) -> Network:
         if not (isinstance(network, type) and issubclass(network, nn.Module)):
-            raise TypeError(f"A network is a class of torch.nn.Module, got {network!r:.80}.")
+            raise TypeError(f"A network must be a class of torch.nn.Module, got {network!r:.80}.")
         known = NETWORKS.get(name, network)
         if (known.__module__, known.__qualname__) != (network.__module__, network.__qualname__):
-            raise ValueError(f"There is a network {name!r} already: choose another name.")
+            raise ValueError(f"A network {name!r} is already registered: choose another name.")
         NETWORKS[name] = network
         return network
 

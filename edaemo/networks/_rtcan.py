@@ -26,13 +26,14 @@ from edaemo.networks._layers import (
 from edaemo.networks._registry import register_network
 from edaemo.networks._ways import fast_way
 
-# Samples that the average pooling spans, in the figure and in the released code.
+# Window of the average pooling in samples, as in the figure and in the released code.
 POOL = 14
-# Samples of the signal for one of the trunk's: five layers of stride 2, then published one of 3.
+# Input samples per sample of the trunk's output: five layers of stride 2; "published" has another
+# layer of stride 3.
 STEP = {"paper": 2**5, "published": 2**5 * 3}
 
-# The network and the numbers of section 5.1, which names no momentum, no weight decay and no number
-# of epochs: none, none, and as many as the released code runs on PMEmo.
+# The settings of section 5.1. The paper does not give momentum, weight decay or the number of
+# epochs. Here: no momentum, no decay, and the number of epochs of the released code on PMEmo.
 _PAPER = Recipe(
     optimizer=torch.optim.SGD,
     lr_scheduler={"policy": torch.optim.lr_scheduler.StepLR, "step_size": 15, "gamma": 0.9},
@@ -41,7 +42,7 @@ _PAPER = Recipe(
     max_epochs=100,
     network={"init": "normal"},
 )
-# What the released code does.
+# The settings of the released code.
 _PUBLISHED = Recipe(
     optimizer=torch.optim.SGD,
     optimizer_params={"momentum": 0.9},
@@ -79,24 +80,24 @@ DECLARATION = Declaration(
 
 
 class ResidualUnit(nn.Module):
-    """SCA and convolutions around a shortcut.
+    """A residual unit: SCA and convolutions, with a shortcut.
 
     Parameters
     ----------
     n_in, n_out : int
-        Filters.
+        Numbers of input and output filters.
     stride : int or None
-        Of the first convolution and of the downsampling that the shortcut then has. None: a step
-        of one sample, and the shortcut is the input itself.
+        Stride of the first convolution and of the downsampling in the shortcut. None: the stride
+        is 1, and the shortcut is the identity.
     depth : {1, 2}
-        d of the paper's Table 4. 1: convolution, batch norm, ReLU. 2: after these another
-        convolution and batch norm, the basic block of ResNet-18.
+        d of Table 4 of the paper. 1: convolution, batch norm, ReLU. 2: the same, then another
+        convolution and batch norm, as in the basic block of ResNet-18.
     sca : bool
-        SCA before the first convolution (SCA_Res of Table 5).
+        Whether SCA precedes the first convolution (SCA_Res of Table 5).
     reduction : int
-        Of SCA.
+        Reduction of SCA.
     attended_shortcut : bool
-        Whether the shortcut begins after SCA; else before.
+        Whether the shortcut begins after SCA. If False, it begins before SCA.
     """
 
     def __init__(
@@ -124,13 +125,12 @@ class ResidualUnit(nn.Module):
         attended = self.sca(x)
         shortcut = self.shortcut(attended if self.attended_shortcut else x)
         total = self.again(self.convolve(attended)) + shortcut
-        # In evaluation with gradients, for those who look at what each layer gives, nothing is
-        # overwritten.
+        # In evaluation with gradients, keep the layer outputs intact for hooks that read them.
         return F.relu(total, inplace=self.training or not torch.is_grad_enabled())
 
 
 def make_downsample(n_in: int, n_out: int, stride: int) -> ConvNorm:
-    """Make the figure's "Downsample": a convolution of kernel 1 and its batch norm."""
+    """Make the "Downsample" layer of the figure: a convolution of kernel 1 and its batch norm."""
     return ConvNorm(Convolution(n_in, n_out, 1, stride=stride, bias=False))
 
 
@@ -144,7 +144,10 @@ def make_blocks(
     reduction: int,
     attended_shortcut: bool,
 ) -> list[nn.Module]:
-    """Make four blocks of two residual units, the first one downsampled, and a downsampling."""
+    """Make four blocks of two residual units each, then a downsampling layer.
+
+    The shortcut of the first unit of each block is downsampled.
+    """
     unit = partial(ResidualUnit, depth=depth, sca=sca, reduction=reduction)
     units: list[nn.Module] = []
     width = channels[0]
@@ -203,7 +206,7 @@ def make_published_layers(
     n_clips: int,
     reduction: int,
 ) -> tuple[nn.Sequential, nn.Sequential, nn.Sequential]:
-    """Make the same three as the released code does."""
+    """Make the same three parts as in the released code."""
     width = channels[0]
     attended = sca or rnta
     first = Convolution(n_chans, width, 7, stride=2, padding=3, bias=attended)
@@ -229,95 +232,113 @@ def make_published_layers(
 
 @register_network("rtcan")
 class RTCAN(nn.Module):
-    """RTCAN-1D: shallow convolution, clipped attention, residual trunk, fusion, classifier.
+    """RTCAN-1D: shallow convolution, attention within clips, residual trunk, fusion, classifier.
 
     Parameters
     ----------
     n_chans, n_times : int
-        EDA channels and samples of each. ``architecture="paper"`` takes any length, and pads
-        signals too short for `n_clips` parts with zeros at their end. ``architecture="published"``
-        needs 1249 samples or more.
+        Number of EDA channels, and number of samples of each. ``architecture="paper"`` takes any
+        length; signals too short for `n_clips` parts are padded with zeros at the end.
+        ``architecture="published"`` needs 1249 samples or more.
     n_music_features : int
-        Zero for EDA alone.
+        Number of music features; 0 for EDA without music.
     n_outputs : int
         Number of classes.
     architecture : {"paper", "published"}, default="paper"
-        The network of the paper's text, equations and figures, or that of the code its authors
-        released, which is another one in many places (see Notes).
+        "paper": the network of the paper's text, equations and figures. "published": the network
+        in the code that its authors released, which differs in many places (see Notes).
     form : {"large-corpus", "small-corpus"}, default="large-corpus"
-        With SCA in the residual units, as for PMEmo, or without, as for DEAP and AMIGOS.
+        "large-corpus": SCA in the residual units, as for PMEmo. "small-corpus": no SCA there, as
+        for DEAP and AMIGOS.
     sca : bool, default=True
-        Signal channel attention on the shallow features.
+        Whether signal channel attention is applied to the shallow features.
     sca_res : bool or None, default=None
-        Signal channel attention in the residual units; None is as `form` says.
+        Whether signal channel attention is applied in the residual units. None: `form` decides.
     rnta : bool, default=True
-        Residual non-local temporal attention on the shallow features.
+        Whether residual non-local temporal attention is applied to the shallow features.
     depth : {1, 2}, default=1
-        Convolutions in a residual unit, d of Table 4.
+        Number of convolutions in a residual unit, d of Table 4.
     channels : sequence of 4 int, default=(64, 64, 64, 64)
-        Filters of the four blocks of the trunk, c of Table 4. The layers before them have as many
-        as the first, the downsampling after them as many as the last.
+        Number of filters in each of the four blocks of the trunk, c of Table 4. The layers before
+        the blocks have as many filters as the first block. The downsampling after the blocks has as
+        many as the last block.
     n_clips : int, default=3
-        Parts of the signal that attention looks at one by one (latency, rise, recovery): `sca` and
-        `rnta` of "paper", `rnta` of "published".
+        Number of parts of the signal (latency, rise, recovery). Attention is computed within each
+        part: by `sca` and `rnta` of "paper", and by `rnta` of "published".
     reduction : int, default=8
-        SCA's hidden layers have so many times fewer units than filters, and at least one.
+        Number of filters divided by the number of units in the hidden layers of SCA. These layers
+        have at least one unit.
     dropout : float, default=0.0
-        Share of units dropped in training between the linear layers. Neither the paper nor the
-        released code drops any.
+        Share of units dropped in training after each hidden linear layer. Neither the paper nor
+        the released code uses dropout.
     init : {"torch", "normal", "published"}, default="torch"
-        Initial weights. "torch": PyTorch's own. "normal": section 5.1, each weight of a convolution
-        or linear layer from N(0, 0.01), each bias zero. "published": as the released code, that is
-        PyTorch's own but for the weights of the trunk's convolutions (and of the shallow one where
-        neither `sca` nor `rnta` is), which are normal with variance 2 / fan-out in the large-corpus
-        form and Xavier normal in the small-corpus form. Batch norms begin alike in all three: gain
-        1 and bias 0, in RNTA gain 0.
+        Initial weights.
+
+        - "torch": the defaults of PyTorch.
+        - "normal": section 5.1. Each weight of a convolution or linear layer is drawn from
+          N(0, 0.01²), and each bias is zero.
+        - "published": as in the released code. The weights of the trunk's convolutions are normal
+          with variance 2 / fan-out in the large-corpus form, and Xavier normal in the small-corpus
+          form. The same holds for the shallow convolution if both `sca` and `rnta` are False. All
+          other weights are the defaults of PyTorch.
+
+        In all three, batch norms start with gain 1 and bias 0; the norm in RNTA starts with gain 0.
 
     Raises
     ------
     ValueError
-        If a parameter is out of its range, or the signal too short for the published architecture.
+        If a parameter is out of its range, or if the signal is too short for the published
+        architecture.
 
     Notes
     -----
-    ``docs/models.md`` lists the layers of both architectures with lengths and numbers of
+    ``docs/models.md`` lists the layers of both architectures, with lengths and numbers of
     parameters.
 
-    *Paper.* Shallow convolution and batch norm; SCA, then RNTA, on each clip; the "Res1D" unit of
-    kernel 7 and max pooling; four blocks of two residual units, where the first unit's shortcut is
-    downsampled; another downsampling; average pooling; three linear layers. What the paper leaves
-    open or says in two ways, and what was chosen:
+    *Paper.* The layers are: shallow convolution and batch norm; SCA, then RNTA, on each clip; the
+    "Res1D" unit of kernel 7 and max pooling; four blocks of two residual units, in which the
+    shortcut of the first unit is downsampled; another downsampling; average pooling; three linear
+    layers. Some details are missing in the paper, or the paper contradicts itself. The choices here
+    are:
 
-    - Strides are those of ResNet-18, the backbone: 2 in the shallow convolution, the max pooling
-      and the first unit of blocks 2 to 4. The other two downsamplings that the figure draws have 1.
-    - "Res1D" is convolution, batch norm and ReLU: the figure's name for it lacks the "CA" of the
-      other units, and no sum is drawn.
-    - The average pooling spans 14 samples, or all where there are fewer, and does not overlap; what
-      is left over at the end is dropped (9 samples of 79 for a signal of 2500).
-    - ReLU after each sum, as in ResNet-18 and the released code. The figure draws none.
-    - SCA has no ReLU before its sigmoid: so equation 8, and weights "between 0 to 1" need negative
-      inputs; the figure draws one. Each filter has one weight in a clip, as in the squeeze and
-      excitation block that the paper cites.
+    - Strides are those of ResNet-18, the backbone: 2 in the shallow convolution, in the max pooling
+      and in the first unit of blocks 2 to 4. The other two downsamplings of the figure have 1.
+    - "Res1D" is a convolution, a batch norm and a ReLU. In the figure, its name lacks the "CA" of
+      the other units, and the figure shows no sum.
+    - The window of the average pooling is 14 samples, or the whole signal if it is shorter. Windows
+      do not overlap. The samples after the last window are dropped (9 of 79 samples for a signal of
+      2500 samples).
+    - A ReLU follows each sum, as in ResNet-18 and in the released code. The figure shows none.
+    - SCA has no ReLU before its sigmoid, as in equation 8. The figure shows a ReLU, but weights
+      "between 0 to 1" need negative inputs. Each filter has one weight per clip, as in the squeeze
+      and excitation block that the paper cites.
     - Clip i begins at ``i * L // n_clips``, as in the released code.
-    - RNTA's batch norm sees the clips joined again, so its statistics are those of all of them. Its
-      gain starts at zero (Wang et al. 2018, whose block it is).
-    - Convolutions have a bias in SCA alone: equations 10 to 12 have none, and a batch norm cancels
-      those before it.
-    - The softmax of equation 7 is the loss's, and the ReLU between it and the last layer is left
-      out: it would cut logits off at zero, where the gradient is zero, and the released code has
-      none with music.
-    - 0.01 in section 5.1 is taken as the standard deviation.
+    - The batch norm of RNTA is applied to the joined clips, so its statistics are those of all
+      clips. Its gain starts at zero, as in Wang et al. 2018, who introduced the block.
+    - Only the convolutions of SCA have a bias. Equations 10 to 12 have no bias, and a batch norm
+      cancels the bias of a convolution before it.
+    - The softmax of equation 7 is part of the loss. The ReLU between the softmax and the last layer
+      is left out. It would set negative logits to zero, where the gradient is zero, and the
+      released code with music has no such ReLU.
+    - The value 0.01 in section 5.1 is used as the standard deviation.
 
-    *Published.* What the released code computes: RNTA before SCA; RNTA, with its batch norm, on
-    each clip, its phi and g pooled by maximum; SCA over the whole signal; no "Res1D" unit and no
-    max pooling; stride 2 in each block and 3 in the last downsampling; an average pooling that
-    moves on by one sample; a shortcut that is downsampled begins after SCA. Without `sca` and
-    `rnta` the shallow convolution has no bias and a ReLU follows it. With music that code ends in a
-    softmax, and its loss takes another one; here the softmax is left out and the network gives raw
-    logits. Without music it ends in a ReLU, which is kept: logits are never below zero, and a trial
-    whose logits are all zero teaches nothing. The biases of the shallow convolution and of RNTA's
-    phi, g and W change nothing in training, since batch norm and softmax cancel them. Combinations
-    that the released code lacks follow the same rules.
+    *Published.* The differences in the released code are:
+
+    - RNTA precedes SCA.
+    - RNTA and its batch norm are applied to each clip. Its phi and g are max-pooled.
+    - SCA is computed over the whole signal.
+    - The "Res1D" unit and the max pooling are missing.
+    - The stride is 2 in each block and 3 in the last downsampling.
+    - The average pooling has a stride of one sample.
+    - A shortcut with downsampling begins after SCA.
+    - Without `sca` and `rnta`, the shallow convolution has no bias, and a ReLU follows it.
+
+    With music, the released code ends in a softmax, and its loss applies a second softmax. Here the
+    softmax is left out, and the network returns raw logits. Without music, the released code ends
+    in a ReLU, which is kept: logits are never negative, and a trial whose logits are all zero has
+    no gradient. The biases of the shallow convolution and of RNTA's phi, g and W have no effect in
+    training, because batch norm and softmax cancel them. Combinations that the released code lacks
+    follow the same rules.
     """
 
     declaration = DECLARATION
@@ -342,10 +363,10 @@ class RTCAN(nn.Module):
         init: str = "torch",
     ) -> None:
         super().__init__()
-        _one_of("architecture", architecture, ("paper", "published"))
-        _one_of("form", form, ("large-corpus", "small-corpus"))
-        _one_of("depth", depth, (1, 2))
-        _one_of("init", init, ("torch", "normal", "published"))
+        _check_option("architecture", architecture, ("paper", "published"))
+        _check_option("form", form, ("large-corpus", "small-corpus"))
+        _check_option("depth", depth, (1, 2))
+        _check_option("init", init, ("torch", "normal", "published"))
         if len(channels) != 4 or min(channels) < 1:
             raise ValueError(f"channels must be four positive numbers, got {channels!r}.")
         for name, value in [("n_clips", n_clips), ("reduction", reduction)]:
@@ -359,7 +380,7 @@ class RTCAN(nn.Module):
         self.n_chans, self.n_times = n_chans, n_times
         self.n_padding = 0
         if not published and (sca or rnta):
-            # The stride-2 convolution makes ceil(n / 2) samples; attention needs one for each clip.
+            # The stride-2 convolution returns ceil(n / 2) samples; attention needs one per clip.
             self.n_padding = max(2 * n_clips - 1 - n_times, 0)
         make_layers = make_published_layers if published else make_paper_layers
         self.shallow, self.attention, self.trunk = make_layers(
@@ -387,10 +408,11 @@ class RTCAN(nn.Module):
             _draw_published(drawn, xavier=form == "small-corpus")
 
     def forward(self, X: Tensor) -> Tensor:
-        """Give logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
+        """Return logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
 
-        The fast way (``networks/_fast``) takes all layers behind the first one for a few trials at
-        a time under ``torch.inference_mode``; their forward hooks are called for each group.
+        Under ``torch.inference_mode``, the fast path (``networks/_fast``) runs all layers after the
+        first one on a few trials at a time. Forward hooks of these layers are called for each group
+        of trials.
         """
         if fast := fast_way(RTCAN, X):
             return fast(self, X)
@@ -406,12 +428,12 @@ class RTCAN(nn.Module):
         return eda, X[:, n_eda:]
 
     def _finish(self, x: Tensor, music: Tensor) -> Tensor:
-        """Give logits for shallow features (B, C, L) and music (B, n_music_features)."""
+        """Return logits for shallow features (B, C, L) and music (B, n_music_features)."""
         x = self.pool(self.trunk(self.attention(x))).flatten(1)
         return self.classify(torch.cat([x, music], dim=1))
 
 
-def _one_of(name: str, value: object, known: tuple) -> None:
+def _check_option(name: str, value: object, known: tuple) -> None:
     if value not in known:
         raise ValueError(f"{name} must be one of {known}, got {value!r}.")
 
@@ -421,12 +443,12 @@ def _ceil_div(number: int, divisor: int) -> int:
 
 
 def _check_published_length(n_times: int, n_clips: int) -> None:
-    """Refuse what leaves the average pooling, or the maximum in a clip, without samples."""
+    """Raise a ValueError if average pooling, or max pooling in a clip, would have no samples."""
     shortest = STEP["published"] * (POOL - 1) + 1
     if n_times < shortest:
         raise ValueError(
-            f'architecture="published" needs n_times of {shortest} or more, got {n_times}: give '
-            'longer or resampled signals, or take architecture="paper".'
+            f'architecture="published" needs n_times of {shortest} or more, got {n_times}: use '
+            'longer or resampled signals, or architecture="paper".'
         )
     most = _ceil_div(n_times, 2) // 2
     if n_clips > most:

@@ -1,7 +1,7 @@
-"""Where faster ways through layers are registered, so that a layer's own file is its equations.
+"""The registry of fast implementations, which keeps them out of the files with the equations.
 
-``networks/_fast`` registers them. They stand beside the classes and not in the instances, so what
-is copied, saved, compiled or exported does not hold them.
+``networks/_fast`` registers them. They belong to classes and not to instances, so copied, saved,
+compiled and exported modules do not contain them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 class FastWay(NamedTuple):
-    """A function of layer and input, and whether it is for a given input."""
+    """A fast implementation of ``forward(layer, x)``, and a test of whether it applies to x."""
 
     fits: Callable[[Tensor], bool]
     forward: Callable[[Any, Tensor], Tensor]
@@ -23,14 +23,15 @@ FAST_WAYS: dict[type[nn.Module], FastWay] = {}
 
 
 def fast_way(layer: type[nn.Module], x: Tensor) -> Callable[[Any, Tensor], Tensor] | None:
-    """Return the function that does a layer's work on x faster, or None for its equations.
+    """Return the fast implementation of a layer for x, or None.
 
     Parameters
     ----------
     layer : type
-        The class whose `forward` asks: a subclass without its own `forward` has the same way.
+        Class that defines the calling `forward`. A subclass that inherits `forward` has the same
+        fast implementation.
     x : Tensor
-        What `forward` is given.
+        Input of `forward`.
     """
     way = FAST_WAYS.get(layer)
     return way.forward if way is not None and way.fits(x) else None

@@ -1,4 +1,4 @@
-"""How networks learn: batches of named blocks, losses, recipes, checkpoints, seeds and threads."""
+"""Training of networks: batches, losses, recipes, checkpoints, seeds and threads."""
 
 from edaemo.training._batches import Batch, Batches, Blocks, Sequences, Trials, cut_rows
 from edaemo.training._checkpoint import Checkpoint, describe_fit

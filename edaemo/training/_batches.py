@@ -1,4 +1,4 @@
-"""Trials as tensors, and the batches that a network learns from."""
+"""Data sets of tensors, and batches."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset as TorchDataset
 
-# Name of a block and the shape of a trial's part in it: (n_features,), or (n_chans, n_times).
+# Name of a block, and its shape for one trial: (n_features,) or (n_chans, n_times).
 Blocks = Mapping[str, tuple[int, ...]]
 
 
 class Batch(tuple):
-    """Trials that are learned from together; for skorch the pair ``(X, y)``.
+    """A batch of trials; skorch sees the pair ``(X, y)``.
 
     Attributes
     ----------
     X : Tensor of shape (B, n_columns), or dict of Tensor of shape (B, n_steps, n_features)
-        Rows; or the named blocks of sequences, padded with zeros to the longest of the batch.
+        Rows, or the named blocks of sequences. Sequences are padded with zeros to the longest one
+        in the batch.
     y : Tensor of shape (B,) or (B, n_steps)
-        Codes of the classes, or numbers; of sequences 0 where a step is padding or has no label.
+        Codes of the classes, or numbers. For sequences, 0 if a step is padding or has no label.
     mask : Tensor of bool of shape (B, n_steps) or None
-        True where a step is not padding; None for rows, which have the same length.
+        True where a step is not padding. None for rows, which all have the same length.
     labelled : Tensor of bool of shape (B, n_steps) or None
-        True where a step has a label, so that a loss counts it; None for rows.
+        True where a step has a label. The loss uses only these steps. None for rows.
     group : Tensor of int of shape (B,) or None
-        Code of each trial's person; -1 for a person who is not among those trained on.
+        Code of the subject of each trial; -1 for a subject without training trials.
     weight : Tensor of shape (B,) or None
         Weight of each trial.
     """
@@ -65,15 +66,15 @@ class Batch(tuple):
 
     @property
     def blocks(self) -> dict[str, Tensor]:
-        """The named blocks of X, (B, n_features) or (B, n_chans, n_times) each.
+        """The named blocks of X, each (B, n_features) or (B, n_chans, n_times).
 
-        Sequences: (B, n_steps, n_features). Empty where the columns have no names.
+        For sequences, each is (B, n_steps, n_features). Empty if the columns have no names.
         """
         return self.X if isinstance(self.X, dict) else cut_rows(self.X, self._shapes or {})
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Return the batch, one of rows, with its rows changed."""
-        assert isinstance(self.X, Tensor)  # no augmentation is of sequences
+        """Return a copy of a batch of rows, with `change` applied to its rows."""
+        assert isinstance(self.X, Tensor)  # sequences are never augmented
         return Batch(
             change(self.X),
             self.y,
@@ -96,24 +97,24 @@ def cut_rows(rows: Tensor, shapes: Blocks) -> dict[str, Tensor]:
 
 
 class Trials(Dataset):
-    """Rows and targets as tensors, the dataset of our nets; they lie where the network computes.
+    """A data set of rows and targets as tensors on the device of the network.
 
     Parameters
     ----------
     X : array-like of shape (n, width)
     y : array-like of shape (n,) or None
-        None where there is nothing to learn; zeros take its place.
+        Targets. None: no targets; zeros are used instead.
     group : array-like of int of shape (n,) or None, default=None
-        Code of each trial's person.
+        Code of the subject of each trial.
     weight : array-like of shape (n,) or None, default=None
         Weight of each trial.
     shapes : mapping from str to tuple of int or None, default=None
         The named blocks of a row, in order.
     n_shared : int, default=0
-        So many last columns are a song's, the same for all who heard it: each song is kept once,
-        and joined with a batch's trials.
+        Number of columns at the end of a row that hold music features. Each distinct set of music
+        features is stored once, and joined with the trials of a batch.
     device : str, default="cpu"
-        Where the tensors lie.
+        Device of the tensors.
     """
 
     def __init__(
@@ -146,7 +147,7 @@ class Trials(Dataset):
         return self.rows(slice(None))
 
     def rows(self, which: slice | Tensor) -> Tensor:
-        """Return the rows of some trials as the network takes them."""
+        """Return the rows of some trials, with their music features."""
         if self.songs is None or self.heard is None:
             return self.signals[which]
         return torch.cat([self.signals[which], self.songs[self.heard[which]]], dim=1)
@@ -169,25 +170,24 @@ class Trials(Dataset):
 
 
 def _first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return where each distinct row stands first, and for each row which of them it is."""
+    """Return the index of the first copy of each distinct row, and each row's code."""
     known: dict[bytes, int] = {}
-    same = [known.setdefault(row.numpy().tobytes(), len(known)) for row in rows]
-    which = torch.tensor(same)
+    codes = torch.tensor([known.setdefault(row.numpy().tobytes(), len(known)) for row in rows])
     first = torch.full((len(known),), len(rows)).scatter_reduce(
-        0, which, torch.arange(len(rows)), "amin"
+        0, codes, torch.arange(len(rows)), "amin"
     )
-    return first, which
+    return first, codes
 
 
 class Sequences(TorchDataset):
-    """Sequences of differing length and a series of targets for each.
+    """A data set of sequences of different lengths, with a series of targets for each.
 
     Parameters
     ----------
     X : mapping from str to sequence of n arrays of shape (n_steps, n_features)
         Named blocks. A trial has the same number of steps in all of them.
     y : sequence of n arrays of shape (n_steps,) or None, default=None
-        NaN: this step has no label. None where there is nothing to learn; zeros take its place.
+        Targets; NaN where a step has no label. None: no targets; zeros are used instead.
     group, weight, device
         As for `Trials`.
     """
@@ -207,19 +207,19 @@ class Sequences(TorchDataset):
         }
         self.lengths = [len(cell) for cell in next(iter(self.X.values()))]
         series = [torch.zeros(length) for length in self.lengths] if y is None else y
-        self.y = [torch.as_tensor(one, dtype=torch.float32).to(device) for one in series]
+        self.y = [torch.as_tensor(target, dtype=torch.float32).to(device) for target in series]
         self.group = None if group is None else torch.as_tensor(group).to(device)
         self.weight = None if weight is None else torch.as_tensor(weight).to(device)
 
     def batch(self, which: slice | Tensor) -> Batch:
-        """Return some trials as a batch, padded with zeros to the longest of them."""
-        numbers = torch.arange(len(self))[which].tolist()
-        y = pad_sequence([self.y[i] for i in numbers], batch_first=True)
-        lengths = torch.tensor([self.lengths[i] for i in numbers], device=y.device)
+        """Return some trials as a batch, padded with zeros to the longest trial."""
+        indices = torch.arange(len(self))[which].tolist()
+        y = pad_sequence([self.y[i] for i in indices], batch_first=True)
+        lengths = torch.tensor([self.lengths[i] for i in indices], device=y.device)
         mask = torch.arange(y.shape[1], device=y.device) < lengths[:, None]
         return Batch(
             {
-                name: pad_sequence([cells[i] for i in numbers], batch_first=True)
+                name: pad_sequence([cells[i] for i in indices], batch_first=True)
                 for name, cells in self.X.items()
             },
             y.nan_to_num(),
@@ -237,19 +237,20 @@ class Sequences(TorchDataset):
 
 
 class Batches:
-    """Batches cut from the tensors at once, where a DataLoader would collect row by row.
+    """Iterate over batches that are sliced from the tensors, which is faster than a DataLoader.
 
-    A last batch of a single row joins the one before it: batch norm cannot learn from one row.
+    If the last batch has a single row, the row is added to the batch before it, because batch norm
+    cannot be trained on one row.
 
     Parameters
     ----------
     dataset : Trials or Sequences
     batch_size : int
-        At least 2; -1 for everything at once.
+        At least 2; -1 for one batch of all trials.
     shuffle : bool, default=False
-        New order at each pass, from torch's global generator.
+        Whether each pass has a new random order, drawn from torch's global generator.
     augment : callable or None, default=None
-        Changes the rows of each batch.
+        Function applied to the rows of each batch.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Fits that go on where they were killed."""
+"""Checkpoints, from which an interrupted fit continues."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from edaemo._safe_file import (
 )
 
 FORMAT = 2
-# Parameters that decide nothing about the weights, and the seed's, which stands as itself.
+# Parameters that do not affect the weights, and `random_state`, whose seed is stored separately.
 _FREE = ("checkpoint", "verbose", "random_state")
 _STATE = ("facts", "history", "module", "criterion", "optimizer", "callbacks", "rng")
 _STOPPING = ("misses_", "dynamic_threshold_", "best_epoch_", "best_model_weights_")
@@ -42,20 +42,20 @@ _Nested: TypeAlias = "np.ndarray | Mapping[str, _Nested] | Iterable[_Nested]"
 
 
 class Checkpoint(Callback):
-    """Writes everything a training goes on from, after each epoch.
+    """Callback that writes the state of training to a file after each epoch.
 
-    It must be the last of the net's callbacks: it saves what the others have set, and at the start
-    sets back what they have set anew. An early stop ends the epoch before it, which is then run
-    once more where the process was killed just there.
+    It must be the last callback of the net, because it saves the state that the other callbacks
+    have set, and restores this state after they have initialised it. Early stopping ends an epoch
+    before this callback writes it. If the process is killed at that point, this epoch is repeated.
 
-    Of callbacks it keeps the state of schedules and early stopping, the best scores, and what a
-    callback with the methods ``state_dict`` and ``load_state_dict`` gives by them. All others begin
-    with the epoch at which training goes on; ``net.history`` holds the epochs before it.
+    The file contains the state of schedules and early stopping, the best scores, and the state of
+    every callback with the methods ``state_dict`` and ``load_state_dict``. Other callbacks start
+    without a state when training continues. ``net.history`` holds the earlier epochs.
 
     Parameters
     ----------
     path : Path
-        The file; read at once where there is one.
+        The file. If it exists, it is read immediately.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,43 +67,43 @@ class Checkpoint(Callback):
             self.kept = _read(path)
 
     def seed(self, drawn: int) -> int:
-        """Give the seed of the file, or the one that was drawn where there is none."""
+        """Return the seed in the file, or `drawn` without a file."""
         return drawn if self.kept is None else self.kept["facts"]["random_state's seed"]
 
     def check(self, facts: dict[str, Any]) -> None:
-        """Remember what the fit is of; raise a FileError that says what differs in the file."""
+        """Store the facts of the fit; raise a FileError if they differ from those in the file."""
         self.facts = json.loads(to_json(facts))
         if self.kept is None:
             return
-        found = self.kept["facts"]
+        stored = self.kept["facts"]
         differing = [
-            f"{name} ({_show(found.get(name))} in the file, {_show(self.facts.get(name))} now)"
-            for name in {**found, **self.facts}
-            if found.get(name) != self.facts.get(name)
+            f"{name} ({_show(stored.get(name))} in the file, {_show(self.facts.get(name))} now)"
+            for name in {**stored, **self.facts}
+            if stored.get(name) != self.facts.get(name)
         ]
         if differing:
             raise FileError(
                 f"{self.path}: this checkpoint is of another fit: {'; '.join(differing)}. Delete "
-                "it to begin anew, give another path, or fit what it is of."
+                "it to start again, pass another path, or repeat the fit that it belongs to."
             )
 
     def begin(self, net: NeuralNet) -> int:
-        """Initialise the net, give it the history so far, and return how many epochs remain."""
+        """Initialise the net, restore its history, and return the number of remaining epochs."""
         net.initialize()
         if self.kept is not None:
             net.history.extend(self.kept["history"])
-            # A schedule begins from what it left there.
+            # A schedule starts from the values in the optimizer.
             self._restore(net.optimizer_, self.kept["optimizer"])
         return net.max_epochs - len(net.history)
 
     def finish(self) -> None:
-        """Remove the file, and write none from now on."""
+        """Remove the file, and do not write it again."""
         self.done = True
         self.kept = None
         self.path.unlink(missing_ok=True)
 
     def on_train_begin(self, net: NeuralNet, **kwargs: object) -> None:
-        """Put everything back as it was after the last epoch."""
+        """Restore the state after the last epoch in the file."""
         if self.kept is None:
             return
         self._restore(net.module_, self.kept["module"])
@@ -111,7 +111,7 @@ class Checkpoint(Callback):
         self._restore(net.optimizer_, self.kept["optimizer"])
         try:
             for callback, state in zip(_others(net), self.kept["callbacks"], strict=True):
-                _put_back(callback, state)
+                _restore_callback(callback, state)
             torch.set_rng_state(self.kept["rng"])
             if self.kept["cuda_rng"] is not None:
                 torch.cuda.set_rng_state(self.kept["cuda_rng"], net.device)
@@ -139,7 +139,7 @@ class Checkpoint(Callback):
             "cuda_rng": torch.cuda.get_rng_state(net.device) if "cuda" in net.device else None,
         }
         encoder = Encoder()
-        head = to_json(encoder.encode(state, "what training goes on from"))
+        head = to_json(encoder.encode(state, "the state of training"))
         members = {HEAD: head, ARRAYS: encoder.array_bytes()}
         write_archive(self.path, "checkpoint", FORMAT, members)
 
@@ -153,10 +153,13 @@ def describe_fit(
     aside: np.ndarray,
     weight: np.ndarray | None,
 ) -> dict[str, Any]:
-    """Return what a fit is of: training must not go on from the checkpoint of another fit."""
+    """Return the facts that identify a fit.
+
+    Training does not continue from a checkpoint with other facts.
+    """
     parameters = estimator.get_params(deep=False)
     if parameters["callbacks"]:
-        parameters["callbacks"] = [_name_callback(one) for one in parameters["callbacks"]]
+        parameters["callbacks"] = [_name_callback(item) for item in parameters["callbacks"]]
     return {
         "class": type(estimator).__name__,
         "edaemo": __version__,
@@ -175,7 +178,7 @@ def describe_fit(
 
 
 def _name_callback(callback: object) -> str:
-    """Name a callback, an instance or a class, or a pair of its name and it."""
+    """Return the class name of a callback: an instance, a class, or a pair (name, callback)."""
     if isinstance(callback, tuple | list):
         callback = callback[1]
     return (callback if isinstance(callback, type) else type(callback)).__name__
@@ -185,20 +188,20 @@ def _read(path: Path) -> dict[str, Any]:
     members = read_archive(path, "checkpoint", FORMAT)
     try:
         state = Decoder(members[ARRAYS]).decode(json.loads(members[HEAD]))
-        if lacking := [name for name in _STATE if name not in state]:
-            raise ValueError(f"{lacking[0]} is missing")
+        if missing := [name for name in _STATE if name not in state]:
+            raise ValueError(f"{missing[0]} is missing")
         return state
     except BROKEN as error:
         raise edited(path, error) from error
 
 
 def _others(net: NeuralNet) -> list[Callback]:
-    """Return the net's callbacks but for the checkpoint."""
+    """Return the callbacks of the net, except the checkpoint."""
     return [callback for _, callback in net.callbacks_ if not isinstance(callback, Checkpoint)]
 
 
 def _state_of(callback: Callback) -> Any:
-    """Return what a callback goes on from; None where it begins anew."""
+    """Return the state of a callback, or None if it has no state to restore."""
     if isinstance(callback, LRScheduler):
         return callback.lr_scheduler_.state_dict()
     if isinstance(callback, EarlyStopping):
@@ -208,7 +211,7 @@ def _state_of(callback: Callback) -> Any:
     return getattr(callback, "best_score_", None)
 
 
-def _put_back(callback: Callback, state: Any) -> None:
+def _restore_callback(callback: Callback, state: Any) -> None:
     if isinstance(callback, LRScheduler):
         callback.lr_scheduler_.load_state_dict(state)
     elif isinstance(callback, EarlyStopping):
@@ -234,8 +237,8 @@ def _arrays(values: _Nested) -> Iterator[np.ndarray]:
     if isinstance(values, np.ndarray) and values.dtype != object:
         yield values
         return
-    for one in values:
-        yield from _arrays(one)
+    for value in values:
+        yield from _arrays(value)
 
 
 def _show(value: object) -> str:

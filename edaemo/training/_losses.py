@@ -1,7 +1,7 @@
-"""Losses: what they read is a network's outputs and the batch.
+"""Losses of the outputs of a network and a batch.
 
-A loss of a network's own, with an adversarial head or an auxiliary term, is a module of this form:
-``forward(outputs, batch)`` returns a scalar.
+A loss is a module whose ``forward(outputs, batch)`` returns a scalar. A network can declare its own
+loss, for example with an adversarial head or an auxiliary term.
 """
 
 from __future__ import annotations
@@ -13,36 +13,36 @@ from torch.nn import functional as F
 from edaemo.training._batches import Batch
 
 Outputs = Tensor | tuple[Tensor, ...]
-# Keeps a quotient finite where a series and its prediction are both constant and alike.
+# Keeps the quotient finite if a series and its prediction are constant and equal.
 TINY = 1e-8
 
 
 def prediction_of(outputs: Outputs) -> Tensor:
-    """Return the prediction: the outputs, or the first of several."""
+    """Return the prediction: the outputs, or the first item of a tuple of outputs."""
     return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
 def mean_over_trials(losses: Tensor, batch: Batch) -> Tensor:
-    """Average the trials' losses of shape (B,) by the batch's weights."""
+    """Average the losses of the trials, shape (B,), by the weights of the batch."""
     if batch.weight is None:
         return losses.mean()
     return (batch.weight * losses).sum() / batch.weight.sum()
 
 
 class CrossEntropy(nn.CrossEntropyLoss):
-    """Cross-entropy of logits of shape (B, n_classes), with the trials' weights.
+    """Cross-entropy of logits of shape (B, n_classes), weighted by trial.
 
-    A trial of weight 2 counts as two trials: the sum of the weighted losses is divided by the sum
-    of the weights, of trials times classes.
+    A trial of weight 2 counts as two trials. The sum of the weighted losses is divided by the sum
+    of the weights, where a weight is the product of the trial's and the class's weight.
     """
 
-    # torch's takes logits and targets. By its class skorch knows that probabilities are a softmax.
+    # The base class makes skorch apply a softmax for probabilities. Its `forward` takes targets.
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:  # type: ignore[override]
         """Return the loss of a batch."""
         logits = prediction_of(outputs)
         if batch.weight is None:
             return super().forward(logits, batch.y)
-        # These hold the weights of the classes already.
+        # These losses already include the class weights.
         losses = F.cross_entropy(
             logits,
             batch.y,
@@ -55,7 +55,7 @@ class CrossEntropy(nn.CrossEntropyLoss):
 
 
 class SquaredError(nn.Module):
-    """Mean squared error of one number for each trial, with the trials' weights."""
+    """Mean squared error of one number for each trial, weighted by trial."""
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the loss of a batch."""
@@ -66,14 +66,14 @@ class SquaredError(nn.Module):
 class Concordance(nn.Module):
     """One minus Lin's concordance correlation of each sequence, averaged over the sequences.
 
-    Only labelled steps count. With means m, variances v and covariance c over these steps of a
-    sequence the coefficient is 2 c / (v_y + v_p + (m_y - m_p)²) (Lin 1989, Biometrics 45).
+    Only labelled steps are used. With means m, variances v and covariance c over these steps of a
+    sequence, the coefficient is 2 c / (v_y + v_p + (m_y - m_p)²) (Lin 1989, Biometrics 45).
     """
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
         """Return the loss of a batch."""
         labelled, predicted = batch.labelled, prediction_of(outputs).reshape(batch.y.shape)
-        assert labelled is not None  # sequences have one
+        assert labelled is not None  # set for sequences
         n_steps = labelled.sum(dim=1)
 
         def mean(series: Tensor) -> Tensor:

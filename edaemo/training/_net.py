@@ -1,4 +1,4 @@
-"""skorch nets around a network, and their training: batches, losses, interruption."""
+"""skorch nets and their training: input, losses and interruption."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from edaemo.training._losses import Outputs, prediction_of
 
 
 class TrainingError(RuntimeError):
-    """Training cannot go on: the loss is no longer finite, or memory has run out."""
+    """Training failed: the loss is not finite, or memory ran out."""
 
 
 class FiniteLoss(Callback):
-    """Stop where the training loss is no longer finite."""
+    """Callback that raises a TrainingError if the training loss is not finite."""
 
     def on_batch_end(
         self, net: NeuralNet, batch: object = None, training: bool = False, **kwargs: object
     ) -> None:
-        """Look at the loss of the batch."""
+        """Check the loss of the batch."""
         loss = net.history[-1, "batches", -1, "train_loss"] if training else 0.0
         if not math.isfinite(loss):
             raise TrainingError(
@@ -42,14 +42,15 @@ class FiniteLoss(Callback):
 
 
 class Feed(NamedTuple):
-    """How a network takes its input.
+    """Description of the input of a network's ``forward``.
 
     Attributes
     ----------
     by_name : bool
-        Whether ``forward`` takes the named blocks, each as an argument; else all of it joined.
+        Whether ``forward`` takes each named block as an argument. If False, it takes all blocks
+        joined.
     with_mask : bool
-        Whether it takes the mask of sequences.
+        Whether ``forward`` takes the mask of sequences.
     shapes : mapping from str to tuple of int
         The named blocks of a row, in order.
     """
@@ -60,11 +61,11 @@ class Feed(NamedTuple):
 
     @classmethod
     def of(cls, network: type[nn.Module], shapes: Blocks | None) -> Self:
-        """Return how a class of networks takes its input; raise a ValueError where it cannot."""
+        """Return the description for a class; raise a ValueError if a required block is missing."""
         shapes = shapes or {}
         if missing := sorted(needed_blocks(network) - set(shapes)):
             raise ValueError(
-                f"{network.__name__} needs the block {missing[0]!r}, and the columns hold "
+                f"{network.__name__} needs the block {missing[0]!r}, but the columns hold "
                 f"{sorted(shapes) or 'no named blocks'}."
             )
         return cls(takes_blocks(network), takes_mask(network), shapes)
@@ -88,7 +89,7 @@ class Feed(NamedTuple):
 
 
 class OnRows(nn.Module):
-    """A network as a function from rows of shape (B, n_columns) to (B, n_outputs)."""
+    """A network that maps rows of shape (B, n_columns) to (B, n_outputs)."""
 
     def __init__(self, network: nn.Module, feed: Feed) -> None:
         super().__init__()
@@ -101,9 +102,9 @@ class OnRows(nn.Module):
 
 
 class OnSequences(nn.Module):
-    """A network as a function from sequences of one length to (B, n_steps).
+    """A network that maps sequences of the same length to (B, n_steps).
 
-    It takes the named blocks one after the other, (B, n_steps, n_features) each.
+    Its arguments are the named blocks in order, each (B, n_steps, n_features).
     """
 
     def __init__(self, network: nn.Module, feed: Feed) -> None:
@@ -124,13 +125,13 @@ class Net(NeuralNet):
     Parameters
     ----------
     amp : {"bf16"} or None, default=None
-        Precision of the forward pass where torch's autocast holds it safe; logits, loss and
-        weights stay in single precision.
+        Precision of the forward pass in the operations that torch's autocast selects. Logits, loss
+        and weights are in single precision.
     fuse : bool or str, default=False
-        Whether the network is compiled; a mode of ``torch.compile``. Unlike skorch's `compile` it
-        leaves the names of the weights alone.
+        Whether to compile the network, or a mode of ``torch.compile``. Unlike skorch's `compile`,
+        it does not change the names of the weights.
     shapes : mapping from str to tuple of int or None, default=None
-        The named blocks of a row, for a network that takes them one by one.
+        The named blocks of a row, for a network that takes them as separate arguments.
     """
 
     def __init__(
@@ -155,7 +156,7 @@ class Net(NeuralNet):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
-        if self.initialized_:  # a program is not pickled
+        if self.initialized_:  # compiled code is not pickled
             self._compile_module()
 
     def _compile_module(self) -> None:
@@ -165,8 +166,8 @@ class Net(NeuralNet):
     def _zero_grad_optimizer(self, set_to_none: bool | None = False) -> None:
         """Set gradients to zero and keep their memory.
 
-        It was allocated when a step needed most, and keeps glibc from returning to the system what
-        lies below it, which the next step would have to ask for again.
+        This memory is allocated when a step needs the most memory. It keeps glibc from returning
+        the memory below it to the system, from which the next step would have to request it again.
         """
         super()._zero_grad_optimizer(set_to_none)
 
@@ -182,18 +183,18 @@ class Net(NeuralNet):
         with self.precision():
             outputs = self.feed_(self.module_, X, mask, **fit_params)
         if isinstance(outputs, tuple):
-            return tuple(one.float() if one.is_floating_point() else one for one in outputs)
+            return tuple(out.float() if out.is_floating_point() else out for out in outputs)
         return outputs.float()
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Return loss and prediction of a batch, and add the loss's gradients."""
+        """Return the loss and the outputs of a batch, and add the gradients of the loss."""
         self._set_training(True)
         step = self._step(batch, training=True, **fit_params)
         step["loss"].backward()
         return step
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Return loss and prediction of a batch that does not train."""
+        """Return the loss and the outputs of a validation batch."""
         self._set_training(False)
         with torch.no_grad():
             return self._step(batch, training=False, **fit_params)
@@ -220,23 +221,23 @@ class Net(NeuralNet):
         ----------
         y_pred : Tensor, or tuple of Tensor
         y_true : Batch, or Tensor of shape (B,)
-            The whole batch, or its targets alone.
+            The whole batch, or only its targets.
         X : Tensor or dict of Tensor
-            What the network was given; not used where `y_true` is a Batch.
+            Input of the network. Not used if `y_true` is a Batch.
         training : bool
-            As skorch passes it; not used.
+            Passed by skorch; not used.
         """
         if not isinstance(y_true, Batch):
             y_true = Batch(X, to_device(to_tensor(y_true, self.device), self.device))
         return self.criterion_(y_pred, y_true)
 
     def made_of(self) -> tuple:
-        """Return what the network was made of: its class and, in words, arguments and blocks."""
+        """Return the class of the network, and the text of its arguments and blocks."""
         arguments = sorted(self.get_params_for("module").items())
         return self.module, repr((arguments, self.shapes))
 
     def precision(self) -> AbstractContextManager:
-        """Return the context in which the network computes."""
+        """Return the autocast context of the forward pass."""
         kind = torch.device(self.device).type
         lower = self.amp == "bf16"
         if not lower and not torch.is_autocast_enabled(kind):
@@ -245,23 +246,23 @@ class Net(NeuralNet):
 
 
 def _as_batch(batch: Any) -> Batch:
-    """Return what skorch's iterator gave as a batch; one of a user's own is a pair."""
+    """Return an item of skorch's iterator as a Batch; a user's iterator yields pairs."""
     return batch if isinstance(batch, Batch) else Batch(*batch)
 
 
 class ClassifierNet(Net, NeuralNetClassifier):
-    """For skorch a classifier: ``predict`` returns the codes of the classes."""
+    """A net that skorch treats as a classifier; ``predict`` returns the codes of the classes."""
 
 
 class RegressorNet(Net, NeuralNetRegressor):
-    """For skorch a regressor."""
+    """A net that skorch treats as a regressor."""
 
 
 def train(net: NeuralNet, trials: Trials | Sequences, checkpoint: Checkpoint | None = None) -> None:
-    """Initialise the net and train it, from the checkpoint on where there is one.
+    """Initialise the net and train it, or continue from the checkpoint if there is one.
 
-    skorch takes a KeyboardInterrupt for a callback's wish to stop early, and would hand back a
-    half-trained net after Ctrl-C as if it were finished. Here Ctrl-C stays an interruption.
+    skorch treats a KeyboardInterrupt as an early stop, and would return a partly trained net after
+    Ctrl-C. This function raises the KeyboardInterrupt.
     """
     with _remember_interrupt() as interrupted, in_memory(net.batch_size):
         if checkpoint is None:
@@ -275,11 +276,11 @@ def train(net: NeuralNet, trials: Trials | Sequences, checkpoint: Checkpoint | N
 
 @contextmanager
 def in_memory(n_rows: int) -> Iterator[None]:
-    """Say what to do where memory does not hold `n_rows` trials at once."""
+    """Raise a TrainingError with advice if memory runs out with `n_rows` trials at once."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # On the CPU torch raises a RuntimeError like any other.
+        # On the CPU, torch raises an ordinary RuntimeError.
         known = isinstance(error, (MemoryError, torch.OutOfMemoryError))
         if not known and "can't allocate memory" not in str(error):
             raise
@@ -290,10 +291,10 @@ def in_memory(n_rows: int) -> Iterator[None]:
 
 @contextmanager
 def _remember_interrupt() -> Iterator[list[bool]]:
-    """Give a list that is non-empty once SIGINT has arrived."""
+    """Yield a list that is not empty after SIGINT has arrived."""
     interrupted: list[bool] = []
     before = signal.getsignal(signal.SIGINT)
-    # Python raises KeyboardInterrupt in the main thread alone; elsewhere there is none to mistake.
+    # Python raises KeyboardInterrupt only in the main thread, so other threads need no handler.
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield interrupted
         return

@@ -1,4 +1,4 @@
-"""How networks are trained: schedules, and changes of the training batches."""
+"""Recipes, learning-rate schedules and augmentation."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from edaemo.networks import CONSTANT, COSINE, Recipe, declaration_of
 
 
 def find_recipe(name: str | None, network: type[nn.Module]) -> Recipe:
-    """Return a network's recipe of that name; None is its default.
+    """Return the recipe called `name` of a network, or its default recipe if `name` is None.
 
     Raises
     ------
     ValueError
-        If the network has no such recipe; the error names those that it has.
+        If the network has no such recipe. The message lists its recipes.
     """
     declared = declaration_of(network)
     if name is None:
         return declared.recipes[declared.recipe]
     if name in declared.recipes:
         return declared.recipes[name]
-    raise ValueError(f"There is no recipe {name!r}: {suggest(name, declared.recipes)}")
+    raise ValueError(f"Unknown recipe {name!r}: {suggest(name, declared.recipes)}")
 
 
 def make_schedule(recipe: Recipe) -> LRScheduler | None:
-    """Make the learning rate's schedule; None for a constant rate."""
+    """Make the schedule of the learning rate, or None for a constant rate."""
     schedule = recipe.lr_scheduler
     if isinstance(schedule, LRScheduler):
         return clone(schedule, safe=False)
@@ -44,21 +44,22 @@ def make_schedule(recipe: Recipe) -> LRScheduler | None:
 
 
 class Augmentation(NamedTuple):
-    """Changes of a training batch that leave its emotion as it is.
+    """Random changes of the EDA in a training batch. The labels stay valid.
 
     Parameters
     ----------
     n_chans, n_times : int
-        How the first columns divide; those behind them, the music, stay as they are.
+        Number of EDA channels and of samples per channel in the first columns. The columns after
+        them, the music features, are not changed.
     time_shift : float
-        Each trial is moved by a random part of its length, up to this share of it either way; the
-        first or last sample fills what becomes free.
+        Each trial is shifted left or right by a random share of its length, up to this value. The
+        gap is filled with the first or last sample.
     scaling : float
-        Each trial, all channels alike, is multiplied by exp(`scaling` · z), z standard normal.
+        All channels of a trial are multiplied by exp(`scaling` · z), z standard normal.
     noise : float
-        Standard deviation of white noise, in units of the channel.
+        Standard deviation of added white noise, in units of the channel.
     channel_drop : float
-        Probability that a channel of a trial becomes zero; a trial keeps one channel at least.
+        Probability that a channel of a trial is set to zero. A trial keeps at least one channel.
     """
 
     n_chans: int
@@ -69,7 +70,7 @@ class Augmentation(NamedTuple):
     channel_drop: float = 0.0
 
     def __call__(self, X: Tensor) -> Tensor:
-        """Change rows [EDA channel 0 | 1 | … | music]; chance is the device's global generator."""
+        """Change rows [EDA channel 0 | 1 | … | music]; uses the global generator of the device."""
         n, n_eda, device = len(X), self.n_chans * self.n_times, X.device
         eda = X[:, :n_eda].reshape(n, self.n_chans, self.n_times)
         if most := round(self.time_shift * self.n_times):
@@ -90,11 +91,11 @@ class Augmentation(NamedTuple):
 CHANGES = Augmentation._fields[2:]
 
 
-def check_augmentation(asked: Mapping[str, float]) -> None:
-    """Raise a ValueError unless `asked` names changes of `Augmentation` and their strengths."""
-    for name, strength in asked.items():
+def check_augmentation(strengths: Mapping[str, float]) -> None:
+    """Raise a ValueError if a name is not a change of `Augmentation`, or a strength is invalid."""
+    for name, strength in strengths.items():
         if name not in CHANGES:
-            raise ValueError(f"There is no augmentation {name!r}: {suggest(name, CHANGES)}")
+            raise ValueError(f"Unknown augmentation {name!r}: {suggest(name, CHANGES)}")
         most = {"time_shift": 1.0, "channel_drop": 1.0}.get(name, float("inf"))
         number = isinstance(strength, Real) and not isinstance(strength, bool)
         if not (number and 0 <= strength < most):

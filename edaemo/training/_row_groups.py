@@ -1,9 +1,10 @@
-"""How many rows a network is given at once, so that no answer depends on the other rows.
+"""Choose numbers of rows per forward pass for which a prediction does not depend on other rows.
 
-A network in evaluation treats each row by itself, but the libraries below torch choose their
-kernels by shape: the last digits of a row's answer can depend on how many rows there are, and on
-the row's place among them. No library promises otherwise. So each network is tried on the machine
-that it runs on, and is then given rows only in numbers that answer alike, bit for bit.
+A network in evaluation treats each row separately, but the libraries below torch choose their
+kernels by shape. The last digits of a row's output can depend on the number of rows and on the
+position of the row. No library guarantees the contrary. Each network is therefore tested on the
+machine that it runs on. Forward passes then have only numbers of rows for which the outputs of a
+row are equal, bit for bit.
 """
 
 from __future__ import annotations
@@ -24,36 +25,36 @@ from edaemo.networks import filled_up, prefers_fast
 from edaemo.training._losses import prediction_of
 from edaemo.training._net import Feed
 
-# The number of rows that others are compared with, and the others.
+# The reference number of rows, and the numbers that are compared with it.
 USUAL = 16
 OTHERS = (1, 2, 4, 8, 64)
-# What the linear layers are filled up to: the fewest rows that may do, and those that always do.
+# Rows to which the linear layers are padded: the smallest number that can suffice, and a safe one.
 FILLED_UP = (4, USUAL)
-# Draws of weights until the answers to different rows differ.
+# Maximum number of draws of weights until the outputs of different rows differ.
 N_DRAWS = 3
-# Rows of fewer columns are tried twice, with other weights.
+# Networks with fewer columns are tested twice, with different weights.
 MANY_COLUMNS = 1024
 
 
 class Way(NamedTuple):
-    """A way to give rows to a network.
+    """Sizes of forward passes for a network.
 
-    `sizes`: the numbers of rows that a forward pass may have. `least_rows`: what the linear layers
-    of a `Head` fill up to.
+    `sizes` holds the allowed numbers of rows of a forward pass. `least_rows` is the number of rows
+    to which the linear layers of a `Head` are padded.
     """
 
     sizes: tuple[int, ...]
     least_rows: int = 1
 
     def passes(self, n: int) -> tuple[int, ...]:
-        """Return the rows of each forward pass for n rows; zeros fill up the last one."""
+        """Return the size of each forward pass for n rows; the last one is padded with zeros."""
         full, rest = divmod(n, max(self.sizes))
         return (max(self.sizes),) * full + _cheapest(self.sizes, rest)
 
 
 @lru_cache(maxsize=1024)
 def _cheapest(sizes: tuple[int, ...], n: int) -> tuple[int, ...]:
-    """Return the passes for fewer rows than the largest; a pass costs as much as one row more."""
+    """Return the passes for the remaining rows; a pass costs as much as one more row."""
     if n <= 0:
         return ()
     ways = [(size, *_cheapest(sizes, n - size)) for size in sizes]
@@ -78,33 +79,33 @@ def find_way(
     feed: Feed,
     compiled: bool,
 ) -> Way:
-    """Return the fastest way known in which a row's answer does not depend on the other rows.
+    """Return the fastest `Way` in which the output of a row does not depend on the other rows.
 
-    A network is tried once in a process for each number of threads and each setting of torch that
-    can change the last digits; networks made of the same parts share what was found. A trial takes
-    as long as predictions for 250 rows (``docs/performance.md``).
+    A network is tested once per process for each number of threads and each setting of torch that
+    can change the last digits. Networks with the same class, arguments and blocks share the result.
+    The test takes as long as predictions for 250 rows (``docs/performance.md``).
 
     Parameters
     ----------
     network : nn.Module
-        In evaluation mode. It is not touched: a copy with random weights is tried, since trained
-        weights may hide a difference (a layer whose gain is still zero).
+        The network in evaluation mode. It is not changed. A copy with random weights is tested,
+        because trained weights can hide a difference (for example a layer whose gain is zero).
     made_of : callable
-        Returns what the network was made of: its class and arguments. Called where it is new.
+        Returns the class, arguments and blocks of the network. Called only for a new network.
     n_columns : int
-        Numbers in a row.
+        Number of columns of a row.
     n_threads : int
-        torch threads that are set.
+        Number of torch threads in use.
     precision : callable
-        Returns the context in which the network computes.
+        Returns the autocast context of the forward pass.
     feed : Feed
-        How the network takes rows.
+        Description of the input of the network.
     compiled : bool
-        Whether the network goes through ``torch.compile``. On the CPU it is then given one row at
-        a time: a program is made for each shape, and that of one row takes no longer per row.
+        Whether the network is compiled with ``torch.compile``. If so, a forward pass on the CPU has
+        one row, because each shape is compiled separately, and one row at a time is as fast.
     """
-    numbers = next(network.parameters(), None)
-    device = torch.device("cpu") if numbers is None else numbers.device
+    weight = next(network.parameters(), None)
+    device = torch.device("cpu") if weight is None else weight.device
     if compiled and device.type == "cpu":
         return ONE_BY_ONE
     setting = _read_setting(device, n_threads, precision)
@@ -122,7 +123,7 @@ def find_way(
 def _read_setting(
     device: torch.device, n_threads: int, precision: Callable[[], AbstractContextManager]
 ) -> tuple:
-    """Return what can change the last digits of an answer, besides network and rows."""
+    """Return the settings that can change the last digits of an output."""
     with precision():
         lower = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
     return (
@@ -137,10 +138,11 @@ def _read_setting(
 
 
 class _Trial:
-    """A copy of a network with random weights, and random rows to answer.
+    """A test of a copy of a network, with random weights, on random rows.
 
-    A difference in the last digits of one layer is often rounded away by the next. So what each
-    module gives is compared, and small networks, which give few numbers, are tried twice.
+    A difference in the last digits of one layer is often lost by rounding in the next layer. The
+    test therefore compares the output of each module. It tests small networks twice, because they
+    have few outputs.
     """
 
     def __init__(
@@ -155,14 +157,14 @@ class _Trial:
     ) -> None:
         self.device, self.precision, self.n_columns = device, precision, n_columns
         self.feed = feed
-        self.chance = torch.Generator().manual_seed(0)
-        # A copy would not be compiled.
+        self.generator = torch.Generator().manual_seed(0)
+        # A copy of a compiled network would not be compiled.
         self.network = network if compiled else _copy_without_hooks(network)
         self.is_copy = not compiled
 
     @torch.inference_mode()
     def find(self) -> Way:
-        """Return the way to give rows to the network."""
+        """Return the `Way` for the network."""
         cuda = [self.device] if self.device.type == "cuda" else []
         with warnings.catch_warnings(), torch.random.fork_rng(cuda):
             warnings.simplefilter("ignore")
@@ -173,43 +175,43 @@ class _Trial:
                     if min(sizes, default=USUAL) <= 2:
                         break
             except (RuntimeError, ValueError, IndexError, TypeError):
-                # A network that cannot take random numbers, or several rows.
+                # The network cannot process random numbers, or several rows.
                 return ONE_BY_ONE
         return Way(sizes, least_rows) if sizes else ONE_BY_ONE
 
     def _find_sizes(self) -> tuple[int, ...]:
-        """Return the numbers of rows that answer alike; none if not even a row's place may change.
+        """Return the numbers of rows with equal outputs; () if the position of a row matters.
 
-        Not on the CPU the usual number is the only one: others were not tried there.
+        On other devices than the CPU, only the reference number of rows is tested.
         """
         sizes = [USUAL, *(OTHERS if self.device.type == "cpu" else ())]
         for _ in range(1 if self.n_columns >= MANY_COLUMNS else 2):
             if not self._draw():
                 return ()
             expected = _Outputs(self.network) if self.is_copy else None
-            answers = self._answer(torch.arange(USUAL), expected)
-            sizes = [size for size in sizes if self._is_alike(size, answers, expected)]
+            predictions = self._predict(torch.arange(USUAL), expected)
+            sizes = [size for size in sizes if self._is_equal(size, predictions, expected)]
             if USUAL not in sizes:
                 return ()
         return tuple(sizes)
 
     def _draw(self) -> bool:
-        """Draw rows, and weights with which they have different answers; say if it worked."""
-        self.rows = torch.randn(USUAL, self.n_columns, generator=self.chance).to(self.device)
+        """Draw rows, and weights for which their outputs differ; return whether this succeeded."""
+        self.rows = torch.randn(USUAL, self.n_columns, generator=self.generator).to(self.device)
         for _ in range(N_DRAWS if self.is_copy else 1):
             if self.is_copy:
-                _draw_weights(self.network, self.chance)
-            answers = self._answer(torch.arange(USUAL)).flatten(1)
-            if answers.isfinite().all() and 2 * len(answers.unique(dim=0)) > USUAL:
+                _draw_weights(self.network, self.generator)
+            predictions = self._predict(torch.arange(USUAL)).flatten(1)
+            if predictions.isfinite().all() and 2 * len(predictions.unique(dim=0)) > USUAL:
                 return True
         return False
 
-    def _answer(self, which: torch.Tensor, outputs: _Outputs | None = None) -> torch.Tensor:
-        with self.precision(), outputs.looked_at(which) if outputs else nullcontext():
+    def _predict(self, which: torch.Tensor, outputs: _Outputs | None = None) -> torch.Tensor:
+        with self.precision(), outputs.recorded(which) if outputs else nullcontext():
             return prediction_of(self.feed(self.network, self.rows[which]))
 
-    def _is_alike(self, size: int, answers: torch.Tensor, outputs: _Outputs | None) -> bool:
-        """Say whether passes of so many rows answer each row alike, at whatever place."""
+    def _is_equal(self, size: int, predictions: torch.Tensor, outputs: _Outputs | None) -> bool:
+        """Return whether passes of `size` rows give equal outputs at every tested position."""
         order = torch.arange(USUAL)
         if size == USUAL:
             orders = [order.roll(7), order.flip(0)]
@@ -219,16 +221,16 @@ class _Trial:
             orders = [torch.cat([order.roll(3 * k + 1) for k in range(size // USUAL)])]
         passes = [which for places in orders for which in places.split(size)]
         for which in passes:
-            if not torch.equal(self._answer(which, outputs), answers[which]):
+            if not torch.equal(self._predict(which, outputs), predictions[which]):
                 return False
             if outputs is not None and outputs.differ:
                 return False
-        # A module with hooks may take another way than one without.
-        return torch.equal(self._answer(passes[0]), answers[passes[0]])
+        # A module with hooks can use other code than a module without hooks.
+        return torch.equal(self._predict(passes[0]), predictions[passes[0]])
 
 
 class _Outputs:
-    """What each module of a network gave for the usual rows, to compare others with."""
+    """The output of each module for the reference rows, with which later outputs are compared."""
 
     def __init__(self, network: nn.Module) -> None:
         self.network = network
@@ -236,10 +238,10 @@ class _Outputs:
         self.differ = False
 
     @contextmanager
-    def looked_at(self, which: torch.Tensor) -> Iterator[None]:
-        """Keep what modules give inside the block, the first time; later compare it.
+    def recorded(self, which: torch.Tensor) -> Iterator[None]:
+        """Store the outputs of modules on the first call; compare them on later calls.
 
-        `which`: the rows that the network is given, as places among the usual rows.
+        `which` holds the indices of the network's input rows among the reference rows.
         """
         first = self.known is None
         known = self.known = self.known or {}
@@ -248,9 +250,9 @@ class _Outputs:
 
         def keep(module: nn.Module, given: object, output: object) -> None:
             if isinstance(output, torch.Tensor) and output.ndim > 1:
-                # A module that is called twice is left out, and so is one that joins rows.
-                again = module in known
-                known[module] = [] if again or len(output) != USUAL else [output.clone()]
+                # Modules that are called twice or that join rows are not compared.
+                skip = module in known or len(output) != USUAL
+                known[module] = [] if skip else [output.clone()]
 
         def compare(module: nn.Module, given: object, output: Any) -> None:
             start = n_seen.get(module, 0)
@@ -270,22 +272,21 @@ class _Outputs:
 
 
 def _copy_without_hooks(network: nn.Module) -> nn.Module:
-    """Copy a network, and leave out the hooks that users have put on it."""
-    twin = copy.deepcopy(network)
-    for module in twin.modules():
+    """Copy a network without the hooks of users."""
+    duplicate = copy.deepcopy(network)
+    for module in duplicate.modules():
         module._forward_hooks.clear()
         module._forward_pre_hooks.clear()
-    return twin
+    return duplicate
 
 
-def _draw_weights(network: nn.Module, chance: torch.Generator) -> None:
-    """Fill the weights with random numbers, so that each layer has a part in the answer."""
-    for numbers in network.parameters():
-        if not numbers.is_floating_point():
+def _draw_weights(network: nn.Module, generator: torch.Generator) -> None:
+    """Fill the weights with random numbers, so that each layer affects the output."""
+    for weight in network.parameters():
+        if not weight.is_floating_point():
             continue
-        drawn = torch.rand(numbers.shape, generator=chance)
-        if numbers.ndim > 1:
-            drawn = (drawn - 0.5) * (12 / numbers[0].numel()) ** 0.5
+        drawn = torch.rand(weight.shape, generator=generator)
+        if weight.ndim > 1:
+            weight.copy_((drawn - 0.5) * (12 / weight[0].numel()) ** 0.5)
         else:
-            drawn = drawn + 0.5
-        numbers.copy_(drawn)
+            weight.copy_(drawn + 0.5)

@@ -1,10 +1,10 @@
-"""Faster ways through RTCAN and its layers, to the same but for rounding.
+"""Fast implementations of RTCAN and its layers.
 
-Importing this package registers them. RTCAN's turns the signal time-major, and each layer that is
-given a time-major tensor takes its own, so tensors of another layout go through the equations.
+Importing this package registers them. The fast path of RTCAN makes the signal time-major. Each
+layer uses its fast implementation if its input is time-major, and its equations otherwise.
 
-What a network learns and answers is the same either way but for rounding, and its parameters have
-the same names. ``docs/performance.md`` has what the fast way is worth.
+Both implementations give the same training and predictions, except for rounding, and their
+parameters have the same names. ``docs/performance.md`` lists the speed-up.
 """
 
 from edaemo.networks._fast._attention import channel_attention, temporal_attention

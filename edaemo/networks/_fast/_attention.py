@@ -1,4 +1,4 @@
-"""SCA and RNTA of tensors that lie time-major."""
+"""SCA and RNTA of time-major tensors."""
 
 from __future__ import annotations
 
@@ -20,30 +20,30 @@ from edaemo.networks._layers import (
     scale_clips,
 )
 
-# Trials whose attention is worked out together: their scores then stay in the processor's cache.
+# Number of trials whose attention is computed together, so that their scores fit in the cache.
 TOGETHER = 16
 
-# Numbers that a processor's vectors take at a time, or a multiple: what is left over at the end of
-# an array goes through another sigmoid.
+# A multiple of the vector length of the processor. torch computes the sigmoid of the remainder at
+# the end of an array with another routine.
 VECTOR = 64
 
 
 def channel_attention(layer: SignalChannelAttention, x: Tensor) -> Tensor:
-    """Weigh x of shape (B, C, L)."""
+    """Weight the filters of x of shape (B, C, L)."""
     lengths = clip_lengths(x.shape[-1], layer.n_clips)
     if layer.training and torch.is_grad_enabled():
         layers = (layer.squeeze, layer.excite)
-        matrices = [one for layer in layers for one in (layer.weight.squeeze(-1), layer.bias)]
+        matrices = [t for layer in layers for t in (layer.weight.squeeze(-1), layer.bias)]
         return _Attended.apply(x, *matrices, lengths)
     mean = _clip_means(x, lengths)
-    scores = _times_each(F.relu(_times_each(mean, layer.squeeze)), layer.excite)
-    return _join_alike(scale_clips(x, _sigmoid(scores).mT, lengths))
+    scores = _multiply_each(F.relu(_multiply_each(mean, layer.squeeze)), layer.excite)
+    return _join_in_layout(scale_clips(x, _sigmoid(scores).mT, lengths))
 
 
 def temporal_attention(layer: ResidualTemporalAttention, x: Tensor) -> Tensor:
-    """Reweigh x of shape (B, C, L)."""
+    """Apply RNTA to x of shape (B, C, L)."""
     clips = clip_lengths(x.shape[-1], layer.n_clips)
-    responses = [layer._respond(_embed(layer, some), clips).mT for some in x.split(TOGETHER)]
+    responses = [layer._respond(_embed(layer, part), clips).mT for part in x.split(TOGETHER)]
     response = join(responses, dim=0).mT
     if layer.training:
         return _add_normed(layer, x, response, clips if layer.published else [x.shape[-1]])
@@ -60,26 +60,26 @@ def _clip_means(x: Tensor, lengths: Sequence[int]) -> Tensor:
     return torch.stack([clip.mean(dim=-1) for clip in x.split(lengths, dim=-1)], dim=1)
 
 
-def _times_each(x: Tensor, layer: nn.Conv1d) -> Tensor:
-    """Put each trial of x (B, n, C) by itself through a convolution of kernel 1.
+def _multiply_each(x: Tensor, layer: nn.Conv1d) -> Tensor:
+    """Apply a convolution of kernel 1 to each trial of x (B, n, C) separately.
 
-    In a product of all trials at once a trial's last digits would hang on how many there are.
+    In a joint product, the last digits for a trial would depend on the number of trials.
     """
-    assert layer.bias is not None  # SCA's layers have one
+    assert layer.bias is not None  # the layers of SCA have a bias
     weights = layer.weight.squeeze(-1).mT.expand(len(x), -1, -1)
     return torch.baddbmm(layer.bias, x, weights)
 
 
 def _sigmoid(scores: Tensor) -> Tensor:
-    """Give the sigmoid, which works on whole vectors alone: the same wherever a number stands."""
+    """Return the sigmoid of padded scores, so that it does not depend on a score's position."""
     if not (left_over := scores.numel() % VECTOR):
         return torch.sigmoid(scores)
     filled = F.pad(scores.flatten(), (0, VECTOR - left_over))
     return torch.sigmoid(filled)[: scores.numel()].view_as(scores)
 
 
-def _join_alike(clips: Sequence[Tensor]) -> Tensor:
-    """Join clips (B, C, …) in time, and keep their layout: a gradient may lie either way."""
+def _join_in_layout(clips: Sequence[Tensor]) -> Tensor:
+    """Join clips (B, C, …) in time and keep their layout; a gradient can have either layout."""
     if is_time_major(clips[0]):
         return join([clip.mT for clip in clips], dim=1).mT
     return join(clips)
@@ -90,7 +90,7 @@ class _ContextOfClips(Context):
 
 
 class _Attended(torch.autograd.Function):
-    """SCA in training, whose gradient goes over the signal twice where autograd's goes five times.
+    """SCA in training. Its gradient reads the signal twice; autograd's reads it five times.
 
     With out = w x and w of the mean m of x: d x = w d out + d m / L, d w = sum of x d out.
     """
@@ -111,13 +111,13 @@ class _Attended(torch.autograd.Function):
             weights = torch.sigmoid(F.linear(hidden, excite, b2))
         ctx.lengths = lengths
         ctx.save_for_backward(x, mean, hidden, weights, squeeze, excite)
-        return _join_alike(scale_clips(x, weights.mT.to(x.dtype), lengths))
+        return _join_in_layout(scale_clips(x, weights.mT.to(x.dtype), lengths))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: _ContextOfClips, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, hidden, weights, squeeze, excite = ctx.saved_tensors
-        products = [  # a few trials at once: the products stay in the cache
+        products = [  # a few trials at a time, so that the products fit in the cache
             torch.stack([c.sum(-1) for c in (a * b).split(ctx.lengths, dim=-1)], dim=1)
             for a, b in zip(grad.split(TOGETHER // 2), x.split(TOGETHER // 2), strict=True)
         ]
@@ -129,7 +129,7 @@ class _Attended(torch.autograd.Function):
         by = weights.mT.to(x.dtype).split(1, dim=-1)
         of_x = [torch.addcmul(m, g, w) for g, w, m in zip(clips, by, of_mean, strict=True)]
         return (
-            _join_alike(of_x),
+            _join_in_layout(of_x),
             before_relu.flatten(0, 1).T @ mean.flatten(0, 1),
             before_relu.sum((0, 1)),
             before_sigmoid.flatten(0, 1).T @ hidden.flatten(0, 1),
@@ -139,17 +139,17 @@ class _Attended(torch.autograd.Function):
 
 
 def _embed(layer: ResidualTemporalAttention, x: Tensor) -> Tensor:
-    """Return theta, phi and g of x (B, C, L), beside each other, by one convolution."""
+    """Return theta, phi and g of x (B, C, L), concatenated, from one convolution."""
     layers = (layer.theta, layer.phi, layer.g)
-    biases = [one.bias for one in layers if one.bias is not None]
-    weight = torch.cat([one.weight for one in layers])
+    biases = [part.bias for part in layers if part.bias is not None]
+    weight = torch.cat([part.weight for part in layers])
     return convolve(x, weight, torch.cat(biases) if biases else None)
 
 
 def _add_normed(
     layer: ResidualTemporalAttention, x: Tensor, response: Tensor, lengths: Sequence[int]
 ) -> Tensor:
-    """Add the projected response, normed over each stretch, and remember its statistics."""
+    """Add the projected response, normed over each stretch, and update the running statistics."""
     norm, project = layer.norm, layer.project
     weight = project.weight.squeeze(-1)
     bias = torch.zeros_like(norm.bias) if project.bias is None else project.bias
@@ -162,27 +162,27 @@ def _add_normed(
 
 
 def _moments(y: Tensor) -> tuple[Tensor, Tensor, int]:
-    """Give mean and covariance of the filters of y (B, D, L), and the number of samples."""
+    """Return mean and covariance of the filters of y (B, D, L), and the number of samples."""
     n = len(y) * y.shape[-1]
     mean = y.mean((0, 2), dtype=torch.promote_types(y.dtype, torch.float32))
     covariance = mean.new_zeros(len(mean), len(mean))
-    for some in y.mT.split(TOGETHER):
-        centred = (some - mean).flatten(0, 1)
+    for part in y.mT.split(TOGETHER):
+        centred = (part - mean).flatten(0, 1)
         covariance.addmm_(centred.T, centred)
     return mean, covariance / n, n
 
 
 class _ContextOfStretches(_ContextOfClips):
-    # Mean and covariance of y, 1 / sigma, V and the number of samples.
+    # For each stretch: mean and covariance of y, 1 / sigma, V and the number of samples.
     stretches: list[tuple[Tensor, Tensor, Tensor, Tensor, int]]
 
 
 class _AddNormed(torch.autograd.Function):
-    """x + BN(W y + b) in training, without ever making W y.
+    """x + BN(W y + b) in training, without computing W y.
 
-    Batch norm needs mean and variance of W y + b alone, which are W m + b and the diagonal of
-    W C W' for mean m and covariance C of y, of half the filters. With them it is a scaling, which
-    W takes in: out = x + V (y - m) + beta with V = diag(gamma / sigma) W.
+    Batch norm needs only the mean and the variance of W y + b. These are W m + b and the diagonal
+    of W C W', for mean m and covariance C of y, which has half the filters. The norm is then a
+    scaling that can be included in W: out = x + V (y - m) + beta with V = diag(gamma / sigma) W.
 
     Backward, with P = sum of (d out)(y - m)' over samples and q the diagonal of P W':
     d gamma = q / sigma, d variance = -gamma q / (2 sigma³), d W = diag(gamma / sigma) P +
@@ -204,7 +204,7 @@ class _AddNormed(torch.autograd.Function):
         out = torch.empty_like(x)
         ctx.stretches = []
         statistics: list[Tensor] = []
-        parts = [one.split(lengths, dim=-1) for one in (x, y, out)]
+        parts = [t.split(lengths, dim=-1) for t in (x, y, out)]
         with torch.autocast(x.device.type, enabled=False):
             for x_part, y_part, out_part in zip(*parts, strict=True):
                 mean, covariance, n = _moments(y_part)
@@ -226,7 +226,7 @@ class _AddNormed(torch.autograd.Function):
         y, weight, gamma = ctx.saved_tensors
         of_weight, of_y = torch.zeros_like(weight), torch.empty_like(y)
         of_gamma, of_beta = torch.zeros_like(gamma), torch.zeros_like(gamma)
-        parts = [one.split(ctx.lengths, dim=-1) for one in (grad, y, of_y)]
+        parts = [t.split(ctx.lengths, dim=-1) for t in (grad, y, of_y)]
         for g, y_part, out, stretch in zip(*parts, ctx.stretches, strict=True):
             mean, covariance, inverse, scaled, n = stretch
             total, products = torch.zeros_like(gamma), torch.zeros_like(weight)

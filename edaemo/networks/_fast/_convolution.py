@@ -1,4 +1,4 @@
-"""Convolution, pooling and batch norm of tensors that lie time-major."""
+"""Convolution, pooling and batch norm of time-major tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from edaemo.networks._fast._switch import is_time_major
 from edaemo.networks._layers import ConvNorm, Convolution, MaxPool, Norm
 
-# Samples of all filters that are normed together: they then stay in the processor's cache.
+# Number of samples of all filters that are normed together, so that they fit in the cache.
 ROWS = 4096
 
 _ONEDNN = torch.backends.mkldnn.is_available()
@@ -30,7 +30,7 @@ def max_pool(layer: MaxPool, x: Tensor) -> Tensor:
 
 
 def conv_norm(layer: ConvNorm, x: Tensor) -> Tensor:
-    """Transform x of shape (B, C, L); in evaluation the batch norm is part of the convolution."""
+    """Apply the convolution and the norm to x (B, C, L); in evaluation, fuse them."""
     inner: Convolution
     norm: Norm
     inner, norm, *relu = layer  # type: ignore[assignment]
@@ -49,36 +49,36 @@ def conv_norm(layer: ConvNorm, x: Tensor) -> Tensor:
 def convolve(
     x: Tensor, weight: Tensor, bias: Tensor | None = None, stride: int = 1, padding: int = 0
 ) -> Tensor:
-    """Convolve over time, and leave the layout as it is."""
+    """Convolve over time and keep the layout."""
     if not is_time_major(x):
         return F.conv1d(x, weight, bias, stride, padding)
     image, kernel = x.unsqueeze(2), weight.unsqueeze(2)
     if len(x) == 1 and x.is_cpu and _ONEDNN and not torch.compiler.is_compiling():
-        # For a lone trial of few numbers F.conv2d has another routine, whose last digits differ.
+        # For a single small trial, F.conv2d uses another routine, whose last digits differ.
         sizes = ((0, padding), (1, stride), (1, 1), 1)
         return torch.mkldnn_convolution(image, kernel, bias, *sizes).squeeze(2)
     return F.conv2d(image, kernel, bias, (1, stride), (0, padding)).squeeze(2)
 
 
 def remember(norm: Norm, mean: Tensor, variance: Tensor) -> None:
-    """Move the running statistics towards a batch's mean and unbiased variance."""
+    """Update the running statistics by the mean and the unbiased variance of a batch."""
     norm.num_batches_tracked.add_(1)
     norm.running_mean.lerp_(mean, norm.momentum)
     norm.running_var.lerp_(variance, norm.momentum)
 
 
 class Context(FunctionCtx):
-    """What `forward` leaves for `backward`, as torch gives it to them."""
+    """The context that torch passes to `forward` and `backward`."""
 
     saved_tensors: tuple[Tensor, ...]
 
 
 class _Norm(torch.autograd.Function):
-    """Batch norm in training of a time-major tensor and, if asked for, the ReLU after it.
+    """Batch norm of a time-major tensor in training and, if `relu`, the ReLU after it.
 
-    torch's own for this layout adds up in single precision one row after the other, and is wrong by
-    5e-5 after 320,000 of them; here a few thousand are added up at once, while they are in the
-    cache. With d the derivatives, sums over samples and z = (x - m) / sigma:
+    torch's batch norm for this layout adds one row after the other in single precision, and is
+    wrong by 5e-5 after 320,000 rows. Here a few thousand rows are summed at a time, while they are
+    in the cache. With d the derivatives, sums over samples and z = (x - m) / sigma:
     d x = gamma / sigma (d out - sum(d out) / n - z sum(z d out) / n).
     """
 
@@ -90,16 +90,16 @@ class _Norm(torch.autograd.Function):
         n = len(rows)
         mean = rows.mean(0, dtype=gamma.dtype)
         variance = torch.zeros_like(mean)
-        for some in rows.split(ROWS):
-            variance += (some - mean).square_().sum(0)
+        for part in rows.split(ROWS):
+            variance += (part - mean).square_().sum(0)
         variance /= n
         inverse = torch.rsqrt(variance + eps)
         gain = gamma * inverse
         out = torch.empty_like(rows)
-        for some, place in zip(rows.split(ROWS), out.split(ROWS), strict=True):
-            torch.addcmul(beta - gain * mean, some, gain, out=place)
+        for part, result in zip(rows.split(ROWS), out.split(ROWS), strict=True):
+            torch.addcmul(beta - gain * mean, part, gain, out=result)
             if relu:
-                place.relu_()
+                result.relu_()
         ctx.save_for_backward(rows, mean, inverse, gain, *([out] if relu else []))
         unbiased = variance * (n / max(n - 1, 1))
         ctx.mark_non_differentiable(mean, unbiased)
@@ -111,24 +111,24 @@ class _Norm(torch.autograd.Function):
         rows, mean, inverse, gain, *rectified = ctx.saved_tensors
         n = len(rows)
         of_x = torch.empty_like(rows)
-        grads, parts, places = (t.split(ROWS) for t in (grad.mT.flatten(0, 1), rows, of_x))
+        grads, parts, results = (t.split(ROWS) for t in (grad.mT.flatten(0, 1), rows, of_x))
         if rectified:
-            # What came through the ReLU, for now where the result will stand.
-            for g, some_out, place in zip(grads, rectified[0].split(ROWS), places, strict=True):
-                torch.ops.aten.threshold_backward(g, some_out, 0, grad_input=place)
-            grads = places
+            # Gradients of the ReLU, stored temporarily in the result.
+            for g, part_out, result in zip(grads, rectified[0].split(ROWS), results, strict=True):
+                torch.ops.aten.threshold_backward(g, part_out, 0, grad_input=result)
+            grads = results
         total, along = torch.zeros_like(mean), torch.zeros_like(mean)
-        for g, some in zip(grads, parts, strict=True):
+        for g, part in zip(grads, parts, strict=True):
             total += g.sum(0, dtype=mean.dtype)
-            along += (some - mean).mul_(g).sum(0)
+            along += (part - mean).mul_(g).sum(0)
         slope = -gain * inverse**2 * along / n
         constant = -gain * total / n - slope * mean
-        for g, some, place in zip(grads, parts, places, strict=True):
-            torch.addcmul(torch.addcmul(constant, some, slope), g, gain, out=place)
+        for g, part, result in zip(grads, parts, results, strict=True):
+            torch.addcmul(torch.addcmul(constant, part, slope), g, gain, out=result)
         return of_x.unflatten(0, (len(grad), -1)).mT, along * inverse, total, None, None
 
 
 def fixed_norm(norm: Norm) -> tuple[Tensor, Tensor]:
-    """Give the gain and the shift of each filter by which `norm` transforms in evaluation."""
+    """Return the gain and the shift that `norm` applies to each filter in evaluation."""
     gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     return gain, torch.addcmul(norm.bias, gain, norm.running_mean, value=-1)

@@ -1,4 +1,4 @@
-"""RTCAN with its signal turned time-major, in prediction a few trials at a time."""
+"""RTCAN with a time-major signal; in prediction it runs a few trials at a time."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from edaemo.networks._rtcan import RTCAN
 
 
 def is_for_rows(X: Tensor) -> bool:
-    """Tell whether rows X take the fast way."""
+    """Return whether rows X use the fast path."""
     return prefers_fast(X.device)
 
 
 def rtcan(network: RTCAN, X: Tensor) -> Tensor:
     """Compute logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
 
-    Under ``torch.inference_mode`` all layers behind the first one take a few trials at a time, and
-    their forward hooks are called for each of these groups.
+    Under ``torch.inference_mode``, all layers after the first one run on a few trials at a time.
+    Forward hooks of these layers are called for each group of trials.
     """
     eda, music = network._divide(X)
-    # One filter lies the same way either way, so the layout is made sure of twice.
+    # The layouts of a single filter are the same, so the layout is set again after the layer.
     x = time_major(network.shallow(time_major(eda)))
     at_once = network.training or torch.compiler.is_compiling() or len(x) <= TOGETHER
     if at_once or not torch.is_inference_mode_enabled():
         return network._finish(x, music)
-    # A few trials stay in the cache; the larger x keeps glibc from returning to the system what
-    # they needed, which the next would have to ask for again.
+    # The activations of a few trials fit in the cache. The larger x keeps glibc from returning
+    # their memory to the system, from which the next group would have to request it again.
     groups = zip(x.split(TOGETHER), music.split(TOGETHER), strict=True)
     return torch.cat([network._finish(*group) for group in groups])
