@@ -67,7 +67,7 @@ def add_signal(
     Returns
     -------
     Bunch
-        A copy of `study` with the column `name` in ``trials``. Each cell holds the frames of the
+        A new Bunch: `study` with the column `name` in ``trials``. Each cell holds the frames of the
         window, of shape (n_frames, …); the frames are not copied. ``sampling_rates`` has the rate
         of the new signal. With ``missing="drop"``, all tables keep only the trials that have an
         array, with a new index from 0. ``report["left_out"]`` lists the other trials. The rest of

@@ -79,7 +79,7 @@ def read_through_cache(
     read: Callable[[], Reading],
     cache: bool | str | os.PathLike[str],
 ) -> tuple[Reading, str]:
-    """Return the cached data of these files; else read the files and cache the data if valid.
+    """Return the cached data of these files, or read the files and cache valid data.
 
     Parameters
     ----------
