@@ -249,7 +249,7 @@ def test_registered_corpus_is_in_the_help(command, registered, capsys, monkeypat
     known = (
         "amigos, deap, hku956, induced-stress, mahnob-hci, muse-car, pmemo, seed-vii, song-diary"
     )
-    assert f"recordings: {known}, where you have them" in said
+    assert f"studies: {known}, if you have the files" in said
     assert "hku956" in said.partition("(default: ")[2]
 
 

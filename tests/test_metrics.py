@@ -76,7 +76,7 @@ def test_ends_and_edges_have_a_bin():
 @pytest.mark.parametrize(
     ("labels", "probability", "settings", "match"),
     [
-        ([0, 2], [0.1, 0.2], {}, "0 and 1 alone"),
+        ([0, 2], [0.1, 0.2], {}, "only 0 and 1"),
         ([0, 1], [0.1, 1.2], {}, r"\[0, 1\]"),
         ([0, 1], [0.1, 0.2], {"n_bins": 0}, "n_bins"),
     ],

@@ -314,7 +314,7 @@ def test_known_person_keeps_the_own_scale(tmp_path, capsys):
     path, a = stored(tmp_path, model), write(tmp_path / "a.csv", 0, e4="4")
     status, _, err = run(capsys, path, a)
     assert status == 2
-    assert "give --subject" in err
+    assert "Pass --subject" in err
     status, out, err = run(capsys, path, a, "--subject", "p1")
     assert (status, err) == (0, "")
     # An SVC gives no probabilities.

@@ -472,7 +472,7 @@ class TestRegistration:
         [
             (("majority", DummyClassifier()), {}, "a pipeline 'majority' already"),
             (("new", DummyClassifier()), {"input": "signal"}, "input='signal' must be one of"),
-            (("new", DummyClassifier), {}, "or a function that makes one.*DummyClassifier"),
+            (("new", DummyClassifier), {}, "or a function that takes a study.*DummyClassifier"),
             (("new", "knn"), {}, "must be a scikit-learn classifier.*'knn'"),
         ],
     )
@@ -606,7 +606,7 @@ def jobs_of(study: Bunch, entries: dict[str, PipelineSpec]) -> list:
     case = _evaluate._Case(study, data, "arousal", "subject", "subject", target)
     settings = _evaluate._Settings("evaluation", 2, 1, 1, 0)
     jobs = _evaluate._plan(case, entries, settings)
-    return [job for job in jobs if job.told["fold"] == 0]
+    return [job for job in jobs if job.settings["fold"] == 0]
 
 
 def predict_probe(study: Bunch, jobs: list, probe: str) -> dict[str, tuple]:
@@ -619,7 +619,7 @@ def predict_probe(study: Bunch, jobs: list, probe: str) -> dict[str, tuple]:
         assert result["status"] == "done", result
         own = (study.trials["subject"].iloc[job.work["test"]] == probe).to_numpy()
         probability = result["probability"]
-        told[job.told["pipeline"]] = (
+        told[job.settings["pipeline"]] = (
             result["predicted"][own],
             None if probability is None else probability[own],
         )
@@ -646,7 +646,7 @@ def poison(study: Bunch, jobs: list, probe: str) -> tuple[Bunch, list]:
 def changed_by_poison(entries: dict[str, PipelineSpec]) -> set[str]:
     study = outside.make_study()
     jobs = jobs_of(study, entries)
-    assert {job.told["pipeline"] for job in jobs} == set(entries)
+    assert {job.settings["pipeline"] for job in jobs} == set(entries)
     subjects = study.trials["subject"].iloc[jobs[0].work["test"]]
     probe = subjects.iloc[0]
     clean = predict_probe(study, jobs, probe)
