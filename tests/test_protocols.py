@@ -473,7 +473,7 @@ def test_a_missing_id_is_named():
 def test_an_unknown_id_that_is_needed_is_an_error(name, kind):
     with pytest.raises(ValueError, match=f"needs to know the {kind} .* pass {kind}="):
         make_protocol(name).split(np.zeros((20, 2)))
-    with pytest.raises(ValueError, match="has none of the columns"):
+    with pytest.raises(ValueError, match="must have one of the columns"):
         make_protocol(name).split(np.zeros(3), groups=pd.DataFrame({"person": [1, 2, 3]}))
     with pytest.raises(ValueError, match="array of shape"):
         make_protocol(name).split(np.zeros(3), groups=np.zeros((3, 3)))
