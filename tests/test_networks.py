@@ -233,7 +233,7 @@ class TestWeights:
             (lambda n: np.ones(n - 1), "one number for each of the 60 trials"),
             (lambda n: np.full(n, np.nan), "finite and not negative"),
             (lambda n: np.full(n, -1.0), "finite and not negative"),
-            (lambda n: np.tile([0.0, 1.0], n // 2), "Class calm has no training trial"),
+            (lambda n: np.tile([0.0, 1.0], n // 2), "No training trial of class calm is left"),
         ],
     )
     def test_weights_that_make_no_sense_are_one_error(self, wrong, message):

@@ -200,7 +200,7 @@ class TestClassifier:
             model.fit(X.to_numpy(), y, subject=np.full(len(y), "p0"))
         model.set_params(max_epochs=1).fit(X.to_numpy(), y, subject)
         theirs = np.isin(subject, model.validation_subjects_).astype(int)
-        with pytest.raises(ValueError, match="Class 1 has no training trial"):
+        with pytest.raises(ValueError, match="No training trial of class 1 is left"):
             model.fit(X.to_numpy(), theirs, subject)
 
     @pytest.mark.parametrize("wrong", [["p0"], [["p0"]] * 80, [None] * 80])
@@ -361,7 +361,7 @@ class TestValidationRows:
             (lambda mask, y: np.ma.array(mask, mask=mask), "True or False for each row"),
             (lambda mask, y: np.ones_like(mask), "is True for all rows"),
             (lambda mask, y: np.zeros_like(mask), "is False for all rows"),
-            (lambda mask, y: y == 1, "Class 1 has no training trial"),
+            (lambda mask, y: y == 1, "No training trial of class 1 is left"),
         ],
     )
     def test_rows_that_make_no_sense_are_one_error_and_the_old_fit_stays(self, wrong, message):

@@ -171,9 +171,9 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         lost = np.setdiff1d(data.target, data.target[data.training])
         if len(lost):
             raise ValueError(
-                f"Class {self.classes_[lost[0]]} has no training trial: all its trials are set "
-                "aside for validation or have a weight of zero. Set fewer trials aside, or pass "
-                "more trials."
+                f"No training trial of class {self.classes_[lost[0]]} is left: all its trials are "
+                "set aside for validation or have a weight of zero. Set fewer trials aside, or "
+                "pass more trials."
             )
 
     def _encode(self, data: Data) -> np.ndarray:
