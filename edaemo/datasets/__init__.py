@@ -1,8 +1,9 @@
 """Load public emotion corpora, your own recordings, and a generated study.
 
-A loader returns a Bunch: the table of trials, the ratings, the targets, the music features and a
-report of what was read. Each corpus has one file in this folder. The file registers a specification
-by its name and defines a function that reads the corpus. :func:`load_corpus` does the rest.
+A loader returns a `Study`, which is a Bunch: the table of trials, the ratings, the targets, the
+music features and a report of what was read. Each corpus has one file in this folder. The file
+registers a specification by its name and defines a function that reads the corpus.
+:func:`load_corpus` does the rest.
 """
 
 from importlib import import_module

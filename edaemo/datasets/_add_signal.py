@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions, validate_param
 from edaemo._validation import IDENTITY, name_some
 from edaemo.datasets._assemble import join_left_out, take_trials
 from edaemo.datasets._corpus import DatasetError
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import window_samples
 from edaemo.decomposition import check_sampling_rate
 
@@ -39,7 +40,7 @@ def add_signal(
     sampling_rate: float,
     missing: str = "raise",
     tolerance: float = 0.5,
-) -> Bunch:
+) -> Study:
     """Add your own signal, such as frames of the face, to the trials of a study.
 
     Each array is compared with the length of its trial. The study's window is then cut out of the
@@ -66,8 +67,8 @@ def add_signal(
 
     Returns
     -------
-    Bunch
-        A new Bunch: `study` with the column `name` in ``trials``. Each cell holds the frames of the
+    Study
+        A new Study: `study` with the column `name` in ``trials``. Each cell holds the frames of the
         window, of shape (n_frames, …); the frames are not copied. ``sampling_rates`` has the rate
         of the new signal. With ``missing="drop"``, all tables keep only the trials that have an
         array, with a new index from 0. ``report["left_out"]`` lists the other trials. The rest of

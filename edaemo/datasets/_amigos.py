@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 
 from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import note_on_units
@@ -28,6 +27,7 @@ from edaemo.datasets._specification import (
     choose,
     choose_signals,
 )
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window
 
 SAMPLING_RATE = 128.0
@@ -482,7 +482,7 @@ def load_amigos(
     window: Window = (0.0, 25.0),
     allow_partial: bool = False,
     cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
+) -> Study:
     """Load AMIGOS: EDA of 40 people in 640 trials of short films and 148 of long ones.
 
     The preprocessed MATLAB files are read. The first 640 samples of each trial (5 s) were recorded
@@ -512,7 +512,7 @@ def load_amigos(
 
     Returns
     -------
-    Bunch
+    Study
         The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("P01"),

@@ -153,7 +153,7 @@ def join_left_out(*parts: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else parts[0]
 
 
-def take_trials(study: Bunch, rows: Sequence[int] | np.ndarray) -> Bunch:
+def take_trials(study: Bunch, rows: Sequence[int] | np.ndarray) -> Study:
     """Return a study with only these rows of its tables, with a new index from 0."""
 
     def taken(table: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:

@@ -17,6 +17,7 @@ from edaemo._validation import name_some
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import OwnRecordings
 from edaemo.datasets._specification import CorpusSpec
+from edaemo.datasets._study import Study
 
 
 class Findings(NamedTuple):
@@ -62,7 +63,7 @@ def check_folder(
     -------
     Findings
     """
-    load: Callable[..., Bunch]
+    load: Callable[..., Study]
     if isinstance(known, CorpusSpec):
         load, takes = partial(load_corpus, known), set(known.settings)
     else:

@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
-from sklearn.utils import Bunch
 
 from edaemo.datasets._assemble import note_on_units
 from edaemo.datasets._cache import Reading
@@ -24,6 +23,7 @@ from edaemo.datasets._specification import (
     CorpusSpec,
     choose_signals,
 )
+from edaemo.datasets._study import Study
 from edaemo.datasets._unpickle import read_pickled_arrays
 from edaemo.datasets._window import Window
 
@@ -353,7 +353,7 @@ def load_deap(
     window: Window = None,
     allow_partial: bool = False,
     cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
+) -> Study:
     """Load DEAP: EDA of 32 people in 1,280 trials of watching 40 music videos.
 
     The preprocessed files are read, as Python pickles or MATLAB files. A trial has 8,064 samples
@@ -380,7 +380,7 @@ def load_deap(
 
     Returns
     -------
-    Bunch
+    Study
         The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("s01"),

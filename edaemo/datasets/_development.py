@@ -23,7 +23,7 @@ from edaemo.datasets._study import Study
     {"study": [Bunch], "people": [StrOptions({"evaluation", "development", "all"})]},
     prefer_skip_nested_validation=True,
 )
-def select_people(study: Bunch, people: str) -> Bunch:
+def select_people(study: Bunch, people: str) -> Study:
     """Select the evaluation people, the development people or all people of a study.
 
     Parameters
@@ -36,7 +36,7 @@ def select_people(study: Bunch, people: str) -> Bunch:
 
     Returns
     -------
-    Bunch
+    Study
         ``trials``, ``ratings`` and each of ``targets`` hold the rows of these people, in the order
         of `study`, with a new index from 0. ``report["selected"]`` and the end of ``DESCR`` state
         which people were selected. All other fields are those of `study`. With "all", `study`

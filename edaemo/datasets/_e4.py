@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from edaemo._validation import IDENTITY, name_some, suggest
@@ -116,7 +115,7 @@ def load_e4(
     double_press: float = 1.0,
     window: Window = None,
     allow_partial: bool = False,
-) -> Bunch:
+) -> Study:
     """Load sessions of an Empatica E4, cut into trials by the presses of its button.
 
     All files are checked. One error lists every problem.
@@ -154,7 +153,7 @@ def load_e4(
 
     Returns
     -------
-    Bunch
+    Study
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` (str),
         ``stimulus`` (str; from `ratings` or `tags`, else the number of the trial), ``trial`` (from
         1, over all sessions of a person in the order of time, int), ``session`` (str),

@@ -8,7 +8,6 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import HasMethods, Interval, validate_params
 
 from edaemo.datasets._generated_eda import (
@@ -288,7 +287,7 @@ def make_music_listening(
     artefact_share: float = 0.0,
     music_extractor: object = None,
     random_state: int = 0,
-) -> Bunch:
+) -> Study:
     """Generate an artificial study of music listening with known ground truth.
 
     The default size is that of PMEmo [1]_: 457 people, 794 songs, 7,962 trials. The felt emotion
@@ -348,7 +347,7 @@ def make_music_listening(
 
     Returns
     -------
-    Bunch
+    Study
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject``, ``stimulus``
         (str), ``trial`` (order in the session, from 1), ``eda`` (1-D float64 array in
         microsiemens), ``duration`` (seconds) and ``session_time`` (seconds from the start of the

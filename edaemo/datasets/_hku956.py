@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 
 from edaemo.datasets._cache import Reading
 from edaemo.datasets._corpus import ENVIRONMENT, CorpusFiles, open_folder, search_folders
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import CorpusContent, CorpusSource, CorpusSpec
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window
 
 SAMPLING_RATE = 4.0
@@ -301,7 +301,7 @@ def load_hku956(
     *,
     window: Window = (0.0, 25.0),
     allow_partial: bool = False,
-) -> Bunch:
+) -> Study:
     """Load HKU956: EDA of 30 people in 956 trials of listening to 592 songs.
 
     All files are checked, and the counts are compared with the publication. One error lists every
@@ -321,7 +321,7 @@ def load_hku956(
 
     Returns
     -------
-    Bunch
+    Study
         The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` (str),

@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from sklearn.utils import Bunch
 
 from edaemo.datasets._cache import Reading
 from edaemo.datasets._corpus import CorpusFiles
@@ -17,6 +16,7 @@ from edaemo.datasets._empatica import FILES, E4Signal, read_signal, read_tags, s
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import CorpusContent, CorpusSource, CorpusSpec
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window
 
 SAMPLING_RATE = 4.0
@@ -322,7 +322,7 @@ def load_induced_stress(
     *,
     window: Window = (0.0, 25.0),
     allow_partial: bool = False,
-) -> Bunch:
+) -> Study:
     """Load the induced-stress sessions: EDA of 36 people in 252 rests and stress tasks.
 
     All files are checked, and the counts are compared with the publication. One error lists every
@@ -341,7 +341,7 @@ def load_induced_stress(
 
     Returns
     -------
-    Bunch
+    Study
         The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per stage by subject and trial: ``subject`` (str),

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_parameter_constraints
 
 from edaemo._validation import suggest
@@ -44,7 +43,7 @@ _PACKAGE = __name__.partition(".")[0]
 
 def load_corpus(
     corpus: CorpusSpec | str, path: str | os.PathLike[str] | None = None, **settings: Any
-) -> Bunch:
+) -> Study:
     """Load a corpus by its specification, or by the name of one that is registered.
 
     All files are checked. One error lists every problem.
@@ -73,7 +72,7 @@ def load_corpus(
 
     Returns
     -------
-    Bunch
+    Study
         ``trials`` : DataFrame, one row per trial: ``subject`` and ``stimulus`` (str), ``trial``
         (int), a column of arrays for each signal (``eda``: 1-D float64, NaN where masked),
         ``duration`` (seconds of the whole trial, before the window is cut) and more.
@@ -191,7 +190,7 @@ def _open(spec: CorpusSpec, place: Path, problems: Problems) -> Iterator[CorpusF
 
 def _make_study(
     spec: CorpusSpec, source: CorpusSource, content: CorpusContent, chosen: Mapping[str, Any]
-) -> Bunch:
+) -> Study:
     """Assemble the content of a corpus to the Bunch that loaders return."""
     trials, (ratings, others), counted = _tabulate(spec, content, chosen)
     if content.left_out:

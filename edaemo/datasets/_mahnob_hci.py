@@ -9,7 +9,6 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from sklearn.utils import Bunch
 
 from edaemo.datasets._assemble import to_microsiemens
 from edaemo.datasets._bdf import check_mne, read_bdf
@@ -25,6 +24,7 @@ from edaemo.datasets._specification import (
     CorpusSpec,
     choose_signals,
 )
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window
 
 SAMPLING_RATE = 256.0
@@ -329,7 +329,7 @@ def load_mahnob_hci(
     window: Window = (0.0, 25.0),
     allow_partial: bool = False,
     cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
+) -> Study:
     """Load MAHNOB-HCI: EDA of 27 people in 527 trials of watching 20 extracts of films.
 
     MNE reads the recordings (bdf): ``pip install edaemo[bdf]``. All files are checked. One error
@@ -357,7 +357,7 @@ def load_mahnob_hci(
 
     Returns
     -------
-    Bunch
+    Study
         The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("1" to "30"),

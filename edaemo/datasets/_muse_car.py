@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 
 from edaemo._validation import suggest
 from edaemo.datasets._cache import Reading
@@ -23,6 +22,7 @@ from edaemo.datasets._specification import (
     CorpusSpec,
     choose_signals,
 )
+from edaemo.datasets._study import Study
 
 RATING_RANGE = (-1.0, 1.0)
 LABELS = ("valence", "arousal")
@@ -331,7 +331,7 @@ def load_muse_car(
     signals: Sequence[str] = ("egemaps",),
     allow_partial: bool = False,
     cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
+) -> Study:
     """Load MuSe-CaR: aligned features and continuous valence and arousal of videos of car reviews.
 
     The corpus has no EDA and no column ``eda``. Methods for EDA, and ``edaemo compare``, do not
@@ -354,7 +354,7 @@ def load_muse_car(
 
     Returns
     -------
-    Bunch
+    Study
         The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per video, train before devel before test: ``subject`` and

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Options, StrOptions
 
 from edaemo.datasets._cache import Reading
@@ -25,6 +24,7 @@ from edaemo.datasets._specification import (
     Option,
     choose,
 )
+from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window
 from edaemo.features import read_pmemo_features
 
@@ -455,7 +455,7 @@ def load_pmemo(
     window: Window = (0.0, 25.0),
     allow_partial: bool = False,
     cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
+) -> Study:
     """Load PMEmo: EDA of people who listened to the choruses of 794 songs.
 
     All files are checked. One error lists every problem.
@@ -481,7 +481,7 @@ def load_pmemo(
 
     Returns
     -------
-    Bunch
+    Study
         The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and song: ``subject`` (six digits,

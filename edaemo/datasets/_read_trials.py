@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
 from edaemo._validation import IDENTITY, name_some
@@ -77,7 +76,7 @@ def read_trials(
     recorded_in: str = "microsiemens",
     name: str = NAME,
     window: Window = None,
-) -> Bunch:
+) -> Study:
     """Read your own study: one CSV or parquet file for each trial, and one table.
 
     All files and rows are checked. One error lists every problem.
@@ -117,7 +116,7 @@ def read_trials(
 
     Returns
     -------
-    Bunch
+    Study
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` and ``stimulus``
         (str), ``trial`` (int; 0 if the table has no such column), the other columns of the table
         except ``file``, ``eda`` (1-D float64 array in microsiemens, NaN where missing), a column

@@ -8,21 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from sklearn.utils import Bunch
-
 from edaemo._validation import suggest
 from edaemo.datasets._corpus import DatasetError, Problems, holds, list_places, open_archives
 from edaemo.datasets._e4 import EDA_FILE, load_e4
 from edaemo.datasets._generated import NAME as GENERATED
 from edaemo.datasets._read_trials import read_trials
 from edaemo.datasets._specification import CorpusSpec
+from edaemo.datasets._study import Study
 
 
 class OwnRecordings(NamedTuple):
     """A format of your own recordings, which are not a corpus, with the function that reads it."""
 
     name: str
-    read: Callable[..., Bunch]
+    read: Callable[..., Study]
     marker: re.Pattern[str]
     like: str
 

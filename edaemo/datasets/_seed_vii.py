@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval
 
 from edaemo._validation import IDENTITY
@@ -27,6 +26,7 @@ from edaemo.datasets._specification import (
     Option,
     choose_signals,
 )
+from edaemo.datasets._study import Study
 
 WINDOW_SECONDS = 4.0
 INTENSITY_RANGE = (0.0, 1.0)
@@ -363,7 +363,7 @@ def load_seed_vii(
     min_intensity: float | None = None,
     allow_partial: bool = False,
     cache: bool | str | os.PathLike[str] = True,
-) -> Bunch:
+) -> Study:
     """Load SEED-VII: features of EEG and eyes of 20 people in 1,600 trials of watching clips.
 
     The corpus has no EDA and no column ``eda``. Methods for EDA, and ``edaemo compare``, do not
@@ -389,7 +389,7 @@ def load_seed_vii(
 
     Returns
     -------
-    Bunch
+    Study
         The fields that :func:`load_corpus` describes. For this corpus:
 
         ``trials`` : DataFrame, one row per trial by subject and trial: ``subject`` ("1" to "20"),
