@@ -418,7 +418,9 @@ class TestTrained:
             assert shrinking["published"].notna().all()
             assert fixed.loc[100, "measured"] == shrinking.loc[100, "measured"]
         assert any("illegible in the source" in remark for remark in figure.remarks)
-        picture = plot_learning_curve(figure)
+        panels = plot_learning_curve(figure)
+        assert panels.shape == (2, 2)
+        picture = panels[0, 0].figure
         assert len(picture.axes) == 4
         titles = {axes.get_title() for axes in picture.axes}
         assert titles == {

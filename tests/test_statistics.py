@@ -700,7 +700,7 @@ class TestCriticalDifference:
 
     def test_diagram_shows_ranks_bars_and_distance(self):
         told = critical_difference(DEMSAR, alpha=0.1)
-        axes = plot_critical_difference(told).axes[0]
+        axes = plot_critical_difference(told)
         texts = [text.get_text() for text in axes.texts]
         assert {"C4.5 (3.14)", "C4.5+m+cf (1.96)", "CD = 1.12"} <= {*texts}
         bars = [line.get_xdata() for line in axes.lines if line.get_linewidth() == 4]

@@ -152,9 +152,12 @@ def _print_fold(record: FoldRecord) -> None:
 
 def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
     """Print every table; write each table and its figure to a separate folder."""
-    from edaemo.inspection import plot_comparison
+    import matplotlib
+
+    from edaemo.inspection import plot_comparison, save_figure
     from edaemo.statistics import format_table
 
+    matplotlib.use("Agg")  # figures are written to files only
     case = ["study", "target", "threshold", "protocol"]
     for (study, target, threshold, protocol), rows in table.groupby(case, sort=False, dropna=False):
         fixed = isinstance(threshold, float) and threshold == threshold
@@ -163,7 +166,7 @@ def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) 
         place = out / study / name / protocol
         place.mkdir(parents=True, exist_ok=True)
         rows.to_csv(place / "table.csv", index=False)
-        plot_comparison(rows).savefig(place / "figure.png", dpi=150)
+        save_figure(plot_comparison(rows), place / "figure.png")
         if as_json:
             for line in rows.to_json(orient="records", lines=True).splitlines():
                 print(f'{{"row": {line}}}')

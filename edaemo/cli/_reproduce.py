@@ -196,9 +196,13 @@ def _print(made: Reproduction, place: Path, *, as_json: bool) -> None:
     (place / "table.md").write_text(text, encoding="utf-8")
     made.table.to_csv(place / "table.csv", index=False)
     if made.name == "figure4":
-        from edaemo.inspection import plot_learning_curve
+        import matplotlib
 
-        plot_learning_curve(made).savefig(place / "figure.png", dpi=150)
+        from edaemo.inspection import plot_learning_curve, save_figure
+
+        matplotlib.use("Agg")  # figures are written to files only
+
+        save_figure(plot_learning_curve(made)[0, 0], place / "figure.png")
     if as_json:
         for line in made.table.to_json(orient="records", lines=True).splitlines():
             print(f'{{"row": {line}}}')

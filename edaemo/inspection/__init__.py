@@ -8,6 +8,7 @@ from edaemo.inspection._attribution import (
     grad_cam,
     integrated_gradients,
 )
+from edaemo.inspection._axes import save_figure
 from edaemo.inspection._comparison import plot_comparison
 from edaemo.inspection._critical_difference import plot_critical_difference
 from edaemo.inspection._decomposition import plot_decomposition
@@ -28,4 +29,5 @@ __all__ = [
     "plot_decomposition",
     "plot_learning_curve",
     "plot_relabelling",
+    "save_figure",
 ]

@@ -8,11 +8,11 @@ from typing import TypedDict
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from edaemo.inspection._attribution import FEATURES, Attribution
+from edaemo.inspection._axes import use_axes
 
 
 class _Fill(TypedDict):
@@ -46,6 +46,7 @@ def plot_attention(
     start: float = 0.0,
     raw: np.ndarray | None = None,
     raw_rate: float | None = None,
+    ax: np.ndarray | list[Axes] | None = None,
 ) -> np.ndarray:
     """Draw the channels of one trial, and their weights as columns and as a heat map.
 
@@ -74,6 +75,8 @@ def plot_attention(
         The recording of the whole trial in microsiemens, drawn in an additional panel at the top.
     raw_rate : float or None, default=None
         Samples per second (Hz) of `raw`; None: `sampling_rate`.
+    ax : sequence of Axes or None, default=None
+        The axes to draw on, row by row; None: a new figure.
 
     Returns
     -------
@@ -103,13 +106,13 @@ def plot_attention(
         if not (np.isfinite(rate) and rate > 0):
             raise ValueError(f"{name} must be a positive number of Hz, got {rate!r}.")
     n_rows = 2 if raw is None else 3
-    figure = Figure(figsize=(WIDTH, 1.0 + 1.5 * n_rows), layout="constrained")
-    axes = figure.subplots(
+    axes = use_axes(
+        ax,
         n_rows,
         len(attributions),
+        (WIDTH, 1.0 + 1.5 * n_rows),
         sharex=True,
         sharey="row",
-        squeeze=False,
         height_ratios=[0.8, 1.3, 0.8][-n_rows:],
     )
     time = start + np.arange(signals.shape[-1] + 1) / sampling_rate
@@ -130,6 +133,7 @@ def plot_attention(
     axes[-2, 0].set_ylabel("channels (z)")
     scale.set_ylabel("weight")
     bar = axes[-1, -1].inset_axes((1.05, 0, 0.06, 1))
+    figure = axes[0, 0].figure
     figure.colorbar(heat, cax=bar, label="weight", ticks=[0, 0.5, 1])
     lines = [Line2D([], [], **_style(k, channels)) for k in range(len(channels))]
     columns = Patch(**COLUMN, label="weight (share of the panel's largest)")

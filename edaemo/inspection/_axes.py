@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,3 +53,13 @@ def use_axes(
             f"({n_rows} rows of {n_columns}): create them with plt.subplots({n_rows}, {n_columns})."
         )
     return given.reshape(n_rows, n_columns)
+
+
+def save_figure(axes: Axes, path: str | PathLike[str]) -> None:
+    """Write the figure of these axes to a file, and close it."""
+    from matplotlib import pyplot as plt
+
+    figure = axes.get_figure(root=True)
+    assert figure is not None  # the axes of a plot belong to one
+    figure.savefig(path, dpi=150)
+    plt.close(figure)

@@ -6,12 +6,13 @@ from itertools import compress
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from matplotlib.axes import Axes
 
+from edaemo.inspection._axes import use_axes
 from edaemo.statistics import make_task
 
 
-def plot_comparison(table: pd.DataFrame) -> Figure:
+def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the score of each model, its confidence interval over subjects, and chance.
 
     The score is the one that the statistical tests use: balanced accuracy for classes, concordance
@@ -22,15 +23,16 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
     table : DataFrame
         Rows of the same study, target, threshold and protocol, as
         :func:`edaemo.benchmark.evaluate` returns them.
+    ax : Axes or None, default=None
+        The axes to draw on; None: a new figure.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Save it with ``figure.savefig(path)``.
+    matplotlib.axes.Axes
+        Save the figure with ``axes.figure.savefig(path)``.
     """
     n = len(table)
-    figure = Figure(figsize=(7, 1.6 + 0.4 * n), layout="constrained")
-    axes = figure.add_subplot()
+    axes = use_axes(ax, 1, 1, (7, 1.6 + 0.4 * n))[0, 0]
     task = make_task(table["task"].iloc[0])
     score, low, high = (table[task.tested + end].to_numpy() for end in ("", "_low", "_high"))
     error = [score - low, high - score]
@@ -53,4 +55,4 @@ def plot_comparison(table: pd.DataFrame) -> Figure:
         fontsize="medium",
     )
     axes.legend(loc="best", fontsize="small", frameon=False)
-    return figure
+    return axes

@@ -6,24 +6,27 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+from edaemo.inspection._axes import use_axes
 
 if TYPE_CHECKING:
     from edaemo.statistics import CriticalDifference
 
 
-def plot_critical_difference(result: CriticalDifference) -> Figure:
+def plot_critical_difference(result: CriticalDifference, *, ax: Axes | None = None) -> Axes:
     """Draw average ranks of pipelines over studies; bars join pipelines without a difference.
 
     Parameters
     ----------
     result : CriticalDifference
         The result of :func:`edaemo.benchmark.critical_difference`.
+    ax : Axes or None, default=None
+        The axes to draw on; None: a new figure.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Save it with ``figure.savefig(path)``. The figure follows Demšar (Journal of Machine
+    matplotlib.axes.Axes
+        ``axes.figure`` is the figure. It follows Demšar (Journal of Machine
         Learning Research 7, 2006, figure 1). The axis shows the average ranks. The best rank, 1, is
         on the left.
     """
@@ -31,8 +34,8 @@ def plot_critical_difference(result: CriticalDifference) -> Figure:
     k = len(ranks)
     n_left = (k + 1) // 2
     bars_end = 0.35 * (len(result.groups) + 1)
-    figure = Figure(figsize=(8, 1.6 + 0.35 * (n_left + len(result.groups))), layout="constrained")
-    axes = figure.add_subplot()
+    size = (8, 1.6 + 0.35 * (n_left + len(result.groups)))
+    axes = use_axes(ax, 1, 1, size)[0, 0]
     axes.set_xlim(1, k)
     axes.set_ylim(bars_end + n_left, -1.4)
     axes.xaxis.set_ticks_position("top")
@@ -56,7 +59,7 @@ def plot_critical_difference(result: CriticalDifference) -> Figure:
         fontsize="medium",
         pad=18,
     )
-    return figure
+    return axes
 
 
 def _label(axes: Axes, text: str, rank: float, height: float, end: float, left: bool) -> None:

@@ -7,7 +7,8 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+
+from edaemo.inspection._axes import use_axes
 
 _COLOURS = {"SVM": "#7a7a7a", "3-layer CNN": "#c2701e", "RTCAG": "#1f5a8a"}
 _APART = 1.2  # horizontal distance between the points of two models, in percent of the subjects
@@ -24,7 +25,12 @@ class _Reproduction(Protocol):
     def remarks(self) -> tuple[str, ...]: ...
 
 
-def plot_learning_curve(made: _Reproduction, *, score: str = "accuracy") -> Figure:
+def plot_learning_curve(
+    made: _Reproduction,
+    *,
+    score: str = "accuracy",
+    ax: Axes | np.ndarray | list[Axes] | None = None,
+) -> np.ndarray:
     """Draw a score of each model against the share of the subjects, one panel per protocol.
 
     Parameters
@@ -33,25 +39,28 @@ def plot_learning_curve(made: _Reproduction, *, score: str = "accuracy") -> Figu
         The result of :func:`edaemo.benchmark.reproduce_figure4`.
     score : {"accuracy", "f1", "balanced_accuracy"}, default="accuracy"
         The score. The paper's figure shows accuracy.
+    ax : sequence of Axes or None, default=None
+        The axes to draw on, row by row; None: a new figure.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Save it with ``figure.savefig(path)``. Points have 95 % intervals over subjects. Hollow
-        points are published numbers; they are shown with the shrinking set, from which they come.
-        The dotted line is the majority class. Points that could not be computed are missing.
+    ndarray of Axes of shape (n_protocols, n_targets)
+        Save the figure with ``axes[0, 0].figure.savefig(path)``. Points have 95 % intervals over
+        subjects. Hollow points are published numbers; they are shown with the shrinking set, from
+        which they come. The dotted line is the majority class. Points that could not be computed are missing.
 
     Raises
     ------
     ValueError
-        If the score is unknown.
+        If the score is unknown, or `ax` holds another number of axes.
     """
     if score not in _NAMES:
         raise ValueError(f"score must be one of {list(_NAMES)}, got {score!r}.")
     table = made.table[made.table["score"] == score]
     ways, targets = table["way"].unique(), table["target"].unique()
-    figure = Figure(figsize=(4.4 * len(targets), 3.4 * len(ways)), layout="constrained")
-    panels = figure.subplots(len(ways), len(targets), sharex=True, sharey=True, squeeze=False)
+    size = (4.4 * len(targets), 3.4 * len(ways))
+    panels = use_axes(ax, len(ways), len(targets), size, sharex=True, sharey=True)
+    figure = panels[0, 0].figure
     for row, way in zip(panels, ways, strict=True):
         for axes, target in zip(row, targets, strict=True):
             _draw(axes, table[(table["way"] == way) & (table["target"] == target)])
@@ -70,7 +79,7 @@ def plot_learning_curve(made: _Reproduction, *, score: str = "accuracy") -> Figu
     figure.legend(
         entries.values(), entries.keys(), loc="outside lower center", ncols=4, frameon=False
     )
-    return figure
+    return panels
 
 
 def _draw(axes: Axes, table: pd.DataFrame) -> None:

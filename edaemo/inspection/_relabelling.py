@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from edaemo._validation import find_ids, suggest
+from edaemo.inspection._axes import use_axes
 from edaemo.preprocessing import AXES, SubjectThresholdRelabeler
 
 LOW, HIGH = "#1f5a8a", "#c25b17"
@@ -25,6 +25,7 @@ def plot_relabelling(
     *,
     global_threshold: float,
     subject: Sequence | None = None,
+    ax: Axes | np.ndarray | list[Axes] | None = None,
 ) -> np.ndarray:
     """Draw how the ratings of one subject are labelled low and high by the subject's threshold.
 
@@ -45,6 +46,8 @@ def plot_relabelling(
         to 9.
     subject : array-like of shape (n_trials,) or None, default=None
         Subject of each row. None: the column or index level ``subject`` of `ratings`.
+    ax : sequence of two Axes or None, default=None
+        The axes to draw on; None: a new figure.
 
     Returns
     -------
@@ -79,8 +82,7 @@ def plot_relabelling(
     )
     high = {"arousal": quadrant // 2 == 1, "valence": quadrant % 2 == 1}
 
-    figure = Figure(figsize=(7, 4.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharex=True, sharey=True)
+    axes = use_axes(ax, 1, 2, (7, 4.6), sharex=True, sharey=True)[0]
     for panel, (axis, is_high) in zip(axes, high.items(), strict=True):
         line = panel.axhline if axis == "arousal" else panel.axvline
         line(relabeler.thresholds_.at[person, axis], color="black", linewidth=1.2)
@@ -97,7 +99,9 @@ def plot_relabelling(
         panel.set_xlabel("valence rating")
         panel.margins(0.1)
     axes[0].set_ylabel("arousal rating")
-    figure.legend(handles=_handles(person), loc="outside lower center", ncols=3, frameon=False)
+    axes[0].figure.legend(
+        handles=_handles(person), loc="outside lower center", ncols=3, frameon=False
+    )
     return axes
 
 

@@ -247,16 +247,20 @@ def draw_shares(curve: LearningCurve) -> Picture:
 
 def draw_ratings(ratings: pd.DataFrame, person: Hashable, middle: float, study: str) -> Picture:
     """Draw one person's ratings and thresholds, Figure 3 of the RTCAN-1D paper."""
+    from matplotlib.figure import Figure
+
     from edaemo.inspection import plot_relabelling
 
     with _style():
-        axes = plot_relabelling(ratings, person, global_threshold=middle)
+        figure = Figure(figsize=(7, 4.6), layout="constrained")
+        axes = figure.subplots(1, 2, sharex=True, sharey=True)
+        plot_relabelling(ratings, person, global_threshold=middle, ax=axes)
     titles = "; ".join(panel.get_title().replace("\n", ", ") for panel in axes)
     caption = (
         f"{study}, {person}: ratings of valence and arousal, the two centres of 2-means, and the "
         f"threshold between the centres. Dashed: the middle of the scale, {middle:g}."
     )
-    return embed(axes[0].figure, caption, f"Ratings of {person}. {titles}.")
+    return embed(figure, caption, f"Ratings of {person}. {titles}.")
 
 
 def _figure(
