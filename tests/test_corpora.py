@@ -1771,7 +1771,8 @@ def test_deap_is_compared(monkeypatch, tmp_path, capsys):
     code, printed, table = compare("deap", place, tmp_path, capsys, "--target", "arousal")
     assert code == 0
     assert (
-        "deap, arousal (by each person's own threshold): 16 evaluation people, 640 trials" in printed
+        "deap, arousal (by each person's own threshold): 16 evaluation people, 640 trials"
+        in printed
     )
     assert "trial-order" in set(table["pipeline"])
     published = ("680 (53.1 %)", "600 (46.9 %)"), "0.15"

@@ -940,7 +940,7 @@ class TestONNX:
 
     def test_network_that_differs_is_not_written(self, net, tmp_path, monkeypatch):
         monkeypatch.setattr("edaemo._onnx.TOLERANCE", -1.0)
-        with pytest.raises(RuntimeError, match="other answers than torch"):
+        with pytest.raises(RuntimeError, match="outputs of onnxruntime and torch differ"):
             export_onnx(net, tmp_path / "m.onnx")
         assert not os.listdir(tmp_path)
 
@@ -953,7 +953,7 @@ class TestONNX:
     def test_where_nothing_can_be_written(self, net, file):
         with pytest.raises(FileError, match="cannot be written"):
             export_onnx(net, file / "m.onnx")
-        with pytest.raises(FileError, match=r"\.json is for the file beside it"):
+        with pytest.raises(FileError, match=r"suffix \.json is reserved for the description"):
             export_onnx(net, file.parent / "m.json")
 
 

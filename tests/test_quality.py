@@ -375,9 +375,9 @@ def test_trials_are_left_as_they_were():
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        (np.array([]), "no 1-D signal"),
-        ([], "no 1-D signal"),
-        (None, "no 1-D signal"),
+        (np.array([]), "not a 1-D signal"),
+        ([], "not a 1-D signal"),
+        (None, "not a 1-D signal"),
         (np.zeros((3, 50)), r"1-D signal, got an array of shape \(3, 50\)"),
         (["a", "b"], "text"),
         ([True, False], "booleans"),
