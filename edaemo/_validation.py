@@ -791,7 +791,7 @@ def _check_shapes(estimator: BaseEstimator, layout: Layout, fitted: Layout) -> N
     here, there = ({b.name: b.shape for b in blocks.values()} for blocks in (layout, fitted))
     if here != there:
         raise ValueError(
-            f"Each trial of X has the shape {here}, but {type(estimator).__name__} was fitted with "
+            f"Each trial of X holds {here}, but {type(estimator).__name__} was fitted with "
             f"{there}: pass trials with the same signals, channels and samples."
         )
 
