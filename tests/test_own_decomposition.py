@@ -171,7 +171,7 @@ def test_a_saved_model_answers_as_before(folder):
     command += ["--sampling-rate", str(RATE)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
-    assert "decomposition 'line' is not registered here: import the module" in done.stderr
+    assert "decomposition 'line' is not registered: import the module" in done.stderr
     plugin = [*command, "--plugin", "test_own_decomposition"]
     done = subprocess.run(plugin, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
