@@ -136,7 +136,7 @@ def read_file(
 
 
 def _is_pressed(tags: Path) -> bool:
-    """Return whether the session has button presses; it has none if ``tags.csv`` is missing."""
+    """Return whether the session has button presses; False if ``tags.csv`` is missing."""
     return tags.is_file() and bool(tags.read_bytes().strip())
 
 
