@@ -747,11 +747,14 @@ def test_pmemo_columns_are_matched_by_name_not_by_place(static, tmp_path):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda c: c[:-1], r"lacks 1 \('mfcc_sma_de\[14\]_stddevFallingSlope'\)"),
+        (lambda c: c[:-1], r"missing: 1 \('mfcc_sma_de\[14\]_stddevFallingSlope'\)"),
         (lambda c: [*c[:-1], c[5]], r"missing: 1 .*, duplicated: 1 \('audspec_.*'\)"),
         (lambda c: [*c[:-1], "tempo"], r"missing: 1 .*, unknown: 1 \('tempo'\)"),
         (lambda c: ["id", *c[1:]], r"missing: 1 \('musicId'\), unknown: 1 \('id'\)"),
-        (lambda c: [f"f{place}" for place in range(6374)], r"lacks 6374 .*know 6374 \('f0'\)"),
+        (
+            lambda c: [f"f{place}" for place in range(6374)],
+            r"missing: 6374 .*unknown: 6374 \('f0'\)",
+        ),
         (lambda c: [*c, "extra"], r"unknown: 1 \('extra'\)"),
     ],
 )
@@ -760,7 +763,7 @@ def test_pmemo_columns_that_are_wrong_are_one_error(static, tmp_path, change, wh
     columns = change(columns)
     rows = [[*row, 0.0][: len(columns)] for row in rows]
     path = write_pmemo(tmp_path / "static_features.csv", columns, rows)
-    with pytest.raises(ValueError, match=rf"static_features\.csv: .*{what}.*Fetch"):
+    with pytest.raises(ValueError, match=rf"static_features\.csv: .*{what}.*Download"):
         read_pmemo_features(path)
 
 
@@ -769,7 +772,7 @@ def test_pmemo_rows_that_are_wrong_are_errors(static, dynamic, tmp_path):
     columns, rows = static
     with pytest.raises(ValueError, match="has no rows"):
         read_pmemo_features(write_pmemo(path, columns, []))
-    with pytest.raises(ValueError, match="lacks 6374"):
+    with pytest.raises(ValueError, match="missing: 6374"):
         read_pmemo_features(write_pmemo(path, [], []))
     with pytest.raises(ValueError, match=r"data row 2 .* repeats an earlier one: 1"):
         read_pmemo_features(write_pmemo(path, columns, [*rows, rows[0]]))
@@ -777,7 +780,7 @@ def test_pmemo_rows_that_are_wrong_are_errors(static, dynamic, tmp_path):
         read_pmemo_features(write_pmemo(path, columns, [rows[0], ["", *rows[1][1:]]]))
     with pytest.raises(ValueError, match=r"column 'audspec.*maxPos' is not numeric"):
         read_pmemo_features(write_pmemo(path, columns, [[*rows[0][:2], "x", *rows[0][3:]]]))
-    with pytest.raises(ValueError, match=r"features.csv: .*Expected 6374 .*Fetch"):
+    with pytest.raises(ValueError, match=r"features.csv: .*Expected 6374 .*Download"):
         read_pmemo_features(write_pmemo(path, columns, [rows[0], [*rows[1], 1.0]]))
     columns, rows = dynamic
     with pytest.raises(ValueError, match=r"data row 6 .* repeats an earlier one: 4, 0\.5"):

@@ -394,7 +394,7 @@ def test_what_is_no_recording_is_refused_by_its_name(cell, said):
 @pytest.mark.parametrize(
     ("trials", "said"),
     [
-        (make_table().iloc[:0], "There are no trials"),
+        (make_table().iloc[:0], "The input holds no trials"),
         ([], "Expected 2D array"),
         (np.zeros((0, 10)), "0 sample"),
         (clean_eda(), "1D array"),
