@@ -1,4 +1,4 @@
-"""Four bundled recordings, taken apart: two where the components make sense, two where they cancel.
+"""Plot the components of four bundled recordings; in two of them, phasic and tonic cancel.
 
 Writes ``decomposition.png``, the picture of docs/decomposition.md.
 """

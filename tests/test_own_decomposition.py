@@ -467,7 +467,7 @@ def test_what_is_no_frozen_dataclass_with_defaults_is_refused():
         (Plain, "must be a frozen dataclass"),
         (int, "does not derive"),
         (Asking, "must have defaults: .*needed"),
-        (Abstract, "must be complete.*decompose"),
+        (Abstract, "must implement all abstract methods.*decompose"),
     ):
         with pytest.raises(TypeError, match=words):
             register_decomposition("refused")(cls)

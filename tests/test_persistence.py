@@ -925,7 +925,7 @@ class TestONNX:
     def test_example_refuses_rows_of_another_layout(self, net, tmp_path):
         export_onnx(net, tmp_path / "m.onnx")
         predict = runpy.run_path(str(EXAMPLE))["predict"]
-        with pytest.raises(ValueError, match="3 columns, and the network takes 16"):
+        with pytest.raises(ValueError, match="3 columns, but the network takes 16"):
             predict(tmp_path / "m.onnx", np.zeros((1, 3)))
         found = predict(tmp_path / "m.onnx", ROWS)
         np.testing.assert_allclose(found["tense"], net.predict_proba(ROWS)[:, 1], atol=1e-5)

@@ -416,8 +416,8 @@ class SubjectThresholdRelabeler(BaseEstimator):
             The ratings, valence and arousal of each trial.
         subject : array-like of shape (n,), default=None
             Subject of each trial. None uses the column or index level ``subject`` of X, or that of
-            y if X has no such column. Without metadata routing, a Pipeline cannot pass this argument: keep the
-            ids in the table.
+            y if X has no such column. Without metadata routing, a Pipeline cannot pass this
+            argument: keep the ids in the table.
 
         Returns
         -------
