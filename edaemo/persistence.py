@@ -158,8 +158,8 @@ def save(
     >>> model = CNNClassifier(n_filters=8, max_epochs=2, random_state=0).fit(X, [0, 1] * 10)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(model, Path(folder) / "model.edaemo")
-    ...     again = load(Path(folder) / "model.edaemo")
-    >>> bool((again.predict_proba(X) == model.predict_proba(X)).all())
+    ...     loaded = load(Path(folder) / "model.edaemo")
+    >>> bool((loaded.predict_proba(X) == model.predict_proba(X)).all())
     True
     """
     if hasattr(estimator, "predict"):

@@ -259,7 +259,7 @@ def test_missing_samples_go_to_scipy_unless_there_are_too_many(monkeypatch):
         )
     monkeypatch.setattr(module, "_DENSE_ELEMENTS", 100)
     with pytest.raises(
-        DecompositionError, match=r"masks no samples, and 200 .* too many for scipy"
+        DecompositionError, match=r"cannot mask samples, and 200 .* too many for scipy"
     ):
         decompose(y, 4.0, missing="mask")
     decompose(y, 4.0, missing="mask", solver="scipy")
