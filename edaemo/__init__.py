@@ -1,7 +1,7 @@
 """Emotion recognition from electrodermal activity (EDA) and music, fairly evaluated.
 
-The names below are imported when they are first used, so that ``import edaemo`` takes neither
-torch nor scikit-learn.
+The names below are imported on first use, so that ``import edaemo`` imports neither torch nor
+scikit-learn.
 """
 
 from importlib import import_module

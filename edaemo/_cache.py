@@ -1,4 +1,4 @@
-"""What one trial alone determines is computed once in a process, whoever asks for it."""
+"""A cache, shared within a process, of results that depend on a single trial."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class TrialCache:
-    """Results by content: the least recently used go first once `max_bytes` are held.
+    """Cache of results by content of the trial; the least recently used are evicted first.
 
     Parameters
     ----------
     max_bytes : int
-        Upper bound on the bytes of all results held.
+        Upper bound on the size of all cached results, in bytes.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -35,20 +35,20 @@ class TrialCache:
         compute: Callable[[list[int]], Sequence[T]],
         size: Callable[[T], int],
     ) -> list[T]:
-        """Return the results for these signals, computing those not held as one batch.
+        """Return the results for these signals; compute those that are not cached as one batch.
 
         Parameters
         ----------
         signals : sequence of ndarray
-            The trials; dtype, shape and bytes of each are part of its key.
+            The trials. dtype, shape and bytes of a trial are part of its key.
         settings : tuple
             Everything else that a result depends on; its ``repr`` is part of the key.
         compute : callable
-            Takes the places in `signals` whose results are wanted, ascending and each content once,
-            and gives the results in that order. Not called where there are none. It runs without
-            the lock, so two threads may both compute a result.
+            Takes the positions in `signals` of the missing results, ascending, without duplicate
+            trials. Returns the results in that order. It is not called if all results are cached.
+            It runs without the lock, so two threads may both compute a result.
         size : callable
-            Gives the bytes that a result takes.
+            Returns the size of a result in bytes.
         """
         keys = [_key(signal, settings) for signal in signals]
         wanted: dict[bytes, int] = {}
@@ -69,7 +69,7 @@ class TrialCache:
         return [results[key] for key in keys]
 
     def _keep(self, key: bytes, result: object, n_bytes: int) -> None:
-        """Hold a result, and let the oldest go; called with the lock."""
+        """Store a result and evict the oldest ones; the caller must hold the lock."""
         if key not in self._held and n_bytes <= self.max_bytes:
             self._held[key] = (n_bytes, result)
             self._n_bytes += n_bytes

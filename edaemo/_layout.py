@@ -1,8 +1,9 @@
-"""How a row of numbers divides into named blocks: the names of its columns are made and read here.
+"""Layout of a row of numbers: its named blocks, and the names of their columns.
 
 A row holds one trial: first its signals, then its features, as in ``[eda | music]`` or
-``[eda | eeg | eye | music]``. A signal's columns are ``<block>_<channel>_<sample>``, all samples of
-one channel together, in order; a feature's column is ``<block>_<feature>``.
+``[eda | eeg | eye | music]``. The columns of a signal are called ``<block>_<channel>_<sample>``;
+all samples of a channel are adjacent and in order. The column of a feature is called
+``<block>_<feature>``.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ EDA, MUSIC = "eda_", "music_"
 
 @dataclass(frozen=True)
 class Block:
-    """A stretch of columns that belong together; made by `signal` or `features`.
+    """Adjacent columns of one signal or feature set; created by `signal` or `features`.
 
     Attributes
     ----------
     name : str
-        ``"eda"``, ``"music"``, ``"eeg"``, …: what the names of its columns begin with.
+        Prefix of the column names: ``"eda"``, ``"music"``, ``"eeg"``, …
     n_features : int
-        Number of its columns.
+        Number of columns.
     n_chans, n_times : int or None
-        Channels, and samples of each, of a signal; None for features.
+        Number of channels of a signal, and of samples per channel; None for features.
     channels : tuple of str or None
-        Names of a signal's channels, where they have names.
+        Names of a signal's channels; None if they have no names.
     start : int
-        Place of its first column in the row.
+        Index of the first column in the row.
     """
 
     name: str
@@ -47,13 +48,13 @@ class Block:
     def signal(
         cls, name: str, n_chans: int, n_times: int, channels: Sequence[str] | None = None
     ) -> Self:
-        """Return a block of `n_chans` channels with `n_times` samples each."""
+        """Return a block for a signal of `n_chans` channels with `n_times` samples each."""
         named = None if channels is None else tuple(channels)
         return cls(name, n_chans * n_times, n_chans, n_times, named)
 
     @classmethod
     def features(cls, name: str, n_features: int) -> Self:
-        """Return a block of features."""
+        """Return a block for `n_features` features."""
         return cls(name, n_features)
 
     @property
@@ -63,7 +64,7 @@ class Block:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one trial's part: (n_chans, n_times), or (n_features,)."""
+        """Shape of the block in one trial: (n_chans, n_times), or (n_features,)."""
         if self.n_chans is None or self.n_times is None:
             return (self.n_features,)
         return (self.n_chans, self.n_times)
@@ -73,7 +74,7 @@ Layout = dict[str, Block]  # blocks by name, in the order of their columns
 
 
 def make_layout(blocks: Iterable[Block]) -> Layout:
-    """Place blocks one after the other; blocks without columns are left out."""
+    """Return a layout of the blocks in this order; blocks without columns are skipped."""
     layout: Layout = {}
     start = 0
     for block in blocks:
@@ -84,17 +85,17 @@ def make_layout(blocks: Iterable[Block]) -> Layout:
 
 
 def signal_names(block: str, channels: Sequence[str], n_times: int) -> list[str]:
-    """Name the columns of a signal, one channel after the other."""
+    """Return the column names of a signal, one channel after the other."""
     return [f"{block}_{channel}_{sample}" for channel in channels for sample in range(n_times)]
 
 
 def feature_names(block: str, features: Iterable[object]) -> list[str]:
-    """Name the columns of features."""
+    """Return the column names of features."""
     return [f"{block}_{feature}" for feature in features]
 
 
 def layout_names(layout: Layout) -> list[str]:
-    """Name the columns of signals whose channels have names."""
+    """Return the column names of signals whose channels have names."""
     return [
         name
         for block in layout.values()
@@ -103,17 +104,17 @@ def layout_names(layout: Layout) -> list[str]:
 
 
 def eda_names(channels: Sequence[str], n_times: int) -> list[str]:
-    """Name the columns of EDA, one channel after the other."""
+    """Return the column names of EDA, one channel after the other."""
     return signal_names("eda", channels, n_times)
 
 
 def music_names(features: Iterable[object]) -> list[str]:
-    """Name the columns of music features."""
+    """Return the column names of music features."""
     return feature_names("music", features)
 
 
 def check_components(components: Sequence[str], possible: Sequence[str]) -> None:
-    """Raise a ValueError unless the components are one or more of those possible, each once."""
+    """Raise a ValueError unless `components` are one or more of `possible`, without duplicates."""
     strange = [name for name in components if name not in possible]
     if strange or not components or len(set(components)) < len(components):
         raise ValueError(
@@ -124,9 +125,9 @@ def check_components(components: Sequence[str], possible: Sequence[str]) -> None
 def channels_table(
     trials: pd.DataFrame, cells: Sequence[np.ndarray], channels: Sequence[str]
 ) -> pd.DataFrame:
-    """Return a trials table with these cells of shape (n_chans, n_times), and its channels named.
+    """Return a copy of a trials table with these cells, shape (n_chans, n_times), as EDA.
 
-    The column ``channels`` holds ``"original|phasic|tonic"`` or the like in each row.
+    The column ``channels`` names the channels in each row, as in ``"original|phasic|tonic"``.
     """
     table = trials.copy()
     objects = np.empty(len(cells), dtype=object)
@@ -148,36 +149,38 @@ def read_layout(
     names : sequence of str
         Names of all columns.
     signals, features : sequence of str, default=("eda",) and ("music",)
-        Names of the blocks that may be there, in the order of their columns: signals come first.
+        Names of the possible blocks, in the order of their columns: signals come first.
 
     Returns
     -------
     dict of str to Block, or None
-        The blocks that are there, by name. None where no column belongs to any of the blocks: the
-        columns are a bare array's.
+        The blocks that have columns, by name. None if no column belongs to any block: the names
+        come from an array without column names.
 
     Raises
     ------
     ValueError
-        If some columns belong to a block and others do not, the blocks are in another order, or the
-        samples of a signal are not complete and in order.
+        If some columns belong to a block and others do not, the blocks are in another order, or
+        the samples of a signal are incomplete or out of order.
     """
     known = [*signals, *features]
     if not known:
         return None
-    # Of blocks "eeg" and "eeg_de", a column "eeg_de_12" belongs to the latter.
+    # If the blocks are "eeg" and "eeg_de", the column "eeg_de_12" belongs to "eeg_de".
     longest_first = sorted(known, key=len, reverse=True)
-    whose = re.compile(f"({'|'.join(map(re.escape, longest_first))})_")
-    found = [match[1] if (match := whose.match(name)) else None for name in names]
-    present = [block for block in known if block in set(found)]
+    prefix = re.compile(f"({'|'.join(map(re.escape, longest_first))})_")
+    block_of = [match[1] if (match := prefix.match(name)) else None for name in names]
+    present = [block for block in known if block in set(block_of)]
     if not present:
         return None
-    counts = [found.count(block) for block in present]
-    strange = [name for name, block in zip(names, found, strict=True) if block is None]
+    counts = [block_of.count(block) for block in present]
+    without_block = [name for name, block in zip(names, block_of, strict=True) if block is None]
     in_order = [block for block, n in zip(present, counts, strict=True) for _ in range(n)]
-    if strange or found != in_order:
+    if without_block or block_of != in_order:
         order = " and then ".join(f"all {block_title(block)} ({block}_…)" for block in known)
-        got = strange[:3] or " before ".join(block_title(block) for block in dict.fromkeys(found))
+        got = without_block[:3] or " before ".join(
+            block_title(block) for block in dict.fromkeys(block_of)
+        )
         raise ValueError(f"Columns must be {order}; got {got}.")
     layout = make_layout(Block.features(*counted) for counted in zip(present, counts, strict=True))
     return make_layout(
@@ -187,23 +190,25 @@ def read_layout(
 
 
 def block_title(block: str | None) -> str:
-    """Return what an error calls a block."""
+    """Return the name of a block for error messages."""
     return "EDA" if block == "eda" else str(block)
 
 
 def _read_signal(block: str, names: Sequence[str]) -> Block:
-    """Read the channels of a signal, and their samples, from the names of its columns."""
+    """Return the block of a signal; channels and samples are read from its column names."""
     sample_of = re.compile(rf"{re.escape(block)}_(.+)_(\d+)")
     lengths: dict[str, int] = {}
     for name in names:
         found = sample_of.fullmatch(name)
         if found is None:
             raise ValueError(
-                f"Column {name!r} is no sample of a signal ({block}_<channel>_<sample>)."
+                f"Column {name!r} is not a sample of a signal: call it {block}_<channel>_<sample>."
             )
         channel, sample = found[1], int(found[2])
         if sample != lengths.get(channel, 0) or (sample and channel != next(reversed(lengths))):
-            raise ValueError(f"Column {name!r} is out of order: a channel's samples run from 0 on.")
+            raise ValueError(
+                f"Column {name!r} is out of order: number a channel's samples 0, 1, 2, …"
+            )
         lengths[channel] = sample + 1
     if len(set(lengths.values())) > 1:
         raise ValueError(f"The {block_title(block)} channels differ in length: {lengths}.")
@@ -211,7 +216,7 @@ def _read_signal(block: str, names: Sequence[str]) -> Block:
 
 
 def sizes(layout: Layout) -> dict[str, int]:
-    """Return n_chans, n_times and n_music_features of ``[eda | music]``; 0 for what is absent."""
+    """Return n_chans, n_times and n_music_features of ``[eda | music]``; 0 for absent blocks."""
     none = Block.features("none", 0)
     eda, music = layout.get("eda", none), layout.get("music", none)
     return {
@@ -222,52 +227,52 @@ def sizes(layout: Layout) -> dict[str, int]:
 
 
 def agree(layout: Layout, source: str = "column names", **given: int | None) -> None:
-    """Raise a ValueError where a parameter of ``[eda | music]`` differs from what X says.
+    """Raise a ValueError if a parameter of ``[eda | music]`` differs from the layout of X.
 
     Parameters
     ----------
     layout : dict of str to Block
-        What X says.
+        Layout of X.
     source : str, default="column names"
-        What of X says so, for the error.
+        Where the layout was read from, for the error message.
     **given : int or None
-        The parameters: n_chans, n_times, n_music_features.
+        The parameters: n_chans, n_times, n_music_features. None is not checked.
     """
     known = sizes(layout)
     for name, value in given.items():
         if value is not None and value != known[name]:
             raise ValueError(
-                f"{name}={value}, but the {source} say {known[name]}. "
-                f"Leave {name} out, or give columns that fit it."
+                f"{name}={value}, but the {source} give {known[name]}. "
+                f"Do not set {name}, or pass columns that match it."
             )
 
 
 def infer_layout(
     n_columns: int, n_chans: int | None, n_times: int | None, n_music_features: int | None
 ) -> Layout:
-    """Work out how the rows of a bare array ``[eda | music]`` divide.
+    """Return the layout of ``[eda | music]`` rows in an array without column names.
 
-    One of the three numbers may be missing and is worked out; `n_times` and `n_music_features`
-    both missing means no music.
+    One of the three numbers may be None and is computed from the others. If both `n_times` and
+    `n_music_features` are None, the rows hold no music.
 
     Raises
     ------
     ValueError
-        If the numbers do not add up to `n_columns` exactly, or too few are given.
+        If the numbers do not add up to `n_columns` exactly, or too many of them are None.
     """
     given = f"n_chans={n_chans}, n_times={n_times}, n_music_features={n_music_features}"
     if n_times is None:
         if n_chans is None:
             raise ValueError(
-                f"A bare array does not say how its {n_columns} columns divide: give n_chans (and "
-                "n_times or n_music_features where there is music), or a DataFrame as "
-                "MusicFeatureUnion makes."
+                f"An array has no column names, so the layout of its {n_columns} columns is "
+                "unknown: set n_chans (and n_times or n_music_features if there is music), or "
+                "pass a DataFrame from MusicFeatureUnion."
             )
         n_music_features = n_music_features or 0
         n_times = (n_columns - n_music_features) // n_chans
     elif n_music_features is None:
         if n_chans is None:
-            raise ValueError(f"Give n_chans or n_music_features beside n_times: {given}.")
+            raise ValueError(f"Set n_chans or n_music_features in addition to n_times: {given}.")
         n_music_features = n_columns - n_chans * n_times
     elif n_chans is None:
         n_chans = (n_columns - n_music_features) // n_times

@@ -1,4 +1,4 @@
-"""A trained net as an ONNX file, which runs without torch."""
+"""Export of a trained network to an ONNX file, which runs without torch."""
 
 from __future__ import annotations
 
@@ -31,42 +31,43 @@ TOLERANCE = 1e-5
 
 
 def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
-    """Write the network of a fitted estimator to an ONNX file, and what it needs to a JSON file.
+    """Write the network of a fitted estimator to an ONNX file, and a description to a JSON file.
 
-    The ONNX file takes float32 rows of shape (n_trials, n_columns), any number of them, named
-    ``rows``. It gives ``probability``, float32 of shape (n_trials, n_classes), or for a regressor
-    ``prediction``, float32 of shape (n_trials, 1). Of sequences it takes each block by its name,
-    float32 of shape (n_trials, n_steps, n_features), and gives (n_trials, n_steps). Before it is
-    put in place it is run by onnxruntime on random inputs, 1 and 7 trials together, and compared
-    with torch.
+    Input of the ONNX file: ``rows``, float32 of shape (n_trials, n_columns), any number of trials.
+    Output: ``probability``, float32 of shape (n_trials, n_classes); for a regressor
+    ``prediction``, float32 of shape (n_trials, 1). A sequence model has one input per block, with
+    the block's name, float32 of shape (n_trials, n_steps, n_features), and an output of shape
+    (n_trials, n_steps). Before the file appears under its name, onnxruntime runs it on random
+    inputs, batches of 1 and of 7 trials, and the outputs are compared with those of torch.
 
     Parameters
     ----------
     estimator : network estimator, such as RTCANClassifier, or a Pipeline that ends in one
-        Fitted. Of a pipeline the last step alone is exported; the others have to be done before.
+        Must be fitted. Only the last step of a pipeline is exported. Apply the other steps before
+        running the ONNX file.
     path : path
-        The ONNX file, by custom ``….onnx``.
+        The ONNX file, usually ``….onnx``.
 
     Returns
     -------
     Path
-        The JSON file, of the same name with the suffix ``.json``: ``columns`` and ``layout`` of a
-        row, ``before`` (the steps that come before the network with their parameters, and the means
-        and scales of those that standardise), ``classes`` in the order of the probabilities (null
-        for a regressor), and ``deviation``, the largest difference that was found.
+        The JSON file, with the same name and the suffix ``.json``. It holds ``columns`` and
+        ``layout`` of a row; ``before``, the steps before the network with their parameters, and
+        the means and scales of scalers; ``classes`` in the order of the probabilities (null for a
+        regressor); and ``deviation``, the largest difference between onnxruntime and torch.
 
     Raises
     ------
     ImportError
-        Without onnx and onnxruntime: ``pip install edaemo[onnx]``.
+        If onnx, onnxscript or onnxruntime is not installed: ``pip install edaemo[onnx]``.
     FileError
         If the estimator does not end in a network, a file cannot be written, or torch cannot
         export the network.
     RuntimeError
-        If the answers differ by more than 1e-5, of their size where they are above 1; then no file
+        If the outputs differ by more than 1e-5 (relative where an output is above 1). Then no file
         is written.
     NotFittedError
-        If it is not fitted.
+        If the estimator is not fitted.
     """
     for name in ("onnx", "onnxscript", "onnxruntime"):
         try:
@@ -76,26 +77,28 @@ def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
     before, last = _split(estimator)
     check_is_fitted(last, "net_")
     path = Path(path)
-    beside = path.with_suffix(".json")
-    if beside == path:
-        raise FileError(f"{path}: .json is for the file beside it; name the network ….onnx.")
+    description = path.with_suffix(".json")
+    if description == path:
+        raise FileError(
+            f"{path}: the suffix .json is reserved for the description; call the network ….onnx."
+        )
     network = last.to_module().cpu().eval()
     try:
         with torch_threads(last.n_threads), whole_file(path) as part:
             _write(network, last, part)
             deviation = _compare(network, last, part)
-            facts = _describe(before, last, deviation)
-            with whole_file(beside) as other:
-                other.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            content = _describe(before, last, deviation)
+            with whole_file(description) as description_part:
+                description_part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
     finally:
         last.net_.module_.to(last.net_.device)
-    return beside
+    return description
 
 
 def _split(estimator: BaseEstimator) -> tuple[list[tuple[str, Any]], NetworkEstimator]:
-    """Return the steps before the network, and the network's estimator."""
+    """Return the steps before the network, and the estimator of the network."""
     before: list[tuple[str, Any]] = []
     last = estimator
     while isinstance(last, sklearn.pipeline.Pipeline):
@@ -104,23 +107,27 @@ def _split(estimator: BaseEstimator) -> tuple[list[tuple[str, Any]], NetworkEsti
     if not isinstance(last, NetworkEstimator):
         raise FileError(
             f"{type(last).__name__} is not a network: export_onnx takes RTCANClassifier, "
-            "NetworkClassifier and the like, or a Pipeline that ends in one."
+            "NetworkClassifier or similar, or a Pipeline that ends in one."
         )
     return before, last
 
 
 def _write(network: nn.Module, estimator: NetworkEstimator, path: Path) -> None:
-    """Export in two steps, so that torch takes attention of three dimensions apart first."""
-    inputs = {name: torch.from_numpy(one) for name, one in estimator.example_inputs(3).items()}
+    """Write the ONNX file; the export has two steps, so that torch decomposes 3-D attention."""
+    inputs = {
+        name: torch.from_numpy(values) for name, values in estimator.example_inputs(3).items()
+    }
     free = {0: torch.export.Dim("batch", min=1), 1: torch.export.Dim("steps", min=2)}
     # Sequences have three dimensions, and the second is their length.
-    shapes = tuple({axis: free[axis] for axis in range(one.ndim - 1)} for one in inputs.values())
-    talkative = logging.getLogger("torch.onnx")
-    level = talkative.level
-    talkative.setLevel(logging.ERROR)
+    shapes = tuple(
+        {axis: free[axis] for axis in range(values.ndim - 1)} for values in inputs.values()
+    )
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch's own, about its own parts
+            warnings.simplefilter("ignore")  # torch warns about its own internals
             program = torch.export.export(
                 network, tuple(inputs.values()), dynamic_shapes=(shapes,), strict=True
             )
@@ -131,16 +138,16 @@ def _write(network: nn.Module, estimator: NetworkEstimator, path: Path) -> None:
                 output_names=[estimator.answer],
                 verbose=False,
             )
-            assert exported is not None  # it is None of the older exporter alone
+            assert exported is not None  # only the older exporter returns None
             exported.save(os.fspath(path), external_data=False)
     except (torch.onnx.errors.OnnxExporterError, torch._dynamo.exc.TorchDynamoException) as error:
         raise FileError(f"torch cannot export this network: {error}") from error
     finally:
-        talkative.setLevel(level)
+        logger.setLevel(level)
 
 
 def _compare(network: nn.Module, estimator: NetworkEstimator, path: Path) -> float:
-    """Return the largest difference between onnxruntime and torch; raise where it is too large."""
+    """Return the largest difference between onnxruntime and torch; raise if it is too large."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -151,14 +158,14 @@ def _compare(network: nn.Module, estimator: NetworkEstimator, path: Path) -> flo
     largest = 0.0
     for n in (1, 7):
         inputs = estimator.example_inputs(n)
-        (found,) = session.run(None, inputs)
+        (actual,) = session.run(None, inputs)
         with torch.no_grad():
             expected = network(*map(torch.from_numpy, inputs.values())).numpy()
-        difference = np.abs(found - expected) / np.maximum(np.abs(expected), 1)
+        difference = np.abs(actual - expected) / np.maximum(np.abs(expected), 1)
         largest = max(largest, float(difference.max()))
     if not largest <= TOLERANCE:
         raise RuntimeError(
-            f"onnxruntime gives other answers than torch, by {largest:g}: the network was not "
+            f"The outputs of onnxruntime and torch differ by {largest:g}: the network was not "
             "exported."
         )
     return largest
@@ -168,8 +175,12 @@ def _describe(
     before: list[tuple[str, Any]], last: NetworkEstimator, deviation: float
 ) -> dict[str, Any]:
     inputs = [
-        {"name": name, "dtype": "float32", "shape": ["any"] * (one.ndim - 1) + [one.shape[-1]]}
-        for name, one in last.example_inputs(1).items()
+        {
+            "name": name,
+            "dtype": "float32",
+            "shape": ["any"] * (values.ndim - 1) + [values.shape[-1]],
+        }
+        for name, values in last.example_inputs(1).items()
     ]
     return {
         "edaemo": __version__,
@@ -184,19 +195,25 @@ def _describe(
 
 
 def _describe_step(step: object) -> dict[str, Any]:
-    """Give a step's class and parameters, those of steps inside it, and what it standardises by."""
+    """Return class and parameters of a step and its inner steps, and means and scales of scalers.
+
+    The result is written as JSON.
+    """
     if not isinstance(step, BaseEstimator):
         return {"step": str(step)}
-    said: dict[str, Any] = {"class": type(step).__name__}
+    description: dict[str, Any] = {"class": type(step).__name__}
     if isinstance(step, sklearn.pipeline.Pipeline):
-        return {**said, "steps": [{"name": n, **_describe_step(one)} for n, one in step.steps]}
+        return {
+            **description,
+            "steps": [{"name": name, **_describe_step(inner)} for name, inner in step.steps],
+        }
     parameters = step.get_params(deep=False)
-    said["parameters"] = {name: _describe_value(value) for name, value in parameters.items()}
+    description["parameters"] = {name: _describe_value(value) for name, value in parameters.items()}
     if isinstance(step, BlockUnion) and hasattr(step, "music_scaler_"):
-        said["music_scaler"] = _describe_step(step.music_scaler_)
+        description["music_scaler"] = _describe_step(step.music_scaler_)
     if isinstance(step, StandardScaler) and hasattr(step, "scale_"):
-        said["mean"], said["scale"] = readable(step.mean_), readable(step.scale_)
-    return said
+        description["mean"], description["scale"] = readable(step.mean_), readable(step.scale_)
+    return description
 
 
 def _describe_value(value: object) -> Any:

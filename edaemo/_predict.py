@@ -1,4 +1,4 @@
-"""Recordings in files to predictions of a model that starts from raw EDA."""
+"""Predictions for recordings in files, by a model that takes raw EDA."""
 
 from __future__ import annotations
 
@@ -24,28 +24,29 @@ from edaemo.preprocessing import (
     SubjectThresholdRelabeler,
 )
 
-# What takes raw EDA and knows its sampling rate.
+# Transformers that take raw EDA and have a sampling rate.
 _FROM_RAW = (CvxEDATransformer, EDADecomposer, EDAFeatureExtractor)
-# Column of a recording, or of the table of stimuli, that names the trial.
+# Column with the name of the trial, in a recording or in the table of stimuli.
 TRIAL = "trial"
-# Trial, or None for all others, → stimulus.
+# Trial → stimulus. The key None is for all other trials.
 Stimuli = Mapping[str | None, str]
-# What a recording may raise that cannot be predicted.
+# Errors of a recording that cannot be predicted. Other recordings are still predicted.
 _EXPECTED = (ValueError, DecompositionError, TrainingError, OSError, ImportError, MemoryError)
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a model must be given beside the samples.
+    """Inputs that a model needs in addition to the samples.
 
     Attributes
     ----------
     sampling_rate : float
-        Of the recordings, in Hz.
+        Sampling rate of the recordings, in Hz.
     stimuli : dict or None
-        The stimuli that the model has music of, by their text; None where it needs no music.
+        Stimuli for which the model has music features, by their name as text; None if the model
+        uses no music.
     subject : bool
-        Whether it needs to know whose recording it is.
+        Whether it needs the subject of each recording.
     """
 
     sampling_rate: float
@@ -53,29 +54,32 @@ class Needs:
     subject: bool
 
     def check_rate(self, sampling_rate: float | None) -> None:
-        """Raise a ValueError if recordings have another sampling rate; None is not known yet."""
+        """Raise a ValueError if the sampling rate is wrong; None (not known yet) is accepted."""
         if sampling_rate not in (None, self.sampling_rate):
             raise ValueError(
-                f"the recording has {sampling_rate:g} Hz, and the model takes "
-                f"{self.sampling_rate:g} Hz: resample it, or take a model of that rate."
+                f"the recording has {sampling_rate:g} Hz, but the model needs "
+                f"{self.sampling_rate:g} Hz: resample the recording, or use a model for its rate."
             )
 
 
 def find_needs(model: BaseEstimator) -> Needs:
-    """Look at a model's steps; raise a ValueError if it cannot predict from raw EDA."""
+    """Return the inputs that a model needs; raise a ValueError if it cannot predict from raw EDA.
+
+    They are read from the model's steps.
+    """
     if not hasattr(model, "predict"):
-        raise ValueError(f"{type(model).__name__} predicts nothing.")
+        raise ValueError(f"{type(model).__name__} has no method predict.")
     steps = list(_steps(model))
     first = next(step for step in steps if not isinstance(step, SubjectThresholdRelabeler))
     if not isinstance(first, _FROM_RAW):
         raise ValueError(
-            f"the model begins with {type(first).__name__}, and so with features or channels that "
-            "were made before. Predicting from files needs one that begins with raw EDA: fit a "
-            "pipeline whose first step is CvxEDATransformer, EDADecomposer or EDAFeatureExtractor, "
-            "alone or as eda= of MusicFeatureUnion."
+            f"the model begins with {type(first).__name__}, so it takes features or channels, not "
+            "raw EDA. Predicting from files needs a model that takes raw EDA: fit a pipeline whose "
+            "first step is CvxEDATransformer, EDADecomposer or EDAFeatureExtractor, alone or as "
+            "eda= of MusicFeatureUnion."
         )
     unions = [step for step in steps if isinstance(step, BlockUnion)]
-    # Models that were saved have their music as a frame.
+    # Saved models hold their music features as a DataFrame.
     music = [union.music for union in unions if isinstance(union.music, pd.DataFrame)]
     return Needs(
         float(first.sampling_rate),
@@ -85,13 +89,13 @@ def find_needs(model: BaseEstimator) -> Needs:
 
 
 def _steps(model: BaseEstimator) -> list[BaseEstimator]:
-    """Return all steps in the order in which samples pass through them."""
+    """Return all steps, also those inside other steps, in the order of processing."""
     if isinstance(model, sklearn.pipeline.Pipeline):
         kept = [step for _, step in model.steps if isinstance(step, BaseEstimator)]
-        return [one for step in kept for one in _steps(step)]
+        return [inner for step in kept for inner in _steps(step)]
     if isinstance(model, BlockUnion):
         kept = [block for block in model.blocks.values() if isinstance(block, BaseEstimator)]
-        return [*(one for block in kept for one in _steps(block)), model]
+        return [*(inner for block in kept for inner in _steps(block)), model]
     return [model]
 
 
@@ -106,22 +110,23 @@ def read_file(
     sampling_rate, column
         As for `read_recording`.
     tags : {"consecutive", "pairs", "ignore"}
-        As for `load_e4`: which presses of its button bound the trials of an E4's session, an
-        ``EDA.csv`` beside a ``tags.csv``. One in which nobody pressed is one trial.
+        As for `load_e4`: how the button presses of an E4 session (``EDA.csv`` and ``tags.csv`` in
+        one folder) delimit its trials. A session without a press is one trial.
 
     Returns
     -------
     trials : dict
-        Name of the trial → EDA of shape (n_samples,): the number of an E4's, from 1; the values of
-        a table's column ``trial``, as text; "1" in all other files.
+        Name of the trial → EDA of shape (n_samples,). The name is the number of the trial, from 1,
+        in an E4 session; the value of the column ``trial``, as text, in a table with that column;
+        and "1" in all other files.
     sampling_rate : float
         In Hz.
 
     Raises
     ------
     DatasetError
-        If it cannot be read, an E4's presses give no trial, or the rows of a trial do not lie
-        together.
+        If the file cannot be read, the button presses of an E4 session delimit no trial, or the
+        rows of a trial are not adjacent.
     """
     eda, sampling_rate = read_recording(path, sampling_rate=sampling_rate, column=column)
     if tags != "ignore" and path.name == "EDA.csv" and _is_pressed(path.with_name(TAGS)):
@@ -131,7 +136,7 @@ def read_file(
 
 
 def _is_pressed(tags: Path) -> bool:
-    """Say whether the button of the session was pressed; no file says that it was not."""
+    """Return whether the session has button presses; False if ``tags.csv`` is missing."""
     return tags.is_file() and bool(tags.read_bytes().strip())
 
 
@@ -140,15 +145,15 @@ def _read_session(folder: Path, tags: str) -> dict[str, np.ndarray]:
         trials = load_e4(folder, tags=tags, allow_partial=True).trials
     except DatasetError as error:
         raise DatasetError(
-            f"{error} --tags ignore takes the whole session as one trial."
+            f"{error} Or use --tags ignore: the whole session is then one trial."
         ) from error
-    # Sessions in folders below are others.
-    own = trials[trials["session"] == folder.resolve().name]
-    return dict(zip(own["trial"].astype(str), own["eda"], strict=True))
+    # Folders below this one hold other sessions.
+    of_session = trials[trials["session"] == folder.resolve().name]
+    return dict(zip(of_session["trial"].astype(str), of_session["eda"], strict=True))
 
 
 def _read_trial_names(path: Path) -> list[str] | None:
-    """Return the column `trial` of a table, as text; None where there is none."""
+    """Return the column `trial` of a table, as text; None if it has no such column."""
     if path.suffix.lower() == ".parquet":
         table = pd.read_parquet(path)
         if TRIAL not in table.columns:
@@ -166,10 +171,10 @@ def _split(path: Path, names: list[str], eda: np.ndarray) -> dict[str, np.ndarra
     trials: dict[str, np.ndarray] = {}
     for start, cut in zip(starts, np.split(eda, ends), strict=True):
         if not names[start]:
-            raise DatasetError(f"{path}: row {start + 1} does not say its {TRIAL}.")
+            raise DatasetError(f"{path}: row {start + 1} has no {TRIAL}. Fill it in.")
         if names[start] in trials:
             raise DatasetError(
-                f"{path}: the rows of {TRIAL} {names[start]} do not lie together: sort them by "
+                f"{path}: the rows of {TRIAL} {names[start]} are not adjacent: sort the rows by "
                 f"{TRIAL} and time."
             )
         trials[names[start]] = cut
@@ -185,37 +190,37 @@ def predict_file(
     heard: Stimuli,
     subject: str | None = None,
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """Predict the trials in one file, each by itself.
+    """Predict each trial in one file independently.
 
     Parameters
     ----------
     model : estimator
     needs : Needs
-        Of the model.
+        Inputs that the model needs.
     source : Path
         The recording.
     read : callable
-        Takes its path and gives its trials by name, and their sampling rate.
+        Takes the path of a recording; returns its trials by name, and their sampling rate.
     heard : dict
-        What was heard: name of a trial, or None for all others → stimulus, as text, whatever type
-        the model's music has.
+        Name of a trial, or None for all other trials → its stimulus, as text regardless of the
+        type of the model's stimulus ids.
     subject : str or None, default=None
-        Who was recorded.
+        Subject of the recording.
 
     Returns
     -------
     rows : list of dict
-        For each trial: ``file``, ``trial``, ``predicted`` and, where the model gives them,
-        ``probability_<class>``.
+        One per predicted trial: ``file``, ``trial``, ``predicted`` and, if the model has
+        `predict_proba`, ``probability_<class>``.
     errors : list of str
-        For each trial that could not be predicted what is wrong, in one line that begins with the
-        path; the same, once, for a file that could not be read.
+        One line per trial that could not be predicted, or one for a file that could not be read.
+        The line begins with the path.
     """
     try:
         trials, sampling_rate = read(source)
         needs.check_rate(sampling_rate)
     except _EXPECTED as error:
-        return [], [f"{source}: {_say(error, source)}"]
+        return [], [f"{source}: {_format_error(error, source)}"]
     rows, errors = [], []
     for name, eda in trials.items():
         row: dict[str, Any] = {"file": str(source), "trial": name}
@@ -224,7 +229,7 @@ def predict_file(
             rows.append(row | _predict_trial(model, needs, eda, stimulus, subject))
         except _EXPECTED as error:
             where = f"{source}: trial {name}" if len(trials) > 1 else str(source)
-            errors.append(f"{where}: {_say(error, source)}")
+            errors.append(f"{where}: {_format_error(error, source)}")
     return rows, errors
 
 
@@ -239,32 +244,32 @@ def _predict_trial(
     if stimulus is not None:
         trial["stimulus"] = (needs.stimuli or {}).get(stimulus, stimulus)
     elif needs.stimuli is not None:
-        raise ValueError("it is not said what was heard: give it a line in --stimuli.")
+        raise ValueError("its stimulus is unknown: add a row for it to the --stimuli file.")
     if subject is not None:
         trial["subject"] = subject
     trials = pd.DataFrame([trial])
     trials["eda"] = pd.Series([eda], dtype=object)
     row = {"predicted": model.predict(trials)[0]}
     if hasattr(model, "predict_proba"):
-        shares = zip(model.classes_, model.predict_proba(trials)[0], strict=True)
-        row |= {f"probability_{label}": share for label, share in shares}
+        probabilities = zip(model.classes_, model.predict_proba(trials)[0], strict=True)
+        row |= {f"probability_{label}": probability for label, probability in probabilities}
     return row
 
 
-def _say(error: Exception, source: Path) -> str:
-    """Give the message of an error in one line, without the path at its beginning."""
+def _format_error(error: Exception, source: Path) -> str:
+    """Return the message of an error as one line, without the path at its beginning."""
     if isinstance(error, MemoryError):
         return "not enough memory for a recording of this length."
     return " ".join(str(error).split()).removeprefix(f"{source}: ")
 
 
 def read_stimuli(path: Path) -> Mapping[str, Stimuli]:
-    """Read what was heard: a CSV with the columns file, stimulus and, if need be, trial.
+    """Read the stimulus of each trial from a CSV with columns file, stimulus and optionally trial.
 
     Returns
     -------
     dict
-        File → trial, or None where the table gives none → stimulus.
+        File → dict of trial → stimulus. The trial is None if the row names no trial.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -272,13 +277,13 @@ def read_stimuli(path: Path) -> Mapping[str, Stimuli]:
         raise ValueError(f"{path}: cannot be read: {error}") from error
     missing = [name for name in ("file", "stimulus") if name not in table.columns]
     if missing:
-        raise ValueError(f"{path}: there is no column {missing[0]!r}; file and stimulus are asked.")
+        raise ValueError(f"{path}: column {missing[0]!r} is missing: it needs file and stimulus.")
     heard: dict[str, dict[str | None, str]] = {}
     trials = table[TRIAL] if TRIAL in table.columns else [""] * len(table)
     for file, trial, stimulus in zip(table["file"], trials, table["stimulus"], strict=True):
         of_file = heard.setdefault(file, {})
         if (trial or None) in of_file:
             named = f"{file}, trial {trial}," if trial else file
-            raise ValueError(f"{path}: {named} stands there more than once.")
+            raise ValueError(f"{path}: {named} is listed more than once: keep one row.")
         of_file[trial or None] = stimulus
     return heard

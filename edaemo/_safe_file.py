@@ -1,4 +1,4 @@
-"""Files that hold data and no code: values as JSON, arrays as safetensors, checked as a whole."""
+"""Files that hold data and no code: values as JSON, arrays as safetensors, with a checksum."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from edaemo._whole_file import whole_file
 from edaemo.decomposition import DecompositionMethod, decomposition_names, find_decomposition
 
 HEAD, ARRAYS = "edaemo.json", "arrays.safetensors"
-# What reading an edited file may raise, whose checksum was made to fit.
+# Errors while reading a file that was edited and whose checksum was recomputed.
 BROKEN = (
     ArithmeticError,
     AttributeError,
@@ -51,23 +51,23 @@ _END = re.compile(rb"edaemo (\w+) (\d+) sha256 ([0-9a-f]{64})\Z")
 
 
 class FileError(ValueError):
-    """A file cannot be written or read, or something cannot be in it; the message says what."""
+    """A file cannot be written or read, or a value cannot be saved; the message names the cause."""
 
 
 class LackingError(FileError):
-    """The file is well, and what it needs is not here."""
+    """The file is intact, but something that it needs is not available."""
 
 
 def write_archive(path: Path, kind: str, version: int, members: Mapping[str, bytes]) -> None:
-    """Write named members, whole or not at all.
+    """Write named members to a file, completely or not at all.
 
-    The file is a zip archive that compresses nothing. Its comment, which stands at its very end, is
-    ``edaemo <kind> <version> sha256 <digest>``, where the digest is of all bytes before it.
+    The file is a zip archive without compression. Its comment, at the end of the file, is
+    ``edaemo <kind> <version> sha256 <digest>``. The digest covers all bytes before it.
 
     Raises
     ------
     FileError
-        If it cannot be written; what was there before is still there.
+        If the file cannot be written. An earlier file of this name is then unchanged.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -84,12 +84,12 @@ def write_archive(path: Path, kind: str, version: int, members: Mapping[str, byt
 
 
 def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
-    """Read what `write_archive` wrote.
+    """Read the members of a file that `write_archive` wrote.
 
     Raises
     ------
     FileError
-        If the file is missing or unreadable, of another kind, cut short, changed, or of a version
+        If the file is missing or unreadable, of another kind, truncated, changed, or of a version
         above `version`.
     """
     try:
@@ -99,18 +99,20 @@ def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
     end = _END.search(data[-200:])
     if end is None or hashlib.sha256(data[:-64]).hexdigest().encode() != end[3]:
         if data[30 : 30 + len(HEAD)] != HEAD.encode() and end is None:
-            raise FileError(f"{path}: this is no edaemo {kind}, but another kind of file.")
+            raise FileError(f"{path}: this is not an edaemo {kind}, but another kind of file.")
         raise FileError(
-            f"{path}: the file is damaged: it was cut short, or bytes in it were changed. Copy or "
-            "write it anew."
+            f"{path}: the file is damaged: it was truncated, or bytes in it were changed. Copy or "
+            "write it again."
         )
-    found, number = end[1].decode(), int(end[2])
-    if found != kind:
-        raise FileError(f"{path}: this is an edaemo {found}, where an edaemo {kind} is needed.")
-    if number > version:
+    kind_of_file, version_of_file = end[1].decode(), int(end[2])
+    if kind_of_file != kind:
         raise FileError(
-            f"{path}: the file has format {number}, written by a newer edaemo; this one reads "
-            f"formats up to {version}: pip install --upgrade edaemo."
+            f"{path}: this is an edaemo {kind_of_file}, but an edaemo {kind} is needed."
+        )
+    if version_of_file > version:
+        raise FileError(
+            f"{path}: the file has format {version_of_file}, written by a newer edaemo. This "
+            f"version reads formats up to {version}: pip install --upgrade edaemo."
         )
     members = {}
     try:
@@ -125,23 +127,23 @@ def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
 
 
 def edited(path: object, error: object) -> FileError:
-    """Say that a file is not as edaemo writes it, although its checksum fits."""
-    return FileError(f"{path}: this is not as edaemo writes it: {error}.")
+    """Return the error for a file that edaemo did not write, although its checksum is right."""
+    return FileError(f"{path}: edaemo did not write this file, or it was edited: {error}.")
 
 
 def to_json(value: object) -> bytes:
-    """Give the bytes of JSON for what `Encoder` made."""
+    """Return the output of `Encoder` as JSON, in bytes."""
     return json.dumps(value, indent=1, allow_nan=False).encode()
 
 
 def readable(value: Any) -> Any:
-    """Make of a value what a person can read as JSON, with text for what JSON lacks."""
+    """Convert a value to readable JSON; types that JSON lacks become text."""
     if isinstance(value, pd.DataFrame):
         return json.loads(value.to_json(orient="records"))
     if isinstance(value, Mapping):
-        return {str(key): readable(one) for key, one in value.items()}
+        return {str(key): readable(element) for key, element in value.items()}
     if isinstance(value, list | tuple):
-        return [readable(one) for one in value]
+        return [readable(element) for element in value]
     if isinstance(value, np.ndarray | np.generic):
         return readable(value.tolist())
     if value is None or isinstance(value, bool | int | str):
@@ -154,28 +156,29 @@ def readable(value: Any) -> Any:
 
 
 class Encoder:
-    """Makes JSON of values; arrays go to `arrays`, under the names that the JSON refers to.
+    """Converts values to JSON; arrays go to `arrays`, under names that the JSON refers to.
 
-    JSON's own values stay as they are. All others are an object with one key that begins with $.
+    JSON values (null, booleans, numbers, text, lists) are unchanged. Any other value becomes an
+    object whose first key begins with $.
     """
 
     def __init__(self) -> None:
         self.arrays: dict[str, np.ndarray] = {}
 
     def array_bytes(self) -> bytes:
-        """Give all arrays as safetensors."""
+        """Return all arrays in safetensors format."""
         return safetensors.numpy.save(self.arrays)
 
     def encode(self, value: Any, where: str) -> Any:
-        """Make JSON of a value; raise a FileError that names `where` if it holds code."""
+        """Convert a value to JSON; raise a FileError that names `where` if it cannot be saved."""
         if value is None or isinstance(value, bool) or type(value) in (int, str):
             return value
         if type(value) is float:
             return value if math.isfinite(value) else {"$float": repr(value)}
         if type(value) is list:
-            return [self.encode(one, where) for one in value]
+            return [self.encode(element, where) for element in value]
         if type(value) is tuple:
-            return {"$tuple": [self.encode(one, where) for one in value]}
+            return {"$tuple": [self.encode(element, where) for element in value]}
         if isinstance(value, Mapping):
             pairs = value.items()
             return {"$dict": [[self.encode(k, where), self.encode(v, where)] for k, v in pairs]}
@@ -194,8 +197,8 @@ class Encoder:
         if isinstance(value, DecompositionMethod):
             return self._decomposition(value, where)
         raise FileError(
-            f"{where} is {value!r:.150}, which cannot be in a file that holds no code. Values may "
-            "be numbers, text, lists, dicts, arrays, frames, an optimizer of torch.optim, and a "
+            f"{where} is {value!r:.150}, which cannot be saved: the file must hold no code. Use "
+            "numbers, text, lists, dicts, arrays, frames, an optimizer of torch.optim, or a "
             "schedule of torch.optim.lr_scheduler."
         )
 
@@ -208,7 +211,7 @@ class Encoder:
             return {"$times": numbers, "dtype": dtype.str}
         if kind not in "UO":
             raise FileError(f"{where} is an array of {array.dtype}, which cannot be saved.")
-        values = [self.encode(one, where) for one in array.ravel().tolist()]
+        values = [self.encode(element, where) for element in array.ravel().tolist()]
         return {"$objects": values, "shape": list(array.shape), "dtype": dtype.str}
 
     def _keep(self, array: np.ndarray) -> str:
@@ -218,11 +221,11 @@ class Encoder:
 
     def _pandas(self, value: pd.DataFrame | pd.Series | pd.Index, where: str) -> dict[str, Any]:
         if isinstance(value, pd.DataFrame):
-            alike = len(set(value.dtypes)) == 1 and isinstance(value.dtypes.iloc[0], np.dtype)
+            same_dtype = len(set(value.dtypes)) == 1 and isinstance(value.dtypes.iloc[0], np.dtype)
             columns = [column for _, column in value.items()]
             return {
                 "$frame": self.encode(value.to_numpy(), where)
-                if alike
+                if same_dtype
                 else [self._values(column, where) for column in columns],
                 "index": self._pandas(value.index, where),
                 "columns": self._pandas(value.columns, where),
@@ -242,9 +245,9 @@ class Encoder:
         if isinstance(column.dtype, np.dtype):
             return self._array(column.to_numpy(), where)
         if isinstance(column.dtype, pd.StringDtype):
-            text = [None if pd.isna(one) else str(one) for one in column]
+            text = [None if pd.isna(element) else str(element) for element in column]
             return {"$text": text, "dtype": str(column.dtype)}
-        if pd.api.types.is_numeric_dtype(column.dtype):  # pandas' own with gaps: the same numbers
+        if pd.api.types.is_numeric_dtype(column.dtype):  # nullable dtypes: missing becomes NaN
             return self._array(column.to_numpy(np.float64, na_value=np.nan), where)
         raise FileError(f"{where} has values of {column.dtype}, which cannot be saved.")
 
@@ -252,8 +255,8 @@ class Encoder:
         name = getattr(method, "name", None)
         if name not in decomposition_names() or type(find_decomposition(name)) is not type(method):
             raise FileError(
-                f"{where} is {method!r:.150}, whose class is not registered: decorate it by "
-                "register_decomposition, so that it is found again by its name."
+                f"{where} is {method!r:.150}, whose class is not registered: decorate it with "
+                "register_decomposition, so that load can find it by its name."
             )
         settings = {field.name: getattr(method, field.name) for field in fields(method)}
         return {"$decomposition": name, "settings": self.encode(settings, where)}
@@ -263,28 +266,28 @@ class Encoder:
         name = policy if isinstance(policy, str) else getattr(policy, "__name__", None)
         if name not in SCHEDULES or policy not in (name, SCHEDULES[name]):
             raise FileError(
-                f"{where} has the policy {policy!r}, which cannot be saved: only those of "
-                "torch.optim.lr_scheduler can."
+                f"{where} has the policy {policy!r}, which cannot be saved: use a policy of "
+                "torch.optim.lr_scheduler."
             )
-        said = {
+        parameters = {
             "monitor": schedule.monitor,
             "event_name": schedule.event_name,
             "step_every": schedule.step_every,
             **schedule.kwargs,
         }
-        return {"$schedule": name, "parameters": self.encode(said, where)}
+        return {"$schedule": name, "parameters": self.encode(parameters, where)}
 
 
 class Decoder:
-    """Makes values of what `Encoder` made, and of nothing else; errors are those of `BROKEN`."""
+    """Restores values from the output of `Encoder`; other input raises an error of `BROKEN`."""
 
     def __init__(self, arrays: bytes) -> None:
         self.arrays = safetensors.numpy.load(arrays)
 
     def decode(self, value: Any) -> Any:
-        """Make the value of its JSON."""
+        """Restore a value from its JSON."""
         if isinstance(value, list):
-            return [self.decode(one) for one in value]
+            return [self.decode(element) for element in value]
         if not isinstance(value, dict):
             return value
         mark = next(iter(value), "")
@@ -311,13 +314,13 @@ class Decoder:
     def _make_times(self, name: str, rest: dict) -> np.ndarray:
         dtype = np.dtype(rest["dtype"])
         if dtype.kind not in "mM":
-            raise ValueError(f"{dtype} is no time")
+            raise ValueError(f"{dtype} is not a dtype of dates or durations")
         return self.arrays[name].view(dtype)
 
     def _make_objects(self, values: list, rest: dict) -> np.ndarray:
         dtype = np.dtype(rest["dtype"])
         if dtype.kind not in "UO":
-            raise ValueError(f"{dtype} is neither text nor objects")
+            raise ValueError(f"{dtype} is neither a text dtype nor object")
         array = np.empty(len(values), dtype=dtype)
         for place, value in enumerate(values):
             array[place] = self.decode(value)
@@ -325,7 +328,7 @@ class Decoder:
 
     def _make_text(self, values: list, rest: dict) -> pd.Series:
         if rest["dtype"] not in ("str", "string"):
-            raise ValueError(f"{rest['dtype']} is no text")
+            raise ValueError(f"{rest['dtype']} is not a text dtype")
         return pd.Series(values, dtype=rest["dtype"])
 
     def _make_tensor(self, array: dict, rest: dict) -> torch.Tensor:
@@ -361,8 +364,8 @@ class Decoder:
     def _make_decomposition(self, name: str, rest: dict) -> DecompositionMethod:
         if name not in decomposition_names():
             raise LackingError(
-                f"the decomposition {name!r} is not registered here: import the module that "
-                "registers it, and load the file again."
+                f"the decomposition {name!r} is not registered: import the module that registers "
+                "it, and load the file again."
             )
         return find_decomposition(name, self.decode(rest["settings"]))
 

@@ -1,4 +1,4 @@
-"""The classes that may be in files of `edaemo.save`, and what they know after `fit`."""
+"""Registry of the classes that `edaemo.save` can write, and of their fitted attributes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 class Saved(NamedTuple):
-    """A class whose parameters and fitted attributes are written out, and these attributes."""
+    """A class that can be saved, and the names of its fitted attributes."""
 
     kind: type
     state: tuple[str, ...]
@@ -19,20 +19,20 @@ SAVED: dict[str, Saved] = {}
 
 
 def saved(name: str, *state: str) -> Callable[[Kind], Kind]:
-    """Register an estimator's class for files.
+    """Return a decorator that registers the class of an estimator for `edaemo.save`.
 
     Parameters
     ----------
     name : str
-        What files call it; it must stay the same as long as files of it are around.
+        Name of the class in files. It must not change, or older files cannot be read.
     *state : str
-        Attributes that it has after `fit`, but for a net. Without any: its class attribute
-        ``state``.
+        Attributes that the estimator has after `fit`, except a network. By default those in its
+        class attribute ``state``.
 
     Returns
     -------
     callable
-        Decorates the class.
+        Decorator of the class.
     """
 
     def register(kind: Kind) -> Kind:
@@ -43,5 +43,5 @@ def saved(name: str, *state: str) -> Callable[[Kind], Kind]:
 
 
 def name_of(kind: type) -> str | None:
-    """Return the name of a class in files; None where it is not registered."""
+    """Return the name of a class in files; None if the class is not registered."""
     return next((name for name, entry in SAVED.items() if entry.kind is kind), None)

@@ -1,4 +1,4 @@
-"""Checks that rooms share: identity of trials, numbers, signals, labels, whole-or-nothing fits."""
+"""Shared input checks: ids of trials, numbers, signals, labels, and fits that fail cleanly."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from edaemo._layout import Block, Layout, block_title, layout_names, make_layout
 
 IDENTITY = ("subject", "stimulus", "trial")
 
-# What float32, the networks' type, cannot hold counts as infinite everywhere.
+# Networks compute in float32. Larger numbers count as infinite everywhere.
 LARGEST = float(np.finfo(np.float32).max)
 
-# What is no real number, by numpy's kind, although numpy would make floats of it.
+# Values that numpy would convert to floats although they are not real numbers, by numpy's kind.
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 _NO_NUMBERS = {
-    "U": "text: convert it with astype(float), or leave it out",
-    "T": "text: convert it with astype(float), or leave it out",
-    "S": "bytes: convert them with astype(float), or leave them out",
-    "c": "complex numbers. Complex data not supported: take their real part or their modulus",
-    "b": "booleans, as a mask does: give the values themselves",
-    "M": "dates: give numbers",
-    "m": "durations: give numbers, such as seconds",
-    "V": "records: give a DataFrame",
-    "array": "arrays in its cells: signals come as a trials table (a DataFrame with a column "
+    "U": "text: convert it with astype(float), or remove it",
+    "T": "text: convert it with astype(float), or remove it",
+    "S": "bytes: convert them with astype(float), or remove them",
+    "c": "complex numbers. Complex data not supported: pass their real part or their modulus",
+    "b": "booleans, like a mask: pass the values themselves",
+    "M": "dates: pass numbers",
+    "m": "durations: pass numbers, such as seconds",
+    "V": "records: pass a DataFrame",
+    "array": "arrays in its cells: pass signals as a trials table (a DataFrame with a column "
     "'eda') or as a pandas Series of 1-D arrays",
 }
 
@@ -43,7 +43,7 @@ _NO_NUMBERS = {
 def identity(X: object, name: str) -> np.ndarray | None:
     """Return the column or index level called `name` of a frame or Series, or None.
 
-    A frame of another library that has such a column is an error, so that it is not overlooked.
+    A frame of another library that has such a column raises an error: its ids are not ignored.
     """
     refuse_foreign_frame(X, [name])
     if isinstance(X, pd.DataFrame) and name in X.columns:
@@ -54,12 +54,12 @@ def identity(X: object, name: str) -> np.ndarray | None:
 
 
 def identity_index(X: object) -> pd.MultiIndex | None:
-    """Return subject, stimulus and trial, those that X knows, as an index; None without any."""
+    """Return the subject, stimulus and trial ids that X has as an index; None if it has no ids."""
     known = {key: ids for key in IDENTITY if (ids := identity(X, key)) is not None}
     if not known:
         return None
     if all(_is_one_plain_id(ids) for ids in known.values()):
-        # What from_arrays makes of a lone trial, in a tenth of the time.
+        # Equal to from_arrays for a single trial, in a tenth of the time.
         levels = [pd.Index(ids) for ids in known.values()]
         codes = [[0]] * len(levels)
         return pd.MultiIndex(levels=levels, codes=codes, names=list(known), verify_integrity=False)
@@ -72,22 +72,22 @@ def _is_one_plain_id(ids: np.ndarray) -> bool:
 
 
 def refuse_foreign_frame(X: object, names: Sequence[str]) -> None:
-    """Raise where a frame of another library (polars, pyarrow) has one of these columns."""
+    """Raise if a frame of another library (polars, pyarrow) has one of these columns."""
     if isinstance(X, (pd.DataFrame, pd.Series)) or not hasattr(X, "to_pandas"):
         return
     columns = list(getattr(X, "column_names", getattr(X, "columns", ())))
     found = [name for name in names if name in columns]
     if found:
         raise ValueError(
-            f"A {type(X).__module__.split('.')[0]} frame with a column {found[0]!r}: where names "
-            "count, the frame must be a pandas DataFrame. Call .to_pandas()."
+            f"X is a {type(X).__module__.split('.')[0]} frame with a column {found[0]!r}: only "
+            "pandas DataFrames may have named columns. Call .to_pandas()."
         )
 
 
 def _column(X: pd.DataFrame, name: str) -> pd.Series:
     column = X[name]
     if isinstance(column, pd.DataFrame):
-        raise ValueError(f"The table has more than one column {name!r}: keep one of them.")
+        raise ValueError(f"The table has more than one column {name!r}: keep only one.")
     return column
 
 
@@ -127,37 +127,37 @@ def find_ids(
     or_pass: str = "",
     may_miss: bool = False,
 ) -> np.ndarray | None:
-    """Find out whose row each row of X is, or which stimulus or viewing group it belongs to.
+    """Return the id (subject, stimulus, trial or viewing group) of each row of X.
 
     Parameters
     ----------
     name : {"subject", "stimulus", "trial", "viewing_group"}
-        What to find.
+        Kind of id.
     X : object
-        A trials table (column `name`), a frame whose index has a level `name`, or anything else
-        with as many rows, which knows no ids.
+        A trials table (column `name`), a frame whose index has a level `name`, or any other
+        object with one row per trial, which has no ids.
     given : sequence of length n or None, default=None
-        The ids as metadata; they win over those in X.
+        The ids as metadata. They take precedence over those in X.
     ratings : object, default=None
-        A second table with the same rows. It is asked where X knows no ids; where both know them
-        they must agree.
+        A second table with the same rows. Its ids are used if X has no ids. If both have ids,
+        the ids must agree.
     needed_by : str or None, default=None
-        What cannot go on without these ids, for the error; None where they are optional.
+        What needs these ids, for the error message; None if the ids are optional.
     or_pass : str, default=""
-        Another parameter that may hold the ids, such as "groups=", for the error.
+        Another parameter that may hold the ids, such as "groups=", for the error message.
     may_miss : bool, default=False
-        Whether the ids of some rows may be missing.
+        Whether some rows may have no id.
 
     Returns
     -------
     ndarray of shape (n,) or None
-        None where nothing says the ids. 1 and "1" are two ids.
+        None if no source has the ids. 1 and "1" are different ids.
 
     Raises
     ------
     ValueError
-        If ids are needed and unknown, their number is not that of the rows, one is missing that
-        may not be, or the two tables disagree. The error names the row.
+        If ids are needed and unknown, there is not one id per row, an id is missing and
+        `may_miss` is False, or the two tables disagree. The error names the row.
     """
     if ratings is not None:
         check_consistent_length(X, ratings)
@@ -177,13 +177,13 @@ def find_ids(
     if ids.shape != (n,):
         raise ValueError(
             f"{name} must hold one id for each of the {n} trials, got shape {ids.shape}. (A "
-            "sampler before this step, such as RandomOverSampler, draws rows anew but not their "
-            "ids.)"
+            "sampler before this step, such as RandomOverSampler, resamples the rows but not "
+            "their ids.)"
         )
     if not may_miss and (missing := pd.isna(ids)).any():
         raise ValueError(
-            f"{name} is missing for {name_trial(X, int(np.argmax(missing)))}: fill it in, or leave "
-            "the trial out."
+            f"{name} is missing for {name_trial(X, int(np.argmax(missing)))}: fill it in, or "
+            "remove the trial."
         )
     return ids
 
@@ -191,7 +191,7 @@ def find_ids(
 def _agreed_ids(
     name: str, of_x: np.ndarray | None, of_ratings: np.ndarray | None
 ) -> np.ndarray | None:
-    """Return the ids that X and the ratings agree on; those of one where the other has none."""
+    """Return the ids of X and of the ratings, which must agree; one of the two may be None."""
     if of_x is None or of_ratings is None:
         return of_ratings if of_x is None else of_x
     differs = np.flatnonzero(of_x.astype(object) != of_ratings.astype(object))
@@ -199,13 +199,13 @@ def _agreed_ids(
         row = int(differs[0])
         raise ValueError(
             f"X and the ratings name different {name}s, first in row {row}: {of_x[row]!r} and "
-            f"{of_ratings[row]!r}. Bring both into the same order, or pass {name}=."
+            f"{of_ratings[row]!r}. Sort both in the same order, or pass {name}=."
         )
     return of_x
 
 
 def distinct_values(values: Sequence | np.ndarray) -> np.ndarray:
-    """Return ids or labels as an array: 1 and "1" stay two, and what is missing stays missing."""
+    """Return ids or labels as an array; 1 and "1" stay different, missing values stay missing."""
     if isinstance(values, np.ma.MaskedArray):
         objects = values.data.astype(object)
         objects[np.ma.getmaskarray(values)] = None
@@ -217,28 +217,28 @@ def distinct_values(values: Sequence | np.ndarray) -> np.ndarray:
 
 
 def n_rows(X: object) -> int:
-    """Return the number of trials; a sparse matrix, and what becomes an array, have no len()."""
+    """Return the number of trials, also of sparse matrices and array-likes without len()."""
     if hasattr(X, "shape"):
         return X.shape[0]
     return len(X) if hasattr(X, "__len__") else len(np.asarray(X))
 
 
 def name_trial(X: object, row: int) -> str:
-    """Name one trial in an error: its row and, where X knows them, subject, stimulus, trial."""
+    """Return the row of a trial, and its subject, stimulus and trial ids in X, for an error."""
     known = ((key, identity(X, key)) for key in IDENTITY)
-    said = ", ".join(f"{key} {values[row]}" for key, values in known if values is not None)
-    return f"row {row} ({said})" if said else f"row {row}"
+    ids = ", ".join(f"{key} {values[row]}" for key, values in known if values is not None)
+    return f"row {row} ({ids})" if ids else f"row {row}"
 
 
 def suggest(name: object, known: Iterable[str]) -> str:
-    """Say which known names are near one that is not, or which there are."""
+    """Return a hint for an unknown name: the most similar known names, or all of them."""
     known = list(known)
     near = get_close_matches(str(name), known, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {known}."
 
 
 def name_some(subjects: Iterable) -> str:
-    """Name the first few subjects."""
+    """Return the names of the first five subjects, and the number of the others."""
     names = [str(subject) for subject in subjects]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(names[:5]) + more
@@ -246,7 +246,7 @@ def name_some(subjects: Iterable) -> str:
 
 @contextmanager
 def whole_or_nothing(estimator: object) -> Iterator[None]:
-    """Give the estimator back as it was if its fit ends in an error or is interrupted."""
+    """Restore the estimator's attributes if its fit raises an error or is interrupted."""
     before = vars(estimator).copy()
     try:
         yield
@@ -257,19 +257,19 @@ def whole_or_nothing(estimator: object) -> Iterator[None]:
 
 
 def is_trials_table(X: object) -> TypeGuard[pd.DataFrame]:
-    """Return whether X is a trials table with EDA: a frame whose column ``eda`` holds signals."""
+    """Return whether X is a trials table with EDA: a frame with signals in a column ``eda``."""
     return holds_signals(X, "eda")
 
 
 def holds_signals(X: object, column: str) -> TypeGuard[pd.DataFrame]:
-    """Return whether X is a frame with a column of this name that holds signals, not numbers."""
+    """Return whether X is a frame with a column of this name that is not numeric."""
     if not isinstance(X, pd.DataFrame) or column not in X.columns:
         return False
     return not pd.api.types.is_numeric_dtype(_column(X, column).dtype)
 
 
 def signal_columns(X: object) -> list[str]:
-    """Return the names of the columns of a table that have an array in some cell."""
+    """Return the names of a table's columns that have an array in at least one cell."""
     if not isinstance(X, pd.DataFrame):
         return []
     return [
@@ -282,8 +282,8 @@ def signal_columns(X: object) -> list[str]:
 def signal_cells(X: object) -> np.ndarray | None:
     """Return the cells of X, an object array with one signal for each trial, or None.
 
-    Understood are a trials table, and a Series, a one-column frame or an object array whose
-    cells are arrays. None means that X is something else: numbers, to be checked as such.
+    X may be a trials table, or a Series, a one-column frame or an object array whose cells are
+    arrays. None means that X is something else, such as rows of numbers.
     """
     if is_trials_table(X):
         return X["eda"].to_numpy(dtype=object)
@@ -300,34 +300,35 @@ def signal_cells(X: object) -> np.ndarray | None:
 
 
 def plain_numbers(X: object, name: str, *, booleans: bool) -> object:
-    """Refuse what a conversion to floats would silently make numbers of.
+    """Raise an error for values that a conversion to floats would silently turn into numbers.
 
-    That is text, complex numbers, dates and durations, booleans unless `booleans` lets them count
-    as 0 and 1, rows of unequal length, and columns of the same name. Masked values become NaN.
+    These values are text, complex numbers, dates, durations, and booleans unless `booleans` is
+    true. Rows of unequal length and columns with the same name are also refused. Masked values
+    become NaN.
 
     Parameters
     ----------
     X : object
-        What should be numbers, in whatever form.
+        A frame, array, list or similar object that should hold numbers.
     name : str
-        What the error calls it.
+        Name of X in the error message.
     booleans : bool
-        Whether booleans are let through.
+        Whether booleans are accepted, as 0 and 1.
 
     Returns
     -------
     object
-        X, or an array in its place; scikit-learn or numpy may convert it.
+        X, or an array with the same numbers. scikit-learn or numpy can convert it.
 
     Raises
     ------
     ValueError
-        If something is no number; the error gives the first such value and its place.
+        If a value is not a number. The error gives the first such value and its position.
     """
     if isinstance(X, pd.DataFrame):
         if not X.columns.is_unique:
             twice = X.columns[X.columns.duplicated()][0]
-            raise ValueError(f"{name} has more than one column {twice!r}: rename or drop one.")
+            raise ValueError(f"{name} has more than one column {twice!r}: rename or remove one.")
         plain = {dtype: dtype.kind in ("iufb" if booleans else "iuf") for dtype in set(X.dtypes)}
         for column, dtype in () if all(plain.values()) else X.dtypes.items():
             if not plain[dtype]:
@@ -339,8 +340,8 @@ def plain_numbers(X: object, name: str, *, booleans: bool) -> object:
         values = np.asanyarray(X)
     except ValueError:
         raise ValueError(
-            f"The rows of {name} differ in length: give rows of one length. Signals of different "
-            "lengths come as a trials table, or as pd.Series(list_of_signals)."
+            f"The rows of {name} differ in length: pass rows of the same length. Pass signals of "
+            "different lengths as a trials table, or as pd.Series(list_of_signals)."
         ) from None
     _refuse_non_numbers(np.asarray(values), name, booleans)
     if np.ma.is_masked(values):
@@ -361,7 +362,7 @@ def _refuse_non_numbers(values: np.ndarray, name: str, booleans: bool) -> None:
 
 
 def _kind(value: ArrayLike) -> str:
-    """Return numpy's kind of one cell's content; "array" if that is more than one value."""
+    """Return numpy's kind of one cell's content; "array" if the cell holds a sequence."""
     if isinstance(value, (list, tuple)) or np.ndim(value):
         return "array"
     return np.asarray(value).dtype.kind
@@ -377,26 +378,26 @@ def read_rows(
     finite: bool = True,
     min_rows: int = 1,
 ) -> np.ndarray:
-    """Read X as rows of numbers, in place of scikit-learn's ``validate_data``.
+    """Read X as rows of numbers. Replaces scikit-learn's ``validate_data``.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Whose number and names of columns X is checked against.
+        X is checked against its number and names of columns.
     X : DataFrame or array-like of shape (n_rows, n_columns)
-        Real numbers; see `plain_numbers` for what is refused. Of a DataFrame, identities may be
-        in the index alone.
+        Real numbers; `plain_numbers` lists what is refused. A DataFrame may have ids (subject,
+        stimulus, trial) in its index only.
     reset : bool or None
-        Whether number and names of the columns are learned (True), checked (False) or left alone
+        Whether number and names of the columns are learned (True), checked (False) or ignored
         (None).
     dtype : type or None, default=numpy.float64
-        Of what is returned; None is float32 for float32, else float64.
+        dtype of the result. None keeps float32 and converts all other dtypes to float64.
     booleans : bool, default=True
-        Whether booleans count, as 0 and 1.
+        Whether booleans are accepted, as 0 and 1.
     finite : bool, default=True
         Whether NaN, infinite numbers and numbers beyond float32's range are refused.
     min_rows : int, default=1
-        Fewest rows.
+        Minimum number of rows.
 
     Returns
     -------
@@ -405,15 +406,15 @@ def read_rows(
     Raises
     ------
     ValueError
-        If X is anything else. An error about one value gives its row, with what X says of the
-        trial, and its column.
+        If X is anything else. An error about one value names its row, the ids of the trial if X
+        has them, and its column.
     """
     refuse_foreign_frame(X, [*IDENTITY, "eda"])
     held = [key for key in IDENTITY if isinstance(X, pd.DataFrame) and key in X.columns]
     if held:
         raise ValueError(
-            f"X has the columns {held} among its numbers, and they are no features: move them "
-            f"into the index by X.set_index({held})."
+            f"X has the columns {held}, which are not features: move them into the index with "
+            f"X.set_index({held})."
         )
     checks = {
         "dtype": [np.float64, np.float32],
@@ -424,7 +425,7 @@ def read_rows(
     if rows is None or len(rows) < min_rows:
         plain = plain_numbers(X, "X", booleans=booleans)
         if isinstance(plain, np.ndarray) and not plain.dtype.isnative:
-            plain = as_copied(plain)  # or scikit-learn makes float64 of float32
+            plain = as_copied(plain)  # scikit-learn would convert foreign float32 to float64
         if reset is None:
             rows = check_array(plain, estimator=estimator, **checks)
         else:
@@ -436,25 +437,25 @@ def read_rows(
         raise ValueError(
             f"X contains NaN or infinity, or numbers too large for float32, in {len(bad)} places, "
             f"first in {name_trial(X, int(row))}, column {name}: {rows[row, column]}. Fill them "
-            "in, or leave these trials or columns out."
+            "in, or remove these trials or columns."
         )
     if isinstance(X, pd.DataFrame) and min(rows.strides) >= 0:
-        return rows.astype(dtype or rows.dtype, copy=False)  # frames of both orders are usual
+        return rows.astype(dtype or rows.dtype, copy=False)  # keep a frame's C or Fortran order
     return as_copied(rows, dtype)
 
 
 def as_copied(values: np.ndarray, dtype: DTypeLike | None = None) -> np.ndarray:
-    """Return an array whose memory is laid out as that of its copy, itself if it is so already.
+    """Return a C-contiguous array of the same values; `values` itself if it is one already.
 
-    Sums depend in their last bits on the order of the memory, pandas reads no foreign byte order,
-    and torch takes no negative strides.
+    The last bits of sums depend on the memory order, pandas cannot read a foreign byte order, and
+    torch does not accept negative strides.
 
     Parameters
     ----------
     values : ndarray
         Any view: reversed, transposed, strided, memory-mapped, of either byte order.
     dtype : dtype-like or None, default=None
-        Of what is returned; None is the dtype of `values`.
+        dtype of the result; None keeps the dtype of `values`.
 
     Returns
     -------
@@ -465,15 +466,15 @@ def as_copied(values: np.ndarray, dtype: DTypeLike | None = None) -> np.ndarray:
     if not plain or (dtype is not None and values.dtype != dtype):
         dtype = np.dtype(values.dtype if dtype is None else dtype).newbyteorder("=")
         values = np.require(values, dtype, ["C", "A", "E"])
-    # An axis of one element may run backwards and still count as contiguous.
+    # An axis of one element may have a negative stride and still count as contiguous.
     return values.copy() if min(values.strides, default=0) < 0 else values
 
 
 def _as_fitted(estimator: BaseEstimator, X: object) -> np.ndarray | None:
-    """Return the rows of X if they are plain floats in just the columns that `fit` saw, else None.
+    """Return the rows of X if they are floats in exactly the columns of `fit`; otherwise None.
 
-    scikit-learn takes tens of milliseconds for a frame of thousands of columns, each of which it
-    looks at by itself, and a fifth of a millisecond for an array of one row.
+    This avoids scikit-learn's check. It takes tens of milliseconds for a frame of thousands of
+    columns, because it checks each column, and 0.2 ms for an array of one row.
     """
     names = getattr(estimator, "feature_names_in_", None)
     if isinstance(X, pd.DataFrame):
@@ -486,7 +487,7 @@ def _as_fitted(estimator: BaseEstimator, X: object) -> np.ndarray | None:
     return X if X.shape[1] == getattr(estimator, "n_features_in_", None) else None
 
 
-# Of some arrays of names, by their ids, the index made of each: see `same_names`.
+# Cache of `same_names`: id of an array of names -> weak reference to the array, index of names.
 _indexes: OrderedDict[int, tuple[weakref.ref, pd.Index]] = OrderedDict()
 _INDEXES = 32
 
@@ -497,9 +498,9 @@ def same_names(names: np.ndarray, columns: pd.Index) -> bool:
     Parameters
     ----------
     names : ndarray of object
-        What `fit` saw; not changed afterwards. The index made of it is remembered: two indexes of
-        thousands of names are compared in microseconds, an array and an index in a fifth of a
-        millisecond.
+        Column names of `fit`; must not change afterwards. The index made from it is cached:
+        comparing two indexes of thousands of names takes microseconds, comparing an array with
+        an index takes 0.2 ms.
     columns : Index
     """
     known, index = _indexes.get(id(names), (lambda: None, None))
@@ -518,8 +519,8 @@ def same_names(names: np.ndarray, columns: pd.Index) -> bool:
 def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
     """Return y as one label for each row of X.
 
-    Labels may be numbers, text, booleans or dates, in any container, all of one type; a single
-    column is taken as it is, with scikit-learn's DataConversionWarning.
+    Labels may be numbers, text, booleans or dates, in any container, but must all have the same
+    type. A column vector is flattened, with scikit-learn's DataConversionWarning.
 
     Raises
     ------
@@ -542,19 +543,19 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
     if missing.any():
         raise ValueError(
             f"Input y contains NaN or infinity: {missing.sum()} of {len(labels)} labels are "
-            f"missing, first that of {name_trial(X, int(np.argmax(missing)))}. Leave trials "
-            "without a label out."
+            f"missing, first that of {name_trial(X, int(np.argmax(missing)))}. Remove trials "
+            "without a label."
         )
     if labels.dtype == object:
         kinds = {_kind(label) for label in labels}
         if len(kinds) > 1 and not kinds <= set("iuf"):
             raise ValueError(
                 f"y mixes labels of different types ({labels[0]!r} and others): Unknown label "
-                "type. Give all of them as text, or all as numbers."
+                "type. Pass all labels as text, or all as numbers."
             )
         if kinds <= set("biuf"):
             labels = np.array(labels.tolist())
-    if labels.dtype == np.float16:  # pandas has no index of them
+    if labels.dtype == np.float16:  # pandas has no float16 index
         labels = labels.astype(np.float32)
     check_classification_targets(labels)
     return labels
@@ -565,41 +566,41 @@ def read_signals(
 ) -> list[tuple[np.ndarray, int]]:
     """Read the signal of each trial and treat missing samples.
 
-    Samples are real numbers, as :func:`edaemo.decomposition.decompose` takes them: integers and
-    floats of any width. Booleans and text are refused.
+    Samples are real numbers, as in :func:`edaemo.decomposition.decompose`: integers and floats of
+    any width. Booleans and text are refused.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Whose number of columns a 2-D array is checked against.
+        A 2-D array is checked against its number of columns.
     X : object
         A trials table; a Series, object array or one-column frame of 1-D signals; or a 2-D array of
         numbers.
     reset : bool or None
-        Whether the number of columns of a 2-D array is learned (True), checked (False) or left
-        alone (None).
+        Whether the number of columns of a 2-D array is learned (True), checked (False) or ignored
+        (None).
     missing : {"raise", "interpolate", "mask"}
-        What becomes of samples that are missing (NaN, NA, None, masked), infinite or beyond the
-        range of float32: an error; linear interpolation between finite neighbours, the nearest
-        one at the ends; or NaN.
+        Treatment of samples that are missing (NaN, NA, None, masked), infinite or beyond the range
+        of float32. "raise": an error. "interpolate": linear interpolation between finite
+        neighbours, the nearest finite sample at the ends. "mask": NaN.
 
     Returns
     -------
     list of (ndarray of shape (n_samples,), int)
-        Each trial's samples, float64, and how many of them were missing.
+        Each trial's samples, float64, and the number of missing samples.
 
     Raises
     ------
     ValueError
-        If X is none of these, a cell is no 1-D signal of real numbers, samples are missing where
-        they may not be, or a trial has none at all. The error names the trial.
+        If X has another form, a cell is not a 1-D signal of real numbers, samples are missing and
+        `missing` is "raise", or all samples of a trial are missing. The error names the trial.
     """
     refuse_foreign_frame(X, [*IDENTITY, "eda"])
     cells = signal_cells(X)
     if cells is None:
         if isinstance(X, pd.DataFrame) and signal_columns(X):
             raise ValueError(
-                "X is no trials table: it has no column 'eda' with a 1-D signal in each cell. "
+                "X is not a trials table: it has no column 'eda' with a 1-D signal in each cell. "
                 f"Its columns are {list(X.columns)}."
             )
         cells = read_rows(estimator, X, reset=reset, booleans=False, finite=False)
@@ -609,26 +610,26 @@ def read_signals(
 
 
 def read_cell(X: object, row: int, cell: object, signal: str = "eda") -> np.ndarray:
-    """Return one trial's samples as float64, NaN where they are missing, in the cell's shape.
+    """Return one trial's samples as float64 in the cell's shape; missing samples are NaN.
 
     Parameters
     ----------
     X : object
-        What the trial is of, for the error.
+        The data that holds the trial, for the error message.
     row : int
-        Its place in X.
+        Row of the trial in X.
     cell : array-like
-        Its samples.
+        Samples of the trial.
     signal : str, default="eda"
-        Name of the signal, for the error.
+        Name of the signal, for the error message.
 
     Raises
     ------
     ValueError
-        If the cell holds anything but real numbers, or nothing; the error names the trial.
+        If the cell is empty or holds anything but real numbers. The error names the trial.
     """
     if type(cell) is np.ndarray and cell.dtype.kind in "iuf":
-        values = cell  # naming every trial of a long table would take longer than reading it
+        values = cell  # fast path: building the trial's name takes longer than reading the cell
     else:
         name = f"{name_trial(X, row)}: its {block_title(signal)}"
         values = np.asarray(plain_numbers(cell, name, booleans=False))
@@ -636,34 +637,34 @@ def read_cell(X: object, row: int, cell: object, signal: str = "eda") -> np.ndar
         values = np.where(pd.isna(values), np.nan, values)
     if not values.size or values.ndim == 0:
         raise ValueError(
-            f"{name_trial(X, row)}: its {block_title(signal)} is no 1-D signal but {cell!r:.60}. "
-            "Leave the trial out."
+            f"{name_trial(X, row)}: its {block_title(signal)} is not a 1-D signal but "
+            f"{cell!r:.60}. Remove the trial."
         )
     return as_copied(values, np.float64)
 
 
 def stack_signals(trials: pd.DataFrame, signal: str) -> tuple[np.ndarray, Block]:
-    """Lay the cells of one column of a trials table out as rows, one channel after the other.
+    """Return the signals in one column of a trials table as rows, one channel after the other.
 
     Parameters
     ----------
     trials : DataFrame with n rows
-        A trials table. Where it has a column ``channels`` (of ``eda``) or ``<signal>_channels``, as
-        in ``"original|phasic|tonic"``, that names the channels.
+        A trials table. A column ``channels`` (for ``eda``) or ``<signal>_channels``, if present,
+        names the channels, as in ``"original|phasic|tonic"``.
     signal : str
-        Its column of signals: cells of shape (n_chans, n_times), or (n_times,) for one channel.
+        Name of the column. Its cells have shape (n_chans, n_times), or (n_times,) for one channel.
 
     Returns
     -------
     ndarray of float64 of shape (n, n_chans * n_times)
     Block
-        What the rows hold.
+        Name, channels and number of samples of the signal.
 
     Raises
     ------
     ValueError
-        If there are no trials, cells differ in shape, samples are missing or infinite, or there
-        are more or fewer names than channels. The error names the trial.
+        If the table is empty, cells differ in shape, samples are missing or infinite, or the
+        number of names is not the number of channels. The error names the trial.
     """
     if not len(trials):
         raise ValueError("The table holds no trials: a minimum of 1 is required.")
@@ -678,29 +679,31 @@ def stack_signals(trials: pd.DataFrame, signal: str) -> tuple[np.ndarray, Block]
         if cell.shape != shape or cell.ndim > 2:
             raise ValueError(
                 f"{name_trial(trials, row)}: its {title} has shape {cell.shape}, row 0 has "
-                f"{shape}. Cut all trials to one window, or interpolate them "
+                f"{shape}. Cut all trials to the same length, or interpolate them "
                 "(CvxEDATransformer(n_times=…))."
             )
     values = np.stack([cell.ravel() for cell in cells])
     finite = (np.abs(values) <= LARGEST).all(axis=1)
     if not finite.all():
-        way_out = ", or use CvxEDATransformer(missing='interpolate')" if signal == "eda" else ""
+        or_interpolate = (
+            ", or use CvxEDATransformer(missing='interpolate')" if signal == "eda" else ""
+        )
         raise ValueError(
             f"{name_trial(trials, int(np.argmin(finite)))}: its {title} holds NaN, masked or "
-            f"infinite samples. Leave the trial out{way_out}."
+            f"infinite samples. Remove the trial{or_interpolate}."
         )
     return values, Block.signal(signal, len(channels), shape[1], channels)
 
 
 def _channel_names(trials: pd.DataFrame, signal: str, n_chans: int) -> list[str]:
-    """Return the names of a signal's channels: as the table says, else "original", or numbers."""
+    """Return the channel names in the table; by default "original" for raw EDA, else numbers."""
     column = "channels" if signal == "eda" else f"{signal}_channels"
     if column not in trials.columns:
         is_raw = signal == "eda" or n_chans == 1
         return ["original"] if is_raw else [str(channel) for channel in range(n_chans)]
     kinds = trials[column].unique()
     if len(kinds) > 1:
-        raise ValueError(f"The trials hold different channels: {list(kinds)}.")
+        raise ValueError(f"The trials have different channels: {list(kinds)}.")
     return kinds[0].split("|")
 
 
@@ -714,38 +717,38 @@ def read_inputs(
     fitted: Layout | None = None,
     min_rows: int = 1,
 ) -> tuple[np.ndarray, Layout | None]:
-    """Read what a network takes as rows of numbers, and how they divide into blocks.
+    """Read the input of a network as rows of numbers, and the layout of these rows in blocks.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Whose number and names of columns X is checked against; see `read_rows`.
+        X is checked against its number and names of columns; see `read_rows`.
     X : DataFrame or array-like
-        A trials table with these signals, decomposed: cells of shape (n_chans, n_times), the same
-        in all trials, as :class:`edaemo.CvxEDATransformer` makes them. An array of shape (n_trials,
-        n_chans, n_times), where there is one signal. Or rows of numbers of shape (n_trials,
-        n_columns), whose layout is read from the names of their columns.
+        One of three forms. A trials table with decomposed signals: cells of shape (n_chans,
+        n_times), the same in all trials, as :class:`edaemo.CvxEDATransformer` returns them. An
+        array of shape (n_trials, n_chans, n_times), if there is one signal. Rows of numbers of
+        shape (n_trials, n_columns); the layout is read from the column names.
     reset : bool
         Whether number and names of the columns are learned (True) or checked (False).
     signals, features : sequence of str, default=("eda",) and ("music",)
-        The blocks that the estimator takes, in the order of their columns. Without any, rows of
-        numbers are taken whatever they hold.
+        Blocks that the estimator accepts, in the order of their columns. If both are empty, rows
+        of numbers with any content are accepted.
     fitted : dict of str to Block or None, default=None
-        Where `reset` is False: what `fit` saw. A table or a 3-D array must divide in the same way.
+        Layout in `fit`, if `reset` is False. A table or a 3-D array must have the same layout.
     min_rows : int, default=1
-        Fewest rows.
+        Minimum number of rows.
 
     Returns
     -------
     ndarray of float32 of shape (n_trials, n_columns)
     dict of str to Block or None
-        None where X does not say how its rows divide: they are a bare array's.
+        The layout; None if X has no column names to read it from.
 
     Raises
     ------
     ValueError
-        If X is none of these, lacks a signal, is not what `fit` saw, or holds anything but finite
-        numbers. An error about one trial names it.
+        If X has another form, lacks a signal, differs from the input of `fit`, or holds anything
+        but finite numbers. An error about one trial names it.
     """
     refuse_foreign_frame(X, [*IDENTITY, *signals])
     layout = None
@@ -773,11 +776,11 @@ def read_inputs(
 
 
 def _is_table(X: object, signals: Sequence[str]) -> bool:
-    """Return whether X is a trials table, also one without the signals that are needed."""
+    """Return whether X is a trials table, even if it lacks the signals that are needed."""
     if any(holds_signals(X, signal) for signal in (*signals, "eda")):
         return True
-    knows_trials = isinstance(X, pd.DataFrame) and any(key in X.columns for key in IDENTITY)
-    return knows_trials and len(signal_columns(X)) > 0
+    has_ids = isinstance(X, pd.DataFrame) and any(key in X.columns for key in IDENTITY)
+    return has_ids and len(signal_columns(X)) > 0
 
 
 def _is_three_dimensional(X: object) -> bool:
@@ -790,15 +793,15 @@ def _check_shapes(estimator: BaseEstimator, layout: Layout, fitted: Layout) -> N
     here, there = ({b.name: b.shape for b in blocks.values()} for blocks in (layout, fitted))
     if here != there:
         raise ValueError(
-            f"Each trial of X holds {here}, and {type(estimator).__name__} was fitted with "
-            f"{there}: give trials of the same signals, channels and samples."
+            f"Each trial of X holds {here}, but {type(estimator).__name__} was fitted with "
+            f"{there}: pass trials with the same signals, channels and samples."
         )
 
 
 def _read_table(
     estimator: BaseEstimator, X: pd.DataFrame, signals: Sequence[str]
 ) -> tuple[np.ndarray, Layout]:
-    """Read a trials table's signals, float64 of shape (n_trials, n_columns), and their layout."""
+    """Return a trials table's signals, float64 of shape (n_trials, n_columns), and their layout."""
     if not signals:
         raise _needs_rows(estimator, signals)
     missing = [signal for signal in signals if signal not in X.columns]
@@ -819,8 +822,8 @@ def _needs_rows(estimator: BaseEstimator, signals: Sequence[str]) -> ValueError:
     or_table = ""
     if signals:
         or_table = (
-            " Or give a table of trials that are decomposed and of one shape, as "
-            "CvxEDATransformer(n_times=…) makes it."
+            " Or pass a table of decomposed trials of the same shape, from "
+            "CvxEDATransformer(n_times=…)."
         )
     return ValueError(
         f"{type(estimator).__name__} takes rows of numbers: put MusicFeatureUnion, with a "
@@ -844,7 +847,7 @@ def _read_signal(X: object, row: int, cell: object, missing: str) -> tuple[np.nd
         raise ValueError(
             f"{name_trial(X, row)}: {n_missing} of {len(signal)} samples are missing (NaN or "
             f"masked), infinite or beyond float32, the first at sample {int(np.argmin(finite))}. "
-            f"Leave the trial out{or_fill}"
+            f"Remove the trial{or_fill}"
         )
     if missing == "mask":
         return np.where(finite, signal, np.nan), n_missing

@@ -1,4 +1,4 @@
-"""Files that appear whole under their name, or not at all."""
+"""Files that are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from uuid import uuid4
 
 @contextmanager
 def whole_file(target: Path, part: Path | None = None) -> Iterator[Path]:
-    """Give a path to write to; what was written gets its name once it is whole.
+    """Yield a temporary path to write to; rename it to `target` when writing has succeeded.
 
-    Processes may write the same file at the same time: the last one stays. After an error, or if
-    nothing was written, `target` is as it was and nothing is left beside it.
+    Several processes may write the same file at the same time; the last rename wins. After an
+    error, or if nothing was written, `target` is unchanged and the temporary file is removed.
 
     Parameters
     ----------
     target : path
-        The file.
+        The final path.
     part : path or None, default=None
-        Where to write, in the folder of `target`; None for a hidden name that nobody else uses.
+        The temporary path, in the folder of `target`; None for a hidden, unique name.
     """
     if part is None:
         part = target.with_name(f".{target.name}.{uuid4().hex}.part")
@@ -31,7 +31,7 @@ def whole_file(target: Path, part: Path | None = None) -> Iterator[Path]:
 
 @contextmanager
 def file_named_by_content(part: Path, name: Callable[[Path], Path]) -> Iterator[Path]:
-    """Give `part` to write to; it gets the path that `name` makes of it once it is whole."""
+    """Yield `part` to write to; rename it to ``name(part)`` when writing has succeeded."""
     try:
         yield part
         os.replace(part, name(part))

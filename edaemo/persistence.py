@@ -1,4 +1,4 @@
-"""Fitted estimators in files: `save` and `load`, and `export_onnx` for a net without torch."""
+"""Fitted estimators in files: `save` and `load`; `export_onnx` for networks without torch."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ for _name, _kind in (
     ("imblearn.pipeline.Pipeline", imblearn.pipeline.Pipeline),
 ):
     saved(_name)(_kind)
-# scikit-learn's parts, which skops writes: what may be in such a file, by how skops makes it.
+# scikit-learn's estimators, which skops writes.
 _SKLEARN = {
     "sklearn.decomposition._pca.PCA",
     "sklearn.feature_selection._univariate_selection.SelectKBest",
@@ -80,6 +80,7 @@ _DATA = {f"builtins.{name}" for name in _BUILTINS} | {
     for name in ("ndarray", "dtype", "bool", "bool_", "str_", *map("float{}".format, (16, 32, 64)))
 }
 _DATA |= {f"numpy.{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
+# The classes and functions that may be in a skops file, by the skops loader that creates them.
 _SKOPS_NODES = {
     "ObjectNode": {*_SKLEARN, "sklearn.impute._base.MissingIndicator"},
     "FunctionNode": {
@@ -91,12 +92,12 @@ _SKOPS_NODES = {
         _DATA,
     ),
 }
-# Parameters about the machine and not the model. A joblib folder is even a way to run code: it
+# Parameters that describe the machine, not the model. A joblib folder could even run code: it
 # holds pickles, which the first prediction would read.
 _LOCAL = ("memory", "checkpoint", "cache")
-# What an estimator says of the last call, and what follows from the rest of its state.
-_SAID = ("report_", "_layout")
-# What set_output and set_…_request leave in an estimator, and the methods of the latter.
+# Attributes that are not saved: the report on the last call, and values derived from the state.
+_DERIVED = ("report_", "_layout")
+# Attributes that set_output and set_…_request set; methods that have a set_…_request.
 _SETTINGS = ("_sklearn_output_config", "_metadata_request")
 _METHODS = (
     "fit",
@@ -123,31 +124,31 @@ def save(
     Parameters
     ----------
     estimator : estimator
-        Any of edaemo's classifiers, regressors and transformers, also around a torch module of your
-        own that can be imported by its name; scikit-learn's StandardScaler, SimpleImputer,
-        PCA, SelectKBest (with f_classif or mutual_info_classif), VarianceThreshold,
-        LogisticRegression, LinearSVC and SVC; and pipelines of scikit-learn or imbalanced-learn
-        made of them. Fitted, if it predicts.
+        One of edaemo's classifiers, regressors and transformers, also with your own torch module
+        if it can be imported by its name; scikit-learn's StandardScaler, SimpleImputer, PCA,
+        SelectKBest (with f_classif or mutual_info_classif), VarianceThreshold,
+        LogisticRegression, LinearSVC or SVC; or a pipeline of scikit-learn or imbalanced-learn
+        made of these. It must be fitted if it has a method `predict`.
     path : path
-        The file, by custom ``….edaemo``. It appears whole or not at all; one that is there already
+        The file, usually ``….edaemo``. It is written completely or not at all. An existing file
         is replaced.
     audit : DataFrame, dict or None, default=None
-        What the file should say of how the model was judged, such as the table of
-        :func:`edaemo.benchmark.audit`; `describe` gives it back.
+        Evaluation of the model to store in the file, such as the table of
+        :func:`edaemo.benchmark.audit`; `describe` returns it.
 
     Raises
     ------
     FileError
-        If something cannot be saved (the error says which step and what to do), or the file cannot
-        be written.
+        If a part of the estimator cannot be saved (the error names the step and the solution), or
+        the file cannot be written.
     NotFittedError
-        If the estimator predicts and is not fitted.
+        If the estimator has a method `predict` and is not fitted.
 
     Notes
     -----
-    ``docs/files.md`` describes the file. It holds the ids of the people trained on where a step
-    keeps them (`SubjectStandardizer`, `SubjectThresholdRelabeler`, people set aside).
-    `memory`, `cache` and `checkpoint`, which name places of one machine, become None.
+    ``docs/files.md`` describes the file format. The file holds ids of training subjects if a step
+    stores them (`SubjectStandardizer`, `SubjectThresholdRelabeler`, subjects held out for
+    validation). `memory`, `cache` and `checkpoint`, which are paths on one machine, become None.
 
     Examples
     --------
@@ -157,8 +158,8 @@ def save(
     >>> model = CNNClassifier(n_filters=8, max_epochs=2, random_state=0).fit(X, [0, 1] * 10)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(model, Path(folder) / "model.edaemo")
-    ...     again = load(Path(folder) / "model.edaemo")
-    >>> bool((again.predict_proba(X) == model.predict_proba(X)).all())
+    ...     loaded = load(Path(folder) / "model.edaemo")
+    >>> bool((loaded.predict_proba(X) == model.predict_proba(X)).all())
     True
     """
     if hasattr(estimator, "predict"):
@@ -180,35 +181,36 @@ def save(
 def load(
     path: str | PathLike[str], *, device: str | None = None, trusted: Sequence[str] = ()
 ) -> BaseEstimator:
-    """Read what `save` wrote. Nothing in the file is run.
+    """Read an estimator that `save` wrote. No code in the file is run.
 
     Parameters
     ----------
     path : path
         The file.
     device : str or None, default=None
-        Where nets go, as the parameter of that name of the classifiers; None: as it was saved.
+        Device of the networks, like the parameter `device` of the classifiers; None for the device
+        in the file.
     trusted : sequence of str, default=()
-        Classes of your own that the file may name, torch modules and network estimators, each by
-        its module and name, such as ``"mypackage.MyNet"``. Their modules are imported.
+        Your own classes (torch modules, network estimators) that the file may name, each by its
+        module and name, such as ``"mypackage.MyNet"``. Their modules are imported.
 
     Returns
     -------
     estimator
-        With the predictions of the saved one, on the same machine and versions to the last bit. It
-        can be fitted anew; training that was finished is not taken up again.
+        Its predictions equal those of the saved estimator, to the last bit on the same machine
+        with the same versions. It can be fitted again, but finished training cannot be continued.
 
     Raises
     ------
     FileError
-        If the file is missing, damaged, foreign, of a newer format, names a class that is neither
-        registered nor trusted, or cannot be read by the versions that are here.
+        If the file is missing, damaged, not written by edaemo, of a newer format, names a class
+        that is neither registered nor trusted, or cannot be read by the installed versions.
 
     Warns
     -----
     UserWarning
-        Once, naming the versions, if steps of scikit-learn were saved with another version of it,
-        or a net with another version of torch.
+        If steps of scikit-learn were saved with another version of scikit-learn, or a network with
+        another version of torch. One warning names all versions.
     """
     path = Path(path)
     if isinstance(trusted, str):
@@ -225,7 +227,7 @@ def load(
         wrong = edited(path, error)
         if others:
             wrong = FileError(
-                f"{wrong} It was saved with {', '.join(others.values())}: if nobody edited it, "
+                f"{wrong} It was saved with {', '.join(others.values())}: if it was not edited, "
                 "load it with those versions."
             )
         raise wrong from error
@@ -234,7 +236,7 @@ def load(
 
 
 def describe(path: str | PathLike[str]) -> dict[str, Any]:
-    """Read what a file of `save` says of its model, without making the model.
+    """Read the description of the model in a file of `save`, without creating the model.
 
     Parameters
     ----------
@@ -245,9 +247,9 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
     -------
     dict
         ``versions`` of Python and the libraries; ``classes`` and their dtype; ``input``, the
-        columns that the last step takes; ``training``, a list with the facts of each net (layout of
-        a row, epochs, losses, recipe, seed, people set aside, number of training rows);
-        ``estimator``, the steps and their parameters; ``audit``.
+        columns that the last step takes; ``training``, a list with one entry per network (layout
+        of a row, epochs, losses, recipe, seed, subjects held out for validation, number of
+        training rows); ``estimator``, the steps and their parameters; ``audit``.
 
     Raises
     ------
@@ -264,19 +266,19 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
 
 
 class _TrustError(LackingError):
-    """The file is well, and names a class that the caller does not trust, or does not have."""
+    """The file is intact, but names a class that is not trusted or cannot be imported."""
 
 
 def _name_network(network: type[nn.Module], where: str) -> str:
-    """Return the name by which a class of networks is found when a file is loaded."""
-    own = network.__name__
-    if own in edaemo.networks.__all__ and getattr(edaemo.networks, own) is network:
-        return f"{edaemo.networks.__name__}.{own}"
+    """Return the name by which `load` finds a class of networks."""
+    name = network.__name__
+    if name in edaemo.networks.__all__ and getattr(edaemo.networks, name) is network:
+        return f"{edaemo.networks.__name__}.{name}"
     return _importable(network, where)
 
 
 def _importable(kind: type, where: str) -> str:
-    """Return module and name of a class; raise a FileError where it cannot be imported by them."""
+    """Return module and name of a class; raise a FileError if it cannot be imported by them."""
     found = getattr(sys.modules.get(kind.__module__), kind.__qualname__, None)
     if found is not kind or kind.__module__ == "__main__":
         raise FileError(
@@ -293,7 +295,7 @@ def _check_kind(name: str, found: object, kind: type[_Kind]) -> type[_Kind]:
 
 
 class _Writer(Encoder):
-    """Encodes estimators too; nets and scikit-learn's parts become members of their own."""
+    """Encodes estimators too; networks and scikit-learn's estimators become separate members."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -313,10 +315,10 @@ class _Writer(Encoder):
         if isinstance(value, NetworkEstimator):
             return self._ours(value, _importable(type(value), where), value.state, where)
         raise FileError(
-            f"{where} is a {name}, which edaemo.save does not know. It knows edaemo's own "
-            "estimators, Pipeline, and of scikit-learn "
+            f"{where} is a {name}, which edaemo.save cannot save. It can save edaemo's "
+            "estimators, Pipeline, and from scikit-learn "
             f"{', '.join(sorted(known.rpartition('.')[2] for known in _SKLEARN))}. Use one of "
-            "these, or save this step by means of its own library."
+            "these, or save this step with the library that it comes from."
         )
 
     def _ours(
@@ -328,19 +330,19 @@ class _Writer(Encoder):
         for key, value in parameters.items():
             if key == "steps":
                 encoded[key] = [
-                    [step, self.encode(one, f"step {step!r} ({_type_name(one)})")]
-                    for step, one in value
+                    [name_of_step, self.encode(step, f"step {name_of_step!r} ({_type_name(step)})")]
+                    for name_of_step, step in value
                 ]
             else:
                 local = key in _LOCAL
                 encoded[key] = self.encode(None if local else value, f"{where}: {key}")
         node = {"$estimator": name, "parameters": encoded, **self._settings(estimator)}
-        known = {*parameters, *fitted, *_SETTINGS, *_SAID, "net_"}
+        known = {*parameters, *fitted, *_SETTINGS, *_DERIVED, "net_"}
         state = {key: value for key, value in vars(estimator).items() if key not in parameters}
         strange = sorted(state.keys() - known)
         if strange:
             raise FileError(
-                f"{where} has an attribute {strange[0]!r}, which edaemo.save does not know: "
+                f"{where} has an attribute {strange[0]!r}, which edaemo.save cannot save: "
                 "delete it."
             )
         node["state"] = {
@@ -351,33 +353,36 @@ class _Writer(Encoder):
         return node
 
     def _refuse(self, estimator: BaseEstimator, parameters: dict, where: str) -> None:
-        """Raise for parameters that are code, with the way out."""
+        """Raise a FileError for parameters that hold code; the error names the solution."""
         if parameters.get("callbacks"):
             raise FileError(
                 f"{where} has callbacks ({', '.join(map(_type_name, parameters['callbacks']))}), "
-                "which are code. Predicting needs none: set_params(callbacks=None) and save again."
+                "which are code. Predicting does not need them: set_params(callbacks=None) and "
+                "save again."
             )
         if isinstance(parameters.get("random_state"), np.random.RandomState):
             raise FileError(
-                f"{where} has a RandomState as random_state. Predicting needs none: "
+                f"{where} has a RandomState as random_state. Predicting does not need it: "
                 "set_params(random_state=None), or a number, and save again."
             )
         music = parameters.get("music")
         if music is not None and not isinstance(music, pd.DataFrame):
             kind = "an extractor with files" if isinstance(music, tuple) else "a callable"
             raise FileError(
-                f"{where}: music is {kind}, which would run code. Make the "
-                "features once, as a DataFrame with a row for each stimulus, and fit with music=it."
+                f"{where}: music is {kind}, which would run code. Compute the features once, as a "
+                "DataFrame with a row for each stimulus, and fit with music=<that DataFrame>."
             )
 
     def _settings(self, estimator: BaseEstimator) -> dict[str, Any]:
-        """Give what set_output and set_…_request have set."""
+        """Return what set_output and set_…_request have set."""
         settings = {}
         if output := vars(estimator).get("_sklearn_output_config"):
             settings["output"] = dict(output)
         if requests := vars(estimator).get("_metadata_request"):
-            of = {method: getattr(requests, method).requests for method in _METHODS}
-            settings["requests"] = {method: dict(asked) for method, asked in of.items() if asked}
+            requested = {method: getattr(requests, method).requests for method in _METHODS}
+            settings["requests"] = {
+                method: dict(names) for method, names in requested.items() if names
+            }
         return settings
 
     def _net(self, estimator: NetworkEstimator, where: str) -> dict[str, Any]:
@@ -398,9 +403,8 @@ class _Writer(Encoder):
             raise FileError(f"{where} cannot be saved: {error}") from error
         if strange := _strange_in_skops(content):
             raise FileError(
-                f"{where} holds a {strange}, which cannot be in a "
-                "file that runs no code. Give parameters that are numbers or text; random_state "
-                "as a number."
+                f"{where} holds a {strange}, which cannot be saved: the file must hold no code. "
+                "Use numbers or text as parameters, and a number as random_state."
             )
         member = f"part{len(self.members)}.skops"
         self.members[member] = content
@@ -438,21 +442,21 @@ class _Reader(Decoder):
         return estimator
 
     def _make_module(self, name: str, rest: dict) -> type[nn.Module]:
-        room, _, own = name.rpartition(".")
-        if room == edaemo.networks.__name__ and own in edaemo.networks.__all__:
-            return _check_kind(name, getattr(edaemo.networks, own), nn.Module)
+        module, _, network = name.rpartition(".")
+        if module == edaemo.networks.__name__ and network in edaemo.networks.__all__:
+            return _check_kind(name, getattr(edaemo.networks, network), nn.Module)
         return self._trusted(name, nn.Module)
 
     def _trusted(self, name: str, kind: type[_Kind]) -> type[_Kind]:
-        """Import a class that the caller trusts by name, and no other."""
+        """Import a class that is in `trusted`; raise an error for any other class."""
         if name not in self.trusted:
             raise _TrustError(
-                f"the class {name!r} is not on the list of those that may be loaded. If you wrote "
-                f"it or know what it does: load(…, trusted=[{name!r}])."
+                f"the class {name!r} is not trusted. If you wrote it or know what it does, use "
+                f"load(…, trusted=[{name!r}])."
             )
-        module, _, own = name.rpartition(".")
+        module, _, kind_name = name.rpartition(".")
         try:
-            return _check_kind(name, getattr(import_module(module), own), kind)
+            return _check_kind(name, getattr(import_module(module), kind_name), kind)
         except (ImportError, AttributeError) as error:
             raise _TrustError(f"{name!r} cannot be imported: {error}.") from error
 
@@ -490,24 +494,24 @@ class _Reader(Decoder):
 
     def _sklearn(self, name: str, content: bytes) -> BaseEstimator:
         if strange := _strange_in_skops(content):
-            raise ValueError(f"{name} holds a {strange}, which is not on the list")
+            raise ValueError(f"{name} holds a {strange}, which is not allowed")
         trusted = [*_SKOPS_NODES["FunctionNode"], "numpy.dtype"]
         with warnings.catch_warnings():
-            # Each part would say it by itself; `load` says it once.
+            # Each member would warn separately; `load` warns once.
             warnings.simplefilter("ignore", InconsistentVersionWarning)
             estimator = skops.io.loads(content, trusted=trusted)
         found = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
         if found != name:
-            raise ValueError(f"{found} stands in the place of {name}")
+            raise ValueError(f"{found} is in the place of {name}")
         _settle_deprecated(estimator)
         estimator._validate_params()
         return estimator
 
 
 def _settle_deprecated(estimator: BaseEstimator) -> None:
-    """Give parameters that the file's scikit-learn no longer has the defaults they have here.
+    """Set parameters that the file's scikit-learn deprecated to the defaults of the installed one.
 
-    There they are the text "deprecated", which an older version takes for a value: for true.
+    The file holds the text "deprecated" for them. An older version would read it as true.
     """
     for name, default in type(estimator)().get_params(deep=False).items():
         if vars(estimator).get(name) == "deprecated":
@@ -515,9 +519,10 @@ def _settle_deprecated(estimator: BaseEstimator) -> None:
 
 
 def _strange_in_skops(content: bytes) -> str | None:
-    """Return the first thing in a skops file that is not on our list, which is far shorter.
+    """Return the name of the first part of a skops file that `_SKOPS_NODES` does not list.
 
-    skops trusts every estimator of scikit-learn, and functions of numpy and scipy.
+    That list is far shorter than skops' own, which has every estimator of scikit-learn, and
+    functions of numpy and scipy.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
@@ -530,15 +535,15 @@ def _strange_in_skops(content: bytes) -> str | None:
 
 def _strange_nodes(node: object) -> Iterator[str]:
     if isinstance(node, list):
-        for one in node:
-            yield from _strange_nodes(one)
+        for child in node:
+            yield from _strange_nodes(child)
     elif isinstance(node, dict):
         if keys := node.keys() & {"__class__", "__module__", "__loader__"}:
             name = f"{node.get('__module__')}.{node.get('__class__')}"
             if len(keys) < 3 or name not in _SKOPS_NODES.get(node["__loader__"], ()):
                 yield name
-        for one in node.values():
-            yield from _strange_nodes(one)
+        for child in node.values():
+            yield from _strange_nodes(child)
 
 
 def _type_name(value: object) -> str:
@@ -547,17 +552,20 @@ def _type_name(value: object) -> str:
 
 def _versions() -> dict[str, str]:
     libraries = ("torch", "skorch", "scikit-learn", "numpy", "pandas", "skops", "safetensors")
-    said = {name: version(name) for name in libraries}
-    return {"edaemo": __version__, "python": platform.python_version(), **said}
+    versions = {name: version(name) for name in libraries}
+    return {"edaemo": __version__, "python": platform.python_version(), **versions}
 
 
 def _other_versions(versions: Mapping[str, str]) -> dict[str, str]:
-    """Name the libraries whose release is not the file's, with both; what was built how is left."""
-    pairs = [(name, versions.get(name), here) for name, here in _versions().items()]
+    """Return both versions of each library whose release differs from that in the file.
+
+    Build tags, such as ``+cpu``, are ignored.
+    """
+    pairs = [(name, versions.get(name), installed) for name, installed in _versions().items()]
     return {
-        name: f"{name} {said} (here {here})"
-        for name, said, here in pairs
-        if str(said).partition("+")[0] != here.partition("+")[0]
+        name: f"{name} {in_file} (installed: {installed})"
+        for name, in_file, installed in pairs
+        if str(in_file).partition("+")[0] != installed.partition("+")[0]
     }
 
 
@@ -570,7 +578,7 @@ def _warn_of_versions(path: Path, others: dict[str, str], members: Mapping[str, 
     if named:
         warnings.warn(
             f"{path}: saved with {', '.join(named)}. Predictions may differ from those of the "
-            "versions it was saved with: compare some, or install these versions.",
+            "versions it was saved with: compare some predictions, or install these versions.",
             UserWarning,
             stacklevel=3,
         )

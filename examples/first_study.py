@@ -1,4 +1,4 @@
-"""Arousal from wrist EDA and music tags: fit, predict, and five folds of whole people."""
+"""Predict arousal from wrist EDA and music tags; score it on five folds of held-out subjects."""
 
 from sklearn.model_selection import GroupKFold, cross_validate
 from sklearn.pipeline import Pipeline

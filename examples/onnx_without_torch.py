@@ -1,11 +1,12 @@
-"""A trained network without torch: rows of numbers in, the probability of each class out.
+"""Run a trained network without torch: it takes rows of numbers and returns class probabilities.
 
-Where edaemo is installed, ``edaemo.export_onnx(model, "model.onnx")`` writes the network and, in
-``model.json``, what a row holds and what must be done before. Here onnxruntime and numpy suffice:
+On a computer with edaemo, ``edaemo.export_onnx(model, "model.onnx")`` writes the network. It also
+writes ``model.json``, which describes the columns of a row and the steps before the network. This
+script needs only onnxruntime and numpy:
 
     python onnx_without_torch.py model.onnx rows.csv
 
-rows.csv has one trial in each line, columns as ``model.json`` says, and no header.
+rows.csv has one trial per line, the columns listed in ``model.json``, and no header.
 """
 
 import json
@@ -17,20 +18,21 @@ import onnxruntime
 
 
 def predict(model: Path, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Give the probability of each class for rows of shape (n_trials, n_columns)."""
-    said = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
-    n_columns = said["input"]["shape"][1]
+    """Return the probability of each class for rows of shape (n_trials, n_columns)."""
+    description = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+    n_columns = description["input"]["shape"][1]
     if rows.shape[1] != n_columns:
-        raise ValueError(f"a row has {rows.shape[1]} columns, and the network takes {n_columns}.")
+        raise ValueError(f"a row has {rows.shape[1]} columns, but the network takes {n_columns}.")
     network = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    asked, given = [said["output"]["name"]], {said["input"]["name"]: rows.astype(np.float32)}
-    (probability,) = network.run(asked, given)
-    return {str(label): probability[:, k] for k, label in enumerate(said["classes"])}
+    outputs = [description["output"]["name"]]
+    inputs = {description["input"]["name"]: rows.astype(np.float32)}
+    (probability,) = network.run(outputs, inputs)
+    return {str(label): probability[:, k] for k, label in enumerate(description["classes"])}
 
 
 if __name__ == "__main__":
     table = np.loadtxt(sys.argv[2], delimiter=",", ndmin=2)
-    shares = predict(Path(sys.argv[1]), table)
-    print(",".join(f"probability_{label}" for label in shares))
-    for row in zip(*shares.values(), strict=True):
-        print(",".join(f"{share:.6f}" for share in row))
+    probabilities = predict(Path(sys.argv[1]), table)
+    print(",".join(f"probability_{label}" for label in probabilities))
+    for row in zip(*probabilities.values(), strict=True):
+        print(",".join(f"{probability:.6f}" for probability in row))

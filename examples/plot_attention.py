@@ -1,4 +1,4 @@
-"""What three networks looked at in one trial: channel attention, temporal attention, and both.
+"""Plot the attention of three networks in one trial: channel, temporal, and both together.
 
 Writes ``attention-arousal.png`` and ``attention-valence.png``, pictures of docs/explanations.md.
 """
@@ -25,22 +25,22 @@ subject = study.trials["subject"]
 channels = CvxEDATransformer(sampling_rate=RATE, trim_seconds=TRIM)
 X = MusicFeatureUnion(eda=channels).fit_transform(study.trials)
 train = subject.isin(study.development).to_numpy()
-shown = int((~train).argmax())  # the first trial of the first person who does not train
+shown = int((~train).argmax())  # the first trial of the first held-out subject
 scores = {}
 for target in ("arousal", "valence"):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of people whose ratings form no two groups
+        warnings.simplefilter("ignore")  # about subjects whose ratings do not form two groups
         y = SubjectThresholdRelabeler(target).fit_relabel(study.ratings, subject=subject)
-    found = {}
+    importance = {}
     for title, attention in MODELS.items():
         model = RTCANClassifier(
             form="small-corpus", channels=(16, 16, 16, 16), random_state=0, **attention
         ).fit(X[train], y[train])
         scores[target, title] = balanced_accuracy_score(y[~train], model.predict(X[~train]))
-        found[f"{title}\nbalanced accuracy {scores[target, title]:.2f}"] = grad_cam(
+        importance[f"{title}\nbalanced accuracy {scores[target, title]:.2f}"] = grad_cam(
             model, X.iloc[[shown]], layer="attention", target=1
         )
-    axes = plot_attention(found, RATE, start=TRIM, raw=study.trials.loc[shown, "eda"])
+    axes = plot_attention(importance, RATE, start=TRIM, raw=study.trials.loc[shown, "eda"])
     figure = axes[0, 0].figure
     trial = study.trials.loc[shown]
     figure.suptitle(

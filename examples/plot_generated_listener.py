@@ -1,4 +1,4 @@
-"""One trial of a generated listener: what sounded, what the body did, and what was rated.
+"""Plot one trial of a generated listener: song, driver, EDA and ratings.
 
 Writes ``generated.png``, the picture of docs/generated.md.
 """
@@ -18,7 +18,7 @@ parts = study.make_components(subject, trial)
 time = parts.index
 
 audio = study.make_audio(known.stimulus)
-frames = audio[: len(audio) // 8000 * 8000].reshape(-1, 8000)  # of 0.5 s
+frames = audio[: len(audio) // 8000 * 8000].reshape(-1, 8000)  # frames of 0.5 s
 loudness = 10 * np.log10(np.mean(frames.astype(float) ** 2, axis=1) + 1e-10)
 accents = study.songs.at[known.stimulus, "accents"]
 
@@ -52,11 +52,11 @@ for axes in (song, driver, phasic, eda):
     axes.set_xlim(0, known.duration)
     axes.set_ylim(top=axes.get_ylim()[1] + 0.35 * np.ptp(axes.get_ylim()))
 
-own = (study.trials["subject"] == subject).to_numpy()
-ratings = study.ratings[own]
-this = ratings[(study.trials["trial"] == trial)[own].to_numpy()]
+of_subject = (study.trials["subject"] == subject).to_numpy()
+ratings = study.ratings[of_subject]
+this = ratings[(study.trials["trial"] == trial)[of_subject].to_numpy()]
 thresholds = SubjectThresholdRelabeler(min_center_distance=0).fit(
-    ratings, subject=study.trials["subject"][own]
+    ratings, subject=study.trials["subject"][of_subject]
 )
 middle = thresholds.thresholds_.loc[subject]
 plane = figure.add_subplot(grid[:, 1])

@@ -1,4 +1,4 @@
-"""How one person's ratings become low and high: Figure 3 of the RTCAN-1D paper.
+"""Plot how one subject's ratings become low and high labels: Figure 3 of the RTCAN-1D paper.
 
 Writes ``relabelling.png``, a picture of docs/explanations.md.
 """

@@ -1,7 +1,7 @@
-"""The whole chain in one pipeline: raw ratings go in, labels are made inside each fold.
+"""Run the whole chain in one pipeline: its input is ratings, and each fold computes its labels.
 
-Metadata routing carries the subjects to the relabeler, to RTCAN's inner split and to the scorer,
-which makes the held-out people's labels from their own ratings.
+Metadata routing passes the subjects to the relabeler, to RTCAN's inner split and to the scorer. The
+scorer computes the labels of held-out subjects from their own ratings.
 """
 
 from imblearn.pipeline import Pipeline

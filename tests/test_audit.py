@@ -145,7 +145,7 @@ def test_identical_recordings(X, shared):
 
 
 def test_a_recording_that_is_none_is_an_error():
-    with pytest.raises(ValueError, match="row 2: its EDA is no 1-D signal"):
+    with pytest.raises(ValueError, match="row 2: its EDA is not a 1-D signal"):
         audit([FOLD], table(eda=[*recordings(0, 1), None, *recordings(3, 4, 5)]), Y)
 
 

@@ -259,7 +259,7 @@ def test_missing_samples_go_to_scipy_unless_there_are_too_many(monkeypatch):
         )
     monkeypatch.setattr(module, "_DENSE_ELEMENTS", 100)
     with pytest.raises(
-        DecompositionError, match=r"masks no samples, and 200 .* too many for scipy"
+        DecompositionError, match=r"cannot mask samples, and 200 .* too many for scipy"
     ):
         decompose(y, 4.0, missing="mask")
     decompose(y, 4.0, missing="mask", solver="scipy")
@@ -515,11 +515,11 @@ def test_a_missing_kernel_is_said_once_and_is_an_error_only_by_name(
     assert "\n" not in record.getMessage()
 
 
-@pytest.mark.parametrize("problem", ["other sources", "cannot be loaded"])
+@pytest.mark.parametrize("problem", ["another version of the sources", "cannot be loaded"])
 def test_a_kernel_that_does_not_fit_is_as_good_as_missing(
     problem, fresh_load, monkeypatch, caplog, tmp_path
 ):
-    if problem == "other sources":
+    if problem == "another version of the sources":
         if importlib.util.find_spec("edaemo.decomposition._kernel") is None:
             pytest.skip("the compiled kernel was not built")
         monkeypatch.setattr(_compiled, "ABI", -1)

@@ -178,7 +178,7 @@ def test_cancellation_is_warned_of_once_with_its_count():
     n = int(transformer.diagnostics_["cancellation"].sum())
     assert n > 0
     assert len(caught) == 1
-    assert f"In {n} of 12 trials the phasic component" in str(caught[0].message)
+    assert f"In {n} of 12 trials the range of the phasic component" in str(caught[0].message)
 
 
 def test_flat_trial_gives_zeros_and_a_warning():
@@ -271,7 +271,9 @@ def test_a_flat_trial_with_missing_samples_is_zeros():
 def test_two_samples_are_the_least_to_mask_the_others():
     signals = make_eda(2)
     signals[1, 1:] = np.nan
-    with pytest.raises(ValueError, match=r"row 1 \(subject p0.*: 1 of 100 samples are not missing"):
+    with pytest.raises(
+        ValueError, match=r"row 1 \(subject p0.*: only 1 of 100 samples are not missing"
+    ):
         CvxEDATransformer(sampling_rate=4, missing="mask").fit(make_table(signals))
 
 

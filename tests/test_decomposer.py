@@ -178,12 +178,12 @@ def test_trials_of_unequal_length_fit_a_table_and_no_array(method):
     decomposer = EDADecomposer(4, method=method)
     given = decomposer.fit_transform(make_table(signals))
     assert [cell.shape for cell in given["eda"]] == [(2, 100), (2, 140)]
-    with pytest.raises(ValueError, match=r"row 1: 140 samples, and not 100.*table"):
+    with pytest.raises(ValueError, match=r"row 1: 140 samples, but .* have 100.*table"):
         decomposer.fit_transform(pd.Series(signals))
     with pytest.raises(ValueError, match=r"rows of X differ in length"):
         decomposer.fit([list(signal) for signal in signals])
     decomposer.fit(pd.Series(signals[:1]))
-    with pytest.raises(ValueError, match=r"row 0: 140 samples, and not 100.*fit"):
+    with pytest.raises(ValueError, match=r"row 0: 140 samples, but .*fit have 100"):
         decomposer.transform(pd.Series(signals[1:]))
 
 

@@ -778,7 +778,7 @@ def test_what_is_no_recording_is_refused(y, message):
         ({"max_iter": 2.5}, "^max_iter must be"),
         ({"solver": "quadprog"}, r"^solver must be one of \['auto', .*'scipy'\], got 'quadprog'"),
         ({"missing": "drop"}, r"^missing must be one of \['mask', 'raise'\], got 'drop'"),
-        ({"missing": "mask", "variant": "neurokit"}, "variant='reference' alone"),
+        ({"missing": "mask", "variant": "neurokit"}, "needs variant='reference'"),
     ],
 )
 def test_bad_parameters_are_refused(function, parameters, message):
@@ -799,7 +799,7 @@ def test_the_gap_of_an_inaccurate_answer_bounds_its_error():
         except DecompositionError as error:
             seen.add("error")
             assert error.gap > 1e-4
-            assert error.status == f"max_iter={max_iter} iterations were spent"
+            assert error.status == f"max_iter={max_iter} iterations were used"
             assert error.status in str(error)
             continue
         seen.add(result.status)

@@ -832,7 +832,9 @@ def test_too_short_trial_is_named_with_the_minimum():
 
 @pytest.mark.parametrize("method", ["fit", "transform"])
 def test_rate_that_does_not_reach_the_bands_is_an_error(method):
-    with pytest.raises(ValueError, match=r"0\.9 Hz reaches up to 0\.45 Hz.*at least 1\.0 Hz"):
+    with pytest.raises(
+        ValueError, match=r"0\.9 Hz covers frequencies up to 0\.45 Hz.*at least 1\.0 Hz"
+    ):
         getattr(EDAFeatureExtractor(0.9), method)(make_eda())
 
 

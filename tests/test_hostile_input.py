@@ -757,7 +757,7 @@ def test_trial_without_a_stimulus_is_named_or_gets_the_mean():
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (music().set_axis(["s", "t", "u", np.nan]), "not say the stimulus of its row 3"),
+        (music().set_axis(["s", "t", "u", np.nan]), "The stimulus of row 3 of music is missing"),
         (music().set_axis(["s", "t", "t", "v"]), "more than one row for stimulus 't'"),
         (music(loud=[1, 2, np.nan, 4]), "stimulus 'u', feature 'loud'"),
         (music(loud=pd.array([1, 2, pd.NA, 4])), "stimulus 'u', feature 'loud'"),
@@ -790,7 +790,7 @@ def test_music_of_any_numeric_type_is_joined_alike(dtype):
 
 def test_transformer_of_a_union_must_give_finite_rows_one_for_each_trial():
     for made, message in [
-        (lambda X: X[:-1], "7 rows of 8 trials"),
+        (lambda X: X[:-1], "7 rows for 8 trials"),
         (lambda X: put(X, np.nan), "row 2, column 1"),
         (lambda X: X.astype(str), "text"),
     ]:

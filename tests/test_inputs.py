@@ -73,7 +73,7 @@ class TestTablesAndArrays:
             assert model.n_features_in_ == 80
         with pytest.raises(ValueError, match=r"holds \{'eda': \(4, 20\)\}.*fitted with.*\(2, 40\)"):
             model.predict(cube.reshape(N, 4, 20))
-        with pytest.raises(ValueError, match="n_chans=3, but the array's shapes say 2"):
+        with pytest.raises(ValueError, match="n_chans=3, but the array's shapes give 2"):
             RTCANClassifier(n_chans=3, **SMALL).fit(cube, Y)
 
     def test_table_of_other_channels_or_samples_than_in_fit_is_an_error(self):

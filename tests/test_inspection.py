@@ -991,7 +991,7 @@ class TestBadInput:
         with pytest.raises(ValueError, match="groups is empty"):
             feature_group_importance(svm, X, y, groups={})
         renamed = X.rename(columns={"eda_mean": "eda_average"})
-        with pytest.raises(ValueError, match=r"'eda_scr_count' is no sample.*Set groups=\.$"):
+        with pytest.raises(ValueError, match=r"'eda_scr_count' is not a sample.*Set groups=\.$"):
             feature_group_importance(svm, renamed, y)
         renamed = X.rename(columns={"eda_mean": "average"})
         with pytest.raises(ValueError, match=r"1 columns are neither EDA .* first 'average'"):

@@ -442,7 +442,7 @@ def test_interrupted_writing_leaves_no_entry(songs, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "write_bytes", die)
     extractor = MusicFeatureExtractor("eGeMAPSv02", cache=tmp_path)
-    with pytest.raises(OSError, match=r"cache=.* cannot be used: No space left.*Make room"):
+    with pytest.raises(OSError, match=r"cache=.* cannot be used: No space left.*Free disk space"):
         extractor.fit_transform(songs)
     assert list(tmp_path.iterdir()) == []
 
@@ -477,18 +477,18 @@ def bad(soundfile, tmp_path, songs):
     said = {
         "missing.wav": "cannot be read.*No such file.*Check the path",
         "": "cannot be read.*Is a directory",
-        "cut.wav": "cut off. Fetch it again",
-        "cut.flac": "no audio that can be read.*Convert it to WAV",
-        "cut.ogg": "cut off. Fetch it again",
-        "empty.mp3": "the file is empty. Fetch it again",
-        "text.mp3": "no audio that can be read.*Convert it to WAV",
-        "silent.wav": "silent: all its samples are equal. Leave it out",
+        "cut.wav": "truncated. Download it again",
+        "cut.flac": "not readable as audio.*Convert it to WAV",
+        "cut.ogg": "truncated. Download it again",
+        "empty.mp3": "the file is empty. Download it again",
+        "text.mp3": "not readable as audio.*Convert it to WAV",
+        "silent.wav": "silent: all its samples are equal. Remove the clip",
         "level.wav": "silent: all its samples are equal",
         "opposite.wav": "silent: all its samples are equal",
         "faint.wav": "silent: all its samples are equal",
-        "short.wav": "0.0625 s are too short, 0.1 s are the least",
+        "short.wav": "0.0625 s are too short, the minimum is 0.1 s",
         "nothing.wav": "0 s are too short",
-        "slow.wav": "sampling rate is 2000 Hz, and 4000 Hz is the least",
+        "slow.wav": "sampling rate is 2000 Hz; the minimum is 4000 Hz",
         "loud.wav": "reach .*: full scale is 1. Divide",
     }
     return {str(tmp_path / name): what for name, what in said.items()}
@@ -558,7 +558,7 @@ def test_nothing_is_computed_after_a_bad_clip(songs, monkeypatch):
         (np.r_[make_song(0)[0], np.nan], "holds NaN or infinite samples"),
         (np.r_[make_song(0)[0], -np.inf], "holds NaN or infinite samples"),
         (1e300 * make_song(0)[0].astype(float), "holds NaN or infinite samples"),
-        ((make_song(0)[0] * 32768).astype(np.int16), "samples are int16: give floats from -1 to 1"),
+        ((make_song(0)[0] * 32768).astype(np.int16), "samples are int16: pass floats from -1 to 1"),
         (make_song(0)[0] * 32768, "full scale is 1. Divide"),
         (make_song(0, channels=2).T, r"shape \(24000, 2\) is not \(n_channels, n_samples\)"),
         (make_song(0)[None], r"shape \(1, 1, 24000\) is not"),
@@ -581,7 +581,7 @@ def test_arrays_that_are_no_audio_are_errors(opensmile, clip, what):
 
 def test_lld_need_one_hop(opensmile):
     extractor = MusicFeatureExtractor("eGeMAPSv02", level="lld", sampling_rate=RATE)
-    with pytest.raises(ValueError, match=r"0\.9 s are too short, 1 s are the least"):
+    with pytest.raises(ValueError, match=r"0\.9 s are too short, the minimum is 1 s"):
         extractor.fit_transform([make_song(0, seconds=0.9)[0]])
 
 
@@ -591,7 +591,7 @@ def test_clip_that_ends_before_start_is_an_error(songs):
 
 
 def test_array_without_a_sampling_rate_is_an_error(opensmile):
-    with pytest.raises(ValueError, match="give sampling_rate="):
+    with pytest.raises(ValueError, match="set sampling_rate="):
         MusicFeatureExtractor().fit_transform([make_song(0)[0]])
 
 
@@ -601,7 +601,10 @@ def test_array_without_a_sampling_rate_is_an_error(opensmile):
         ("song.wav", "X is one path, 'song.wav': put it into a list"),
         (Path("song.wav"), "put it into a list"),
         ([], "X holds no clips: a minimum of 1"),
-        (pd.DataFrame({"path": ["a"], "title": ["b"]}), r"columns \['path', 'title'\]: give the"),
+        (
+            pd.DataFrame({"path": ["a"], "title": ["b"]}),
+            r"columns \['path', 'title'\]: pass only the column",
+        ),
         (np.zeros(100), "put it into a list if it is one clip"),
     ],
 )
@@ -744,12 +747,15 @@ def test_pmemo_columns_are_matched_by_name_not_by_place(static, tmp_path):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda c: c[:-1], r"lacks 1 \('mfcc_sma_de\[14\]_stddevFallingSlope'\)"),
-        (lambda c: [*c[:-1], c[5]], r"lacks 1 .*, has twice 1 \('audspec_.*'\)"),
-        (lambda c: [*c[:-1], "tempo"], r"lacks 1 .*, does not know 1 \('tempo'\)"),
-        (lambda c: ["id", *c[1:]], r"lacks 1 \('musicId'\), does not know 1 \('id'\)"),
-        (lambda c: [f"f{place}" for place in range(6374)], r"lacks 6374 .*know 6374 \('f0'\)"),
-        (lambda c: [*c, "extra"], r"does not know 1 \('extra'\)"),
+        (lambda c: c[:-1], r"missing: 1 \('mfcc_sma_de\[14\]_stddevFallingSlope'\)"),
+        (lambda c: [*c[:-1], c[5]], r"missing: 1 .*, duplicated: 1 \('audspec_.*'\)"),
+        (lambda c: [*c[:-1], "tempo"], r"missing: 1 .*, unknown: 1 \('tempo'\)"),
+        (lambda c: ["id", *c[1:]], r"missing: 1 \('musicId'\), unknown: 1 \('id'\)"),
+        (
+            lambda c: [f"f{place}" for place in range(6374)],
+            r"missing: 6374 .*unknown: 6374 \('f0'\)",
+        ),
+        (lambda c: [*c, "extra"], r"unknown: 1 \('extra'\)"),
     ],
 )
 def test_pmemo_columns_that_are_wrong_are_one_error(static, tmp_path, change, what):
@@ -757,7 +763,7 @@ def test_pmemo_columns_that_are_wrong_are_one_error(static, tmp_path, change, wh
     columns = change(columns)
     rows = [[*row, 0.0][: len(columns)] for row in rows]
     path = write_pmemo(tmp_path / "static_features.csv", columns, rows)
-    with pytest.raises(ValueError, match=rf"static_features\.csv: .*{what}.*Fetch"):
+    with pytest.raises(ValueError, match=rf"static_features\.csv: .*{what}.*Download"):
         read_pmemo_features(path)
 
 
@@ -766,16 +772,16 @@ def test_pmemo_rows_that_are_wrong_are_errors(static, dynamic, tmp_path):
     columns, rows = static
     with pytest.raises(ValueError, match="has no rows"):
         read_pmemo_features(write_pmemo(path, columns, []))
-    with pytest.raises(ValueError, match="lacks 6374"):
+    with pytest.raises(ValueError, match="missing: 6374"):
         read_pmemo_features(write_pmemo(path, [], []))
-    with pytest.raises(ValueError, match=r"data row 2 .* there before: 1"):
+    with pytest.raises(ValueError, match=r"data row 2 .* repeats an earlier one: 1"):
         read_pmemo_features(write_pmemo(path, columns, [*rows, rows[0]]))
     with pytest.raises(ValueError, match="data row 1 has no musicId"):
         read_pmemo_features(write_pmemo(path, columns, [rows[0], ["", *rows[1][1:]]]))
-    with pytest.raises(ValueError, match=r"column 'audspec.*maxPos' holds no numbers"):
+    with pytest.raises(ValueError, match=r"column 'audspec.*maxPos' is not numeric"):
         read_pmemo_features(write_pmemo(path, columns, [[*rows[0][:2], "x", *rows[0][3:]]]))
-    with pytest.raises(ValueError, match=r"features.csv: .*Expected 6374 .*Fetch"):
+    with pytest.raises(ValueError, match=r"features.csv: .*Expected 6374 .*Download"):
         read_pmemo_features(write_pmemo(path, columns, [rows[0], [*rows[1], 1.0]]))
     columns, rows = dynamic
-    with pytest.raises(ValueError, match=r"data row 6 .* there before: 4, 0\.5"):
+    with pytest.raises(ValueError, match=r"data row 6 .* repeats an earlier one: 4, 0\.5"):
         read_pmemo_features(write_pmemo(path, columns, [*rows, rows[1]]))

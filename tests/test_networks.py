@@ -310,10 +310,10 @@ class TestOutside:
         X, _, _ = make_rows()
         name = f"{Tiny.__module__}.Tiny"
         save(make_pipeline(model), tmp_path / "m")
-        with pytest.raises(FileError, match=rf"'{name}' is not on the list.*trusted=\['{name}'\]"):
+        with pytest.raises(FileError, match=rf"'{name}' is not trusted.*trusted=\['{name}'\]"):
             load(tmp_path / "m")
         for other in (["outside_network.Line"], [name.upper()], ["outside_network"]):
-            with pytest.raises(FileError, match="is not on the list"):
+            with pytest.raises(FileError, match="is not trusted"):
                 load(tmp_path / "m", trusted=other)
         with pytest.raises(TypeError, match="list of names"):
             load(tmp_path / "m", trusted=name)

@@ -144,11 +144,11 @@ def test_presses_that_give_no_trial(features, tmp_path, capsys):
     for line, file, what in zip(said, (one, late, odd), words, strict=True):
         assert line.startswith(f"{file}: ")
         assert what in line
-        assert line.endswith("--tags ignore takes the whole session as one trial.")
+        assert line.endswith("use --tags ignore: the whole session is then one trial.")
     status, out, err = run(capsys, features[1], one, odd)
     assert status == 1
     assert list(read(out)["trial"]) == [1, 2]
-    assert "has no trial. --tags ignore" in err
+    assert ". Or use --tags ignore" in err
 
 
 def in_rows(trials: list[int], names: list[str]) -> pd.DataFrame:
@@ -188,7 +188,10 @@ def test_bad_trial_does_not_stop_the_others(features, tmp_path, capsys):
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_rows_of_a_trial_must_be_named_and_together(features, tmp_path, capsys, suffix):
     file = tmp_path / f"a{suffix}"
-    for names, said in ((["x", "y", "x"], "trial x do not lie"), (["x", None, "y"], "row 101")):
+    for names, said in (
+        (["x", "y", "x"], "trial x are not adjacent"),
+        (["x", None, "y"], "row 101"),
+    ):
         table = in_rows([0, 1, 2], ["x", "y", "z"])
         table["trial"] = np.repeat(np.array(names, dtype=object), 100)
         if suffix == ".csv":
@@ -214,11 +217,11 @@ def test_trials_of_a_file_each_with_its_music(with_music, tmp_path, capsys):
     status, out, err = run(capsys, path, file, "--stimuli", heard, "--sampling-rate", 4)
     assert status == 1
     assert list(read(out)["trial"]) == ["x", "z"]
-    assert f"{file}: trial y: it is not said what was heard" in err
+    assert f"{file}: trial y: its stimulus is unknown" in err
     heard.write_text(f"file,trial,stimulus\n{file},x,3\n{file},x,1\n")
     status, _, err = run(capsys, path, file, "--stimuli", heard, "--sampling-rate", 4)
     assert status == 2
-    assert "trial x, stands there more than once" in err
+    assert "trial x, is listed more than once" in err
 
 
 def test_model_of_other_versions_is_noted(features, tmp_path, capsys):
@@ -229,7 +232,7 @@ def test_model_of_other_versions_is_noted(features, tmp_path, capsys):
     write_archive(features[1], "model", FORMAT, members)
     status, _, err = run(capsys, features[1], write(tmp_path / "a.csv", 0, e4="4"))
     assert status == 0
-    assert err.startswith(f"Note: {features[1]}: saved with scikit-learn 1.8.0 (here")
+    assert err.startswith(f"Note: {features[1]}: saved with scikit-learn 1.8.0 (installed: ")
     assert len(err.splitlines()) == 1
 
 
@@ -264,10 +267,10 @@ def test_rate_must_be_the_models(features, tmp_path, capsys):
     status, out, err = run(capsys, features[1], plain, e4)
     assert (status, out) == (1, "")
     assert "a.csv: the file does not contain its sampling rate" in err
-    assert "b.csv: the recording has 8 Hz, and the model takes 4 Hz" in err
+    assert "b.csv: the recording has 8 Hz, but the model needs 4 Hz" in err
     status, out, err = run(capsys, features[1], plain, "--sampling-rate", 8)
     assert (status, out) == (2, "")
-    assert "the model takes 4 Hz" in err
+    assert "the model needs 4 Hz" in err
 
 
 def test_music_of_one_stimulus_or_of_each_file(with_music, tmp_path, capsys):
@@ -292,7 +295,7 @@ def test_what_was_heard_must_be_known(with_music, tmp_path, capsys):
     heard = tmp_path / "heard.csv"
     for text, said in [
         (f"file,stimulus\n{a},1\n", f"{b} has no stimulus"),
-        ("file,music\na,1\n", "no column 'stimulus'"),
+        ("file,music\na,1\n", "column 'stimulus' is missing"),
         (f"file,stimulus\n{a},1\n{a},2\n", "more than once"),
         ("", "cannot be read"),
     ]:
@@ -340,7 +343,7 @@ def test_out_is_written_whole(features, tmp_path, capsys):
     [
         (make_pipeline(StandardScaler(), SVC()), np.eye(N), "begins with StandardScaler"),
         (make_pipeline(MusicFeatureUnion(), SVC()), np.eye(N), "begins with MusicFeatureUnion"),
-        (EDAFeatureExtractor(4), TRIALS, "predicts nothing"),
+        (EDAFeatureExtractor(4), TRIALS, "has no method predict"),
     ],
 )
 def test_model_that_does_not_begin_with_raw_eda(model, X, said, tmp_path, capsys):
@@ -354,7 +357,7 @@ def test_wrong_arguments(features, tmp_path, capsys):
     a = write(tmp_path / "a.csv", 0, e4="4")
     (tmp_path / "empty").mkdir()
     for arguments, said in [
-        ([a, a], "no edaemo model"),
+        ([a, a], "not an edaemo model"),
         ([tmp_path / "nowhere", a], "cannot be read"),
         ([features[1]], "required"),
         ([features[1], tmp_path / "empty"], "no recording"),

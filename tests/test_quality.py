@@ -375,9 +375,9 @@ def test_trials_are_left_as_they_were():
 @pytest.mark.parametrize(
     ("cell", "said"),
     [
-        (np.array([]), "no 1-D signal"),
-        ([], "no 1-D signal"),
-        (None, "no 1-D signal"),
+        (np.array([]), "not a 1-D signal"),
+        ([], "not a 1-D signal"),
+        (None, "not a 1-D signal"),
         (np.zeros((3, 50)), r"1-D signal, got an array of shape \(3, 50\)"),
         (["a", "b"], "text"),
         ([True, False], "booleans"),
@@ -394,7 +394,7 @@ def test_what_is_no_recording_is_refused_by_its_name(cell, said):
 @pytest.mark.parametrize(
     ("trials", "said"),
     [
-        (make_table().iloc[:0], "There are no trials"),
+        (make_table().iloc[:0], "The input holds no trials"),
         ([], "Expected 2D array"),
         (np.zeros((0, 10)), "0 sample"),
         (clean_eda(), "1D array"),

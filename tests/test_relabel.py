@@ -265,7 +265,7 @@ def test_rating_on_the_threshold_is_low_and_told():
     relabeler = SubjectThresholdRelabeler().fit(ratings, subject=["a"] * 5)
     on = np.array([[0.0, (1 + 23 / 3) / 2], [0.0, 9.0]])
     with pytest.warns(
-        UserWarning, match=r"1 of 2 ratings lie exactly on the arousal .* a\."
+        UserWarning, match=r"1 of 2 ratings are exactly on the arousal .* a\."
     ) as told:
         labels = relabeler.relabel(on, subject=["a", "a"])
     assert len(told) == 1
@@ -291,7 +291,7 @@ def test_tie_on_the_other_axis_is_not_told():
     SubjectThresholdRelabeler("arousal").fit_relabel(ratings, subject=subject)
     relabeler = SubjectThresholdRelabeler("valence", min_center_distance=0)
     relabeler.fit(ratings, subject=subject)
-    with pytest.warns(UserWarning, match="6 of 6 ratings lie exactly on the valence"):
+    with pytest.warns(UserWarning, match="6 of 6 ratings are exactly on the valence"):
         assert_array_equal(relabeler.relabel(ratings, subject=subject), [0] * 6)
 
 

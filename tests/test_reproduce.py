@@ -461,7 +461,9 @@ class TestErrors:
     def test_ratings_that_are_not_the_people_s_own(self, tiny):
         study = Bunch(**{**tiny, "ratings": tiny.ratings.copy()})
         study.ratings.attrs["relabelling"] = "Means of songs."
-        with pytest.raises(ValueError, match="no threshold by subject: Means of songs"):
+        with pytest.raises(
+            ValueError, match="threshold by subject cannot be computed: Means of songs"
+        ):
             reproduce_table1(study)
         with pytest.raises(
             EvaluationError, match="table2 needs the ratings of each person: Means of songs"

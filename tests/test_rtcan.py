@@ -94,7 +94,7 @@ class TestClassifier:
     @pytest.mark.parametrize("said", [{"n_chans": 3}, {"n_times": 20}, {"n_music_features": 0}])
     def test_parameter_that_disagrees_with_the_names_is_an_error(self, said):
         X, y, _ = make_rows()
-        with pytest.raises(ValueError, match="but the column names say"):
+        with pytest.raises(ValueError, match="but the column names give"):
             RTCANClassifier(**said, **NARROW).fit(X, y)
 
     def test_frame_and_array_of_the_same_numbers_give_the_same_answer(self):

@@ -357,7 +357,7 @@ def test_calibrating_on_fewer_than_min_trials_is_refused(train, calibrate_on):
 def test_trials_without_an_order_are_refused_where_it_matters(train):
     words = train.set_axis(train.index.set_levels([f"t{k}" for k in range(8)], level="trial"))
     SubjectStandardizer().fit(words)
-    with pytest.raises(ValueError, match=r"needs the order of each person's trials.*'t0'"):
+    with pytest.raises(ValueError, match=r"needs the order of each subject's trials.*'t0'"):
         SubjectStandardizer(calibrate_on=5).fit(words)
     gap = train.reset_index()
     gap.loc[3, "trial"] = np.nan

@@ -1,8 +1,8 @@
-"""Decompositions of electrodermal activity into phasic and tonic components; cvxEDA above all.
+"""Decompositions of electrodermal activity into phasic and tonic components, such as cvxEDA.
 
-It takes plain arrays and knows nothing of trials tables, scikit-learn or networks. A decomposition
-is one file of this folder, which registers a class by `register_decomposition`; whatever has a
-parameter ``method`` then finds it.
+The functions take arrays. They do not depend on trials tables, scikit-learn or networks. Each
+decomposition is a file in this folder that registers a class with `register_decomposition`. All
+functions and classes with a parameter ``method`` can then use it.
 """
 
 from importlib import import_module
@@ -60,7 +60,7 @@ __all__ = [
     "silence_rounding",
 ]
 
-# A file that nobody names above registers its decomposition all the same.
+# Import the other files too, so that they register their decompositions.
 for _module in iter_modules(__path__):
     if not _module.name.startswith("_kernel"):
         import_module(f"{__name__}.{_module.name}")

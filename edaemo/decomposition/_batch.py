@@ -1,4 +1,4 @@
-"""Many trials side by side: threads for what releases the lock, processes for what does not."""
+"""Trials in parallel: threads for code that releases the interpreter lock, else processes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from edaemo.decomposition._compiled import Stopped, Workspace
 
 Progress = Callable[[int, int], object] | None
 
-# Seconds after which a waiting main thread looks for a keyboard interrupt, where waiting for a
-# queue cannot be interrupted.
+# Seconds between checks for a keyboard interrupt, on systems where waiting for a queue cannot be
+# interrupted.
 _PATIENCE = 0.2
 
-# Trials for each worker at a time.
+# Trials per worker and call.
 _GROUP = 16
 
 
 def in_processes(
     work: Callable[..., Any], trials: Sequence[Any], workers: int, progress: Progress
 ) -> list[Any]:
-    """Return what ``work(row, [trial])`` gives for each trial, in `workers` processes.
+    """Return the results of ``work(row, [trial])`` for all trials, computed in processes.
 
-    Trials go out in groups, so that after an error little is done in vain.
+    Trials are sent in groups, so that little is computed in vain after an error.
     """
     results = []
     with Parallel(n_jobs=workers) as parallel:
@@ -43,7 +43,7 @@ def in_processes(
 
 
 def _attempt(work: Callable[..., Any], row: int, trial: Any) -> Any:
-    """Return an error instead of raising it, so that the first row is the first to be heard of."""
+    """Return the result or the error, so that the caller can raise the error of the first row."""
     try:
         return work(row, [trial])
     except Exception as error:  # noqa: BLE001 - raised by the calling process
@@ -53,10 +53,10 @@ def _attempt(work: Callable[..., Any], row: int, trial: Any) -> Any:
 def in_threads(
     work: Callable[..., Any], trials: Sequence[Any], workers: int, progress: Progress
 ) -> list[Any]:
-    """Return what ``work(row, some_trials, workspace, stop)`` gives, in `workers` threads.
+    """Return the results of ``work(row, trials, workspace, stop)``, computed in threads.
 
-    A single worker is the calling thread. Whatever ends the call early, an error, an interrupt or
-    what `progress` raises, no thread outlives it.
+    A single worker is the calling thread. If an error, an interrupt or `progress` ends the call
+    early, all threads end before the function returns.
     """
     if workers == 1:
         workspace, stop, results = Workspace(), ctypes.c_int32(0), []
@@ -66,8 +66,8 @@ def in_threads(
                 progress(len(results), len(trials))
         return results
 
-    # Several trials for each call: threads that meet every quarter of a millisecond over the
-    # interpreter's lock are found to run in turns rather than side by side.
+    # Several trials per call: threads that need the interpreter lock every 0.25 ms were measured
+    # to run one after another, not in parallel.
     size = min(_GROUP, -(-len(trials) // (4 * workers)))
     batch = _Batch(work, trials, size)
     threads = [Thread(target=batch.serve, daemon=True) for _ in range(workers)]
@@ -98,7 +98,7 @@ def in_threads(
 
 
 class _Batch:
-    """What the threads share: the rows not begun yet, and what came of the others."""
+    """State that the threads share: the rows not started yet, results and errors."""
 
     def __init__(self, work: Callable[..., Any], trials: Sequence[Any], size: int) -> None:
         self.work, self.trials, self.size = work, trials, size
@@ -106,10 +106,10 @@ class _Batch:
         self.results: list[Any] = [None] * len(trials)
         self.errors: dict[int, BaseException] = {}
         self.stop = ctypes.c_int32(0)
-        self.news: SimpleQueue[int] = SimpleQueue()  # how many are done; 0 for a thread's end
+        self.news: SimpleQueue[int] = SimpleQueue()  # number of finished trials; 0: thread ended
 
     def serve(self) -> None:
-        """Work on some rows after others, with one workspace, until there are no more."""
+        """Process groups of rows, with one workspace, until no row is left."""
         workspace = Workspace()
         for begin in self.begins:
             some = self.trials[begin : begin + self.size]
@@ -119,7 +119,7 @@ class _Batch:
                 break
             except BaseException as error:  # noqa: BLE001 - raised again by the calling thread
                 self.errors[begin] = error
-                # Rows begin in order, so none before these is left out.
+                # Rows are started in order, so all earlier rows are still processed.
                 self.end()
                 break
             self.results[begin : begin + self.size] = done
@@ -127,6 +127,6 @@ class _Batch:
         self.news.put(0)
 
     def end(self) -> None:
-        """Let no further row begin."""
+        """Drop all rows that have not started."""
         for _ in self.begins:
             pass

@@ -1,8 +1,8 @@
 """The compiled kernel: its tables, its workspace and the call, through ctypes.
 
-The kernel solves the problem of `_problem` by the method of `_interior_point`, several segments of
-a recording at a time; `_kernel.hpp` says how. It is built with the package where there is a
-compiler. ctypes releases the interpreter's lock during the call.
+The kernel solves the problem of `_problem` by the method of `_interior_point`, for several segments
+of a recording at a time; `_kernel.hpp` explains the method. The kernel is built with the package if
+a compiler is available. ctypes releases the interpreter lock during the call.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import numpy as np
 
 from edaemo.decomposition._problem import discretise, knot_step, place_knots, spline
 
-# To be raised here and in _kernel.h with every change of what they agree on.
+# Increase it here and in _kernel.h whenever the interface between them changes.
 ABI = 1
 
-# Below this the head and the margins of segments are most of the recording.
+# In shorter recordings, the head and the margins of segments make up most of the rows.
 MIN_SAMPLES = 16
 
-# Two rows of a segment are separators, and two more have to be left.
+# Two rows of a segment are separators, and at least two more are needed.
 _MIN_ROWS = 4
 
-# What a segment costs in the chain of separators, in rows of a group of segments.
+# Cost of a segment in the chain of separators, in rows of a group of segments.
 _CHAIN = 6
 
 CONVERGED, LINE, SPENT, NOT_DEFINITE, NOT_FINITE, STOPPED = range(6)
@@ -58,23 +58,23 @@ class _Report(ctypes.Structure):
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """What the length, the sampling rate and the parameters determine, as the kernel reads it."""
+    """Tables for the kernel; they depend on length, sampling rate and parameters only."""
 
     n: int
     n_splines: int
     workspace_bytes: int
     c: _Structure
-    tables: tuple[np.ndarray, ...]  # the memory that `c` points to
+    tables: tuple[np.ndarray, ...]  # keeps the memory that `c` points to alive
 
 
 class Workspace:
-    """Memory for one call at a time; it grows to what the longest recording needs."""
+    """Memory for one call at a time; it grows to the size for the longest recording."""
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
 
     def reserve(self, n_bytes: int) -> int:
-        """Return an aligned address with that many bytes behind it."""
+        """Return an aligned address of at least `n_bytes` bytes of memory."""
         if len(self._memory) < n_bytes + _ALIGNMENT:
             self._memory = np.empty(n_bytes + _ALIGNMENT, np.uint8)
         address = self._memory.ctypes.data
@@ -82,7 +82,7 @@ class Workspace:
 
 
 class Answer(NamedTuple):
-    """What the kernel found for one recording, in the recording's own unit."""
+    """The kernel's result for one recording, in the unit of the recording."""
 
     phasic: np.ndarray
     tonic: np.ndarray
@@ -96,12 +96,12 @@ class Answer(NamedTuple):
 
 
 class Stopped(Exception):
-    """The call ended early because it was asked to."""
+    """The call ended early because `stop` was set."""
 
 
 @cache
 def load() -> ctypes.CDLL | None:
-    """Return the kernel's library, or None, and say so once, where there is none."""
+    """Return the kernel's library; without a library, return None and log a warning once."""
     spec = find_spec("edaemo.decomposition._kernel")
     reason = "it was not built: no working C++ compiler (GCC or Clang) was found at installation"
     if spec is not None and spec.origin is not None:
@@ -109,12 +109,12 @@ def load() -> ctypes.CDLL | None:
             library = ctypes.CDLL(spec.origin)
             if library.edaemo_abi() == ABI:
                 return _declare(library)
-            reason = "it was built from other sources: install edaemo again"
+            reason = "it was built from another version of the sources: install edaemo again"
         except (OSError, AttributeError) as error:
             reason = f"it cannot be loaded: {error}"
     logging.getLogger("edaemo").warning(
-        "edaemo: the compiled kernel is missing, so the decomposition runs on scipy, some twenty "
-        "times slower (%s).",
+        "edaemo: the compiled kernel is missing, so the decomposition uses scipy, about 20 times "
+        "slower (%s).",
         reason,
     )
     return None
@@ -133,7 +133,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
 
 
 def _kernel() -> ctypes.CDLL:
-    """Return the kernel's library where it is known to be there."""
+    """Return the kernel's library; the caller has checked that it exists."""
     library = load()
     assert library is not None
     return library
@@ -141,18 +141,18 @@ def _kernel() -> ctypes.CDLL:
 
 @cache
 def widest() -> int:
-    """Return how many segments the processor can work on at a time: 4 with AVX2, else 2."""
+    """Return the number of segments that the processor handles at a time: 4 with AVX2, else 2."""
     return _kernel().edaemo_lanes()
 
 
 def kernel_facts() -> dict[str, object]:
-    """Return what a result may depend on, of how this installation decomposes by cvxEDA.
+    """Return the properties of this installation that results of cvxEDA may depend on.
 
     Returns
     -------
     dict
-        ``decomposition``, "compiled" or "scipy"; ``avx2``, whether the compiled kernel uses it, or
-        None without the kernel.
+        ``decomposition``, "compiled" or "scipy"; ``avx2``, whether the compiled kernel uses AVX2,
+        or None without the kernel.
     """
     compiled = load() is not None
     return {
@@ -172,14 +172,14 @@ def solve(
     workspace: Workspace,
     stop: ctypes.c_int32,
 ) -> list[Answer | int]:
-    """Decompose recordings, contiguous float64; return the answer, or why there is none, of each.
+    """Decompose recordings (contiguous float64); return an answer or a failure code for each.
 
-    Nothing in an answer depends on the other recordings, nor on what `workspace` was used for.
+    An answer depends neither on the other recordings nor on earlier content of `workspace`.
 
     Raises
     ------
     Stopped
-        If `stop` became other than 0.
+        If `stop` was set to a value other than 0.
     """
     count = len(recordings)
     out = [np.empty(4 * s.n + s.n_splines + 2) for s in structures]
@@ -198,7 +198,7 @@ def solve(
         pointers(*(block.ctypes.data for block in out)),
         reports,
     )
-    return [_read(*one) for one in zip(structures, out, reports, strict=True)]
+    return [_read(*result) for result in zip(structures, out, reports, strict=True)]
 
 
 def _read(structure: Structure, out: np.ndarray, report: _Report) -> Answer | int:
@@ -231,10 +231,10 @@ def build_structure(
     variant: str,
     lanes: int,
 ) -> Structure | None:
-    """Return the kernel's tables, or None for a recording that it does not take.
+    """Return the kernel's tables, or None for a recording that it cannot solve.
 
-    It takes recordings of `MIN_SAMPLES` or more whose knots are at least four samples apart, and
-    only the variant "reference".
+    The kernel solves recordings of at least `MIN_SAMPLES` samples whose knots are at least four
+    samples apart, and only the variant "reference".
     """
     step = knot_step(delta_knot, sampling_rate)
     if n < MIN_SAMPLES or step < _MIN_ROWS or variant != "reference":
@@ -244,14 +244,14 @@ def build_structure(
     segments = -(-(n - 2) // rows)
     groups = -(-segments // lanes)
 
-    # Legendre polynomials over a segment and the two rows before it. Filtering takes differences of
-    # nearly equal numbers, hence the longer ones.
+    # Legendre polynomials over a segment and the two rows before it. Filtering subtracts nearly
+    # equal numbers, so it uses long doubles.
     t = np.arange(-2, rows).astype(np.longdouble)
     wide = _legendre(t, rows)
     b1, b2 = np.longdouble(phasic.b1), np.longdouble(phasic.b2)
     filtered = wide[2:] + b1 * wide[1:-1] + b2 * wide[:-2]
 
-    # Each segment's splines and drift in these polynomials, from four of its rows.
+    # Splines and drift of each segment in these polynomials, computed from four of its rows.
     starts = np.arange(segments) * rows
     first = starts // step
     nodes = np.round(np.linspace(0, rows - 1, 4)).astype(int)
@@ -289,9 +289,12 @@ def build_structure(
 
 
 def _choose_rows(n: int, step: int, lanes: int) -> int:
-    """Return the cheapest length of a segment: a divisor of the knots' distance, if they matter."""
+    """Return the cheapest length of a segment.
+
+    It divides the knot distance if the recording has several intervals between knots.
+    """
     rows = np.arange(_MIN_ROWS, min(step, n) + 1)
-    # With one interval between knots for the whole recording, segments may have any length.
+    # If one interval between knots covers the recording, segments may have any length.
     if step < n - 2:
         rows = rows[step % rows == 0]
     segments = -(-(n - 2) // rows)
@@ -306,7 +309,7 @@ def _legendre(t: np.ndarray, rows: int) -> np.ndarray:
 
 
 def _columns(at: np.ndarray, first: np.ndarray, step: int, n_knots: int, n: int) -> np.ndarray:
-    """Return splines first - 1, …, first + 2, constant and ramp at some samples of each segment."""
+    """Return splines first - 1, …, first + 2, constant and ramp at samples `at` of each segment."""
     index = first[:, None, None] + np.arange(-1, 3)
     splines = spline(np.abs(at[..., None] - index * step), step)
     splines[np.broadcast_to((index < 0) | (index >= n_knots), splines.shape)] = 0

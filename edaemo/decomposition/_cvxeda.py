@@ -1,4 +1,4 @@
-"""cvxEDA as one of the decompositions."""
+"""cvxEDA as a registered decomposition."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from edaemo.decomposition._settings import CvxEDASettings, Run, prepare_run
 @register_decomposition("cvxeda")
 @dataclass(frozen=True)
 class CvxEDA(CvxEDASettings, DecompositionMethod):
-    """Decompose by cvxEDA, with a driver and a residual.
+    """Decomposition by cvxEDA, with a driver and a residual.
 
-    Its penalties are made for recordings of unit variance. Samples that are NaN have no weight,
-    unless the variant is "neurokit".
+    Its penalties are made for recordings of unit variance. NaN samples have no weight. The variant
+    "neurokit" does not accept NaN.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class CvxEDA(CvxEDASettings, DecompositionMethod):
 
     @property
     def masks(self) -> bool:
-        """Whether `decompose` takes NaN, as samples without weight."""
+        """Whether `decompose` accepts NaN, as samples without weight."""
         return self.variant != "neurokit"
 
     def decompose(self, signal: np.ndarray, sampling_rate: float) -> Decomposition:
@@ -46,6 +46,6 @@ class CvxEDA(CvxEDASettings, DecompositionMethod):
         return solve_many(signals, self._prepare(signals, sampling_rate), n_jobs=n_jobs)
 
     def _prepare(self, signals: Sequence[np.ndarray], sampling_rate: float) -> Run:
-        lacking = any(np.isnan(signal).any() for signal in signals)
-        missing = "mask" if lacking else "raise"
+        has_missing = any(np.isnan(signal).any() for signal in signals)
+        missing = "mask" if has_missing else "raise"
         return prepare_run(self, sampling_rate, on_failure="raise", missing=missing)

@@ -1,4 +1,4 @@
-"""The cvxEDA problem as a plain quadratic program for cvxopt: the independent reference solver."""
+"""The cvxEDA problem as a quadratic program for cvxopt, as an independent reference solver."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def solve(
 ) -> Solution:
     """Minimise over q = Ã⁻¹p̃ and theta subject to Ãq ≥ 0, the form of Greco et al. (2016).
 
-    `y` has no linear trend and unit variance, `alpha` is α̃. The gap is certified in any case:
-    beside cvxopt's time it costs nothing, and cvxopt's own is measured otherwise.
+    `y` has no linear trend and unit variance, `alpha` is α̃. The gap is always certified: the cost
+    is negligible compared with cvxopt's time, and cvxopt defines its own gap differently.
     """
     del certificate
     try:
@@ -36,7 +36,7 @@ def solve(
 
     n, m = len(y), len(problem.penalty)
     head = problem.head
-    # q of the head is without effect, and 0 by its penalty.
+    # q of the head has no effect; its penalty makes it 0.
     autoregression = sparse.block_diag(
         [sparse.eye_array(head), _lower_banded(1.0, problem.b1, problem.b2, n - head)]
     ).tocsr()
@@ -54,7 +54,7 @@ def solve(
             matrix(alpha * total - model.T @ y[seen]),
             to_cvxopt(nonnegative),
             matrix(0.0, (n, 1)),
-            # Given with the call: cvxopt's own dictionary of options belongs to the user.
+            # Passed with the call, so that the user's global cvxopt options are not changed.
             options={
                 "show_progress": False,
                 "maxiters": max_iter,
@@ -64,7 +64,7 @@ def solve(
             },
         )
     except (ArithmeticError, ValueError) as error:
-        # A singular first system. The gap says that there is no answer.
+        # The first system is singular. An infinite gap marks the failure.
         return Solution(np.zeros(n), np.zeros(m), np.inf, np.inf, 0, f"cvxopt failed: {error}")
     x = np.array(result["x"]).ravel()
     driver = np.maximum(autoregression @ x[:n], 0.0)

@@ -1,4 +1,4 @@
-"""cvxEDA's public functions: scaling, the solvers, and the verdict on an answer."""
+"""Public functions of cvxEDA: scaling, choice of solver, and acceptance of its result."""
 
 from __future__ import annotations
 
@@ -26,28 +26,29 @@ from edaemo.decomposition._result import (
 )
 from edaemo.decomposition._settings import CvxEDASettings, Run, prepare_run
 
-# Solvers aim at this part of `tol`. An iteration or two more are cheap, and needed: near the
-# optimum the split into phasic and tonic moves with the square root of the gap, and the objective
-# hardly notices. On the 956 windows of HKU956 (25 s at 4 Hz) the phasic component is up to 0.0075
-# standard deviations off at a gap of 1e-8, 0.00016 at 1e-10, 0.00001 at 1e-11.
+# Solvers aim at this share of `tol`. This costs one or two more iterations and is needed: near the
+# optimum, the error of the split into phasic and tonic grows with the square root of the gap, while
+# the objective hardly changes. On the 956 windows of HKU956 (25 s at 4 Hz) the largest error of the
+# phasic component is 0.0075 standard deviations at a gap of 1e-8, 0.00016 at 1e-10, 0.00001 at
+# 1e-11.
 AIM = 1e-3
 
-# How far steps of scipy may move where samples are missing, in the order of trying. The first takes
-# some two iterations more than without missing samples; it is too little where next to no penalty
-# lets the phasic component climb, and the others too much for rounding at 1,000 Hz.
+# Slack of steps of scipy at missing samples, in the order of attempts. The first needs about two
+# iterations more than without missing samples. It is too small if a tiny penalty lets the phasic
+# component grow large; the others are too large for the rounding at 1,000 Hz.
 SLACKS = (1e5, 1e8, 1e12)
 
-# Beyond this certified gap a result is no answer any more, and an error takes its place.
+# Results with a larger certified gap are not acceptable and raise an error.
 LOOSEST_GAP = 1e-4
 
-# What the compiled kernel does not solve, scipy does if its dense design has no more elements than
-# this (800 MB, and as much again for each of some copies).
+# scipy solves problems that the compiled kernel cannot solve, unless the dense design has more
+# elements than this (800 MB, and the same again for each of several copies).
 _DENSE_ELEMENTS = 100_000_000
 
-# Sums of larger samples could overflow, and smaller deviations from a line count as none.
+# Sums of larger samples could overflow; smaller deviations from a line count as zero.
 LARGEST, LEAST = 1e300, 1e-290
 
-# Constant and ramp are told apart from two samples on; a free initial state takes four more.
+# Two samples determine constant and ramp; a free initial state needs four more.
 MIN_SAMPLES = {"reference": 2, "neurokit": 6}
 
 
@@ -68,85 +69,88 @@ def decompose(
     on_failure: str = "raise",
     missing: str = "raise",
 ) -> Decomposition:
-    """Take a recording of electrodermal activity apart by cvxEDA.
+    """Decompose a recording of electrodermal activity by cvxEDA.
 
-    Finds the driver p ≥ 0, the spline coefficients l and the drift d that minimise
+    cvxEDA finds the driver p ≥ 0, the spline coefficients l and the drift d that minimise
 
         ½‖y - A⁻¹M p - B l - C d‖² + alpha Σp + ½ gamma ‖l‖²
 
-    (Greco et al. 2016 [1]_; the filter starts at rest, and the last knot is kept when it lies up to
-    half a knot distance behind the recording). The problem is convex: there is one answer, and any
+    (Greco et al. 2016 [1]_). The filter starts at rest, and the last knot is at most half a knot
+    distance after the end of the recording. The problem is convex with a unique solution: any
     solver that converges finds it.
 
-    `alpha` and `gamma` are not scale free. Multiplying y by a number changes the answer unless
-    alpha is multiplied by the same number, and the defaults are meant for a z-scored recording;
-    in microsiemens they would penalise a person with small responses more than one with large
-    ones. This is why `CvxEDATransformer` z-scores each trial first; this function takes y as it is.
+    `alpha` and `gamma` are not scale free. Multiplying y by a number changes the solution unless
+    alpha is multiplied by the same number. The defaults are meant for a z-scored recording. In
+    microsiemens they would penalise a subject with small responses more than one with large
+    responses. Therefore `CvxEDATransformer` z-scores each trial first; this function does not
+    z-score y.
 
     Parameters
     ----------
     y : array-like of shape (n,)
         The recording: two or more finite real numbers, of any float or integer dtype and any unit;
-        see `missing` for NaN, infinite and masked ones.
+        `missing` describes the treatment of NaN, infinite and masked samples.
     sampling_rate : float
         Samples per second (Hz).
     tau0, tau1 : float
-        Time constants of the Bateman function in seconds, in either order, not equal, each more
-        than half a sample long.
+        Time constants of the Bateman function in seconds, in either order, not equal, each longer
+        than half a sample.
     delta_knot : float
         Distance of the knots of the tonic spline in seconds, at least one sample.
     alpha : float
-        Penalty on the driver: larger is sparser.
+        Penalty on the driver: a larger value makes it sparser.
     gamma : float
-        Penalty on the tonic spline: larger is smoother.
+        Penalty on the tonic spline: a larger value makes it smoother.
     variant : {"reference", "neurokit"}
-        Which of two problems that both go by the name of cvxEDA. ``"reference"`` is that of the
+        One of two problems that are both called cvxEDA. ``"reference"`` is the problem of the
         authors' code of 2025: the filter is at rest before the first sample (p₋₁ = p₋₂ = 0), so the
-        phasic component is never negative. ``"neurokit"`` is that of NeuroKit, and of the authors'
-        code before: A and M (equations 11 and 12 of [1]_) lack their first two rows. There is no
-        phasic component in the first two samples, and from the third on a free combination of
-        exp(-t/tau0) and exp(-t/tau1), without a penalty and of either sign, is added to it; and the
-        last knot lies in the recording. It takes six or more samples.
+        phasic component is never negative. ``"neurokit"`` is the problem of NeuroKit and of the
+        authors' earlier code: A and M (equations 11 and 12 of [1]_) lack their first two rows. The
+        phasic component is zero in the first two samples. From the third sample on, a free
+        combination of exp(-t/tau0) and exp(-t/tau1), without penalty and of either sign, is added
+        to it. The last knot is within the recording. It needs at least six samples.
     solver : {"auto", "compiled", "scipy", "cvxopt"}
         ``"scipy"`` is an interior point method written for this problem. ``"compiled"`` is the same
-        method in C++, many times faster. ``"auto"`` is ``"compiled"`` where it was built and
-        ``"scipy"`` elsewhere. ``"cvxopt"`` hands the plain quadratic program to cvxopt (``pip
-        install edaemo[cvxopt]``), which is slower and less accurate, but independent.
+        method in C++, many times faster. ``"auto"`` is ``"compiled"`` if the kernel was built,
+        otherwise ``"scipy"``. ``"cvxopt"`` passes the quadratic program to cvxopt (``pip install
+        edaemo[cvxopt]``), which is slower and less accurate, but independent.
 
-        ``"compiled"`` leaves to scipy what has fewer than 16 samples or knots less than 4 samples
-        apart, ``variant="neurokit"``, missing samples, and what it does not solve to `tol`.
+        ``"compiled"`` uses scipy for recordings with fewer than 16 samples, for knots less than 4
+        samples apart, for ``variant="neurokit"``, for missing samples, and for problems that the
+        kernel does not solve to `tol`.
     tol : float
-        Relative duality gap to accept. The solver aims at a thousandth of it, because the split
-        into phasic and tonic is less sharply determined than the objective.
+        Largest acceptable relative duality gap. The solver aims at a thousandth of it, because the
+        split into phasic and tonic is less well determined than the objective.
     max_iter : int
-        Iterations to spend at most, in each of up to three attempts where samples are missing.
+        Maximum number of iterations, in each of up to three attempts if samples are missing.
     certificate : bool
-        Whether `gap` is computed afresh from the result. The answer is the same without, unless a
-        solver was wrong about its own gap.
+        Whether `gap` is computed independently from the result. Without it the solution is the
+        same, unless a solver computed a wrong gap.
     on_failure : {"raise", "nan"}
-        Whether a recording that no solver takes apart is an error or a `Decomposition` of NaN, with
-        status ``"failed"``. A bad input is always an error.
+        Treatment of a recording that no solver can decompose: an error, or a `Decomposition` of NaN
+        with status ``"failed"``. Invalid input always raises an error.
     missing : {"raise", "mask"}
-        What becomes of samples that are NaN, infinite or masked (``numpy.ma``): an error, or they
-        have no weight. Then the residual in the objective is that of the other samples alone, of
-        which there must be two; what stands in place of the missing ones has no influence. In long
-        gaps tonic goes back to the drift and phasic to zero: there the components are a guess. Not
-        with ``variant="neurokit"``, whose free initial state nothing would hold.
+        Treatment of samples that are NaN, infinite or masked (``numpy.ma``). "raise": an error.
+        "mask": they have no weight. The objective then uses the residual of the other samples only,
+        at least two of which are needed; the values of missing samples have no influence. In long
+        gaps tonic returns to the drift and phasic to zero: the components are a guess there.
+        "mask" cannot be combined with ``variant="neurokit"``, whose free initial state would be
+        undetermined.
 
     Returns
     -------
     Decomposition
-        Its `status` is ``"optimal"`` if the certified `gap` is at most `tol`. If `tol` is out of
-        reach (iterations spent, or rounding in the way), the best iterate found is returned with
-        status ``"inaccurate"``, provided that its gap is at most 1e-4; anything worse is a failure.
+        Its `status` is ``"optimal"`` if the certified `gap` is at most `tol`. If `tol` cannot be
+        reached (within `max_iter`, or because of rounding), the best iterate is returned with
+        status ``"inaccurate"``, provided that its gap is at most 1e-4; a larger gap is a failure.
         A gap of g bounds the error: the sum of squares of the error of phasic + tonic is at most
         2 g times the objective.
 
     Raises
     ------
     ValueError
-        If y has another shape, too few samples, or missing ones that may not be, or a parameter is
-        out of its range.
+        If y has another shape or too few samples, has missing samples and `missing` is "raise", or
+        a parameter is out of its range.
     ImportError
         If ``solver="cvxopt"`` and cvxopt is not installed, or ``solver="compiled"`` and the kernel
         was not built.
@@ -155,13 +159,13 @@ def decompose(
 
     Notes
     -----
-    The least-squares line of y is taken off before and added to the tonic component afterwards,
-    and y is scaled; both leave the problem the same. A recording that is a line to rounding (1e-11
-    of its largest value, or 1e-290) has that line as its tonic component and no phasic one.
+    The least-squares line of y is subtracted first and added to the tonic component afterwards, and
+    y is scaled; neither changes the problem. If a recording is a line up to rounding (1e-11 of its
+    largest value, or 1e-290), the tonic component is that line and the phasic component is zero.
 
-    The compiled solver's time and memory grow in proportion to the number of samples: a fraction of
-    a millisecond for a trial, some 160 bytes a sample beside input and output. Those of scipy grow,
-    in long recordings, with the number of knots as well.
+    Time and memory of the compiled solver are proportional to the number of samples: a fraction of
+    a millisecond per trial, and about 160 bytes per sample in addition to input and output. For
+    scipy they also grow with the number of knots in long recordings.
 
     References
     ----------
@@ -199,7 +203,7 @@ def decompose_many(
     missing: str = "raise",
     progress: Callable[[int, int], object] | None = None,
 ) -> list[Decomposition]:
-    """Decompose each of several recordings of one sampling rate; see `decompose`.
+    """Decompose several recordings with the same sampling rate; see `decompose`.
 
     Parameters
     ----------
@@ -208,18 +212,18 @@ def decompose_many(
     sampling_rate : float
         Samples per second (Hz), of all recordings.
     n_jobs : int or None
-        How many work side by side, as in joblib: None is 1, -1 is one for each core. They are
-        threads for the compiled solver and processes for the others. The answers do not depend on
-        it, nor on the order or the company of the trials (beyond some 60 knots, the last bits of
-        scipy's and cvxopt's do, by the threads of BLAS).
+        Number of workers, as in joblib: None is 1, -1 is the number of cores. Workers are threads
+        for the compiled solver and processes for the others. Results depend neither on it nor on
+        the order of the trials nor on the other trials. (Exception: above about 60 knots, the last
+        bits of scipy's and cvxopt's results depend on the number of BLAS threads.)
     tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
         As in `decompose`.
     on_failure : {"raise", "nan"}
-        As in `decompose`; with ``"nan"``, one warning names all the rows that failed.
+        As in `decompose`; with ``"nan"``, one warning names all rows that failed.
     missing : {"raise", "mask"}
-        As in `decompose`, in each trial by itself.
+        As in `decompose`, for each trial independently.
     progress : callable or None
-        Called as ``progress(n_done, n_total)`` in the calling thread for each trial that is done.
+        Called as ``progress(n_done, n_total)`` in the calling thread after each trial.
 
     Returns
     -------
@@ -229,8 +233,7 @@ def decompose_many(
     Raises
     ------
     ValueError, ImportError, DecompositionError
-        As in `decompose`; what is wrong with one trial is said with its row, the first one where
-        there are several.
+        As in `decompose`; an error about a trial names its row, the first row if several fail.
 
     Warns
     -----
@@ -271,15 +274,15 @@ def solve_many(
     n_jobs: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> list[Decomposition]:
-    """Decompose each of several recordings; see `decompose_many`. It warns of nothing."""
+    """Decompose several recordings without warnings; see `decompose_many`."""
     trials, workers = list(trials), effective_n_jobs(n_jobs)
-    side_by_side = _batch.in_threads if run.settings.solver == "compiled" else _batch.in_processes
-    return side_by_side(_Rows(run), trials, max(1, min(workers, len(trials))), progress)
+    in_parallel = _batch.in_threads if run.settings.solver == "compiled" else _batch.in_processes
+    return in_parallel(_Rows(run), trials, max(1, min(workers, len(trials))), progress)
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Decomposes some trials, and says which row is at fault; what goes to worker processes."""
+    """Callable for workers: decomposes a group of trials; its errors name the row."""
 
     run: Run
 
@@ -295,12 +298,12 @@ class _Rows:
             try:
                 checked.append(_check_recording(y, self.run))
             except ValueError as error:
-                # Only after those before it: the first row at fault is the one to name.
+                # Raised after the earlier rows are done, so that the first faulty row is named.
                 refused = ValueError(f"trial in row {row}: {error}")
                 break
         try:
             for result in _decompose_all(checked, self.run, workspace, stop):
-                results.append(result)  # their number says which one failed
+                results.append(result)  # their number gives the row that failed
         except DecompositionError as error:
             message = f"trial in row {begin + len(results)}: {error}"
             raise DecompositionError(message, error.status, error.gap) from error
@@ -349,7 +352,7 @@ def _run_kernel(
     workspace: _compiled.Workspace,
     stop: ctypes.c_int32,
 ) -> list[_compiled.Answer | int | None]:
-    """Return None for what the kernel does not take, else its answer or why there is none."""
+    """Return the kernel's answer or failure code; None for recordings that it cannot solve."""
     lanes = _compiled.widest()
     structures = [
         None if np.isnan(y).any() else _compiled.build_structure(len(y), *run.shape, lanes)
@@ -358,7 +361,7 @@ def _run_kernel(
     taken = {i: structure for i, structure in enumerate(structures) if structure is not None}
     answers: list[_compiled.Answer | int | None] = [None] * len(recordings)
     if taken:
-        found = _compiled.solve(
+        solved = _compiled.solve(
             [*taken.values()],
             [recordings[i] for i in taken],
             run.settings.alpha,
@@ -368,13 +371,13 @@ def _run_kernel(
             workspace=workspace,
             stop=stop,
         )
-        for i, answer in zip(taken, found, strict=True):
+        for i, answer in zip(taken, solved, strict=True):
             answers[i] = answer
     return answers
 
 
 def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
-    """Decompose by scipy or cvxopt; `tried` if the compiled kernel has failed on it."""
+    """Decompose by scipy or cvxopt; `tried` is true if the compiled kernel has failed."""
     knots = _count_knots(len(y), run)
     missing = np.isnan(y)
     line, drift = _fit_line(y, ~missing)
@@ -391,48 +394,48 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
     masked = bool(missing.any())
     handed_over = tried or (masked and run.settings.solver == "compiled")
     if handed_over and len(y) * (knots + 2) > _DENSE_ELEMENTS:
-        why = f"the compiled solver {'did not converge' if tried else 'masks no samples'}"
+        why = f"the compiled solver {'did not converge' if tried else 'cannot mask samples'}"
         raise DecompositionError(
-            f"cvxEDA has no answer: {why}, and {len(y)} samples with {knots} knots are too many "
-            "for scipy. Cut the recording into pieces, look at it for steps and at its scale (is "
-            "it z-scored?), or interpolate what is missing.",
+            f"cvxEDA found no solution: {why}, and {len(y)} samples with {knots} knots are too "
+            "many for scipy. Cut the recording into pieces, check it for steps and check its scale "
+            "(is it z-scored?), or interpolate missing samples.",
             why,
             np.inf,
         )
     problem = build_problem(len(y), *run.shape)
-    # The peak first: squares of extreme values would leave the range of a float.
+    # Divide by the peak first: squares of extreme values would overflow.
     scale = float(peak * (around_line[~missing] / peak).std())
-    found = _solve_python(problem, around_line / scale, scale, missing, run)
+    solution = _solve_python(problem, around_line / scale, scale, missing, run)
     accepted = max(run.settings.tol, LOOSEST_GAP)
-    if not found.gap <= accepted:
+    if not solution.gap <= accepted:
         raise DecompositionError(
-            f"cvxEDA did not converge: {found.ended}, and the certified relative gap is "
-            f"{found.gap:.1e}, above {accepted:.1e}. Look at the recording for steps "
-            "and at its scale (is it z-scored?), or raise max_iter.",
-            found.ended,
-            found.gap,
+            f"cvxEDA did not converge: {solution.ended}, and the certified relative gap is "
+            f"{solution.gap:.1e}, above {accepted:.1e}. Check the recording for steps and check "
+            "its scale (is it z-scored?), or increase max_iter.",
+            solution.ended,
+            solution.gap,
         )
-    phasic, tonic = problem.split(found.driver, found.theta)
-    phasic, tonic, theta = scale * phasic, line + scale * tonic, scale * found.theta
-    found.driver[: problem.head] = 0
+    phasic, tonic = problem.split(solution.driver, solution.theta)
+    phasic, tonic, theta = scale * phasic, line + scale * tonic, scale * solution.theta
+    solution.driver[: problem.head] = 0
     return Decomposition(
         phasic=phasic,
         tonic=tonic,
-        driver=found.driver * (scale * problem.lead),
+        driver=solution.driver * (scale * problem.lead),
         residual=y - phasic - tonic,
         spline=theta[:knots],
         drift=drift + theta[knots : knots + 2],
-        objective=found.objective * scale**2,
-        gap=found.gap,
-        n_iter=found.n_iter,
-        status="optimal" if found.gap <= run.settings.tol else "inaccurate",
+        objective=solution.objective * scale**2,
+        gap=solution.gap,
+        n_iter=solution.n_iter,
+        status="optimal" if solution.gap <= run.settings.tol else "inaccurate",
     )
 
 
 def _solve_python(
     problem: Problem, y: np.ndarray, scale: float, missing: np.ndarray, run: Run
 ) -> Solution:
-    """Solve for a recording that was divided by `scale`, by scipy or cvxopt."""
+    """Solve the problem of a recording that was divided by `scale`, by scipy or cvxopt."""
     solve = _cvxopt.solve if run.settings.solver == "cvxopt" else _interior_point.solve
 
     def attempt(problem: Problem) -> Solution:
@@ -452,7 +455,7 @@ def _solve_python(
         attempts.append(attempt(problem.mask(missing, slack)))
         if attempts[-1].gap <= run.settings.tol or run.settings.solver == "cvxopt":
             break
-    return min(attempts, key=lambda found: found.gap)
+    return min(attempts, key=lambda solution: solution.gap)
 
 
 def _count_knots(n: int, run: Run) -> int:
@@ -461,12 +464,12 @@ def _count_knots(n: int, run: Run) -> int:
 
 
 def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
-    """Return the recording as a contiguous float64 array, NaN where it is missing."""
+    """Return the recording as a contiguous float64 array, with NaN for missing samples."""
     mask, y = np.ma.getmask(y), np.asarray(y)
     if y.ndim != 1:
         raise ValueError(
-            f"y must be one recording, a 1-D array, got shape {y.shape}; decompose_many takes "
-            "several."
+            f"y must be one recording, a 1-D array, got shape {y.shape}; use decompose_many for "
+            "several recordings."
         )
     if y.dtype.kind not in "iuf":
         raise ValueError(f"y must hold real numbers, got dtype {y.dtype}.")
@@ -484,8 +487,8 @@ def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
     if n_bad and run.missing == "raise":
         raise ValueError(
             f"y has {n_bad} NaN, infinite or masked samples of {len(y)}, the first at index "
-            f"{int(np.argmax(bad))}. Interpolate short gaps, give them no weight by "
-            "missing='mask', or cut or drop the trial."
+            f"{int(np.argmax(bad))}. Interpolate short gaps, give these samples no weight with "
+            "missing='mask', or cut or remove the trial."
         )
     if len(y) - n_bad < least:
         raise ValueError(
@@ -496,13 +499,13 @@ def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
     if peak <= LARGEST:
         return np.where(bad, np.nan, y)
     raise ValueError(
-        f"y has samples up to {peak:.0e}, and sums of more than {LARGEST:.0e} are out of the range "
-        "of a float: give it in another unit."
+        f"y has samples up to {peak:.0e}; above {LARGEST:.0e} sums are out of the range of a "
+        "float: use another unit."
     )
 
 
 def _fit_line(y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the line of least squares and its coefficients of 1 and of the ramp (i + 1)/n."""
+    """Return the least-squares line and its coefficients of 1 and of the ramp (i + 1)/n."""
     ramp = np.arange(1.0, len(y) + 1) / len(y)
     y, middle = y[seen], ramp[seen].mean()
     mean, centred = y.mean(), ramp[seen] - middle

@@ -1,6 +1,6 @@
-"""What filters have in common: batches of one length, the line of a recording, rounding.
+"""Shared code of the filters: batches of equal length, least-squares lines, rounding errors.
 
-Everywhere the tonic component is what the phasic one leaves of the recording.
+In all filters the tonic component is the recording minus the phasic component.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ from edaemo.decomposition._method import DecompositionMethod
 from edaemo.decomposition._problem import check_sampling_rate
 from edaemo.decomposition._result import Components
 
-BLOCK = 2**20  # samples filtered at once, which bounds the memory
+BLOCK = 2**20  # samples per batch; bounds the memory
 
 
 class Filter(DecompositionMethod):
-    """A decomposition whose phasic component is what a filter leaves; it takes no NaN."""
+    """Base class of decompositions that compute the phasic component by a filter.
+
+    NaN samples are not accepted.
+    """
 
     @abstractmethod
     def phasic(self, signals: np.ndarray, sampling_rate: float) -> np.ndarray:
-        """Return the phasic components of recordings of one length.
+        """Return the phasic components of recordings of equal length.
 
         Parameters
         ----------
@@ -46,11 +49,11 @@ class Filter(DecompositionMethod):
     def decompose_many(
         self, signals: Sequence[np.ndarray], sampling_rate: float, *, n_jobs: int | None = None
     ) -> list[Components]:
-        """Return the components of several recordings; those of one length are filtered together.
+        """Return the components of several recordings; equal lengths are filtered together.
 
-        Numpy's loops over a batch are quicker than processes, so `n_jobs` changes nothing.
+        numpy's loops over a batch are faster than processes, so `n_jobs` has no effect.
         """
-        found: dict[int, Components] = {}
+        components: dict[int, Components] = {}
         lengths = np.array([len(signal) for signal in signals])
         for length in np.unique(lengths):
             places = np.flatnonzero(lengths == length)
@@ -58,33 +61,33 @@ class Filter(DecompositionMethod):
                 batch = np.stack([signals[place] for place in block])
                 phasic = self.phasic(batch, sampling_rate)
                 for place, row in zip(block, phasic, strict=True):
-                    found[place] = Components.from_phasic(signals[place], row)
-        return [found[place] for place in range(len(signals))]
+                    components[place] = Components.from_phasic(signals[place], row)
+        return [components[place] for place in range(len(signals))]
 
 
 def check_number(name: str, value: float, *, below: float = np.inf) -> None:
-    """Raise a ValueError unless a setting is a number above 0 and below another."""
+    """Raise a ValueError unless a setting is a number above 0 and below `below`."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < below:
         limit = "" if below == np.inf else f" and below {below:g}"
         raise ValueError(f"{name} must be a finite number above 0{limit}, got {value!r}.")
 
 
 def check_cutoff(cutoff: float, sampling_rate: float) -> None:
-    """Raise a ValueError unless the cutoff (Hz) lies between 0 and half the sampling rate."""
+    """Raise a ValueError unless the cutoff (Hz) is between 0 and half the sampling rate."""
     check_number("cutoff", cutoff, below=check_sampling_rate(sampling_rate) / 2)
 
 
 def silence_rounding(phasic: np.ndarray, signals: np.ndarray) -> np.ndarray:
-    """Set the phasic component to zero where it is the rounding of a flat or straight trial.
+    """Set the phasic component to zero if it holds only rounding errors of a flat or linear trial.
 
-    Both have the shape (n_trials, n_samples).
+    Both arrays have shape (n_trials, n_samples).
     """
     loudest = np.max(np.abs(signals), axis=1, keepdims=True)
     return np.where(np.std(phasic, axis=1, keepdims=True) > RESOLUTION * loudest, phasic, 0.0)
 
 
 def around_line(signals: np.ndarray) -> np.ndarray:
-    """Take each recording's straight line of least squares off; shape (n_trials, n_samples)."""
+    """Subtract each recording's least-squares line; shape (n_trials, n_samples)."""
     time = np.linspace(-1, 1, signals.shape[1])
     slope = np.mean(signals * time, axis=1, keepdims=True) / np.mean(time**2)
     return signals - np.mean(signals, axis=1, keepdims=True) - slope * time

@@ -1,4 +1,4 @@
-"""Phasic components by a Butterworth high-pass, with and without the noise of the amplifier."""
+"""Phasic components by a Butterworth high-pass, with and without a low-pass for noise."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from edaemo.decomposition._filter import (
 )
 from edaemo.decomposition._method import register_decomposition
 
-# Periods of the cutoff, in which the high-pass forgets where it began: 30 s at 0.05 Hz.
+# Padding in periods of the cutoff, long enough for the high-pass to settle: 30 s at 0.05 Hz.
 PADDING = 1.5
 
 
 @register_decomposition("highpass")
 @dataclass(frozen=True)
 class Highpass(Filter):
-    """Take what passes a Butterworth high-pass of order 2, forwards and backwards, for phasic.
+    """Butterworth high-pass of order 2, forwards and backwards; its output is phasic.
 
-    A trial is shorter than the filter's memory asks for, so the straight line of least squares is
-    taken off and the rest goes on for 1.5 periods of the cutoff (30 s) at its first and last value.
-    On windows of 25 s cut out of longer recordings that comes a third closer to the whole
-    recording's phasic component than scipy's default padding does.
+    A trial is short compared with the settling time of the filter. Therefore the least-squares line
+    is subtracted, and the rest is extended by 1.5 periods of the cutoff (30 s) with its first and
+    last value. On windows of 25 s from longer recordings, the result is a third closer to the
+    phasic component of the whole recording than with scipy's default padding.
 
     Parameters
     ----------
     cutoff : float, default=0.05
-        Hz; half of a wave of this frequency passes.
+        Frequency in Hz at which the gain is one half.
     """
 
     cutoff: float = 0.05
@@ -51,17 +51,17 @@ class Highpass(Filter):
 @register_decomposition("bandpass")
 @dataclass(frozen=True)
 class Bandpass(Filter):
-    """Filter as `Highpass` does, and with a low-pass of order 4 where the rate leaves room for it.
+    """`Highpass`, and a low-pass of order 4 if the sampling rate is high enough.
 
-    So NeuroKit2 cleans and splits by default; the ends are not as there.
+    This is NeuroKit2's default for cleaning and splitting, with another treatment of the ends.
 
     Parameters
     ----------
     cutoff : float, default=0.05
-        Hz; half of a wave of this frequency passes.
+        Frequency in Hz at which the gain of the high-pass is one half.
     noise : float, default=3.0
-        Hz; what lies above is the amplifier's. Recordings of at most twice as many samples per
-        second are not low-passed.
+        Cutoff of the low-pass in Hz; higher frequencies are noise of the amplifier. Recordings with
+        a sampling rate of at most twice this value are not low-passed.
     """
 
     cutoff: float = 0.05
@@ -72,7 +72,7 @@ class Bandpass(Filter):
         check_cutoff(self.cutoff, sampling_rate)
         check_number("noise", self.noise)
         if self.noise <= self.cutoff:
-            raise ValueError(f"noise must lie above cutoff={self.cutoff!r}, got {self.noise!r}.")
+            raise ValueError(f"noise must be above cutoff={self.cutoff!r}, got {self.noise!r}.")
 
     def phasic(self, signals: np.ndarray, sampling_rate: float) -> np.ndarray:
         """Return the phasic components; see `Filter.phasic`."""
@@ -93,7 +93,7 @@ def filter_around_line(
 
 @lru_cache(maxsize=64)
 def _sections(sampling_rate: float, cutoff: float, noise: float | None) -> np.ndarray:
-    """Return the second-order sections of the filters; nobody may change them."""
+    """Return the second-order sections of the filters; they are cached and must not be changed."""
     sections = butter(2, cutoff, "highpass", fs=sampling_rate, output="sos")
     if noise is not None:
         smooth = butter(4, noise, "lowpass", fs=sampling_rate, output="sos")

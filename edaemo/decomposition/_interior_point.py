@@ -5,16 +5,16 @@ In the notation of `_problem`, with the residual written as e = Ã'v, the optimu
     (1) M'v + z = α̃,   z ≥ 0        (2) ÃÃ'v + M p̃ + ÃX theta = Ãy
     (3) (ÃX)'v = Γ theta            (4) p̃ᵢzᵢ = 0,   p̃ ≥ 0
 
-Each Newton step eliminates p̃ and z, which leaves the pentadiagonal T = ÃÃ' + M diag(p̃/z) M' in v,
-bordered by the few columns of ÃX. This form, rather than one in the driver, because T is bounded
-below by ÃÃ' however the barrier closes; M'M + A'DA, the matrix of a general solver, loses the data
-under D near the optimum. The steps are Mehrotra's predictor and corrector (SIAM J. Optim. 2(4),
-1992).
+Each Newton step eliminates p̃ and z. The remaining system in v has the pentadiagonal matrix
+T = ÃÃ' + M diag(p̃/z) M', bordered by the few columns of ÃX. This form is used instead of one in the
+driver, because T is bounded below by ÃÃ' for any barrier. In M'M + A'DA, the matrix of a general
+solver, D swamps the data near the optimum. The steps are Mehrotra's predictor and corrector (SIAM
+J. Optim. 2(4), 1992).
 
-Where y is missing it may be anything, for which the price is eᵢ = 0. Each step takes it to be what
-p̃ explains there at present, and lets it move away at the price of ½/slack of the square: ÃΣÃ' in T
-in place of ÃÃ'. A point that no longer moves pays nothing, so the limit is exact (Rockafellar's
-proximal point algorithm, SIAM J. Control Optim. 14(5), 1976), and T stays pentadiagonal.
+A missing sample of y is a free variable, which requires eᵢ = 0. Each step starts from the value
+that p̃ explains at present and penalises a change by ½/slack times its square: ÃΣÃ' replaces ÃÃ' in
+T. A point that no longer moves has no penalty, so the limit is exact (Rockafellar's proximal point
+algorithm, SIAM J. Control Optim. 14(5), 1976), and T stays pentadiagonal.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from scipy.linalg import LinAlgError, lapack
 
 from edaemo.decomposition._problem import OBJECTIVE_FLOOR, ROUNDING, Problem
 
-# Steps aim at no less than this part of the gap asked for. Where z falls by many orders at once,
-# p̃/z grows beyond what rounding leaves of T.
+# Steps aim at no less than this share of the requested gap. If z falls by many orders of magnitude
+# at once, p̃/z becomes so large that rounding errors dominate T.
 LEAST = 1e-2
 
-# And at no more than this part of the present gap, however little the predictor thinks it can do.
-# That saves one step in thirty.
+# Steps aim at no more than this share of the current gap, even if the predictor predicts less
+# progress. That saves one step in thirty.
 MOST = 0.1
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Where a solver ended: the scaled driver p̃, theta, and how good they are.
+    """Result of a solver: the scaled driver p̃, theta, and their quality.
 
-    `gap` is the certified one, or the solver's own if no certificate was asked for. `ended` says in
-    words why the solver stopped.
+    `gap` is the certified gap, or the solver's own gap without certificate. `ended` is a text that
+    explains why the solver stopped.
     """
 
     driver: np.ndarray
@@ -73,7 +73,7 @@ class _NewtonSystem:
             raise LinAlgError(f"row {info} of the banded matrix has no Cholesky factor")
 
         columns = self._solve_columns(problem, b)
-        # The products of all are quicker than those of the border, being an even number.
+        # The product with all columns is faster than with the border only: their number is even.
         products, m = columns @ columns.T, len(border_b)
         self.border, self.f = columns[:m], columns[m]
         self.border_b, self.onto = border_b, products[m, :m]
@@ -84,10 +84,10 @@ class _NewtonSystem:
             raise LinAlgError(f"row {info} of the Schur complement has no Cholesky factor")
 
     def _solve_columns(self, problem: Problem, b: np.ndarray) -> np.ndarray:
-        """Return L⁻¹ times each column of ÃX, and b, in rows; there may be one of zeros behind.
+        """Return L⁻¹ times each column of ÃX and times b, as rows; a row of zeros may follow.
 
-        LAPACK calls BLAS for each row of each column, which takes longer than the arithmetic: two
-        columns as real and imaginary part take as long as one.
+        LAPACK calls BLAS for each row of each column, and the calls take longer than the
+        arithmetic. Two columns as real and imaginary part take the same time as one column.
         """
         n, m = problem.filtered_design.shape
         pairs = problem.paired_design.copy(order="F")
@@ -116,7 +116,7 @@ _Point = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # p, z, v, theta
 
 
 class _Iterate:
-    """A point that satisfies (1) and (3), its mismatch in (2) and its complementarity gap."""
+    """A point that satisfies (1) and (3), with its mismatch in (2) and its complementarity gap."""
 
     def __init__(
         self,
@@ -146,10 +146,10 @@ class _Iterate:
         self.floor = max(self.objective, OBJECTIVE_FLOOR * problem.n_observed)
 
     def relative_gap(self, problem: Problem, tol: float) -> float:
-        """Return the gap in (4), and that from the mismatch in (2) unless the first is above `tol`.
+        """Return the relative gap from (4), plus the gap from the mismatch in (2).
 
-        With d = Ã⁻¹ mismatch the residual is e + d, and the objective exceeds the one of e by
-        v'mismatch + ½‖d‖².
+        The part ½‖d‖² is skipped if the rest exceeds `tol`. With d = Ã⁻¹ mismatch the residual is
+        e + d, and the objective exceeds that of e by v'mismatch + ½‖d‖².
         """
         gap = (self.gap + abs((self.v * self.mismatch).sum())) / self.floor
         if gap <= tol:
@@ -164,7 +164,7 @@ def _step(problem: Problem, now: _Iterate, tol: float) -> _Point:
     border_b = np.einsum("ij,i->j", problem.filtered_design, now.v) - problem.penalty * now.theta
     system = _NewtonSystem(problem, p / z, now.unexplained, border_b)
 
-    # Predictor, straight at complementarity 0. Steps of p and z are kept relative to p and z.
+    # Predictor: aims at complementarity 0. Steps of p and z are relative to p and z.
     d_v = system.predict()
     d_z = -problem.average_transposed(d_v) / z
     length = 1 / max(1.0, -d_z.min(), 1 + d_z.max())
@@ -173,7 +173,7 @@ def _step(problem: Problem, now: _Iterate, tol: float) -> _Point:
     share = min((gap_ahead / now.gap) ** 3, MOST)
     centre = max(share * mu, min(mu, LEAST * tol * now.floor / len(p)))
 
-    # Corrector: aims at complementarity `centre` and allows for the predictor's second order.
+    # Corrector: aims at complementarity `centre` and includes the predictor's second order.
     aim = p * (1 - second_order) - centre / z
     d_v, d_theta = system.solve(now.mismatch + problem.average(aim))
     d_z = -problem.average_transposed(d_v) / z
@@ -183,7 +183,7 @@ def _step(problem: Problem, now: _Iterate, tol: float) -> _Point:
         raise LinAlgError("the Newton step is not finite")
     fraction = min(max(0.99, 1 - mu), 0.999)
     length = 1.0 if furthest <= fraction else fraction / furthest
-    # Multiplying keeps p and z positive, and their smallest entries to full relative precision.
+    # Multiplication keeps p and z positive, and keeps the relative precision of small entries.
     return (
         p * (1 + length * d_p),
         z * (1 + length * d_z),
@@ -200,15 +200,16 @@ def solve(
     max_iter: int,
     certificate: bool,
 ) -> Solution:
-    """Minimise; `y` has no linear trend and unit variance, 0 where missing; `alpha` is α̃.
+    """Return the minimum for `y`; `alpha` is α̃.
 
-    It is done when the gap, certified if `certificate`, is at most `tol`. If that cannot be had,
-    the best of the last iterates is returned: where rounding spoils a factor, the last may be worse
-    than those before.
+    `y` has no linear trend and unit variance, with 0 for missing samples. The solver stops when the
+    gap is at most `tol`; the gap is certified if `certificate` is true. If the solver cannot reach
+    `tol`, it returns the best of the last iterates: if rounding errors spoil a factor, the last
+    iterate may be worse than earlier ones.
     """
     n, target = len(y), problem.autoregress(y)
-    # Satisfies (1) and (3), and so does every step from it. Where α̃ is large, p̃ starts where the
-    # penalty alone would not exceed ½‖y‖².
+    # This point and every step from it satisfy (1) and (3). If α̃ is large, p̃ starts so small that
+    # the penalty alone does not exceed ½‖y‖².
     point: _Point = (
         np.full(n, min(30 * problem.settle / 4, 0.5 / alpha)),
         np.full(n, alpha),
@@ -226,7 +227,7 @@ def solve(
         objective, gap = problem.certify(y, alpha, p, theta, iterate.residual)
         return Solution(p, theta, objective, gap, n_iter, ended)
 
-    # What overflows ends in a step that is not finite, which `_step` reports.
+    # After an overflow the step is not finite, which `_step` reports.
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         for n_iter in range(max_iter + 1):
             iterate = _Iterate(problem, y, target, alpha, *point)
@@ -236,7 +237,7 @@ def solve(
                 if solution.gap <= tol:
                     return solution
             if n_iter == max_iter:
-                ended = f"max_iter={max_iter} iterations were spent"
+                ended = f"max_iter={max_iter} iterations were used"
                 break
             try:
                 point = _step(problem, iterate, tol)

@@ -1,4 +1,4 @@
-// The C interface of the kernel, and two lanes for any processor (SSE2, NEON).
+// The C interface of the kernel, and the version with two lanes for any processor (SSE2, NEON).
 
 #define LANES 2
 #include "_kernel.hpp"
@@ -11,8 +11,8 @@ DEFINE_KERNEL(2)
 
 namespace {
 
-// Numbers below 1e-308 cost a hundred times the others and mean 0 here. The processor's mode goes
-// back to what the caller had, flags included.
+// Arithmetic with numbers below 1e-308 is a hundred times slower; they count as 0 here. The
+// destructor restores the processor's mode, including its flags.
 class FlushDenormals {
 #if defined(__x86_64__) || defined(__i386__)
     unsigned before = _mm_getcsr();
@@ -38,10 +38,10 @@ class FlushDenormals {
 
 extern "C" {
 
-// Python asks, so that a library built from older sources is not used.
+// Python checks this number, so that a library built from older sources is not used.
 PUBLIC int edaemo_abi() { return KERNEL_ABI; }
 
-// The most lanes that this processor has instructions for.
+// Largest number of lanes that the instructions of this processor support.
 PUBLIC int edaemo_lanes() {
 #if defined(__x86_64__)
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 4;
@@ -49,7 +49,7 @@ PUBLIC int edaemo_lanes() {
     return 2;
 }
 
-// Bytes that `edaemo_solve` needs, aligned to 64.
+// Size of the workspace of `edaemo_solve` in bytes; it must be aligned to 64 bytes.
 PUBLIC int64_t edaemo_workspace(const Structure* structure) {
 #if defined(__x86_64__)
     if (structure->lanes == 4) return workspace_4(structure);
@@ -58,9 +58,10 @@ PUBLIC int64_t edaemo_workspace(const Structure* structure) {
 }
 
 // Decompose `count` recordings one after another, in one workspace that is large enough for each.
-// An entry of `out` receives phasic, tonic, driver and residual, n each, then the splines and the
-// drift, all in the unit of y; it is complete only if the status in its report is CONVERGED. Once
-// *stop is not 0, the recording under way ends at its next iteration and the others do not begin.
+// Each entry of `out` receives phasic, tonic, driver and residual (n values each), then the splines
+// and the drift, all in the unit of y. It is complete only if the status in its report is
+// CONVERGED. If *stop is not 0, the current recording ends at its next iteration and the others
+// are not started.
 PUBLIC void edaemo_solve(int64_t count, const Structure* const* structure, void* workspace,
                          const double* const* y, double alpha, double tol, int max_iter,
                          int certify, const volatile int32_t* stop, double* const* out,

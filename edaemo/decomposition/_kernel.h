@@ -1,20 +1,20 @@
-// What _compiled.py and the translation units of the kernel agree on.
+// Interface between _compiled.py and the translation units of the kernel.
 
 #pragma once
 #include <cstdint>
 
-// To be raised here and in _compiled.py with every change of what they agree on.
+// Increase it here and in _compiled.py whenever the interface changes.
 constexpr int KERNEL_ABI = 1;
 
-// What the length, the rate and the parameters determine; see `Structure` in _compiled.py.
+// Tables that depend on length, rate and parameters only; see `Structure` in _compiled.py.
 struct Structure {
-    int64_t lanes;     // segments side by side
-    int64_t n;         // samples
-    int64_t rows;      // of a segment
-    int64_t groups;    // of `lanes` segments
-    int64_t segments;  // that hold samples; those that fill the last group up do not count
-    int64_t splines;   // of the problem
-    int64_t slots;     // splines -1, 0, 1, ... with room for those that do not exist
+    int64_t lanes;     // segments processed in parallel
+    int64_t n;         // number of samples
+    int64_t rows;      // rows of a segment
+    int64_t groups;    // groups of `lanes` segments
+    int64_t segments;  // segments with samples, without those that only fill the last group
+    int64_t splines;   // splines of the problem
+    int64_t slots;     // splines -1, 0, 1, ..., including slots for splines that do not exist
     double b1, b2, settle, lead;
     const double* filtered;       // (rows, 4)        A times the polynomials
     const double* local;          // (rows, 4)        the polynomials
@@ -22,7 +22,7 @@ struct Structure {
     const int32_t* first;         // (segments,)      slot of the first of the four splines
     const double* head;           // (2, 6)           design of rows 0 and 1, as for segment 0
     const double* filtered_head;  // (2, 6)
-    const double* penalty;        // (slots,)         gamma, 1 where there is no spline
+    const double* penalty;        // (slots,)         gamma, or 1 for slots without spline
 };
 
 enum Status : int { CONVERGED, LINE, SPENT, NOT_DEFINITE, NOT_FINITE, STOPPED };
@@ -32,17 +32,17 @@ struct Report {
     int64_t iterations, status;
 };
 
-// The relative gap is against the objective, or against this per sample where that is more.
+// The relative gap is divided by the objective, or by this value per sample if that is larger.
 constexpr double OBJECTIVE_FLOOR = 1e-5;
 
-// Steps aim at no less than this part of the gap asked for. Where z falls by many orders at once,
-// p/z grows beyond what rounding leaves of T.
+// Steps aim at no less than this share of the requested gap. If z falls by many orders of magnitude
+// at once, p/z becomes so large that rounding errors dominate T.
 constexpr double LEAST = 1e-2;
 
-// No gap is given as less.
+// Smallest gap that is reported.
 constexpr double ROUNDING = 2.220446049250313e-16;
 
-// One set for each translation unit of the kernel, by its number of lanes.
+// One pair of functions for each translation unit of the kernel, named by its number of lanes.
 #define DECLARE_KERNEL(LANES)                                                                     \
     int64_t workspace_##LANES(const Structure* structure);                                        \
     int solve_##LANES(const Structure* structure, void* workspace, const double* y, double alpha, \

@@ -3,17 +3,17 @@
 // Notation and equation numbers are those of _problem.py and _interior_point.py:
 //   (1) M'v + z = alpha    (2) AA'v + M p + G theta = A y    (3) G'v = Gamma theta    (4) p z = 0
 // with A = 1 + b1 S + b2 S^2, M = (1 + S)^2, G = A X, and a Newton matrix T = AA' + M diag(p/z) M'
-// that has five diagonals and G as its border.
+// with five diagonals and the border G.
 //
-// Rows 0 and 1 (the head) stand alone. The others are cut into segments of `rows` rows, each inside
-// one interval between knots, so that splines and drift are one cubic along it: four Legendre
-// polynomials, the same for every segment. Segments are eliminated side by side, one per lane, up
-// to their last two rows, the separators. What they leave is a chain of 2 x 2 blocks whose border
-// never has more than six columns, four splines and the drift: a spline is eliminated where its
-// support ends, so that time and memory are linear in the length.
+// Rows 0 and 1 (the head) are treated separately. The other rows are split into segments of `rows`
+// rows, each within one interval between knots. Within a segment, splines and drift are a single
+// cubic: four Legendre polynomials, the same for every segment. Segments are eliminated in
+// parallel, one per lane, except their last two rows, the separators. The rest is a chain of 2 x 2
+// blocks whose border has at most six columns, four splines and the drift: each spline is
+// eliminated at the end of its support. Time and memory are therefore linear in the length.
 //
-// This header is compiled once per instruction set. It instantiates nothing of the standard
-// library, whose inline functions the linker would merge across instruction sets.
+// This header is compiled once per instruction set. It does not instantiate templates of the
+// standard library, because the linker would merge their inline functions across instruction sets.
 
 #pragma once
 #include <cmath>
@@ -42,7 +42,7 @@ inline double max_lanes(vd a) {
     return s;
 }
 
-// The sum of f(0), ..., f(n - 1) in four partial sums, which a processor adds side by side.
+// The sum of f(0), ..., f(n - 1) in four partial sums, which a processor can add in parallel.
 template <class F>
 inline double total(int64_t n, F f) {
     double a = 0, b = 0, c = 0, d = 0;
@@ -52,7 +52,7 @@ inline double total(int64_t n, F f) {
     return (a + b) + (c + d);
 }
 
-// The largest of 0 and f(0), ..., f(n - 1), likewise.
+// The largest of 0 and f(0), ..., f(n - 1), computed in the same way.
 template <class F>
 inline double largest(int64_t n, F f) {
     double a = 0, b = 0, c = 0, d = 0;
@@ -65,7 +65,7 @@ inline double largest(int64_t n, F f) {
     return larger(larger(a, b), larger(c, d));
 }
 
-// Cuts the workspace into arrays; without one, it only counts.
+// Divides the workspace into arrays; without a workspace, it only counts the bytes.
 struct Carver {
     char* start;
     size_t used = 0;
@@ -78,18 +78,18 @@ struct Carver {
     }
 };
 
-// What a segment's interior rows leave to the chain of separators.
+// Contribution of a segment's interior rows to the chain of separators.
 struct Segment {
-    double left[3];       // from the block of the separator on the left (00, 01, 11)
-    double left_poly[8];  // from its coupling to the polynomials, 2 x 4
-    double poly[10];      // to the Gram matrix of the polynomials, upper triangle
+    double left[3];       // subtracted from the block of the left separator (00, 01, 11)
+    double left_poly[8];  // subtracted from its coupling to the polynomials, 2 x 4
+    double poly[10];      // added to the Gram matrix of the polynomials, upper triangle
     double cross[4];      // coupling of the right separator to the left one, 2 x 2
     double right[3];      // block of the right separator
     double right_poly[8]; // its coupling to the polynomials, 2 x 4
     double left_rhs[2], poly_rhs[4], right_rhs[2];
 };
 
-// The elimination of a separator and, before it, of the spline whose support ended.
+// Elimination of the spline whose support has ended, and then of a separator.
 struct Pivot {
     double inverse[3], cross[4], border[12];
     double retired_row[5], retired_border[2], retired_inverse;  // over the spline's own pivot
@@ -103,18 +103,18 @@ class Solver {
     const int H, groups, segments;
     const double b1, b2;
 
-    // One vector per row of a group of segments, with two rows of the neighbours on either side.
-    vd *p, *z, *inv_z, *v, *target, *misfit;  // misfit: of (2)
-    vd *l1, *l2, *inv_d, *f, *x;              // factor of T, right side in work, step of v
-    vd *dz, *dp;                              // steps over z and over p
+    // One vector per row of a group of segments, with two rows of the neighbours on both sides.
+    vd *p, *z, *inv_z, *v, *target, *misfit;  // misfit: residual of (2)
+    vd *l1, *l2, *inv_d, *f, *x;              // factor of T, current right side, step of v
+    vd *dz, *dp;                              // steps divided by z and by p
     vd *u[2], *w[4];                          // L^-1 of the couplings to the left and of G
     vd *coefficients, *onto;                  // of the polynomials, four vectors per group
     double p0[2], z0[2], inv_z0[2], v0[2], target0[2], misfit0[2], x0[2], dz0[2], dp0[2];  // head
     double *theta, *d_theta, *border_rhs;     // splines -1, 0, 1, ..., then constant and ramp
     Segment* segment;
-    Pivot* pivot;                             // of separator k, on the left of segment k
+    Pivot* pivot;                             // of separator k, to the left of segment k
     double* separator;                        // its two entries of x
-    double *y, *dual;                         // in the order of time; dual shares memory with f
+    double *y, *dual;                         // in order of time; dual shares memory with f
 
     double schur[36];
     double energy, cost_of_misfit;            // |A'v|^2, v'misfit
@@ -145,19 +145,19 @@ class Solver {
    private:
     vd* row0(vd* a, int g) const { return a + g * stride + 2; }
     int64_t start(int k) const { return 2 + int64_t(k) * H; }
-    int whole(int g) const {  // rows of a group that are samples in every lane
+    int whole(int g) const {  // rows of a group that hold samples in every lane
         const int64_t left = n - start((g + 1) * L - 1);
         return int(left < 0 ? 0 : left < H ? left : H);
     }
     double& lane(vd* a, int k, int t) const {
         return reinterpret_cast<double*>(row0(a, k / L) + t)[k % L];
     }
-    vd remaining(int g) const {  // rows of each lane that are samples, if positive
+    vd remaining(int g) const {  // rows of each lane that hold samples, if positive
         vd rows;
         for (int l = 0; l < L; l++) rows[l] = double(n - start(g * L + l));
         return rows;
     }
-    // 1 in rows that are samples, 0 in those that fill lanes up.
+    // 1 in rows that hold samples, 0 in rows that only fill the lanes.
     static vd inside(vd rows, int t) { return rows > all(t) ? all(1) : all(0); }
     void share(vd* a, const double* head, bool both_sides) const;
     void spread(const double* th, vd* out) const;
@@ -173,7 +173,7 @@ class Solver {
     double bound(double alpha);
 };
 
-// Copy the neighbours' rows into the margins of each segment; the head is on the left of all.
+// Copy the neighbours' rows into the margins of each segment; the head is to the left of them all.
 inline void Solver::share(vd* a, const double* head, bool both_sides) const {
     for (int g = 0; g < groups; g++) {
         vd* A = row0(a, g);
@@ -193,7 +193,7 @@ inline void Solver::share(vd* a, const double* head, bool both_sides) const {
     }
 }
 
-// Coefficients of each segment's polynomials from splines and drift.
+// Compute the coefficients of each segment's polynomials from splines and drift.
 inline void Solver::spread(const double* th, vd* out) const {
     const double d_0 = th[S.slots], d_1 = th[S.slots + 1];
     for (int k = 0; k < segments; k++) {
@@ -204,7 +204,8 @@ inline void Solver::spread(const double* th, vd* out) const {
     }
 }
 
-// Residuals of (2) and (3), the factor of T inside the segments, and the predictor's right side.
+// Compute the residuals of (2) and (3), the factor of T within the segments, and the right side of
+// the predictor.
 inline void Solver::forward(int g) {
     const int full = whole(g);
     const vd rows = remaining(g);
@@ -220,13 +221,13 @@ inline void Solver::forward(int g) {
     vd e2 = V[-2] + b1 * V[-1] + b2 * V[0], e1 = V[-1] + b1 * V[0] + b2 * V[1];
     vd p2 = P[-2], p1 = P[-1], pz2 = p2 * IZ[-2], pz1 = p1 * IZ[-1];
     vd e_e = zero, v_m = zero, g0 = zero, g1 = zero, g2 = zero, g3 = zero;
-    vd l1_1 = zero, id1 = zero, id2 = zero;  // of the last rows, as all that follow
+    vd l1_1 = zero, id1 = zero, id2 = zero;  // of the previous rows, like the variables below
     vd f1 = zero, f2 = zero, ua1 = zero, ua2 = zero, ub1 = zero, ub2 = zero;
     vd wa1 = zero, wa2 = zero, wb1 = zero, wb2 = zero, wc1 = zero, wc2 = zero, wd1 = zero,
        wd2 = zero;
     vd uu[3] = {}, uw[8] = {}, uf[2] = {}, ww[10] = {}, wf[4] = {};  // Gram matrix over D
 
-    constexpr int CHUNK = 16;  // rows that the Gram matrix finds in the first-level cache
+    constexpr int CHUNK = 16;  // rows that stay in the first-level cache for the Gram matrix
     for (int begin = 0; begin < H; begin += CHUNK) {
         const int end = begin + CHUNK < H ? begin + CHUNK : H;
         for (int t = begin; t < end; t++) {
@@ -257,7 +258,7 @@ inline void Solver::forward(int g) {
                 m1 = zero, d = T0, ua = T2, ub = T1;
             } else if (t == 1) {
                 m1 = T1 * id1, d = T0 - m1 * T1, ua = -m1 * ua1, ub = T2 - m1 * ub1;
-            } else {  // the second separator: not eliminated by the first, so it skips that row
+            } else {  // the second separator is not eliminated by the first: skip that row
                 L1[t] = T1 - T2 * l1_1, L2[t] = m2, ID[t] = T0 - m2 * T2;
                 F[t] = b - m2 * f2, U0[t] = -m2 * ua2, U1[t] = -m2 * ub2;
                 W0[t] = q0 - m2 * wa2, W1[t] = q1 - m2 * wb2;
@@ -274,7 +275,7 @@ inline void Solver::forward(int g) {
             f2 = f1, f1 = f_t, ua2 = ua1, ua1 = ua, ub2 = ub1, ub1 = ub;
             wa2 = wa1, wa1 = wa, wb2 = wb1, wb1 = wb, wc2 = wc1, wc1 = wc, wd2 = wd1, wd1 = wd;
         }
-        // In two loops, each with no more sums than there are registers.
+        // Two loops, so that the sums of each loop fit in the registers.
         const int interior = end < H - 2 ? end : H - 2;
         for (int t = begin; t < interior; t++) {
             const vd id = ID[t], a = U0[t] * id, b = U1[t] * id;
@@ -311,7 +312,8 @@ inline void Solver::forward(int g) {
     }
 }
 
-// The corrector's right side through the factor: misfit + M (p (1 - dz - dz^2) - centre / z).
+// Solve with the factor for the right side of the corrector,
+// misfit + M (p (1 - dz - dz^2) - centre / z).
 inline void Solver::forward_again(int g, double centre) {
     const int full = whole(g);
     const vd rows = remaining(g);
@@ -326,7 +328,7 @@ inline void Solver::forward_again(int g, double centre) {
         const vd q = aim(t);
         vd b = MF[t] + q + 2 * q1 + q2;
         if (__builtin_expect(t >= full, 0)) b *= inside(rows, t);
-        // As in `forward`, the second separator does not see the first.
+        // As in `forward`, the first separator does not eliminate the second.
         const vd f_t = t < H - 1 ? b - L1[t] * f1 - L2[t] * f2 : b - L2[t] * f2;
         F[t] = f_t;
         if (t < H - 2) {
@@ -344,7 +346,7 @@ inline void Solver::forward_again(int g, double centre) {
     }
 }
 
-// Factor the chain of separators. In front stand one separator x, four splines and the drift:
+// Factor the chain of separators. The front holds one separator x, four splines and the drift:
 //   D x + B th = b,   schur th = g + B'x.
 inline bool Solver::factor_chain() {
     const double pz0 = p0[0] * inv_z0[0], pz1 = p0[1] * inv_z0[1];
@@ -358,7 +360,7 @@ inline bool Solver::factor_chain() {
     for (int k = 0; k <= segments; k++) {
         Pivot& at = pivot[k];
         at.retires = k > 0 && k < segments && S.first[k] != S.first[k - 1];
-        if (at.retires) {  // the oldest spline leaves, a new one enters
+        if (at.retires) {  // the oldest spline leaves the front, a new one enters
             if (!(C[0][0] > 0)) return false;
             const double inverse = at.retired_inverse = 1 / C[0][0];
             const double c[2] = {B[0][0], B[1][0]};
@@ -420,7 +422,7 @@ inline bool Solver::factor_chain() {
         D[0] = R[0] - O[0] * o00 - O[1] * o01, D[1] = R[1] - O[2] * o00 - O[3] * o01;
         D[2] = R[2] - O[2] * o10 - O[3] * o11;
     }
-    for (int j = 0; j < 6; j++) {  // Cholesky factor of what is left
+    for (int j = 0; j < 6; j++) {  // Cholesky factor of the remaining block
         for (int i = 0; i < j; i++) C[j][j] -= C[j][i] * C[j][i];
         if (!(C[j][j] > 0)) return false;
         C[j][j] = std::sqrt(C[j][j]);
@@ -432,7 +434,7 @@ inline bool Solver::factor_chain() {
     return true;
 }
 
-// Solve it for the separators and theta; b_0, b_1 are the right sides of the head.
+// Solve the chain for the separators and theta; b_0, b_1 are the right sides of the head.
 inline void Solver::solve_chain(double b_0, double b_1) {
     double g[6];
     for (int j = 0; j < 4; j++) g[j] = border_rhs[j];
@@ -494,7 +496,7 @@ inline void Solver::solve_chain(double b_0, double b_1) {
     }
 }
 
-// Steps of z and p over z and p, from that of v: dz = -M'dv.
+// Compute the steps of z and p, divided by z and p, from the step of v: dz = -M'dv.
 template <bool CORRECTOR>
 inline void Solver::steps(vd* P, vd* Z, vd* IZ, vd* X, vd* DZ, vd* DP, int t, double centre,
                           vd& most, vd& second) const {
@@ -511,7 +513,8 @@ inline void Solver::steps(vd* P, vd* Z, vd* IZ, vd* X, vd* DZ, vd* DP, int t, do
     DZ[t] = step;
 }
 
-// The step of v inside the segments from that of separators and theta, and the steps of p and z.
+// Compute the step of v within the segments from those of separators and theta; then the steps of
+// p and z.
 template <bool CORRECTOR>
 void Solver::backward(double centre) {
     spread(d_theta, coefficients);
@@ -559,8 +562,8 @@ void Solver::backward(double centre) {
 
 inline int Solver::solve(const double* recording, double alpha, double tol, int max_iter,
                          bool certify, const volatile int32_t* stop, double* out, Report* report) {
-    // The least-squares line costs nothing in the problem and comes off; the rest is scaled to unit
-    // variance, peak first, because squares of extreme values would leave the range of a double.
+    // Subtract the least-squares line, which has no cost in the problem. Scale the rest to unit
+    // variance. Divide by the peak first, because squares of extreme values would overflow.
     const double middle = 0.5 * (n + 1), spin = n * (double(n) * n - 1) / 12;
     const double part = 1.0 / n;
     const double mean = total(n, [&](int64_t i) { return recording[i] * part; });
@@ -575,9 +578,9 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     const double scale = peak * std::sqrt(total(n, square) / n), over_scale = 1 / scale;
     alpha *= S.lead / scale;
 
-    // Satisfies (1) and (3), and so does every step from it. Rows that fill up lanes stay as they
-    // are made here: p/z is 0, and z absorbs no step.
-    // Where alpha is large, p starts where the penalty alone would not exceed |y|^2 / 2.
+    // This point and every step from it satisfy (1) and (3). Rows that only fill the lanes do not
+    // change after this: p/z is 0, and z absorbs no step.
+    // If alpha is large, p starts so small that the penalty alone does not exceed |y|^2 / 2.
     const double p_start = smaller(30 * S.settle / 4, 0.5 / alpha);
     for (int64_t i = 0; i < n; i++) y[i] = around_line(i) * over_scale;
     for (int g = 0; g < groups; g++) {
@@ -621,8 +624,8 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
         objective = 0.5 * energy + alpha * driver;
         for (int64_t j = 0; j < S.slots; j++) objective += 0.5 * S.penalty[j] * theta[j] * theta[j];
 
-        // With d = A^-1 misfit the residual is A'v + d, and the objective exceeds the one of v by
-        // v'misfit + |d|^2 / 2: both count into the gap.
+        // With d = A^-1 misfit the residual is A'v + d, and the objective exceeds that of v by
+        // v'misfit + |d|^2 / 2. Both terms are part of the gap.
         const double floor = larger(objective, OBJECTIVE_FLOOR * n);
         if (!(gap <= 1e300 && objective <= 1e300)) { status = NOT_FINITE; break; }
         report->own_gap = (gap + std::fabs(cost_of_misfit)) / floor;
@@ -645,14 +648,14 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
             }
         if (!factor_chain()) { status = NOT_DEFINITE; break; }
 
-        // Predictor, straight at complementarity 0.
+        // Predictor: aims at complementarity 0.
         solve_chain(b_0, b_1);
         backward<false>(0);
         const double mu = gap / n, ahead = 1 / larger(1, furthest);
         const double left = ((1 - ahead) * gap - ahead * ahead * second_order) / gap;
         const double centre = larger(left * left * left * mu, smaller(mu, LEAST * tol * floor / n));
 
-        // Corrector: aims at `centre` and allows for the predictor's second order.
+        // Corrector: aims at `centre` and includes the predictor's second order.
         share(dz, dz0, false);
         for (int g = 0; g < groups; g++) forward_again(g, centre);
         const double q0 = p0[0] * (1 - dz0[0] * (1 + dz0[0])) - centre * inv_z0[0];
@@ -660,7 +663,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
         solve_chain(misfit0[0] + q0, misfit0[1] + q1 + 2 * q0);
         backward<true>(centre);
 
-        // Multiplying keeps p and z positive, and their smallest entries to full precision.
+        // Multiplication keeps p and z positive, and keeps the full precision of small entries.
         const double fraction = smaller(larger(0.99, 1 - mu), 0.999);
         const double length = furthest <= fraction ? 1.0 : fraction / furthest;
         if (!(length > 1e-6)) { status = NOT_FINITE; break; }
@@ -690,7 +693,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
 
     for (int64_t i = 0; i < n; i++) y[i] = around_line(i) * over_scale;
     write(recording, mean, slope, scale, out);
-    const double* e = dual;  // now the residual in units of scale
+    const double* e = dual;  // now the residual, divided by the scale
     double cost = 0.5 * total(n, [&](int64_t i) { return e[i] * e[i]; });
     for (int64_t j = 0; j < S.slots; j++) cost += 0.5 * S.penalty[j] * theta[j] * theta[j];
     cost += alpha * total(n, [&](int64_t i) { return out[2 * n + i]; }) / (scale * S.lead);
@@ -714,8 +717,8 @@ inline double Solver::misfit_energy() const {
     return energy_of_d;
 }
 
-// Write phasic, tonic, driver, residual, splines and drift in the unit of the recording, and leave
-// the residual in units of scale in `dual`.
+// Write phasic, tonic, driver, residual, splines and drift in the unit of the recording, and store
+// the residual, divided by the scale, in `dual`.
 inline void Solver::write(const double* recording, double mean, double slope, double scale,
                           double* out) {
     double *phasic = out, *tonic = out + n, *driver = out + 2 * n, *residual = out + 3 * n;
@@ -752,8 +755,8 @@ inline void Solver::write(const double* recording, double mean, double slope, do
     spline[S.splines + 1] = scale * theta[S.slots + 1] + slope * n;
 }
 
-// A lower bound on the optimum from the dual point e = A'v, made feasible afresh: see
-// Problem.certify, of which this is the twin.
+// Return a lower bound on the optimum from the dual point e = A'v, which is made feasible first.
+// This is the same computation as Problem.certify.
 inline double Solver::bound(double alpha) {
     double* e = dual;
     e[0] = v0[0] + b1 * v0[1] + b2 * row0(v, 0)[0][0];

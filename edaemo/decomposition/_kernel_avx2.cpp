@@ -1,7 +1,8 @@
-// Four lanes in AVX2 registers with fused multiply-add. _kernel.cpp asks the processor first.
+// Version with four lanes in AVX2 registers and fused multiply-add. _kernel.cpp checks first
+// whether the processor supports them.
 //
-// The instruction set is chosen in here, not by a compiler flag, so that no other file can come to
-// be compiled with it by mistake.
+// The instruction set is selected in this file, not by a compiler flag, so that no other file is
+// compiled with it by mistake.
 
 #if defined(__x86_64__)
 #if defined(__clang__)

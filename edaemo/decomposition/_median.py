@@ -1,4 +1,4 @@
-"""Phasic components as what a moving median leaves."""
+"""Phasic components by subtraction of a moving median."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from edaemo.decomposition._method import register_decomposition
 @register_decomposition("median")
 @dataclass(frozen=True)
 class Median(Filter):
-    """Take what a moving median leaves for phasic.
+    """Moving median; it is the tonic component, and the rest is phasic.
 
-    The window has ``round(window * sampling_rate)`` samples, or one more where that is even;
-    recordings go on at their first and last value. So a trial that only rises or only falls is all
-    tonic.
+    The window has ``round(window * sampling_rate)`` samples, plus one if that is even. Recordings
+    are extended with their first and last value. A trial that only rises or only falls is therefore
+    entirely tonic.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ class Median(Filter):
         """Return the phasic components; see `Filter.phasic`."""
         n_samples = signals.shape[1]
         width = round(self.window * sampling_rate) | 1
-        aside = width // 2
-        padded = np.pad(signals, ((0, 0), (aside, aside)), mode="edge")
-        # Row by row: scipy is quick in one dimension only.
-        tonic = [median_filter(row, size=width)[aside : aside + n_samples] for row in padded]
+        margin = width // 2
+        padded = np.pad(signals, ((0, 0), (margin, margin)), mode="edge")
+        # Row by row: scipy's median filter is fast in one dimension only.
+        tonic = [median_filter(row, size=width)[margin : margin + n_samples] for row in padded]
         return silence_rounding(signals - np.stack(tonic), signals)

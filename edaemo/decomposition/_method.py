@@ -1,4 +1,4 @@
-"""What a decomposition is, and the ones there are: each registers itself by a name."""
+"""Base class of decompositions, and the registry of their names."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ _numbers = count()
 
 
 class DecompositionMethod(ABC):
-    """A way to take a recording apart; its settings are the fields of a frozen dataclass.
+    """A decomposition of recordings; its settings are the fields of a frozen dataclass.
 
-    Derive from it, write `decompose`, and register the class by `register_decomposition`.
+    To add a decomposition, derive a class, implement `decompose`, and register the class with
+    `register_decomposition`.
 
     Attributes
     ----------
     name : str
-        By which ``method=`` finds it; `register_decomposition` sets it.
+        Name for ``method=``; set by `register_decomposition`.
     unit_variance : bool
-        Whether the settings are made for recordings of unit variance. Then a trial is z-scored
-        before, and its components are scaled back, wherever they are to be in the trial's own unit.
+        Whether the settings are made for recordings of unit variance. If True, a trial is z-scored
+        first, and components that are needed in the unit of the trial are scaled back.
     has_driver : bool
-        Whether `decompose` gives a driver.
+        Whether `decompose` returns a driver.
     masks : bool
-        Whether `decompose` takes NaN, as samples without weight.
+        Whether `decompose` accepts NaN, as samples without weight.
     """
 
-    # Every class that is registered is a dataclass.
+    # All registered classes are dataclasses.
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     name: ClassVar[str]
@@ -47,15 +48,15 @@ class DecompositionMethod(ABC):
 
     @property
     def masks(self) -> bool:
-        """Whether `decompose` takes NaN, as samples without weight."""
+        """Whether `decompose` accepts NaN, as samples without weight."""
         return False
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What tells it from every other method in this process, classes redefined included."""
+        """Key that is unique among all methods in this process, also if a class is redefined."""
         return (self.name, self.number, repr(self))
 
-    def check(self, sampling_rate: float) -> None:  # noqa: B027 - nothing need be out of range
+    def check(self, sampling_rate: float) -> None:  # noqa: B027 - by default all settings are valid
         """Raise a ValueError if a setting is out of its range at this sampling rate (Hz)."""
 
     @abstractmethod
@@ -65,7 +66,7 @@ class DecompositionMethod(ABC):
         Parameters
         ----------
         signal : ndarray of shape (n_samples,)
-            float64 and finite, but for NaN where the method masks. It is not to be changed.
+            float64 and finite, except NaN if the method masks. Do not change it.
         sampling_rate : float
             Samples per second (Hz).
 
@@ -77,26 +78,26 @@ class DecompositionMethod(ABC):
         Raises
         ------
         ValueError, DecompositionError
-            If there is no answer; who calls adds the trial.
+            If no decomposition is found; the caller adds the name of the trial.
         """
 
     def decompose_many(
         self, signals: Sequence[np.ndarray], sampling_rate: float, *, n_jobs: int | None = None
     ) -> Sequence[Components]:
-        """Return the components of several recordings, each as `decompose` gives them.
+        """Return the components of several recordings, each by `decompose`.
 
         Parameters
         ----------
         signals : sequence of ndarray
             Recordings, of any lengths.
         sampling_rate : float
-            Samples per second (Hz), of all.
+            Samples per second (Hz), of all recordings.
         n_jobs : int or None, default=None
-            Processes to share the work, as in joblib.
+            Number of processes, as in joblib.
         """
 
-        def work(row: int, some: Sequence[np.ndarray]) -> list[Components]:
-            return [self.decompose(signal, sampling_rate) for signal in some]
+        def work(row: int, batch: Sequence[np.ndarray]) -> list[Components]:
+            return [self.decompose(signal, sampling_rate) for signal in batch]
 
         workers = max(1, min(effective_n_jobs(n_jobs), len(signals)))
         return _batch.in_processes(work, signals, workers, None)
@@ -106,26 +107,26 @@ Method = TypeVar("Method", bound=type[DecompositionMethod])
 
 
 def register_decomposition(name: str) -> Callable[[Method], Method]:
-    """Return a decorator that makes a class the decomposition that ``method=`` finds by a name.
+    """Return a decorator that registers a class as a decomposition under a name for ``method=``.
 
     Parameters
     ----------
     name : str
-        Such as ``"median"``. A class of the same module and name may be registered again, as
-        when a cell of a notebook is run twice.
+        Such as ``"median"``. A class of the same module and name may be registered again, for
+        example when a notebook cell is run twice.
 
     Returns
     -------
     callable
-        Takes the class, a frozen dataclass derived from `DecompositionMethod` whose fields, the
-        settings, all have defaults, and gives it back.
+        Takes and returns the class. It must be a frozen dataclass derived from
+        `DecompositionMethod` whose fields (the settings) all have defaults.
 
     Raises
     ------
     ValueError
         If another class has the name.
     TypeError
-        If the class is none of these.
+        If the class does not meet these conditions.
 
     Examples
     --------
@@ -148,19 +149,20 @@ def register_decomposition(name: str) -> Callable[[Method], Method]:
             raise TypeError(f"{cls!r} does not derive from DecompositionMethod.")
         if not is_dataclass(cls) or not cls.__dataclass_params__.frozen:  # type: ignore[attr-defined]
             raise TypeError(
-                f"{cls.__name__} must be a frozen dataclass, decorated by "
+                f"{cls.__name__} must be a frozen dataclass: decorate it with "
                 "@dataclass(frozen=True) below @register_decomposition(...)."
             )
         try:
             cls()
         except TypeError as error:
             raise TypeError(
-                f"{cls.__name__} must be complete and its settings must have defaults: {error}"
+                f"{cls.__name__} must implement all abstract methods and its settings must have "
+                f"defaults: {error}"
             ) from error
         known = _registered.get(name)
         if known is not None and _place(known) != _place(cls):
             raise ValueError(
-                f"{'.'.join(_place(known))} is registered as {name!r} already: take another name."
+                f"{'.'.join(_place(known))} is registered as {name!r} already: use another name."
             )
         cls.name, cls.number = name, next(_numbers)
         _registered[name] = cls
@@ -172,33 +174,33 @@ def register_decomposition(name: str) -> Callable[[Method], Method]:
 def find_decomposition(
     method: str | DecompositionMethod, settings: Mapping[str, Any] | None = None
 ) -> DecompositionMethod:
-    """Return the decomposition that ``method=`` means.
+    """Return the decomposition for a value of ``method=``.
 
     Parameters
     ----------
     method : str or DecompositionMethod
-        A name, or the object itself.
+        A registered name, or the object itself.
     settings : mapping or None, default=None
-        Of the settings of a named one, those that are not the defaults.
+        Settings of a named decomposition that differ from the defaults.
 
     Raises
     ------
     ValueError
-        If no decomposition is registered by the name, or it has no such setting.
+        If no decomposition is registered under the name, or it lacks a setting in `settings`.
     """
     if isinstance(method, DecompositionMethod):
         if "name" not in vars(type(method)):
             raise ValueError(
-                f"the class of {method!r} is not registered: decorate it by register_decomposition."
+                f"the class of {method!r} is not registered: decorate it with "
+                "register_decomposition."
             )
         return method
     if method not in _registered:
         near = get_close_matches(str(method), _registered, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(
-            f"method={method!r} is not registered: {hint}There are {decomposition_names()}, and a "
-            "decomposition of your own once the module that registers it (register_decomposition) "
-            "is imported."
+            f"method={method!r} is not registered: {hint}There are {decomposition_names()}. To use "
+            "your own decomposition, import the module that registers it (register_decomposition)."
         )
     cls, settings = _registered[method], settings or {}
     possible = [field.name for field in fields(cls)]
@@ -211,18 +213,18 @@ def find_decomposition(
 
 
 def decomposition_names() -> list[str]:
-    """Return the names of all decompositions that are registered, in alphabetical order."""
+    """Return the names of all registered decompositions, in alphabetical order."""
     return sorted(_registered)
 
 
 def find_own_class(method: object) -> type[DecompositionMethod] | None:
-    """Return the class that a name means, if it was registered outside the package."""
+    """Return the class that is registered under a name if it is not part of edaemo, else None."""
     cls = _registered.get(method) if isinstance(method, str) else None
     return None if cls is None or cls.__module__.startswith("edaemo.") else cls
 
 
 def adopt_class(cls: type[DecompositionMethod]) -> None:
-    """Register a class that came from another process, where it was registered."""
+    """Register a class that was registered in another process."""
     known = _registered.get(cls.name)
     if known is None or _place(known) != _place(cls):
         register_decomposition(cls.name)(cls)

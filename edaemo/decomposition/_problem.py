@@ -1,21 +1,21 @@
-"""The cvxEDA problem: filter, spline baseline, objective and an independent bound on its optimum.
+"""The cvxEDA problem: filter, spline baseline, objective, and an independent lower bound.
 
 Greco, Valenza, Lanata, Scilingo & Citi (2016), "cvxEDA: A Convex Optimization Approach to
 Electrodermal Activity Processing", IEEE TBME 63(4), model a recording as
 
     y = phasic + tonic + residual,    phasic = A⁻¹ M driver,    tonic = B l + C d,
 
-with the driver p ≥ 0 and minimise  ½‖residual‖² + α Σp + ½ γ‖l‖².  With the one-sample delay S,
+with the driver p ≥ 0, and minimise  ½‖residual‖² + α Σp + ½ γ‖l‖².  With the one-sample delay S,
 the bilinear transform of the Bateman function gives
 
     A = a₀ Ã,    Ã = (1 - ρ₀S)(1 - ρ₁S) = 1 + b₁S + b₂S²,    M = (1 + S)² = 1 + 2S + S²,
 
 all lower triangular with zero initial state. Solvers work on p̃ = p/a₀ with α̃ = α a₀, so that
-every filter below starts with a one, and on theta = (l, d) with the design X = [B | C].
+every filter below has the leading coefficient 1, and on theta = (l, d) with the design X = [B | C].
 
-Sums over the samples are written with numpy's own loops (``sum``, ``einsum``), not as products of a
-matrix and a vector: BLAS shares those out among its threads, and their number, which is another in
-a worker process, would be seen in the last bits.
+Sums over samples use numpy's loops (``sum``, ``einsum``), not products of a matrix and a vector.
+BLAS distributes such products over its threads. Their number differs in worker processes and would
+change the last bits.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from typing import TypedDict
 import numpy as np
 from scipy.signal import lfilter
 
-# The least objective, per sample of unit variance, that a relative gap is measured against: below
-# it the recording is explained to rounding and a ratio would say nothing.
+# Smallest denominator of a relative gap, as objective per sample of unit variance. With a smaller
+# objective, the recording is explained up to rounding and a ratio would have no meaning.
 OBJECTIVE_FLOOR = 1e-5
 
-# No gap is given as less.
+# Smallest gap that is reported.
 ROUNDING = float(np.finfo(np.float64).eps)
 
-# Larger designs are built anew each time, so that the cache cannot grow past some 100 MB.
+# Larger designs are not cached, so that the cache stays below about 100 MB.
 _CACHED_ELEMENTS = 250_000
 
 
 def check_sampling_rate(sampling_rate: float) -> float:
-    """Return the sampling rate in Hz as a float; refuse what is not a positive finite number."""
+    """Return the sampling rate in Hz as a float; raise a ValueError unless positive and finite."""
     if (
         isinstance(sampling_rate, bool)
         or not isinstance(sampling_rate, Real)
@@ -56,7 +56,9 @@ def check_sampling_rate(sampling_rate: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What the length, the sampling rate and the parameters determine without the recording.
+    """The parts of the problem that do not depend on the recording.
+
+    They depend on the length, the sampling rate, the parameters and the missing samples.
 
     Attributes
     ----------
@@ -65,27 +67,29 @@ class Problem:
     lead : float
         a₀, the leading coefficient of A.
     settle : float
-        (1 - ρ₀)(1 - ρ₁), what Ã leaves of a constant.
+        (1 - ρ₀)(1 - ρ₁), the gain of Ã for a constant.
     head : int
-        Samples at the start without filter and driver: 0, or 2 if the initial state is free.
+        Number of samples at the start without filter and driver: 0, or 2 if the initial state is
+        free.
     design : ndarray of shape (n, m)
         X: the splines, the constant, the ramp (i + 1)/n and, if the initial state is free, the
-        filter's answers to impulses in the two samples behind the head. 0 where y is missing.
+        responses of the filter to impulses in the two samples after the head. Rows of missing
+        samples are 0.
     penalty : ndarray of shape (m,)
         γ for each spline, 0 for the other columns.
     free : ndarray of shape (2 or 4, n)
-        Orthonormal basis of the columns without a penalty, one in a row.
+        Orthonormal basis of the columns without penalty, as rows.
     filtered_design : ndarray of shape (n, m)
         Ã X, in Fortran order.
     paired_design : ndarray of shape (n, m // 2 + 1)
-        Its columns two by two as the parts of complex ones, with room for another column, in
+        Pairs of its columns as real and imaginary parts, with space for one more column, in
         Fortran order.
     filter_gram : ndarray of shape (3, n)
-        ÃΣÃ' in the lower banded storage of LAPACK; Σ is 1, or `slack` where y is missing.
+        ÃΣÃ' in the lower banded storage of LAPACK; Σ is 1, or `slack` at missing samples.
     missing : ndarray of shape (n,) or None
-        Where y is missing, so that the residual has no weight; None is nowhere.
+        Mask of the missing samples, whose residual has no weight; None if no sample is missing.
     slack : float
-        How far a step of `_interior_point` may move from what is explained where y is missing.
+        Slack of a step of `_interior_point` at missing samples.
     """
 
     b1: float
@@ -108,9 +112,9 @@ class Problem:
         return len(self.design) - (0 if self.missing is None else int(self.missing.sum()))
 
     def mask(self, missing: np.ndarray, slack: float) -> Problem:
-        """Return the problem in which the residual has no weight where `missing` is true.
+        """Return the problem in which the residual of missing samples has no weight.
 
-        There the design is 0: it is without influence, and steps of theta shall not be held back.
+        Their design is set to 0. It has no influence, and would slow down steps of theta.
         """
         design = np.where(missing[:, None], 0.0, self.design)
         return replace(
@@ -121,7 +125,7 @@ class Problem:
             **_derive(design, self.penalty == 0, self.b1, self.b2, self.head),
         )
 
-    # Each of these leaves the head as it is, or without an answer where a driver is taken.
+    # These methods leave the head unchanged; those of a driver set it to zero.
 
     def autoregress(self, x: np.ndarray) -> np.ndarray:
         """Return Ã x."""
@@ -157,7 +161,7 @@ class Problem:
         return out
 
     def respond(self, driver: np.ndarray) -> np.ndarray:
-        """Return Ã⁻¹ M p̃, the answer to a scaled driver from rest."""
+        """Return Ã⁻¹ M p̃, the response to a scaled driver from rest."""
         out = np.zeros(len(driver))
         out[self.head :] = self._respond(driver[self.head :])
         return out
@@ -166,7 +170,7 @@ class Problem:
         return lfilter([1.0, 2.0, 1.0], [1.0, self.b1, self.b2], driver)
 
     def split(self, driver: np.ndarray, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the phasic component, with what the initial state adds, and the tonic one."""
+        """Return the phasic component, with the free initial state, and the tonic component."""
         n_tonic = len(theta) - self.head
         initial = np.einsum("ij,j->i", self.design[:, n_tonic:], theta[n_tonic:])
         tonic = np.einsum("ij,j->i", self.design[:, :n_tonic], theta[:n_tonic])
@@ -180,16 +184,16 @@ class Problem:
         theta: np.ndarray,
         dual: np.ndarray,
     ) -> tuple[float, float]:
-        """Return the objective and a bound on how far above the optimum it lies, relative to it.
+        """Return the objective and an upper bound on its relative distance from the optimum.
 
-        The dual of the problem is  max  y'e - ½‖e‖² - ‖B'e‖²/(2γ)  over the e with
-        M'Ã'⁻¹e ≤ α̃ and C'e = 0, where C has the columns of a free initial state too; any such e
-        bounds the optimum from below, wherever it came from. Here the solver's `dual` is made to
-        satisfy both by a projection and a scaling, so nothing of its own account of its progress
-        is taken on trust.
+        The dual of the problem is  max  y'e - ½‖e‖² - ‖B'e‖²/(2γ)  over all e with
+        M'Ã'⁻¹e ≤ α̃ and C'e = 0, where C includes the columns of a free initial state. Any such e
+        gives a lower bound on the optimum, regardless of its origin. A projection and a scaling
+        make the solver's `dual` satisfy both conditions, so the bound does not rely on the solver's
+        own gap.
 
         The gap is relative to the objective or, if that is smaller, to `OBJECTIVE_FLOOR` per
-        sample; `y` has unit variance. Where y is missing, the dual has to be 0.
+        sample; `y` has unit variance. The dual is 0 at missing samples.
         """
         phasic, tonic = self.split(driver, theta)
         residual = y - phasic - tonic
@@ -200,7 +204,7 @@ class Problem:
         )
         for unit in self.free:
             dual = dual - (unit * dual).sum() * unit
-        # M'Ã'⁻¹ is the phasic filter run backwards in time.
+        # M'Ã'⁻¹ is the phasic filter applied backwards in time.
         pressure = self._respond(dual[self.head :][::-1]).max()
         e = dual * (alpha / max(pressure, alpha))
         splines = self.penalty > 0
@@ -215,7 +219,7 @@ class Problem:
 
 
 def _autoregress(x: np.ndarray, b1: float, b2: float, head: int) -> np.ndarray:
-    """Return (1 + b1 S + b2 S²) x along the first axis, behind the head."""
+    """Return (1 + b1 S + b2 S²) x along the first axis, after the head."""
     out, behind = x.copy(), x[head:]
     out[head + 1 :] += b1 * behind[:-1]
     out[head + 2 :] += b2 * behind[:-2]
@@ -230,7 +234,7 @@ class _Derived(TypedDict):
 
 
 def _derive(design: np.ndarray, free: np.ndarray, b1: float, b2: float, head: int) -> _Derived:
-    """Return those attributes of a problem that follow from its design and its free columns."""
+    """Return the attributes of a problem that depend on its design and its free columns."""
     filtered = np.asfortranarray(_autoregress(design, b1, b2, head))
     n, m = design.shape
     paired = np.zeros((n, m // 2 + 1), np.complex128, order="F")
@@ -259,24 +263,26 @@ def _filter_gram(variance: np.ndarray, b1: float, b2: float, head: int) -> np.nd
 def knot_step(delta_knot: float, sampling_rate: float) -> int:
     """Return the distance of the knots in samples.
 
-    Splines are the same to rounding from a trillion samples on, where integers are still exact.
+    It is at most 1e12: larger distances give the same splines up to rounding, and integers of this
+    size are still exact.
     """
     return round(min(delta_knot * sampling_rate, 1e12))
 
 
 def place_knots(n: int, step: int, variant: str = "reference") -> np.ndarray:
-    """Return the samples that splines are centred on.
+    """Return the centres of the splines, in samples.
 
-    The last is up to half a step behind the end, or in the recording if `variant` is "neurokit".
+    The last centre is up to half a step after the end, or within the recording if `variant` is
+    "neurokit".
     """
     return np.arange(0, n if variant == "neurokit" else n + step // 2, step)
 
 
 def spline(distance: np.ndarray, step: int) -> np.ndarray:
-    """Return the discrete cubic B-spline of peak 1 at some distance (in samples) from its knot.
+    """Return the discrete cubic B-spline of peak 1 at a distance (in samples) from its knot.
 
-    It is four boxes of `step` samples convolved with one another; its coefficients are those of
-    ((1 - zˢ)/(1 - z))⁴, whose rising half needs two terms of the binomial series.
+    It is the convolution of four boxes of `step` samples. Its coefficients are those of
+    ((1 - zˢ)/(1 - z))⁴; the rising half needs two terms of the binomial series.
     """
 
     def cubic(j: np.ndarray) -> np.ndarray:
@@ -358,7 +364,7 @@ def build_problem(
     gamma: float,
     variant: str = "reference",
 ) -> Problem:
-    """Return the problem of `n` samples at `sampling_rate` Hz; see `decompose` for the rest."""
+    """Return the problem for `n` samples; the other parameters are those of `decompose`."""
     elements = n * (n / (delta_knot * sampling_rate) + 3)
     build = _build_cached if elements <= _CACHED_ELEMENTS else _build
     return build(n, sampling_rate, tau0, tau1, delta_knot, gamma, variant)

@@ -1,4 +1,4 @@
-"""What a decomposition gives, and how it fails."""
+"""Results and errors of a decomposition."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class DecompositionError(RuntimeError):
     """
 
     def __init__(self, message: str, status: str, gap: float) -> None:
-        # All three are arguments of the base class so that worker processes can send the error.
+        # The base class gets all three arguments, so that worker processes can pickle the error.
         super().__init__(message, status, gap)
         self.status = status
         self.gap = gap
@@ -39,7 +39,7 @@ class DecompositionWarning(UserWarning):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Components:
-    """One recording taken apart, by whatever method: ``y == phasic + tonic + residual``.
+    """Components of one recording, from any method: ``y == phasic + tonic + residual``.
 
     Attributes
     ----------
@@ -48,9 +48,10 @@ class Components:
     tonic : ndarray of shape (n,)
         Skin conductance level; in the unit of y.
     driver : ndarray of shape (n,) or None
-        Sudomotor nerve activity; in the unit of y per second. None where the method finds none.
+        Sudomotor nerve activity; in the unit of y per second. None if the method does not compute
+        it.
     residual : ndarray of shape (n,)
-        What neither explains; in the unit of y.
+        Part of y that is neither phasic nor tonic; in the unit of y.
     """
 
     phasic: np.ndarray
@@ -60,14 +61,14 @@ class Components:
 
     @classmethod
     def from_phasic(cls, signal: np.ndarray, phasic: np.ndarray) -> Self:
-        """Return the components of which the tonic one is all that the phasic one leaves.
+        """Return components whose tonic part is the recording minus the phasic part.
 
         Parameters
         ----------
         signal : ndarray of shape (n,)
             The recording.
         phasic : ndarray of shape (n,)
-            In the unit of the recording.
+            Phasic component, in the unit of the recording.
         """
         return cls(phasic, signal - phasic, None, np.zeros_like(signal))
 
@@ -117,45 +118,44 @@ class Components:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Decomposition(Components):
-    """One recording taken apart: ``y == phasic + tonic + residual``. Everything is float64.
+    """Result of cvxEDA for one recording: ``y == phasic + tonic + residual``, all in float64.
 
-    With ``missing="mask"``, all but the residual have finite values where y is missing, too: what
-    the samples around say.
+    With ``missing="mask"``, all components except the residual are finite at missing samples; there
+    they follow from the samples around them.
 
     Attributes
     ----------
     phasic : ndarray of shape (n,)
-        Skin conductance responses; in the unit of y. Never negative, but for what the free initial
-        state of ``variant="neurokit"`` adds.
+        Skin conductance responses; in the unit of y. Never negative, except for the part of the
+        free initial state of ``variant="neurokit"``.
     tonic : ndarray of shape (n,)
         Skin conductance level, with the drift; in the unit of y.
     driver : ndarray of shape (n,)
         Sudomotor nerve activity (SMNA), never negative; in the unit of y per second. The phasic
-        component is this driver through the filter (1/tau1 - 1/tau0)/((s + 1/tau0)(s + 1/tau1)),
-        discretised by the bilinear transform and at rest before the first sample (but see
-        `variant`).
+        component is the output of the filter (1/tau1 - 1/tau0)/((s + 1/tau0)(s + 1/tau1)) for this
+        driver, discretised by the bilinear transform and at rest before the first sample (except
+        for ``variant="neurokit"``).
     residual : ndarray of shape (n,)
-        What neither explains; in the unit of y. NaN where y is missing.
+        Part of y that is neither phasic nor tonic; in the unit of y. NaN at missing samples.
     spline : ndarray of shape (n_knots,)
         Coefficients of the tonic splines of peak 1, centred on every round(delta_knot *
-        sampling_rate)-th sample from the first on; in the unit of y.
+        sampling_rate)-th sample, beginning with the first; in the unit of y.
     drift : ndarray of shape (2,)
         Coefficients of the constant 1 and of the ramp (i + 1)/n, i = 0, …, n - 1.
     objective : float
         ½‖residual‖² + alpha Σ driver + ½ gamma ‖spline‖², in the squared unit of y; without the
         residual of missing samples.
     gap : float
-        Certified relative duality gap: how far the objective lies above the optimum at most,
-        divided by the objective (or by 1e-5 n times the variance of y around its line if that is
-        larger, n without the missing samples). It is computed afresh from the result by a feasible
-        point of the dual problem, and never given as less than the rounding error of 2e-16; 0 for a
-        line. With ``certificate=False`` it is the solver's own account of its complementarity gap
-        instead.
+        Certified relative duality gap: an upper bound on the distance of the objective from the
+        optimum, divided by the objective (or by 1e-5 n times the variance of y around its line if
+        that is larger, n without the missing samples). It is computed independently from the
+        result, by a feasible point of the dual problem. It is at least the rounding error of 2e-16,
+        and 0 for a line. With ``certificate=False`` it is the solver's own complementarity gap.
     n_iter : int
-        Iterations of the solver.
+        Number of iterations of the solver.
     status : {"optimal", "inaccurate", "failed"}
-        Whether `gap` is at most the `tol` asked for, or at most 1e-4; ``"failed"`` only with
-        ``on_failure="nan"``, and then every number above but `n_iter` is NaN.
+        "optimal": `gap` is at most `tol`. "inaccurate": it is at most 1e-4. "failed": only with
+        ``on_failure="nan"``; all numbers above except `n_iter` are NaN.
     """
 
     driver: np.ndarray

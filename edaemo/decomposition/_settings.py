@@ -1,4 +1,4 @@
-"""The settings of cvxEDA, in one object, and what is out of their range."""
+"""Settings of cvxEDA, and checks of their range."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ POSITIVE = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "tol")
 
 @dataclass(frozen=True)
 class CvxEDASettings:
-    """What determines cvxEDA's answer beside the recording; see :func:`decompose` for each."""
+    """Settings of cvxEDA; see :func:`decompose` for each of them."""
 
     tau0: float = 2.0
     tau1: float = 0.7
@@ -70,7 +70,7 @@ class CvxEDASettings:
 
 @dataclass(frozen=True)
 class Run:
-    """Checked settings for recordings of one sampling rate; the solver is no longer "auto"."""
+    """Checked settings for one sampling rate, in which the solver is not "auto"."""
 
     settings: CvxEDASettings
     sampling_rate: float
@@ -79,7 +79,7 @@ class Run:
 
     @property
     def shape(self) -> tuple[float, float, float, float, float, str]:
-        """What determines the problem together with the length of the recording."""
+        """Arguments that, with the length of the recording, determine the problem."""
         settings = self.settings
         return (
             self.sampling_rate,
@@ -94,14 +94,14 @@ class Run:
 def prepare_run(
     settings: CvxEDASettings, sampling_rate: float, *, on_failure: str, missing: str
 ) -> Run:
-    """Refuse settings out of range, and choose the solver; see :func:`decompose`."""
+    """Check the settings, choose the solver and return both; see :func:`decompose`."""
     settings.check(sampling_rate)
     check_choice("on_failure", on_failure, ("nan", "raise"))
     check_choice("missing", missing, ("mask", "raise"))
     if missing == "mask" and settings.variant == "neurokit":
         raise ValueError(
-            "missing='mask' takes variant='reference' alone: nothing holds the free initial state "
-            "of 'neurokit' where the first samples are missing."
+            "missing='mask' needs variant='reference': if the first samples are missing, the free "
+            "initial state of 'neurokit' is undetermined."
         )
     settings = replace(
         settings,
@@ -119,7 +119,7 @@ def prepare_run(
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Raise a ValueError unless the value is one of these."""
+    """Raise a ValueError unless the value is one of `choices`."""
     if not any(value is choice or value == choice for choice in choices):
         raise ValueError(f"{name} must be one of {list(choices)}, got {value!r}.")
 
@@ -130,7 +130,7 @@ def _choose_solver(solver: str) -> str:
     if solver == "compiled" and _compiled.load() is None:
         raise ImportError(
             "solver='compiled' needs the compiled kernel, which this installation of edaemo lacks: "
-            "install edaemo again where a C++ compiler (GCC or Clang) is found, or take "
-            "solver='auto' or 'scipy'."
+            "install a C++ compiler (GCC or Clang) and then edaemo again, or use solver='auto' or "
+            "'scipy'."
         )
     return solver

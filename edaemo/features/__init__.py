@@ -1,4 +1,4 @@
-"""Numbers that describe a trial: 128 of electrodermal activity, openSMILE's of the music."""
+"""Features of a trial: 128 of electrodermal activity, and openSMILE's of the music."""
 
 from edaemo.features._extractor import EDAFeatureExtractor
 from edaemo.features._families import feature_families

@@ -11,19 +11,19 @@ FRAME = 8.0  # seconds
 HIGHEST = 2.0  # Hz
 POINTS = 4  # frequencies between the centres of two neighbouring filters
 FLOOR = 1e-10  # µS²/Hz
-# Frames that differ by less (in dB) differ by rounding.
+# Smaller differences between frames (in dB) are rounding errors.
 RESOLUTION_DB = 1e-9
 
 
 def dct_matrix(n: int, n_coefficients: int) -> np.ndarray:
-    """Give the orthonormal discrete cosine transform of type II, shape (n, n_coefficients)."""
+    """Return the orthonormal discrete cosine transform of type II, shape (n, n_coefficients)."""
     order = np.arange(n_coefficients)
     cosines = np.cos(np.pi * (np.arange(n)[:, None] + 0.5) * order / n)
     return cosines * np.sqrt(np.where(order == 0, 1.0, 2.0) / n)
 
 
 def triangles(points: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Give triangular filters of height 1 at `points`, shape (n_points, n_edges - 2)."""
+    """Return triangular filters of height 1 at `points`, shape (n_points, n_edges - 2)."""
     low, centre, high = edges[:-2], edges[1:-1], edges[2:]
     up = (points[:, None] - low) / (centre - low)
     down = (high - points[:, None]) / (high - centre)
@@ -31,26 +31,26 @@ def triangles(points: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def frames_of(n_samples: int, sampling_rate: float) -> tuple[int, int]:
-    """Give the length of a frame and the distance to the next one, in samples."""
+    """Return the length of a frame and the distance between frames, in samples."""
     length = max(1, min(round(FRAME * sampling_rate), n_samples // 2))
     return length, max(1, length // 8)
 
 
 def hann(length: int) -> np.ndarray:
-    """Give the periodic Hann window, shape (length,); a single sample is left as it is."""
+    """Return the periodic Hann window, shape (length,); the window of length 1 is 1."""
     if length == 1:
         return np.ones(1)
     return 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
 
 
 def cepstrum(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Give the cepstral coefficients, shape (n_trials, 20, n_frames), in dB.
+    """Compute the cepstral coefficients, shape (n_trials, 20, n_frames), in dB.
 
-    Frames lie wholly within the trial. A frame's spectral density is taken at 85 frequencies from
-    0 to 2 Hz (or the Nyquist frequency), averaged under 20 triangles, and 10 log10(1 + density /
-    1e-10 µS²/Hz) of it goes through the cosine transform. The mel scale is a straight line below
-    1 kHz, so here the triangles stand at equal distances in Hz; frequencies that are taken from the
-    transform itself, not from the bins of a short FFT, leave none of them empty.
+    Frames do not extend beyond the trial. For each frame, the spectral density is computed at 85
+    frequencies from 0 to 2 Hz (or the Nyquist frequency) and averaged under 20 triangular filters.
+    The coefficients are the cosine transform of 10 log10(1 + density / 1e-10 µS²/Hz). The mel
+    scale is linear below 1 kHz, so the filters are equally spaced in Hz. The density is evaluated
+    directly at the frequencies, not at the bins of a short FFT, so that no filter is empty.
     """
     length, hop = frames_of(phasic.shape[1], sampling_rate)
     highest = min(HIGHEST, sampling_rate / 2)
@@ -63,7 +63,7 @@ def cepstrum(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
     filters = filters / np.sum(filters, axis=0) * 2 / (sampling_rate * np.sum(window**2))
 
     frames = np.lib.stride_tricks.sliding_window_view(phasic, length, axis=1)[:, ::hop]
-    # One matrix product for each trial, whose rounding does not depend on the batch it comes in.
+    # One matrix product per trial: the rounding does not depend on the batch.
     spectrum = np.ascontiguousarray(frames) @ waves
     real, imaginary = spectrum[..., : len(frequency)], spectrum[..., len(frequency) :]
     density = (real**2 + imaginary**2) @ filters
@@ -72,7 +72,7 @@ def cepstrum(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
 
 
 def over_frames(coefficients: np.ndarray) -> np.ndarray:
-    """Give mean, std, median, kurtosis, skewness over frames, one coefficient after the other.
+    """Return mean, std, median, kurtosis, skewness over frames, one coefficient after the other.
 
     Parameters
     ----------

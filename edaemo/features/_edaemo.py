@@ -1,4 +1,4 @@
-"""The 128 features as edaemo defines them."""
+"""The 128 features as defined by edaemo."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ NAMES = (*SCR_NAMES, *TIME_NAMES, *SPECTRUM_NAMES, *BAND_NAMES, *MFCC_NAMES)
 
 
 def features(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Give the features of trials of one length, shape (n_trials, 128), as `NAMES` says."""
+    """Compute the features `NAMES` of trials of equal length, shape (n_trials, 128)."""
     columns = [
         *_scr_features(phasic, sampling_rate),
         *_time_features(phasic, sampling_rate),
@@ -64,9 +64,9 @@ def features(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
 
 
 def _scr_features(phasic: np.ndarray, sampling_rate: float) -> list[np.ndarray]:
-    found = find_responses(phasic)
-    area = area_above_onset(phasic, found, sampling_rate)
-    return [*scr_statistics(phasic, found, sampling_rate), area]
+    responses = find_responses(phasic)
+    area = area_above_onset(phasic, responses, sampling_rate)
+    return [*scr_statistics(phasic, responses, sampling_rate), area]
 
 
 def _time_features(phasic: np.ndarray, sampling_rate: float) -> list[np.ndarray]:
@@ -79,23 +79,23 @@ def _time_features(phasic: np.ndarray, sampling_rate: float) -> list[np.ndarray]
 
 
 def power_spectrum(phasic: np.ndarray, sampling_rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Give the frequencies (Hz) and the variance at each of them, from the first above 0 Hz on.
+    """Return the frequencies above 0 Hz, in Hz, and the variance at each of them.
 
-    The variances of a trial sum to the variance of its samples, whatever its length (Parseval).
+    The variances sum to the variance of the trial's samples for any length (Parseval).
     """
     n_samples = phasic.shape[1]
     spectrum = np.fft.rfft(phasic, axis=1)[:, 1:]
     power = 2 * (spectrum.real**2 + spectrum.imag**2) / n_samples**2
     if n_samples % 2 == 0:
-        power[:, -1] /= 2  # the Nyquist frequency has no twin below 0 Hz
+        power[:, -1] /= 2  # the Nyquist frequency has no negative counterpart
     return np.fft.rfftfreq(n_samples, 1 / sampling_rate)[1:], power
 
 
 def band_shares(frequency: np.ndarray, width: float, nyquist: float) -> np.ndarray:
-    """Say how much of each frequency's power falls into each band, shape (n_frequencies, 5).
+    """Return the share of each frequency's power in each band, shape (n_frequencies, 5).
 
-    A frequency stands for the `width` Hz around it, the Nyquist frequency for the half below it; a
-    band that cuts through takes its share.
+    The power of a frequency is spread evenly over `width` Hz around it; that of the Nyquist
+    frequency over the half below it. A band that covers part of this range gets that part.
     """
     low = frequency[:, None] - width / 2
     high = np.minimum(frequency[:, None] + width / 2, nyquist)

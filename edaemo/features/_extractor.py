@@ -1,4 +1,4 @@
-"""Raw EDA of each trial to 128 numbers."""
+"""Transformer from the raw EDA of each trial to 128 features."""
 
 from __future__ import annotations
 
@@ -36,54 +36,56 @@ from edaemo.features import _edaemo, _pmemo
 from edaemo.preprocessing import DecomposingMixin, decompose_trials
 
 PRESETS = {"edaemo": _edaemo, "pmemo": _pmemo}
-# What `method` is by default, and the `decomposition` that is called otherwise there.
+# Default of `method`; values of the older parameter `decomposition` → values of `method`.
 METHOD = "bandpass"
 EARLIER = {"highpass": METHOD, "cvxeda": "cvxeda"}
 HIGHEST_BAND = 0.5  # Hz
-SHORTEST = 1 / HIGHEST_BAND  # seconds: one period of the bands' upper end
-BLOCK = 2**20  # samples computed at once, which bounds the memory that the frames take
+SHORTEST = 1 / HIGHEST_BAND  # seconds: one period of the highest band edge
+BLOCK = 2**20  # samples per batch; bounds the memory for the frames
 
 _cache = TrialCache(max_bytes=64 * 2**20)
 
 
 @saved("edaemo.features.EDAFeatureExtractor", "n_features_in_", "feature_names_in_")
 class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
-    """Describe each trial's phasic EDA by 128 hand-crafted features.
+    """Compute 128 hand-crafted features of each trial's phasic EDA.
 
-    6 of the skin conductance responses (SCRs), 7 in time, 6 of the spectrum, 9 of the power in five
-    bands up to 0.5 Hz, and mean, standard deviation, median, kurtosis and skewness over frames of
-    20 cepstral coefficients: the set of [1]_ as the authors of [2]_ published it, mended. Each
-    feature, its unit and its value where it is undefined (no SCR, a flat trial) stand in
-    ``docs/features.md``. Nothing is learned, so nothing can leak between trials; a trial gets the
-    same numbers in whatever batch it comes, and they are always finite.
+    The features are 6 of the skin conductance responses (SCRs), 7 in the time domain, 6 of the
+    spectrum, 9 of the power in five bands up to 0.5 Hz, and mean, standard deviation, median,
+    kurtosis and skewness over frames of 20 cepstral coefficients. This is the set of [1]_ as
+    published by the authors of [2]_, with corrections. ``docs/features.md`` lists each feature,
+    its unit, and its value where it is undefined (no SCR, a flat trial). Nothing is learned, so
+    no information leaks between trials. The features of a trial do not depend on the other trials
+    in the batch and are always finite.
 
     Parameters
     ----------
     sampling_rate : float
         Samples per second (Hz) of the recordings, at least 1.
     method : str or DecompositionMethod, default="bandpass"
-        How the phasic component is computed from the raw recording: the name of a decomposition
-        that is registered (:func:`edaemo.decomposition.register_decomposition`), or an object with
-        its settings, such as ``edaemo.decomposition.Median(window=8.0)``; the same as in
-        :class:`edaemo.preprocessing.EDADecomposer`. "bandpass": Butterworth filters forwards and
-        backwards, 0.05 Hz and above, below 3 Hz where the rate exceeds 6 Hz. "cvxeda": the trial is
-        z-scored, decomposed by cvxEDA [3]_ with its default settings, and the phasic component
-        scaled back. Whatever the method, the component is in the unit of the recording.
+        Decomposition that computes the phasic component from the raw recording: a registered name
+        (:func:`edaemo.decomposition.register_decomposition`), or an object with settings, such as
+        ``edaemo.decomposition.Median(window=8.0)``, as in
+        :class:`edaemo.preprocessing.EDADecomposer`. "bandpass": forward-backward Butterworth
+        filters, high-pass at 0.05 Hz and, if the rate exceeds 6 Hz, low-pass at 3 Hz. "cvxeda":
+        the trial is z-scored, decomposed by cvxEDA [3]_ with default settings, and the phasic
+        component is scaled back. For every method, the component has the unit of the recording.
     preset : {"edaemo", "pmemo"}, default="edaemo"
-        Whose definitions. "pmemo" computes what the notebook published with [2]_ computes, with
-        its faults: each recording scaled to 0…1, so amplitudes of people and trials cannot be
-        compared; SumAreas equal to auc, meanNegativeDerivative equal to -meanDerivative and
-        signalEnergy to the sum of the bands; the spectrum two-sided, with its area taken along a
-        frequency axis that leaps back in the middle; energies that grow with the clip; MFCC
-        frames of 2,048 samples whatever the rate, of which a 40-s clip at 50 Hz has four and a
-        25-s clip at 4 Hz one, so that the statistics over frames say little or nothing.
+        Definitions of the features. "pmemo" reproduces the notebook published with [2]_, including
+        its errors. Each recording is scaled to 0…1, so that amplitudes cannot be compared between
+        subjects or trials. SumAreas equals auc, meanNegativeDerivative equals -meanDerivative, and
+        signalEnergy equals the sum of the bands. The spectrum is two-sided, and its area is
+        integrated along a frequency axis that jumps back in the middle. Energies grow with the
+        length of the clip. MFCC frames have 2,048 samples at any rate: a 40-s clip at 50 Hz has
+        four frames and a 25-s clip at 4 Hz has one, so the statistics over frames carry little or
+        no information.
     missing : {"raise", "interpolate"}, default="raise"
-        What becomes of NaN and infinite samples: an error that names the trial, or linear
-        interpolation between the finite neighbours (the nearest one at the ends). A trial without
-        a single finite sample is an error in both.
+        Treatment of NaN and infinite samples. "raise": an error that names the trial.
+        "interpolate": linear interpolation between finite neighbours (the nearest finite sample
+        at the ends). A trial without a finite sample raises an error in both cases.
     decomposition : {"highpass", "cvxeda"} or None, default=None
-        The earlier name of `method`, in whose stead it is taken: "highpass" is
-        ``method="bandpass"``, "cvxeda" is ``method="cvxeda"``. None: `method`.
+        Older name of `method`, which it replaces if set: "highpass" is ``method="bandpass"``,
+        "cvxeda" is ``method="cvxeda"``. None: use `method`.
 
     Attributes
     ----------
@@ -92,14 +94,15 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     Notes
     -----
-    Give raw microsiemens. Z-scored channels hold neither amplitude nor, with both z-scored, a
-    phasic component that adds up with the tonic one.
+    Pass raw microsiemens. Z-scored channels have lost the amplitude; if phasic and tonic component
+    were both z-scored, they no longer add up.
 
-    An SCR runs from a sample after which the phasic component rises to the next one after which it
-    falls, both seen within the trial, and reaches at least a tenth of the trial's largest rise.
+    An SCR starts at a sample after which the phasic component rises and ends at the next sample
+    after which it falls. Both must be within the trial, and the rise must be at least a tenth of
+    the trial's largest rise.
 
-    A trial must last 2 s, one period of the bands' upper end. Frequencies less than one over its
-    length apart cannot be told apart: below 10 s neighbouring bands share their content.
+    A trial must last 2 s, one period of the highest band edge. The frequency resolution is one
+    over the length of the trial: below 10 s, neighbouring bands share their content.
 
     References
     ----------
@@ -167,15 +170,15 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a trial holds NaN or infinite samples (see `missing`) or is shorter than 2 s, which
-            names the trial; or if `sampling_rate` is below 1 Hz, where bands up to 0.5 Hz end.
+            If a trial holds NaN or infinite samples (see `missing`) or is shorter than 2 s; the
+            error names the trial. Or if `sampling_rate` is below 1 Hz: the bands reach 0.5 Hz.
         """
         with whole_or_nothing(self):
             self._read(X, reset=True)
         return self
 
     def transform(self, X: object) -> object:
-        """Give the features of each trial.
+        """Compute the features of each trial.
 
         Parameters
         ----------
@@ -184,14 +187,14 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame or ndarray, float32, of shape (n_trials, 128)
-            For a trials table a frame: its index holds subject, stimulus and trial (those that X
-            has; the index of X where it has none), its columns are `get_feature_names_out`. For
-            anything else an array.
+            A DataFrame if X is a trials table. Its index holds the subject, stimulus and trial ids
+            of X, or is the index of X if X has no ids. Its columns are `get_feature_names_out`.
+            For other X an array.
 
         Raises
         ------
         ValueError
-            As in `fit`; or if samples are so large that a feature exceeds float32.
+            As in `fit`. Or if samples are so large that a feature exceeds float32.
         DecompositionError
             If the decomposition fails on a trial; the error names it.
         """
@@ -211,12 +214,12 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         return pd.DataFrame(values, index=index, columns=self.get_feature_names_out())
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Name the 128 columns, ``eda_…``; with preset="pmemo" the published names follow."""
+        """Return the 128 column names ``eda_…``; preset="pmemo" keeps the published names."""
         return np.asarray([EDA + name for name in PRESETS[self.preset].NAMES], dtype=object)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
+        tags.transformer_tags.preserves_dtype = []  # always float32
         tags.input_tags.allow_nan = self.missing == "interpolate"
         tags.requires_fit = False
         return tags
@@ -226,8 +229,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         rate = check_sampling_rate(self.sampling_rate)
         if rate < 2 * HIGHEST_BAND:
             raise ValueError(
-                f"sampling_rate={rate} Hz reaches up to {rate / 2} Hz only, and the bands up to "
-                f"{HIGHEST_BAND} Hz: they need recordings of at least {2 * HIGHEST_BAND} Hz."
+                f"sampling_rate={rate} Hz covers frequencies up to {rate / 2} Hz only, but the "
+                f"bands reach {HIGHEST_BAND} Hz: use recordings of at least {2 * HIGHEST_BAND} Hz."
             )
         self._find_method().check(rate)
         signals = [signal for signal, _ in read_signals(self, X, reset=reset, missing=self.missing)]
@@ -237,14 +240,14 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
                     f"too few: the features need {SHORTEST:g} s, which are {shortest} samples at "
-                    f"{rate} Hz. Leave the trial out, or check sampling_rate."
+                    f"{rate} Hz. Remove the trial, or check sampling_rate."
                 )
         return signals
 
     def _compute(
         self, X: object, signals: Sequence[np.ndarray], wanted: list[int]
     ) -> list[np.ndarray]:
-        """Give the features of the `wanted` trials; those of one length are computed together."""
+        """Compute the features of the `wanted` trials, in batches of trials of equal length."""
         preset = PRESETS[self.preset]
         rate = float(self.sampling_rate)
         values = np.empty((len(wanted), len(preset.NAMES)), dtype=np.float32)
@@ -254,8 +257,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             for block in np.array_split(places, ceil(len(places) * length / BLOCK)):
                 rows = [wanted[place] for place in block]
                 phasic = self._phasic(X, rows, np.stack([signals[row] for row in rows]))
-                # Products this small gain nothing from threads, lose much where cores are busy, and
-                # would round according to their number.
+                # Threads do not speed up products this small, slow them down on busy cores, and
+                # make the rounding depend on the number of threads.
                 with (
                     threadpool_limits(1, user_api="blas"),
                     np.errstate(over="ignore", invalid="ignore"),
@@ -265,12 +268,12 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         if not finite.all():
             raise ValueError(
                 f"{name_trial(X, wanted[int(np.argmin(finite))])}: its samples are so large that "
-                "features exceed float32. Is the recording in microsiemens?"
+                "features exceed float32. Check that the recording is in microsiemens."
             )
         return [row.copy() for row in values]
 
     def _phasic(self, X: object, rows: list[int], signals: np.ndarray) -> np.ndarray:
-        """Give the phasic component of each signal, shape (n_trials, n_samples)."""
+        """Compute the phasic component of each signal, shape (n_trials, n_samples)."""
         if self.preset == "pmemo":
             signals = _pmemo.scale(signals)
         method, rate = self._find_method(), float(self.sampling_rate)
@@ -293,7 +296,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             return find_decomposition(self.method)
         if self.method not in (METHOD, EARLIER[self.decomposition]):
             raise ValueError(
-                f"method={self.method!r} and decomposition={self.decomposition!r}, which is its "
-                "earlier name, differ: leave decomposition out."
+                f"method={self.method!r} and decomposition={self.decomposition!r} (the older name "
+                "of this parameter) differ: set method only."
             )
         return find_decomposition(EARLIER[self.decomposition])

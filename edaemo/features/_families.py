@@ -1,11 +1,11 @@
-"""The families of the 128 features."""
+"""Families of the 128 features."""
 
 from __future__ import annotations
 
 from edaemo._layout import EDA
 from edaemo.features import _edaemo, _pmemo
 
-# Both presets have them in this order.
+# Both presets have the families in this order.
 FAMILIES = {
     "SCR": _edaemo.SCR_NAMES,
     "time": _edaemo.TIME_NAMES,
@@ -16,10 +16,10 @@ FAMILIES = {
 
 
 def feature_families() -> dict[str, str]:
-    """Return the family of each of the 128 features, by its column's name in either preset."""
-    of_place = [family for family, names in FAMILIES.items() for _ in names]
+    """Return the family of each of the 128 features, by column name, for both presets."""
+    families = [family for family, names in FAMILIES.items() for _ in names]
     return {
         EDA + name: family
         for names in (_edaemo.NAMES, _pmemo.NAMES)
-        for name, family in zip(names, of_place, strict=True)
+        for name, family in zip(names, families, strict=True)
     }

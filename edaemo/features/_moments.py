@@ -1,4 +1,4 @@
-"""Mean, spread and shape along the last axis, with a rule for what does not vary."""
+"""Mean, standard deviation, kurtosis and skewness along the last axis, also of constants."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from edaemo.decomposition import RESOLUTION
 def moments(
     values: np.ndarray, *, smallest: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Give mean, standard deviation (ddof 0), excess kurtosis and skewness (both biased).
+    """Return mean, standard deviation (ddof 0), excess kurtosis and skewness (both biased).
 
-    Where the standard deviation is at most `smallest`, or 1e-9 of the largest absolute value, the
-    values do not vary: standard deviation, kurtosis and skewness are 0.
+    Values count as constant if their standard deviation is at most `smallest`, or at most 1e-9 of
+    their largest absolute value. Standard deviation, kurtosis and skewness are then 0.
     """
     mean = np.mean(values, axis=-1, keepdims=True)
     spread = np.sqrt(np.mean((values - mean) ** 2, axis=-1, keepdims=True))

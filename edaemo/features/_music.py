@@ -1,4 +1,4 @@
-"""Music clips to numbers by openSMILE, and the features that PMEmo brings along."""
+"""Music features: openSMILE's of audio clips, and those in the PMEmo corpus."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from edaemo._saved import saved
 from edaemo._validation import name_trial, plain_numbers
 from edaemo._whole_file import whole_file
 
-# What openSMILE calls the levels; the GeMAPS family has no deltas.
+# openSMILE's names of the low-level descriptors; the GeMAPS family has no deltas.
 _DESCRIPTORS = {"ComParE_2016": "lld;lld_de", "IS13": "lld;lld_de", "emobase": "lld;lld_de"}
 FEATURE_SETS = (*_DESCRIPTORS, "eGeMAPSv02")
 
 LOWEST_RATE = 4000  # Hz
-SHORTEST = 0.1  # seconds: openSMILE's longest frame has 0.06
-WINDOW = 1.0  # seconds that a row of level="lld" describes
-LOUDEST = 10.0  # times full scale; what is beyond is not scaled to -1…1 at all
-FULL_SCALE = 32767 / 32768  # the largest sample of 16 bit, which openSMILE works in
+SHORTEST = 0.1  # seconds: openSMILE's longest frame lasts 0.06 s
+WINDOW = 1.0  # seconds: length of the window that a row of level="lld" describes
+LOUDEST = 10.0  # times full scale; larger samples are not scaled to -1…1
+FULL_SCALE = 32767 / 32768  # largest 16-bit sample; openSMILE works in 16 bits
 
-# Part of every key of the cache: raised when the same input gives other numbers.
+# Part of every cache key: increase it when the same input gives other features.
 _CACHE_VERSION = 1
 _HEAD = struct.Struct("<IdI")  # sampling rate, seconds, rows
 
@@ -52,64 +52,66 @@ _ONE_AT_A_TIME = Lock()
 
 @saved("edaemo.features.MusicFeatureExtractor")
 class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
-    """Describe each music clip by the numbers of an openSMILE feature set.
+    """Compute the features of each music clip with an openSMILE feature set.
 
-    Nothing is learned, so nothing can leak between clips. openSMILE [1]_ is licensed for research
-    and other non-commercial purposes alone and comes with ``pip install edaemo[music]``; see
+    Nothing is learned, so no information leaks between clips. openSMILE [1]_ is licensed for
+    research and other non-commercial use only. Install it with ``pip install edaemo[music]``; see
     ``docs/music.md``.
 
     Parameters
     ----------
     feature_set : {"ComParE_2016", "IS13", "eGeMAPSv02", "emobase"}, default="ComParE_2016"
-        ComParE 2016 [2]_ (6,373 functionals), ComParE 2013 (6,373 of the same names, computed as in
-        older versions: PMEmo's set), eGeMAPS [3]_ (88), emobase (988).
+        "ComParE_2016": ComParE 2016 [2]_ (6,373 functionals). "IS13": ComParE 2013 (6,373
+        functionals with the same names, computed as in older versions; PMEmo's set).
+        "eGeMAPSv02": eGeMAPS [3]_ (88). "emobase": emobase (988).
     level : {"functionals", "lld"}, default="functionals"
         "functionals": one row of statistics for each clip. "lld": one row for every `hop` seconds
-        that the clip lasts, with the mean and the standard deviation (ddof 0) of each low-level
-        descriptor, and of its delta where the set has deltas, over the frames that begin in the
-        second from there on.
+        of the clip. It holds the mean and the standard deviation (ddof 0) of each low-level
+        descriptor, and of its delta if the set has deltas, over the frames that begin in the
+        following second.
     hop : float, default=1.0
-        Seconds from one row of ``level="lld"`` to the next, from 0.1 to 1.
+        Seconds between rows of ``level="lld"``, from 0.1 to 1.
     start, stop : float, default=0.0 and None
-        Seconds of each clip to describe; None is its end. A clip that ends before `stop` is
-        described up to its end.
+        Part of each clip to use, in seconds; None is the end of the clip. A clip that ends before
+        `stop` is used up to its end.
     sampling_rate : int or None, default=None
-        Samples per second (Hz) of clips that are given as arrays, at least 4,000. Files know
-        theirs.
+        Samples per second (Hz) of clips that are arrays, at least 4,000. Files contain their
+        sampling rate.
     n_jobs : int or None, default=None
-        Processes that share the clips, as in joblib. Results do not depend on it.
+        Number of processes, as in joblib. Results do not depend on it.
     cache : path or None, default=None
-        Folder that keeps the result of each clip, made where there is none. Keys are the content of
-        the file or array, the parameters above and the versions of openSMILE and libsndfile; names
-        of files do not count. Processes may share it. None: nothing is kept.
+        Folder that stores the result of each clip; it is created if it does not exist. A key
+        covers the content of the file or array, the parameters above and the versions of openSMILE
+        and libsndfile, but not the file name. Several processes may share the folder. None: do not
+        store results.
     on_error : {"raise", "nan"}, default="raise"
-        What becomes of a clip that cannot be described: an error that names it, or NaN (with
-        ``level="lld"`` one row of it), with the reason in `report_`.
+        Treatment of a clip whose features cannot be computed. "raise": an error that names the
+        clip. "nan": NaN (one row for ``level="lld"``); `report_` gives the reason.
     progress : bool or None, default=None
-        Whether a bar counts the clips; None: where standard error is a terminal.
+        Whether to show a progress bar; None: if standard error is a terminal.
 
     Attributes
     ----------
     report_ : DataFrame
-        Of the last `transform`, one row for each clip, indexed as X: ``clip`` (the path, or
-        "array"), ``sampling_rate`` (Hz), ``seconds`` described, ``cached`` (whether the result was
-        found in `cache`), and ``error`` (why there is none, or None).
+        Report on the last `transform`, one row for each clip, indexed as X: ``clip`` (the path, or
+        "array"), ``sampling_rate`` (Hz), ``seconds`` (length of the part used), ``cached``
+        (whether the result came from `cache`), and ``error`` (why the clip failed, or None).
 
     Warns
     -----
     UserWarning
-        If the clips' sampling rates differ: many features depend on it.
+        If the clips have different sampling rates: many features depend on the sampling rate.
 
     Notes
     -----
-    Channels are averaged. openSMILE takes 16-bit samples; what is beyond full scale, as in most
-    decoded MP3s of loud music, is clipped, where the opensmile package lets it wrap around from the
-    largest to the smallest number.
+    Channels are averaged. openSMILE takes 16-bit samples. Samples beyond full scale, as in most
+    decoded MP3s of loud music, are clipped. The opensmile package would let them wrap around from
+    the largest to the smallest number.
 
-    A clip is an error if it is missing, no audio that libsndfile reads, cut off (as far as its
-    format tells), shorter than 0.1 s (`hop` for "lld") within `start` and `stop`, silent (all its
-    samples, averaged over channels and in 16 bits, are equal), holds NaN, or has samples beyond ten
-    times full scale.
+    A clip raises an error if it is missing, is not audio that libsndfile can read, is truncated
+    (if its format shows this), is shorter than 0.1 s (`hop` for "lld") between `start` and `stop`,
+    is silent (all its samples, averaged over channels and in 16 bits, are equal), holds NaN, or has
+    samples beyond ten times full scale.
 
     References
     ----------
@@ -176,9 +178,9 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         Parameters
         ----------
         X : Series, DataFrame of one column, array or list
-            The clips, each a path (str or path-like; WAV, FLAC, OGG, MP3 and what else libsndfile
-            reads) or an array of floats of shape (n_samples,) or (n_channels, n_samples) with
-            full scale at -1 and 1.
+            The clips. Each is a path (str or path-like; WAV, FLAC, OGG, MP3 and other formats
+            that libsndfile reads) or an array of floats of shape (n_samples,) or (n_channels,
+            n_samples) with full scale at -1 and 1.
         y : ignored
 
         Returns
@@ -188,14 +190,14 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X is nothing of this kind or `stop` is not after `start`.
+            If X has another form, or `stop` is not after `start`.
         """
         self._settings()
         _read_clips(X)
         return self
 
     def transform(self, X: Iterable[object]) -> object:
-        """Give the features of each clip.
+        """Compute the features of each clip.
 
         Parameters
         ----------
@@ -204,17 +206,18 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame or ndarray, float32
-            For ``level="functionals"`` of shape (n_clips, n_features): a frame with the index of X
-            where X has one, else an array. For ``level="lld"`` always a frame of shape (n_rows,
-            n_features); its index holds the clip (the index of X, or its place) and ``time``, the
-            seconds from the beginning of the clip.
+            For ``level="functionals"`` of shape (n_clips, n_features): a DataFrame with the index
+            of X if X is a Series or DataFrame, otherwise an array. For ``level="lld"`` always a
+            DataFrame of shape (n_rows, n_features). Its index holds the clip (the index of X, or
+            the position in X) and ``time``, the seconds from the beginning of the clip.
 
         Raises
         ------
         ValueError
-            As in `fit`; or if a clip cannot be described (see `on_error`), which names it.
+            As in `fit`. Or if the features of a clip cannot be computed (see `on_error`); the error
+            names the clip.
         ImportError
-            Without the extra: ``pip install edaemo[music]``.
+            If openSMILE is not installed: ``pip install edaemo[music]``.
         OSError
             If `cache` cannot be written to.
         """
@@ -228,13 +231,13 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
             counts = ", ".join(f"{count} at {rate} Hz" for rate, count in rates.items())
             warnings.warn(
                 f"The clips differ in sampling rate ({counts}), and many features depend on it: "
-                "convert them to one rate, or tell them apart by report_['sampling_rate'].",
+                "convert them to one rate. report_['sampling_rate'] lists the rate of each clip.",
                 UserWarning,
                 stacklevel=3,
             )
         names = self.get_feature_names_out()
-        nothing = np.full((1, len(names)), np.nan, dtype=np.float32)
-        parts = [nothing if isinstance(one, str) else one.features for one in outcomes]
+        nan_row = np.full((1, len(names)), np.nan, dtype=np.float32)
+        parts = [nan_row if isinstance(outcome, str) else outcome.features for outcome in outcomes]
         values = np.concatenate(parts)
         if self.level == "functionals":
             has_index = isinstance(X, (pd.Series, pd.DataFrame))
@@ -243,12 +246,12 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         times = np.concatenate([np.arange(n) for n in lengths]) * self.hop + self.start
         clip_of = index.repeat(lengths)
         levels = [clip_of.get_level_values(place) for place in range(index.nlevels)]
-        called = ["stimulus"] if index.names == [None] else index.names
-        rows = pd.MultiIndex.from_arrays([*levels, times.round(6)], names=[*called, "time"])
+        index_names = ["stimulus"] if index.names == [None] else index.names
+        rows = pd.MultiIndex.from_arrays([*levels, times.round(6)], names=[*index_names, "time"])
         return pd.DataFrame(values, index=rows, columns=names)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Name the columns as openSMILE does; ``<descriptor>_mean``, ``…_std`` for "lld"."""
+        """Return openSMILE's column names; with suffix ``_mean`` or ``_std`` for "lld"."""
         names = _smile(self.feature_set, self.level).feature_names
         if self.level == "lld":
             names = _with_statistics(names)
@@ -256,7 +259,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
+        tags.transformer_tags.preserves_dtype = []  # always float32
         tags.input_tags.string = True
         tags.requires_fit = False
         return tags
@@ -275,28 +278,30 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
     def _describe_all(
         self, X: object, clips: list, settings: _Settings
     ) -> tuple[list[_Described | str], list[bool]]:
-        """Give what each clip gave or why it gave nothing, and whether the cache had it."""
+        """Return the features of each clip or its error, and whether the cache had the clip."""
         folder = None if self.cache is None else _folder(self.cache)
-        found = [_look_up(clip, settings, folder) for clip in clips]
-        self._refuse(X, clips, [outcome for _, outcome in found])
+        looked_up = [_look_up(clip, settings, folder) for clip in clips]
+        self._refuse(X, clips, [outcome for _, outcome in looked_up])
         wanted = {
-            key: clip for (key, outcome), clip in zip(found, clips, strict=True) if not outcome
+            key: clip for (key, outcome), clip in zip(looked_up, clips, strict=True) if not outcome
         }
         hidden = None if self.progress is None else not self.progress
-        n_contents = len(dict(found))
+        n_contents = len(dict(looked_up))
         with tqdm(
             total=n_contents, initial=n_contents - len(wanted), unit="clip", disable=hidden
         ) as bar:
-            outcomes = dict(found) | self._compute(wanted, settings, folder, bar)
-        given = [outcomes[key] for key, _ in found]
-        self._refuse(X, clips, given)
-        whole = [outcome for outcome in given if outcome is not None]  # all, if none was refused
-        return whole, [isinstance(outcome, _Described) for _, outcome in found]
+            outcomes = dict(looked_up) | self._compute(wanted, settings, folder, bar)
+        in_order = [outcomes[key] for key, _ in looked_up]
+        self._refuse(X, clips, in_order)
+        complete = [
+            outcome for outcome in in_order if outcome is not None
+        ]  # all, or _refuse raised
+        return complete, [isinstance(outcome, _Described) for _, outcome in looked_up]
 
     def _compute(
         self, wanted: dict[str, object], settings: _Settings, folder: Path | None, bar: tqdm
     ) -> dict[str, _Described | str]:
-        """Describe clips by their keys; after a failure, where that is an error, no others."""
+        """Compute the features of clips by key; with on_error="raise", stop after a failure."""
         ending = f".{uuid4().hex}.part"
         computed: dict[str, _Described | str] = {}
         failures: list[str] = []
@@ -309,20 +314,20 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
 
         work = Parallel(n_jobs=self.n_jobs, batch_size=1, return_as="generator")(tasks())
         try:
-            for outcome, key in zip(work, wanted, strict=False):  # in this order it runs to the end
+            for outcome, key in zip(work, wanted, strict=False):  # `work` first: it is exhausted
                 computed[key] = outcome
                 if isinstance(outcome, str):
                     failures.append(outcome)
                 bar.update()
         finally:
-            work.close()  # ends the processes after Ctrl-C; the killed ones cannot tidy up
+            work.close()  # ends the processes after Ctrl-C; killed processes cannot clean up
             if folder is not None:
                 for key in wanted:
                     (folder / (key + ending)).unlink(missing_ok=True)
         return computed
 
     def _refuse(self, X: object, clips: list, outcomes: list[_Described | str | None]) -> None:
-        """Raise the first reason why a clip has no features, unless that is to become NaN."""
+        """Raise the first error of a clip if `on_error` is "raise"."""
         for row, (clip, outcome) in enumerate(zip(clips, outcomes, strict=True)):
             if isinstance(outcome, str) and self.on_error == "raise":
                 raise ValueError(f"{name_trial(X, row)}: {_name(clip)}: {outcome}")
@@ -330,7 +335,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
 
 @dataclass(frozen=True)
 class _Settings:
-    """What a clip's features depend on beside its content; `hop` is None for functionals."""
+    """Settings that a clip's features depend on; `hop` is None for functionals."""
 
     feature_set: str
     hop: float | None
@@ -345,7 +350,7 @@ class _Settings:
 
 @dataclass(frozen=True)
 class _Described:
-    """A clip's features, float32 of shape (n_rows, n_features), its rate and its length."""
+    """A clip's sampling rate, length, and features, float32 of shape (n_rows, n_features)."""
 
     sampling_rate: int
     seconds: float
@@ -353,7 +358,7 @@ class _Described:
 
 
 def _packages() -> tuple[ModuleType, ModuleType]:
-    """Import openSMILE and soundfile, which are an extra."""
+    """Return the modules opensmile and soundfile, which are optional dependencies."""
     try:
         import opensmile
         import soundfile
@@ -372,13 +377,13 @@ def _smile(feature_set: str, level: str) -> Any:
 
 
 def _read_clips(X: Iterable[object]) -> tuple[list, pd.Index]:
-    """Return the clips, unchecked, and the index that names them."""
+    """Return the clips, unchecked, and their index."""
     if isinstance(X, (str, bytes, os.PathLike)):
         raise ValueError(f"X is one path, {X!r}: put it into a list.")
     if isinstance(X, pd.DataFrame):
         if X.shape[1] != 1:
             raise ValueError(
-                f"X has the columns {list(X.columns)}: give the one that holds the clips alone."
+                f"X has the columns {list(X.columns)}: pass only the column that holds the clips."
             )
         X = X.iloc[:, 0]
     index = X.index if isinstance(X, pd.Series) else None
@@ -397,7 +402,7 @@ def _name(clip: object) -> str:
 
 
 def _absolute(clip: object) -> object:
-    """Make a path independent of the folder that a process works in."""
+    """Return a path as absolute path, for processes with another working directory."""
     return Path(clip).absolute() if isinstance(clip, (str, os.PathLike)) else clip
 
 
@@ -408,29 +413,29 @@ def _content(clip: object, settings: _Settings) -> bytes | np.ndarray:
             return Path(clip).read_bytes()
         except OSError as error:
             raise ValueError(
-                f"it cannot be read ({error.strerror}). Check the path, or leave it out."
+                f"it cannot be read ({error.strerror}). Check the path, or remove the clip."
             ) from None
     if not isinstance(clip, (np.ndarray, list, tuple)):
-        raise ValueError("it is neither a path nor an array. Leave it out.")
+        raise ValueError("it is neither a path nor an array. Remove it.")
     if settings.sampling_rate is None:
-        raise ValueError("arrays do not say their sampling rate: give sampling_rate=.")
+        raise ValueError("the sampling rate of an array is unknown: set sampling_rate=.")
     audio = np.asarray(plain_numbers(clip, "the audio", booleans=False))
     if audio.dtype.kind != "f":
         raise ValueError(
-            f"its samples are {audio.dtype}: give floats from -1 to 1, as 16-bit integers divided "
-            "by 32768."
+            f"its samples are {audio.dtype}: pass floats from -1 to 1, such as 16-bit integers "
+            "divided by 32768."
         )
     with np.errstate(over="ignore"):
         audio = np.atleast_2d(audio).astype(np.float32, order="C")
     if audio.ndim != 2 or len(audio) > audio.shape[1] > 0:
         raise ValueError(
-            f"shape {audio.shape} is not (n_channels, n_samples): transpose it, or give 1-D arrays."
+            f"shape {audio.shape} is not (n_channels, n_samples): transpose it, or pass 1-D arrays."
         )
     return audio
 
 
 def _key(content: bytes | np.ndarray, settings: _Settings) -> str:
-    """Return the name of a clip's entry in the cache."""
+    """Return the cache key of a clip."""
     opensmile, soundfile = _packages()
     if isinstance(content, bytes):
         settings_of = asdict(settings) | {"sampling_rate": None}
@@ -455,15 +460,15 @@ def _folder(path: str | os.PathLike) -> Path:
 
 def _no_cache(folder: Path, error: OSError) -> OSError:
     return OSError(
-        f"cache={str(folder)!r} cannot be used: {error.strerror}. Make room, or give a folder that "
-        "can be written to. What it keeps already is safe."
+        f"cache={str(folder)!r} cannot be used: {error.strerror}. Free disk space, or use a folder "
+        "with write permission. Results that are stored already are safe."
     )
 
 
-def _store(path: Path, one: _Described, ending: str) -> None:
-    """Write an entry of the cache under another name first, so that it is whole or not there."""
-    entry = _HEAD.pack(one.sampling_rate, one.seconds, len(one.features))
-    entry += one.features.astype("<f4").tobytes()
+def _store(path: Path, described: _Described, ending: str) -> None:
+    """Write a cache entry, first under a temporary name, so that it is complete or absent."""
+    entry = _HEAD.pack(described.sampling_rate, described.seconds, len(described.features))
+    entry += described.features.astype("<f4").tobytes()
     try:
         with whole_file(path, path.with_name(path.name + ending)) as part:
             part.write_bytes(sha256(entry).digest() + entry)
@@ -472,13 +477,13 @@ def _store(path: Path, one: _Described, ending: str) -> None:
 
 
 def _load(path: Path) -> _Described | None:
-    """Read an entry of the cache; None where there is none, or a damaged one."""
+    """Read a cache entry; return None if it is missing or damaged."""
     try:
-        whole = path.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         return None
-    entry = whole[32:]
-    if sha256(entry).digest() != whole[:32]:
+    entry = content[32:]
+    if sha256(entry).digest() != content[:32]:
         return None
     sampling_rate, seconds, n_rows = _HEAD.unpack_from(entry)
     values = np.frombuffer(entry, dtype="<f4", offset=_HEAD.size).reshape(n_rows, -1)
@@ -488,7 +493,7 @@ def _load(path: Path) -> _Described | None:
 def _look_up(
     clip: object, settings: _Settings, folder: Path | None
 ) -> tuple[str, _Described | str | None]:
-    """Return a clip's key, and what the cache has of it or why it cannot be read."""
+    """Return a clip's key, and its cached result (None if not cached) or why it is unreadable."""
     try:
         key = _key(_content(clip, settings), settings)
     except ValueError as error:
@@ -499,7 +504,7 @@ def _look_up(
 def _attempt(
     clip: object, settings: _Settings, folder: Path | None, ending: str
 ) -> _Described | str:
-    """Describe a clip and keep the result, or return why it cannot be described."""
+    """Compute the features of a clip and store them in the cache, or return the error message."""
     try:
         content = _content(clip, settings)
         described = _describe(content, settings)
@@ -511,11 +516,11 @@ def _attempt(
 
 
 def _describe(content: bytes | np.ndarray, settings: _Settings) -> _Described:
-    """Compute the features of one clip, or raise a ValueError that says why not."""
+    """Compute the features of one clip; raise a ValueError if that is impossible."""
     if isinstance(content, bytes):
         audio, rate = _decode(content, settings.stop)
     else:
-        assert settings.sampling_rate is not None  # `_content` refuses arrays without
+        assert settings.sampling_rate is not None  # `_content` has checked it
         audio, rate = content, settings.sampling_rate
     stop = None if settings.stop is None else round(settings.stop * rate)
     audio = audio[:, round(settings.start * rate) : stop]
@@ -529,31 +534,34 @@ def _describe(content: bytes | np.ndarray, settings: _Settings) -> _Described:
         begins = frames.index.get_level_values("start").total_seconds().to_numpy()
         values = _windows(values, begins, int(seconds / settings.hop + 1e-6), settings.hop)
     if not np.isfinite(values).all():
-        raise ValueError("openSMILE gives NaN or infinite features for it. Leave it out.")
+        raise ValueError("openSMILE returns NaN or infinite features for it. Remove the clip.")
     return _Described(rate, seconds, values)
 
 
 def _decode(content: bytes, stop: float | None) -> tuple[np.ndarray, int]:
     """Read audio up to `stop` seconds as float32, shape (n_channels, n_samples), and its rate."""
     _, soundfile = _packages()
-    convert = "Convert it to WAV, FLAC, OGG or MP3, or leave it out."
+    convert = "Convert it to WAV, FLAC, OGG or MP3, or remove the clip."
     if not content:
-        raise ValueError("the file is empty. Fetch it again, or leave it out.")
+        raise ValueError("the file is empty. Download it again, or remove the clip.")
     if _is_cut_off(content):
-        raise ValueError("the file is cut off. Fetch it again, or leave it out.")
+        raise ValueError("the file is truncated. Download it again, or remove the clip.")
     try:
         with soundfile.SoundFile(io.BytesIO(content)) as file:
             frames = -1 if stop is None else round(stop * file.samplerate)
             return file.read(frames, dtype="float32", always_2d=True).T, file.samplerate
     except soundfile.LibsndfileError as error:
-        raise ValueError(f"no audio that can be read ({error.error_string}) {convert}") from None
+        raise ValueError(f"not readable as audio ({error.error_string}) {convert}") from None
 
 
 def _is_cut_off(content: bytes) -> bool:
-    """Say whether a WAV or OGG file ends early; FLAC fails by itself, MP3 does not tell."""
+    """Return whether a WAV or OGG file is truncated.
+
+    A truncated FLAC file raises an error when it is decoded. MP3 files do not show truncation.
+    """
     if content[:4] == b"RIFF":
         size = int.from_bytes(content[4:8], "little") + 8
-        # Some programs miscount by a few bytes, and those that cannot know say a huge number.
+        # Some programs write a size that is wrong by a few bytes, or a huge one if unknown.
         return len(content) + 1024 < size < 2**31 - 2**16
     if content[:4] == b"OggS":
         last = content.rfind(b"OggS")
@@ -562,32 +570,32 @@ def _is_cut_off(content: bytes) -> bool:
 
 
 def _check(audio: np.ndarray, rate: int, settings: _Settings) -> np.ndarray:
-    """Average the channels and return the samples as openSMILE can take them."""
+    """Return the mean over channels, clipped to full scale; raise an error if it is unusable."""
     if rate < LOWEST_RATE:
-        raise ValueError(f"its sampling rate is {rate} Hz, and {LOWEST_RATE} Hz is the least.")
+        raise ValueError(f"its sampling rate is {rate} Hz; the minimum is {LOWEST_RATE} Hz.")
     shortest = max(SHORTEST, settings.hop or 0)
     if audio.shape[1] < shortest * rate:
         raise ValueError(
-            f"{audio.shape[1] / rate:.3g} s are too short, {shortest:g} s are the least"
+            f"{audio.shape[1] / rate:.3g} s are too short, the minimum is {shortest:g} s"
             + (f" (from start={settings.start:g} on)" if settings.start else "")
-            + ". Leave it out."
+            + ". Remove the clip."
         )
     peak = np.abs(audio).max()
     if not peak <= LOUDEST:
         raise ValueError(
             f"its samples reach {peak:g}: full scale is 1. Divide them by their full scale."
             if np.isfinite(peak)
-            else "it holds NaN or infinite samples. Repair it, or leave it out."
+            else "it holds NaN or infinite samples. Repair it, or remove the clip."
         )
     mono = np.clip(audio.mean(axis=0), -1, FULL_SCALE)
-    samples = (mono * 32768).astype(np.int16)  # as openSMILE takes them
+    samples = (mono * 32768).astype(np.int16)  # openSMILE's sample format
     if samples.min() == samples.max():
-        raise ValueError("it is silent: all its samples are equal. Leave it out.")
+        raise ValueError("it is silent: all its samples are equal. Remove the clip.")
     return mono
 
 
 def _windows(values: np.ndarray, begins: np.ndarray, n_rows: int, hop: float) -> np.ndarray:
-    """Give mean and standard deviation of the frames that begin in each window."""
+    """Return mean and standard deviation over the frames that begin in each window."""
     edges = np.arange(n_rows) * hop - 1e-6
     first, last = np.searchsorted(begins, edges), np.searchsorted(begins, edges + WINDOW)
     parts = [values[a:b].astype(np.float64) for a, b in zip(first, last, strict=True)]
@@ -602,19 +610,19 @@ def _with_statistics(names: Sequence[str]) -> list[str]:
 def _report(
     clips: list, outcomes: list[_Described | str], cached: list[bool], index: pd.Index
 ) -> pd.DataFrame:
-    good = [None if isinstance(one, str) else one for one in outcomes]
-    errors = [one if isinstance(one, str) else None for one in outcomes]
+    described = [None if isinstance(outcome, str) else outcome for outcome in outcomes]
+    errors = [outcome if isinstance(outcome, str) else None for outcome in outcomes]
     columns = {
         "clip": [_name(clip) for clip in clips],
-        "sampling_rate": pd.array([one and one.sampling_rate for one in good], dtype="Int64"),
-        "seconds": [np.nan if one is None else one.seconds for one in good],
+        "sampling_rate": pd.array([d and d.sampling_rate for d in described], dtype="Int64"),
+        "seconds": [np.nan if d is None else d.seconds for d in described],
         "cached": cached,
         "error": np.array(errors, dtype=object),
     }
     return pd.DataFrame(columns, index=index)
 
 
-# --- PMEmo's own files -----------------------------------------------------------------------
+# --- Feature files of PMEmo ------------------------------------------------------------------
 
 _VOICE = [
     *("F0final_sma", "voicingFinalUnclipped_sma", "jitterLocal_sma", "jitterDDP_sma"),
@@ -652,32 +660,32 @@ _REGRESSION = "linregc1 linregc2 linregerrQ qregc1 qregc2 qregc3 qregerrQ centro
 
 
 def read_pmemo_features(path: str | os.PathLike) -> pd.DataFrame:
-    """Read the music features that PMEmo [1]_ comes with; needs no extra.
+    """Read the music features that are part of PMEmo [1]_; does not need openSMILE.
 
-    Both files hold what openSMILE 2 computed with its configuration IS13_ComParE, so the columns
-    are those of ``MusicFeatureExtractor("IS13")``, with ``level="lld", hop=0.5`` for the dynamic
-    features. Their numbers differ from openSMILE 3's.
+    Both files were computed by openSMILE 2 with its configuration IS13_ComParE. The columns are
+    those of ``MusicFeatureExtractor("IS13")``, with ``level="lld", hop=0.5`` for the dynamic
+    features. The values differ from those of openSMILE 3.
 
     Parameters
     ----------
     path : path
         ``static_features.csv`` (``musicId`` and 6,373 functionals of each song) or
-        ``dynamic_features.csv`` (``musicId``, ``frameTime`` in seconds, and the means and standard
-        deviations of 130 descriptors over the second from there on, every 0.5 s). A last column
-        ``class`` is left out.
+        ``dynamic_features.csv`` (``musicId``, ``frameTime`` in seconds, and, every 0.5 s, the means
+        and standard deviations of 130 descriptors over the following second). A last column
+        ``class`` is ignored.
 
     Returns
     -------
     DataFrame, float32, of shape (n_songs, 6373) or (n_frames, 260)
         Indexed by ``stimulus`` (the ``musicId``, str), or by ``stimulus`` and ``time`` (seconds).
-        Columns come in openSMILE's order, and the dynamic features' ``pcm_fftMag_mfcc_…`` are
-        called ``mfcc_…``, as openSMILE 3 has it. Empty cells are NaN.
+        Columns are in openSMILE's order. The dynamic features ``pcm_fftMag_mfcc_…`` are renamed
+        to ``mfcc_…``, their name in openSMILE 3. Empty cells are NaN.
 
     Raises
     ------
     ValueError
-        If columns are missing, unknown or there twice, the file has no rows, a song or frame is
-        there twice, or a cell holds no number.
+        If columns are missing, unknown or duplicated, the file has no rows, a song or frame is
+        listed twice, or a cell is not a number.
 
     References
     ----------
@@ -694,21 +702,21 @@ def read_pmemo_features(path: str | os.PathLike) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, header=0, names=columns, index_col=False, dtype={"musicId": str})
     except pd.errors.ParserError as error:
-        raise ValueError(f"{path}: {str(error).strip()}. Fetch the file again.") from None
+        raise ValueError(f"{path}: {str(error).strip()}. Download the file again.") from None
     if not len(table):
-        raise ValueError(f"{path}: it has no rows. Fetch it again.")
+        raise ValueError(f"{path}: it has no rows. Download it again.")
     known = table[keys]
     bad = known.isna().any(axis=1) | known.duplicated()
     if bad.any():
         row = int(np.argmax(bad))
         raise ValueError(
-            f"{path}: data row {row} has no {' and '.join(keys)}, or one that was there before: "
-            f"{', '.join(map(str, known.iloc[row]))}. Fetch the file again."
+            f"{path}: data row {row} has no {' and '.join(keys)}, or repeats an earlier one: "
+            f"{', '.join(map(str, known.iloc[row]))}. Download the file again."
         )
     numbers = table[features]
     text = [name for name, dtype in numbers.dtypes.items() if dtype.kind not in "iuf"]
     if text:
-        raise ValueError(f"{path}: column {text[0]!r} holds no numbers. Fetch the file again.")
+        raise ValueError(f"{path}: column {text[0]!r} is not numeric. Download the file again.")
     names = ["stimulus", "time"][: len(keys)]
     index = pd.MultiIndex.from_frame(known, names=names)
     index = index.get_level_values(0) if len(keys) == 1 else index
@@ -716,18 +724,18 @@ def read_pmemo_features(path: str | os.PathLike) -> pd.DataFrame:
 
 
 def _check_columns(path: Path, columns: list[str], expected: list[str]) -> None:
-    """Refuse a header that is not the expected one, in whatever order."""
+    """Raise an error if a header does not hold the expected columns, in any order."""
     counts, known = Counter(columns), {*expected, "class"}
     wrong = {
-        "lacks": [name for name in expected if name not in counts],
-        "does not know": [name for name in counts if name not in known],
-        "has twice": [name for name, count in counts.items() if count > 1],
+        "missing": [name for name in expected if name not in counts],
+        "unknown": [name for name in counts if name not in known],
+        "duplicated": [name for name, count in counts.items() if count > 1],
     }
-    said = [f"{what} {len(names)} ({names[0]!r})" for what, names in wrong.items() if names]
-    if said:
+    problems = [f"{what}: {len(names)} ({names[0]!r})" for what, names in wrong.items() if names]
+    if problems:
         raise ValueError(
-            f"{path}: its columns are not PMEmo's {len(expected)}. It {', '.join(said)}. Fetch the "
-            "file again, or read it with pandas and give it as music features as it is."
+            f"{path}: its columns are not PMEmo's {len(expected)} ({', '.join(problems)}). "
+            "Download the file again, or read it with pandas and pass the table as music features."
         )
 
 
@@ -741,7 +749,7 @@ def _dynamic_names() -> list[str]:
 
 
 def _static_names() -> list[str]:
-    """Name the 6,373 functionals of IS13_ComParE in openSMILE's order."""
+    """Return the names of the 6,373 functionals of IS13_ComParE in openSMILE's order."""
     sound = _ENERGY + _SPECTRUM
     shape = f"{_RANGE} {_QUANTILES} {_SEGMENTS} {_TIMES}"
     voice = f"amean flatness posamean rqmean {_RANGE} {_REGRESSION} {_QUANTILES} {_TIMES}"
@@ -753,4 +761,9 @@ def _static_names() -> list[str]:
         (sound, f"amean flatness rqmean {_PEAKS} {_REGRESSION}"),
         (_deltas(sound), f"flatness posamean rqmean {_PEAKS}"),
     ]
-    return [f"{name}_{one}" for names, which in groups for name in names for one in which.split()]
+    return [
+        f"{name}_{functional}"
+        for names, functionals in groups
+        for name in names
+        for functional in functionals.split()
+    ]

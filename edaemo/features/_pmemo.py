@@ -1,4 +1,4 @@
-"""The 128 features as the notebook published with PMEmo defines them, its faults included."""
+"""The 128 features as defined by the notebook published with PMEmo, including its errors."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ NAMES = (
 
 
 def scale(signals: np.ndarray) -> np.ndarray:
-    """Bring each recording to the range from 0 to 1; a flat one becomes zeros."""
+    """Scale each recording to the range from 0 to 1; a flat recording becomes zeros."""
     low = np.min(signals, axis=1, keepdims=True)
     span = np.max(signals, axis=1, keepdims=True) - low
     return (signals - low) / np.where(span > 0, span, 1.0)
 
 
 def features(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Give the features of trials of one length, shape (n_trials, 128), as `NAMES` says."""
+    """Compute the features `NAMES` of trials of equal length, shape (n_trials, 128)."""
     area = np.trapezoid(phasic, dx=1 / sampling_rate, axis=1)
     slope = np.mean(np.gradient(phasic, axis=1), axis=1)
     columns = [
@@ -53,7 +53,7 @@ def features(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
 def _spectrum_features(phasic: np.ndarray, sampling_rate: float) -> list[np.ndarray]:
     magnitude = np.abs(np.fft.fft(phasic, axis=1))
     frequency = np.fft.fftfreq(phasic.shape[1], 1 / sampling_rate)
-    # The axis leaps from the highest frequency to the lowest in mid-sum.
+    # In the middle, the axis jumps from the highest frequency to the lowest.
     area = np.trapezoid(magnitude, x=frequency, axis=1)
     mean, spread, kurtosis, skewness = moments(magnitude)
     edges = [(0.0, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, np.nextafter(0.5, 1))]
@@ -78,12 +78,13 @@ def _spectrum_features(phasic: np.ndarray, sampling_rate: float) -> list[np.ndar
 
 
 def mfcc(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
-    """Give mel-frequency cepstral coefficients, shape (n_trials, 20, n_frames).
+    """Compute mel-frequency cepstral coefficients, shape (n_trials, 20, n_frames).
 
-    What librosa documents as its defaults for 20 coefficients: frames of 2048 samples, 512 apart,
-    centred, with zeros beyond the ends; a Hann window; the power under 128 triangles of equal area
-    on Slaney's mel scale from 0 Hz to the Nyquist frequency; dB, at least -100 and within 80 of the
-    trial's loudest; an orthonormal cosine transform of type II.
+    The settings are those that librosa documents as defaults for 20 coefficients: centred frames
+    of 2048 samples, 512 apart, zero-padded at the ends; a Hann window; the power under 128
+    triangles of equal area on Slaney's mel scale from 0 Hz to the Nyquist frequency; levels in dB,
+    at least -100 and at most 80 below the trial's maximum; an orthonormal cosine transform of
+    type II.
     """
     padded = np.pad(phasic, ((0, 0), (N_FFT // 2, N_FFT // 2)))
     frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT, axis=1)[:, ::HOP]
@@ -97,7 +98,7 @@ def mfcc(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
     return np.swapaxes(level @ dct_matrix(N_MELS, N_COEFFICIENTS), 1, 2)
 
 
-# Slaney's mel scale: 15 mel to 1 kHz, a straight line; above it 27 mel to a factor of 6.4.
+# Slaney's mel scale: linear up to 1 kHz (15 mel); above, 27 mel per factor of 6.4.
 _KNEE_HZ, _KNEE_MEL, _OCTAVE = 1000.0, 15.0, np.log(6.4) / 27.0
 
 

@@ -1,4 +1,4 @@
-"""Skin conductance responses (SCRs) in many trials at once."""
+"""Statistics of skin conductance responses (SCRs) of a batch of trials."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from edaemo.decomposition import Responses, find_responses
 __all__ = ["Responses", "area_above_onset", "find_responses", "scr_statistics"]
 
 
-def area_above_onset(phasic: np.ndarray, found: Responses, sampling_rate: float) -> np.ndarray:
-    """Give each trial's area of SCRs, in the unit of the phasic component times seconds.
+def area_above_onset(phasic: np.ndarray, responses: Responses, sampling_rate: float) -> np.ndarray:
+    """Return each trial's area of SCRs, in the unit of the phasic component times seconds.
 
-    An SCR's area lies above the level of its onset and ends at the next SCR's onset or with the
-    trial; what falls below that level does not count.
+    The area of an SCR is the area above the level of its onset, up to the onset of the next SCR or
+    the end of the trial. Samples below that level do not count.
     """
     onset = np.full(phasic.shape, -1)
-    onset[found.trial, found.onset] = found.onset
+    onset[responses.trial, responses.onset] = responses.onset
     onset = np.maximum.accumulate(onset, axis=1)
     level = np.take_along_axis(phasic, np.maximum(onset, 0), axis=1)
     above = np.where(onset < 0, 0.0, np.maximum(phasic - level, 0.0))
@@ -24,14 +24,14 @@ def area_above_onset(phasic: np.ndarray, found: Responses, sampling_rate: float)
 
 
 def scr_statistics(
-    phasic: np.ndarray, found: Responses, sampling_rate: float
+    phasic: np.ndarray, responses: Responses, sampling_rate: float
 ) -> tuple[np.ndarray, ...]:
-    """Give count, mean amplitude, mean rise time, and the sums of both, of each trial.
+    """Return count, mean amplitude, mean rise time, and the sums of both, for each trial.
 
-    The means of a trial without an SCR are 0.
+    The means of a trial without SCRs are 0.
     """
-    count = found.count()
-    amplitude = found.total(found.amplitude)
-    rise_time = found.total((found.peak - found.onset) / sampling_rate)
+    count = responses.count()
+    amplitude = responses.total(responses.amplitude)
+    rise_time = responses.total((responses.peak - responses.onset) / sampling_rate)
     n = np.maximum(count, 1)
     return count, amplitude / n, rise_time / n, amplitude, rise_time

@@ -1,4 +1,4 @@
-"""Joining blocks of columns: EDA, music, and any other signal or feature of a trial."""
+"""Unions of blocks of columns: EDA, music, and any other signals or features of a trial."""
 
 from edaemo.fusion._blocks import BlockUnion
 from edaemo.fusion._union import MusicFeatureUnion

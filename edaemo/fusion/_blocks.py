@@ -1,4 +1,4 @@
-"""Blocks of a trial, and the music of its stimulus, side by side in one row of numbers."""
+"""BlockUnion: signals or features of a trial and the music of its stimulus in one row."""
 
 from __future__ import annotations
 
@@ -49,37 +49,37 @@ _Music: TypeAlias = pd.DataFrame | tuple | Callable[[np.ndarray], pd.DataFrame]
 class BlockUnion(TransformerMixin, BaseEstimator):
     """Join signals or features of each trial, and music of its stimulus, into one row of numbers.
 
-    The columns of a block are named after it: ``eeg_<channel>_<sample>`` for a signal and
-    ``eye_<feature>`` for features, so networks read from the names how a row divides.
+    The name of a block is the prefix of its columns: ``eeg_<channel>_<sample>`` for a signal and
+    ``eye_<feature>`` for features. Networks read the layout of a row from these names.
 
     Parameters
     ----------
     blocks : dict of str to transformer or "passthrough"
-        The blocks in the order of their columns. A transformer gets the whole trials table, and
-        makes one row of numbers of each trial, or a table whose column of the block's name holds
-        arrays of one shape. "passthrough" takes the cells of the column of the block's name as they
-        are: arrays of one shape, (n_chans, n_times) or (n_times,). Where the table has a column
-        ``<block>_channels`` (``channels`` for ``eda``) with texts such as ``"Fp1|Fp2"``, the
-        channels have these names, else numbers.
+        The blocks in the order of their columns. A transformer receives the whole trials table. It
+        must return one row of numbers per trial, or a table whose column with the name of the block
+        holds arrays of equal shape. "passthrough" uses the cells of the column with the name of the
+        block: arrays of equal shape, (n_chans, n_times) or (n_times,). If the table has a column
+        ``<block>_channels`` (``channels`` for ``eda``) with texts such as ``"Fp1|Fp2"``, these are
+        the names of the channels. Otherwise channels are numbered.
     music : DataFrame, (extractor, files), callable or None, default=None
         As in :class:`edaemo.MusicFeatureUnion`.
     standardize_music : bool, default=True
-        Whether music features are standardised. A feature that does not vary over the trials seen
-        in `fit` becomes zero.
+        Whether music features are standardised. A feature that is constant over the trials seen in
+        `fit` becomes zero.
     reduce_music : transformer or None, default=None
-        What makes fewer features of the (standardised) ones, such as ``PCA(50)``,
-        ``VarianceThreshold()`` or ``SelectKBest(k=100)``; fitted on the music of the trials seen
-        in `fit`, and their y. None: all features.
+        Transformer that reduces the number of (standardised) features, such as ``PCA(50)``,
+        ``VarianceThreshold()`` or ``SelectKBest(k=100)``. It is fitted on the music of the trials
+        seen in `fit`, and their y. None: all features.
     handle_unknown : {"error", "impute"}, default="error"
-        What becomes of a trial whose stimulus has no row in `music` or is missing: an error that
-        names the stimulus, or the mean over the trials seen in `fit`.
+        Treatment of a trial whose stimulus is missing or has no row in `music`. "error": an error
+        that names the stimulus. "impute": the mean over the trials seen in `fit`.
 
     Attributes
     ----------
     blocks_ : dict of str to transformer
         The fitted copies of the transformers in `blocks`.
     widths_ : dict of str to int
-        Number of columns of each block, music aside.
+        Number of columns of each block except music.
     music_scaler_, music_reducer_, music_feature_names_in_
         As in :class:`edaemo.MusicFeatureUnion`.
 
@@ -118,14 +118,14 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         self.handle_unknown = handle_unknown
 
     def fit(self, X: object, y: object = None) -> Self:
-        """Fit the blocks' transformers and the scale of the music.
+        """Fit the transformers of the blocks and the scale of the music.
 
         Parameters
         ----------
         X : DataFrame or array of shape (n_trials, n_columns)
-            A trials table. With a transformer for a block, also whatever that takes.
+            A trials table. If a block has a transformer, also any other input of the transformer.
         y : array-like or None
-            Handed to the transformers and to `reduce_music`.
+            Passed to the transformers and to `reduce_music`.
 
         Returns
         -------
@@ -135,30 +135,30 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         ------
         ValueError
             If a stimulus has no row in `music` (see `handle_unknown`), a row of `music` is
-            duplicated or holds anything but finite numbers, X does not say the stimuli, a signal
-            is absent, or signals differ in length. The error names the stimulus or trial.
+            duplicated or holds anything but finite numbers, X has no stimulus ids, a signal is
+            absent, or signals differ in length. The error names the stimulus or trial.
         """
         self.fit_transform(X, y)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: object, y: object = None) -> object:
-        """Fit, and join the blocks; see `fit` and `transform`."""
+        """Fit the transformers and join the blocks; see `fit` and `transform`."""
         with whole_or_nothing(self):
             self._check_blocks()
             self.blocks_: dict[str, Any] = {}
-            found = [self._read_block(name, X, y, fit=True) for name in self.blocks]
-            names: list[object] = [column for _, name_columns in found for column in name_columns()]
+            read = [self._read_block(name, X, y, fit=True) for name in self.blocks]
+            names: list[object] = [column for _, name_columns in read for column in name_columns()]
             self.widths_ = {
-                name: values.shape[1] for name, (values, _) in zip(self.blocks, found, strict=True)
+                name: values.shape[1] for name, (values, _) in zip(self.blocks, read, strict=True)
             }
             music = None
             if self.music is not None:
-                found_music = self._find_music(X, self.music, fit=True)
-                music, music_columns = self._fit_music(*found_music, y)
+                looked_up = self._find_music(X, self.music, fit=True)
+                music, music_columns = self._fit_music(*looked_up, y)
                 names += music_columns
             self._names = pd.Index(names)
-            return self._join(X, [values for values, _ in found], music)
+            return self._join(X, [values for values, _ in read], music)
 
     def transform(self, X: object) -> object:
         """Join the blocks and the music.
@@ -170,46 +170,48 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         Returns
         -------
         DataFrame or ndarray, float32, of shape (n_trials, n_columns)
-            For a trials table, or a frame whose index holds identities, a frame: its index holds
-            subject, stimulus and trial (those that X has), its columns are named after their
-            blocks, those of the music (``music_…``) come last. For anything else an array.
+            A DataFrame if X is a trials table or a DataFrame with ids in its index. Its index holds
+            the subject, stimulus and trial ids of X. Its column names begin with the name of the
+            block; music (``music_…``) comes last. For other X an array.
         """
         check_is_fitted(self, "_names")
-        found = [self._read_block(name, X, None, fit=False) for name in self.blocks]
-        for (name, width), (values, _) in zip(self.widths_.items(), found, strict=True):
+        read = [self._read_block(name, X, None, fit=False) for name in self.blocks]
+        for (name, width), (values, _) in zip(self.widths_.items(), read, strict=True):
             if values.shape[1] != width:
                 raise ValueError(
                     f"The {block_title(name)} block has {values.shape[1]} columns, "
                     f"{type(self).__name__} was fitted with {width}. Cut or interpolate all trials "
-                    "to one length."
+                    "to the same length."
                 )
         music = None
         if self.music is not None:
             music = self._scale(*self._find_music(X, self.music, fit=False))
             if self.reduce_music is not None:
-                music = _Rows.whole(self.music_reducer_.transform(music.expand()))
-        return self._join(X, [values for values, _ in found], music)
+                music = _Rows.one_per_trial(self.music_reducer_.transform(music.expand()))
+        return self._join(X, [values for values, _ in read], music)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Name the columns of the output."""
+        """Return the names of the output columns."""
         check_is_fitted(self, "_names")
         return np.asarray(self._names, dtype=object)
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Return whether it is fitted; what it knows without music ends in no underscore."""
+        """Return whether `fit` was called; without music no fitted attribute shows this."""
         return hasattr(self, "_names")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
+        tags.transformer_tags.preserves_dtype = []  # always float32
         return tags
 
     def _check_blocks(self) -> None:
         if not self.blocks and self.music is None:
-            raise ValueError("blocks is empty and music=None: name a block, or give music.")
+            raise ValueError("blocks is empty and music=None: set at least one of them.")
         for name, block in self.blocks.items():
             if not isinstance(name, str) or not name or name == "music":
-                raise ValueError(f"A block cannot be called {name!r}: take a text, not 'music'.")
+                raise ValueError(
+                    f"A block cannot be called {name!r}: use a text other than 'music'."
+                )
             if block != "passthrough" and not hasattr(block, "fit_transform"):
                 raise ValueError(
                     f"blocks[{name!r}] must be a transformer or 'passthrough', got {block!r:.80}."
@@ -218,7 +220,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
     def _read_block(
         self, name: str, X: object, y: object, *, fit: bool
     ) -> tuple[np.ndarray, Callable[[], Sequence[object]]]:
-        """Return the columns of one block, shape (n_trials, n_columns), and what names them."""
+        """Return one block, shape (n_trials, n_columns), and a function for its column names."""
         block, n_trials = self.blocks[name], n_rows(X)
         if not isinstance(block, str):
             if fit:
@@ -227,8 +229,8 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             else:
                 X = self.blocks_[name].transform(X)
         if holds_signals(X, name):
-            values, found = stack_signals(X, name)
-            return values, partial(layout_names, {name: found})
+            values, signal = stack_signals(X, name)
+            return values, partial(layout_names, {name: signal})
         if isinstance(block, str):
             return self._read_rows(name, X, fit=fit)
         if signal_cells(X) is not None:
@@ -236,8 +238,8 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         values = read_rows(self, X, reset=None, dtype=np.float32)
         if len(values) != n_trials:
             raise ValueError(
-                f"{name}={block!r} made {len(values)} rows of {n_trials} trials: it must make one "
-                "of each."
+                f"{name}={block!r} returned {len(values)} rows for {n_trials} trials: it must "
+                "return one row per trial."
             )
         if isinstance(X, pd.DataFrame):
             return values, partial(self._name_columns, name, X.columns)
@@ -247,12 +249,12 @@ class BlockUnion(TransformerMixin, BaseEstimator):
     def _read_rows(
         self, name: str, X: object, *, fit: bool
     ) -> tuple[np.ndarray, Callable[[], Sequence[object]]]:
-        """Return the columns of a block that has no transformer, and is no column of X."""
+        """Return a block that has no transformer and is not a column of X; here an error."""
         there = ", ".join(map(str, signal_columns(X))) or "no signals"
         raise ValueError(f"{type(self).__name__} needs column {name}: X has {there}.")
 
     def _name_columns(self, name: str, columns: Iterable[object]) -> Sequence[object]:
-        """Name columns after their block, unless they are so already."""
+        """Return the column names, with the name of the block as prefix if it is missing."""
         start = feature_names(name, [""])[0]
         return [
             column if column.startswith(start) else start + column for column in map(str, columns)
@@ -260,19 +262,19 @@ class BlockUnion(TransformerMixin, BaseEstimator):
 
     def _cells_error(self, name: str) -> ValueError:
         return ValueError(
-            f"{type(self).__name__} joins numbers: signals in cells need a trials table, or a "
-            f"transformer as {name}= that makes numbers of them."
+            f"{type(self).__name__} joins numbers, but X has signals in its cells: pass a trials "
+            f"table, or a transformer as {name}= that converts them to numbers."
         )
 
     def _find_music(
         self, X: object, source: _Music, *, fit: bool
     ) -> tuple[pd.DataFrame, np.ndarray]:
-        """Give rows of music, and each trial's place among them, -1 for one that has none."""
+        """Return rows of music, and the row of each trial's stimulus, -1 if it is unknown."""
         stimulus = find_ids("stimulus", X, may_miss=True)
         if stimulus is None:
             raise ValueError(
-                "Music is joined by stimulus, and X does not say the stimulus of each trial: give "
-                "a trials table with a column 'stimulus', or set music=None for EDA alone."
+                "Music is joined by stimulus, but X does not have the stimulus of each trial: pass "
+                "a trials table with a column 'stimulus', or set music=None for EDA only."
             )
         music = _look_up(source, stimulus)
         if fit:
@@ -280,9 +282,9 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             self.music_feature_names_in_ = music.columns.to_numpy()
         elif not same_names(self.music_feature_names_in_, music.columns):
             raise ValueError(
-                f"music gave {music.shape[1]} features, first {music.columns[0]!r}, and at fit "
+                f"music returned {music.shape[1]} features, first {music.columns[0]!r}, but in fit "
                 f"{len(self.music_feature_names_in_)}, first {self.music_feature_names_in_[0]!r}: "
-                "it must give the same ones each time."
+                "it must return the same features each time."
             )
         place = music.index.get_indexer(stimulus)
         unknown = np.flatnonzero(place < 0)
@@ -296,21 +298,24 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 )
             raise ValueError(
                 f"{name_trial(X, unknown[0])}: music has no row for stimulus {wanted!r} "
-                f"({len(set(stimulus[unknown]))} stimuli are without one).{hint} Add the row, "
-                "leave the trial out, or set handle_unknown='impute'."
+                f"({len(set(stimulus[unknown]))} stimuli have no row).{hint} Add the row, remove "
+                "the trial, or set handle_unknown='impute'."
             )
         return music, place
 
     def _fit_music(
         self, music: pd.DataFrame, place: np.ndarray, y: object
     ) -> tuple[_Rows, list[str]]:
-        """Learn the scale over the trials, each stimulus as often as it was met, and reduce.
+        """Learn the scale over the trials and fit the reduction.
 
-        Returns the music of the trials, and the names of its columns.
+        A stimulus counts once for each of its trials. Returns the music of the trials, and its
+        column names.
         """
         rows, counts = np.unique(place[place >= 0], return_counts=True)
         if not len(rows):
-            raise ValueError("Not one trial's stimulus has a row in music.")
+            raise ValueError(
+                "music has no row for any stimulus in X: check that both use the same stimulus ids."
+            )
         values = _numbers(music.iloc[rows])
         standardize = self.standardize_music
         self.music_scaler_ = StandardScaler(with_std=standardize).fit(values, sample_weight=counts)
@@ -318,20 +323,20 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         scaled = self._scale(music, place)
         if self.reduce_music is not None:
             self.music_reducer_ = clone(self.reduce_music).set_output(transform="default")
-            scaled = _Rows.whole(self.music_reducer_.fit_transform(scaled.expand(), y))
+            scaled = _Rows.one_per_trial(self.music_reducer_.fit_transform(scaled.expand(), y))
             names = self.music_reducer_.get_feature_names_out(names.astype(str).to_numpy(object))
         return scaled, music_names(names)
 
     def _scale(self, music: pd.DataFrame, place: np.ndarray) -> _Rows:
-        """Standardise the music; the training mean where it is unknown."""
+        """Standardise the music of the trials; unknown stimuli get the training mean."""
         rows, back = np.unique(place, return_inverse=True)
-        # Of thousands of songs, only those that are needed are looked at.
+        # Check and scale only the needed rows: music may have thousands of songs.
         music = music.iloc[np.maximum(rows, 0)]
         _check_values(music)
         features = _numbers(music)
         features[rows < 0] = self.music_scaler_.mean_
         if self.standardize_music:
-            # As its `transform`, which takes longer over what it checks than over the rest.
+            # Same as `music_scaler_.transform`, whose input checks take longer than the scaling.
             features -= self.music_scaler_.mean_
             if self.music_scaler_.scale_ is not None:
                 features /= self.music_scaler_.scale_
@@ -344,7 +349,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             start, end = end, end + values.shape[1]
             joined[:, start:end] = values
         if music is not None:
-            # In batches, so that the music of all trials is not held twice.
+            # In batches, so that the music of all trials is not in memory twice.
             for batch in gen_batches(n, 512):
                 joined[batch, end:] = music.distinct[music.place[batch]]
         index = identity_index(X)
@@ -354,13 +359,13 @@ class BlockUnion(TransformerMixin, BaseEstimator):
 
 
 class _Rows(NamedTuple):
-    """Rows of music, of which each trial has the one at its place."""
+    """Music of trials: distinct rows, and the index of each trial's row."""
 
     distinct: np.ndarray
     place: np.ndarray
 
     @classmethod
-    def whole(cls, rows: np.ndarray) -> _Rows:
+    def one_per_trial(cls, rows: np.ndarray) -> _Rows:
         return cls(rows, np.arange(len(rows)))
 
     def expand(self) -> np.ndarray:
@@ -368,7 +373,7 @@ class _Rows(NamedTuple):
 
 
 def _look_up(source: _Music, stimulus: np.ndarray) -> pd.DataFrame:
-    """Give the music of these stimuli, or all there is; its numbers are not checked yet."""
+    """Return the music of at least these stimuli; its values are not checked yet."""
     wanted = pd.unique(stimulus[~pd.isna(stimulus)])
     if isinstance(source, pd.DataFrame):
         music = source
@@ -379,46 +384,51 @@ def _look_up(source: _Music, stimulus: np.ndarray) -> pd.DataFrame:
                 "and a mapping from stimulus to file."
             )
         extractor, files = source[0], dict(source[1])
-        known = [one for one in wanted if one in files]
+        known = [name for name in wanted if name in files]
         if not known:
-            raise ValueError("Not one trial's stimulus has a file in music.")
-        files = pd.Series([files[one] for one in known], index=known)
+            raise ValueError(
+                "music has no file for any stimulus in X: check that both use the same stimulus "
+                "ids."
+            )
+        files = pd.Series([files[name] for name in known], index=known)
         music = clone(extractor).set_output(transform="pandas").fit_transform(files)
         if len(music) != len(files) or music.index.nlevels > 1:
             raise ValueError(
-                f"{extractor!r} gave {len(music)} rows of {len(files)} files: music is joined "
-                "by stimulus and takes one row of each, so no descriptors over time."
+                f"{extractor!r} returned {len(music)} rows for {len(files)} files: music is joined "
+                "by stimulus and needs one row per file, so descriptors over time cannot be used."
             )
-        # A file that could not be read, and was let pass as NaN, is an unknown stimulus.
+        # If the extractor returned NaN for an unreadable file, its stimulus is unknown.
         music = music.set_axis(pd.Index(known), axis=0).dropna(how="all")
     else:
         music = source(wanted)
         if not isinstance(music, pd.DataFrame):
             raise ValueError(
-                f"music({wanted[:3]!r}…) gave {type(music).__name__}: it must give a DataFrame "
-                "indexed by stimulus."
+                f"music({wanted[:3]!r}…) returned {type(music).__name__}: it must return a "
+                "DataFrame indexed by stimulus."
             )
     _check_stimuli(music)
     return music
 
 
 def _check_stimuli(music: pd.DataFrame) -> None:
-    """Refuse music that has not one row for each stimulus."""
+    """Raise an error if a row of music has no stimulus, or a stimulus has several rows."""
     if music.index.hasnans:
         row = int(np.argmax(music.index.isna()))
-        raise ValueError(f"music does not say the stimulus of its row {row}: name it or drop it.")
+        raise ValueError(
+            f"The stimulus of row {row} of music is missing: fill it in, or remove the row."
+        )
     if not music.index.is_unique:
         twice = music.index[music.index.duplicated()][0]
         raise ValueError(f"music has more than one row for stimulus {twice!r}: keep one.")
     if not music.size:
         raise ValueError(
-            f"music has {len(music)} stimuli and {music.shape[1]} features, so there is nothing to "
-            "join: set music=None for EDA alone."
+            f"music is empty ({len(music)} stimuli and {music.shape[1]} features): set music=None "
+            "for EDA only."
         )
 
 
 def _check_values(music: pd.DataFrame) -> None:
-    """Refuse rows of music that hold anything but finite numbers."""
+    """Raise an error if rows of music hold anything but finite numbers."""
     values = music.to_numpy()
     if values.dtype not in (np.float32, np.float64) or not music.columns.is_unique:
         plain_numbers(music, "music", booleans=True)
@@ -428,10 +438,10 @@ def _check_values(music: pd.DataFrame) -> None:
         row, column = np.argwhere(bad)[0]
         raise ValueError(
             f"music holds NaN or infinite values: stimulus {music.index[row]!r}, feature "
-            f"{music.columns[column]!r}. Fill them or drop the feature."
+            f"{music.columns[column]!r}. Fill them in, or remove the feature."
         )
 
 
 def _numbers(music: pd.DataFrame) -> np.ndarray:
-    """Give rows of music as a new float64 array, NaN where something is missing."""
+    """Return rows of music as a new float64 array, with NaN for missing values."""
     return music.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)

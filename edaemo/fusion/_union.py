@@ -1,4 +1,4 @@
-"""MusicFeatureUnion: the EDA block and the music of each trial's stimulus, side by side."""
+"""MusicFeatureUnion: the EDA of each trial and the music of its stimulus in one row."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ class MusicFeatureUnion(BlockUnion):
     """Join the EDA of each trial and the music features of its stimulus into one row of numbers.
 
     It is the :class:`edaemo.fusion.BlockUnion` of EDA and music. Music features are standardised
-    with the mean and standard deviation over the trials seen in `fit`, so nothing of a held-out
-    trial is used.
+    with the mean and standard deviation over the trials seen in `fit`, so no information of a
+    held-out trial is used.
 
     Parameters
     ----------
     eda : transformer, "passthrough" or "drop", default="passthrough"
-        What makes the EDA block: a transformer such as :class:`edaemo.CvxEDATransformer`, the EDA
-        as it comes, or nothing (music alone).
+        Source of the EDA block: a transformer such as :class:`edaemo.CvxEDATransformer`; the EDA
+        unchanged ("passthrough"); or no EDA ("drop", for music only).
     music : DataFrame, (extractor, files), callable or None, default=None
-        A DataFrame of shape (n_stimuli, n_features): one row of finite numbers for each stimulus,
-        indexed by stimulus; booleans count as 0 and 1. Or a transformer of audio files, such as
-        :class:`edaemo.features.MusicFeatureExtractor`, with a mapping (dict or Series) from
-        stimulus to file: only files of stimuli that are met are read. Or a callable that takes an
-        array of stimuli and gives such a DataFrame; those it leaves out are unknown. None: EDA
-        alone.
+        Source of the music features. A DataFrame of shape (n_stimuli, n_features), indexed by
+        stimulus, with one row of finite numbers for each stimulus; booleans count as 0 and 1. Or a
+        transformer of audio files, such as :class:`edaemo.features.MusicFeatureExtractor`, with a
+        mapping (dict or Series) from stimulus to file; only files of stimuli in X are read. Or a
+        callable that takes an array of stimuli and returns such a DataFrame; stimuli without a row
+        are unknown. None: EDA only.
     standardize_music : bool, default=True
-        Whether music features are standardised. A feature that does not vary over the trials seen
-        in `fit` becomes zero.
+        Whether music features are standardised. A feature that is constant over the trials seen in
+        `fit` becomes zero.
     reduce_music : transformer or None, default=None
-        What makes fewer features of the (standardised) ones, such as ``PCA(50)``,
-        ``VarianceThreshold()`` or ``SelectKBest(k=100)``; fitted on the music of the trials seen
-        in `fit`, and their y. None: all features.
+        Transformer that reduces the number of (standardised) features, such as ``PCA(50)``,
+        ``VarianceThreshold()`` or ``SelectKBest(k=100)``. It is fitted on the music of the trials
+        seen in `fit`, and their y. None: all features.
     handle_unknown : {"error", "impute"}, default="error"
-        What becomes of a trial whose stimulus has no row in `music` or is missing: an error that
-        names the stimulus, or the mean over the trials seen in `fit`.
+        Treatment of a trial whose stimulus is missing or has no row in `music`. "error": an error
+        that names the stimulus. "impute": the mean over the trials seen in `fit`.
 
     Attributes
     ----------
     eda_ : transformer
-        The fitted copy of `eda`, where it is one.
+        The fitted copy of `eda`, if `eda` is a transformer.
     music_scaler_ : StandardScaler
         Mean and scale of the music features, in float64; only with music.
     music_reducer_ : transformer
-        The fitted copy of `reduce_music`, where it is one.
+        The fitted copy of `reduce_music`, if it is not None.
     music_feature_names_in_ : ndarray of shape (n_features,)
-        Names of the music features before they are reduced; only with music.
+        Names of the music features before the reduction; only with music.
     n_features_in_ : int
         Number of columns of X seen in `fit`; only for a 2-D array of numbers.
 
@@ -105,7 +105,7 @@ class MusicFeatureUnion(BlockUnion):
 
     @property
     def blocks(self) -> dict[str, Any]:  # type: ignore[override]
-        """The blocks beside the music: EDA, unless it is dropped."""
+        """The blocks other than music: EDA, unless it is dropped."""
         return {} if isinstance(self.eda, str) and self.eda == "drop" else {"eda": self.eda}
 
     @property
@@ -120,7 +120,7 @@ class MusicFeatureUnion(BlockUnion):
 
     @property
     def widths_(self) -> dict[str, int]:
-        """Number of columns of each block, music aside."""
+        """Number of columns of each block except music."""
         return dict.fromkeys(self.blocks, self._n_eda)
 
     @widths_.setter
@@ -129,7 +129,7 @@ class MusicFeatureUnion(BlockUnion):
 
     def _check_blocks(self) -> None:
         if not self.blocks and self.music is None:
-            raise ValueError("eda='drop' and music=None leave nothing: give one of them.")
+            raise ValueError("eda='drop' and music=None leave no block: set one of them.")
 
     def _read_rows(
         self, name: str, X: object, *, fit: bool
@@ -141,6 +141,6 @@ class MusicFeatureUnion(BlockUnion):
         return values, partial(self._name_columns, name, names)
 
     def _name_columns(self, name: str, columns: Iterable[object]) -> Sequence[object]:
-        if self.music is None:  # alone, columns keep the names that they have
+        if self.music is None:  # without music, EDA columns keep their names
             return list(columns)
         return super()._name_columns(name, columns)

@@ -47,7 +47,8 @@ def plot_learning_curve(
     ndarray of Axes of shape (n_protocols, n_targets)
         Save the figure with ``axes[0, 0].figure.savefig(path)``. Points have 95 % intervals over
         subjects. Hollow points are published numbers; they are shown with the shrinking set, from
-        which they come. The dotted line is the majority class. Points that could not be computed are missing.
+        which they come. The dotted line is the majority class. Points that could not be computed
+        are missing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Transformers over trials, and the definition of the target from a person's own ratings."""
+"""Transformers of trials, and labels from each subject's own ratings."""
 
 from edaemo.preprocessing._cvxeda import CvxEDATransformer
 from edaemo.preprocessing._decomposed import (

@@ -1,4 +1,4 @@
-"""Raw EDA of each trial to standardised channels: original, phasic, tonic, driver."""
+"""Transformer from raw EDA to standardised channels: original, phasic, tonic, driver."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ from edaemo.preprocessing._decomposed import (
 )
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
-# A channel that varies less than this (in units of the trial's own standard deviation) holds the
-# solver's rounding and nothing else; standardising would blow it up to look like a signal.
+# A channel with a smaller standard deviation (relative to that of the trial) holds only the
+# solver's rounding errors. Standardising would amplify them to look like a signal.
 RESOLUTION = 1e-4
-# The settings of cvxEDA that are parameters of the transformer.
+# Settings of cvxEDA that are parameters of the transformer.
 SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "solver")
 
 
@@ -50,84 +50,87 @@ SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "solver")
     "feature_names_in_",
 )
 class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
-    """Decompose each trial's EDA and return channels of one length.
+    """Decompose each trial's EDA and return channels of equal length.
 
-    In this order, for each trial by itself: z-score; cvxEDA [1]_, or what else `method` names;
-    z-score of each channel; the first `trim_seconds` dropped; linear interpolation to `n_times`
-    samples ([2]_, sections 3.1 and 5.1). Nothing is learned from other trials, so nothing can leak
-    between them.
+    The steps, for each trial independently: z-score; decomposition by cvxEDA [1]_ or another
+    `method`; z-score of each channel; removal of the first `trim_seconds`; linear interpolation to
+    `n_times` samples ([2]_, sections 3.1 and 5.1). Nothing is learned from other trials, so no
+    information leaks between trials.
 
     Parameters
     ----------
     sampling_rate : float
         Samples per second (Hz) of the recordings.
     n_times : int or None, default=None
-        Samples of each channel in the output. None keeps the recording's own samples; as a bare
-        array the trials must then be equally long.
+        Samples of each channel in the output. None keeps the samples of the recording; if X is not
+        a trials table, the trials must then have equal length.
     method : str or DecompositionMethod, default="cvxeda"
-        The decomposition: the name of one that is registered
+        The decomposition: a registered name
         (:func:`edaemo.decomposition.register_decomposition`; "cvxeda", "highpass", "bandpass",
-        "median", "smooth" come along), or an object with its settings, such as
+        "median" and "smooth" are built in), or an object with settings, such as
         ``edaemo.decomposition.Median(window=8.0)``.
     components : tuple of str, default=("original", "phasic", "tonic")
         The channels, in this order: any of "original", "phasic", "tonic", "driver" (the sparse
-        sudomotor nerve activity, SMNA; for a method that finds it, as cvxEDA does) and "residual".
+        sudomotor nerve activity, SMNA, for a method that computes it, such as cvxEDA) and
+        "residual".
     standardize_input : bool, default=True
-        Z-score the trial before it is decomposed: cvxEDA's `alpha` and `gamma` are made for signals
-        of unit variance. Without it they hold for the recording's own unit.
+        Z-score the trial before the decomposition: cvxEDA's `alpha` and `gamma` are made for
+        signals of unit variance. If False, they apply to the unit of the recording.
     standardize_output : bool, default=True
-        Z-score each channel. A channel that varies less than 1e-4 of its trial's standard
-        deviation is the solver's rounding: it becomes zeros.
+        Z-score each channel. A channel whose standard deviation is below 1e-4 of its trial's holds
+        only the solver's rounding errors and becomes zeros.
     trim_seconds : float, default=3.0
-        Seconds dropped from the start, after the decomposition and the z-scores.
+        Seconds removed from the start, after the decomposition and the z-scores.
     tau0, tau1 : float, default=2.0, 0.7
-        Slow and fast time constant of the skin conductance response, in seconds. This and the other
-        settings of cvxEDA below belong to ``method="cvxeda"``, and are an error with another.
+        Slow and fast time constant of the skin conductance response, in seconds. These and the
+        other settings of cvxEDA below are for ``method="cvxeda"`` and raise an error with another
+        method.
     delta_knot : float, default=10.0
-        Distance of the tonic spline's knots, in seconds.
+        Distance between the knots of the tonic spline, in seconds.
     alpha, gamma : float, default=8e-4, 1e-2
-        Penalties on the driver and on the tonic spline's coefficients.
+        Penalties on the driver and on the coefficients of the tonic spline.
     missing : {"raise", "interpolate", "mask"}, default="raise"
-        What becomes of missing samples (NaN, NA, None, masked), infinite ones and those beyond
-        float32's range. "raise": an error that names the trial. "interpolate": linear interpolation
-        in time between the finite neighbours (the nearest one at the ends), as if it were a
-        recording. "mask", for cvxEDA and whatever else masks: they have no weight in the
-        decomposition nor in the z-scores; phasic, tonic and driver are there what the samples
-        around say, the original is interpolated so that a network finds a number, and the residual
-        is 0. Without a single finite sample (two for "mask") a trial is an error in all.
+        Treatment of samples that are missing (NaN, NA, None, masked), infinite or beyond float32's
+        range. "raise": an error that names the trial. "interpolate": linear interpolation in time
+        between finite neighbours (the nearest finite sample at the ends), then treated like
+        recorded samples. "mask", for cvxEDA and other methods that can mask: the samples have no
+        weight in the decomposition or in the z-scores. At these samples phasic, tonic and driver
+        follow from the samples around them, the original is interpolated, so that networks get
+        finite input, and the residual is 0. A trial without a finite sample (with fewer than two
+        for "mask") raises an error in all cases.
     solver : {"auto", "compiled", "scipy", "cvxopt"}, default="auto"
-        Of cvxEDA, as in :func:`edaemo.decomposition.decompose`.
+        Solver of cvxEDA, as in :func:`edaemo.decomposition.decompose`.
     n_jobs : int or None, default=None
-        How many trials are decomposed side by side; None is one, -1 as many as there are cores. The
-        answers do not depend on it.
+        Number of trials decomposed in parallel; None is 1, -1 is the number of cores. Results do
+        not depend on it.
     memory : str, joblib.Memory or None, default=None
-        Where results are kept on disk, by the content of each trial, the method and its settings
-        (not by the code of a method of your own: empty the folder when you change it). Within a
-        process they are kept anyway. A look-up takes some 0.3 ms, so below 2,000 samples computing
-        anew is as quick where the compiled solver is there.
+        Where results are stored on disk. The key is the content of a trial, the method and its
+        settings, but not the code of your own method: empty the folder when you change the code.
+        Results are always cached within a process. A look-up on disk takes about 0.3 ms. Below
+        2,000 samples the compiled solver is as fast.
 
     Attributes
     ----------
     diagnostics_ : DataFrame
-        One row for each trial seen in `fit`, in order: ``status`` of the solver, ``gap`` (relative
-        duality gap) and ``n_iter``, which are "optimal", 0 and 0 where there is no solver;
-        ``residual_rms`` (in units of the decomposed signal), ``residual_share`` (of the signal's
-        variance), ``driver_density`` (share of the samples whose driver exceeds a hundredth of the
-        trial's largest; a few percent are separate responses, a half is noise taken for them; NaN
-        where there is no driver),
-        ``cancellation`` (the phasic component spans more than twice what the signal spans: phasic
-        and tonic largely cancel each other), ``flat``, ``n_missing``. For other trials call
-        :meth:`diagnose`.
+        One row for each trial seen in `fit`, in order. ``status`` of the solver, ``gap`` (relative
+        duality gap) and ``n_iter``; "optimal", 0 and 0 for methods without a solver.
+        ``residual_rms`` (in units of the decomposed signal). ``residual_share`` (of the signal's
+        variance). ``driver_density``: share of the samples whose driver exceeds 1 % of the trial's
+        largest; a few percent mean separate responses, 50 % means that noise was fitted as
+        responses; NaN without a driver. ``cancellation``: the range of the phasic component is
+        more than twice that of the signal, so that phasic and tonic largely cancel each other.
+        ``flat``, ``n_missing``. For other trials call :meth:`diagnose`.
     n_times_ : int or None
-        Samples of each channel in the output; None where trials stay unequal in length.
+        Samples of each channel in the output; None if the trials differ in length.
     n_features_in_ : int
         Number of columns of X seen in `fit`; only for a 2-D array of numbers.
 
     Warns
     -----
     SignalQualityWarning
-        Once in a `fit`, with the counts of flat trials (all their channels become zeros) and of
-        trials with cancellation; once in a `transform`, with the count of flat trials.
+        One warning per `fit`, with the number of flat trials (all their channels become zeros), of
+        decompositions that miss the solver's tolerance, and of trials with cancellation. One
+        warning per `transform`, with the number of flat trials.
 
     References
     ----------
@@ -222,19 +225,19 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         ------
         ValueError
             If a parameter is out of its range, or a trial has missing samples (see `missing`),
-            holds no real numbers or is too short; the error names the trial.
+            does not hold real numbers or is too short; the error names the trial.
         DecompositionError
-            If cvxEDA finds no acceptable answer for a trial; the error names it.
+            If cvxEDA finds no acceptable solution for a trial; the error names the trial.
         """
         self._decompose_for_fit(X)
         return self
 
     def fit_transform(self, X: object, y: object = None) -> object:
-        """Fit to the trials and give their channels; see `fit` and `transform`."""
-        return self._give(X, self._decompose_for_fit(X))
+        """Fit to the trials and return their channels; see `fit` and `transform`."""
+        return self._to_output(X, self._decompose_for_fit(X))
 
     def transform(self, X: object) -> object:
-        """Give the channels of each trial.
+        """Return the channels of each trial.
 
         Parameters
         ----------
@@ -244,29 +247,30 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         -------
         DataFrame or ndarray
             For a trials table a new table: cells of ``eda`` become float32 arrays of shape
-            (n_chans, n_times), and a column ``channels`` names them, as in
-            ``"original|phasic|tonic"``. For anything else a float32 array of shape (n_trials,
-            n_chans * n_times), one channel after the other.
+            (n_chans, n_times), and a column ``channels`` names the channels, as in
+            ``"original|phasic|tonic"``. For other X a float32 array of shape (n_trials, n_chans *
+            n_times), one channel after the other.
 
         Raises
         ------
         ValueError
-            As in `fit`; or if the trials of a bare array stay unequal in length (give `n_times`).
+            As in `fit`. Or if X is not a trials table and the channels differ in length (set
+            `n_times`).
         """
         check_is_fitted(self, "diagnostics_")
         trials = self._decompose(X, reset=False)
         self._warn(trials, of_fit=False)
-        return self._give(X, trials)
+        return self._to_output(X, trials)
 
     def diagnose(self, X: object) -> pd.DataFrame:
-        """Give what `diagnostics_` gives, for these trials (X as in `fit`)."""
+        """Return the table that `diagnostics_` holds for these trials (X as in `fit`)."""
         return pd.DataFrame([trial.diagnose() for trial in self._decompose(X, reset=None)])
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Name the columns of the output as a bare array: ``eda_<component>_<sample>``."""
+        """Return the column names of an array output: ``eda_<component>_<sample>``."""
         check_is_fitted(self, "diagnostics_")
         if self._makes_tables or self.n_times_ is None:
-            # In these words and as this type it is how set_output learns to leave a table alone.
+            # set_output checks this type and these words, and then leaves a table unchanged.
             raise AttributeError(
                 "CvxEDATransformer was fitted to a trials table, or to signals of unequal length "
                 "without n_times, and so does not provide get_feature_names_out."
@@ -275,7 +279,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
+        tags.transformer_tags.preserves_dtype = []  # always float32
         tags.input_tags.allow_nan = self.missing != "raise"
         return tags
 
@@ -283,10 +287,13 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     def _decompose_for_fit(self, X: object) -> list[DecomposedTrial]:
         with whole_or_nothing(self):
             method = self._find_method()
-            method.check(self.sampling_rate)  # here, so that no trial is blamed for it
+            method.check(self.sampling_rate)  # here, so that the error does not name a trial
             check_components(self.components, COMPONENTS)
             if "driver" in self.components and not method.has_driver:
-                raise ValueError(f"components names 'driver', and method={self.method!r} has none.")
+                raise ValueError(
+                    f"components has 'driver', which method={self.method!r} does not compute: "
+                    "remove it, or use method='cvxeda'."
+                )
             check_masking(method, self.missing)
             trials = self._decompose(X, reset=True)
             diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
@@ -309,7 +316,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
                     f"too few: trim_seconds={self.trim_seconds} drops {self._n_trimmed} of them at "
-                    f"{self.sampling_rate} Hz and two must remain. Leave the trial out, or lower "
+                    f"{self.sampling_rate} Hz and two must remain. Remove the trial, or lower "
                     "trim_seconds."
                 )
         trials = decompose_trials(
@@ -328,12 +335,12 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         if self.method == CvxEDA.name:
             return CvxEDA(**settings)
         default = CvxEDA()
-        odd = [name for name in SETTINGS if settings[name] != getattr(default, name)]
-        if odd:
+        changed = [name for name in SETTINGS if settings[name] != getattr(default, name)]
+        if changed:
             raise ValueError(
-                f"{odd[0]}={settings[odd[0]]!r} is a setting of method='cvxeda', and method is "
-                f"{self.method!r}: give the settings of a method by an object, such as "
-                f"edaemo.decomposition.CvxEDA({odd[0]}=…), and leave {odd[0]} out."
+                f"{changed[0]}={settings[changed[0]]!r} is a setting of method='cvxeda', but "
+                f"method is {self.method!r}: pass the settings of a method with an object, such as "
+                f"method=edaemo.decomposition.CvxEDA({changed[0]}=…), and do not set {changed[0]}."
             )
         return find_decomposition(self.method)
 
@@ -342,14 +349,14 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         return round(self.trim_seconds * self.sampling_rate)
 
     def _channels(self, trial: DecomposedTrial) -> np.ndarray:
-        """Give the trial's channels, float32 of shape (n_chans, n_times)."""
+        """Return the trial's channels, float32 of shape (n_chans, n_times)."""
         channels = np.stack([trial.channel(name) for name in self.components])
         if self.standardize_output:
             seen = channels[:, trial.seen]
             spread = np.std(seen, axis=1, keepdims=True)
             channels = channels - np.mean(seen, axis=1, keepdims=True)
-            alive = spread > RESOLUTION * np.std(trial.source[trial.seen])
-            channels = np.where(alive, channels / np.where(alive, spread, 1.0), 0.0)
+            varies = spread > RESOLUTION * np.std(trial.source[trial.seen])
+            channels = np.where(varies, channels / np.where(varies, spread, 1.0), 0.0)
         channels = channels[:, self._n_trimmed :]
         if self.n_times is not None:
             place = np.linspace(0, channels.shape[1] - 1, self.n_times)
@@ -357,7 +364,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             channels = np.stack([np.interp(place, samples, channel) for channel in channels])
         return channels.astype(np.float32)
 
-    def _give(self, X: object, trials: list[DecomposedTrial]) -> object:
+    def _to_output(self, X: object, trials: list[DecomposedTrial]) -> object:
         channels = [self._channels(trial) for trial in trials]
         if is_trials_table(X):
             return channels_table(X, channels, self.components)
@@ -365,32 +372,33 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         odd = [row for row, cell in enumerate(channels) if cell.shape[1] != length]
         if odd:
             raise ValueError(
-                f"{name_trial(X, odd[0])}: the trials differ in length, so they make no array. "
-                "Give n_times to bring them to one length."
+                f"{name_trial(X, odd[0])}: the trials differ in length, so they do not fit in an "
+                "array. Set n_times to interpolate them to the same length."
             )
         return np.stack([cell.ravel() for cell in channels])
 
     def _warn(self, trials: list[DecomposedTrial], *, of_fit: bool) -> None:
-        """Say once what is odd about the trials; the first few by their row."""
+        """Issue one warning about unusual trials, with the rows of the first three."""
         n = len(trials)
-        said = []
+        messages = []
         if flat := [row for row, trial in enumerate(trials) if trial.flat]:
-            said.append(
+            messages.append(
                 f"{len(flat)} of {n} trials are flat (first rows: {flat[:3]}): their "
                 "channels are all zeros."
             )
         if of_fit:
             inaccurate = [row for row, trial in enumerate(trials) if trial.status != "optimal"]
             if inaccurate:
-                said.append(
+                messages.append(
                     f"{len(inaccurate)} of {n} decompositions miss the solver's tolerance (first "
                     f"rows: {inaccurate[:3]}); see diagnostics_['gap']."
                 )
             if n_cancelled := sum(trial.cancellation for trial in trials):
-                said.append(
-                    f"In {n_cancelled} of {n} trials the phasic component spans more than twice "
-                    "what the signal spans, so phasic and tonic largely cancel each other; see "
-                    "diagnostics_['cancellation']. Other alpha and gamma may suit these recordings."
+                messages.append(
+                    f"In {n_cancelled} of {n} trials the range of the phasic component is more "
+                    "than twice that of the signal, so phasic and tonic largely cancel each "
+                    "other; see diagnostics_['cancellation']. Other values of alpha and gamma may "
+                    "suit these recordings."
                 )
-        if said:
-            warnings.warn(" ".join(said), SignalQualityWarning, stacklevel=4)
+        if messages:
+            warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=4)

@@ -1,4 +1,4 @@
-"""Trials taken apart by any decomposition, each content once in a process."""
+"""Decomposition of trials by any method, with a cache of results within the process."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from edaemo.decomposition import (
     find_own_class,
 )
 
-# A trial whose standard deviation is this small beside its own level does not vary at all.
+# A trial is flat if its standard deviation is at most this share of its largest absolute value.
 FLAT = 1e-12
-# The driver of a sample counts as active above this share of the trial's largest.
+# A sample counts as active if its driver exceeds this share of the trial's largest.
 ACTIVE = 0.01
 
 _cache = TrialCache(max_bytes=256 * 2**20)
 
 
 class SignalQualityWarning(UserWarning):
-    """Something about the recordings that the reader of a result should know."""
+    """A property of the recordings that affects the interpretation of results."""
 
 
 @dataclass(frozen=True)
 class DecomposedTrial:
-    """One trial, decomposed.
+    """One decomposed trial.
 
-    `source` is what was decomposed: ``(recording - offset) / scale``, with offset 0 and scale 1
-    where the recording was not z-scored; NaN where it is missing.
+    `source` is the input of the decomposition, ``(recording - offset) / scale``; missing samples
+    are NaN. Offset is 0 and scale is 1 if the recording was not z-scored.
     """
 
     source: np.ndarray
@@ -55,10 +55,10 @@ class DecomposedTrial:
         return ~missing if missing.any() else slice(None)
 
     def channel(self, name: str) -> np.ndarray:
-        """Return original, phasic, tonic, driver or residual, a number for every sample.
+        """Return original, phasic, tonic, driver or residual, finite at every sample.
 
-        In the unit of `source`. Where samples are missing, the original is interpolated linearly,
-        as the nearest one at the ends, and the residual is 0.
+        The unit is that of `source`. At missing samples, the original is interpolated linearly
+        (the nearest sample at the ends), and the residual is 0.
         """
         if name not in ("original", "residual"):
             return getattr(self.result, name)
@@ -72,7 +72,7 @@ class DecomposedTrial:
 
     @property
     def status(self) -> str:
-        """Whether the solver reached its tolerance; "optimal" where there is no solver."""
+        """Status of the solver: "optimal" if it reached its tolerance, or without solver."""
         return self.result.status if isinstance(self.result, Decomposition) else "optimal"
 
     @property
@@ -105,15 +105,15 @@ class DecomposedTrial:
 
 
 class DecomposingMixin:
-    """For estimators with a parameter `method`, which may be the mere name of a user's class.
+    """Mixin for estimators with a parameter `method`, which may be the name of a user's class.
 
-    Another process knows the name only once it has the class, so a pickle brings the class along.
+    A pickle contains this class, so that another process can resolve the name.
     """
 
     method: str | DecompositionMethod
 
     def named_code(self) -> dict[str, type]:
-        """Return the code from outside the package that a parameter names but does not hold."""
+        """Return the user's class that `method` refers to by name, if there is one."""
         cls = find_own_class(self.method)
         return {} if cls is None else {"_class_of_method": cls}
 
@@ -137,24 +137,24 @@ def decompose_trials(
     memory: str | Memory | None = None,
     name: Callable[[int], str] = "row {}".format,
 ) -> list[DecomposedTrial]:
-    """Decompose trials, each content once in a process.
+    """Decompose trials; equal trials are decomposed only once in a process.
 
     Parameters
     ----------
     signals : sequence of ndarray of shape (n_samples,)
-        Trials, float64, of any lengths; NaN where samples are missing, for a method that masks.
+        Trials, float64, of any lengths. Missing samples are NaN, for a method that can mask.
     sampling_rate : float
         Samples per second (Hz).
     method : DecompositionMethod
-        How, with its settings.
+        The decomposition and its settings.
     standardize : bool
-        Whether a trial is z-scored before. A flat one is then decomposed as zeros.
+        Whether a trial is z-scored before the decomposition. A flat trial then becomes zeros.
     n_jobs : int or None, default=None
-        How many are decomposed side by side, as in joblib.
+        Number of trials decomposed in parallel, as in joblib.
     memory : str, joblib.Memory or None, default=None
-        Where each trial's result is kept on disk as well.
+        Where each trial's result is stored on disk; None: not on disk.
     name : callable, default="row {}".format
-        Takes a row and says in an error which trial it is.
+        Takes a row; returns the name of the trial for error messages.
 
     Returns
     -------
@@ -163,16 +163,16 @@ def decompose_trials(
     Raises
     ------
     ValueError
-        If a trial has fewer than two samples that are not missing, or the method refuses it, or
-        gives no finite components of its shape.
+        If a trial has fewer than two samples that are not missing, the method refuses the trial,
+        or its components are not finite or have another shape than the trial.
     DecompositionError
-        If the method finds no acceptable answer.
+        If the method finds no acceptable solution.
     """
     for row, signal in enumerate(signals):
         if (n_seen := int(np.sum(~np.isnan(signal)))) < 2:
             raise ValueError(
-                f"{name(row)}: {n_seen} of {len(signal)} samples are not missing, and 2 are the "
-                "least. Leave the trial out."
+                f"{name(row)}: only {n_seen} of {len(signal)} samples are not missing; the minimum "
+                "is 2. Remove the trial."
             )
 
     def compute(places: list[int]) -> list[DecomposedTrial]:
@@ -187,7 +187,7 @@ def decompose_trials(
                     kept(method, source, sampling_rate) for source in sources
                 )
         except (ValueError, DecompositionError):
-            # Which one it was, and what was the matter: once more, one by one.
+            # Decompose the trials again one by one, for an error that names the trial.
             for place, source in zip(places, sources, strict=True):
                 _decompose_named(method, source, sampling_rate, name(place))
             raise
@@ -210,7 +210,7 @@ def decompose_trial(
 
 
 def check_masking(method: DecompositionMethod, missing: str) -> None:
-    """Raise a ValueError if missing samples shall be masked by a method that needs every sample."""
+    """Raise a ValueError if `missing` is "mask" and the method needs every sample."""
     if missing == "mask" and not method.masks:
         raise ValueError(
             f"missing='mask' needs method='cvxeda', got {method.name!r}: {method!r} needs every "
@@ -227,7 +227,7 @@ def _decompose_one(
 def _decompose_named(
     method: DecompositionMethod, source: np.ndarray, sampling_rate: float, name: str
 ) -> None:
-    """Decompose one trial once more, for an error that names it."""
+    """Decompose one trial again, for an error that names the trial."""
     try:
         method.decompose(source, sampling_rate)
     except DecompositionError as error:
@@ -243,22 +243,22 @@ def _check_components(
     name: Callable[[int], str],
     row: int,
 ) -> None:
-    """Refuse what a decomposition may not give."""
+    """Raise a ValueError if the components have a wrong shape or are not finite."""
     for part in ("phasic", "tonic", *(["driver"] if method.has_driver else [])):
-        values: Any = getattr(result, part, None)  # a user's method may give anything
+        values: Any = getattr(result, part, None)  # a user's method may return anything
         if not isinstance(values, np.ndarray) or values.shape != source.shape:
             raise ValueError(
-                f"{name(row)}: method {method!r} gave a {part} component of shape "
-                f"{np.shape(values)}, where shape {source.shape} is needed."
+                f"{name(row)}: method {method!r} returned a {part} component of shape "
+                f"{np.shape(values)}; it must have shape {source.shape}."
             )
         if not np.isfinite(values).all():
             raise ValueError(
-                f"{name(row)}: method {method!r} gave a {part} component with NaN or infinity."
+                f"{name(row)}: method {method!r} returned a {part} component with NaN or infinity."
             )
 
 
 def _prepare(signal: np.ndarray, standardize: bool) -> tuple[np.ndarray, float, float, bool]:
-    """Return what is to be decomposed, its offset and scale, and whether the trial is flat."""
+    """Return the signal to decompose, its offset and scale, and whether the trial is flat."""
     seen = signal[~np.isnan(signal)]
     spread = float(np.std(seen))
     flat = bool(spread <= FLAT * np.max(np.abs(seen)))

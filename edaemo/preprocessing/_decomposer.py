@@ -1,4 +1,4 @@
-"""Raw EDA of each trial to its phasic and tonic component, in the recording's own unit."""
+"""Transformer from raw EDA to phasic and tonic component, in the unit of the recording."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from edaemo.preprocessing._decomposed import (
 
 COMPONENTS = ("phasic", "tonic", "residual")
 SHORTEST = 2.0  # seconds: half the window of the moving median
-LOWEST_RATE = 1.0  # Hz, where that are two samples
+LOWEST_RATE = 1.0  # Hz: `SHORTEST` then has two samples
 
-# What may be odd about a trial, and what the warning says of it.
+# Properties of unusual trials, and their text in the warning.
 ODD = {
     "flat": "are flat: they are all tonic",
     "inaccurate": "miss the tolerance of the solver",
     "cancellation": (
-        "have a phasic component that spans more than twice what the recording spans, so that "
+        "have a phasic component whose range is more than twice that of the recording, so that "
         "phasic and tonic largely cancel each other: another method may suit them better"
     ),
 }
@@ -55,79 +55,82 @@ ODD = {
 
 @saved("edaemo.preprocessing.EDADecomposer", "n_times_", "n_features_in_", "feature_names_in_")
 class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
-    """Split each trial's EDA into phasic and tonic component, in the recording's own unit.
+    """Split each trial's EDA into phasic and tonic component, in the unit of the recording.
 
-    Give microsiemens and get microsiemens: nothing is z-scored in the output, no sample is dropped
-    or added, and phasic + tonic (+ residual, with "cvxeda") is the recording. Each trial is split
-    by itself; nothing is learned from others, so nothing can leak between them. Channels as
-    networks take them, z-scored and of one length, come from :class:`CvxEDATransformer`.
+    Input in microsiemens gives output in microsiemens: the output is not z-scored, no sample is
+    removed or added, and phasic + tonic (+ residual, with "cvxeda") equals the recording. Each
+    trial is split independently; nothing is learned from other trials, so no information leaks
+    between trials. :class:`CvxEDATransformer` computes channels for networks, z-scored and of equal
+    length.
 
     Parameters
     ----------
     sampling_rate : float
         Samples per second (Hz) of the recordings, at least 1.
     method : str or DecompositionMethod, default="cvxeda"
-        The decomposition: the name of one that is registered
-        (:func:`edaemo.decomposition.register_decomposition`), or an object with its settings, such
-        as ``edaemo.decomposition.Median(window=8.0)``. In the filters, tonic is the recording minus
-        phasic. These come along:
+        The decomposition: a registered name
+        (:func:`edaemo.decomposition.register_decomposition`), or an object with settings, such as
+        ``edaemo.decomposition.Median(window=8.0)``. For the filters, tonic is the recording minus
+        phasic. Built-in names:
 
-        "cvxeda" : cvxEDA [1]_ with its default settings. The trial is z-scored for it, because its
-        penalties are made for unit variance, and the answer scaled back; what was subtracted is
-        tonic. The phasic component is never negative.
+        "cvxeda" : cvxEDA [1]_ with its default settings. The trial is z-scored first, because the
+        penalties are made for unit variance, and the result is scaled back; the subtracted mean is
+        part of the tonic component. The phasic component is never negative.
 
-        "highpass" : phasic is what passes a Butterworth high-pass of order 2 at 0.05 Hz, forwards
-        and backwards, which lets half of a wave at 0.05 Hz through. As everywhere in edaemo, the
-        trial's line of least squares is taken off first (it is tonic) and the rest goes on for
-        30 s at its first and last value.
+        "highpass" : phasic is the output of a Butterworth high-pass of order 2 at 0.05 Hz, applied
+        forwards and backwards, with a gain of one half at 0.05 Hz. As in all of edaemo's filters,
+        the trial's least-squares line is subtracted first (it is part of the tonic component), and
+        the rest is extended by 30 s with its first and last value.
 
-        "bandpass" : "highpass", and above 6 Hz a low-pass of order 4 at 3 Hz, as
-        :class:`edaemo.features.EDAFeatureExtractor` takes it by default. What lies above 3 Hz is
-        tonic then.
+        "bandpass" : "highpass" and, for sampling rates above 6 Hz, a low-pass of order 4 at 3 Hz.
+        It is the default of :class:`edaemo.features.EDAFeatureExtractor`. Frequencies above 3 Hz
+        are part of the tonic component.
 
-        "median" : tonic is the moving median over 4 s [2]_, in ``round(4 * sampling_rate)``
-        samples or one more where that is even. Trials go on at their first and last value, so
-        the first and last sample's phasic component is mostly zero.
+        "median" : tonic is the moving median over 4 s [2]_: ``round(4 * sampling_rate)`` samples,
+        plus one if that is even. Trials are extended with their first and last value, so the
+        phasic component of the first and last sample is mostly zero.
 
         "smooth" : tonic is the trial smoothed by a Gaussian with a standard deviation of 3.75 s,
-        cut at four of them, which lets half of a wave at 0.05 Hz through, too. Ends as in
-        "highpass".
+        truncated at four standard deviations, with a gain of one half at 0.05 Hz. The ends are
+        treated as in "highpass".
     components : tuple of str, default=("phasic", "tonic")
-        The channels, in this order: any of "phasic", "tonic" and "residual", which is zero in
+        The channels, in this order: any of "phasic", "tonic" and "residual", which is zero for
         the filters.
     missing : {"raise", "interpolate", "mask"}, default="raise"
-        What becomes of missing samples (NaN, NA, None, masked), infinite ones and those beyond
-        float32's range. "raise": an error that names the trial. "interpolate": linear interpolation
-        in time between the finite neighbours (the nearest one at the ends); then the components add
-        up to the interpolated recording. "mask", for "cvxeda" and whatever else masks: they have no
-        weight; there the phasic and tonic component are what the samples around say, and the
-        residual is 0. Without a single finite sample (two for "mask") a trial is an error in all.
+        Treatment of samples that are missing (NaN, NA, None, masked), infinite or beyond float32's
+        range. "raise": an error that names the trial. "interpolate": linear interpolation in time
+        between finite neighbours (the nearest finite sample at the ends); the components add up
+        to the interpolated recording. "mask", for "cvxeda" and other methods that can mask: the
+        samples have no weight. At these samples the phasic and tonic component follow from the
+        samples around them, and the residual is 0. A trial without a finite sample (with fewer than
+        two for "mask") raises an error in all cases.
 
     Attributes
     ----------
     n_times_ : int or None
-        Samples of each channel of a bare array's output, as `fit` saw them; None where it saw a
-        trials table or signals of unequal length.
+        Samples of each channel in `fit`; None for a trials table or signals of unequal length.
     n_features_in_ : int
         Number of columns of X seen in `fit`; only for a 2-D array of numbers.
 
     Warns
     -----
     SignalQualityWarning
-        Once in a `transform`: how many trials are flat (all tonic), how many decompositions miss
-        the solver's tolerance, and in how many phasic and tonic largely cancel each other.
+        One warning per `transform`: the number of flat trials (all tonic), of decompositions that
+        miss the solver's tolerance, and of trials whose phasic and tonic component largely cancel
+        each other.
 
     Notes
     -----
-    A phasic component whose standard deviation is at most 1e-9 of the trial's largest value is
-    rounding and becomes zero. Trials of less than 2 s, half the moving median's window, are errors.
+    A phasic component whose standard deviation is at most 1e-9 of the trial's largest value is a
+    rounding error and becomes zero. Trials shorter than 2 s, half the window of the moving median,
+    raise an error.
 
-    Of the rise of one response of cvxEDA's shape (1.1 s up, several down), alone on a level trial,
-    "cvxeda" keeps 0.92 at 4 Hz and 0.99 at 50 Hz; "highpass" and "smooth" keep 0.96 and put it
-    between dips below zero; "median" keeps 0.3, as it takes most of what lasts longer than half its
-    window for tonic.
+    For a single response of cvxEDA's shape (rise in 1.1 s, decay in several seconds) on a constant
+    trial, "cvxeda" keeps 0.92 of its rise at 4 Hz and 0.99 at 50 Hz. "highpass" and "smooth" keep
+    0.96, with undershoots below zero on both sides. "median" keeps 0.3, because it assigns most of
+    a response that lasts longer than half its window to the tonic component.
 
-    sparsEDA is not offered; ``docs/decomposition.md`` says why.
+    sparsEDA is not available; ``docs/decomposition.md`` explains why.
 
     References
     ----------
@@ -172,7 +175,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object = None) -> Self:
-        """Check the trials; nothing is learned from them but their length.
+        """Check the trials; only their length is learned.
 
         Parameters
         ----------
@@ -190,7 +193,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         ------
         ValueError
             If a parameter is out of its range, or a trial has missing samples (see `missing`),
-            holds no real numbers or is shorter than 2 s; the error names the trial.
+            does not hold real numbers or is shorter than 2 s; the error names the trial.
         """
         with whole_or_nothing(self):
             lengths = {len(signal) for signal in self._read(X, reset=True)}
@@ -200,7 +203,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: object) -> object:
-        """Give the components of each trial.
+        """Return the components of each trial.
 
         Parameters
         ----------
@@ -210,17 +213,17 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         -------
         DataFrame or ndarray
             For a trials table a new table: cells of ``eda`` become float32 arrays of shape
-            (n_components, n_samples), and a column ``channels`` names them, as in
-            ``"phasic|tonic"``. For anything else a float32 array of shape (n_trials,
-            n_components * n_samples), one component after the other.
+            (n_components, n_samples), and a column ``channels`` names the components, as in
+            ``"phasic|tonic"``. For other X a float32 array of shape (n_trials, n_components *
+            n_samples), one component after the other.
 
         Raises
         ------
         ValueError
-            As in `fit`; if the trials of a bare array differ in length from each other or from
-            those of `fit`; or if a component exceeds float32.
+            As in `fit`. Or if X is not a trials table and the trials differ in length from each
+            other or from those of `fit`. Or if a component exceeds float32.
         DecompositionError
-            If cvxEDA finds no acceptable answer for a trial; the error names it.
+            If cvxEDA finds no acceptable solution for a trial; the error names the trial.
         """
         self._validate_params()
         signals = self._read(X, reset=False)
@@ -245,10 +248,10 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         return channels_table(X, channels, self.components)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Name the columns of the output as a bare array: ``eda_<component>_<sample>``."""
+        """Return the column names of an array output: ``eda_<component>_<sample>``."""
         check_is_fitted(self, "n_times_")
         if self.n_times_ is None:
-            # In these words and as this type it is how set_output learns to leave a table alone.
+            # set_output checks this type and these words, and then leaves a table unchanged.
             raise AttributeError(
                 "EDADecomposer was fitted to a trials table or to signals of unequal length and so "
                 "does not provide get_feature_names_out."
@@ -257,7 +260,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = []  # float32, whatever comes in
+        tags.transformer_tags.preserves_dtype = []  # always float32
         tags.input_tags.allow_nan = self.missing != "raise"
         tags.requires_fit = False
         return tags
@@ -276,7 +279,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
                     f"too few: a trial must last {SHORTEST:g} s, which are {shortest} samples at "
-                    f"{rate:g} Hz. Leave the trial out, or check sampling_rate."
+                    f"{rate:g} Hz. Remove the trial, or check sampling_rate."
                 )
         return signals
 
@@ -285,15 +288,15 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         odd = [row for row, signal in enumerate(signals) if len(signal) != length]
         if odd:
             raise ValueError(
-                f"{name_trial(X, odd[0])}: {len(signals[odd[0]])} samples, and not {length} as the "
-                "trials before or in fit. The trials differ in length, so they make no array: cut "
-                "them to one length, or give a trials table."
+                f"{name_trial(X, odd[0])}: {len(signals[odd[0]])} samples, but earlier trials or "
+                f"those of fit have {length}. Trials that differ in length do not fit in an array: "
+                "cut them to the same length, or pass a trials table."
             )
 
     def _split(
         self, X: object, row: int, signal: np.ndarray, trial: DecomposedTrial
     ) -> tuple[np.ndarray, set[str]]:
-        """Return a trial's channels, float32 (n_components, n_samples), and what is odd of ODD."""
+        """Return a trial's channels, float32 (n_components, n_samples), and its keys of `ODD`."""
         missing = np.isnan(signal)
         if missing.any():
             fit = trial.scale * (trial.result.phasic + trial.result.tonic) + trial.offset
@@ -310,16 +313,18 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         if not np.max(np.abs(channels)) <= LARGEST:
             raise ValueError(
                 f"{name_trial(X, row)}: its samples are so large that a component exceeds float32. "
-                "Is the recording in microsiemens?"
+                "Check that the recording is in microsiemens."
             )
-        return channels.astype(np.float32), {kind for kind, is_so in odd.items() if is_so}
+        return channels.astype(np.float32), {kind for kind, present in odd.items() if present}
 
     def _warn(self, odd: list[set[str]]) -> None:
-        """Say once what is odd about the trials; the first few by their row."""
-        said = []
+        """Issue one warning about unusual trials, with the rows of the first three."""
+        messages = []
         for kind, what in ODD.items():
             rows = [row for row, kinds in enumerate(odd) if kind in kinds]
             if rows:
-                said.append(f"{len(rows)} of {len(odd)} trials (first rows: {rows[:3]}) {what}.")
-        if said:
-            warnings.warn(" ".join(said), SignalQualityWarning, stacklevel=4)
+                messages.append(
+                    f"{len(rows)} of {len(odd)} trials (first rows: {rows[:3]}) {what}."
+                )
+        if messages:
+            warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=4)

@@ -1,4 +1,4 @@
-"""Recordings in files to files with their components."""
+"""Decomposition of recordings in files; the components are written to files."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from edaemo._whole_file import whole_file
 from edaemo.decomposition import DecompositionError, DecompositionMethod, find_decomposition
 from edaemo.preprocessing._decomposed import DecomposedTrial, check_masking, decompose_trial
 
-# Gives the EDA of a file, float64 and NaN where it is missing, and its sampling rate in Hz.
+# Returns the EDA of a file, float64 with NaN for missing samples, and its sampling rate in Hz.
 Read = Callable[[Path], tuple[np.ndarray, float]]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file.
+    """Result of the decomposition of one file.
 
     Attributes
     ----------
     source : Path
         The recording.
     error : str or None
-        Why there is no output, in one line that begins with the file's path; None if there is.
+        Error message, one line that begins with the path of the file; None if it succeeded.
     notes : tuple of str
-        What the reader of the output should know of it.
+        Remarks that affect the interpretation of the output.
     """
 
     source: Path
@@ -49,18 +49,18 @@ def plan_outputs(
     suffix: str = ".csv",
     overwrite: bool = False,
 ) -> list[tuple[Path, Path]]:
-    """Decide which file each recording's components go to.
+    """Return the output file of each recording.
 
     Parameters
     ----------
     found : sequence of (path, relative path)
-        Recordings, as `edaemo.datasets.find_recordings` gives them.
+        Recordings, from `edaemo.datasets.find_recordings`.
     out : path
-        Folder of the outputs. An output has the relative path of its recording.
+        Folder of the outputs. The relative path of an output is that of its recording.
     suffix : {".csv", ".parquet"}, default=".csv"
-        What the outputs end in, in place of the recordings' suffix.
+        Suffix of the outputs; replaces the suffix of the recordings.
     overwrite : bool, default=False
-        Whether outputs that are already there are replaced.
+        Whether existing outputs are replaced.
 
     Returns
     -------
@@ -70,11 +70,11 @@ def plan_outputs(
     Raises
     ------
     ValueError
-        If `out` is no folder, two recordings have one output, an output is one of the recordings,
-        or an output is there already and `overwrite` is False.
+        If `out` is not a folder, two recordings have the same output, an output is one of the
+        recordings, or an output exists and `overwrite` is False.
     """
     if Path(out).exists() and not Path(out).is_dir():
-        raise ValueError(f"{out} is a file, where the folder for the outputs is expected.")
+        raise ValueError(f"{out} is a file: give a folder for the outputs.")
     plan = [(source, Path(out) / relative.with_suffix(suffix)) for source, relative in found]
     recordings = {source.resolve(): source for source, _ in plan}
     taken: dict[Path, Path] = {}
@@ -82,17 +82,17 @@ def plan_outputs(
         place = target.resolve()
         if place in taken:
             raise ValueError(
-                f"{taken[place]} and {source} would both be written to {target}. Give a folder "
-                "that holds both, so that their paths in it are kept, or do them one by one."
+                f"{taken[place]} and {source} would both be written to {target}. Pass a folder "
+                "that holds both, so that their relative paths differ, or run them one by one."
             )
         if place in recordings:
-            raise ValueError(f"{target} is itself a recording to be read. Give another folder.")
+            raise ValueError(f"{target} is itself a recording to be read. Use another folder.")
         taken[place] = source
-    there = [target for _, target in plan if target.exists()]
-    if there and not overwrite:
+    existing = [target for _, target in plan if target.exists()]
+    if existing and not overwrite:
         raise ValueError(
-            f"{len(there)} of {len(plan)} outputs exist already, first {there[0]}. Overwrite them "
-            "(--overwrite), or give another folder."
+            f"{len(existing)} of {len(plan)} outputs exist already, first {existing[0]}. Overwrite "
+            "them (--overwrite), or use another folder."
         )
     return plan
 
@@ -108,48 +108,49 @@ def decompose_file(
 ) -> tuple[str, ...]:
     """Decompose one recording and write its components to a file.
 
-    ``eda = phasic + tonic + residual``. For cvxEDA, and whatever else needs unit variance, the
-    recording is z-scored before and the components are scaled back.
+    ``eda = phasic + tonic + residual``. For cvxEDA and other methods that need unit variance, the
+    recording is z-scored before the decomposition and the components are scaled back.
 
     Parameters
     ----------
     source : path
         The recording.
     target : path
-        The output, ending in ``.csv`` or ``.parquet``; its folder is made if need be. It appears
-        whole or not at all. Columns, all float64: ``time`` (s, from 0), ``eda`` (as read),
-        ``phasic``, ``tonic``, ``driver`` (per second; where the method finds one) and
-        ``residual``, in the unit of the recording. Where samples are missing, ``eda`` stays as it
-        was read; ``residual`` is NaN there if they were masked.
+        The output, ending in ``.csv`` or ``.parquet``; its folder is created if necessary. It is
+        written completely or not at all. Columns, all float64: ``time`` (s, from 0), ``eda`` (as
+        read), ``phasic``, ``tonic``, ``driver`` (per second; only if the method computes it) and
+        ``residual``, in the unit of the recording. Missing samples of ``eda`` are written as they
+        were read; if they were masked, ``residual`` is NaN at these samples.
     read : callable
-        Takes the path of a recording and gives its EDA and sampling rate, as
-        `edaemo.datasets.read_recording` does.
+        Takes the path of a recording; returns its EDA and sampling rate, like
+        `edaemo.datasets.read_recording`.
     method : str or DecompositionMethod, default="cvxeda"
-        The name of a decomposition that is registered, or an object with its settings; see
+        A registered name, or an object with settings; see
         :func:`edaemo.decomposition.register_decomposition`.
     missing : {"raise", "interpolate", "mask"}, default="raise"
-        What becomes of missing samples (NaN), infinite ones and those beyond float32's range: an
-        error, linear interpolation between finite neighbours (the nearest one at the ends), or no
-        weight in the decomposition, if the method masks.
+        Treatment of samples that are missing (NaN), infinite or beyond float32's range. "raise": an
+        error. "interpolate": linear interpolation between finite neighbours (the nearest finite
+        sample at the ends). "mask": no weight in the decomposition, if the method can mask.
     overwrite : bool, default=False
-        Whether an output that is there already is replaced.
+        Whether an existing output is replaced.
 
     Returns
     -------
     tuple of str
-        What the reader of the output should know: missing samples, a constant recording, a
-        decomposition off its tolerance, phasic and tonic that cancel each other.
+        Remarks: missing samples, a constant recording, a solver that missed its tolerance, phasic
+        and tonic that cancel each other.
 
     Raises
     ------
     ValueError
-        If the recording is too short, or has missing samples that may not be, or none that are
-        finite (one, if they are masked), or the method is unknown or refuses it. The message begins
-        with the recording's path; `read` raises its own.
+        If the recording is too short, has missing samples and `missing` is "raise", has no finite
+        sample (fewer than two for "mask"), or the method is unknown or refuses the recording. The
+        message begins with the path of the recording. `read` may raise other errors.
     DecompositionError
-        If the method finds no acceptable answer; the message begins with the path, too.
+        If the method finds no acceptable solution. The message begins with the path of the
+        recording.
     FileExistsError
-        If the output is there already and `overwrite` is False.
+        If the output exists and `overwrite` is False.
     """
     source, target = Path(source), Path(target)
     eda, sampling_rate = read(source)
@@ -191,18 +192,18 @@ def decompose_files(
     n_jobs: int | None = None,
     progress: bool = False,
 ) -> list[Outcome]:
-    """Decompose recordings as `decompose_file` does; a bad one does not stop the others.
+    """Decompose recordings with `decompose_file`; continue after errors.
 
     Parameters
     ----------
     plan : sequence of (path, path)
-        Recording and output, as `plan_outputs` gives them.
+        Recordings and outputs, from `plan_outputs`.
     read, method, missing, overwrite
         As in `decompose_file`.
     n_jobs : int or None, default=None
-        Processes to share the work, as in joblib.
+        Number of processes, as in joblib.
     progress : bool, default=False
-        Whether a bar on stderr counts the files.
+        Whether to show a progress bar on stderr.
 
     Returns
     -------
@@ -220,11 +221,11 @@ def decompose_files(
                 outcomes[target] = outcome
                 bar.update()
     except BrokenProcessPool:
-        lost = "a worker process died before it answered, perhaps for lack of memory. Try fewer."
+        lost = "a worker process died, perhaps for lack of memory. Use fewer processes."
         for source, target in plan:
             outcomes.setdefault(target, Outcome(source, f"{source}: {lost}"))
     finally:
-        work.close()  # ends the workers after Ctrl-C; the killed ones cannot tidy up
+        work.close()  # ends the workers after Ctrl-C; killed workers cannot clean up
         for _, target in plan:
             with suppress(NotADirectoryError):  # then nothing was written there
                 _part(target).unlink(missing_ok=True)
@@ -244,7 +245,7 @@ def _try_file(
             source, target, read, method=method, missing=missing, overwrite=overwrite
         )
     except MemoryError:
-        error = "not enough memory for a recording of this length. Cut it into parts."
+        error = "not enough memory for a recording of this length. Split it into parts."
     except (ValueError, DecompositionError, OSError, ImportError) as raised:
         error = " ".join(str(raised).split()).removeprefix(f"{source}: ")
     else:
@@ -253,18 +254,18 @@ def _try_file(
 
 
 def _fill(eda: np.ndarray, missing: str) -> tuple[np.ndarray, int]:
-    """Return the samples, NaN only where they are to be masked, and how many were missing."""
+    """Return the samples, with NaN for masked samples, and the number of missing samples."""
     finite = np.abs(eda) <= LARGEST
     n_missing = int(np.sum(~finite))
     if len(eda) < 2:
-        raise ValueError(f"too short: {len(eda)} sample, and 2 are the least.")
+        raise ValueError(f"too short: {len(eda)} sample; the minimum is 2.")
     if n_missing == len(eda):
         raise ValueError("all samples are missing or infinite.")
     if n_missing and missing == "raise":
         raise ValueError(
             f"{n_missing} of {len(eda)} samples are missing (NaN), infinite or beyond float32, the "
-            f"first is sample {int(np.argmin(finite))}, counted from 0. Repair the file, or let "
-            "them be interpolated (--missing interpolate) or have no weight (--missing mask)."
+            f"first is sample {int(np.argmin(finite))}, counted from 0. Repair the file, "
+            "interpolate them (--missing interpolate) or give them no weight (--missing mask)."
         )
     if missing == "mask":
         return np.where(finite, eda, np.nan), n_missing
@@ -272,7 +273,7 @@ def _fill(eda: np.ndarray, missing: str) -> tuple[np.ndarray, int]:
 
 
 def _part(target: Path) -> Path:
-    """Return where an output is written until it is whole."""
+    """Return the temporary path of an output while it is written."""
     return target.with_name(f".{target.name}.part")
 
 
@@ -288,15 +289,15 @@ def _write(table: pd.DataFrame, target: Path, *, overwrite: bool) -> None:
 
 
 def _remark(trial: DecomposedTrial, n_missing: int, missing: str) -> tuple[str, ...]:
-    """Say what is odd about a decomposition."""
-    known = trial.diagnose()
-    done = "masked" if missing == "mask" else "interpolated"
+    """Return the remarks on a decomposition."""
+    diagnostics = trial.diagnose()
+    treatment = "masked" if missing == "mask" else "interpolated"
     remarks = {
-        f"{n_missing} of {len(trial.source)} samples were {done}.": n_missing > 0,
-        "constant: all of it is tonic.": known["flat"],
-        f"the solver missed its tolerance, relative gap {known['gap']:.1e}.": (
-            known["status"] != "optimal"
+        f"{n_missing} of {len(trial.source)} samples were {treatment}.": n_missing > 0,
+        "constant: all of it is tonic.": diagnostics["flat"],
+        f"the solver missed its tolerance, relative gap {diagnostics['gap']:.1e}.": (
+            diagnostics["status"] != "optimal"
         ),
-        "phasic and tonic largely cancel each other.": known["cancellation"],
+        "phasic and tonic largely cancel each other.": diagnostics["cancellation"],
     }
-    return tuple(remark for remark, holds in remarks.items() if holds)
+    return tuple(remark for remark, applies in remarks.items() if applies)

@@ -1,4 +1,4 @@
-"""What is wrong with raw recordings: missing, flat, saturated, clipped, spikes, lost contact."""
+"""Quality of raw recordings: missing, flat, saturated, clipped, spikes, lost contact."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from edaemo._validation import (
 )
 from edaemo.decomposition import check_sampling_rate
 
-# Two values closer than this beside the trial's largest are one level, written with rounding.
+# Values that differ by at most this share of the trial's largest value are the same level.
 ROUNDING = 1e-9
-# A level is the median of this many samples at least: one outlier makes none.
+# Minimum number of samples for a level (their median), so that one outlier is not a level.
 ENOUGH = 3
 
 Ranges = list[tuple[int, int]]
@@ -61,87 +61,88 @@ def signal_quality(
     drop_seconds: float = 0.25,
     level_seconds: float = 5.0,
 ) -> pd.DataFrame:
-    """Say of each trial's raw EDA what is wrong with it, and where.
+    """Return the defects of each trial's raw EDA and their positions.
 
-    Each trial is judged by itself, by rules on its samples; nothing is changed or left out. One
-    sample may break several rules. The defaults are meant for wrist recordings by an Empatica E4.
+    Each trial is checked independently, by rules for its samples. No sample is changed or removed.
+    A sample may break several rules. The defaults are for wrist recordings by an Empatica E4.
 
     Parameters
     ----------
     trials : DataFrame, Series, array of shape (n_trials, n_samples) or Bunch
         Raw recordings in microsiemens: a trials table (its column ``eda`` holds 1-D signals), a
-        Series, object array or one-column frame of 1-D signals, a 2-D array of numbers, or what a
-        loader of :mod:`edaemo.datasets` returns. NaN, masked, infinite and beyond float32 all
-        count as missing.
+        Series, object array or one-column frame of 1-D signals, a 2-D array of numbers, or the
+        Bunch of a loader of :mod:`edaemo.datasets`. NaN, masked and infinite samples and samples
+        beyond float32's range count as missing.
     sampling_rate : float or None
-        Samples per second (Hz). None takes that of the Bunch, and is an error for anything else.
+        Samples per second (Hz). None uses the rate of the Bunch and is an error for other input.
     recording_range : tuple (lowest, highest)
-        What the recorder can measure, in µS; a sample at either end or beyond is clipped. The E4's
-        range is 0.01 to 100 µS.
+        Measuring range of the recorder, in µS. A sample at or beyond either end is clipped. The
+        range of the E4 is 0.01 to 100 µS.
     flat_range : float
-        A trial whose samples span less than this, in µS, is flat. The smallest amplitude of a
-        response is usually set somewhere from 0.01 to 0.05 µS [1]_, and 0.01 µS are eight steps of
-        an E4: a flat trial shows no response.
+        A trial is flat if its range, in µS, is less than this. The minimum amplitude of a response
+        is usually set between 0.01 and 0.05 µS [1]_, and 0.01 µS is eight steps of an E4, so a flat
+        trial shows no response.
     stuck_seconds : float
-        Equal samples for at least this long, at an extreme, are saturated. A slow signal rests on
-        one step of the recorder at its turning points: in HKU956 and induced-stress 28 trials that
-        are not flat do so for 1 s, one for 2 s.
+        Equal samples at an extreme for at least this time are saturated. At its turning points, a
+        slow signal stays on one step of the recorder: in HKU956 and induced-stress, 28 trials that
+        are not flat do so for 1 s and one trial for 2 s.
     max_slope : float
-        A change between adjacent samples by more than this, in µS/s, is a spike: skin conductance
-        hardly ever changes faster than 10 µS/s [2]_. The noise of a recorder does at high rates
-        (σ makes slopes of 1.4 σ times the rate), so filter such recordings first. Two corpora of
-        the E4 have no change above 4.6 µS/s at all (``docs/signal-quality.md``).
+        A change between adjacent samples by more than this, in µS/s, is a spike. Skin conductance
+        rarely changes faster than 10 µS/s [2]_. At high sampling rates the noise of a recorder
+        does (noise of σ gives slopes of 1.4 σ times the rate), so filter such recordings first.
+        Two E4 corpora have no change above 4.6 µS/s (``docs/signal-quality.md``).
     spike_seconds : float
-        Steep changes at most this far apart are one spike, as the way up and the way down of an
-        artefact are.
+        Steep changes at most this far apart are one spike, such as the rise and the fall of an
+        artefact.
     contact_level : float
-        Below this, in µS, a sample is at the floor [2]_: the electrodes hardly touch the skin.
+        A sample below this, in µS, has no contact [2]_: the electrodes hardly touch the skin.
     drop_share : float
         A loss of more than this share of the level within `drop_seconds` is a loss of contact. A
-        response falls by half in no less than 1.4 s (the slow time constant of cvxEDA, 2 s, times
-        ln 2), the tonic level more slowly still.
+        response needs at least 1.4 s to fall by half (ln 2 times the slow time constant of cvxEDA,
+        2 s); the tonic level is even slower.
     drop_seconds : float
         Time within which the level is lost, at least one sample.
     level_seconds : float
-        The level is the median of the samples within this time before the drop that are neither
-        missing nor without contact; so the end of a short spike is no drop. There must be three
-        or more of them: a drop within the first three samples of a trial is not seen.
+        The level is the median of the samples within this time before the drop, without those that
+        are missing or without contact. The end of a short spike is therefore not a drop. The level
+        needs at least three samples, so a drop within the first three samples of a trial is not
+        detected.
 
     Returns
     -------
     DataFrame
-        One row for each trial, in order. The index holds subject, stimulus and trial (those that
-        are known); where none is, it is the index of a DataFrame or Series, or the row.
+        One row for each trial, in order. The index holds the subject, stimulus and trial ids of the
+        input. Without ids it is the index of the DataFrame or Series, or the row number.
 
         ``n_samples`` : int64.
-        ``missing_share`` : float64, missing samples as a share of all, as are the other shares.
-        ``flat`` : bool, largest minus smallest sample is less than `flat_range`. A trial with all
+        ``missing_share`` : float64, share of missing samples. All shares are of all samples.
+        ``flat`` : bool, the range of the samples is less than `flat_range`. A trial with all
         samples missing is not flat.
-        ``saturated_share`` : float64, samples in runs of one and the same value that last
-        `stuck_seconds` or more (n samples last n / sampling_rate) and lie at the highest of
-        `recording_range` or above, or at the trial's own largest or smallest value. The trial's
-        own extremes do not count where it is flat.
-        ``clipped_share`` : float64, samples at either end of `recording_range` or beyond.
+        ``saturated_share`` : float64, samples in runs of equal values that last at least
+        `stuck_seconds` (n samples last n / sampling_rate) and are at or above the upper end of
+        `recording_range`, or at the trial's largest or smallest value. The trial's extremes do
+        not count if the trial is flat.
+        ``clipped_share`` : float64, samples at or beyond either end of `recording_range`.
         ``n_spikes`` : int64, groups of changes between adjacent samples steeper than `max_slope`.
-        ``lost_contact_share`` : float64, samples below `contact_level`, and samples from a sudden
-        drop on: one below 1 - `drop_share` times both the sample `drop_seconds` before and the
-        level before it. They end with the first sample that is not below 1 - `drop_share` times
-        that level.
+        ``lost_contact_share`` : float64, samples below `contact_level`, and samples after a sudden
+        drop. A sudden drop begins with a sample below 1 - `drop_share` times both the sample
+        `drop_seconds` earlier and the level before it. It ends before the first sample that is not
+        below 1 - `drop_share` times that level.
         ``quantization_step`` : float64, smallest difference of two different values, in µS; NaN
-        with less than two. It is the recorder's step where `n_levels` is small; in a recording
-        with nearly as many levels as samples it says nothing.
-        ``n_levels`` : int64, number of different values. Values closer than 1e-9 of the largest
-        are one.
-        ``positions`` : dict of lists of (start, stop), half open, in samples: the keys are
+        with fewer than two values. If `n_levels` is small, it is the step of the recorder. In a
+        recording with nearly as many levels as samples it carries no information.
+        ``n_levels`` : int64, number of different values. Values that differ by at most 1e-9 of the
+        largest count as equal.
+        ``positions`` : dict of lists of (start, stop), half open, in samples. The keys are
         "missing", "saturated", "clipped", "spike" and "lost_contact". A spike runs from the
-        first sample after a steep change to the last sample before one: the samples of an artefact
-        that comes and goes, and the first sample of a new level.
+        first sample after a steep change to the last sample before one: the samples of a transient
+        artefact, or the first sample of a new level.
 
     Raises
     ------
     ValueError
-        If there is no trial, a trial has no sample, is no 1-D signal or holds no real numbers
-        (the error names it), or a parameter is out of its range.
+        If `trials` is empty, a trial has no samples, is not a 1-D signal or does not hold real
+        numbers (the error names the trial), or a parameter is out of its range.
 
     References
     ----------
@@ -165,23 +166,23 @@ def signal_quality(
         sampling_rate = trials.sampling_rate if sampling_rate is None else sampling_rate
         trials = trials.trials
     if sampling_rate is None:
-        raise ValueError("sampling_rate is missing: only a loader's Bunch knows its own. Give Hz.")
+        raise ValueError("sampling_rate is missing: set it (in Hz). Only a loader's Bunch has one.")
     rate = check_sampling_rate(sampling_rate)
     lowest, highest = _check_range(recording_range)
     rows = []
     for signal in _read_trials(trials):
-        found = np.isfinite(signal)
-        levels, step = _levels(signal[found])
-        span = np.ptp(signal[found]) if found.any() else np.inf
+        finite = np.isfinite(signal)
+        levels, step = _levels(signal[finite])
+        span = np.ptp(signal[finite]) if finite.any() else np.inf
         flat = bool(span < flat_range)
-        ends = [] if flat or not found.any() else [np.nanmin(signal), np.nanmax(signal)]
+        ends = [] if flat or not finite.any() else [np.nanmin(signal), np.nanmax(signal)]
         with_contact = ~(signal < contact_level)
-        lost = _dropped(signal, with_contact, rate, drop_share, drop_seconds, level_seconds)
+        dropped = _dropped(signal, with_contact, rate, drop_share, drop_seconds, level_seconds)
         masks = {
-            "missing": ~found,
+            "missing": ~finite,
             "saturated": _stuck(signal, ends, highest, stuck_seconds * rate),
             "clipped": (signal <= lowest) | (signal >= highest),
-            "lost_contact": (lost | ~with_contact) & found,
+            "lost_contact": (dropped | ~with_contact) & finite,
         }
         spikes = _spikes(signal, max_slope / rate, spike_seconds * rate)
         rows.append(_summarise(masks, spikes, flat=flat, levels=levels, step=step))
@@ -191,7 +192,7 @@ def signal_quality(
 def _summarise(
     masks: dict[str, np.ndarray], spikes: Ranges, *, flat: bool, levels: int, step: float
 ) -> dict[str, Any]:
-    """Give one row of the table."""
+    """Return one row of the table."""
     share = {kind: float(np.mean(mask)) for kind, mask in masks.items()}
     positions = {kind: _runs(mask) for kind, mask in masks.items()}
     return {
@@ -215,7 +216,7 @@ def _runs(mask: np.ndarray) -> Ranges:
 
 
 def _levels(values: np.ndarray) -> tuple[int, float]:
-    """Return how many different values there are, and the smallest difference of two."""
+    """Return the number of different values and the smallest difference between two of them."""
     if not len(values):
         return 0, np.nan
     gaps = np.diff(np.unique(values))
@@ -224,7 +225,7 @@ def _levels(values: np.ndarray) -> tuple[int, float]:
 
 
 def _stuck(signal: np.ndarray, ends: list[float], highest: float, shortest: float) -> np.ndarray:
-    """Mark the runs of one value, `shortest` samples or more, at one of `ends` or `highest`."""
+    """Mark runs of at least `shortest` equal samples, at one of `ends` or at least `highest`."""
     starts = np.flatnonzero(np.diff(signal, prepend=np.nan) != 0)  # NaN differs from everything
     lengths = np.diff(starts, append=len(signal))
     value = signal[starts]
@@ -233,7 +234,7 @@ def _stuck(signal: np.ndarray, ends: list[float], highest: float, shortest: floa
 
 
 def _spikes(signal: np.ndarray, steepest: float, near: float) -> Ranges:
-    """Return the groups of changes by more than `steepest` that lie at most `near` apart."""
+    """Return the groups of changes by more than `steepest` that are at most `near` apart."""
     lands = np.flatnonzero(np.abs(np.diff(signal)) > steepest) + 1
     groups = np.split(lands, np.flatnonzero(np.diff(lands) > near + ROUNDING) + 1)
     return [(int(g[0]), int(max(g[-1], g[0] + 1))) for g in groups if len(g)]
@@ -247,7 +248,7 @@ def _dropped(
     drop_seconds: float,
     level_seconds: float,
 ) -> np.ndarray:
-    """Mark the samples between each sudden drop and the return of half (or so) of the level."""
+    """Mark the samples from each drop until the signal returns to 1 - `share` of its level."""
     n = len(signal)
     lag = max(1, round(min(drop_seconds * rate, n)))
     window = max(1, round(min(level_seconds * rate, n)))
@@ -270,7 +271,7 @@ def _dropped(
 
 
 def _check_range(recording_range: tuple[float, float]) -> tuple[float, float]:
-    """Return the two ends of the recorder's range, the lower one first."""
+    """Return the two ends of the recorder's range, the lower end first."""
     numbers = all(isinstance(end, Real) and not isinstance(end, bool) for end in recording_range)
     if len(recording_range) != 2 or not numbers or not recording_range[0] < recording_range[1]:
         raise ValueError(
@@ -280,24 +281,24 @@ def _check_range(recording_range: tuple[float, float]) -> tuple[float, float]:
 
 
 def _read_trials(X: object) -> list[np.ndarray]:
-    """Return each trial's samples as float64, NaN where they are missing."""
+    """Return each trial's samples as float64, with NaN for missing samples."""
     cells = signal_cells(X)
     if cells is None:
         cells = read_rows("signal_quality", X, reset=None, booleans=False, finite=False)
     if not len(cells):
-        raise ValueError("There are no trials: a minimum of 1 is required.")
+        raise ValueError("The input holds no trials: a minimum of 1 is required.")
     signals = [read_cell(X, row, cell) for row, cell in enumerate(cells)]
     for row, signal in enumerate(signals):
         if signal.ndim != 1:
             raise ValueError(
                 f"{name_trial(X, row)}: each trial's EDA must be a 1-D signal, got an array of "
-                f"shape {signal.shape}. Give the raw recordings."
+                f"shape {signal.shape}. Pass the raw recordings."
             )
     return [np.where(np.abs(signal) <= LARGEST, signal, np.nan) for signal in signals]
 
 
 def _index(X: object, n: int) -> pd.Index:
-    """Return what is known of the trials' identity, else their own index, else their rows."""
+    """Return the ids of the trials as an index; without ids the index of X, or row numbers."""
     index = identity_index(X)
     if index is not None:
         return index

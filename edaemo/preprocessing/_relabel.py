@@ -1,4 +1,4 @@
-"""High and low labels from a person's own ratings."""
+"""High and low labels from each subject's own ratings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hashlib import sha256
 from numbers import Real
 from typing import NamedTuple
 
-import imblearn.base  # noqa: F401  (tells scikit-learn's routing of the method fit_resample)
+import imblearn.base  # noqa: F401  (registers fit_resample in scikit-learn's metadata routing)
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, _fit_context
@@ -31,39 +31,39 @@ from edaemo._validation import (
 AXES = ("valence", "arousal")
 VALENCE, AROUSAL = range(2)
 
-# Sums of decimal ratings are rounded, so the same is what differs by no more than this:
+# Sums of decimal ratings have rounding errors. Values count as equal up to these tolerances:
 _SAME_RATING = 1e-9  # of the span of the ratings
 _SAME_OPTIMUM = 1e-12  # of the scatter of the ratings
 
-_CELLS_AT_ONCE = 2**17  # lines summed up together: some 30 MB
+_CELLS_AT_ONCE = 2**17  # lines processed in one batch: about 30 MB
 
 
 class _TwoMeans(NamedTuple):
-    """The best partition of a person's ratings into two."""
+    """The best partition of a subject's ratings into two groups."""
 
     centers: np.ndarray
     midpoint: np.ndarray
-    ambiguous: np.ndarray  # for each axis: has an equally good partition its midpoint elsewhere?
+    ambiguous: np.ndarray  # for each axis: whether an equally good partition has another midpoint
 
 
 def _two_means(points: np.ndarray, weights: np.ndarray | None = None) -> _TwoMeans:
-    """Find the global optimum of 2-means in the plane.
+    """Return the global optimum of 2-means in the plane.
 
-    The two sides of an optimum are separated by a line, which can be moved in parallel until it
-    touches a point of the side on its left. So every candidate is a point together with what lies
-    left of a line through it; turning the line by half a circle moves the other points across it
-    one after another, in the order of their angle, and running sums give each partition's centres.
-    With m distinct points these are m (m + 1) candidates in O(m^2 log m).
+    A line separates the two groups of an optimum. It can be moved in parallel until it touches a
+    point of the group on its left. So every candidate group is a point together with all points
+    left of a line through it. When the line turns by half a circle, the other points cross it one
+    after another, in the order of their angle, and cumulative sums give the centres of each
+    partition. For m distinct points there are m (m + 1) candidates, in O(m^2 log m).
 
-    Among optima that are equal to rounding, the one with the lowest midpoint is taken, arousal
-    first, then valence, then the same of its lower centre.
+    Among optima that are equal up to rounding, the function selects the one with the lowest
+    midpoint: arousal first, then valence, then arousal and valence of its lower centre.
 
     Parameters
     ----------
     points : ndarray of shape (n, 2)
         Valence and arousal; at least two distinct points.
     weights : ndarray of shape (n,), default=None
-        How often each point was given; once when None.
+        Number of times that each point occurs; None for once.
 
     Returns
     -------
@@ -74,14 +74,14 @@ def _two_means(points: np.ndarray, weights: np.ndarray | None = None) -> _TwoMea
     weights = np.ones(len(points)) if weights is None else np.asarray(weights, dtype=float)
     points, which = np.unique(points, axis=0, return_inverse=True)
     weights = np.bincount(which.ravel(), weights)
-    # Measured from the lowest ratings, an axis without variation stays exactly so.
+    # Relative to the lowest ratings, a constant axis is exactly zero.
     origin = points.min(axis=0)
     at = points - origin
     span = at.max()
     n, total = weights.sum(), weights @ at
     scatter = weights @ ((at - total / n) ** 2).sum(axis=1)
 
-    best, found = -np.inf, []
+    best, candidates = -np.inf, []
     chunk = max(1, _CELLS_AT_ONCE // len(at))
     for start in range(0, len(at), chunk):
         pivot = slice(start, start + chunk)
@@ -91,20 +91,20 @@ def _two_means(points: np.ndarray, weights: np.ndarray | None = None) -> _TwoMea
             left = sum_left / n_left[..., None]
             right = (total - sum_left) / n_right[..., None]
             gain = ((left - right) ** 2).sum(axis=-1) * n_left * n_right / n
-        # A side without points is none; half a weight keeps rounding out of the comparison.
+        # Skip partitions with an empty side; half a weight allows for rounding errors.
         gain[n_right < weights.min() / 2] = -np.inf
         best = max(best, gain.max())
         kept = gain >= best - _SAME_OPTIMUM * scatter
-        found.append((gain[kept], left[kept], right[kept]))
+        candidates.append((gain[kept], left[kept], right[kept]))
 
-    gain, left, right = (np.concatenate(part) for part in zip(*found, strict=True))
+    gain, left, right = (np.concatenate(part) for part in zip(*candidates, strict=True))
     equal = gain >= best - _SAME_OPTIMUM * scatter
     pair = np.stack([left[equal], right[equal]], axis=1)
     ambiguous = np.ptp(pair.mean(axis=1), axis=0) > _SAME_RATING * span
 
     best_pair = pair[_lowest_midpoint(pair / span)]
     distance = ((at[:, None] - best_pair) ** 2).sum(axis=-1)
-    side = distance.argmin(axis=1)  # in an optimum no point is as near to the other centre
+    side = distance.argmin(axis=1)  # unique: in an optimum no point is equally near to both
     centers = np.stack(
         [np.average(at[side == k], axis=0, weights=weights[side == k]) for k in (0, 1)]
     )
@@ -114,7 +114,7 @@ def _two_means(points: np.ndarray, weights: np.ndarray | None = None) -> _TwoMea
 def _left_of_lines(
     at: np.ndarray, weights: np.ndarray, pivot: slice
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum up each pivot with the points left of a line through it, while the line turns.
+    """Sum each pivot and the points left of a line through it, for all directions of the line.
 
     Returns the weight, (n_pivots, m + 1), and the weighted sum of the points, (n_pivots, m + 1, 2).
     """
@@ -123,36 +123,38 @@ def _left_of_lines(
     sign = np.where(starts_left, 1.0, -1.0)
     order = np.argsort(np.arctan2(sign * y, sign * x), axis=1, kind="stable")
 
-    own = np.arange(len(at))[pivot]
-    weight = np.tile(weights, (len(own), 1))
-    weight[np.arange(len(own)), own] = 0.0  # the pivot itself never crosses the line
+    pivots = np.arange(len(at))[pivot]
+    weight = np.tile(weights, (len(pivots), 1))
+    weight[np.arange(len(pivots)), pivots] = 0.0  # the pivot itself never crosses the line
     mass = weight[..., None] * np.column_stack([np.ones(len(at)), at])
     at_start = (mass * starts_left[..., None]).sum(axis=1)
-    at_start += weights[pivot, None] * np.column_stack([np.ones(len(own)), at[pivot]])
+    at_start += weights[pivot, None] * np.column_stack([np.ones(len(pivots)), at[pivot]])
     crossing = np.take_along_axis(-sign[..., None] * mass, order[..., None], axis=1)
     sums = np.concatenate([at_start[:, None], crossing], axis=1).cumsum(axis=1)
     return sums[..., 0], sums[..., 1:]
 
 
 def _lowest_midpoint(pairs: np.ndarray) -> int:
-    """Choose among pairs of centres, (n, 2, 2), by midpoint, then by the lower centre."""
-    one, other = np.moveaxis(pairs[:, :, [AROUSAL, VALENCE]], 1, 0)
-    step = one - other
+    """Return the index of the pair of centres, (n, 2, 2), with the lowest midpoint.
+
+    Ties are resolved by the lower centre.
+    """
+    first, second = np.moveaxis(pairs[:, :, [AROUSAL, VALENCE]], 1, 0)
+    step = first - second
     step[np.abs(step) <= _SAME_RATING] = 0.0
-    one_is_lower = (step[:, 0] < 0) | ((step[:, 0] == 0) & (step[:, 1] <= 0))
-    lower = np.where(one_is_lower[:, None], one, other)
-    left = np.arange(len(pairs))
-    for key in np.column_stack([(one + other) / 2, lower]).T:
-        left = left[key[left] <= key[left].min() + _SAME_RATING]
-    return int(left[0])
+    first_is_lower = (step[:, 0] < 0) | ((step[:, 0] == 0) & (step[:, 1] <= 0))
+    lower = np.where(first_is_lower[:, None], first, second)
+    remaining = np.arange(len(pairs))
+    for key in np.column_stack([(first + second) / 2, lower]).T:
+        remaining = remaining[key[remaining] <= key[remaining].min() + _SAME_RATING]
+    return int(remaining[0])
 
 
 def check_ratings(ratings: object) -> np.ndarray:
     """Return ratings as floats of shape (n, 2): valence, arousal."""
     both = (
-        "the 2-means threshold lies in the plane of valence and arousal, so both are needed: a "
-        "DataFrame with columns 'valence' and 'arousal', or an array of shape (n, 2) with valence "
-        "first"
+        "the 2-means threshold uses valence and arousal, so both are needed: pass a DataFrame with "
+        "columns 'valence' and 'arousal', or an array of shape (n, 2) with valence first"
     )
     if ratings is None:
         raise ValueError(f"The ratings are missing; {both}.")
@@ -179,11 +181,11 @@ def check_ratings(ratings: object) -> np.ndarray:
 
 
 def _digest(points: np.ndarray, ids: np.ndarray) -> pd.Series:
-    """Return one SHA-256 for each person's ratings; their order does not matter."""
+    """Return one SHA-256 digest for each subject's ratings; their order does not matter."""
     codes, subjects = pd.factorize(ids, sort=True)
     in_order = np.lexsort([*points.T, codes])
     ends = np.cumsum(np.bincount(codes))
-    parts = np.split(points[in_order] + 0.0, ends[:-1])  # 0.0 makes -0.0 the same as 0.0
+    parts = np.split(points[in_order] + 0.0, ends[:-1])  # + 0.0 turns -0.0 into 0.0
     digests = [sha256(np.ascontiguousarray(part).data).hexdigest() for part in parts]
     return pd.Series(digests, index=pd.Index(subjects, name="subject"), name="ratings_digest")
 
@@ -198,66 +200,67 @@ def _digest(points: np.ndarray, ids: np.ndarray) -> pd.Series:
     "n_features_in_",
 )
 class SubjectThresholdRelabeler(BaseEstimator):
-    """Turn a person's ratings into low and high, with a threshold of that person's own.
+    """Convert ratings to low and high labels, with a separate threshold for each subject.
 
-    People use a rating scale differently, so one cut in its middle calls all of one person's
-    trials high and all of another's low. The four steps of [1]_, section 4.2, for each person: put
-    the ratings into the plane of valence and arousal; run 2-means; take the midpoint of the two
-    centres; a trial is high (1) on an axis where its rating is above the midpoint, else low (0).
+    Subjects use a rating scale differently. A cut at the middle of the scale can label all trials
+    of one subject high and all trials of another subject low. This class follows [1]_, section
+    4.2, for each subject: 1. place the ratings in the plane of valence and arousal; 2. run 2-means;
+    3. compute the midpoint of the two centres; 4. label a trial high (1) on an axis if its rating
+    is above the midpoint, otherwise low (0).
 
-    The partition is the global optimum of 2-means, found by going through all partitions that a
-    line can make: there is no random start, and the order of the rows has no influence. Where
-    several partitions are equally good (within 1e-12 of the scatter), the one with the lowest
-    midpoint is taken, arousal before valence.
+    The partition is the global optimum of 2-means, found by enumerating all partitions by a line.
+    The result depends neither on a random state nor on the order of the rows. Among equally
+    good partitions (within 1e-12 of the scatter), the one with the lowest midpoint is selected,
+    arousal before valence.
 
-    Four things about the chosen target are told by one ``UserWarning`` each: ratings exactly on
-    the threshold (they count as low; "exactly" allows for rounding, 1e-9 of ``rating_span_``);
-    people who gave all trials the same ratings (that point is their threshold, all is low); people
-    whose centres are close on the target's axis; people with equally good partitions that have
-    another threshold.
+    One ``UserWarning`` each reports, for the selected target: ratings exactly on the threshold
+    (they count as low; the tolerance is 1e-9 of ``rating_span_``); subjects who gave all trials the
+    same ratings (that point is their threshold, and all labels are low); subjects whose centres
+    are close on the target's axis; subjects with equally good partitions and different thresholds.
 
     Parameters
     ----------
     target : {"arousal", "valence", "both"}, default="arousal"
-        What the labels say. "both" is one label per trial for the quadrant,
+        Axis of the labels. "both" is one label per trial for the quadrant,
         ``2 * high arousal + high valence``: 0 LALV, 1 LAHV, 2 HALV, 3 HAHV.
     threshold : "subject" or float, default="subject"
-        "subject" is the above. A number is one threshold for everybody on both axes, in the unit
-        of the ratings; then no subjects are needed.
+        "subject": a threshold per subject, as above. A number: one threshold for all subjects on
+        both axes, in the unit of the ratings; subject ids are then not needed.
     min_center_distance : float, default=0.1
-        Warn of people whose two centres are less than this far apart on the target's axis (on
-        either axis for "both"), as a share of ``rating_span_`` there: their ratings do not fall
-        into a low and a high group on this axis. Their threshold stays; 0 never warns.
+        Warn about subjects whose two centres are closer than this on the target's axis (on either
+        axis for "both"), as a share of ``rating_span_`` of the axis. The ratings of such a subject
+        do not form a low and a high group on this axis. The threshold is still used; 0 never warns.
 
     Attributes
     ----------
     thresholds_ : DataFrame of shape (n_subjects, 2)
-        Columns valence and arousal, in the unit of the ratings; the index is the subject
-        ("everyone" where a numeric threshold was fitted without subjects).
+        Columns valence and arousal, in the unit of the ratings. The index is the subject
+        ("everyone" for a numeric threshold that was fitted without subjects).
     centers_ : DataFrame of shape (2 * n_subjects, 2)
-        The centres, indexed by subject and cluster, "low" and "high" on the target's axis
-        (on arousal for "both"). Without rows for a numeric threshold.
+        The centres, indexed by subject and cluster: "low" and "high" on the target's axis
+        (on arousal for "both"). Empty for a numeric threshold.
     rating_span_ : Series
-        Highest minus lowest rating seen in fit, over all people, on valence and on arousal.
+        Highest minus lowest rating seen in fit, over all subjects, for valence and arousal.
     class_balance_ : DataFrame
         For valence and arousal: n, n_high and share_high among the ratings seen in fit.
     ratings_digest_ : Series of str
-        SHA-256 of each person's ratings seen in fit, in whatever order they came, indexed by
-        subject: whether others are the same ratings.
+        SHA-256 digest of each subject's ratings seen in fit, indexed by subject. It does not
+        depend on the order of the ratings and shows whether other ratings are the same.
     n_features_in_ : int
         Always 2.
 
     Notes
     -----
-    Ratings are a DataFrame with columns ``valence`` and ``arousal`` (others are ignored, their
-    order does not matter) or an array of shape (n, 2), valence first.
+    Ratings are a DataFrame with columns ``valence`` and ``arousal``, in any order (other columns
+    are ignored), or an array of shape (n, 2), valence first.
 
-    A test person's threshold needs that person's own ratings. This defines the target; no feature
-    learns from it, but nobody has such a label before the person has rated.
+    The threshold of a test subject needs that subject's own ratings. It defines the target, and no
+    feature is learned from it. But such a label is not available before the subject has rated.
 
-    There is neither ``transform`` nor ``fit_transform``: imbalanced-learn's Pipeline refuses or
-    prefers them beside ``fit_resample``. A pipeline that contains this step predicts labels, so it
-    is scored with :class:`~edaemo.model_selection.SubjectThresholdScorer`.
+    There is neither ``transform`` nor ``fit_transform``: if a step has them in addition to
+    ``fit_resample``, imbalanced-learn's Pipeline refuses the step or uses them instead. A pipeline
+    with this step predicts labels, so score it with
+    :class:`~edaemo.model_selection.SubjectThresholdScorer`.
 
     References
     ----------
@@ -275,7 +278,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
     5.0
     """
 
-    # Routing hands the ids over with no call by the user.
+    # Metadata routing passes the ids without a set_…_request call by the user.
     __metadata_request__fit = {"subject": True}  # noqa: RUF012
     __metadata_request__fit_resample = {"subject": True}  # noqa: RUF012
 
@@ -300,7 +303,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
     def fit(
         self, ratings: object, y: None = None, *, subject: Sequence | None = None
     ) -> SubjectThresholdRelabeler:
-        """Learn each person's threshold.
+        """Learn each subject's threshold.
 
         Parameters
         ----------
@@ -309,7 +312,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         y : None
             Ignored.
         subject : array-like of shape (n,), default=None
-            Whose trial it is; when None, the ratings' column or index level ``subject``.
+            Subject of each trial; None uses the ratings' column or index level ``subject``.
 
         Returns
         -------
@@ -319,7 +322,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         ------
         ValueError
             If an axis or a rating is missing or not finite, if the subjects are unknown and
-            needed, if the ratings are not the subjects' own (as of PMEmo's 2019 release), or if
+            needed, if the ratings are not the subjects' own (as in PMEmo's 2019 release), or if
             lengths differ.
         """
         points, ids = self._check(ratings, subject)
@@ -336,14 +339,14 @@ class SubjectThresholdRelabeler(BaseEstimator):
         return self
 
     def relabel(self, ratings: object, *, subject: Sequence | None = None) -> np.ndarray:
-        """Label ratings: people seen in fit by their threshold, others by one from these ratings.
+        """Label ratings; subjects not seen in fit get a threshold from these ratings.
 
         Parameters
         ----------
         ratings : DataFrame or array-like of shape (n, 2)
             Valence and arousal of each trial.
         subject : array-like of shape (n,), default=None
-            Whose trial it is; when None, the ratings' column or index level ``subject``.
+            Subject of each trial; None uses the ratings' column or index level ``subject``.
 
         Returns
         -------
@@ -378,7 +381,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         ratings : DataFrame or array-like of shape (n, 2)
             Valence and arousal of each trial.
         subject : array-like of shape (n,), default=None
-            Whose trial it is; when None, the ratings' column or index level ``subject``.
+            Subject of each trial; None uses the ratings' column or index level ``subject``.
 
         Returns
         -------
@@ -394,8 +397,8 @@ class SubjectThresholdRelabeler(BaseEstimator):
             if (labels == labels[0]).all():
                 raise ValueError(
                     f"All {len(labels)} trials get the label {labels[0]} for target="
-                    f"{self.target!r}, and a classifier needs two classes. Check that the ratings "
-                    "vary, or take more trials, another target or another threshold."
+                    f"{self.target!r}, but a classifier needs two classes. Check that the ratings "
+                    "vary, or use more trials, another target or another threshold."
                 )
         return labels
 
@@ -408,12 +411,13 @@ class SubjectThresholdRelabeler(BaseEstimator):
         Parameters
         ----------
         X : array-like with n rows
-            Anything; comes out as it went in.
+            Any object; it is returned unchanged.
         y : DataFrame or array-like of shape (n, 2)
             The ratings, valence and arousal of each trial.
         subject : array-like of shape (n,), default=None
-            Whose trial it is. When None, the column or index level ``subject`` of X, else of y.
-            Without metadata routing, a Pipeline cannot hand this over: leave the ids in the table.
+            Subject of each trial. None uses the column or index level ``subject`` of X, or that of
+            y if X has no such column. Without metadata routing, a Pipeline cannot pass this
+            argument: keep the ids in the table.
 
         Returns
         -------
@@ -426,15 +430,15 @@ class SubjectThresholdRelabeler(BaseEstimator):
         ValueError
             As in fit_relabel, and if X and y name different subjects for a row.
         """
-        check_ratings(y)  # before they are asked for subjects
+        check_ratings(y)  # before find_ids reads the subjects from them
         return X, self.fit_relabel(y, subject=find_ids("subject", X, subject, ratings=y))
 
     def _check(self, ratings: object, subject: Sequence | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return finite points (n, 2) and the subject of each."""
-        # A loader says so of ratings that are not the listeners' own.
+        """Return finite ratings (n, 2) and the subject of each row."""
+        # A loader sets this attribute if the ratings are not the listeners' own.
         why_not = getattr(ratings, "attrs", {}).get("relabelling")
         if why_not is not None and self.threshold == "subject":
-            raise ValueError(f"There is no threshold by subject: {why_not}")
+            raise ValueError(f"A threshold by subject cannot be computed: {why_not}")
         points = check_ratings(ratings)
         needed_by = type(self).__name__ if self.threshold == "subject" else None
         ids = find_ids("subject", ratings, subject, needed_by=needed_by)
@@ -445,7 +449,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
             row, axis = bad[0]
             trial = name_trial(pd.DataFrame({"subject": ids}), int(row))
             raise ValueError(
-                f"The {AXES[axis]} rating of {trial} is {points[row, axis]}. Drop the trials "
+                f"The {AXES[axis]} rating of {trial} is {points[row, axis]}. Remove the trials "
                 "without a rating, in X as well."
             )
         return points, ids
@@ -454,7 +458,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         return [VALENCE, AROUSAL] if self.target == "both" else [AXES.index(self.target)]
 
     def _learn(self, points: np.ndarray, ids: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Return the thresholds and the centres of all people in ids, and warn."""
+        """Return the thresholds and the centres of all subjects in ids; warn if they are weak."""
         codes, subjects = pd.factorize(ids, sort=True)
         subjects = pd.Index(subjects, name="subject")
         if self.threshold != "subject":
@@ -462,14 +466,17 @@ class SubjectThresholdRelabeler(BaseEstimator):
             midpoints = np.full((len(subjects), 2), float(self.threshold))
         else:
             subjects_of_centers = subjects
-            found = [self._two_groups(points[codes == code]) for code in range(len(subjects))]
-            self._warn_of_weak_thresholds(found, subjects)
-            # Low before high on the target's axis; on arousal for "both".
+            partitions = [self._two_groups(points[codes == code]) for code in range(len(subjects))]
+            self._warn_of_weak_thresholds(partitions, subjects)
+            # Sort low before high on the target's axis; on arousal for "both".
             axes = [self._target_axes()[-1], VALENCE, AROUSAL]
             centers = np.concatenate(
-                [sorted(one.centers, key=lambda center: tuple(center[axes])) for one in found]
+                [
+                    sorted(groups.centers, key=lambda center: tuple(center[axes]))
+                    for groups in partitions
+                ]
             )
-            midpoints = np.stack([one.midpoint for one in found])
+            midpoints = np.stack([groups.midpoint for groups in partitions])
         clusters = pd.MultiIndex.from_product(
             [subjects_of_centers, ["low", "high"]], names=["subject", "cluster"]
         )
@@ -485,20 +492,20 @@ class SubjectThresholdRelabeler(BaseEstimator):
         return _two_means(points)
 
     def _compare(self, points: np.ndarray, ids: np.ndarray, thresholds: pd.DataFrame) -> np.ndarray:
-        """Return 1, 0 or -1 for ratings above, on and below the threshold; shape (n, 2)."""
+        """Return 1, 0 or -1 for ratings above, on or below the threshold; shape (n, 2)."""
         above = points - thresholds.to_numpy()[thresholds.index.get_indexer(ids)]
         same = np.abs(above) <= _SAME_RATING * self.rating_span_.to_numpy()
         return np.where(same, 0, np.sign(above))
 
-    def _warn_of_weak_thresholds(self, found: list[_TwoMeans], subjects: pd.Index) -> None:
+    def _warn_of_weak_thresholds(self, partitions: list[_TwoMeans], subjects: pd.Index) -> None:
         axes = self._target_axes()
-        said = " or ".join(AXES[axis] for axis in axes)
-        apart = np.array([np.abs(np.subtract(*one.centers)) for one in found])
+        axes_text = " or ".join(AXES[axis] for axis in axes)
+        apart = np.array([np.abs(np.subtract(*groups.centers)) for groups in partitions])
         single = (apart == 0).all(axis=1)
         if single.any():
             warnings.warn(
                 f"{single.sum()} of {len(subjects)} subjects gave all trials the same ratings: "
-                "they have no two centres, and all their trials are labelled low (0). Subjects: "
+                "they do not have two centres, and all their trials are low (0). Subjects: "
                 f"{name_some(subjects[single])}.",
                 UserWarning,
                 stacklevel=2,
@@ -508,18 +515,18 @@ class SubjectThresholdRelabeler(BaseEstimator):
         if close.any():
             warnings.warn(
                 f"{close.sum()} of {len(subjects)} subjects have centres that are less than "
-                f"{self.min_center_distance:g} of the range of all ratings apart on {said}: their "
-                "ratings do not fall into a low and a high group there. They keep their threshold. "
+                f"{self.min_center_distance:g} of the range of all ratings apart on {axes_text}: "
+                "their ratings do not form a low and a high group. Their threshold is still used. "
                 f"Subjects: {name_some(subjects[close])}.",
                 UserWarning,
                 stacklevel=2,
             )
-        ambiguous = np.array([one.ambiguous[axes].any() for one in found])
+        ambiguous = np.array([groups.ambiguous[axes].any() for groups in partitions])
         if ambiguous.any():
             warnings.warn(
                 f"{ambiguous.sum()} of {len(subjects)} subjects have several equally good 2-means "
-                f"partitions with different thresholds on {said}: the one with the lowest "
-                "midpoint, arousal before valence, was taken. Subjects: "
+                f"partitions with different thresholds on {axes_text}: the one with the lowest "
+                "midpoint, arousal before valence, is used. Subjects: "
                 f"{name_some(subjects[ambiguous])}.",
                 UserWarning,
                 stacklevel=2,
@@ -528,13 +535,13 @@ class SubjectThresholdRelabeler(BaseEstimator):
     def _warn_of_ties(self, side: np.ndarray, ids: np.ndarray, centers: pd.DataFrame) -> None:
         subjects = centers.index.get_level_values("subject")[::2]
         low, high = centers.to_numpy()[::2], centers.to_numpy()[1::2]
-        single = subjects[(low == high).all(axis=1)]  # told of when their threshold was learned
+        single = subjects[(low == high).all(axis=1)]  # _warn_of_weak_thresholds reports these
         on = (side == 0)[:, self._target_axes()].any(axis=1) & ~pd.Index(ids).isin(single)
         if on.any():
-            said = " or ".join(AXES[axis] for axis in self._target_axes())
+            axes_text = " or ".join(AXES[axis] for axis in self._target_axes())
             warnings.warn(
-                f"{on.sum()} of {len(ids)} ratings lie exactly on the {said} threshold and count "
-                f"as low (0). Subjects: {name_some(pd.unique(ids[on]))}.",
+                f"{on.sum()} of {len(ids)} ratings are exactly on the {axes_text} threshold and "
+                f"count as low (0). Subjects: {name_some(pd.unique(ids[on]))}.",
                 UserWarning,
                 stacklevel=2,
             )

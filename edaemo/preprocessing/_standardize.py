@@ -1,4 +1,4 @@
-"""Features on each person's own scale."""
+"""Standardisation of features within each subject."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from edaemo._validation import (
     whole_or_nothing,
 )
 
-# A column whose values differ by no more than this many units in the last place is constant.
+# A column whose values differ by at most this many units in the last place counts as constant.
 _ROUNDING = 10
 
 
@@ -40,71 +40,72 @@ _ROUNDING = 10
     "feature_names_in_",
 )
 class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Standardise the features of each person's trials by that person's own mean and spread.
+    """Standardise features by the mean and standard deviation of each subject's own trials.
 
-    Column by column, ``(x - mean) / std`` with the mean and the standard deviation (dividing by n)
-    over the person's own trials. Labels are not used. Level and range of skin conductance differ
-    widely from person to person, so standardising within each person is common in
+    Each column becomes ``(x - mean) / std``, with the mean and the standard deviation (dividing by
+    n) over the subject's own trials. Labels are not used. Level and range of skin conductance
+    differ widely between subjects, so standardisation within subjects is common in
     psychophysiology [1]_.
 
     Parameters
     ----------
     unseen : {"self", "global", "error"}, default="self"
-        What becomes of people who were not seen in `fit`; under GroupKFold that is every test
-        person. "self": mean and standard deviation come from their own trials in the same call of
-        `transform`. "global": the mean and standard deviation over the training trials. "error": an
-        error that names them.
+        Treatment of subjects that were not seen in `fit`; under GroupKFold these are all test
+        subjects. "self": use the mean and standard deviation of their own trials in the same call
+        of `transform`. "global": use the mean and standard deviation of the training trials.
+        "error": an error that names the subjects.
     min_trials : int, default=5
-        Fewest trials, at least 2, that may set a person's scale. Whoever has fewer is
-        standardised by ``global_mean_`` and ``global_scale_``, with one warning that names them. So
-        a single trial of a new person never becomes a row of zeros.
+        Minimum number of trials, at least 2, to compute a subject's scale. Subjects with fewer
+        trials are standardised by ``global_mean_`` and ``global_scale_``, with one warning that
+        names them. A single trial of a new subject therefore never becomes a row of zeros.
     calibrate_on : int or None, default=None
-        None: all trials of a person set the scale, so each trial's result depends on later ones. An
-        integer k: the first k trials of a person, in training and among unseen people alike, set
-        the scale for themselves and for all that follow; then it is frozen, as a live system has
-        to. Whoever has fewer than k trials is treated as one with fewer than `min_trials`. At
-        least `min_trials`.
+        None: all trials of a subject set the scale, so each trial's result depends on later trials.
+        An integer k: the first k trials of a subject (seen or unseen) set the scale for all of the
+        subject's trials; later trials do not change it, as in a live system. Subjects with fewer
+        than k trials are treated like those with fewer than `min_trials`. Must be at least
+        `min_trials`.
 
     Attributes
     ----------
     means_ : DataFrame of shape (n_subjects, n_features)
-        Mean of each person seen in `fit`, indexed by subject; the global one where a person had too
-        few trials.
+        Mean of each subject seen in `fit`, indexed by subject; ``global_mean_`` if the subject has
+        too few trials.
     scales_ : DataFrame of shape (n_subjects, n_features)
-        What the differences from the mean are divided by, likewise.
+        Divisor of each subject seen in `fit`, indexed by subject; ``global_scale_`` if the subject
+        has too few trials.
     global_mean_ : ndarray of shape (n_features,)
-        Mean over the trials seen in `fit`, all people together; with `calibrate_on`, over the first
-        k of each person.
+        Mean over the trials of all subjects seen in `fit`; with `calibrate_on`, over the first k
+        trials of each subject.
     global_scale_ : ndarray of shape (n_features,)
-        Standard deviation over the same trials; 1 for a column that does not vary.
+        Standard deviation over the same trials; 1 for a constant column.
     n_features_in_ : int
-        Number of columns seen in `fit`, without those that hold the identity.
+        Number of columns seen in `fit`, without columns of ids (subject, stimulus, trial).
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Their names, where X is a DataFrame and all names are strings.
+        Their names, if X is a DataFrame and all names are strings.
 
     Notes
     -----
-    **Transductive.** With ``unseen="self"`` and ``calibrate_on=None`` (the defaults), what comes
-    out for a trial of an unseen person depends on which of the person's trials come together in one
-    call. A score obtained so supposes that the person's whole session is known before the first
-    answer is given. :attr:`transductive` tells, so that a table of results can mark it. With
-    `calibrate_on`, give `transform` a new person's session from its beginning: the first k trials
-    *of the call* set the scale.
+    **Transductive.** With ``unseen="self"`` and ``calibrate_on=None`` (the defaults), the result
+    for a trial of an unseen subject depends on the subject's other trials in the same call. A score
+    computed this way assumes that the subject's whole session is known before the first
+    prediction. :attr:`transductive` is True then, so that a table of results can mark it. With
+    `calibrate_on`, pass a new subject's session to `transform` from its beginning: the first k
+    trials *of the call* set the scale.
 
-    **Known people** keep what was learned in `fit`, whatever else of them comes later.
+    **Seen subjects** keep the values learned in `fit`; later trials do not change them.
 
-    **Order.** The first trials are those with the lowest ``trial``, where X has a column or an
-    index level of that name: numbers or times that count through the session. Equal ones, and
-    trials of an array, are taken in the order of the rows.
+    **Order.** The first trials are those with the lowest ``trial``, if X has a column or an index
+    level of that name. It must hold numbers or times that increase during the session. Trials with
+    equal values, and trials of an array, are in the order of the rows.
 
-    **Constant columns.** A column that does not vary, beyond rounding, over the trials that set a
-    person's scale is divided by ``global_scale_``; the mean remains the person's own.
+    **Constant columns.** A column that is constant, up to rounding, over the trials that set a
+    subject's scale is divided by ``global_scale_``; the mean is still the subject's own.
 
-    **Subjects** come from ``subject=``, else from the column or the index level ``subject`` of X;
-    without them there is an error, in `fit` and in `transform`. When scikit-learn's named scorers
-    (``scoring="accuracy"``) predict the test fold, ``subject=`` does not arrive here, so arrays are
-    an error there. A frame whose index has the subjects, as :class:`edaemo.MusicFeatureUnion`
-    makes, works with every scorer, with metadata routing and without.
+    **Subjects** are read from ``subject=``, or from the column or the index level ``subject`` of X.
+    `fit` and `transform` raise an error without them. When scikit-learn's named scorers
+    (``scoring="accuracy"``) predict the test fold, they do not pass ``subject=``, so arrays raise
+    an error. A DataFrame with the subjects in its index, such as the output of
+    :class:`edaemo.MusicFeatureUnion`, works with every scorer, with and without metadata routing.
 
     References
     ----------
@@ -117,16 +118,16 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     >>> standardizer = SubjectStandardizer(min_trials=2)
     >>> standardizer.fit_transform(level, subject=["a", "a", "b", "b"]).ravel()
     array([-1.,  1., -1.,  1.])
-    >>> standardizer.transform([[5.0]], subject=["a"])  # a person seen in fit: mean 2, std 1
+    >>> standardizer.transform([[5.0]], subject=["a"])  # a subject seen in fit: mean 2, std 1
     array([[3.]])
-    >>> standardizer.transform([[7.0], [9.0]], subject=["c", "c"]).ravel()  # a new one
+    >>> standardizer.transform([[7.0], [9.0]], subject=["c", "c"]).ravel()  # a new subject
     array([-1.,  1.])
     >>> standardizer.transductive
     True
     """
 
-    # Routing hands the ids over with no call by the user. As the two requests are the same, they
-    # compose for fit_transform.
+    # Metadata routing passes the ids without a set_…_request call by the user. The two requests
+    # are equal, so fit_transform can use both.
     __metadata_request__fit = {"subject": True}  # noqa: RUF012
     __metadata_request__transform = {"subject": True}  # noqa: RUF012
 
@@ -145,21 +146,21 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
     @property
     def transductive(self) -> bool:
-        """Whether what an unseen person's trial becomes depends on all that come with it."""
+        """Whether the result for an unseen subject's trial depends on the other trials in X."""
         return self.unseen == "self" and self.calibrate_on is None
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object = None, *, subject: Sequence | None = None) -> Self:
-        """Learn each person's mean and scale.
+        """Learn each subject's mean and scale.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_trials, n_features)
-            Finite numbers. Columns subject, stimulus and trial of a DataFrame are no features.
+            Finite numbers. Columns subject, stimulus and trial of a DataFrame are not features.
         y : None
             Ignored.
         subject : array-like of shape (n_trials,), default=None
-            Whose trial it is; when None, the column or index level ``subject`` of X.
+            Subject of each trial; None uses the column or index level ``subject`` of X.
 
         Returns
         -------
@@ -168,13 +169,14 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If X is anything but finite numbers, the subjects are unknown, missing or not as many as
-            rows, `calibrate_on` is below `min_trials`, or the trials' order is needed and unclear.
+            If X holds anything but finite numbers, subjects are unknown or missing, their number
+            differs from the number of rows, `calibrate_on` is below `min_trials`, or the order of
+            the trials is needed and unknown.
         """
         if self.calibrate_on is not None and self.calibrate_on < self.min_trials:
             raise ValueError(
-                f"calibrate_on={self.calibrate_on} trials are to set a person's scale, fewer than "
-                f"min_trials={self.min_trials}: raise the one or lower the other."
+                f"calibrate_on={self.calibrate_on} is less than min_trials={self.min_trials}: "
+                "increase calibrate_on or decrease min_trials."
             )
         with whole_or_nothing(self):
             values, ids, columns, _ = self._read(X, subject, reset=True)
@@ -188,28 +190,28 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         return self
 
     def transform(self, X: object, *, subject: Sequence | None = None) -> object:
-        """Standardise each person's trials.
+        """Standardise each subject's trials.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n_trials, n_features)
             As in `fit`.
         subject : array-like of shape (n_trials,), default=None
-            Whose trial it is; when None, the column or index level ``subject`` of X.
+            Subject of each trial; None uses the column or index level ``subject`` of X.
 
         Returns
         -------
         DataFrame or ndarray of shape (n_trials, n_features)
-            float32 for float32, else float64. A frame where X is one whose index or columns hold
-            subject, stimulus or trial: with the same index, or one made of those columns. Otherwise
-            an array, or what ``set_output`` says.
+            float32 for float32, otherwise float64. A DataFrame if X is a DataFrame with subject,
+            stimulus or trial in its index or columns; its index is that of X, or is made from these
+            columns. Otherwise an array, or the container of ``set_output``.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         ValueError
-            As in `fit`, and for people not seen in `fit` with ``unseen="error"``.
+            As in `fit`, and for subjects not seen in `fit` with ``unseen="error"``.
         """
         check_is_fitted(self)
         values, ids, columns, index = self._read(X, subject, reset=False)
@@ -226,7 +228,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     def fit_transform(
         self, X: object, y: object = None, *, subject: Sequence | None = None
     ) -> object:
-        """Fit, and standardise the same trials; see `fit` and `transform`."""
+        """Fit to the trials and standardise them; see `fit` and `transform`."""
         with whole_or_nothing(self):
             return self.fit(X, subject=subject).transform(X, subject=subject)
 
@@ -238,22 +240,22 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     def _read(
         self, X: object, subject: Sequence | None, *, reset: bool
     ) -> tuple[np.ndarray, np.ndarray, pd.Index | None, pd.Index | None]:
-        """Return the numbers, whose they are, their columns, and the index that the output gets."""
+        """Return the features, the subject of each row, the columns, and the output's index."""
         if signal_cells(X) is not None:
             raise ValueError(
-                "SubjectStandardizer takes numbers, and X has signals in its cells. Make features "
-                "of the signals first, with MusicFeatureUnion for example."
+                "SubjectStandardizer needs numbers, but X has signals in its cells. Compute "
+                "features of the signals first, for example with MusicFeatureUnion."
             )
-        features, index = _part(X)
+        features, index = _split_ids(X)
         values = read_rows(self, features, reset=reset, dtype=None)
         ids = find_ids("subject", X, subject, needed_by=type(self).__name__)
         return values, ids, getattr(features, "columns", None), index
 
     def _sessions(self, X: object, ids: np.ndarray) -> tuple[pd.Index, list[np.ndarray]]:
-        """Return the people, sorted, and the rows of each one's trials, in the order of time."""
+        """Return the subjects, sorted, and the rows of each subject's trials, in order of time."""
         codes, subjects = pd.factorize(ids, sort=True)
         keys = [codes]
-        if self.calibrate_on is not None and (trial := _place_in_session(X)) is not None:
+        if self.calibrate_on is not None and (trial := _trial_order(X)) is not None:
             keys = [trial, codes]
         ends = np.cumsum(np.bincount(codes))
         return pd.Index(subjects, name="subject"), np.split(np.lexsort(keys), ends[:-1])
@@ -261,20 +263,23 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     def _learn(
         self, values: np.ndarray, subjects: pd.Index, rows_of: list[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and scale of each person, shape (n_subjects, n_features), and warn."""
+        """Return mean and scale of each subject, shape (n_subjects, n_features).
+
+        Warns about subjects with too few trials.
+        """
         means = np.tile(self.global_mean_, (len(subjects), 1))
         scales = np.tile(self.global_scale_, (len(subjects), 1))
         needed = self.calibrate_on or self.min_trials
         few = np.array([len(rows) < needed for rows in rows_of])
-        for person in np.flatnonzero(~few):
-            setting = values[rows_of[person][: self.calibrate_on]]
-            means[person], spread = _mean_and_spread(setting)
-            np.copyto(scales[person], spread, where=spread > 0)
+        for position in np.flatnonzero(~few):
+            setting = values[rows_of[position][: self.calibrate_on]]
+            means[position], spread = _mean_and_spread(setting)
+            np.copyto(scales[position], spread, where=spread > 0)
         if few.any():
             warnings.warn(
-                f"{few.sum()} of {len(subjects)} subjects have fewer than {needed} trials to set "
-                "their own scale: they are standardised by the mean and standard deviation of the "
-                f"training trials. Subjects: {name_some(subjects[few])}.",
+                f"{few.sum()} of {len(subjects)} subjects have fewer than {needed} trials, too few "
+                "for their own scale: they are standardised by the mean and standard deviation of "
+                f"the training trials. Subjects: {name_some(subjects[few])}.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -283,25 +288,25 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     def _scales_for(
         self, values: np.ndarray, subjects: pd.Index, rows_of: list[np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and scale of people seen in fit, and of others as `unseen` says."""
+        """Return mean and scale of each subject; `unseen` sets those of unseen subjects."""
         place = self.means_.index.get_indexer(subjects)
         new = place < 0
         if new.any() and self.unseen == "error":
             raise ValueError(
                 f"{new.sum()} of {len(subjects)} subjects were not seen in fit: "
-                f"{name_some(subjects[new])}. Leave them out, or set unseen='self' or 'global'."
+                f"{name_some(subjects[new])}. Remove them, or set unseen='self' or 'global'."
             )
         means, scales = self.means_.to_numpy()[place], self.scales_.to_numpy()[place]
         if new.any() and self.unseen == "self":
-            sessions = [rows_of[person] for person in np.flatnonzero(new)]
+            sessions = [rows_of[position] for position in np.flatnonzero(new)]
             means[new], scales[new] = self._learn(values, subjects[new], sessions)
         elif new.any():
             means[new], scales[new] = self.global_mean_, self.global_scale_
         return means, scales
 
 
-def _part(X: object) -> tuple[object, pd.Index | None]:
-    """Part X into its features and, where it is a frame that knows identities, their index."""
+def _split_ids(X: object) -> tuple[object, pd.Index | None]:
+    """Return the features of X and, if X is a DataFrame with ids, an index that holds the ids."""
     if not isinstance(X, pd.DataFrame):
         return X, None
     columns = [key for key in IDENTITY if key in X.columns]
@@ -310,20 +315,22 @@ def _part(X: object) -> tuple[object, pd.Index | None]:
     return X.drop(columns=columns), identity_index(X)
 
 
-def _place_in_session(X: object) -> np.ndarray | None:
-    """Return the rank of each row's trial, or None where X does not know it."""
+def _trial_order(X: object) -> np.ndarray | None:
+    """Return the rank of each row's ``trial``; None if X has no such column or index level."""
     trial = find_ids("trial", X, may_miss=True)
     if trial is None:
         return None
     trial = pd.Series(trial).infer_objects()
     if trial.isna().any():
         row = int(np.flatnonzero(trial.isna())[0])
-        raise ValueError(f"{name_trial(X, row)}: trial is missing, so its order is unknown.")
+        raise ValueError(
+            f"{name_trial(X, row)}: trial is missing, so its order is unknown. Fill it in."
+        )
     known = pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype
     if not any(is_ordered(trial) for is_ordered in known):
         raise ValueError(
-            f"calibrate_on needs the order of each person's trials, and trial holds "
-            f"{trial.iloc[0]!r}: give numbers or times that count through the session."
+            f"calibrate_on needs the order of each subject's trials, but trial holds "
+            f"{trial.iloc[0]!r}: use numbers or times that increase during the session."
         )
     return pd.factorize(trial, sort=True)[0]
 
@@ -332,7 +339,7 @@ def _mean_and_spread(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each column, float64; 0 if it does not vary."""
     resolution = _ROUNDING * np.finfo(rows.dtype).eps * np.abs(rows).max(axis=0)
     constant = np.ptp(rows, axis=0) <= resolution
-    # Measured from the lowest value, a constant column has exactly its value as mean.
+    # Relative to the lowest value, the mean of a constant column is exact.
     origin = rows.min(axis=0).astype(np.float64)
     above = rows - origin
     return origin + above.mean(axis=0), np.where(constant, 0.0, above.std(axis=0))
