@@ -18,6 +18,7 @@ lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m mypy
+	$(VENV)/bin/python docs/english.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
