@@ -1,6 +1,8 @@
 """``edaemo datasets list`` and ``edaemo datasets check``: what is where, and what is wrong."""
 
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -28,6 +30,14 @@ NAMES = [
     "pmemo",
     "seed-vii",
 ]
+
+
+def test_a_reader_that_closes_the_pipe_causes_no_traceback():
+    command = f"{sys.executable} -m edaemo.cli datasets list | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 141
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
 
 
 @pytest.fixture

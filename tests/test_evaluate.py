@@ -25,6 +25,7 @@ from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectKFold
 from edaemo.statistics import Binary, format_table, score_trials
 from edaemo.statistics._scores import adjust_holm, p_above
+from edaemo.statistics._tables import format_p
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning"),
@@ -378,3 +379,10 @@ class TestRefused:
         with pytest.raises(EvaluationError, match=r"identical recordings? on both sides"):
             run(small)
         assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0004, "< 0.001"), (0.0, "< 0.001"), (0.0316, "0.032"), (np.nan, "-")]
+)
+def test_a_p_value_is_never_zero(p, text):
+    assert format_p(p) == text

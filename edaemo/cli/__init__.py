@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -27,13 +28,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     -------
     int
         Exit status: 0; 1 if folds of ``compare`` failed, if files of ``decompose`` or ``predict``
-        failed, or if ``datasets check`` found errors; 130 after Ctrl-C. The process exits with 2
-        after wrong arguments or unreadable data.
+        failed, or if ``datasets check`` found errors; 130 after Ctrl-C; 141 if the reader of its
+        output has closed the pipe. The process exits with 2 after wrong arguments or unreadable
+        data.
     """
     parser = _make_parser()
     arguments = parser.parse_args(argv)
     try:
-        return arguments.run(arguments, parser)
+        status = arguments.run(arguments, parser)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # The reader of standard output has closed it, as `head` does. The interpreter would
+        # complain again when it flushes the rest at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141  # as a process that the signal SIGPIPE ends
     except KeyboardInterrupt:
         print(f"\nInterrupted. {arguments.interrupted}", file=sys.stderr)
         return 130

@@ -84,6 +84,13 @@ def make_table(
     return table
 
 
+def format_p(p: float) -> str:
+    """Return a p value as text with three decimals: never "0.000", and "-" for a missing one."""
+    if pd.isna(p):
+        return "-"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def p_column(reference: str) -> str:
     """Return the column name of the tests against a reference row."""
     return f"p_above_{reference.replace('-', '_')}"
@@ -134,9 +141,7 @@ def format_table(table: pd.DataFrame) -> str:
             f"{row['n_failed']} folds failed" if row["n_failed"] else _with_interval(row, name)
             for name in titles
         ]
-        p = [
-            f"{row[name]:.3f}" if pd.notna(row[name]) else "-" for name in map(p_column, references)
-        ]
+        p = [format_p(row[p_column(name)]) for name in references]
         has_count = pd.notna(row["stimuli_seen"])
         seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if has_count else "-"
         mark = " *" if row["transductive"] else ""
