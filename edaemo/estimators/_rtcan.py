@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -97,8 +97,6 @@ class RTCANClassifier(NetworkClassifier):
     >>> model.predict_proba(X).shape
     (20, 2)
     """
-
-    _blocks: ClassVar = {"signals": ("eda",), "features": ("music",)}
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "architecture": [StrOptions({"paper", "published"})],
