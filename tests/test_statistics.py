@@ -24,6 +24,8 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 from sklearn.model_selection import GroupKFold
+from statsmodels.genmod.families import Binomial
+from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.stats.multitest import multipletests
 
 from edaemo.benchmark import (
@@ -275,6 +277,27 @@ class TestCalibration:
         assert_allclose(
             told.expected_calibration_error,
             expected_calibration_error(predictions["labels"], predictions["probability"]),
+        )
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_slope_intercept_and_intervals_are_those_of_statsmodels(self, seed):
+        rng = np.random.default_rng(seed)
+        n = 60 + 150 * seed
+        people = np.unique(rng.integers(0, 4 + 3 * seed, n), return_inverse=True)[1]
+        probability = rng.beta(0.5, 0.5, n) if seed % 2 else rng.uniform(0.2, 0.8, n)
+        labels = (rng.random(n) < 0.7 * probability + 0.15).astype(int)
+        found = calibration(labels, probability, subject=people)
+        clipped = np.clip(probability, 1e-6, 1 - 1e-6)
+        columns = np.column_stack([np.ones(n), np.log(clipped / (1 - clipped))])
+        fitted = GLM(labels, columns, family=Binomial()).fit(
+            cov_type="cluster", cov_kwds={"groups": people}, use_t=True
+        )
+        (intercept, slope), (of_intercept, of_slope) = fitted.params, fitted.conf_int()
+        assert_allclose([found.slope, found.slope_low, found.slope_high], [slope, *of_slope])
+        assert_allclose(
+            [found.intercept, found.intercept_low, found.intercept_high],
+            [intercept, *of_intercept],
+            atol=1e-9,
         )
 
     def test_slope_and_intercept_are_found(self):

@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy.special import logit
+from scipy.special import expit, logit
+from scipy.stats import t as student_t
 from sklearn.utils import check_consistent_length
-from statsmodels.genmod.families import Binomial
-from statsmodels.genmod.generalized_linear_model import GLM
 
 from edaemo.metrics import expected_calibration_error, find_bins
 from edaemo.statistics._scores import divide, draw_people, interval_over_people
@@ -19,6 +18,8 @@ from edaemo.statistics._summary import number_units
 from edaemo.statistics._tasks import read_classes, read_probability
 
 _CLOSEST = 1e-6
+_CONVERGED = 1e-10
+_MOST_STEPS = 100
 
 
 class Calibration(NamedTuple):
@@ -83,10 +84,11 @@ def calibration(
 
     Notes
     -----
-    Slope and intercept are Cox's (Biometrika 45(3/4), 1958), fitted by statsmodels. Their intervals
-    use Student's t and variances clustered by person. Probabilities are clipped to
-    [1e-6, 1 − 1e-6]. Slope and intercept are NaN if all probabilities or all labels are equal, or
-    if the probabilities separate the labels perfectly.
+    Slope and intercept are Cox's (Biometrika 45(3/4), 1958). Their intervals use variances that are
+    clustered by person (Liang & Zeger, Biometrika 73(1), 1986), with the usual correction for few
+    clusters, and Student's t with one degree of freedom less than people. Probabilities are clipped
+    to [1e-6, 1 − 1e-6]. Slope and intercept are NaN if all probabilities or all labels are equal,
+    or if the probabilities separate the labels perfectly.
     """
     labels = read_classes(y_true, "y_true")
     values = read_probability(probability, len(labels))
@@ -139,7 +141,47 @@ def _recalibrate(labels: np.ndarray, probability: np.ndarray, subjects: np.ndarr
     separated = not len(high) or not len(low) or high.min() >= low.max() or high.max() <= low.min()
     if separated or np.ptp(logits) < 1e-9 or subjects.max() == 0:
         return [np.nan] * 6
-    model = GLM(labels, np.column_stack([np.ones_like(logits), logits]), family=Binomial())
-    fitted = model.fit(cov_type="cluster", cov_kwds={"groups": subjects}, use_t=True)
-    (a, b), (ends_a, ends_b) = fitted.params, fitted.conf_int()
-    return [float(value) for value in (b, *ends_b, a, *ends_a)]
+    columns = np.column_stack([np.ones_like(logits), logits])
+    estimate = _fit_logistic(columns, labels)
+    low_ends, high_ends = _clustered_interval(columns, labels, subjects, estimate)
+    (a, b), (a_low, b_low), (a_high, b_high) = estimate, low_ends, high_ends
+    return [float(value) for value in (b, b_low, b_high, a, a_low, a_high)]
+
+
+def _fit_logistic(columns: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the maximum likelihood coefficients of a logistic regression, by Newton's method."""
+    estimate = np.zeros(columns.shape[1])
+    for _ in range(_MOST_STEPS):
+        predicted = expit(columns @ estimate)
+        curvature = columns.T @ (columns * (predicted * (1 - predicted))[:, None])
+        step = np.linalg.solve(curvature, columns.T @ (labels - predicted))
+        # The likelihood is concave, so halving a step that worsens it leads to the maximum.
+        while _likelihood(columns, labels, estimate + step) < _likelihood(
+            columns, labels, estimate
+        ) and np.any(np.abs(step) > _CONVERGED):
+            step /= 2
+        estimate += step
+        if np.all(np.abs(step) <= _CONVERGED * (1 + np.abs(estimate))):
+            break
+    return estimate
+
+
+def _likelihood(columns: np.ndarray, labels: np.ndarray, estimate: np.ndarray) -> float:
+    linear = columns @ estimate
+    return float(np.sum(labels * linear - np.logaddexp(0, linear)))
+
+
+def _clustered_interval(
+    columns: np.ndarray, labels: np.ndarray, subjects: np.ndarray, estimate: np.ndarray
+) -> np.ndarray:
+    """Return the 95 % interval of each coefficient, shape (2, n_coefficients)."""
+    n_trials, n_coefficients = columns.shape
+    n_people = subjects.max() + 1
+    predicted = expit(columns @ estimate)
+    inverse = np.linalg.inv(columns.T @ (columns * (predicted * (1 - predicted))[:, None]))
+    scores = np.zeros((n_people, n_coefficients))
+    np.add.at(scores, subjects, columns * (labels - predicted)[:, None])
+    few = n_people / (n_people - 1) * (n_trials - 1) / (n_trials - n_coefficients)
+    variance = np.diag(few * inverse @ scores.T @ scores @ inverse)
+    half = student_t.ppf(0.975, n_people - 1) * np.sqrt(variance)
+    return np.array([estimate - half, estimate + half])
