@@ -26,7 +26,7 @@ responses = scr_events(parts.phasic, study.sampling_rate)
 responses = responses[responses["amplitude"] >= 0.05]
 
 figure = plt.figure(figsize=(11, 4.6), layout="constrained")
-left, right = figure.subfigures(1, 2, width_ratios=(3, 2))
+((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(3, 2))
 plot_decomposition(
     parts,
     study.sampling_rate,
