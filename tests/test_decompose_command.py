@@ -552,3 +552,19 @@ class TestCommand:
             assert name.endswith(".csv")
             assert not name.startswith(".")
             assert len(pd.read_csv(out / name)) == 640
+
+
+@pytest.mark.parametrize(("method", "form"), [("cvxeda", "csv"), ("highpass", "parquet")])
+def test_a_picture_is_drawn_next_to_each_result(tmp_path, capsys, method, form):
+    time = np.arange(400) / 4
+    wave = 5 + 0.3 * np.sin(time / 3) + 0.01 * time
+    write(tmp_path / "in" / "a" / "one.csv", "eda\n" + "\n".join(map(str, wave)))
+    write(tmp_path / "in" / "bad.csv", "eda\nx\n")
+    status, _, _ = run(
+        capsys,
+        *(tmp_path / "in", tmp_path / "out", "--sampling-rate", 4),
+        *("--method", method, "--format", form, "--plot"),
+    )
+    assert status == 1
+    assert files_in(tmp_path / "out") == ["a/one." + form, "a/one.png"]
+    assert (tmp_path / "out" / "a" / "one.png").read_bytes().startswith(b"\x89PNG")

@@ -83,6 +83,12 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
         metavar="N",
         help="number of processes; -1: one for each core",
     )
+    decompose.add_argument(
+        "--plot",
+        action="store_true",
+        help="also draw each recording with its components and responses, as a PNG next to its "
+        "result",
+    )
     decompose.add_argument("--overwrite", action="store_true", help="replace existing results")
 
 
@@ -110,6 +116,33 @@ def _can_import(name: str) -> bool:
     except ImportError:
         return False
     return True
+
+
+def _plot(result: Path) -> None:
+    """Draw the components in a result, and write the picture next to it."""
+    import matplotlib
+    import numpy as np
+    import pandas as pd
+
+    from edaemo.decomposition import Components, scr_events
+    from edaemo.inspection import plot_decomposition, save_figure
+
+    matplotlib.use("Agg")  # figures are written to files only
+    table = pd.read_parquet(result) if result.suffix == ".parquet" else pd.read_csv(result)
+    columns = {name: table[name].to_numpy(dtype=np.float64) for name in table}
+    sampling_rate = 1 / (columns["time"][1] - columns["time"][0])
+    parts = Components(
+        columns["phasic"], columns["tonic"], columns.get("driver"), columns["residual"]
+    )
+    axes = plot_decomposition(
+        parts,
+        sampling_rate,
+        signal=columns["eda"],
+        responses=scr_events(parts.phasic, sampling_rate),
+        unit="unit of the recording",
+        title=result.stem,
+    )
+    save_figure(axes[0], result.with_suffix(".png"))
 
 
 def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -142,6 +175,10 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         n_jobs=arguments.jobs,
         progress=sys.stderr.isatty(),
     )
+    if arguments.plot:
+        for (_, target), outcome in zip(plan, outcomes, strict=True):
+            if outcome.error is None:
+                _plot(target)
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     for outcome in outcomes:
         for note in outcome.notes:
