@@ -21,7 +21,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, get_tags
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from edaemo._validation import IDENTITY, signal_columns
 from edaemo.datasets import select_people

@@ -26,7 +26,7 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from edaemo._saved import saved
 from edaemo._validation import name_trial, plain_numbers
