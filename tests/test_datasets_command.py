@@ -295,3 +295,35 @@ def test_check_of_corpora_without_eda_and_with_emotions_in_words(run, tmp_path):
     rows = rows_of(out)
     assert rows["trials"] == "2"
     assert rows["rating emotion"] == "joy (2)"  # feltEmo 4
+
+
+def test_a_table_is_checked_with_the_column_that_is_named(run, tmp_path):
+    rows = "\n".join(f"{1 + i / 100},{2 + i / 100}" for i in range(40))
+    (tmp_path / "one.csv").write_text(f"left,right\n{rows}\n")
+    table = tmp_path / "trials.csv"
+    table.write_text("subject,stimulus,file,arousal\na,s,one.csv,1\n")
+    asked = ("check", table, "--sampling-rate", 4)
+    status, out, err = run(*asked)
+    assert status == 1
+    assert "column" in out + err
+    status, out, _ = run(*asked, "--column", "right")
+    assert status == 0
+    assert "eda 4 Hz" in out
+
+
+def test_a_corpus_of_a_plugin_is_listed(run, tmp_path, monkeypatch):
+    (tmp_path / "song_plugin.py").write_text(
+        "from edaemo.datasets import CORPORA\n"
+        "from dataclasses import replace\n"
+        "spec = next(iter(CORPORA.values()))\n"
+        "CORPORA['from-plugin'] = replace(spec, name='from-plugin')\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(CORPORA, "from-plugin", None)
+    del CORPORA["from-plugin"]
+    status, out, _ = run("list", "--plugin", "song_plugin")
+    assert status == 0
+    assert "from-plugin: " in out
+    status, _, err = run("list", "--plugin", "no_such_plugin")
+    assert status == 2
+    assert "--plugin no_such_plugin" in err

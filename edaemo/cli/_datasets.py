@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from edaemo.cli._arguments import positive_number
+from edaemo.cli._arguments import add_plugins, import_plugins, positive_number
 
 
 def add_datasets(commands: argparse._SubParsersAction) -> None:
@@ -41,11 +41,20 @@ def add_datasets(commands: argparse._SubParsersAction) -> None:
         metavar="HZ",
         help="samples per second of the files in a table of trials",
     )
+    check.add_argument(
+        "--column", metavar="NAME", help="column of the EDA in the files of a table of trials"
+    )
+    for command in (show, check):
+        add_plugins(command, "corpora")
 
 
 def _list(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from edaemo.datasets import CORPORA, SESSIONS, TABLE, find_places, list_places
 
+    try:
+        import_plugins(arguments.plugin)
+    except ValueError as error:
+        parser.exit(2, f"edaemo: error: {error}\n")
     print("Places, in order of search:")
     places = [("path= (--path)", "if given, no other place is searched")]
     places += [(what, str(folder or "not set")) for what, folder, _ in list_places("")]
@@ -74,13 +83,20 @@ def _check(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     from edaemo.datasets import TABLE, DatasetError, check_folder, find_study, recognise
 
     try:
+        import_plugins(arguments.plugin)
         known = (
             recognise(arguments.path) if arguments.study is None else find_study(arguments.study)
         )
-        if arguments.sampling_rate is not None and known is not TABLE:
-            raise DatasetError(f"Remove --sampling-rate: the files of {known.name} contain it.")
-        findings = check_folder(known, arguments.path, arguments.sampling_rate)
-    except (DatasetError, ImportError) as error:
+        for option, value in (
+            ("--sampling-rate", arguments.sampling_rate),
+            ("--column", arguments.column),
+        ):
+            if value is not None and known is not TABLE:
+                raise DatasetError(f"Remove {option}: the files of {known.name} contain it.")
+        findings = check_folder(
+            known, arguments.path, arguments.sampling_rate, column=arguments.column
+        )
+    except (ValueError, ImportError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     how = f"recognised by {known.like}" if arguments.study is None else "from --study"
     print(f"{arguments.path}: {known.name} ({how})")

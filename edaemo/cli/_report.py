@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from edaemo.cli._arguments import add_plugins, import_plugins
+
 
 def add_report(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
@@ -28,12 +30,14 @@ def add_report(commands: argparse._SubParsersAction) -> None:
         help="people whose ratings and thresholds are drawn (figure 3)",
     )
     report.add_argument("--path", metavar="DIR", help="original folder or zip of the corpus")
+    add_plugins(report, "studies and pipelines")
 
 
 def _report(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from edaemo.report import write_report
 
     try:
+        import_plugins(arguments.plugin)
         files = write_report(
             arguments.store, arguments.out, people=arguments.person, path=arguments.path
         )

@@ -45,6 +45,8 @@ def check_folder(
     known: CorpusSpec | OwnRecordings,
     path: str | os.PathLike[str],
     sampling_rate: float | None = None,
+    *,
+    column: str | None = None,
 ) -> Findings:
     """Read a corpus with the default settings of its loader; return counts and problems.
 
@@ -58,6 +60,8 @@ def check_folder(
         Folder, archive or table to check.
     sampling_rate : float or None, default=None
         Samples per second (Hz), for files that do not contain it.
+    column : str or None, default=None
+        Column of the EDA in the files of a table of trials; None: the one that the loader finds.
 
     Returns
     -------
@@ -69,6 +73,8 @@ def check_folder(
     else:
         load, takes = known.read, set(inspect.signature(known.read).parameters)
     settings: dict[str, object] = {} if sampling_rate is None else {"sampling_rate": sampling_rate}
+    if column is not None:
+        settings["signals"] = {"eda": column}
     whole, cut, wrong = None, None, ""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
