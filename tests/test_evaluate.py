@@ -339,7 +339,7 @@ class TestRefused:
             ({"protocols": KFold(3)}, "A protocol must be a name"),
             ({"people": "some"}, "people='some' must be one of"),
             ({"n_splits": 7}, "n_splits=7, but there are 6 people"),
-            ({"n_splits": 1}, "n_splits=1"),
+            ({"n_splits": 1}, "n_splits must be an integer of at least 2, got 1"),
             ({"n_repeats": 0}, "n_repeats=0"),
             ({"pipelines": SVC}, "A pipeline must be a scikit-learn classifier"),
             ({"pipelines": {"trial-order": SVC()}}, "a pipeline 'trial-order' already"),
