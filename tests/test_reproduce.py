@@ -432,7 +432,7 @@ class TestTrained:
         assert_allclose(drawn, table.loc[("test people fixed", "SVM"), "measured"])
         assert "(artificial)" in picture.get_suptitle()
         picture.savefig(tmp_path / "figure.png")
-        with pytest.raises(ValueError, match="score must be one of .*got 'kappa'"):
+        with pytest.raises(ValueError, match=r"score must be one of .*got 'kappa'"):
             plot_learning_curve(figure, score="kappa")
 
 
