@@ -31,7 +31,7 @@ class TrialCache:
     def get_many(
         self,
         signals: Sequence[np.ndarray],
-        settings: tuple,
+        settings: tuple[Any, ...],
         compute: Callable[[list[int]], Sequence[T]],
         size: Callable[[T], int],
     ) -> list[T]:
@@ -78,6 +78,6 @@ class TrialCache:
                 self._n_bytes -= freed
 
 
-def _key(signal: np.ndarray, settings: tuple) -> bytes:
+def _key(signal: np.ndarray, settings: tuple[Any, ...]) -> bytes:
     head = f"{settings!r} {signal.dtype.str} {signal.shape}".encode()
     return hashlib.blake2b(head + np.ascontiguousarray(signal).tobytes()).digest()

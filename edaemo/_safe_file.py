@@ -296,28 +296,28 @@ class Decoder:
             raise ValueError(f"{mark!r} is unknown")
         return make(value[mark], {key: value[key] for key in value if key != mark})
 
-    def _make_float(self, text: str, rest: dict) -> float:
+    def _make_float(self, text: str, rest: dict[str, Any]) -> float:
         return float(text)
 
-    def _make_tuple(self, values: list, rest: dict) -> tuple:
+    def _make_tuple(self, values: list[Any], rest: dict[str, Any]) -> tuple[Any, ...]:
         return tuple(self.decode(values))
 
-    def _make_dict(self, pairs: list, rest: dict) -> dict:
+    def _make_dict(self, pairs: list[Any], rest: dict[str, Any]) -> dict:
         return {self.decode(key): self.decode(value) for key, value in pairs}
 
-    def _make_scalar(self, array: dict, rest: dict) -> np.generic:
+    def _make_scalar(self, array: dict[str, Any], rest: dict) -> np.generic:
         return self.decode(array)[()]
 
-    def _make_array(self, name: str, rest: dict) -> np.ndarray:
+    def _make_array(self, name: str, rest: dict[str, Any]) -> np.ndarray:
         return self.arrays[name]
 
-    def _make_times(self, name: str, rest: dict) -> np.ndarray:
+    def _make_times(self, name: str, rest: dict[str, Any]) -> np.ndarray:
         dtype = np.dtype(rest["dtype"])
         if dtype.kind not in "mM":
             raise ValueError(f"{dtype} is not a dtype of dates or durations")
         return self.arrays[name].view(dtype)
 
-    def _make_objects(self, values: list, rest: dict) -> np.ndarray:
+    def _make_objects(self, values: list[Any], rest: dict[str, Any]) -> np.ndarray:
         dtype = np.dtype(rest["dtype"])
         if dtype.kind not in "UO":
             raise ValueError(f"{dtype} is neither a text dtype nor object")
@@ -326,15 +326,15 @@ class Decoder:
             array[place] = self.decode(value)
         return array.reshape(rest["shape"])
 
-    def _make_text(self, values: list, rest: dict) -> pd.Series:
+    def _make_text(self, values: list[Any], rest: dict[str, Any]) -> pd.Series:
         if rest["dtype"] not in ("str", "string"):
             raise ValueError(f"{rest['dtype']} is not a text dtype")
         return pd.Series(values, dtype=rest["dtype"])
 
-    def _make_tensor(self, array: dict, rest: dict) -> torch.Tensor:
+    def _make_tensor(self, array: dict[str, Any], rest: dict) -> torch.Tensor:
         return torch.from_numpy(self.decode(array))
 
-    def _make_frame(self, values: Any, rest: dict) -> pd.DataFrame:
+    def _make_frame(self, values: Any, rest: dict[str, Any]) -> pd.DataFrame:
         values, index = self.decode(values), self.decode(rest["index"])
         if isinstance(values, list):
             values = {
@@ -343,25 +343,25 @@ class Decoder:
         frame = pd.DataFrame(values, index=index, copy=False)
         return frame.set_axis(self.decode(rest["columns"]), axis=1)
 
-    def _make_levels(self, levels: list, rest: dict) -> pd.MultiIndex:
+    def _make_levels(self, levels: list[Any], rest: dict[str, Any]) -> pd.MultiIndex:
         return pd.MultiIndex.from_arrays(self.decode(levels))
 
-    def _make_range(self, ends: list, rest: dict) -> pd.RangeIndex:
+    def _make_range(self, ends: list[Any], rest: dict[str, Any]) -> pd.RangeIndex:
         return pd.RangeIndex(*ends, name=self.decode(rest["name"]))
 
-    def _make_index(self, values: dict, rest: dict) -> pd.Index:
+    def _make_index(self, values: dict[str, Any], rest: dict) -> pd.Index:
         decoded = self.decode(values)
         dtype = object if decoded.dtype == object else None
         return pd.Index(decoded, name=self.decode(rest["name"]), dtype=dtype)
 
-    def _make_series(self, values: dict, rest: dict) -> pd.Series:
+    def _make_series(self, values: dict[str, Any], rest: dict) -> pd.Series:
         index, name = self.decode(rest["index"]), self.decode(rest["name"])
         return pd.Series(self.decode(values)).set_axis(index).rename(name)
 
-    def _make_optimizer(self, name: str, rest: dict) -> type[torch.optim.Optimizer]:
+    def _make_optimizer(self, name: str, rest: dict[str, Any]) -> type[torch.optim.Optimizer]:
         return OPTIMIZERS[name]
 
-    def _make_decomposition(self, name: str, rest: dict) -> DecompositionMethod:
+    def _make_decomposition(self, name: str, rest: dict[str, Any]) -> DecompositionMethod:
         if name not in decomposition_names():
             raise LackingError(
                 f"the decomposition {name!r} is not registered: import the module that registers "
@@ -369,5 +369,5 @@ class Decoder:
             )
         return find_decomposition(name, self.decode(rest["settings"]))
 
-    def _make_schedule(self, name: str, rest: dict) -> LRScheduler:
+    def _make_schedule(self, name: str, rest: dict[str, Any]) -> LRScheduler:
         return LRScheduler(SCHEDULES[name], **self.decode(rest["parameters"]))

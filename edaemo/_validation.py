@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import TypeGuard, overload
+from typing import Any, TypeGuard, overload
 
 import numpy as np
 import pandas as pd
@@ -95,7 +95,7 @@ def _column(X: pd.DataFrame, name: str) -> pd.Series:
 def find_ids(
     name: str,
     X: object,
-    given: Sequence | np.ndarray | None = None,
+    given: Sequence[Any] | np.ndarray | None = None,
     *,
     ratings: object = None,
     needed_by: str,
@@ -108,7 +108,7 @@ def find_ids(
 def find_ids(
     name: str,
     X: object,
-    given: Sequence | np.ndarray | None = None,
+    given: Sequence[Any] | np.ndarray | None = None,
     *,
     ratings: object = None,
     needed_by: str | None = None,
@@ -120,7 +120,7 @@ def find_ids(
 def find_ids(
     name: str,
     X: object,
-    given: Sequence | np.ndarray | None = None,
+    given: Sequence[Any] | np.ndarray | None = None,
     *,
     ratings: object = None,
     needed_by: str | None = None,
@@ -204,7 +204,7 @@ def _agreed_ids(
     return of_x
 
 
-def distinct_values(values: Sequence | np.ndarray) -> np.ndarray:
+def distinct_values(values: Sequence[Any] | np.ndarray) -> np.ndarray:
     """Return ids or labels as an array; 1 and "1" stay different, missing values stay missing."""
     if isinstance(values, np.ma.MaskedArray):
         objects = values.data.astype(object)
@@ -237,7 +237,7 @@ def suggest(name: object, known: Iterable[str]) -> str:
     return f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {known}."
 
 
-def name_some(subjects: Iterable) -> str:
+def name_some(subjects: Iterable[Any]) -> str:
     """Return the names of the first five subjects, and the number of the others."""
     names = [str(subject) for subject in subjects]
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""

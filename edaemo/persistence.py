@@ -352,7 +352,7 @@ class _Writer(Encoder):
             node["net"] = self._net(estimator, where)
         return node
 
-    def _refuse(self, estimator: BaseEstimator, parameters: dict, where: str) -> None:
+    def _refuse(self, estimator: BaseEstimator, parameters: dict[str, Any], where: str) -> None:
         """Raise a FileError for parameters that hold code; the error names the solution."""
         if parameters.get("callbacks"):
             raise FileError(
@@ -420,7 +420,7 @@ class _Reader(Decoder):
         super().__init__(members[ARRAYS])
         self.members, self.device, self.trusted = members, device, trusted
 
-    def _make_estimator(self, name: str, node: dict) -> BaseEstimator:
+    def _make_estimator(self, name: str, node: dict[str, Any]) -> BaseEstimator:
         if name in SAVED:
             estimator = self._ours(SAVED[name], node)
         elif name in _SKLEARN:
@@ -441,7 +441,7 @@ class _Reader(Decoder):
                 getattr(estimator, f"set_{method}_request")(**requests)
         return estimator
 
-    def _make_module(self, name: str, rest: dict) -> type[nn.Module]:
+    def _make_module(self, name: str, rest: dict[str, Any]) -> type[nn.Module]:
         module, _, network = name.rpartition(".")
         if module == edaemo.networks.__name__ and network in edaemo.networks.__all__:
             return _check_kind(name, getattr(edaemo.networks, network), nn.Module)
@@ -460,7 +460,7 @@ class _Reader(Decoder):
         except (ImportError, AttributeError) as error:
             raise _TrustError(f"{name!r} cannot be imported: {error}.") from error
 
-    def _ours(self, entry: Saved, node: dict) -> BaseEstimator:
+    def _ours(self, entry: Saved, node: dict[str, Any]) -> BaseEstimator:
         cls, state = entry
         parameters = {key: self.decode(value) for key, value in node["parameters"].items()}
         if "steps" in parameters:
@@ -480,7 +480,7 @@ class _Reader(Decoder):
             self._net(estimator, node["net"])
         return estimator
 
-    def _net(self, estimator: NetworkEstimator, node: dict) -> None:
+    def _net(self, estimator: NetworkEstimator, node: dict[str, Any]) -> None:
         rest = {key: self.decode(value) for key, value in node.items() if key != "weights"}
         if "criterion_weight" in rest:  # format 1
             weight = rest.pop("criterion_weight")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -138,16 +139,20 @@ def add_signal(
     return made
 
 
-def _keys(trials: pd.DataFrame) -> list[tuple]:
+def _keys(trials: pd.DataFrame) -> list[tuple[Any, ...]]:
     return list(trials[[*IDENTITY]].itertuples(index=False, name=None))
 
 
-def _name(key: tuple) -> str:
+def _name(key: tuple[Any, ...]) -> str:
     return ", ".join(f"{column} {value}" for column, value in zip(IDENTITY, key, strict=True))
 
 
 def _check_keys(
-    keys: list[tuple], without: list[tuple], left_out: set[tuple], arrays: Mapping, missing: str
+    keys: list[tuple[Any, ...]],
+    without: list[tuple[Any, ...]],
+    left_out: set[tuple[Any, ...]],
+    arrays: Mapping[tuple[Any, ...], Any],
+    missing: str,
 ) -> list[str]:
     """Return a message for each problem with the keys of the arrays."""
     wrong = []
@@ -168,7 +173,7 @@ def _check_keys(
     return wrong
 
 
-def _some(keys: list[tuple]) -> str:
+def _some(keys: list[tuple[Any, ...]]) -> str:
     more = f"; and {len(keys) - _NAMED} more" if len(keys) > _NAMED else ""
     return "; ".join(map(_name, keys[:_NAMED])) + more
 

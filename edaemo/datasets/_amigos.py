@@ -216,9 +216,9 @@ def _read(
     return Reading.of_rows(rows, ("place", *RATINGS), facts)
 
 
-def _read_person(corpus: CorpusFiles, name: str) -> dict[str, list]:
+def _read_person(corpus: CorpusFiles, name: str) -> dict[str, list[Any]]:
     """Return the 20 cells of each variable; VideoIDs as text."""
-    cells: dict[str, list] = {}
+    cells: dict[str, list[Any]] = {}
     for variable, array in read_variables(corpus, name, _VARIABLES).items():
         if array.dtype != object or array.size != N_VIDEOS:
             raise corpus.error(

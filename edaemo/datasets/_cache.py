@@ -75,7 +75,7 @@ def take_rows(columns: Mapping[str, Column], rows: Sequence[int] | np.ndarray) -
 def read_through_cache(
     corpus: CorpusFiles,
     names: Iterable[str],
-    settings: Sequence,
+    settings: Sequence[Any],
     read: Callable[[], Reading],
     cache: bool | str | os.PathLike[str],
 ) -> tuple[Reading, str]:
@@ -168,7 +168,7 @@ class _Digests:
         place = str(corpus.place.resolve())
         self._memory = folder / "digests" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
         self._known = self._recall()
-        self._new: dict[str, list] = {}
+        self._new: dict[str, list[Any]] = {}
 
     def of(self, name: str) -> str:
         """Return the digest of a file."""
@@ -194,7 +194,7 @@ class _Digests:
             with whole_file(self._memory) as part:
                 part.write_text(json.dumps(self._known | self._new), encoding="utf-8")
 
-    def _recall(self) -> dict:
+    def _recall(self) -> dict[str, Any]:
         try:
             known = json.loads(self._memory.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # missing or damaged
@@ -289,7 +289,7 @@ def _read(path: Path) -> Reading:
     with parquet.ParquetFile(path) as file:
         names = file.schema_arrow.names
         about = json.loads(file.schema_arrow.metadata[b"edaemo"])
-        parts: dict[str, list] = {name: [] for name in names}
+        parts: dict[str, list[Any]] = {name: [] for name in names}
         for number in range(file.num_row_groups):
             group = file.read_row_group(number).combine_chunks()
             for name in names:

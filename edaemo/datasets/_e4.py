@@ -295,7 +295,7 @@ def _key(row: Mapping[str, Any]) -> Key:
     return row["subject"], row["trial"]
 
 
-def _column(cells: list, name: str) -> list | np.ndarray:
+def _column(cells: list[Any], name: str) -> list | np.ndarray:
     return np.array(cells) if name in ("trial", "session_time") else cells
 
 

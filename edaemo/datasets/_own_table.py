@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from numbers import Real
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -109,7 +109,7 @@ def read_rating_columns(
     return ratings
 
 
-def read_column(column: pd.Series) -> list | np.ndarray:
+def read_column(column: pd.Series) -> list[Any] | np.ndarray:
     """Return a column as float64 if all of its cells are numbers or empty, else unchanged."""
     numbers = _numbers(column)
     values = np.array(numbers, dtype=np.float64)

@@ -243,7 +243,7 @@ def _read_rows(
     columns: Mapping[str, str | None],
     ratings: Sequence[str],
     problems: Problems,
-) -> dict[str, list | np.ndarray]:
+) -> dict[str, list[Any] | np.ndarray]:
     """Return the columns of the trials except the signals; note their problems."""
     made = sorted({*columns, "duration"} & set(frame.columns))
     if made:

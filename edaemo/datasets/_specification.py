@@ -197,7 +197,9 @@ class CorpusSource(CorpusFiles):
     kept: str = ""
     people: dict[str, Any] = field(default_factory=dict)
 
-    def read(self, names: Iterable[str], key: Sequence, read: Callable[[], Reading]) -> Reading:
+    def read(
+        self, names: Iterable[str], key: Sequence[Any], read: Callable[[], Reading]
+    ) -> Reading:
         """Return the cached data of these files, or read and cache them.
 
         Parameters

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Mapping, Sequence
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class _Dtype:
             raise _RefusedError(f"holds an array of {self._code!r}, but only numbers are allowed.")
         self._order = "="
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, order, *fields = state
         self._order = _text(order)
         structured = any(field is not None for field in fields[:3])
@@ -104,7 +104,7 @@ class _Array:
 
     values: np.ndarray
 
-    def __setstate__(self, state: tuple) -> None:
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
         _, shape, dtype, is_fortran, content = state
         self.values = _from_bytes(content, dtype, shape, "F" if is_fortran else "C")
 

@@ -5,7 +5,7 @@ A score that is not above these baselines is not evidence for information in ski
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -79,7 +79,7 @@ class _Keyed(BaseEstimator):
     """
 
     _key: str
-    _parameter_constraints: dict = {}  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {}  # noqa: RUF012
 
     def _keys(self, X: object, *, reset: bool) -> np.ndarray:
         """Return the stimulus or the subject of each row."""
@@ -315,7 +315,7 @@ class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
         stimulus if `by` is "stimulus".
     """
 
-    _parameter_constraints: dict = {"by": [StrOptions({"step", "stimulus"}), None]}  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {"by": [StrOptions({"step", "stimulus"}), None]}  # noqa: RUF012
 
     def __init__(self, by: str | None = None):
         self.by = by

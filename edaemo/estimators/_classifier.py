@@ -82,7 +82,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
     (20, 2)
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "module": [type],
         "module_params": [dict, None],
         "recipe": [str, None],
@@ -107,11 +107,11 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         optimizer_params: dict[str, Any] | None = None,
         lr_scheduler: object = None,
         weight_decay: float | None = None,
-        class_weight: Mapping | str | None = None,
+        class_weight: Mapping[str, Any] | str | None = None,
         label_smoothing: float | None = None,
         gradient_clip: float | None = None,
         augmentation: dict[str, float] | None = None,
-        callbacks: list | None = None,
+        callbacks: list[Any] | None = None,
         validation_fraction: float | None = None,
         patience: int = 10,
         device: str = "auto",

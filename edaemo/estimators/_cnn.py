@@ -65,7 +65,7 @@ class CNNClassifier(NetworkClassifier):
     (20,)
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "n_filters": [Interval(Integral, 1, None, closed="left")],
     }
     network = FeatureCNN
@@ -80,7 +80,7 @@ class CNNClassifier(NetworkClassifier):
         optimizer: type[torch.optim.Optimizer] = torch.optim.AdamW,
         optimizer_params: dict[str, Any] | None = None,
         lr_scheduler: object = None,
-        callbacks: list | None = None,
+        callbacks: list[Any] | None = None,
         validation_fraction: float | None = None,
         patience: int = 10,
         device: str = "auto",

@@ -80,7 +80,7 @@ class NetworkEstimator(BaseEstimator, ABC):
     """
 
     __metadata_request__fit = {"subject": True, "validation": True}  # noqa: RUF012
-    _parameter_constraints: dict = {}  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {}  # noqa: RUF012
 
     network: ClassVar[type[nn.Module] | None] = None
     # Fitted attributes, except the net.
@@ -141,7 +141,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         self,
         X: object,
         y: object,
-        subject: Sequence | None = None,
+        subject: Sequence[Any] | None = None,
         validation: Sequence[bool] | None = None,
         sample_weight: Sequence[float] | None = None,
     ) -> Self:
@@ -257,7 +257,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         return weights, {"loss": loss, "history": net.history.to_list()}
 
     def take_network(
-        self, weights: Mapping[str, Tensor], loss: Mapping[str, Tensor], history: list
+        self, weights: Mapping[str, Tensor], loss: Mapping[str, Tensor], history: list[Any]
     ) -> None:
         """Rebuild the net from the output of `give_network`.
 
@@ -398,7 +398,7 @@ class NetworkEstimator(BaseEstimator, ABC):
             )
 
     def _find_subjects(
-        self, X: object, subject: Sequence | None, validation: Sequence[bool] | None
+        self, X: object, subject: Sequence[Any] | None, validation: Sequence[bool] | None
     ) -> np.ndarray | None:
         """Return the subject of each row, or None if subjects are not needed and not known."""
         needed_by = None
@@ -577,7 +577,7 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
     return weight.astype(np.float32)
 
 
-def check_callbacks(callbacks: Sequence | None) -> None:
+def check_callbacks(callbacks: Sequence[Any] | None) -> None:
     """Raise a ValueError if an item is not a skorch callback."""
     for item in callbacks or []:
         callback = item[1] if isinstance(item, tuple | list) and len(item) == 2 else item

@@ -12,7 +12,7 @@ import os
 import textwrap
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import LRScheduler
@@ -25,7 +25,7 @@ class Parameter(NamedTuple):
 
     kind: str
     text: str
-    constraints: list
+    constraints: list[Any]
 
 
 _AT_LEAST_ONE = Interval(Integral, 1, None, closed="left")
@@ -197,7 +197,7 @@ def describe_parameters(cls: type) -> None:
     cls.__doc__ = before.rstrip(" ") + textwrap.indent("\n".join(entries), indent) + after
 
 
-def constrain(cls: type) -> dict[str, list]:
+def constrain(cls: type) -> dict[str, list[Any]]:
     """Return the constraints of the shared parameters in the signature of a class."""
     return {
         name: [*SHARED[name].constraints, *([None] if argument.default is None else [])]

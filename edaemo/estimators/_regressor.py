@@ -72,7 +72,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
     (20,)
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "module": [type],
         "module_params": [dict, None],
         "recipe": [str, None],
@@ -103,7 +103,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         weight_decay: float | None = None,
         gradient_clip: float | None = None,
         augmentation: dict[str, float] | None = None,
-        callbacks: list | None = None,
+        callbacks: list[Any] | None = None,
         validation_fraction: float | None = None,
         patience: int = 10,
         device: str = "auto",

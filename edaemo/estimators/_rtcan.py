@@ -98,7 +98,7 @@ class RTCANClassifier(NetworkClassifier):
     (20, 2)
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "architecture": [StrOptions({"paper", "published"})],
         "form": [StrOptions({"large-corpus", "small-corpus"})],
         "sca": ["boolean"],
@@ -136,13 +136,13 @@ class RTCANClassifier(NetworkClassifier):
         optimizer_params: dict[str, Any] | None = None,
         lr_scheduler: object = None,
         weight_decay: float | None = None,
-        class_weight: dict | str | None = None,
+        class_weight: dict[str, Any] | str | None = None,
         label_smoothing: float | None = None,
         dropout: float | None = None,
         gradient_clip: float | None = None,
         augmentation: dict[str, float] | None = None,
         init: str | None = None,
-        callbacks: list | None = None,
+        callbacks: list[Any] | None = None,
         validation_fraction: float | None = None,
         patience: int = 10,
         device: str = "auto",

@@ -104,7 +104,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
     [5, 8, 6, 9]
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "module": [type],
         "module_params": [dict, None],
         "columns": [list, None],
@@ -134,7 +134,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
         lr_scheduler: object = None,
         weight_decay: float | None = None,
         gradient_clip: float | None = None,
-        callbacks: list | None = None,
+        callbacks: list[Any] | None = None,
         validation_fraction: float | None = None,
         patience: int = 10,
         device: str = "auto",
@@ -251,7 +251,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
                 )
         return _objects(trials), shapes
 
-    def _find_columns(self, X: Any) -> dict[str, Sequence]:
+    def _find_columns(self, X: Any) -> dict[str, Sequence[Any]]:
         """Return the cells of each block, one cell per trial."""
         if not isinstance(X, pd.DataFrame):
             return {ONLY: X}
@@ -357,7 +357,7 @@ def _by_block(trials: np.ndarray) -> Mapping[str, list[np.ndarray]]:
     return {name: [trial[name] for trial in trials] for name in trials[0]}
 
 
-def _objects(values: Sequence) -> np.ndarray:
+def _objects(values: Sequence[Any]) -> np.ndarray:
     array = np.empty(len(values), dtype=object)
     array[:] = values
     return array

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,11 +28,11 @@ _SHARED = {
 def audit(
     cv: object,
     X: object,
-    y: Sequence | np.ndarray | None,
+    y: Sequence[Any] | np.ndarray | None,
     *,
-    subject: Sequence | np.ndarray | None = None,
-    stimulus: Sequence | np.ndarray | None = None,
-    viewing_group: Sequence | np.ndarray | None = None,
+    subject: Sequence[Any] | np.ndarray | None = None,
+    stimulus: Sequence[Any] | np.ndarray | None = None,
+    viewing_group: Sequence[Any] | np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Count what the training and test trials of each fold have in common.
 
@@ -164,8 +165,8 @@ def leaks(table: pd.DataFrame, may_share: Iterable[str]) -> list[str]:
 def _folds(
     cv: object,
     X: object,
-    y: Sequence | np.ndarray | None,
-    given: dict[str, Sequence | np.ndarray | None],
+    y: Sequence[Any] | np.ndarray | None,
+    given: dict[str, Sequence[Any] | np.ndarray | None],
     subject: np.ndarray | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     if isinstance(cv, Protocol):

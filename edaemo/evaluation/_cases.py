@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ class Case:
     reference rows first. `folds` holds the rows of the store for these pipelines.
     """
 
-    about: dict
+    about: dict[str, Any]
     trials: dict[str, pd.DataFrame]
     folds: pd.DataFrame
 
@@ -173,7 +174,7 @@ class Case:
         ]
         return make_table(self.task, case, pipelines, self.scores, self.folds)
 
-    def settings(self, pipeline: str) -> dict:
+    def settings(self, pipeline: str) -> dict[str, Any]:
         """Return the settings from which the key of a pipeline's first fold was computed."""
         return self.folds.loc[self.folds["pipeline"] == pipeline, "settings"].iloc[0] or {}
 
@@ -213,11 +214,11 @@ def find_settings(value: object, name: str) -> Iterator[object]:
             yield from find_settings(part, name)
 
 
-def _mean(audits: Sequence[dict], name: str) -> float:
+def _mean(audits: Sequence[dict[str, Any]], name: str) -> float:
     values = [audit[name] for audit in audits if audit.get(name) is not None]
     return float(np.mean(values)) if values else np.nan
 
 
-def _hashable(values: Iterable) -> tuple:
+def _hashable(values: Iterable[Any]) -> tuple[Any, ...]:
     """Return a hashable key of the values of a case; all missing values are equal."""
     return tuple(json.dumps(None if pd.isna(value) else value) for value in values)

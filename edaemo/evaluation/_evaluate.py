@@ -14,7 +14,7 @@ from functools import cache, partial
 from itertools import compress, islice
 from numbers import Integral
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -57,8 +57,10 @@ TRIALS_PER_TASK = 64
 CONNECT_SECONDS = 10
 PEOPLE = ("evaluation", "development", "all")
 NEEDED = ("name", "trials", "ratings", "targets")
+# What identifies an input: a study, what is made of it, and a target of series.
+_Input = tuple[int, str, str]
 # A name, an object, or several of them.
-Several = str | object | Sequence | None
+Several = str | object | Sequence[Any] | None
 
 
 def evaluate(
@@ -243,12 +245,12 @@ class _Job(NamedTuple):
     case: _Case
     entry: PipelineSpec
     protocol: Protocol
-    settings: dict
-    work: dict
-    audited: dict
+    settings: dict[str, Any]
+    work: dict[str, Any]
+    audited: dict[str, Any]
 
 
-def _several(values: Several) -> list:
+def _several(values: Several) -> list[Any]:
     return list(values) if isinstance(values, (list, tuple)) else [values]
 
 
@@ -277,7 +279,7 @@ def _choose_targets(study: Bunch, targets: Several) -> list[str]:
     return [find(target, study.targets, f"target of {study.name}") for target in _several(targets)]
 
 
-def _choose_thresholds(study: Bunch, target: str, thresholds: list) -> list:
+def _choose_thresholds(study: Bunch, target: str, thresholds: list[Any]) -> list:
     """Return the thresholds for a target: only valence and arousal use numbers or "subject"."""
     if is_series(study, target):
         return [None]
@@ -399,7 +401,7 @@ _FIRST_NAMES = {
 }
 
 
-def _with_first_names(settings: dict) -> dict:
+def _with_first_names(settings: dict[str, Any]) -> dict:
     """Return the settings of a fold with the names that its key is computed from."""
     first = {key: names.get(settings[key], settings[key]) for key, names in _FIRST_NAMES.items()}
     return {**settings, **first}
@@ -435,7 +437,7 @@ def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> P
     return protocol
 
 
-def _audit(case: _Case, protocol: Protocol) -> list[dict]:
+def _audit(case: _Case, protocol: Protocol) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
     table = audit(protocol, case.trials, case.classes)
@@ -530,7 +532,7 @@ def _run(
         tqdm(total=len(by_key), initial=len(done), unit="fold", disable=quiet) as bar,
         closing(_compute(todo, _prepare(todo, n_jobs, client), n_jobs, client)) as results,
     ):
-        scores: dict[tuple, list[float]] = {}
+        scores: dict[tuple[Any, ...], list[float]] = {}
         noted: dict[str, list[str]] = {}
         for result in results:
             job = by_key[result.pop("key")]
@@ -553,11 +555,11 @@ def _run(
 
 
 def _compute(
-    todo: list[_Job], inputs: dict, n_jobs: int, client: Client | None
-) -> Generator[dict, None, None]:
+    todo: list[_Job], inputs: dict[_Input, Any], n_jobs: int, client: Client | None
+) -> Generator[dict[str, Any], None, None]:
     """Yield the result of `run_fold` for each job, in the order in which they finish."""
 
-    def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict]:
+    def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict[str, Any]]:
         tasks = (delayed(run_fold)(inputs[_input_of(job)], job.work) for job in jobs)
         parallel = Parallel(
             n_jobs=n_jobs,
@@ -588,7 +590,9 @@ def _compute(
     yield from start(todo, n_jobs)
 
 
-def _compute_on_cluster(todo: list[_Job], inputs: dict, client: Client) -> Iterator[dict]:
+def _compute_on_cluster(
+    todo: list[_Job], inputs: dict[_Input, Any], client: Client
+) -> Iterator[dict]:
     """Yield results that Dask's workers compute; another worker repeats what a worker lost."""
     from distributed import Future, as_completed
 
@@ -635,14 +639,14 @@ def _return_same(X: pd.DataFrame) -> pd.DataFrame:
     return X
 
 
-def _input_of(job: _Job) -> tuple[int, str, str]:
+def _input_of(job: _Job) -> _Input:
     """Return what identifies a job's input; for series, rows without signals hold lengths."""
     name, task = job.entry.input, job.case.task
     target = job.case.target if name == "no-signals" and task.has_lengths else ""
     return id(job.case.study), name, target
 
 
-def _prepare(todo: list[_Job], n_jobs: int, client: Client | None) -> dict:
+def _prepare(todo: list[_Job], n_jobs: int, client: Client | None) -> dict[_Input, Any]:
     """Compute every input once for all folds and pipelines; each trial is computed alone."""
     wanted = {_input_of(job): job.case for job in todo}
     return {which: _prepare_input(case, which[1], n_jobs, client) for which, case in wanted.items()}
@@ -696,7 +700,7 @@ def _cluster(scheduler: str | None) -> Iterator[Client | None]:
         yield client
 
 
-def _record(job: _Job, result: dict) -> FoldRecord:
+def _record(job: _Job, result: dict[str, Any]) -> FoldRecord:
     """Return the record of a finished fold for the store."""
     trials, settings, rows = job.case.study.trials, job.settings, job.work["test"]
     predictions = None
@@ -740,7 +744,7 @@ def _record(job: _Job, result: dict) -> FoldRecord:
     )
 
 
-def _people(trials: pd.DataFrame, rows: np.ndarray) -> list:
+def _people(trials: pd.DataFrame, rows: np.ndarray) -> list[Any]:
     return trials["subject"].iloc[rows].unique().tolist()
 
 

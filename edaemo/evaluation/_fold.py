@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ from edaemo.statistics import Task
 _alone = threading.Lock()
 
 
-def run_fold(X: pd.DataFrame, job: dict) -> dict:
+def run_fold(X: pd.DataFrame, job: dict[str, Any]) -> dict:
     """Fit a pipeline on the training trials of a fold, and predict the test trials.
 
     Parameters
@@ -75,7 +76,7 @@ def end_with(driver: int) -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
-def _fit_and_predict(X: pd.DataFrame, job: dict) -> dict:
+def _fit_and_predict(X: pd.DataFrame, job: dict[str, Any]) -> dict:
     if made_with() != job["made_with"]:
         raise RuntimeError(
             "this process has other versions than the process that called evaluate. Install the "

@@ -27,7 +27,7 @@ from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import CodeType, MethodType, ModuleType
-from typing import TypeGuard
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -165,7 +165,7 @@ class _Writer:
             return self._write_table(value, path)
         return self._write_object(value, path)
 
-    def _write_all(self, values: Iterable, path: str) -> list:
+    def _write_all(self, values: Iterable[Any], path: str) -> list[Any]:
         """Write the elements of a collection; the path of the step ("svm", SVC()) is `svm`."""
         written: list[object] = []
         for i, item in enumerate(values):
@@ -176,7 +176,7 @@ class _Writer:
                 written.append(self.write(item, f"{path}[{i}]"))
         return written
 
-    def _write_dict(self, value: dict, path: str) -> dict:
+    def _write_dict(self, value: dict[str, Any], path: str) -> dict:
         if all(type(key) is str and not key.startswith("!") for key in value):
             return {key: self.write(value[key], _join(path, key)) for key in value}
         pairs = [
@@ -185,7 +185,7 @@ class _Writer:
         ]
         return {"!dict": sorted(pairs, key=_dump)}
 
-    def _write_array(self, value: np.ndarray, path: str) -> dict:
+    def _write_array(self, value: np.ndarray, path: str) -> dict[str, Any]:
         dtype = value.dtype
         if dtype.names:
             # The padding bytes between fields are undefined.
@@ -200,7 +200,7 @@ class _Writer:
             "sha256": _sha256(content),
         }
 
-    def _write_table(self, value: pd.DataFrame | pd.Series | pd.Index, path: str) -> dict:
+    def _write_table(self, value: pd.DataFrame | pd.Series | pd.Index, path: str) -> dict[str, Any]:
         parts: list[object] = []
         if isinstance(value, pd.DataFrame):
             parts.append(self._write_index(value.columns, path))
@@ -215,11 +215,11 @@ class _Writer:
             "sha256": _sha256(_dump(parts).encode()),
         }
 
-    def _write_index(self, index: pd.Index, path: str) -> list:
+    def _write_index(self, index: pd.Index, path: str) -> list[Any]:
         levels = [index.get_level_values(i) for i in range(index.nlevels)]
         return [self._write_all(index.names, path), [self._write_column(x, path) for x in levels]]
 
-    def _write_column(self, column: pd.Series | pd.Index, path: str) -> list:
+    def _write_column(self, column: pd.Series | pd.Index, path: str) -> list[Any]:
         dtype = column.dtype
         if isinstance(dtype, pd.CategoricalDtype):
             values = column.array
@@ -258,7 +258,7 @@ class _Writer:
             return self._write_estimator(value, path)
         return self._write_parts(value, path)
 
-    def _write_estimator(self, value: object, path: str) -> dict:
+    def _write_estimator(self, value: object, path: str) -> dict[str, Any]:
         """Write the class and all attributes of a clone, which is what a runner fits."""
         outermost, self._in_estimator = not self._in_estimator, True
         try:
@@ -276,7 +276,7 @@ class _Writer:
         finally:
             self._in_estimator = not outermost
 
-    def _write_parts(self, value: object, path: str) -> dict:
+    def _write_parts(self, value: object, path: str) -> dict[str, Any]:
         try:
             reduce = copyreg.dispatch_table.get(type(value))
             parts = reduce(value) if reduce else value.__reduce_ex__(4)
@@ -301,14 +301,14 @@ class _Writer:
             **({"pairs": self._write_all(pairs, path)} if pairs is not None else {}),
         }
 
-    def _write_global(self, value: object, name: str, path: str) -> dict:
+    def _write_global(self, value: object, name: str, path: str) -> dict[str, Any]:
         homes = (getattr(value, "__module__", None), type(value).__module__, "scipy.special")
         for module in homes:
             if module and _resolve(module, name) is value:
                 return {"!name": f"{module}.{name}", "code": _code(module, path)}
         raise _refusal(path, _no_content(value))
 
-    def _write_name(self, value: Callable, path: str) -> dict:
+    def _write_name(self, value: Callable[..., Any], path: str) -> dict[str, Any]:
         module, name = value.__module__, value.__qualname__
         if _resolve(module, name) is not value:
             raise _refusal(
@@ -321,7 +321,7 @@ class _Writer:
             return self._write_from_main(value, name, path)
         return {"!name": f"{FORMER.get(module, module)}.{name}", "code": _code(module, path)}
 
-    def _write_from_main(self, value: Callable, name: str, path: str) -> dict:
+    def _write_from_main(self, value: Callable[..., Any], name: str, path: str) -> dict[str, Any]:
         """Write the source of an object from `__main__` and of all that it uses from there."""
         try:
             source = textwrap.dedent(inspect.getsource(value))
@@ -369,7 +369,7 @@ def _no_content(value: object) -> str:
     )
 
 
-def _is_named(value: object) -> TypeGuard[Callable]:
+def _is_named(value: object) -> TypeGuard[Callable[..., Any]]:
     """Return whether a class or function has its own name; a bound method has a function's."""
     names = [getattr(value, attribute, None) for attribute in ("__module__", "__qualname__")]
     bound = isinstance(value, MethodType | np.ufunc)

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd
     place = {key: i for i, key in enumerate(folds["key"])}
     which: list[np.ndarray] = [np.empty(0, np.int64)]
     names = ("row", "subject", "stimulus", "trial", "label", "predicted")
-    table: dict[str, list] = {name: [] for name in names}
+    table: dict[str, list[Any]] = {name: [] for name in names}
     tasks = dict(zip(folds["key"], folds["task"], strict=True))
     probability: list[object] = []
     for key, fold in store.read_trials(list(place)):
@@ -141,18 +142,18 @@ def choose_newest(folds: pd.DataFrame) -> list[str]:
     return folds.merge(latest[["who", "run"]])["key"].tolist()
 
 
-def _format_pipeline(pipeline: tuple) -> str:
+def _format_pipeline(pipeline: tuple[Any, ...]) -> str:
     """Return the name of a case and its pipeline for messages."""
     *case, _, name = pipeline
     return ", ".join(filter(None, [*case, name]))
 
 
-def _identify(table: pd.DataFrame) -> Iterator[tuple]:
+def _identify(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     columns = table[[*CASE, "pipeline"]].astype(object)
     return columns.where(columns.notna(), None).itertuples(index=False, name=None)
 
 
-def _fingerprint_run(settings: dict | None) -> str:
+def _fingerprint_run(settings: dict[str, Any] | None) -> str:
     kept = dict(settings or {})
     if kept.get("seed") is not None and kept.get("repeat") is not None:
         kept["first_seed"] = kept["seed"] - kept["repeat"]
@@ -161,7 +162,7 @@ def _fingerprint_run(settings: dict | None) -> str:
 
 
 def _refuse_several(
-    rows: pd.Series, folds: pd.DataFrame, who: list[tuple], which: np.ndarray, path: Path
+    rows: pd.Series, folds: pd.DataFrame, who: list[tuple[Any, ...]], which: np.ndarray, path: Path
 ) -> None:
     pipeline = pd.factorize(pd.Series(who, dtype=object))[0][which]
     repeat = pd.factorize(folds["repeat"])[0][which]
@@ -177,8 +178,8 @@ def _refuse_several(
 
 
 def _find_unfinished(
-    folds: pd.DataFrame, who: list[tuple], n_tested: np.ndarray
-) -> Iterator[tuple[tuple, str]]:
+    folds: pd.DataFrame, who: list[tuple[Any, ...]], n_tested: np.ndarray
+) -> Iterator[tuple[tuple[Any, ...], str]]:
     """Yield the pipelines whose folds failed or are missing, and the reason."""
     advice = "repeat the evaluation"
     folds = folds.assign(n_tested=n_tested)

@@ -145,13 +145,13 @@ class FoldRecord:
     artificial: bool = False
     seed: int | None = None
     device: str | None = None
-    training_subjects: Sequence = ()
-    test_subjects: Sequence = ()
-    classes: Sequence = ()
+    training_subjects: Sequence[Any] = ()
+    test_subjects: Sequence[Any] = ()
+    classes: Sequence[Any] = ()
     audit: Any = None
     error: str | None = None
     scores: Mapping[str, Any] | None = None
-    predictions: pd.DataFrame | Mapping[str, Sequence] | None = None
+    predictions: pd.DataFrame | Mapping[str, Sequence[Any]] | None = None
     fit_seconds: float | None = None
     predict_seconds: float | None = None
 
@@ -297,20 +297,22 @@ class ResultStore:
             ``key`` and the columns of :class:`FoldRecord`'s predictions. Folds are sorted as in
             :meth:`folds`. The trials of a fold keep the order in which they were added.
         """
-        table: dict[str, list] = {name: [] for name in ("key", *_TRIAL)}
+        table: dict[str, list[Any]] = {name: [] for name in ("key", *_TRIAL)}
         for key, fold in self.read_trials(keys):
             table["key"] += [key] * len(fold["row"])
             for name in _TRIAL:
                 table[name] += fold[name]
         return pd.DataFrame({name: series(values) for name, values in table.items()})
 
-    def read_trials(self, keys: Iterable[str] | None = None) -> Iterator[tuple[str, dict]]:
+    def read_trials(
+        self, keys: Iterable[str] | None = None
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield the key and the columns, as lists, of each fold; see :meth:`predictions`."""
         for key, packed in self._select(("key", "predictions"), keys):
             if packed is not None:
                 yield key, self._decode(key, packed)
 
-    def _select(self, columns: Sequence[str], keys: Iterable[str] | None) -> list[tuple]:
+    def _select(self, columns: Sequence[str], keys: Iterable[str] | None) -> list[tuple[Any, ...]]:
         where = "" if keys is None else "WHERE key IN (SELECT value FROM json_each(:keys))"
         query = f"SELECT {', '.join(columns)} FROM folds {where} ORDER BY {_ORDER}"
         with self._explained():
@@ -472,7 +474,7 @@ def _encode(record: FoldRecord) -> dict[str, object]:
     return row
 
 
-def _pack(predictions: pd.DataFrame | Mapping[str, Sequence] | None) -> bytes:
+def _pack(predictions: pd.DataFrame | Mapping[str, Sequence[Any]] | None) -> bytes:
     if predictions is None:
         raise ValueError("it has neither predictions nor an error")
     missing = [name for name in _TRIAL[:-1] if name not in predictions]
@@ -516,14 +518,14 @@ def _dump(value: object, where: str) -> str:
     return text
 
 
-def _restore(part: dict) -> object:
+def _restore(part: dict[str, Any]) -> object:
     return pd.NA if part == {"$": "NA"} else part
 
 
 _PLAIN, _RESTORING = json.JSONDecoder(), json.JSONDecoder(object_hook=_restore)
 
 
-def series(values: list) -> pd.Series:
+def series(values: list[Any]) -> pd.Series:
     """Return a column in which no value changes its type: an int with None stays an int."""
     same = pd.api.types.infer_dtype(values, skipna=False)
     plain = same in ("integer", "floating", "boolean", "string")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from math import ceil
 from numbers import Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -129,7 +129,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     0.28
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "method": [str, DecompositionMethod],
         "preset": [StrOptions(set(PRESETS))],

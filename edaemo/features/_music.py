@@ -133,7 +133,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
     (2, 88)
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "feature_set": [StrOptions(set(FEATURE_SETS))],
         "level": [StrOptions({"functionals", "lld"})],
         "hop": [Interval(Real, 0.1, 1, closed="both")],
@@ -276,7 +276,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         )
 
     def _describe_all(
-        self, X: object, clips: list, settings: _Settings
+        self, X: object, clips: list[Any], settings: _Settings
     ) -> tuple[list[_Described | str], list[bool]]:
         """Return the features of each clip or its error, and whether the cache had the clip."""
         folder = None if self.cache is None else _folder(self.cache)
@@ -306,7 +306,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         computed: dict[str, _Described | str] = {}
         failures: list[str] = []
 
-        def tasks() -> Iterator[tuple]:
+        def tasks() -> Iterator[tuple[Any, ...]]:
             for clip in wanted.values():
                 if failures and self.on_error == "raise":
                     break
@@ -326,7 +326,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
                     (folder / (key + ending)).unlink(missing_ok=True)
         return computed
 
-    def _refuse(self, X: object, clips: list, outcomes: list[_Described | str | None]) -> None:
+    def _refuse(self, X: object, clips: list[Any], outcomes: list[_Described | str | None]) -> None:
         """Raise the first error of a clip if `on_error` is "raise"."""
         for row, (clip, outcome) in enumerate(zip(clips, outcomes, strict=True)):
             if isinstance(outcome, str) and self.on_error == "raise":
@@ -376,7 +376,7 @@ def _smile(feature_set: str, level: str) -> Any:
         return opensmile.Smile(opensmile.FeatureSet[feature_set], wanted)
 
 
-def _read_clips(X: Iterable[object]) -> tuple[list, pd.Index]:
+def _read_clips(X: Iterable[object]) -> tuple[list[Any], pd.Index]:
     """Return the clips, unchecked, and their index."""
     if isinstance(X, (str, bytes, os.PathLike)):
         raise ValueError(f"X is one path, {X!r}: put it into a list.")
@@ -608,7 +608,7 @@ def _with_statistics(names: Sequence[str]) -> list[str]:
 
 
 def _report(
-    clips: list, outcomes: list[_Described | str], cached: list[bool], index: pd.Index
+    clips: list[Any], outcomes: list[_Described | str], cached: list[bool], index: pd.Index
 ) -> pd.DataFrame:
     described = [None if isinstance(outcome, str) else outcome for outcome in outcomes]
     errors = [outcome if isinstance(outcome, str) else None for outcome in outcomes]

@@ -32,7 +32,7 @@ from edaemo._validation import (
     whole_or_nothing,
 )
 
-_Music: TypeAlias = pd.DataFrame | tuple | Callable[[np.ndarray], pd.DataFrame]
+_Music: TypeAlias = pd.DataFrame | tuple[Any, ...] | Callable[[np.ndarray], pd.DataFrame]
 
 
 @saved(
@@ -94,7 +94,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
     ['eda_original_0', 'eda_original_1', 'eeg_0_0', 'eeg_0_1', 'eeg_1_0', 'eeg_1_1']
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "blocks": [dict],
         "music": [pd.DataFrame, tuple, callable, None],
         "standardize_music": ["boolean"],
@@ -106,7 +106,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         self,
         blocks: dict[str, Any],
         *,
-        music: pd.DataFrame | tuple | Callable[[np.ndarray], pd.DataFrame] | None = None,
+        music: pd.DataFrame | tuple[Any, ...] | Callable[[np.ndarray], pd.DataFrame] | None = None,
         standardize_music: bool = True,
         reduce_music: object = None,
         handle_unknown: str = "error",

@@ -80,7 +80,7 @@ class MusicFeatureUnion(BlockUnion):
     ['eda_original_0', 'eda_original_1', 'music_tempo']
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "eda": [StrOptions({"passthrough", "drop"}), HasMethods(["fit", "transform"])],
         **{
             name: BlockUnion._parameter_constraints[name]
@@ -92,7 +92,7 @@ class MusicFeatureUnion(BlockUnion):
         self,
         *,
         eda: object = "passthrough",
-        music: pd.DataFrame | tuple | Callable[[np.ndarray], pd.DataFrame] | None = None,
+        music: pd.DataFrame | tuple[Any, ...] | Callable[[np.ndarray], pd.DataFrame] | None = None,
         standardize_music: bool = True,
         reduce_music: object = None,
         handle_unknown: str = "error",

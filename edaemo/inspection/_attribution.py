@@ -391,7 +391,7 @@ def _targets(task: _Task) -> np.ndarray:
     return np.full(len(task.codes), None) if classes is None else classes[task.codes]
 
 
-def _for_each(task: _Task, explain: Callable[[nn.Module, Tensor, int], Any]) -> list:
+def _for_each(task: _Task, explain: Callable[[nn.Module, Tensor, int], Any]) -> list[Any]:
     """Explain the trials one by one, so that a result does not depend on other trials."""
     with torch_threads(task.estimator.n_threads):
         rows = torch.tensor(task.rows, device=task.estimator.net_.device)
@@ -460,7 +460,11 @@ class _ReLUByModule(TorchFunctionMode):
         self.module = module
 
     def __torch_function__(
-        self, func: Callable, types: tuple, args: tuple = (), kwargs: dict[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: tuple[Any, ...],
+        args: tuple = (),
+        kwargs: dict[str, Any] | None = None,
     ) -> Any:
         if func in self.FUNCTIONS:
             # A copy: captum's hook on the tensor must not see its other uses.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ def feature_group_importance(
     X: object,
     y: object,
     *,
-    groups: Mapping[str, Sequence] | None = None,
+    groups: Mapping[str, Sequence[Any]] | None = None,
     scoring: object = "balanced_accuracy",
     n_repeats: int = 10,
     random_state: object = None,
@@ -118,7 +119,7 @@ def feature_group_importance(
     )
 
 
-def _find_groups(names: list | None) -> dict[str, list[str]]:
+def _find_groups(names: list[Any] | None) -> dict[str, list[str]]:
     """Return the groups of the columns, from their names."""
     if names is None or not all(isinstance(name, str) for name in names):
         raise ValueError(
@@ -151,7 +152,7 @@ def _find_groups(names: list | None) -> dict[str, list[str]]:
     return groups
 
 
-def _find_indices(groups: Mapping[str, Sequence], names: list) -> list[list[int]]:
+def _find_indices(groups: Mapping[str, Sequence[Any]], names: list[Any]) -> list[list[int]]:
     """Return the indices of the columns of each group."""
     index = {name: i for i, name in enumerate(names)}
     seen: dict[object, str] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +25,7 @@ def plot_relabelling(
     person: Hashable,
     *,
     global_threshold: float,
-    subject: Sequence | None = None,
+    subject: Sequence[Any] | None = None,
     ax: Axes | np.ndarray | list[Axes] | None = None,
 ) -> np.ndarray:
     """Draw how the ratings of one subject are labelled low and high by the subject's threshold.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def _write_name(share: Share) -> str:
     return f"{share.protocol}, {share.percent:g} % {share.of}"
 
 
-def share_of(audit: Mapping | None, protocol: str | None) -> Share | None:
+def share_of(audit: Mapping[str, Any] | None, protocol: str | None) -> Share | None:
     """Return the share of the subjects in a stored fold, or None for all subjects.
 
     Parameters

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from math import ceil, sqrt
 from numbers import Integral
-from typing import ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -100,7 +100,7 @@ class Protocol(BaseCrossValidator):
     """
 
     # Metadata routing passes these ids without a request by the user.
-    __metadata_request__split: ClassVar[dict] = {
+    __metadata_request__split: ClassVar[dict[str, Any]] = {
         "groups": True,
         "subject": True,
         "stimulus": True,
@@ -137,12 +137,12 @@ class Protocol(BaseCrossValidator):
     def split(
         self,
         X: object,
-        y: Sequence | np.ndarray | None = None,
-        groups: Sequence | np.ndarray | None = None,
+        y: Sequence[Any] | np.ndarray | None = None,
+        groups: Sequence[Any] | np.ndarray | None = None,
         *,
-        subject: Sequence | np.ndarray | None = None,
-        stimulus: Sequence | np.ndarray | None = None,
-        viewing_group: Sequence | np.ndarray | None = None,
+        subject: Sequence[Any] | np.ndarray | None = None,
+        stimulus: Sequence[Any] | np.ndarray | None = None,
+        viewing_group: Sequence[Any] | np.ndarray | None = None,
     ) -> Iterator[Fold]:
         """Yield the rows of the training and test trials of each fold.
 
@@ -188,13 +188,13 @@ class Protocol(BaseCrossValidator):
     def split_with_validation(
         self,
         X: object,
-        y: Sequence | np.ndarray | None = None,
-        groups: Sequence | np.ndarray | None = None,
+        y: Sequence[Any] | np.ndarray | None = None,
+        groups: Sequence[Any] | np.ndarray | None = None,
         *,
         n_inner: int = 5,
-        subject: Sequence | np.ndarray | None = None,
-        stimulus: Sequence | np.ndarray | None = None,
-        viewing_group: Sequence | np.ndarray | None = None,
+        subject: Sequence[Any] | np.ndarray | None = None,
+        stimulus: Sequence[Any] | np.ndarray | None = None,
+        viewing_group: Sequence[Any] | np.ndarray | None = None,
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield the rows of the training, validation and test trials of each fold.
 
@@ -225,12 +225,12 @@ class Protocol(BaseCrossValidator):
     def get_n_splits(
         self,
         X: object = None,
-        y: Sequence | np.ndarray | None = None,
-        groups: Sequence | np.ndarray | None = None,
+        y: Sequence[Any] | np.ndarray | None = None,
+        groups: Sequence[Any] | np.ndarray | None = None,
         *,
-        subject: Sequence | np.ndarray | None = None,
-        stimulus: Sequence | np.ndarray | None = None,
-        viewing_group: Sequence | np.ndarray | None = None,
+        subject: Sequence[Any] | np.ndarray | None = None,
+        stimulus: Sequence[Any] | np.ndarray | None = None,
+        viewing_group: Sequence[Any] | np.ndarray | None = None,
     ) -> int:
         """Return the number of folds of `split` for the same arguments.
 
@@ -295,9 +295,9 @@ class Protocol(BaseCrossValidator):
     def _read(
         self,
         X: object,
-        y: Sequence | np.ndarray | None,
-        groups: Sequence | np.ndarray | None,
-        ids: dict[str, Sequence | np.ndarray | None],
+        y: Sequence[Any] | np.ndarray | None,
+        groups: Sequence[Any] | np.ndarray | None,
+        ids: dict[str, Sequence[Any] | np.ndarray | None],
     ) -> TrialCodes:
         n = n_rows(X)
         for name, given in {"y": y, "groups": groups, **ids}.items():
@@ -330,7 +330,9 @@ class Protocol(BaseCrossValidator):
                 trials = trials._replace(people=_join(people, codes), names=None)
         return trials
 
-    def _from_groups(self, groups: Sequence | np.ndarray | None, name: str) -> np.ndarray | None:
+    def _from_groups(
+        self, groups: Sequence[Any] | np.ndarray | None, name: str
+    ) -> np.ndarray | None:
         """Return the ids called `name` in groups, or None."""
         if groups is None:
             return None
@@ -432,12 +434,12 @@ class _KFold(Protocol):
     def get_n_splits(
         self,
         X: object = None,
-        y: Sequence | np.ndarray | None = None,
-        groups: Sequence | np.ndarray | None = None,
+        y: Sequence[Any] | np.ndarray | None = None,
+        groups: Sequence[Any] | np.ndarray | None = None,
         *,
-        subject: Sequence | np.ndarray | None = None,
-        stimulus: Sequence | np.ndarray | None = None,
-        viewing_group: Sequence | np.ndarray | None = None,
+        subject: Sequence[Any] | np.ndarray | None = None,
+        stimulus: Sequence[Any] | np.ndarray | None = None,
+        viewing_group: Sequence[Any] | np.ndarray | None = None,
     ) -> int:
         """Return n_splits. All arguments are ignored."""
         return self.n_splits
@@ -821,7 +823,7 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
     return fold[units]
 
 
-def read_classes(y: Sequence | np.ndarray | None) -> tuple[np.ndarray, pd.Index] | None:
+def read_classes(y: Sequence[Any] | np.ndarray | None) -> tuple[np.ndarray, pd.Index] | None:
     """Return the class code of each trial, and the classes; None if y does not hold classes."""
     values = None if y is None else distinct_values(y)
     if values is None or values.shape[1:] not in ((), (1,)):

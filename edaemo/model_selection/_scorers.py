@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import check_scoring, get_scorer
@@ -57,7 +58,7 @@ class SubjectThresholdScorer:
 
     def __init__(
         self,
-        metric: str | Callable = "balanced_accuracy",
+        metric: str | Callable[..., Any] = "balanced_accuracy",
         *,
         target: str = "arousal",
         threshold: str | float = "subject",
@@ -75,7 +76,7 @@ class SubjectThresholdScorer:
         estimator: object,
         X: object,
         y: object,
-        subject: Sequence | np.ndarray | None = None,
+        subject: Sequence[Any] | np.ndarray | None = None,
     ) -> float:
         """Score the estimator's predictions for X.
 

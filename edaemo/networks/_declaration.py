@@ -57,7 +57,7 @@ class Recipe(NamedTuple):
     weight_decay: float | None = 0.01
     batch_size: int = 64
     max_epochs: int = 50
-    class_weight: Mapping | str | None = None
+    class_weight: Mapping[str, Any] | str | None = None
     label_smoothing: float = 0.0
     gradient_clip: float = 0.0
     augmentation: Mapping[str, float] = {}
@@ -211,7 +211,7 @@ def needed_blocks(network: type[nn.Module]) -> set[str]:
 
 
 @lru_cache(maxsize=256)
-def _parameters_of(forward: Callable) -> tuple[inspect.Parameter, ...]:
+def _parameters_of(forward: Callable[..., Any]) -> tuple[inspect.Parameter, ...]:
     return tuple(inspect.signature(forward).parameters.values())
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -433,7 +434,7 @@ class RTCAN(nn.Module):
         return self.classify(torch.cat([x, music], dim=1))
 
 
-def _check_option(name: str, value: object, known: tuple) -> None:
+def _check_option(name: str, value: object, known: tuple[Any, ...]) -> None:
     if value not in known:
         raise ValueError(f"{name} must be one of {known}, got {value!r}.")
 

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from math import ceil
 from numbers import Real
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
@@ -153,7 +153,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, LOWEST_RATE, None, closed="left")],
         "method": [str, DecompositionMethod],
         "components": [tuple, list],

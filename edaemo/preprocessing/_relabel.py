@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Sequence
 from hashlib import sha256
 from numbers import Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import imblearn.base  # noqa: F401  (registers fit_resample in scikit-learn's metadata routing)
 import numpy as np
@@ -282,7 +282,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
     __metadata_request__fit = {"subject": True}  # noqa: RUF012
     __metadata_request__fit_resample = {"subject": True}  # noqa: RUF012
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "target": [StrOptions({"arousal", "valence", "both"})],
         "threshold": [StrOptions({"subject"}), Interval(Real, None, None, closed="neither")],
         "min_center_distance": [Interval(Real, 0, None, closed="left")],
@@ -301,7 +301,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
-        self, ratings: object, y: None = None, *, subject: Sequence | None = None
+        self, ratings: object, y: None = None, *, subject: Sequence[Any] | None = None
     ) -> SubjectThresholdRelabeler:
         """Learn each subject's threshold.
 
@@ -338,7 +338,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
             )
         return self
 
-    def relabel(self, ratings: object, *, subject: Sequence | None = None) -> np.ndarray:
+    def relabel(self, ratings: object, *, subject: Sequence[Any] | None = None) -> np.ndarray:
         """Label ratings; subjects not seen in fit get a threshold from these ratings.
 
         Parameters
@@ -373,7 +373,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         return {"valence": valence, "arousal": arousal, "both": 2 * arousal + valence}[self.target]
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_relabel(self, ratings: object, *, subject: Sequence | None = None) -> np.ndarray:
+    def fit_relabel(self, ratings: object, *, subject: Sequence[Any] | None = None) -> np.ndarray:
         """Learn the thresholds and label the same ratings.
 
         Parameters
@@ -404,7 +404,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_resample(
-        self, X: object, y: object, subject: Sequence | None = None
+        self, X: object, y: object, subject: Sequence[Any] | None = None
     ) -> tuple[object, np.ndarray]:
         """Replace ratings by labels inside an ``imblearn.pipeline.Pipeline``.
 
@@ -433,7 +433,9 @@ class SubjectThresholdRelabeler(BaseEstimator):
         check_ratings(y)  # before find_ids reads the subjects from them
         return X, self.fit_relabel(y, subject=find_ids("subject", X, subject, ratings=y))
 
-    def _check(self, ratings: object, subject: Sequence | None) -> tuple[np.ndarray, np.ndarray]:
+    def _check(
+        self, ratings: object, subject: Sequence[Any] | None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return finite ratings (n, 2) and the subject of each row."""
         # A loader sets this attribute if the ratings are not the listeners' own.
         why_not = getattr(ratings, "attrs", {}).get("relabelling")

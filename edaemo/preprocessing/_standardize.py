@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -131,7 +131,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     __metadata_request__fit = {"subject": True}  # noqa: RUF012
     __metadata_request__transform = {"subject": True}  # noqa: RUF012
 
-    _parameter_constraints: dict = {  # noqa: RUF012
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "unseen": [StrOptions({"self", "global", "error"})],
         "min_trials": [Interval(Integral, 2, None, closed="left")],
         "calibrate_on": [Interval(Integral, 2, None, closed="left"), None],
@@ -150,7 +150,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         return self.unseen == "self" and self.calibrate_on is None
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: object, y: object = None, *, subject: Sequence | None = None) -> Self:
+    def fit(self, X: object, y: object = None, *, subject: Sequence[Any] | None = None) -> Self:
         """Learn each subject's mean and scale.
 
         Parameters
@@ -189,7 +189,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             self.scales_ = pd.DataFrame(scales, index=subjects, columns=columns, copy=False)
         return self
 
-    def transform(self, X: object, *, subject: Sequence | None = None) -> object:
+    def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> object:
         """Standardise each subject's trials.
 
         Parameters
@@ -226,7 +226,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(
-        self, X: object, y: object = None, *, subject: Sequence | None = None
+        self, X: object, y: object = None, *, subject: Sequence[Any] | None = None
     ) -> object:
         """Fit to the trials and standardise them; see `fit` and `transform`."""
         with whole_or_nothing(self):
@@ -238,7 +238,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         return tags
 
     def _read(
-        self, X: object, subject: Sequence | None, *, reset: bool
+        self, X: object, subject: Sequence[Any] | None, *, reset: bool
     ) -> tuple[np.ndarray, np.ndarray, pd.Index | None, pd.Index | None]:
         """Return the features, the subject of each row, the columns, and the output's index."""
         if signal_cells(X) is not None:

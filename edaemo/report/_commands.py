@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -17,7 +18,7 @@ def section_commands(
 ) -> Section:
     """Return the section with the commands that reproduce the results and the report."""
     section = Section("Commands to reproduce the results")
-    runs: dict[tuple, dict[str, dict]] = {}
+    runs: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
     unknown: dict[str, dict[str, None]] = {"studies": {}, "protocols": {}, "pipelines": {}}
     for case in cases:
         study, protocol = case.about["study"], case.about["protocol"]
@@ -55,7 +56,7 @@ def section_commands(
     return section
 
 
-def _describe_run(case: Case, pipeline: str) -> tuple:
+def _describe_run(case: Case, pipeline: str) -> tuple[Any, ...]:
     """Return the options of a command.
 
     They are study, people, threshold, protocol, the reference row at chance, folds, repeats, seed
@@ -75,7 +76,7 @@ def _describe_run(case: Case, pipeline: str) -> tuple:
     return (*about, case.task.chance_row, n, repeats, start, epochs)
 
 
-def _join_epochs(runs: dict[tuple, dict]) -> dict[tuple, dict]:
+def _join_epochs(runs: dict[tuple[Any, ...], dict[str, Any]]) -> dict[tuple, dict]:
     """Merge runs without epochs into the first run of networks with the same other options."""
     joined = {run: parts for run, parts in runs.items() if run[-1] is not None}
     for run, parts in runs.items():
@@ -87,7 +88,7 @@ def _join_epochs(runs: dict[tuple, dict]) -> dict[tuple, dict]:
     return joined
 
 
-def _write(run: tuple, parts: dict, store: str) -> str:
+def _write(run: tuple[Any, ...], parts: dict[str, Any], store: str) -> str:
     study, people, threshold, protocol, chance_row, n, repeats, seed, epochs = run
     words = ["edaemo", "compare", study, "--target", *parts["targets"], "--protocol", protocol]
     # The reference rows are always evaluated.

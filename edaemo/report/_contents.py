@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,7 +135,7 @@ def section_scores(cases: Sequence[Case]) -> Section:
         "2022). They show accuracy / F1 of the high class in percent, over all pooled test trials. "
         "The sections of the comparisons contain intervals and tests."
     )
-    kinds: dict[tuple, list[Case]] = {}
+    kinds: dict[tuple[Any, ...], list[Case]] = {}
     for case in cases:
         if not _is_binary(case):
             continue
@@ -262,7 +263,7 @@ def _section_probabilities(case: Case) -> Section:
 
 def _section_training(case: Case) -> Section:
     section = Section(f"Training curves: {case.name}", 3)
-    losses: dict[str, list] = {}
+    losses: dict[str, list[Any]] = {}
     for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
         if (audit or {}).get("losses"):
             losses.setdefault(pipeline, []).append(audit["losses"])
@@ -453,7 +454,7 @@ def _describe_threshold(threshold: str | None) -> str:
     return "above the person's threshold" if threshold == "subject" else f"above {threshold}"
 
 
-def _range(audits: Sequence[dict], name: str, digits: int = 0) -> str:
+def _range(audits: Sequence[dict[str, Any]], name: str, digits: int = 0) -> str:
     """Return the minimum and maximum of a count over folds."""
     values = [audit[name] for audit in audits if audit.get(name) is not None]
     if not values or pd.isna(values).any():

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Hashable, Mapping
 from io import BytesIO
 from itertools import cycle, zip_longest
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unicodedata import east_asian_width
 from urllib.parse import quote
 
@@ -291,7 +291,7 @@ def _style() -> AbstractContextManager[None]:
     return rc_context(STYLE)
 
 
-def _styles() -> list[tuple]:
+def _styles() -> list[tuple[Any, ...]]:
     return list(zip(COLOURS, PATTERNS, MARKERS, strict=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -54,7 +54,7 @@ def calibration(
     y_true: ArrayLike,
     probability: ArrayLike,
     *,
-    subject: Sequence,
+    subject: Sequence[Any],
     n_bins: int = 10,
     random_state: int = 0,
 ) -> Calibration:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -247,7 +247,7 @@ def compare_pipelines(
 
 
 def compare_case(
-    case: dict, by_pipeline: dict[str, pd.DataFrame], score: str, random_state: int = 0
+    case: dict[str, Any], by_pipeline: dict[str, pd.DataFrame], score: str, random_state: int = 0
 ) -> pd.DataFrame:
     """Compare all pairs of pipelines of one case; see :func:`compare_pipelines`."""
     _refuse_other_trials(case, by_pipeline)
@@ -345,7 +345,7 @@ def _rank_biserial(differences: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return divide((weights * ranks * np.sign(differences)).sum(axis=1), sums, 0.0)
 
 
-def _refuse_other_trials(case: dict, by_pipeline: dict[str, pd.DataFrame]) -> None:
+def _refuse_other_trials(case: dict[str, Any], by_pipeline: dict[str, pd.DataFrame]) -> None:
     table = pd.concat(list(by_pipeline.values()))
     names = [name for name in ("repeat", "fold", "row", "subject", "label") if name in table]
     codes = [pd.factorize(hashable(table[name]), use_na_sentinel=False)[0] for name in names]

@@ -106,8 +106,8 @@ def permutation_test(
     y_true: ArrayLike,
     y_pred: ArrayLike,
     *,
-    subject: Sequence,
-    trial: Sequence | None = None,
+    subject: Sequence[Any],
+    trial: Sequence[Any] | None = None,
     score: str = "balanced_accuracy",
     average: str = "people",
     n_permutations: int = 10_000,
@@ -187,8 +187,8 @@ def _test(
     y_true: ArrayLike,
     y_pred: ArrayLike,
     *,
-    subject: Sequence,
-    trial: Sequence | None,
+    subject: Sequence[Any],
+    trial: Sequence[Any] | None,
     score: str,
     average: str,
     n_permutations: int,
@@ -305,7 +305,7 @@ def permutation_refit(
     X: ArrayLike | pd.DataFrame,
     y: ArrayLike,
     *,
-    groups: Sequence,
+    groups: Sequence[Any],
     cv: object,
     scoring: str = "balanced_accuracy",
     n_permutations: int = 1000,
@@ -390,7 +390,7 @@ def _take_steps(
     return Outcome(true, predicted), subjects[trial], which
 
 
-def _number_trials(trial: Sequence, subjects: np.ndarray, true: np.ndarray) -> np.ndarray:
+def _number_trials(trial: Sequence[Any], subjects: np.ndarray, true: np.ndarray) -> np.ndarray:
     which = number_units(trial, len(true), "trial")
     codes = pd.factorize(hashable(pd.Series(true)))[0]
     for values, what in ((subjects, "people"), (codes, "labels")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,9 @@ NUMBERS = "none"
 _NEEDED = ("subject", "label", "predicted")
 
 
-def split_cases(predictions: pd.DataFrame) -> Iterator[tuple[dict, dict[str, pd.DataFrame]]]:
+def split_cases(
+    predictions: pd.DataFrame,
+) -> Iterator[tuple[dict[str, Any], dict[str, pd.DataFrame]]]:
     """Yield each case of a table of predictions, and its trials by pipeline.
 
     Raises

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,9 +29,9 @@ def classification_summary(
     y_true: ArrayLike,
     y_pred: ArrayLike,
     *,
-    subject: Sequence,
+    subject: Sequence[Any],
     probability: ArrayLike | None = None,
-    fold: Sequence | None = None,
+    fold: Sequence[Any] | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Summarise binary out-of-fold predictions: each score pooled, over people, over folds.
@@ -90,8 +91,8 @@ def regression_summary(
     y_true: ArrayLike,
     y_pred: ArrayLike,
     *,
-    subject: Sequence,
-    fold: Sequence | None = None,
+    subject: Sequence[Any],
+    fold: Sequence[Any] | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Summarise out-of-fold predictions of numbers: each score pooled, over people, over folds.
@@ -165,7 +166,7 @@ def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Sco
     return Scores(task, outcome, subject, fold=fold, random_state=random_state)
 
 
-def tabulate_scores(case: dict, scores: Mapping[str, Scores]) -> pd.DataFrame:
+def tabulate_scores(case: dict[str, Any], scores: Mapping[str, Scores]) -> pd.DataFrame:
     """Concatenate the summaries of all pipelines of a case."""
     tables = []
     for pipeline, scored in scores.items():
@@ -175,7 +176,7 @@ def tabulate_scores(case: dict, scores: Mapping[str, Scores]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def number_units(unit: Sequence | np.ndarray, n_trials: int, name: str) -> np.ndarray:
+def number_units(unit: Sequence[Any] | np.ndarray, n_trials: int, name: str) -> np.ndarray:
     """Return codes of people or folds from 0, by first appearance; raise for missing ids."""
     codes, _ = pd.factorize(pd.Series(unit, dtype=object), sort=False)
     if len(codes) != n_trials:
@@ -205,9 +206,9 @@ class Scores:
         self,
         task: Task,
         outcome: Outcome,
-        subject: Sequence | np.ndarray,
+        subject: Sequence[Any] | np.ndarray,
         *,
-        fold: Sequence | np.ndarray | None = None,
+        fold: Sequence[Any] | np.ndarray | None = None,
         random_state: int = 0,
     ) -> None:
         n_trials = len(outcome.labels)

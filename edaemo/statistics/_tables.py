@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,8 @@ LEVEL = 0.05
 
 def make_table(
     task: Task,
-    case: dict,
-    pipelines: Sequence[dict],
+    case: dict[str, Any],
+    pipelines: Sequence[dict[str, Any]],
     scores: Mapping[str, Scores],
     folds: pd.DataFrame,
 ) -> pd.DataFrame:

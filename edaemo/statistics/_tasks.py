@@ -105,7 +105,7 @@ class Task(ABC):
     columns: Mapping[str, tuple[str, str]]
     reported: tuple[tuple[str, str, str], ...]
     zero: tuple[str, ...] = ()
-    classes: tuple = ()
+    classes: tuple[Any, ...] = ()
 
     @property
     def tested_title(self) -> str:
@@ -256,7 +256,7 @@ class Multiclass(Task):
     stimulus_row = "stimulus-prior"
     _SCORES = ("accuracy", "balanced_accuracy", "f1_macro", "majority_rate", "brier_score")
 
-    def __init__(self, classes: Sequence) -> None:
+    def __init__(self, classes: Sequence[Any]) -> None:
         self.classes = tuple(classes)
         self.chance = 1 / len(self.classes) if self.classes else np.nan
         self.recalls = tuple(f"recall_{name}" for name in self.classes)
@@ -293,7 +293,7 @@ class Multiclass(Task):
         check_consistent_length(labels, predicted)
         return Outcome(labels, predicted, self._read_probabilities(probability, len(labels)))
 
-    def _read_names(self, values: Sequence | np.ndarray | pd.Series, what: str) -> np.ndarray:
+    def _read_names(self, values: Sequence[Any] | np.ndarray | pd.Series, what: str) -> np.ndarray:
         labels = pd.Series(values, dtype=object)
         codes = pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels, dtype=object))
         if (codes < 0).any():
@@ -301,7 +301,9 @@ class Multiclass(Task):
             raise ValueError(f"{what} holds {unknown!r}, but the classes are {list(self.classes)}.")
         return codes
 
-    def _read_probabilities(self, probability: Iterable | None, n_trials: int) -> np.ndarray | None:
+    def _read_probabilities(
+        self, probability: Iterable[Any] | None, n_trials: int
+    ) -> np.ndarray | None:
         if probability is None:
             return None
         rows = list(probability)
@@ -530,7 +532,7 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
-def make_task(name: str, classes: Sequence = ()) -> Task:
+def make_task(name: str, classes: Sequence[Any] = ()) -> Task:
     """Return the task with this name; `classes` are the classes of a multiclass task."""
     return Multiclass(classes) if name == Multiclass.name else TASKS[name]()
 
@@ -558,7 +560,7 @@ def find_task(tables: Sequence[Mapping[str, pd.Series]]) -> Task:
     return Multiclass(name_classes(pd.concat(values)))
 
 
-def name_classes(labels: pd.Series) -> list:
+def name_classes(labels: pd.Series) -> list[Any]:
     """Return the sorted classes of labels."""
     return sorted(pd.unique(labels.astype(object)))
 
@@ -601,7 +603,7 @@ def read_numbers(values: ArrayLike, name: str) -> np.ndarray:
     return numbers
 
 
-def read_series(values: Iterable, name: str) -> np.ndarray:
+def read_series(values: Iterable[Any], name: str) -> np.ndarray:
     """Read one series of numbers for each trial, as an object array of 1-D float arrays."""
     cells = list(values)
     read: np.ndarray = np.empty(len(cells), dtype=object)

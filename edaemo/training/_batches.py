@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch.utils.data import Dataset as TorchDataset
 Blocks = Mapping[str, tuple[int, ...]]
 
 
-class Batch(tuple):
+class Batch(tuple[Any, ...]):
     """A batch of trials; skorch sees the pair ``(X, y)``.
 
     Attributes

@@ -231,12 +231,12 @@ class Net(NeuralNet):
             y_true = Batch(X, to_device(to_tensor(y_true, self.device), self.device))
         return self.criterion_(y_pred, y_true)
 
-    def made_of(self) -> tuple:
+    def made_of(self) -> tuple[Any, ...]:
         """Return the class of the network, and the text of its arguments and blocks."""
         arguments = sorted(self.get_params_for("module").items())
         return self.module, repr((arguments, self.shapes))
 
-    def precision(self) -> AbstractContextManager:
+    def precision(self) -> AbstractContextManager[Any]:
         """Return the autocast context of the forward pass."""
         kind = torch.device(self.device).type
         lower = self.amp == "bf16"

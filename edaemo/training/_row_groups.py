@@ -64,17 +64,17 @@ def _cheapest(sizes: tuple[int, ...], n: int) -> tuple[int, ...]:
 
 ONE_BY_ONE = Way((1,))
 
-_found: dict[tuple, Way] = {}
-_of_network: WeakKeyDictionary[nn.Module, dict[tuple, Way]] = WeakKeyDictionary()
+_found: dict[tuple[Any, ...], Way] = {}
+_of_network: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Way]] = WeakKeyDictionary()
 _trying = threading.Lock()
 
 
 def find_way(
     network: nn.Module,
-    made_of: Callable[[], tuple],
+    made_of: Callable[[], tuple[Any, ...]],
     n_columns: int,
     n_threads: int,
-    precision: Callable[[], AbstractContextManager],
+    precision: Callable[[], AbstractContextManager[Any]],
     *,
     feed: Feed,
     compiled: bool,
@@ -121,8 +121,8 @@ def find_way(
 
 
 def _read_setting(
-    device: torch.device, n_threads: int, precision: Callable[[], AbstractContextManager]
-) -> tuple:
+    device: torch.device, n_threads: int, precision: Callable[[], AbstractContextManager[Any]]
+) -> tuple[Any, ...]:
     """Return the settings that can change the last digits of an output."""
     with precision():
         lower = torch.is_autocast_enabled(device.type) and torch.get_autocast_dtype(device.type)
@@ -150,7 +150,7 @@ class _Trial:
         network: nn.Module,
         n_columns: int,
         device: torch.device,
-        precision: Callable[[], AbstractContextManager],
+        precision: Callable[[], AbstractContextManager[Any]],
         feed: Feed,
         *,
         compiled: bool,

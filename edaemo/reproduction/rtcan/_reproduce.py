@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -51,7 +51,7 @@ from edaemo.statistics import divide, draw_people, interval_over_people
 TEST_FIXED, SHRINKING = "test people fixed", "shrinking set"
 SIGNALS = ("eda", "eda+music")
 # Variants of RTCAN by name: the network, columns of its rows, and published scores.
-_Variants = dict[str, tuple[Network, dict, Scores]]
+_Variants = dict[str, tuple[Network, dict[str, Any], Scores]]
 DEFAULT = ReproductionSettings()
 REPEATED = ReproductionSettings(n_repeats=3)
 
@@ -350,7 +350,7 @@ def reproduce_figure4(study: Bunch, settings: ReproductionSettings = REPEATED) -
     }
     models = eda_models(study)
     table = evaluate_models(study, models.values(), possible.values(), settings)
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     for way, points in ways.items():
         for ((method, signal), model), point in product(models.items(), points):
             printed = TABLE_3.get((method, signal, _printed_on(study), point.percent))
@@ -366,7 +366,7 @@ def reproduce_figure4(study: Bunch, settings: ReproductionSettings = REPEATED) -
     return _finish("figure4", study, rows, remarks, printed_on=_printed_on(study))
 
 
-def _about_people(study: Bunch, point: Point) -> dict:
+def _about_people(study: Bunch, point: Point) -> dict[str, Any]:
     share = f"-{point.percent}%" if point.percent < 100 else ""
     return {
         "dataset": _title(study) + share,
@@ -382,14 +382,14 @@ def _compare_variants(
     study: Bunch,
     variants: _Variants,
     settings: ReproductionSettings,
-) -> tuple[list[dict], list[str]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Evaluate variants of RTCAN under each protocol; return the rows and the remarks."""
     networks = [network for network, _, _ in variants.values()]
     signal, machine = (
         ("EDA and music", "svm-eda-music") if networks[0].music else ("EDA", "svm-eda")
     )
     table = evaluate_models(study, [*networks, machine], settings.protocols, settings)
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     for protocol in settings.protocols:
         for name, (network, about, published) in variants.items():
             columns = {"protocol": protocol, "method": name, **about}
@@ -400,7 +400,7 @@ def _compare_variants(
 
 
 def _finish(
-    name: str, study: Bunch, rows: list[dict], remarks: Iterable[str], *, printed_on: str
+    name: str, study: Bunch, rows: list[dict[str, Any]], remarks: Iterable[str], *, printed_on: str
 ) -> Reproduction:
     remarks = [*remarks, PROTOCOL]
     if study.name != printed_on:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -238,8 +238,12 @@ def name_of(model: str | Network) -> str:
 
 
 def score_point(
-    table: pd.DataFrame, point: Point, pipeline: str, about: dict, published: Scores | None
-) -> list[dict]:
+    table: pd.DataFrame,
+    point: Point,
+    pipeline: str,
+    about: dict[str, Any],
+    published: Scores | None,
+) -> list[dict[str, Any]]:
     """Return a row for each target and score of a pipeline on a share of the people."""
     if point.why_not is None:
         return score_rows(table, point.name, pipeline, about, published)
@@ -251,8 +255,12 @@ def score_point(
 
 
 def score_rows(
-    table: pd.DataFrame, protocol: str, pipeline: str, about: dict, published: Scores | None
-) -> list[dict]:
+    table: pd.DataFrame,
+    protocol: str,
+    pipeline: str,
+    about: dict[str, Any],
+    published: Scores | None,
+) -> list[dict[str, Any]]:
     results = table[(table["protocol"] == protocol) & (table["pipeline"] == pipeline)]
     rows = []
     for key in _keys(published):
@@ -263,7 +271,7 @@ def score_rows(
     return rows
 
 
-def _keys(published: Scores | None) -> list[dict]:
+def _keys(published: Scores | None) -> list[dict[str, Any]]:
     """Return target, score and published number of each row of one pipeline."""
     return [
         {
@@ -292,8 +300,8 @@ def _verdict(row: pd.Series) -> str:
 
 
 def references(
-    table: pd.DataFrame, protocol: str, about: dict, names: Iterable[str] | None = None
-) -> list[dict]:
+    table: pd.DataFrame, protocol: str, about: dict[str, Any], names: Iterable[str] | None = None
+) -> list[dict[str, Any]]:
     """Return the rows of pipelines that are not in the paper; None: all that use no EDA."""
     if names is None:
         results = table[table["protocol"] == protocol]
