@@ -80,7 +80,7 @@ def _sigmoid(scores: Tensor) -> Tensor:
 
 def _join_in_layout(clips: Sequence[Tensor]) -> Tensor:
     """Join clips (B, C, …) in time and keep their layout; a gradient can have either layout."""
-    if is_time_major(clips[0]):
+    if len(clips) > 1 and is_time_major(clips[0]):
         return join([clip.mT for clip in clips], dim=1).mT
     return join(clips)
 

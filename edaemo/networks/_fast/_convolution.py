@@ -20,7 +20,7 @@ _ONEDNN = torch.backends.mkldnn.is_available()
 
 def convolution(layer: Convolution, x: Tensor) -> Tensor:
     """Convolve x of shape (B, C, L)."""
-    return convolve(x, layer.weight, layer.bias, layer.stride[0], layer.padding[0])
+    return _convolve_image(x, layer.weight, layer.bias, layer.stride[0], layer.padding[0])
 
 
 def max_pool(layer: MaxPool, x: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def conv_norm(layer: ConvNorm, x: Tensor) -> Tensor:
     if inner.bias is not None:
         shift = shift + gain * inner.bias
     weight = gain.view(-1, 1, 1) * inner.weight
-    x = convolve(x, weight, shift, inner.stride[0], inner.padding[0])
+    x = _convolve_image(x, weight, shift, inner.stride[0], inner.padding[0])
     return F.relu(x, inplace=not torch.is_grad_enabled()) if relu else x
 
 
@@ -52,6 +52,13 @@ def convolve(
     """Convolve over time and keep the layout."""
     if not is_time_major(x):
         return F.conv1d(x, weight, bias, stride, padding)
+    return _convolve_image(x, weight, bias, stride, padding)
+
+
+def _convolve_image(
+    x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+) -> Tensor:
+    """Convolve a time-major x, which is an image in channels-last format."""
     image, kernel = x.unsqueeze(2), weight.unsqueeze(2)
     if len(x) == 1 and x.is_cpu and _ONEDNN and not torch.compiler.is_compiling():
         # For a single small trial, F.conv2d uses another routine, whose last digits differ.
