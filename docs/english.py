@@ -63,7 +63,7 @@ def check_markdown() -> Iterator[tuple[str, str]]:
             if line.lstrip().startswith("```"):
                 code = not code
             elif not code:
-                free = line.startswith(("|", "![", "[", "<")) or " " not in line.strip()
+                free = line.startswith(("|", "[", "<")) or " " not in line.strip()
                 if len(line) > LONGEST_LINE and not free:
                     yield place, f"{len(line)} characters"
                 yield from avoid(place, re.sub(r"`[^`]*`", "``", line))

@@ -783,7 +783,7 @@ def _summarise(
             "pipeline": job.settings["pipeline"],
             "reference": job.entry.reference,
             "transductive": job.entry.transductive,
-            "knows_stimulus": job.entry.is_told(job.work["estimator"]),
+            "knows_stimulus": job.entry.receives_stimulus(job.work["estimator"]),
         }
         for job in jobs
     }

@@ -104,7 +104,7 @@ class PipelineSpec(NamedTuple):
     knows_subject: bool = False
     sets_epochs: bool = False
 
-    def is_told(self, estimator: BaseEstimator) -> bool:
+    def receives_stimulus(self, estimator: BaseEstimator) -> bool:
         """Return whether the estimator receives the stimulus of a trial."""
         if self.knows_stimulus is not None:
             return self.knows_stimulus

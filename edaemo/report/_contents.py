@@ -113,7 +113,7 @@ def section_audit(cases: Sequence[Case]) -> Section:
                     *(_range(audits, name) for name in sizes),
                     *(_range(audits, f"{name}_shared") for name in shared),
                     _range(audits, "share_training_1", 2) if _is_binary(case) else NOTHING,
-                    warned or "no announced leak",
+                    warned or "holds out what its name states",
                 ]
             )
         )
