@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from edaemo.networks import RTCAN, fast_paths
+from edaemo.networks._fast._switch import is_time_major
+from edaemo.networks._layers import SignalChannelAttention
 
 pytestmark = pytest.mark.skipif(
     torch.backends.cpu.get_cpu_capability() != "AVX512",
@@ -176,3 +178,11 @@ def test_exported_networks_are_plain(architecture):
     with torch.no_grad():
         torch.testing.assert_close(program.module()(rows), net(rows), rtol=1e-5, atol=1e-5)
     assert not [node for node in program.graph.nodes if "conv2d" in str(node.target)]
+
+
+@pytest.mark.parametrize("n_clips", [1, 3])
+def test_attention_over_filters_keeps_the_layout(n_clips):
+    layer = SignalChannelAttention(8, 2, n_clips)
+    signal = torch.randn(4, 30, 8).mT
+    for training in (True, False):
+        assert is_time_major(layer.train(training)(signal))
