@@ -1,5 +1,6 @@
 """Transformers of trials, and labels from each subject's own ratings."""
 
+from edaemo.preprocessing._copies import find_copies
 from edaemo.preprocessing._cvxeda import CvxEDATransformer
 from edaemo.preprocessing._decomposed import (
     DecomposedTrial,
@@ -25,6 +26,7 @@ __all__ = [
     "check_ratings",
     "decompose_files",
     "decompose_trials",
+    "find_copies",
     "plan_outputs",
     "signal_quality",
 ]
