@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -158,6 +160,11 @@ def find_ids(
     ValueError
         If ids are needed and unknown, there is not one id per row, an id is missing and
         `may_miss` is False, or the two tables disagree. The error names the row.
+
+    Warns
+    -----
+    UserWarning
+        If subjects or stimuli have ids that are nearly equal; see `near_ids`.
     """
     if ratings is not None:
         check_consistent_length(X, ratings)
@@ -185,6 +192,8 @@ def find_ids(
             f"{name} is missing for {name_trial(X, int(np.argmax(missing)))}: fill it in, or "
             "remove the trial."
         )
+    if n > 1 and name in ("subject", "stimulus"):
+        warn_of_near_ids(name, ids)
     return ids
 
 
@@ -202,6 +211,47 @@ def _agreed_ids(
             f"{of_ratings[row]!r}. Sort both in the same order, or pass {name}=."
         )
     return of_x
+
+
+def near_ids(ids: Iterable[Any]) -> list[list[Any]]:
+    """Return the groups of different ids that may be one id, written in several ways.
+
+    Parameters
+    ----------
+    ids : iterable
+        Ids, in any order; missing ids are ignored.
+
+    Returns
+    -------
+    list of list
+        Each group in the order of appearance. Ids are in one group if they are equal as text,
+        except for spaces, upper case, leading zeros, and ".0" after a whole number: 1 and "1",
+        "p0" and "p0 ", "P01" and "p1".
+    """
+    groups: dict[str, list[Any]] = {}
+    for value in pd.unique(pd.Series(list(ids), dtype=object)):
+        if not pd.api.types.is_scalar(value) or pd.isna(value):
+            continue
+        text = re.sub(r"\s", "", str(value)).casefold()
+        text = re.sub(r"^(\d+)\.0+$", r"\1", text)
+        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", text), []).append(value)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def warn_of_near_ids(name: str, ids: Iterable[Any]) -> None:
+    """Warn if some ids may be one id, written in several ways; see `near_ids`.
+
+    `name` is the kind of id: "subject" or "stimulus".
+    """
+    groups = near_ids(ids)
+    if groups:
+        pairs = name_some(" and ".join(map(repr, group)) for group in groups)
+        warnings.warn(
+            f"Some ids of {name} are nearly equal and count as different: {pairs}. If they are "
+            f"the same {name}, write the id in the same way everywhere.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def distinct_values(values: Sequence[Any] | np.ndarray) -> np.ndarray:

@@ -44,6 +44,10 @@ def test_counts_by_hand():
         "stimuli_shared": 1,  # t
         "viewing_groups_shared": 1,
         "recordings_shared": 1,  # that of rows 1 and 3
+        "near_copies_shared": 0,
+        "windows_shared": None,
+        "near_subjects_shared": 0,
+        "near_stimuli_shared": 0,
         "n_subjects_test": 2,
         "n_stimuli_test": 2,
         "n_classes_training": 2,
@@ -240,6 +244,6 @@ def test_a_hundred_folds_of_a_large_study_take_seconds():
     X["eda"] = list(rng.normal(size=(n, 1500)))
     y = rng.integers(0, 2, n)
     folds = [fold for _ in range(10) for fold in KFold(10).split(X)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(audit(folds, X, y)) == 100
-    assert time.perf_counter() - start < 10  # a quarter of a second on a machine at rest
+    assert time.process_time() - start < 10  # four seconds on a machine at rest

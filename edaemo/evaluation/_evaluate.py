@@ -23,7 +23,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, get_tags
 from tqdm.auto import tqdm
 
-from edaemo._validation import IDENTITY, signal_columns
+from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._fold import (
@@ -48,6 +48,7 @@ from edaemo.evaluation._store import FoldRecord, ResultStore
 from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
+from edaemo.preprocessing import find_copies
 from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_trials
 
 if TYPE_CHECKING:
@@ -180,8 +181,13 @@ def evaluate(
         for protocol in _several(protocols)
     ]
     settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
+    found: dict[tuple[int, bytes], pd.DataFrame | None] = {}
     jobs = [
-        job for case in cases for job in _plan(case, _choose_pipelines(pipelines, case), settings)
+        job
+        for case in cases
+        for job in _plan(
+            case, _choose_pipelines(pipelines, case), settings, _find_copies(case, found)
+        )
     ]
     quiet = not (sys.stderr.isatty() if progress is None else progress)
     with ResultStore(store) as kept:
@@ -345,7 +351,12 @@ def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:
     return EvaluationError(f"{name} is a {kind}, but {task.asks}{examples}.")
 
 
-def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) -> Iterator[_Job]:
+def _plan(
+    case: _Case,
+    entries: dict[str, PipelineSpec],
+    settings: _Settings,
+    copies: pd.DataFrame | None,
+) -> Iterator[_Job]:
     """Audit the folds; yield every fold of every pipeline that the study has the data for."""
     study = case.study
     common = {
@@ -360,7 +371,7 @@ def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) ->
     for repeat in range(settings.n_repeats):
         seed = settings.random_state + repeat
         protocol = _make_protocol(case.protocol, settings.n_splits, seed, repeat)
-        audited = _audit(case, protocol)
+        audited = _audit(case, protocol, copies)
         folds = cache(partial(_split, case, protocol))
         for name, entry in entries.items():
             if not _takes_part(entry, study, protocol):
@@ -437,10 +448,24 @@ def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> P
     return protocol
 
 
-def _audit(case: _Case, protocol: Protocol) -> list[dict[str, Any]]:
+def _find_copies(
+    case: _Case, found: dict[tuple[int, bytes], pd.DataFrame | None]
+) -> pd.DataFrame | None:
+    """Return the copies among the trials of a case; each set of trials is searched once."""
+    which = id(case.study), case.labelled.rows.tobytes()
+    if which not in found:
+        found[which] = find_copies(case.trials) if is_trials_table(case.trials) else None
+    return found[which]
+
+
+def _audit(
+    case: _Case, protocol: Protocol, copies: pd.DataFrame | None
+) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
-    table = audit(protocol, case.trials, case.classes)
+    table = audit(
+        protocol, case.trials, case.classes, music=case.study.get("music"), copies=copies
+    )
     leaking = leaks(table, protocol.may_share)
     if leaking:
         raise EvaluationError(f"{where}: its name does not announce these leaks: {leaking}.")
@@ -452,7 +477,9 @@ def _audit(case: _Case, protocol: Protocol) -> list[dict[str, Any]]:
             "remove these people or stimuli."
         )
     n_missing = len(case.labels) - len(case.labelled.rows)
-    return table.assign(n_folds=len(table), n_missing=n_missing).to_dict("records")
+    about = {"verdict": table.attrs["verdict"], "nuisances": table.attrs["nuisances"]}
+    rows = table.assign(n_folds=len(table), n_missing=n_missing).to_dict("records")
+    return [row | about for row in rows]
 
 
 def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
@@ -764,6 +791,7 @@ def _summarise(
         "threshold": case.threshold,
         "protocol": protocol.name,
         "warning": protocol.warning,
+        "audit": " ".join(audited["verdict"].unique()),
         **case.task.describe_labels(labels),
         "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),

@@ -309,7 +309,7 @@ class Protocol(BaseCrossValidator):
         classes = read_classes(y)
         trials = TrialCodes(None, None, np.zeros(n, int) if classes is None else classes[0], None)
         for name, needed in self.uses.items():
-            given = self._from_groups(groups, name) if ids[name] is None else ids[name]
+            given = self.ids_in_groups(groups, name) if ids[name] is None else ids[name]
             known = find_ids(
                 name,
                 X,
@@ -330,10 +330,10 @@ class Protocol(BaseCrossValidator):
                 trials = trials._replace(people=_join(people, codes), names=None)
         return trials
 
-    def _from_groups(
+    def ids_in_groups(
         self, groups: Sequence[Any] | np.ndarray | None, name: str
     ) -> np.ndarray | None:
-        """Return the ids called `name` in groups, or None."""
+        """Return the ids called `name` in the ``groups`` of `split`; None if they hold none."""
         if groups is None:
             return None
         if isinstance(groups, pd.DataFrame):

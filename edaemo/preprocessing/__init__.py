@@ -10,7 +10,7 @@ from edaemo.preprocessing._decomposed import (
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import decompose_files, plan_outputs
-from edaemo.preprocessing._quality import signal_quality
+from edaemo.preprocessing._quality import count_levels, signal_quality
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
@@ -24,6 +24,7 @@ __all__ = [
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
     "check_ratings",
+    "count_levels",
     "decompose_files",
     "decompose_trials",
     "find_copies",
