@@ -268,7 +268,11 @@ def _verdict(table: pd.DataFrame, may_share: Iterable[str], nuisances: pd.DataFr
         for column, nouns in counted.items()
         if (table[column] > 0).any()
     ]
-    parts = [f"Leak, on both sides: {', '.join(leaking)}"] if leaking else [_describe_clean(table, counted)]
+    parts = (
+        [f"Leak, on both sides: {', '.join(leaking)}"]
+        if leaking
+        else [_describe_clean(table, counted)]
+    )
     for column, nouns in _NEAR.items():
         if (table[column] > 0).any():
             parts.append(f"{_describe_count(table[column], *nouns)} may be under two ids")
@@ -292,10 +296,16 @@ def _describe_clean(table: pd.DataFrame, counted: Mapping[str, tuple[str, str]])
     """Describe that nothing leaks, what was looked at, and what is unknown."""
     known = [plural for column, (_, plural) in counted.items() if table[column].notna().any()]
     unknown = [plural for column, (_, plural) in counted.items() if table[column].isna().all()]
+    allowed = [
+        _SHARED[column][1]
+        for column in _SHARED
+        if column not in counted and (table[column] > 0).any()
+    ]
     n_pairs = table.attrs["n_pairs"]
     pairs = "" if n_pairs is None else f" ({n_pairs:,} pairs of recordings compared)"
+    shared = f", shared as announced: {', '.join(allowed)}" if allowed else ""
     beside = f", unknown: {', '.join(unknown)}" if unknown else ""
-    return f"No leak found among {', '.join(known)}{pairs}{beside}"
+    return f"No leak found among {', '.join(known)}{pairs}{shared}{beside}"
 
 
 def _folds(
@@ -392,8 +402,10 @@ def _count_near(
         return 0
     ids_in_training = pd.DataFrame({"id": codes[training], "joined": joined[training]})
     ids_in_test = pd.DataFrame({"id": codes[test], "joined": joined[test]})
-    pairs = ids_in_test[ids_in_test["id"] > 0].drop_duplicates().merge(
-        ids_in_training.drop_duplicates(), on="joined"
+    pairs = (
+        ids_in_test[ids_in_test["id"] > 0]
+        .drop_duplicates()
+        .merge(ids_in_training.drop_duplicates(), on="joined")
     )
     return int(pairs.loc[pairs["id_x"] != pairs["id_y"], "id_x"].nunique())
 
@@ -451,7 +463,9 @@ def _read_windows(X: object, subject: np.ndarray | None) -> _Windows | None:
     recording, start, stop = (identity(X, name) for name in ("recording", "start", "stop"))
     if recording is None or start is None or stop is None:
         return None
-    ends = [pd.to_numeric(pd.Series(end), errors="raise").to_numpy(np.float64) for end in (start, stop)]
+    ends = [
+        pd.to_numeric(pd.Series(end), errors="raise").to_numpy(np.float64) for end in (start, stop)
+    ]
     wrong = np.flatnonzero(ends[1] < ends[0])
     if len(wrong):
         row = int(wrong[0])

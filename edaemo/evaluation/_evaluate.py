@@ -458,14 +458,10 @@ def _find_copies(
     return found[which]
 
 
-def _audit(
-    case: _Case, protocol: Protocol, copies: pd.DataFrame | None
-) -> list[dict[str, Any]]:
+def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
-    table = audit(
-        protocol, case.trials, case.classes, music=case.study.get("music"), copies=copies
-    )
+    table = audit(protocol, case.trials, case.classes, music=case.study.get("music"), copies=copies)
     leaking = leaks(table, protocol.may_share)
     if leaking:
         raise EvaluationError(f"{where}: its name does not announce these leaks: {leaking}.")

@@ -84,7 +84,9 @@ def describe_nuisances(table: pd.DataFrame) -> list[str]:
 
 
 def _find(
-    X: object, subject: np.ndarray | None, sampling_rate: float | Sequence[float] | np.ndarray | None
+    X: object,
+    subject: np.ndarray | None,
+    sampling_rate: float | Sequence[float] | np.ndarray | None,
 ) -> dict[str, np.ndarray]:
     """Return the known nuisances, with one value for each trial."""
     cells = signal_cells(X)

@@ -23,13 +23,14 @@ _SAME_FINGERPRINT = 0.02  # distance of fingerprints, vectors of norm 1
 # A signature: the same for a whole recording, at any number of samples.
 _PARTS, _MOST_PARTS = 24, 96
 _SAMPLES_IN_PART = 8
-_SAME_SIGNATURE = 0.8
+_SAME_SIGNATURE, _SAME_COURSE = 0.8, 0.4
 # A pair is a copy if the changes in the common stretch correlate at least so much, and fewer than
 # so many pairs of this kind are expected by chance among all pairs and lags.
 LEAST_CORRELATION = 0.9
 MOST_BY_CHANCE = 1e-3
 _FEWEST_SAMPLES = 16
 _LARGEST_CHANGE = 2.0  # times the mean size of the changes
+_LEAST_UNEXPLAINED = 2.0**-24  # a recorder has few digits, so equality is not unlimited evidence
 _SPAN_AT_OTHER_RATES = 2  # resampling changes single samples
 
 _Candidate = tuple[int, int, int]  # two recordings and a lag
@@ -43,13 +44,15 @@ def find_copies(trials: object) -> pd.DataFrame:
     (decimated or resampled). Windows of one recording that overlap are found if they share about a
     fifth of their length. The time grows almost in proportion to the number of samples.
 
-    Two recordings are a pair if the differences of successive samples in their common stretch
-    correlate by at least 0.9, and if fewer than 0.001 such pairs are expected by chance among all
-    pairs and lags of these recordings. The chance takes into account how many samples in effect
-    change, and for quantised recordings how many different changes there are. So a single step or
-    response in an otherwise flat stretch is not evidence for a copy. Constant recordings are not
-    copies of one another. Nor are a sine wave, a line or an exponential copies of others, unless
-    they are identical to the last bit.
+    Two recordings are a pair if the second differences in their common stretch correlate by at
+    least 0.9, and if fewer than 0.001 such pairs are expected by chance among all pairs and lags of
+    these recordings. Second differences hold the noise of the recorder, which two recordings of the
+    same response do not share. At other rates, the differences of means of two samples correlate.
+    The chance takes into account how many samples in effect change, and for quantised recordings
+    how many different changes there are. So a single step in a flat stretch is not evidence for a
+    copy. Constant recordings are not copies of one another. Nor are sine waves and lines,
+    unless they are identical to the last bit. Generated signals without noise can be copies by
+    their formula.
 
     Parameters
     ----------
@@ -65,7 +68,7 @@ def find_copies(trials: object) -> pd.DataFrame:
         second; ``kind``, "identical", "same rate" or "other rate"; ``lag``, the sample of
         ``first`` at the time of sample 0 of ``second`` ("other rate": 0); ``n_common``, length of
         the common stretch in samples (of the shorter recording, for "other rate");
-        ``correlation`` of the differences. Each of k identical recordings is listed with the first
+        ``correlation``, 1 if identical. Each of k identical recordings is listed with the first
         of them only, and pairs of other kinds are listed for that first one only.
 
         ``attrs``: ``n_recordings``; ``n_pairs``, number of all pairs of different recordings that
@@ -167,7 +170,9 @@ def _find_near(
         n = min(lengths[first] - start, lengths[second] + min(lag, 0))
         a = signals[first][start : start + n]
         b = signals[second][start - lag : start - lag + n]
-        r = _correlation_of_copies(a, b[None], 1, by_chance / (2 * np.median(lengths)))
+        r = _correlation_of_copies(
+            np.diff(a), np.diff(b)[None], 1, by_chance / (2 * np.median(lengths))
+        )
         if r > found.get((first, second), ("", 0, 0, 0.0))[-1]:
             found[first, second] = ("same rate", lag, n, r)
     for first, second in _candidates_at_other_rates(signals, lengths):
@@ -268,10 +273,12 @@ def _signature(signal: np.ndarray, n_parts: int = _PARTS) -> np.ndarray:
 
 
 def _same_course(short: np.ndarray, long: np.ndarray) -> bool:
-    """Return whether two recordings are alike in as many parts as the shorter one allows."""
-    n_parts = min(max(len(short) // _SAMPLES_IN_PART, _PARTS), _MOST_PARTS)
+    """Return whether two long recordings are alike in more parts, too; short ones always are."""
+    n_parts = min(len(short) // _SAMPLES_IN_PART, _MOST_PARTS)
+    if n_parts < _PARTS:
+        return True
     apart = _signature(short, n_parts) - _signature(long, n_parts)
-    return bool(apart @ apart <= _SAME_SIGNATURE**2)
+    return bool(apart @ apart <= _SAME_COURSE**2)
 
 
 def _at_rate(signals: Sequence[np.ndarray], short: int, long: int) -> np.ndarray:
@@ -304,7 +311,7 @@ def _correlation_of_copies(
     if r[best] < LEAST_CORRELATION:
         return 0.0
     pair = (a[0], b[best])
-    unexplained = max(1.0 - r[best] ** 2, np.finfo(float).eps)
+    unexplained = max(1.0 - r[best] ** 2, _LEAST_UNEXPLAINED)
     log2_chance = max(
         (min(map(_count_effective, pair)) - 2) / 2 * np.log2(unexplained),
         -min(map(_count_bits, pair)),
@@ -317,9 +324,9 @@ def _changes(signals: np.ndarray, span: int) -> np.ndarray:
 
     They are cut at twice their mean size, so that one artefact does not outweigh the others.
     """
-    sums = np.cumsum(signals, axis=1)[:, span - 1 :]
-    sums[:, 1:] -= np.cumsum(signals, axis=1)[:, :-span]
-    changes = sums[:, span:] - sums[:, :-span]
+    n = signals.shape[1] - span + 1
+    means = sum(signals[:, first : first + n] for first in range(span)) / span
+    changes = means[:, span:] - means[:, :-span]
     changes -= changes.mean(axis=1, keepdims=True)
     size = np.abs(changes).mean(axis=1, keepdims=True)
     changes = np.clip(changes, -_LARGEST_CHANGE * size, _LARGEST_CHANGE * size)

@@ -98,7 +98,12 @@ def section_audit(cases: Sequence[Case]) -> Section:
     shared = ("trials", "subjects", "viewing_groups", "stimuli", "recordings", "near_copies")
     head = ["Comparison", "Folds", "Training trials", "Test trials", "Trials in neither"]
     head += ["Trials shared", "People shared", "Viewing groups shared", "Stimuli shared"]
-    head += ["Identical recordings", "Copied or overlapping recordings", "Share of 1 in training", "Protocol"]
+    head += [
+        "Identical recordings",
+        "Copied or overlapping recordings",
+        "Share of 1 in training",
+        "Protocol",
+    ]
     rows, noted = [], Counter[str]()
     for case in cases:
         first = case.folds.drop_duplicates(["repeat", "fold"])
