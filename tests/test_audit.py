@@ -410,13 +410,16 @@ def told(X, y, **given):
 @pytest.mark.parametrize(
     ("nuisance", "change"),
     [
-        ("length", lambda X, y: X.assign(eda=[e[: 50 + 10 * k] for e, k in zip(X["eda"], y)])),
+        (
+            "length",
+            lambda X, y: X.assign(eda=[e[: 50 + 10 * k] for e, k in zip(X["eda"], y, strict=True)]),
+        ),
         (
             "quantisation step",
             lambda X, y: X.assign(
                 eda=[
                     np.round(e / (0.01 - 0.005 * k)) * (0.01 - 0.005 * k)
-                    for e, k in zip(X["eda"], y)
+                    for e, k in zip(X["eda"], y, strict=True)
                 ]
             ),
         ),

@@ -126,20 +126,20 @@ def _area(values: np.ndarray, is_class: np.ndarray, units: np.ndarray) -> dict[s
     if not n or not m or (values == values[0]).all():
         return {}
     # Share of the other side below each trial; ties count half.
-    one, other = np.sort(values[is_class]), np.sort(values[~is_class])
-    below = _share_below(values[is_class], other)
-    above = 1 - _share_below(values[~is_class], one)
+    inside, outside = np.sort(values[is_class]), np.sort(values[~is_class])
+    below = _share_below(values[is_class], outside)
+    above = 1 - _share_below(values[~is_class], inside)
     area = float(below.mean())
-    of_one = np.bincount(units[is_class], below - area, minlength=units.max() + 1)
-    of_other = np.bincount(units[~is_class], above - area, minlength=units.max() + 1)
-    n_one, n_other = (len(np.unique(units[side])) for side in (is_class, ~is_class))
+    of_class = np.bincount(units[is_class], below - area, minlength=units.max() + 1)
+    of_others = np.bincount(units[~is_class], above - area, minlength=units.max() + 1)
+    n_with_class, n_with_others = (len(np.unique(units[side])) for side in (is_class, ~is_class))
     n_units = len(np.unique(units))
     half = np.nan
-    if min(n_one, n_other) > 1:
+    if min(n_with_class, n_with_others) > 1:
         variance = (
-            n_one / (n_one - 1) * (of_one @ of_one) / n**2
-            + n_other / (n_other - 1) * (of_other @ of_other) / m**2
-            + 2 * n_units / (n_units - 1) * (of_one @ of_other) / (n * m)
+            n_with_class / (n_with_class - 1) * (of_class @ of_class) / n**2
+            + n_with_others / (n_with_others - 1) * (of_others @ of_others) / m**2
+            + 2 * n_units / (n_units - 1) * (of_class @ of_others) / (n * m)
         )
         half = float(student.ppf(0.975, n_units - 1) * np.sqrt(max(variance, 0.0)))
     area = max(area, 1 - area)

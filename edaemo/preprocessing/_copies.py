@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -106,10 +107,10 @@ def find_copies(trials: object) -> pd.DataFrame:
     compared = [signals[row] for row in distinct]
     lengths = np.array([len(signal) for signal in compared], dtype=int)
     n_pairs = len(compared) * (len(compared) - 1) // 2
+    rows: list[tuple[Any, ...]]
     rows = [(first, row, "identical", 0, len(signals[row]), 1.0) for first, row in identical]
-    if n_pairs:
-        for first, second, kind, *rest in _find_near(compared, lengths, MOST_BY_CHANCE / n_pairs):
-            rows.append((distinct[first], distinct[second], kind, *rest))
+    near = _find_near(compared, lengths, MOST_BY_CHANCE / n_pairs) if n_pairs else []
+    rows += [(distinct[first], distinct[second], *about) for first, second, *about in near]
     columns = ["first", "second", "kind", "lag", "n_common", "correlation"]
     table = pd.DataFrame(sorted(rows), columns=columns)
     kinds = dict.fromkeys(["first", "second", "lag", "n_common"], np.int64)
@@ -204,16 +205,12 @@ def _candidates_at_same_rate(
     near = cKDTree(prints, compact_nodes=False, balanced_tree=False).query(
         prints, k=_NEIGHBOURS + 1, distance_upper_bound=_SAME_FINGERPRINT
     )[1]
-    one = np.repeat(np.arange(len(prints)), _NEIGHBOURS + 1)
-    other = near.ravel()
-    kept = other < len(prints)
-    one, other = one[kept], other[kept]
-    kept = owner[one] < owner[other]
-    swapped = owner[one] > owner[other]
-    first = np.concatenate([one[kept], other[swapped]])
-    second = np.concatenate([other[kept], one[swapped]])
-    pairs = np.column_stack([owner[first], owner[second], at[first] - at[second]])
-    return [(int(a), int(b), int(lag)) for a, b, lag in np.unique(pairs, axis=0)]
+    pairs = np.column_stack([np.repeat(np.arange(len(prints)), _NEIGHBOURS + 1), near.ravel()])
+    pairs = pairs[pairs[:, 1] < len(prints)]
+    pairs = np.concatenate([pairs, pairs[:, ::-1]])
+    first, second = pairs[owner[pairs[:, 0]] < owner[pairs[:, 1]]].T
+    lags = np.column_stack([owner[first], owner[second], at[first] - at[second]])
+    return [(int(a), int(b), int(lag)) for a, b, lag in np.unique(lags, axis=0)]
 
 
 def _fingerprints(signal: np.ndarray, step: int, gap: int) -> tuple[np.ndarray, np.ndarray]:
@@ -250,13 +247,14 @@ def _candidates_at_other_rates(
     if (lengths == lengths[0]).all():
         return []
     long = np.flatnonzero(lengths >= _PARTS)
-    signatures = np.array([_signature(signals[row]) for row in long]).reshape(-1, _PARTS - 1)
+    signatures = np.array([_signature(signals[row]) for row in long.tolist()]).reshape(
+        -1, _PARTS - 1
+    )
     near = cKDTree(signatures).query(
         signatures, k=_NEIGHBOURS + 1, distance_upper_bound=_SAME_SIGNATURE
     )[1]
-    one, other = np.repeat(np.arange(len(long)), _NEIGHBOURS + 1), near.ravel()
-    kept = other < len(long)
-    pairs = np.sort(long[np.column_stack([one[kept], other[kept]])], axis=1)
+    pairs = np.column_stack([np.repeat(np.arange(len(long)), _NEIGHBOURS + 1), near.ravel()])
+    pairs = np.sort(long[pairs[pairs[:, 1] < len(long)]], axis=1)
     pairs = np.unique(pairs[lengths[pairs[:, 0]] != lengths[pairs[:, 1]]], axis=0)
     return [(int(first), int(second)) for first, second in pairs]
 
@@ -325,7 +323,7 @@ def _changes(signals: np.ndarray, span: int) -> np.ndarray:
     They are cut at twice their mean size, so that one artefact does not outweigh the others.
     """
     n = signals.shape[1] - span + 1
-    means = sum(signals[:, first : first + n] for first in range(span)) / span
+    means = np.mean([signals[:, first : first + n] for first in range(span)], axis=0)
     changes = means[:, span:] - means[:, :-span]
     changes -= changes.mean(axis=1, keepdims=True)
     size = np.abs(changes).mean(axis=1, keepdims=True)
