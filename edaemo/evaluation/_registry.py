@@ -11,6 +11,7 @@ from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import Bunch
 
+from edaemo._torch import NETWORKS, OWN_NETWORKS, Inputs
 from edaemo._validation import suggest
 from edaemo.datasets import CORPORA, Study, load_corpus, make_music_listening
 from edaemo.estimators import (
@@ -23,7 +24,6 @@ from edaemo.estimators import (
     make_boosting_baseline,
     make_duration_baseline,
     make_logistic_baseline,
-    make_network_pipeline,
     make_ridge_baseline,
     make_svm_baseline,
     make_svr_baseline,
@@ -31,7 +31,6 @@ from edaemo.estimators import (
     tree_on,
 )
 from edaemo.features import EDAFeatureExtractor
-from edaemo.networks import NETWORKS, blocks_of, declaration_of, needed_blocks
 from edaemo.preprocessing import CvxEDATransformer, SubjectStandardizer
 
 N_TIMES = 128
@@ -90,8 +89,8 @@ class PipelineSpec(NamedTuple):
 
     `reference`: the pipeline uses no signal. It is in every table if the columns that it reads
     differ between trials. `needs`: the columns of the trials that it reads. `knows_subject`: the
-    pipeline is only useful if the subject is also in training. `sets_epochs`: `evaluate` sets the
-    number of epochs of its networks.
+    pipeline is only useful if the subject is also in training. `has_network`: the pipeline trains a
+    network, so it needs torch, and `evaluate` sets its number of epochs.
     """
 
     make: Callable[[Bunch], BaseEstimator]
@@ -102,7 +101,7 @@ class PipelineSpec(NamedTuple):
     reference: bool = False
     needs: tuple[str, ...] = ()
     knows_subject: bool = False
-    sets_epochs: bool = False
+    has_network: bool = False
 
     def receives_stimulus(self, estimator: BaseEstimator) -> bool:
         """Return whether the estimator receives the stimulus of a trial."""
@@ -225,23 +224,23 @@ _OF_SERIES = {
 }
 
 
-def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
+def _around_network(name: str, network: Inputs, task: str) -> dict[str, PipelineSpec]:
     """Return the pipelines for a registered network, which depend on its declaration."""
-    network = NETWORKS[name]
-    if task not in declaration_of(network).tasks:
+    if task not in network.tasks:
         return {}
 
     def entry(eda: object = "passthrough", music: bool = False, **about: Any) -> PipelineSpec:
         def make(study: Bunch) -> BaseEstimator:
+            from edaemo.estimators import make_network_pipeline
+
             return make_network_pipeline(
                 name, task=task, eda=eda, music=study.music if music else None
             )
 
         about = {"needs": EDA, "needs_music": music, "knows_stimulus": music, **about}
-        return PipelineSpec(make, sets_epochs=True, **about)
+        return PipelineSpec(make, has_network=True, **about)
 
-    blocks = blocks_of(network)
-    names = (*blocks["signals"], *blocks["features"])
+    names = (*network.signals, *network.features)
     if task == "sequence-regression":
         return {name: entry(needs=names)} if names else {}
     if not names:
@@ -255,7 +254,7 @@ def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
     rows = "signals" if "eda" in columns else "trials"
     title = f"{name}-eda" if columns == EDA else name
     entries = {}
-    if "music" not in needed_blocks(network):
+    if "music" not in network.required:
         entries[title] = entry(input=rows, needs=columns)
     if "music" in names:
         entries[f"{title}-music"] = entry(input=rows, needs=columns, music=True)
@@ -265,9 +264,19 @@ def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
 def _around_networks(task: str) -> dict[str, PipelineSpec]:
     """Return the pipelines of a task for all registered networks."""
     entries: dict[str, PipelineSpec] = {}
-    for name in NETWORKS:
-        entries |= _around_network(name, task)
+    for name, network in _network_inputs().items():
+        entries |= _around_network(name, network, task)
     return entries
+
+
+def _network_inputs() -> dict[str, Inputs]:
+    """Return the inputs of all networks; import torch only if a user has registered a network."""
+    others = {name: network for name, network in NETWORKS.items() if name not in OWN_NETWORKS}
+    if not others:
+        return OWN_NETWORKS
+    from edaemo.networks import inputs_of_pipeline
+
+    return OWN_NETWORKS | {name: inputs_of_pipeline(others[name]) for name in others}
 
 
 # By the name of the task.

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, TypedDict
 import torch
 from torch import nn
 
+from edaemo._torch import Inputs
+
 TASKS = ("binary", "multiclass", "regression", "sequence-regression")
 # Arguments of a network's constructor that are set from the data. Every network also has
 # ``n_outputs``, the number of classes or of predicted numbers.
@@ -183,6 +185,12 @@ def blocks_of(network: type[nn.Module]) -> BlockNames:
     if features is None:
         features = tuple(name for name in named if name not in signals)
     return {"signals": signals, "features": features}
+
+
+def inputs_of_pipeline(network: type[nn.Module]) -> Inputs:
+    """Return the part of a network's declaration on which its pipelines depend."""
+    required = frozenset(needed_blocks(network))
+    return Inputs(declaration_of(network).tasks, **blocks_of(network), required=required)
 
 
 def takes_blocks(network: type[nn.Module]) -> bool:

@@ -16,14 +16,11 @@ from skorch.callbacks import Callback
 from skorch.utils import to_device, to_tensor
 from torch import Tensor, nn
 
+from edaemo._torch import TrainingError
 from edaemo.networks import needed_blocks, takes_blocks, takes_mask
 from edaemo.training._batches import Batch, Blocks, Sequences, Trials, cut_rows
 from edaemo.training._checkpoint import Checkpoint
 from edaemo.training._losses import Outputs, prediction_of
-
-
-class TrainingError(RuntimeError):
-    """Training failed: the loss is not finite, or memory ran out."""
 
 
 class FiniteLoss(Callback):
