@@ -17,7 +17,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import numpy as np
@@ -26,11 +26,14 @@ from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
 
+from edaemo._progress import progress_bar
 from edaemo._saved import saved
 from edaemo._validation import name_trial, plain_numbers
 from edaemo._whole_file import whole_file
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 # openSMILE's names of the low-level descriptors; the GeMAPS family has no deltas.
 _DESCRIPTORS = {"ComParE_2016": "lld;lld_de", "IS13": "lld;lld_de", "emobase": "lld;lld_de"}
@@ -88,7 +91,8 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         Treatment of a clip whose features cannot be computed. "raise": an error that names the
         clip. "nan": NaN (one row for ``level="lld"``); `report_` gives the reason.
     progress : bool or None, default=None
-        Whether to show a progress bar; None: if standard error is a terminal.
+        Whether to show the progress: a bar, or a line every 30 s if standard error is a file or
+        a pipe. None: only in a terminal or a notebook.
 
     Attributes
     ----------
@@ -285,11 +289,9 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         wanted = {
             key: clip for (key, outcome), clip in zip(looked_up, clips, strict=True) if not outcome
         }
-        hidden = None if self.progress is None else not self.progress
         n_contents = len(dict(looked_up))
-        with tqdm(
-            total=n_contents, initial=n_contents - len(wanted), unit="clip", disable=hidden
-        ) as bar:
+        n_known = n_contents - len(wanted)
+        with progress_bar(n_contents, initial=n_known, unit="clip", shown=self.progress) as bar:
             outcomes = dict(looked_up) | self._compute(wanted, settings, folder, bar)
         in_order = [outcomes[key] for key, _ in looked_up]
         self._refuse(X, clips, in_order)
@@ -299,7 +301,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         return complete, [isinstance(outcome, _Described) for _, outcome in looked_up]
 
     def _compute(
-        self, wanted: dict[str, object], settings: _Settings, folder: Path | None, bar: tqdm
+        self, wanted: dict[str, object], settings: _Settings, folder: Path | None, bar: tqdm[Any]
     ) -> dict[str, _Described | str]:
         """Compute the features of clips by key; with on_error="raise", stop after a failure."""
         ending = f".{uuid4().hex}.part"

@@ -43,7 +43,7 @@ class ReproductionSettings(NamedTuple):
         Recipe of :class:`edaemo.RTCANClassifier`; "paper" is section 5.1.
     max_epochs : int or None, default=None
         Epochs of all networks. None: the values of the recipe and of the CNN.
-    n_jobs, random_state, store
+    n_jobs, random_state, store, progress
     """
 
     protocols: tuple[str, ...] = ("subject",)
@@ -55,6 +55,7 @@ class ReproductionSettings(NamedTuple):
     n_jobs: int = 2
     random_state: int = 0
     store: str | Path = "results/results.sqlite"
+    progress: bool | None = None
 
 
 class Network(NamedTuple):
@@ -215,6 +216,7 @@ def evaluate_models(
             n_jobs=settings.n_jobs,
             random_state=settings.random_state,
             store=settings.store,
+            progress=settings.progress,
         )
 
 
