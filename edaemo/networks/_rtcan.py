@@ -327,7 +327,7 @@ class RTCAN(nn.Module):
     - The softmax of equation 7 is part of the loss. The ReLU between the softmax and the last layer
       is left out by default (`last_relu`). It sets negative logits to zero, where the gradient is
       zero, and the released code with music has no such ReLU.
-    - Section 5.1 does not say whether 0.01 is a standard deviation or a variance: `init` has both.
+    - The value 0.01 in section 5.1 may be a standard deviation or a variance: `init` has both.
 
     *Published.* The differences in the released code are:
 
