@@ -99,7 +99,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     An SCR starts at a sample after which the phasic component rises and ends at the next sample
     after which it falls. Both must be within the trial, and the rise must be at least a tenth of
-    the trial's largest rise.
+    the trial's largest rise and, with ``preset="edaemo"``, at least 0.01 µS.
 
     A trial must last 2 s, one period of the highest band edge. The frequency resolution is one
     over the length of the trial: below 10 s, neighbouring bands share their content.
