@@ -105,14 +105,14 @@ def scr_events(
 ) -> pd.DataFrame:
     """Return a table of the skin conductance responses (SCRs) of one phasic waveform.
 
-    SCRs are detected by their rise. A rise starts at its onset, the sample after which the waveform
-    increases, and ends at its peak, the next sample after which it decreases. Equal samples do not
-    interrupt a rise. Before a rise, the onset is the last of equal samples; on a plateau, the peak
-    is the first sample. Samples are equal if they differ by at most 1e-9 of the waveform's largest
-    absolute value, because smaller differences are rounding errors. A rise does not count if its onset would be the
-    first sample or its peak the last sample of the waveform. A rise is an SCR if its amplitude,
-    peak minus onset, is at least `min_amplitude_us` microsiemens and at least `min_amplitude` times
-    the largest amplitude.
+    SCRs are detected by their rise. A rise starts at its onset, the sample after which the
+    waveform increases, and ends at its peak, the next sample after which it decreases. Equal
+    samples do not interrupt a rise. Before a rise, the onset is the last of equal samples; on a
+    plateau, the peak is the first sample. Samples are equal if they differ by at most 1e-9 of
+    the waveform's largest absolute value, because smaller differences are rounding errors. A
+    rise does not count if its onset would be the first sample or its peak the last sample of
+    the waveform. A rise is an SCR if its amplitude, peak minus onset, is at least
+    `min_amplitude_us` microsiemens and at least `min_amplitude` times the largest amplitude.
 
     Parameters
     ----------
