@@ -278,6 +278,13 @@ class SubjectThresholdRelabeler(BaseEstimator):
     5.0
     """
 
+    n_features_in_: int
+    rating_span_: pd.Series
+    thresholds_: pd.DataFrame
+    centers_: pd.DataFrame
+    ratings_digest_: pd.Series
+    class_balance_: pd.DataFrame
+
     # Metadata routing passes the ids without a set_…_request call by the user.
     __metadata_request__fit = {"subject": True}  # noqa: RUF012
     __metadata_request__fit_resample = {"subject": True}  # noqa: RUF012

@@ -180,9 +180,9 @@ class Binary(Task):
     tested = "balanced_accuracy"
     chance_row = "majority"
     stimulus_row = "stimulus-prior"
-    chance = 0.5
-    scores = (*OF_CLASSES, *OF_PROBABILITIES)
-    stored = ("accuracy", "balanced_accuracy", "f1")
+    chance: float = 0.5
+    scores: tuple[str, ...] = (*OF_CLASSES, *OF_PROBABILITIES)
+    stored: tuple[str, ...] = ("accuracy", "balanced_accuracy", "f1")
     titles: Mapping[str, str] = {
         "accuracy": "accuracy",
         "balanced_accuracy": "balanced accuracy",
@@ -192,15 +192,15 @@ class Binary(Task):
         **{name: (name, POOLED) for name in stored},
         "balanced_accuracy_by_person": ("balanced_accuracy", OVER_PEOPLE),
     }
-    reported = (
+    reported: tuple[tuple[str, str, str], ...] = (
         ("Accuracy", "accuracy", POOLED),
         ("Balanced accuracy", "balanced_accuracy", POOLED),
         ("Mean over people", "balanced_accuracy", OVER_PEOPLE),
         ("F1", "f1", POOLED),
         ("MCC", "mcc", POOLED),
     )
-    zero = ("f1",)
-    classes = (0, 1)
+    zero: tuple[str, ...] = ("f1",)
+    classes: tuple[Any, ...] = (0, 1)
 
     def read(
         self,
@@ -255,6 +255,7 @@ class Multiclass(Task):
     chance_row = "majority"
     stimulus_row = "stimulus-prior"
     _SCORES = ("accuracy", "balanced_accuracy", "f1_macro", "majority_rate", "brier_score")
+    recalls: tuple[str, ...]
 
     def __init__(self, classes: Sequence[Any]) -> None:
         self.classes = tuple(classes)
@@ -354,9 +355,9 @@ class Regression(Task):
     tested = "concordance_correlation"
     chance_row = "mean"
     stimulus_row = "stimulus-mean"
-    chance = 0.0
-    scores = OF_NUMBERS
-    stored = OF_NUMBERS
+    chance: float = 0.0
+    scores: tuple[str, ...] = OF_NUMBERS
+    stored: tuple[str, ...] = OF_NUMBERS
     titles: Mapping[str, str] = {
         "concordance_correlation": "CCC",
         "concordance_correlation_by_person": "CCC by person",
@@ -370,7 +371,7 @@ class Regression(Task):
         for name in OF_NUMBERS
         for end, of in (("", POOLED), (BY_PERSON, OVER_PEOPLE))
     }
-    reported = tuple(
+    reported: tuple[tuple[str, str, str], ...] = tuple(
         (title, name, of)
         for name, short in zip(OF_NUMBERS, ("CCC", "Pearson", "RMSE"), strict=True)
         for title, of in ((short, POOLED), ("Mean over people", OVER_PEOPLE))
@@ -431,9 +432,9 @@ class SequenceRegression(Task):
     order_row = "step-mean"
     chance_row = "mean"
     stimulus_row = "stimulus-mean"
-    chance = 0.0
-    scores = (*OF_NUMBERS, *(name + PER_SEQUENCE for name in OF_NUMBERS))
-    stored = scores
+    chance: float = 0.0
+    scores: tuple[str, ...] = (*OF_NUMBERS, *(name + PER_SEQUENCE for name in OF_NUMBERS))
+    stored: tuple[str, ...] = scores
     titles: Mapping[str, str] = {
         "concordance_correlation": "CCC",
         "concordance_correlation_by_person": "CCC by person",
@@ -446,7 +447,7 @@ class SequenceRegression(Task):
         **{name: (name, POOLED) for name in scores},
         **{name + BY_PERSON: (name, OVER_PEOPLE) for name in OF_NUMBERS},
     }
-    reported = (
+    reported: tuple[tuple[str, str, str], ...] = (
         ("CCC", "concordance_correlation", POOLED),
         ("Mean over people", "concordance_correlation", OVER_PEOPLE),
         ("CCC per sequence", "concordance_correlation_per_sequence", POOLED),
