@@ -151,7 +151,23 @@ def _lowest_midpoint(pairs: np.ndarray) -> int:
 
 
 def check_ratings(ratings: object) -> np.ndarray:
-    """Return ratings as floats of shape (n, 2): valence, arousal."""
+    """Check ratings of valence and arousal.
+
+    Parameters
+    ----------
+    ratings : DataFrame or array-like of shape (n, 2)
+        Valence and arousal of each trial.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n, 2)
+        Valence and arousal.
+
+    Raises
+    ------
+    ValueError
+        If an axis or a rating is missing or not finite.
+    """
     both = (
         "the 2-means threshold uses valence and arousal, so both are needed: pass a DataFrame with "
         "columns 'valence' and 'arousal', or an array of shape (n, 2) with valence first"
@@ -324,6 +340,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         Returns
         -------
         self
+            The fitted relabeler.
 
         Raises
         ------
@@ -358,6 +375,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         Returns
         -------
         labels : ndarray of int64 of shape (n,)
+            Label of each trial.
 
         Raises
         ------
@@ -393,6 +411,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         Returns
         -------
         labels : ndarray of int64 of shape (n,)
+            Label of each trial.
 
         Raises
         ------
@@ -431,6 +450,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         X : array-like
             The same object.
         labels : ndarray of int64 of shape (n,)
+            Label of each trial.
 
         Raises
         ------

@@ -43,7 +43,15 @@ BY_PERSON, PER_SEQUENCE = "_by_person", "_per_sequence"
 class Outcome(NamedTuple):
     """Labels and predictions, with one array element for each trial.
 
-    `probability` has shape (n_trials,), for class 1, or (n_trials, n_classes), or is None.
+    Parameters
+    ----------
+    labels : ndarray of shape (n_trials,)
+        Label of each trial, in the form of its task.
+    predicted : ndarray of shape (n_trials,)
+        Prediction of each trial, in the same form.
+    probability : ndarray or None, default=None
+        Probability of class 1, of shape (n_trials,), or of each class, of shape (n_trials,
+        n_classes).
     """
 
     labels: np.ndarray
@@ -125,42 +133,174 @@ class Task(ABC):
         probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
     ) -> Outcome:
-        """Check labels and predictions of users; raise ValueError if they are invalid."""
+        """Check labels and predictions of users.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_trials,)
+            Labels and predictions.
+        probability : array-like or None, default=None
+            Predicted probabilities, of class 1 or of each class.
+        names : tuple of (str, str), default=("y_true", "y_pred")
+            Names of labels and predictions in messages.
+
+        Returns
+        -------
+        Outcome
+            Labels, predictions and probabilities as arrays.
+
+        Raises
+        ------
+        ValueError
+            If a label, prediction or probability is invalid.
+        """
 
     @abstractmethod
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
-        """Return sums by unit (from 0); without `across`, units cannot be added up."""
+        """Return sums by unit, from which scores follow.
+
+        Parameters
+        ----------
+        outcome : Outcome
+            Labels and predictions, as returned by `read`.
+        unit : ndarray of int of shape (n_trials,)
+            Person or fold of each trial, from 0.
+        across : bool, default=True
+            Whether sums of several units will be added up.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Sums by name; the first axis is the unit.
+        """
 
     @abstractmethod
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
-        """Return scores of sums; NaN if a score is undefined."""
+        """Return scores of sums.
+
+        Parameters
+        ----------
+        sums : dict of str to ndarray
+            Sums, as returned by `sum_up`, or weighted totals of them.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Scores by name, one for each unit or total; NaN if a score is undefined.
+        """
 
     @abstractmethod
     def check_predicted(self, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return valid predictions for trials with these labels; else raise ValueError."""
+        """Return valid predictions of an estimator.
+
+        Parameters
+        ----------
+        predicted : ndarray
+            What the estimator's ``predict`` returned.
+        labels : ndarray of shape (n_trials,)
+            Labels of the same trials.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            The predictions in the form of the task.
+
+        Raises
+        ------
+        ValueError
+            If a prediction is invalid.
+        """
 
     @abstractmethod
     def describe_labels(self, labels: np.ndarray) -> dict[str, float]:
-        """Return the columns of a table that describe the labels of all trials."""
+        """Return the columns of a table that describe the labels of all trials.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_trials,)
+            Labels of all trials.
+
+        Returns
+        -------
+        dict of str to float
+            Column and value.
+        """
 
     @abstractmethod
     def say_labels(self, row: pd.Series) -> str:
-        """Return a clause that describes the labels, from these columns."""
+        """Return a clause that describes the labels, from these columns.
+
+        Parameters
+        ----------
+        row : Series
+            Row of a table with the columns of `describe_labels`.
+
+        Returns
+        -------
+        str
+            The clause, without a full stop.
+        """
 
     def stratify(self, labels: np.ndarray) -> np.ndarray | None:
-        """Return the labels by which splitters may stratify folds, or None."""
+        """Return the labels by which splitters may stratify folds, or None.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_trials,)
+            Labels of all trials.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,) or None
+            A class for each trial.
+        """
         return labels
 
     def decode(self, labels: np.ndarray) -> np.ndarray:
-        """Return labels or predictions in the form of the store."""
+        """Return labels or predictions in the form of the store.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_trials,)
+            Labels or predictions, as in an `Outcome`.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            Such as names of classes.
+        """
         return labels
 
     def tell_lengths(self, trials: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
-        """Return the trials, with the lengths of the labels if these differ."""
+        """Return the trials, with the lengths of the labels if these differ.
+
+        Parameters
+        ----------
+        trials : DataFrame
+            One row for each trial.
+        labels : ndarray of shape (n_trials,)
+            Labels of the same trials.
+
+        Returns
+        -------
+        DataFrame
+            The same rows.
+        """
         return trials
 
     def score_fold(self, labels: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
-        """Return the scores of one fold; an undefined score is None, for the store and JSON."""
+        """Return the scores of one fold.
+
+        Parameters
+        ----------
+        labels, predicted : ndarray of shape (n_trials,)
+            Labels and predictions of the fold's test trials.
+
+        Returns
+        -------
+        dict of str to (float or None)
+            Scores by name. An undefined score is None, for the store and JSON.
+        """
         scores = self.score(self.sum_up(Outcome(labels, predicted), np.zeros(len(labels), int)))
         values = {name: float(scores[name][0]) for name in self.stored}
         otherwise = {name: 0.0 for name in self.zero}
@@ -534,7 +674,20 @@ TASKS: dict[str, type[Task]] = {
 
 
 def make_task(name: str, classes: Sequence[Any] = ()) -> Task:
-    """Return the task with this name; `classes` are the classes of a multiclass task."""
+    """Return the task with this name.
+
+    Parameters
+    ----------
+    name : str
+        Name in the store, such as "binary".
+    classes : sequence, default=()
+        The classes of a multiclass task.
+
+    Returns
+    -------
+    Task
+        A new object.
+    """
     return Multiclass(classes) if name == Multiclass.name else TASKS[name]()
 
 
@@ -562,7 +715,18 @@ def find_task(tables: Sequence[Mapping[str, pd.Series]]) -> Task:
 
 
 def name_classes(labels: pd.Series) -> list[Any]:
-    """Return the sorted classes of labels."""
+    """Return the sorted classes of labels.
+
+    Parameters
+    ----------
+    labels : Series
+        Labels, or labels and predictions.
+
+    Returns
+    -------
+    list
+        The different values, sorted.
+    """
     return sorted(pd.unique(labels.astype(object)))
 
 
