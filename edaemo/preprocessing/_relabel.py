@@ -6,17 +6,18 @@ import warnings
 from collections.abc import Sequence
 from hashlib import sha256
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import imblearn.base  # noqa: F401  (registers fit_resample in scikit-learn's metadata routing)
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._saved import saved
+from edaemo._sklearn import UNCHANGED, BaseEstimator, Request
 from edaemo._validation import (
     LARGEST,
     as_copied,
@@ -300,6 +301,16 @@ class SubjectThresholdRelabeler(BaseEstimator):
     centers_: pd.DataFrame
     ratings_digest_: pd.Series
     class_balance_: pd.DataFrame
+
+    if TYPE_CHECKING:
+
+        def set_fit_request(
+            self, *, ratings: Request = UNCHANGED, subject: Request = UNCHANGED
+        ) -> Self:
+            """Set which metadata `fit` requests."""
+
+        def set_fit_resample_request(self, *, subject: Request = UNCHANGED) -> Self:
+            """Set which metadata `fit_resample` requests."""
 
     # Metadata routing passes the ids without a set_…_request call by the user.
     __metadata_request__fit = {"subject": True}  # noqa: RUF012

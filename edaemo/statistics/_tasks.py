@@ -395,7 +395,14 @@ class Multiclass(Task):
     chance_row = "majority"
     stimulus_row = "stimulus-prior"
     _SCORES = ("accuracy", "balanced_accuracy", "f1_macro", "majority_rate", "brier_score")
+    classes: tuple[Any, ...]
+    chance: float
     recalls: tuple[str, ...]
+    scores: tuple[str, ...]
+    stored: tuple[str, ...]
+    titles: Mapping[str, str]
+    columns: Mapping[str, tuple[str, str]]
+    reported: tuple[tuple[str, str, str], ...]
 
     def __init__(self, classes: Sequence[Any]) -> None:
         self.classes = tuple(classes)
