@@ -25,8 +25,16 @@ LARGEST = float(np.finfo(np.float32).max)  # in all of edaemo, larger values cou
 class Responses:
     """All SCRs of a batch, ordered by trial and by time within each trial.
 
-    `trial` is the row of each SCR; `onset` and `peak` are samples; `amplitude` is the rise from
-    onset to peak in the unit of the phasic component.
+    Parameters
+    ----------
+    n_trials : int
+        Number of trials.
+    trial : ndarray of shape (n_responses,)
+        Row of the trial of each SCR.
+    onset, peak : ndarray of shape (n_responses,)
+        Samples at which the rise starts and ends.
+    amplitude : ndarray of shape (n_responses,)
+        Rise from onset to peak, in the unit of the phasic component.
     """
 
     n_trials: int
@@ -36,11 +44,28 @@ class Responses:
     amplitude: np.ndarray
 
     def count(self) -> np.ndarray:
-        """Return the number of SCRs of each trial."""
+        """Return the number of SCRs of each trial.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_trials,)
+            The counts.
+        """
         return np.bincount(self.trial, minlength=self.n_trials).astype(float)
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Return the sum of `values`, one per SCR, over each trial; 0 for a trial without SCRs."""
+        """Return the sum of values of the SCRs of each trial.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_responses,)
+            One value for each SCR.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            The sums; 0 for a trial without SCRs.
+        """
         return np.bincount(self.trial, weights=values, minlength=self.n_trials)
 
 
@@ -71,6 +96,7 @@ def find_responses(
     Returns
     -------
     Responses
+        The SCRs of all trials.
     """
     n_trials, n_samples = phasic.shape
     step = np.diff(phasic, axis=1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -20,7 +21,10 @@ from edaemo.estimators._sequence import NetworkSequenceRegressor
 from edaemo.fusion import BlockUnion, MusicFeatureUnion
 from edaemo.networks import NETWORKS, blocks_of
 
-_ESTIMATORS: dict[str, type[NetworkEstimator]] = {
+_General: TypeAlias = (
+    type[NetworkClassifier] | type[NetworkRegressor] | type[NetworkSequenceRegressor]
+)
+_ESTIMATORS: dict[str, _General] = {
     "binary": NetworkClassifier,
     "multiclass": NetworkClassifier,
     "regression": NetworkRegressor,
@@ -211,7 +215,7 @@ def make_network_pipeline(
     task: str = "binary",
     eda: object = "passthrough",
     music: pd.DataFrame | None = None,
-) -> BaseEstimator:
+) -> Pipeline | NetworkEstimator:
     """Make a pipeline with a registered network.
 
     Parameters
@@ -232,8 +236,9 @@ def make_network_pipeline(
         sequence regression, the regressor itself is returned; its input is the trials table.
     """
     network = NETWORKS[name]
-    general: type[NetworkEstimator] = _ESTIMATORS[task]
-    special = next((sub for sub in general.__subclasses__() if sub.network is network), None)
+    general = _ESTIMATORS[task]
+    subclasses: list[type[NetworkEstimator]] = [*general.__subclasses__()]
+    special = next((sub for sub in subclasses if sub.network is network), None)
     estimator = general(network) if special is None else special()
     if task == "sequence-regression":
         return estimator
@@ -241,7 +246,7 @@ def make_network_pipeline(
     names = [*blocks["signals"], *blocks["features"]]
     if not names:
         return _scaled(eda, music, name, estimator)
-    fuse: BaseEstimator
+    fuse: BlockUnion | MusicFeatureUnion
     if set(names) <= {"eda", "music"}:
         fuse = MusicFeatureUnion(eda=eda, music=music)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -118,7 +118,7 @@ class RTCANClassifier(NetworkClassifier):
         "recipe": [str],
         "init": [StrOptions({"torch", "normal", "normal-variance", "published"}), None],
     }
-    network = RTCAN
+    network: ClassVar[type[torch.nn.Module] | None] = RTCAN
 
     def __init__(
         self,

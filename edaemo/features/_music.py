@@ -23,12 +23,13 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from edaemo._progress import progress_bar
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import name_trial, plain_numbers
 from edaemo._whole_file import whole_file
 
@@ -137,6 +138,8 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
     (2, 88)
     """
 
+    report_: pd.DataFrame
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "feature_set": [StrOptions(set(FEATURE_SETS))],
         "level": [StrOptions({"functionals", "lld"})],
@@ -160,7 +163,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         stop: float | None = None,
         sampling_rate: int | None = None,
         n_jobs: int | None = None,
-        cache: str | os.PathLike | None = None,
+        cache: str | os.PathLike[str] | None = None,
         on_error: str = "raise",
         progress: bool | None = None,
     ) -> None:
@@ -451,7 +454,7 @@ def _key(content: bytes | np.ndarray, settings: _Settings) -> str:
     return digest.hexdigest()
 
 
-def _folder(path: str | os.PathLike) -> Path:
+def _folder(path: str | os.PathLike[str]) -> Path:
     folder = Path(path).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -661,7 +664,7 @@ _PEAKS = (
 _REGRESSION = "linregc1 linregc2 linregerrQ qregc1 qregc2 qregc3 qregerrQ centroid"
 
 
-def read_pmemo_features(path: str | os.PathLike) -> pd.DataFrame:
+def read_pmemo_features(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read the music features that are part of PMEmo [1]_; does not need openSMILE.
 
     Both files were computed by openSMILE 2 with its configuration IS13_ComParE. The columns are

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edaemo.networks._declaration import COSINE, Declaration, Layer, Recipe
-from edaemo.networks._head import make_head
+from edaemo.networks._head import Head, make_head
 from edaemo.networks._layers import (
     ConvNorm,
     Convolution,
@@ -348,7 +348,15 @@ class RTCAN(nn.Module):
     follow the same rules.
     """
 
-    declaration = DECLARATION
+    declaration: ClassVar[Declaration] = DECLARATION
+    n_chans: int
+    n_times: int
+    n_padding: int
+    shallow: nn.Sequential
+    attention: nn.Sequential
+    trunk: nn.Sequential
+    pool: nn.AvgPool1d
+    classify: Head
 
     def __init__(
         self,

@@ -177,7 +177,8 @@ def _plan(
 def _repeat(protocol: Protocol, repeat: int) -> Protocol:
     """Return the protocol of a repeat, as `evaluate` does."""
     protocol = copy(protocol)
-    protocol.random_state += repeat
+    if hasattr(protocol, "random_state"):
+        protocol.random_state += repeat
     return protocol
 
 
