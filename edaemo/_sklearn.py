@@ -9,9 +9,9 @@ from sklearn.utils.metadata_routing import UNCHANGED
 # What a method ``set_..._request`` takes for each argument.
 Request: TypeAlias = bool | str | None
 
-# scikit-learn has no annotations, so type checkers know nothing of a class that inherits from it:
-# neither its base classes nor what it inherits. They read the declarations below instead, of the
-# public methods and of those that edaemo uses. At run time each name is scikit-learn's class.
+# scikit-learn has no annotations, so type checkers cannot check a class that inherits from it. They
+# read the declarations below instead: the public methods and those that edaemo uses. At run time
+# each name is scikit-learn's class.
 if TYPE_CHECKING:
     from typing import Any, Self
 
