@@ -1,7 +1,7 @@
 """Print the requirements of a test environment that differs from constraints.txt.
 
-``python .ci/requirements.py oldest``, ``newest`` or ``without-torch``, for the targets ``test-…`` of
-the Makefile. Every dependency and every extra of pyproject.toml is listed.
+The argument is "oldest", "newest" or "without-torch"; the targets ``test-…`` of the Makefile pass
+it. Every dependency and every extra of pyproject.toml is listed.
 """
 
 import re

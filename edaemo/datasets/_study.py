@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 
 import pandas as pd
-from sklearn.utils import Bunch
 
+from edaemo._sklearn import Bunch
 from edaemo._validation import signal_columns
 
 

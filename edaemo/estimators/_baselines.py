@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_n_features, _check_y, check_is_fitted
 
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, ClassifierMixin, RegressorMixin
 from edaemo._validation import check_labels, find_ids, read_rows, whole_or_nothing
 
 
@@ -79,6 +80,8 @@ class _Keyed(BaseEstimator):
     """
 
     _key: str
+    n_features_in_: int
+    feature_names_in_: np.ndarray
     _parameter_constraints: dict[str, Any] = {}  # noqa: RUF012
 
     def _keys(self, X: object, *, reset: bool) -> np.ndarray:
@@ -93,6 +96,10 @@ class _Keyed(BaseEstimator):
 
 class _PriorClassifier(ClassifierMixin, _Keyed):
     """A classifier that predicts the class shares of each stimulus or subject."""
+
+    classes_: np.ndarray
+    class_prior_: np.ndarray
+    prior_: pd.DataFrame
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object) -> Self:
@@ -206,6 +213,9 @@ class SubjectPriorClassifier(_PriorClassifier):
 class _MeanRegressor(RegressorMixin, _Keyed):
     """A regressor that predicts the mean rating of each stimulus or subject."""
 
+    mean_: float
+    means_: pd.Series
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object) -> Self:
         """Average the ratings.
@@ -314,6 +324,9 @@ class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
         The mean series: empty if `by` is None, under the key "all" if `by` is "step", and by
         stimulus if `by` is "stimulus".
     """
+
+    mean_: float
+    means_: dict[Any, np.ndarray]
 
     _parameter_constraints: dict[str, Any] = {"by": [StrOptions({"step", "stimulus"}), None]}  # noqa: RUF012
 

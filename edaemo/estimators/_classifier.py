@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from edaemo._saved import saved
+from edaemo._sklearn import ClassifierMixin
 from edaemo._validation import check_labels
 from edaemo.estimators._network import Data, Loss, NetworkEstimator
 from edaemo.networks import declaration_of
@@ -87,7 +87,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         "module_params": [dict, None],
         "recipe": [str, None],
     }
-    state = ("classes_", *NetworkEstimator.state)
+    classes_: np.ndarray
+    state: ClassVar[tuple[str, ...]] = ("classes_", *NetworkEstimator.state)
     answer = "probability"
     _net_type = ClassifierNet
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
@@ -19,6 +19,7 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from edaemo._layout import Block, Layout, agree, infer_layout, make_layout, read_layout, sizes
+from edaemo._sklearn import UNCHANGED, BaseEstimator, Request
 from edaemo._validation import find_ids, read_inputs, whole_or_nothing
 from edaemo.estimators._aside import check_mask, choose_people
 from edaemo.estimators._parameters import constrain, describe_parameters
@@ -94,6 +95,26 @@ class NetworkEstimator(BaseEstimator, ABC):
     # Name of the output of the estimator.
     answer: ClassVar[str]
     _net_type: ClassVar[type[Net]]
+    net_: Net
+    sizes_: dict[str, Any]
+    blocks_: dict[str, tuple[int, ...]] | None
+    validation_subjects_: np.ndarray
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return a parameter; `_keep_parameters` stores them."""
+
+        def set_fit_request(
+            self,
+            *,
+            subject: Request = UNCHANGED,
+            validation: Request = UNCHANGED,
+            sample_weight: Request = UNCHANGED,
+        ) -> Self:
+            """Set which metadata `fit` requests."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
 from edaemo.estimators._classifier import NetworkClassifier
@@ -16,7 +17,10 @@ from edaemo.estimators._sequence import NetworkSequenceRegressor
 from edaemo.fusion import BlockUnion, MusicFeatureUnion
 from edaemo.networks import NETWORKS, blocks_of
 
-_ESTIMATORS: dict[str, type[NetworkEstimator]] = {
+_General: TypeAlias = (
+    type[NetworkClassifier] | type[NetworkRegressor] | type[NetworkSequenceRegressor]
+)
+_ESTIMATORS: dict[str, _General] = {
     "binary": NetworkClassifier,
     "multiclass": NetworkClassifier,
     "regression": NetworkRegressor,
@@ -86,7 +90,7 @@ def make_network_pipeline(
     task: str = "binary",
     eda: object = "passthrough",
     music: pd.DataFrame | None = None,
-) -> BaseEstimator:
+) -> Pipeline | NetworkEstimator:
     """Make a pipeline with a registered network.
 
     Parameters
@@ -107,8 +111,9 @@ def make_network_pipeline(
         sequence regression, the regressor itself is returned; its input is the trials table.
     """
     network = NETWORKS[name]
-    general: type[NetworkEstimator] = _ESTIMATORS[task]
-    special = next((sub for sub in general.__subclasses__() if sub.network is network), None)
+    general = _ESTIMATORS[task]
+    subclasses: list[type[NetworkEstimator]] = [*general.__subclasses__()]
+    special = next((sub for sub in subclasses if sub.network is network), None)
     estimator = general(network) if special is None else special()
     if task == "sequence-regression":
         return estimator
@@ -116,7 +121,7 @@ def make_network_pipeline(
     names = [*blocks["signals"], *blocks["features"]]
     if not names:
         return scaled_pipeline(eda, music, name, estimator)
-    fuse: BaseEstimator
+    fuse: BlockUnion | MusicFeatureUnion
     if set(names) <= {"eda", "music"}:
         fuse = MusicFeatureUnion(eda=eda, music=music)
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -111,7 +111,9 @@ class NetworkSequenceRegressor(NetworkEstimator):
         "recipe": [str, None],
         "scale_target": ["boolean"],
     }
-    state = ("target_mean_", "target_scale_", *NetworkEstimator.state)
+    target_mean_: float
+    target_scale_: float
+    state: ClassVar[tuple[str, ...]] = ("target_mean_", "target_scale_", *NetworkEstimator.state)
     answer = "prediction"
     _net_type = RegressorNet
     _task = "sequence-regression"
@@ -222,7 +224,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
     def _learn_rows(self, X: object) -> np.ndarray:
         trials, self.blocks_ = self._read_blocks(X)
         self._layout = None
-        self.n_features_in_ = sum(n_features for (n_features,) in self.blocks_.values())
+        self.n_features_in_: int = sum(n_features for (n_features,) in self.blocks_.values())
         return trials
 
     def _read_blocks(self, X: object) -> tuple[np.ndarray, dict[str, tuple[int, ...]]]:

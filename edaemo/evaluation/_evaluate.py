@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -21,8 +20,8 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, get_tags
-from tqdm.auto import tqdm
 
+from edaemo._progress import progress_bar
 from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, signal_columns
 from edaemo.datasets import select_people
@@ -140,7 +139,8 @@ def evaluate(
     store : path, default="results/results.sqlite"
         File in which finished folds are stored. Several runs may share it.
     progress : bool or None, default=None
-        Whether to show a progress bar. None: show it if standard error is a terminal.
+        Whether to show the progress: a bar, or a line every 30 s if standard error is a file or
+        a pipe. None: only in a terminal or a notebook.
     on_fold : callable or None, default=None
         Called with the record of each fold after the fold is stored.
 
@@ -199,9 +199,8 @@ def evaluate(
     jobs = [
         job for case in cases for job in _plan(case, _choose_pipelines(pipelines, case), settings)
     ]
-    quiet = not (sys.stderr.isatty() if progress is None else progress)
     with ResultStore(store) as kept:
-        _run(jobs, kept, n_jobs, scheduler, quiet, on_fold)
+        _run(jobs, kept, n_jobs, scheduler, progress, on_fold)
         tables = [
             _summarise(case, [job for job in jobs if job.case is case], kept, settings)
             for case in cases
@@ -548,7 +547,7 @@ def _run(
     kept: ResultStore,
     n_jobs: int,
     scheduler: str | None,
-    quiet: bool,
+    progress: bool | None,
     on_fold: Callable[[FoldRecord], None] | None,
 ) -> None:
     """Compute and store the folds that are not in the store."""
@@ -559,7 +558,7 @@ def _run(
     todo.sort(key=lambda job: job.entry.input != "signals")
     with (
         _cluster(scheduler) as client,
-        tqdm(total=len(by_key), initial=len(done), unit="fold", disable=quiet) as bar,
+        progress_bar(len(by_key), initial=len(done), unit="fold", shown=progress) as bar,
         closing(_compute(todo, _prepare(todo, n_jobs, client), n_jobs, client)) as results,
     ):
         scores: dict[tuple[Any, ...], list[float]] = {}

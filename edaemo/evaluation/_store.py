@@ -188,7 +188,7 @@ class ResultStore:
     """
 
     def __init__(self, path: str | Path, *, timeout: float = 30.0) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         with self._explained():
             if not self.path.exists():
                 self._create()

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from threadpoolctl import threadpool_limits
@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from edaemo._cache import TrialCache
 from edaemo._layout import EDA
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
     identity_index,
     is_trials_table,
@@ -99,7 +100,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     An SCR starts at a sample after which the phasic component rises and ends at the next sample
     after which it falls. Both must be within the trial, and the rise must be at least a tenth of
-    the trial's largest rise.
+    the trial's largest rise and, with ``preset="edaemo"``, at least 0.01 µS.
 
     A trial must last 2 s, one period of the highest band edge. The frequency resolution is one
     over the length of the trial: below 10 s, neighbouring bands share their content.
@@ -128,6 +129,9 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     >>> round(features.loc[0, "eda_scr_amplitude_sum"].item(), 2)
     0.28
     """
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import HasMethods, StrOptions
@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import block_title, feature_names, layout_names, music_names
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
     LARGEST,
     find_ids,
@@ -94,6 +95,14 @@ class BlockUnion(TransformerMixin, BaseEstimator):
     ['eda_original_0', 'eda_original_1', 'eeg_0_0', 'eeg_0_1', 'eeg_1_0', 'eeg_1_1']
     """
 
+    blocks_: dict[str, Any]
+    widths_: dict[str, int]
+    music_scaler_: StandardScaler
+    music_reducer_: Any
+    music_feature_names_in_: np.ndarray
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "blocks": [dict],
         "music": [pd.DataFrame, tuple, callable, None],
@@ -146,7 +155,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         """Fit the transformers and join the blocks; see `fit` and `transform`."""
         with whole_or_nothing(self):
             self._check_blocks()
-            self.blocks_: dict[str, Any] = {}
+            self.blocks_ = {}
             read = [self._read_block(name, X, y, fit=True) for name in self.blocks]
             names: list[object] = [column for _, name_columns in read for column in name_columns()]
             self.widths_ = {

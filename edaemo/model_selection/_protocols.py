@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil, sqrt
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import BaseCrossValidator
 
+from edaemo._sklearn import UNCHANGED, Request
 from edaemo._validation import distinct_values, find_ids, identity, n_rows, suggest
+
+if TYPE_CHECKING:  # as in `edaemo._sklearn`
+    from sklearn.utils.metadata_routing import MetadataRequest
+
+    class BaseCrossValidator(ABC):
+        """A splitter."""
+
+        @abstractmethod
+        def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+            """Return the number of folds."""
+
+        def get_metadata_routing(self) -> MetadataRequest:  # noqa: B027
+            """Return the metadata that `split` requests."""
+
+else:
+    from sklearn.model_selection import BaseCrossValidator
 
 Fold = tuple[np.ndarray, np.ndarray]  # rows of the training and of the test trials
 
@@ -116,10 +132,23 @@ class Protocol(BaseCrossValidator):
     has_validation: ClassVar[bool] = False
     share: ClassVar[Share | None] = None
 
+    if TYPE_CHECKING:  # scikit-learn makes it from the arguments of `split`
+
+        def set_split_request(
+            self,
+            *,
+            groups: Request = UNCHANGED,
+            subject: Request = UNCHANGED,
+            stimulus: Request = UNCHANGED,
+            viewing_group: Request = UNCHANGED,
+        ) -> Self:
+            """Set which ids `split` requests."""
+
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
         """Make the protocol with the arguments of `make_protocol`."""
-        return cls(n_splits, random_state=random_state)
+        construct: Callable[..., Self] = cls  # other arguments: the subclass overrides this method
+        return construct(n_splits, random_state=random_state)
 
     @classmethod
     def n_splits_of(cls, n_folds: int, n_people: int) -> int | None:

@@ -11,13 +11,14 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from joblib import Memory
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
     is_trials_table,
     name_trial,
@@ -149,6 +150,11 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     >>> channels.shape  # two trials, three channels of 64 samples side by side
     (2, 192)
     """
+
+    diagnostics_: pd.DataFrame
+    n_times_: int | None
+    n_features_in_: int
+    feature_names_in_: np.ndarray
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],

@@ -9,13 +9,14 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
     LARGEST,
     is_trials_table,
@@ -152,6 +153,10 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
     >>> bool(np.allclose(parts[:, :100] + parts[:, 100:], eda, atol=1e-5))
     True
     """
+
+    n_times_: int | None
+    n_features_in_: int
+    feature_names_in_: np.ndarray
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, LOWEST_RATE, None, closed="left")],

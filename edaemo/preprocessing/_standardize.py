@@ -5,16 +5,23 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._saved import saved
+from edaemo._sklearn import (
+    UNCHANGED,
+    BaseEstimator,
+    OneToOneFeatureMixin,
+    Request,
+    TransformerMixin,
+)
 from edaemo._validation import (
     IDENTITY,
     find_ids,
@@ -125,6 +132,21 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     >>> standardizer.transductive
     True
     """
+
+    means_: pd.DataFrame
+    scales_: pd.DataFrame
+    global_mean_: np.ndarray
+    global_scale_: np.ndarray
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    if TYPE_CHECKING:
+
+        def set_fit_request(self, *, subject: Request = UNCHANGED) -> Self:
+            """Set whether `fit` requests the subjects."""
+
+        def set_transform_request(self, *, subject: Request = UNCHANGED) -> Self:
+            """Set whether `transform` requests the subjects."""
 
     # Metadata routing passes the ids without a set_…_request call by the user. The two requests
     # are equal, so fit_transform can use both.

@@ -9,10 +9,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from skorch.dataset import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset as TorchDataset
+
+from edaemo.training._skorch import Dataset
 
 # Name of a block, and its shape for one trial: (n_features,) or (n_chans, n_times).
 Blocks = Mapping[str, tuple[int, ...]]
@@ -130,16 +131,17 @@ class Trials(Dataset):
     ) -> None:
         rows = torch.as_tensor(np.ascontiguousarray(X))
         targets = torch.zeros(len(rows), dtype=torch.int64) if y is None else torch.as_tensor(y)
-        self.y = targets.to(device)
-        self.group = None if group is None else torch.as_tensor(group).to(device)
-        self.weight = None if weight is None else torch.as_tensor(weight).to(device)
+        self.y: Tensor = targets.to(device)
+        self.group: Tensor | None = None if group is None else torch.as_tensor(group).to(device)
+        self.weight: Tensor | None = None if weight is None else torch.as_tensor(weight).to(device)
         self.shapes = shapes
-        self.songs = self.heard = None
+        self.songs: Tensor | None = None
+        self.heard: Tensor | None = None
         if n_shared:
             rows, songs = rows.split([rows.shape[1] - n_shared, n_shared], dim=1)
             first, heard = _first_of_each(songs)
             self.songs, self.heard = songs[first].to(device), heard.to(device)
-        self.signals = rows.to(device)
+        self.signals: Tensor = rows.to(device)
 
     @property
     def X(self) -> Tensor:
@@ -179,7 +181,7 @@ def _first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
     return first, codes
 
 
-class Sequences(TorchDataset):
+class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
     """A data set of sequences of different lengths, with a series of targets for each.
 
     Parameters
@@ -205,11 +207,13 @@ class Sequences(TorchDataset):
             name: [torch.as_tensor(cell, dtype=torch.float32).to(device) for cell in cells]
             for name, cells in X.items()
         }
-        self.lengths = [len(cell) for cell in next(iter(self.X.values()))]
+        self.lengths: list[int] = [len(cell) for cell in next(iter(self.X.values()))]
         series = [torch.zeros(length) for length in self.lengths] if y is None else y
-        self.y = [torch.as_tensor(target, dtype=torch.float32).to(device) for target in series]
-        self.group = None if group is None else torch.as_tensor(group).to(device)
-        self.weight = None if weight is None else torch.as_tensor(weight).to(device)
+        self.y: list[Tensor] = [
+            torch.as_tensor(target, dtype=torch.float32).to(device) for target in series
+        ]
+        self.group: Tensor | None = None if group is None else torch.as_tensor(group).to(device)
+        self.weight: Tensor | None = None if weight is None else torch.as_tensor(weight).to(device)
 
     def batch(self, which: slice | Tensor) -> Batch:
         """Return some trials as a batch, padded with zeros to the longest trial."""
@@ -261,7 +265,7 @@ class Batches:
         augment: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.dataset = dataset
-        self.batch_size = len(dataset) if batch_size < 0 else batch_size
+        self.batch_size: int = len(dataset) if batch_size < 0 else batch_size
         self.shuffle = shuffle
         self.augment = augment
 

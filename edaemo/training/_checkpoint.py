@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import nn
 from torch.optim import Optimizer
 
@@ -31,6 +30,7 @@ from edaemo._safe_file import (
     to_json,
     write_archive,
 )
+from edaemo.training._skorch import Callback, NeuralNet
 
 FORMAT = 2
 # Parameters that do not affect the weights, and `random_state`, whose seed is stored separately.
@@ -62,7 +62,7 @@ class Checkpoint(Callback):
         self.path = path
         self.facts: dict[str, Any] = {}
         self.kept: dict[str, Any] | None = None
-        self.done = False
+        self.done: bool = False
         if path.exists():
             self.kept = _read(path)
 
@@ -200,7 +200,7 @@ def _others(net: NeuralNet) -> list[Callback]:
     return [callback for _, callback in net.callbacks_ if not isinstance(callback, Checkpoint)]
 
 
-def _state_of(callback: Callback) -> Any:
+def _state_of(callback: Any) -> Any:
     """Return the state of a callback, or None if it has no state to restore."""
     if isinstance(callback, LRScheduler):
         return callback.lr_scheduler_.state_dict()
@@ -211,7 +211,7 @@ def _state_of(callback: Callback) -> Any:
     return getattr(callback, "best_score_", None)
 
 
-def _restore_callback(callback: Callback, state: Any) -> None:
+def _restore_callback(callback: Any, state: Any) -> None:
     if isinstance(callback, LRScheduler):
         callback.lr_scheduler_.load_state_dict(state)
     elif isinstance(callback, EarlyStopping):

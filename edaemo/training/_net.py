@@ -11,8 +11,6 @@ from types import FrameType
 from typing import Any, NamedTuple, Self
 
 import torch
-from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import Callback
 from skorch.utils import to_device, to_tensor
 from torch import Tensor, nn
 
@@ -21,6 +19,7 @@ from edaemo.networks import needed_blocks, takes_blocks, takes_mask
 from edaemo.training._batches import Batch, Blocks, Sequences, Trials, cut_rows
 from edaemo.training._checkpoint import Checkpoint
 from edaemo.training._losses import Outputs, prediction_of
+from edaemo.training._skorch import Callback, NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 
 
 class FiniteLoss(Callback):
@@ -88,6 +87,9 @@ class Feed(NamedTuple):
 class OnRows(nn.Module):
     """A network that maps rows of shape (B, n_columns) to (B, n_outputs)."""
 
+    network: nn.Module
+    feed: Feed
+
     def __init__(self, network: nn.Module, feed: Feed) -> None:
         super().__init__()
         self.network, self.feed = network, feed
@@ -103,6 +105,9 @@ class OnSequences(nn.Module):
 
     Its arguments are the named blocks in order, each (B, n_steps, n_features).
     """
+
+    network: nn.Module
+    feed: Feed
 
     def __init__(self, network: nn.Module, feed: Feed) -> None:
         super().__init__()
@@ -130,6 +135,8 @@ class Net(NeuralNet):
     shapes : mapping from str to tuple of int or None, default=None
         The named blocks of a row, for a network that takes them as separate arguments.
     """
+
+    feed_: Feed
 
     def __init__(
         self,

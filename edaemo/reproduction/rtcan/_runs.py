@@ -43,7 +43,7 @@ class ReproductionSettings(NamedTuple):
         Recipe of :class:`edaemo.RTCANClassifier`; "paper" is section 5.1.
     max_epochs : int or None, default=None
         Epochs of all networks. None: the values of the recipe and of the CNN.
-    n_jobs, random_state, store
+    n_jobs, random_state, store, progress
     """
 
     protocols: tuple[str, ...] = ("subject",)
@@ -55,6 +55,7 @@ class ReproductionSettings(NamedTuple):
     n_jobs: int = 2
     random_state: int = 0
     store: str | Path = "results/results.sqlite"
+    progress: bool | None = None
 
 
 class Network(NamedTuple):
@@ -176,7 +177,8 @@ def _plan(
 def _repeat(protocol: Protocol, repeat: int) -> Protocol:
     """Return the protocol of a repeat, as `evaluate` does."""
     protocol = copy(protocol)
-    protocol.random_state += repeat
+    if hasattr(protocol, "random_state"):
+        protocol.random_state += repeat
     return protocol
 
 
@@ -215,6 +217,7 @@ def evaluate_models(
             n_jobs=settings.n_jobs,
             random_state=settings.random_state,
             store=settings.store,
+            progress=settings.progress,
         )
 
 
