@@ -50,6 +50,7 @@ from edaemo._safe_file import (
     write_archive,
 )
 from edaemo._saved import SAVED, Saved, name_of, saved
+from edaemo._sklearn import AnyEstimator
 from edaemo.estimators import NetworkEstimator, find_device
 
 __all__ = ["FileError", "describe", "export_onnx", "load", "save"]
@@ -114,7 +115,7 @@ _METHODS = (
 
 
 def save(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     path: str | PathLike[str],
     *,
     audit: pd.DataFrame | Mapping[str, Any] | None = None,
@@ -180,7 +181,7 @@ def save(
 
 def load(
     path: str | PathLike[str], *, device: str | None = None, trusted: Sequence[str] = ()
-) -> BaseEstimator:
+) -> Any:
     """Read an estimator that `save` wrote. No code in the file is run.
 
     Parameters

@@ -18,7 +18,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_n_features, _check_y, check_is_fitted
 
 from edaemo._saved import saved
-from edaemo._sklearn import BaseEstimator, ClassifierMixin, RegressorMixin
+from edaemo._sklearn import AnyEstimator, BaseEstimator, ClassifierMixin, RegressorMixin
 from edaemo._validation import check_labels, find_ids, read_rows, whole_or_nothing
 
 
@@ -67,7 +67,7 @@ def _make_tree(random_state: int | None) -> DecisionTreeClassifier:
     return DecisionTreeClassifier(min_samples_leaf=LEAST_LEAF, random_state=random_state)
 
 
-def tree_on(column: str, step: str, tree: BaseEstimator) -> Pipeline:
+def tree_on(column: str, step: str, tree: AnyEstimator) -> Pipeline:
     """Return a pipeline that fits a tree on one column of the trials table."""
     select = make_column_transformer(("passthrough", [column]))
     return Pipeline([(step, select), ("tree", tree)])

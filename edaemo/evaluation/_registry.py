@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils import Bunch
 
+from edaemo._sklearn import AnyBunch, AnyEstimator, AnyTransformer
 from edaemo._validation import suggest
 from edaemo.datasets import CORPORA, Study, load_corpus, make_music_listening
 from edaemo.estimators import (
@@ -38,7 +38,7 @@ N_TIMES = 128
 # Inputs that are the trials table itself, and transformers that compute an input from the raw EDA
 # once for all pipelines; see `register_input`.
 PLAIN = ("no-signals", "trials")
-INPUTS: dict[str, Callable[[float], TransformerMixin]] = {
+INPUTS: dict[str, Callable[[float], AnyTransformer]] = {
     "features": lambda rate: EDAFeatureExtractor(sampling_rate=rate, missing="interpolate"),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
 }
@@ -94,7 +94,7 @@ class PipelineSpec(NamedTuple):
     number of epochs of its networks.
     """
 
-    make: Callable[[Bunch], BaseEstimator]
+    make: Callable[[Any], AnyEstimator]
     input: str = "trials"
     needs_music: bool = False
     knows_stimulus: bool | None = False
@@ -104,7 +104,7 @@ class PipelineSpec(NamedTuple):
     knows_subject: bool = False
     sets_epochs: bool = False
 
-    def receives_stimulus(self, estimator: BaseEstimator) -> bool:
+    def receives_stimulus(self, estimator: AnyEstimator) -> bool:
         """Return whether the estimator receives the stimulus of a trial."""
         if self.knows_stimulus is not None:
             return self.knows_stimulus
@@ -118,12 +118,12 @@ class PipelineSpec(NamedTuple):
 EDA = ("eda",)
 CALIBRATION_TRIALS = 5
 # Models on the EDA features.
-_CLASSIFIERS: dict[str, Callable[..., BaseEstimator]] = {
+_CLASSIFIERS: dict[str, Callable[..., AnyEstimator]] = {
     "svm": make_svm_baseline,
     "logistic": make_logistic_baseline,
     "boosting": make_boosting_baseline,
 }
-_REGRESSORS: dict[str, Callable[..., BaseEstimator]] = {
+_REGRESSORS: dict[str, Callable[..., AnyEstimator]] = {
     "svr": make_svr_baseline,
     "ridge": make_ridge_baseline,
 }
@@ -135,7 +135,7 @@ _BY_PERSON: dict[str, object] = {
 }
 
 
-def _on_features(make: Callable[..., BaseEstimator], eda: object) -> PipelineSpec:
+def _on_features(make: Callable[..., AnyEstimator], eda: object) -> PipelineSpec:
     return PipelineSpec(
         lambda study: make(eda=eda),
         "features",
@@ -144,7 +144,7 @@ def _on_features(make: Callable[..., BaseEstimator], eda: object) -> PipelineSpe
     )
 
 
-def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> PipelineSpec:
+def _on_music(make: Callable[..., AnyEstimator], eda: str = "drop") -> PipelineSpec:
     return PipelineSpec(
         lambda study: make(eda=eda, music=study.music),
         "no-signals" if eda == "drop" else "features",
@@ -154,7 +154,7 @@ def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> Pipeline
     )
 
 
-def _by_stimulus(estimator: BaseEstimator) -> PipelineSpec:
+def _by_stimulus(estimator: AnyEstimator) -> PipelineSpec:
     """Return the entry of a reference row that reads only the stimulus."""
     return PipelineSpec(
         lambda study: estimator,
@@ -232,7 +232,7 @@ def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
         return {}
 
     def entry(eda: object = "passthrough", music: bool = False, **about: Any) -> PipelineSpec:
-        def make(study: Bunch) -> BaseEstimator:
+        def make(study: Any) -> AnyEstimator:
             return make_network_pipeline(
                 name, task=task, eda=eda, music=study.music if music else None
             )
@@ -285,7 +285,7 @@ REGRESSORS = PIPELINES_OF["regression"]
 SEQUENCE_REGRESSORS = PIPELINES_OF["sequence-regression"]
 
 
-def _make_generated(path: object = None) -> Bunch:
+def _make_generated(path: object = None) -> AnyBunch:
     """Make the artificial study with the name ``generated``."""
     if path is not None:
         raise EvaluationError(f"The study 'generated' has no files: remove the path {path!r}.")
@@ -295,7 +295,7 @@ def _make_generated(path: object = None) -> Bunch:
 PMEMO_SIZE = "generated-pmemo-size"
 
 
-def _make_pmemo_size(path: object = None) -> Bunch:
+def _make_pmemo_size(path: object = None) -> AnyBunch:
     """Make the artificial study of PMEmo's size: 457 people, 794 songs, 7,962 trials of 25 s."""
     if path is not None:
         raise EvaluationError(f"The study {PMEMO_SIZE!r} has no files: remove the path.")
@@ -303,19 +303,19 @@ def _make_pmemo_size(path: object = None) -> Bunch:
     return Study(**{**study, "name": PMEMO_SIZE})
 
 
-def _load_corpora() -> dict[str, Callable[..., Bunch]]:
+def _load_corpora() -> dict[str, Callable[..., AnyBunch]]:
     """Return the loader of each registered corpus, by name."""
     return {name: partial(load_corpus, name) for name in CORPORA}
 
 
-STUDIES: MutableMapping[str, Callable[..., Bunch]] = _Registry(
+STUDIES: MutableMapping[str, Callable[..., AnyBunch]] = _Registry(
     {"generated": _make_generated, PMEMO_SIZE: _make_pmemo_size}, _load_corpora
 )
 
 
 def register_pipeline(
     name: str,
-    make: ClassifierMixin | RegressorMixin | Callable[[Bunch], BaseEstimator],
+    make: AnyEstimator | Callable[[Any], AnyEstimator],
     *,
     input: str = "trials",
     needs: Sequence[str] | None = None,
@@ -385,7 +385,7 @@ def register_pipeline(
     )
 
 
-def register_input(name: str, make: Callable[[float], TransformerMixin]) -> None:
+def register_input(name: str, make: Callable[[float], AnyTransformer]) -> None:
     """Register an input that a transformer computes from the raw EDA once for all pipelines.
 
     Parameters
@@ -442,7 +442,7 @@ def as_entry(
     return PipelineSpec(make, input, **about)
 
 
-def register_study(name: str, load: Callable[..., Bunch]) -> None:
+def register_study(name: str, load: Callable[..., AnyBunch]) -> None:
     """Register a study, so that `evaluate` and ``edaemo compare`` accept its name.
 
     Register a corpus that has files with :func:`edaemo.datasets.register_corpus` instead; its name

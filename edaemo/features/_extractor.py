@@ -181,7 +181,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             self._read(X, reset=True)
         return self
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Compute the features of each trial.
 
         Parameters

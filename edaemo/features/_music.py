@@ -199,7 +199,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         _read_clips(X)
         return self
 
-    def transform(self, X: Iterable[object]) -> object:
+    def transform(self, X: Iterable[object]) -> Any:
         """Compute the features of each clip.
 
         Parameters

@@ -151,7 +151,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X: object, y: object = None) -> object:
+    def fit_transform(self, X: object, y: object = None) -> Any:
         """Fit the transformers and join the blocks; see `fit` and `transform`."""
         with whole_or_nothing(self):
             self._check_blocks()
@@ -169,7 +169,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             self._names = pd.Index(names)
             return self._join(X, [values for values, _ in read], music)
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Join the blocks and the music.
 
         Parameters
@@ -351,7 +351,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 features /= self.music_scaler_.scale_
         return _Rows(features.astype(np.float32), back)
 
-    def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> object:
+    def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> Any:
         n, end = n_rows(X), 0
         joined = np.empty((n, len(self._names)), dtype=np.float32)
         for values in blocks:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_is_fitted
@@ -23,6 +22,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from edaemo._layout import EDA
+from edaemo._sklearn import AnyEstimator, AnyTransformer
 from edaemo._validation import suggest
 from edaemo.estimators import NetworkEstimator, NetworkSequenceRegressor
 from edaemo.networks import Layer, declaration_of
@@ -103,7 +103,7 @@ class _Task(NamedTuple):
 
 
 def grad_cam(
-    estimator: BaseEstimator, X: object, *, layer: str = "attention", target: object = None
+    estimator: AnyEstimator, X: object, *, layer: str = "attention", target: object = None
 ) -> GradCAM:
     """Compute the Grad-CAM map of a layer for a class, and map it to the input channels.
 
@@ -223,7 +223,7 @@ def grad_cam(
     prefer_skip_nested_validation=True,
 )
 def integrated_gradients(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     X: object,
     *,
     target: object = None,
@@ -293,7 +293,7 @@ def _captum() -> ModuleType:
     return captum.attr
 
 
-def _split(estimator: BaseEstimator) -> tuple[list[TransformerMixin], NetworkEstimator]:
+def _split(estimator: AnyEstimator) -> tuple[list[AnyTransformer], NetworkEstimator]:
     """Return the steps before the network, and the fitted estimator of the network."""
     before, last = split_pipeline(estimator)
     if not isinstance(last, NetworkEstimator):
@@ -306,7 +306,7 @@ def _split(estimator: BaseEstimator) -> tuple[list[TransformerMixin], NetworkEst
     return before, last
 
 
-def split_pipeline(estimator: BaseEstimator) -> tuple[list[TransformerMixin], BaseEstimator]:
+def split_pipeline(estimator: AnyEstimator) -> tuple[list[AnyTransformer], AnyEstimator]:
     """Return the steps that transform X in prediction, in order, and the last estimator.
 
     Raises
@@ -314,7 +314,7 @@ def split_pipeline(estimator: BaseEstimator) -> tuple[list[TransformerMixin], Ba
     TypeError
         If a step before the last one has no ``transform``.
     """
-    before: list[TransformerMixin] = []
+    before: list[AnyTransformer] = []
     last = estimator
     while isinstance(last, Pipeline):
         for name, step in last.steps[:-1]:
@@ -354,7 +354,7 @@ def _is_empty(module: nn.Module) -> bool:
 
 
 def _prepare(
-    before: list[TransformerMixin], estimator: NetworkEstimator, X: object, target: object
+    before: list[AnyTransformer], estimator: NetworkEstimator, X: object, target: object
 ) -> _Task:
     """Check the arguments, and prepare the rows and a copy of the network."""
     code = _find_code(estimator, target)
@@ -492,7 +492,7 @@ def _integrate(
 
 def _integrate_sequences(
     attr: ModuleType,
-    before: list[TransformerMixin],
+    before: list[AnyTransformer],
     estimator: NetworkSequenceRegressor,
     X: object,
     n_steps: int,

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from math import ceil, sqrt
 from numbers import Integral
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # as in `edaemo._sklearn`
 else:
     from sklearn.model_selection import BaseCrossValidator
 
+Kind = TypeVar("Kind", bound="Protocol")
 Fold = tuple[np.ndarray, np.ndarray]  # rows of the training and of the test trials
 
 _IDS = ("subject", "stimulus", "viewing_group")  # ids of a trial that a protocol can read
@@ -386,7 +387,7 @@ class Protocol(BaseCrossValidator):
 PROTOCOLS: dict[str, type[Protocol]] = {}
 
 
-def register_protocol(protocol: type[Protocol]) -> type[Protocol]:
+def register_protocol(protocol: type[Kind]) -> type[Kind]:
     """Register a protocol for `make_protocol`, `evaluate` and ``edaemo compare --protocol``.
 
     Parameters
@@ -516,9 +517,9 @@ class SubjectKFold(_KFold):
 
     name = "subject"
     summary = "hold out whole people"
-    may_share = frozenset({"stimulus"})
-    uses: ClassVar = {"subject": True, "viewing_group": False}
-    unit = "subject"
+    may_share: ClassVar[frozenset[str]] = frozenset({"stimulus"})
+    uses: ClassVar[dict[str, bool]] = {"subject": True, "viewing_group": False}
+    unit: ClassVar[str | None] = "subject"
 
     def inner(self, n_splits: int) -> SubjectKFold:
         """Make a splitter of the training trials that holds out whole subjects."""
@@ -534,9 +535,9 @@ class LeaveOneSubjectOut(Protocol):
 
     name = "subject-loso"
     summary = "hold out one person at a time"
-    may_share = frozenset({"stimulus"})
-    uses: ClassVar = SubjectKFold.uses
-    unit = "subject"
+    may_share: ClassVar[frozenset[str]] = frozenset({"stimulus"})
+    uses: ClassVar[dict[str, bool]] = SubjectKFold.uses
+    unit: ClassVar[str | None] = "subject"
 
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
@@ -584,8 +585,8 @@ class SubjectStimulusKFold(_KFold):
 
     name = "subject+stimulus"
     summary = "hold out people and stimuli at once"
-    may_share = frozenset()
-    uses: ClassVar = {"subject": True, "viewing_group": False, "stimulus": True}
+    may_share: ClassVar[frozenset[str]] = frozenset()
+    uses: ClassVar[dict[str, bool]] = {"subject": True, "viewing_group": False, "stimulus": True}
 
     get_n_splits = Protocol.get_n_splits
 
@@ -632,9 +633,9 @@ class StimulusKFold(_KFold):
 
     name = "stimulus"
     summary = "hold out whole stimuli"
-    may_share = frozenset({"subject"})
-    uses: ClassVar = {"stimulus": True}
-    unit = "stimulus"
+    may_share: ClassVar[frozenset[str]] = frozenset({"subject"})
+    uses: ClassVar[dict[str, bool]] = {"stimulus": True}
+    unit: ClassVar[str | None] = "stimulus"
 
 
 @register_protocol
@@ -660,9 +661,9 @@ class WithinSubjectKFold(_KFold):
 
     name = "within-subject"
     summary = "train and test on the same person alone"
-    may_share = frozenset({"subject"})
-    uses: ClassVar = {"subject": True, "stimulus": False}
-    unit = "subject"
+    may_share: ClassVar[frozenset[str]] = frozenset({"subject"})
+    uses: ClassVar[dict[str, bool]] = {"subject": True, "stimulus": False}
+    unit: ClassVar[str | None] = "subject"
 
     get_n_splits = Protocol.get_n_splits
 
@@ -705,10 +706,10 @@ class TrialKFold(_KFold):
 
     name = "trial"
     summary = "hold out trials at random, stratified by label"
-    may_share = frozenset({"subject", "stimulus"})
+    may_share: ClassVar[frozenset[str]] = frozenset({"subject", "stimulus"})
     warning = "leaks subjects and stimuli"
-    uses: ClassVar = {}
-    unit = "trial"
+    uses: ClassVar[dict[str, bool]] = {}
+    unit: ClassVar[str | None] = "trial"
 
 
 @register_protocol

@@ -238,11 +238,11 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self._decompose_for_fit(X)
         return self
 
-    def fit_transform(self, X: object, y: object = None) -> object:
+    def fit_transform(self, X: object, y: object = None) -> Any:
         """Fit to the trials and return their channels; see `fit` and `transform`."""
         return self._to_output(X, self._decompose_for_fit(X))
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Return the channels of each trial.
 
         Parameters
@@ -370,7 +370,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             channels = np.stack([np.interp(place, samples, channel) for channel in channels])
         return channels.astype(np.float32)
 
-    def _to_output(self, X: object, trials: list[DecomposedTrial]) -> object:
+    def _to_output(self, X: object, trials: list[DecomposedTrial]) -> Any:
         channels = [self._channels(trial) for trial in trials]
         if is_trials_table(X):
             return channels_table(X, channels, self.components)

@@ -207,7 +207,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
                 self.n_times_ = lengths.pop()
         return self
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Return the components of each trial.
 
         Parameters

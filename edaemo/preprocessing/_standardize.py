@@ -211,7 +211,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             self.scales_ = pd.DataFrame(scales, index=subjects, columns=columns, copy=False)
         return self
 
-    def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> object:
+    def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> Any:
         """Standardise each subject's trials.
 
         Parameters
@@ -249,7 +249,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(
         self, X: object, y: object = None, *, subject: Sequence[Any] | None = None
-    ) -> object:
+    ) -> Any:
         """Fit to the trials and standardise them; see `fit` and `transform`."""
         with whole_or_nothing(self):
             return self.fit(X, subject=subject).transform(X, subject=subject)

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 from sklearn.utils import Bunch
 
+from edaemo._sklearn import AnyBunch
 from edaemo.datasets import select_people
 from edaemo.evaluation import EvaluationError
 from edaemo.preprocessing import SubjectThresholdRelabeler
@@ -79,7 +80,9 @@ class Reproduction(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def reproduce_table1(studies: Bunch | Sequence[Bunch], *, people: str = "all") -> Reproduction:
+def reproduce_table1(
+    studies: AnyBunch | Sequence[AnyBunch], *, people: str = "all"
+) -> Reproduction:
     """Count high and low trials after relabelling with a threshold for each person.
 
     Parameters
@@ -128,7 +131,7 @@ def reproduce_table1(studies: Bunch | Sequence[Bunch], *, people: str = "all") -
 
 
 def reproduce_table2(
-    studies: Bunch | Sequence[Bunch], *, people: str = "all", random_state: int = 0
+    studies: AnyBunch | Sequence[AnyBunch], *, people: str = "all", random_state: int = 0
 ) -> Reproduction:
     """Compute Spearman's correlation of valence and arousal over all trials.
 
@@ -180,7 +183,7 @@ def reproduce_table2(
     return Reproduction("table2", pd.DataFrame(rows), (remark,))
 
 
-def reproduce_table3(study: Bunch, settings: ReproductionSettings = DEFAULT) -> Reproduction:
+def reproduce_table3(study: AnyBunch, settings: ReproductionSettings = DEFAULT) -> Reproduction:
     """Compare RTCAN, the CNN and the SVM on EDA, music and both, also on shares of the people.
 
     Parameters
@@ -236,7 +239,7 @@ def reproduce_table3(study: Bunch, settings: ReproductionSettings = DEFAULT) -> 
 
 
 def reproduce_table4(
-    study: Bunch,
+    study: AnyBunch,
     settings: ReproductionSettings = DEFAULT,
     *,
     signal: str = "eda+music",
@@ -275,7 +278,7 @@ def reproduce_table4(
 
 
 def reproduce_table5(
-    study: Bunch,
+    study: AnyBunch,
     settings: ReproductionSettings = DEFAULT,
     *,
     signal: str | None = None,
@@ -314,7 +317,7 @@ def reproduce_table5(
     return _finish("table5", study, rows, [*remarks, REMARK_5], printed_on=printed_on)
 
 
-def reproduce_figure4(study: Bunch, settings: ReproductionSettings = REPEATED) -> Reproduction:
+def reproduce_figure4(study: AnyBunch, settings: ReproductionSettings = REPEATED) -> Reproduction:
     """Compute learning curves on 10, 40, 70 and 100 % of the people, in nested draws.
 
     Parameters
