@@ -88,10 +88,27 @@ class _Registry(MutableMapping[str, Value]):
 class PipelineSpec(NamedTuple):
     """A registered pipeline; see `register_pipeline`.
 
-    `reference`: the pipeline uses no signal. It is in every table if the columns that it reads
-    differ between trials. `needs`: the columns of the trials that it reads. `knows_subject`: the
-    pipeline is only useful if the subject is also in training. `sets_epochs`: `evaluate` sets the
-    number of epochs of its networks.
+    Parameters
+    ----------
+    make : callable
+        Takes a study and returns the pipeline.
+    input : str, default="trials"
+        What the pipeline takes as X.
+    needs_music : bool, default=False
+        Whether a study without music cannot be used.
+    knows_stimulus : bool or None, default=False
+        Whether it receives the stimulus of a trial; None: if a parameter ``music`` is set.
+    transductive : bool, default=False
+        Whether a prediction uses other test trials.
+    reference : bool, default=False
+        Whether it uses no signal. It is in every table if the columns that it reads differ between
+        trials.
+    needs : tuple of str, default=()
+        Columns of the trials that it reads.
+    knows_subject : bool, default=False
+        Whether it is only useful if the subject is also in training.
+    sets_epochs : bool, default=False
+        Whether `evaluate` sets the number of epochs of its networks.
     """
 
     make: Callable[[Any], AnyEstimator]
@@ -105,7 +122,18 @@ class PipelineSpec(NamedTuple):
     sets_epochs: bool = False
 
     def receives_stimulus(self, estimator: AnyEstimator) -> bool:
-        """Return whether the estimator receives the stimulus of a trial."""
+        """Return whether the estimator receives the stimulus of a trial.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The pipeline that `make` returned.
+
+        Returns
+        -------
+        bool
+            True if it does.
+        """
         if self.knows_stimulus is not None:
             return self.knows_stimulus
         return any(
@@ -469,7 +497,27 @@ def register_study(name: str, load: Callable[..., AnyBunch]) -> None:
 
 
 def find(name: object, known: Iterable[str], what: str) -> str:
-    """Return the name if it is known; else raise with similar names."""
+    """Return the name if it is known.
+
+    Parameters
+    ----------
+    name : object
+        The name.
+    known : iterable of str
+        All known names.
+    what : str
+        Word for what is named, for messages.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    EvaluationError
+        If the name is unknown. The message has similar names.
+    """
     known = list(known)
     if name in known:
         return name

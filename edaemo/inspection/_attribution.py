@@ -36,7 +36,7 @@ FEATURES = ("features",)
 class Attribution:
     """The input of a network, and a weight for each number in it.
 
-    Attributes
+    Parameters
     ----------
     signals : ndarray of shape (n_trials, n_chans, n_times), float32
         The EDA in the input of the network; z-scored if :class:`edaemo.CvxEDATransformer` made it.
@@ -61,11 +61,16 @@ class Attribution:
 class GradCAM(Attribution):
     """Grad-CAM of a layer, and its mapping to the input channels; see :func:`grad_cam`.
 
-    Attributes
+    Parameters
     ----------
-    signals, weights, channels, target
+    signals, weights : ndarray
+        As in :class:`Attribution`.
+    channels : tuple of str
+        As in :class:`Attribution`.
+    target : ndarray
         As in :class:`Attribution`. The weights come from guided back-propagation.
     layer : str
+        Name of the layer.
     cam : ndarray of shape (n_trials, n_times), float32
         The Grad-CAM map, at least 0.
     """
@@ -78,9 +83,13 @@ class GradCAM(Attribution):
 class IntegratedGradients(Attribution):
     """The contribution of each input to a logit; see :func:`integrated_gradients`.
 
-    Attributes
+    Parameters
     ----------
-    signals, weights, channels, target
+    signals, weights : ndarray
+        As in :class:`Attribution`.
+    channels : tuple of str
+        As in :class:`Attribution`.
+    target : ndarray
         As in :class:`Attribution`.
     music : ndarray of shape (n_trials, n_music_features), float32
         The weights of the music features.
@@ -138,6 +147,7 @@ def grad_cam(
     Returns
     -------
     GradCAM
+        The map and the weights of each trial.
 
     Raises
     ------
@@ -238,7 +248,11 @@ def integrated_gradients(
 
     Parameters
     ----------
-    estimator, X, target
+    estimator : network estimator, or a Pipeline that ends in one
+        As for :func:`grad_cam`.
+    X : DataFrame or array of shape (n_trials, n_columns)
+        As for :func:`grad_cam`.
+    target : label or None, default=None
         As for :func:`grad_cam`. The estimator can also be a NetworkSequenceRegressor, for which the
         mean prediction over the steps of a trial is explained. Then `signals` and `weights` hold an
         array of shape (n_features, n_steps) for each trial.
@@ -251,6 +265,7 @@ def integrated_gradients(
     Returns
     -------
     IntegratedGradients
+        The weights of each trial.
 
     Raises
     ------

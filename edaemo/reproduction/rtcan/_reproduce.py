@@ -60,7 +60,7 @@ REPEATED = ReproductionSettings(n_repeats=3)
 class Reproduction(NamedTuple):
     """A reproduced table or figure of the paper.
 
-    Attributes
+    Parameters
     ----------
     name : str
         "table1" to "table5" or "figure4".
@@ -137,7 +137,9 @@ def reproduce_table2(
 
     Parameters
     ----------
-    studies, people
+    studies : Bunch or sequence of Bunch
+        As in :func:`reproduce_table1`.
+    people : {"evaluation", "development", "all"}, default="all"
         As in :func:`reproduce_table1`.
     random_state : int, default=0
         Seed of the 2000 draws of people.
@@ -191,6 +193,7 @@ def reproduce_table3(study: AnyBunch, settings: ReproductionSettings = DEFAULT) 
     study : Bunch
         With ratings of valence and arousal. Without music, the rows with music are left out.
     settings : ReproductionSettings
+        Settings of the evaluation.
 
     Returns
     -------
@@ -251,6 +254,7 @@ def reproduce_table4(
     study : Bunch
         With ratings of valence and arousal, and with music unless `signal` is "eda".
     settings : ReproductionSettings
+        Settings of the evaluation.
     signal : {"eda", "eda+music"}, default="eda+music"
         Input of the networks. The paper uses EDA and music.
 
@@ -290,6 +294,7 @@ def reproduce_table5(
     study : Bunch
         With ratings of valence and arousal, and with music if `signal` is "eda+music".
     settings : ReproductionSettings
+        Settings of the evaluation.
     signal : {"eda", "eda+music"} or None, default=None
         Input of the networks. None: EDA, and music if the study has it, as in the paper.
 
