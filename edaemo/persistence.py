@@ -48,6 +48,7 @@ from edaemo._safe_file import (
     write_archive,
 )
 from edaemo._saved import SAVED, Saved, name_of, saved
+from edaemo._sklearn import AnyEstimator
 from edaemo._torch import import_name, loaded_class
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def __getattr__(name: str) -> object:
 
 
 def save(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     path: str | PathLike[str],
     *,
     audit: pd.DataFrame | Mapping[str, Any] | None = None,
@@ -189,7 +190,7 @@ def save(
 
 def load(
     path: str | PathLike[str], *, device: str | None = None, trusted: Sequence[str] = ()
-) -> BaseEstimator:
+) -> Any:
     """Read an estimator that `save` wrote. No code in the file is run.
 
     Parameters

@@ -120,7 +120,18 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         self._keep_parameters(locals())
 
     def predict(self, X: object) -> np.ndarray:
-        """Return the prediction of each trial, shape (n_trials,), float64; X as in `fit`."""
+        """Return the prediction of each trial.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_trials,)
+            Predictions in the unit of y.
+        """
         return self._predict_rows(X).numpy().reshape(-1)
 
     def _answer(self, predicted: Tensor) -> Tensor:

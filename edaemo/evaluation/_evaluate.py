@@ -688,7 +688,7 @@ def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -
     if name == "no-signals":
         identity = study.trials.drop(columns=signal_columns(study.trials))
         return case.task.tell_lengths(identity, case.labels)
-    step = INPUTS[name](study.sampling_rate)
+    step: Any = INPUTS[name](study.sampling_rate)
     if "n_jobs" in step.get_params():
         step.set_params(n_jobs=n_jobs if client is None else 1)
     if client is None:

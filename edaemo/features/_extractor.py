@@ -165,11 +165,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         X : DataFrame, Series or array of shape (n_trials, n_samples)
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
             one-column frame of 1-D signals, or a 2-D array of numbers.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The checked extractor.
 
         Raises
         ------
@@ -181,12 +183,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             self._read(X, reset=True)
         return self
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Compute the features of each trial.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
 
         Returns
         -------
@@ -218,7 +221,18 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         return pd.DataFrame(values, index=index, columns=self.get_feature_names_out())
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the 128 column names ``eda_…``; preset="pmemo" keeps the published names."""
+        """Return the column names ``eda_…``; preset="pmemo" keeps the published names.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (128,)
+            The names.
+        """
         return np.asarray([EDA + name for name in PRESETS[self.preset].NAMES], dtype=object)
 
     def __sklearn_tags__(self) -> Tags:

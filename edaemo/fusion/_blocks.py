@@ -139,6 +139,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted union.
 
         Raises
         ------
@@ -151,8 +152,21 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X: object, y: object = None) -> object:
-        """Fit the transformers and join the blocks; see `fit` and `transform`."""
+    def fit_transform(self, X: object, y: object = None) -> Any:
+        """Fit the transformers and join the blocks; see `fit` and `transform`.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+        y : array-like or None
+            As in `fit`.
+
+        Returns
+        -------
+        DataFrame or ndarray, float32, of shape (n_trials, n_columns)
+            As from `transform`.
+        """
         with whole_or_nothing(self):
             self._check_blocks()
             self.blocks_ = {}
@@ -169,12 +183,13 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             self._names = pd.Index(names)
             return self._join(X, [values for values, _ in read], music)
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Join the blocks and the music.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
 
         Returns
         -------
@@ -200,7 +215,18 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         return self._join(X, [values for values, _ in read], music)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the names of the output columns."""
+        """Return the names of the output columns.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_columns,)
+            The names.
+        """
         check_is_fitted(self, "_names")
         return np.asarray(self._names, dtype=object)
 
@@ -351,7 +377,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 features /= self.music_scaler_.scale_
         return _Rows(features.astype(np.float32), back)
 
-    def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> object:
+    def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> Any:
         n, end = n_rows(X), 0
         joined = np.empty((n, len(self._names)), dtype=np.float32)
         for values in blocks:

@@ -221,11 +221,13 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
             one-column frame of 1-D signals, or a 2-D array of numbers. Samples are integers or
             floats of any width; text, booleans and complex numbers are errors.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The fitted transformer.
 
         Raises
         ------
@@ -238,16 +240,30 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self._decompose_for_fit(X)
         return self
 
-    def fit_transform(self, X: object, y: object = None) -> object:
-        """Fit to the trials and return their channels; see `fit` and `transform`."""
+    def fit_transform(self, X: object, y: object = None) -> Any:
+        """Fit to the trials and return their channels; see `fit` and `transform`.
+
+        Parameters
+        ----------
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        DataFrame or ndarray
+            As from `transform`.
+        """
         return self._to_output(X, self._decompose_for_fit(X))
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Return the channels of each trial.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
 
         Returns
         -------
@@ -269,11 +285,33 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         return self._to_output(X, trials)
 
     def diagnose(self, X: object) -> pd.DataFrame:
-        """Return the table that `diagnostics_` holds for these trials (X as in `fit`)."""
+        """Return the table that `diagnostics_` holds, for these trials.
+
+        Parameters
+        ----------
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
+
+        Returns
+        -------
+        DataFrame
+            One row for each trial.
+        """
         return pd.DataFrame([trial.diagnose() for trial in self._decompose(X, reset=None)])
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the column names of an array output: ``eda_<component>_<sample>``."""
+        """Return the column names of an array output: ``eda_<component>_<sample>``.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_chans * n_times,)
+            The names.
+        """
         check_is_fitted(self, "diagnostics_")
         if self._makes_tables or self.n_times_ is None:
             # set_output checks this type and these words, and then leaves a table unchanged.
@@ -370,7 +408,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             channels = np.stack([np.interp(place, samples, channel) for channel in channels])
         return channels.astype(np.float32)
 
-    def _to_output(self, X: object, trials: list[DecomposedTrial]) -> object:
+    def _to_output(self, X: object, trials: list[DecomposedTrial]) -> Any:
         channels = [self._channels(trial) for trial in trials]
         if is_trials_table(X):
             return channels_table(X, channels, self.components)

@@ -188,11 +188,13 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
             one-column frame of 1-D signals, or a 2-D array of numbers. Samples are integers or
             floats of any width; text, booleans and complex numbers are errors.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The fitted transformer.
 
         Raises
         ------
@@ -207,12 +209,13 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
                 self.n_times_ = lengths.pop()
         return self
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Return the components of each trial.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
 
         Returns
         -------
@@ -253,7 +256,18 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         return channels_table(X, channels, self.components)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the column names of an array output: ``eda_<component>_<sample>``."""
+        """Return the column names of an array output: ``eda_<component>_<sample>``.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_components * n_samples,)
+            The names.
+        """
         check_is_fitted(self, "n_times_")
         if self.n_times_ is None:
             # set_output checks this type and these words, and then leaves a table unchanged.

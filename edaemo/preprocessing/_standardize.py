@@ -187,6 +187,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         self
+            The fitted standardizer.
 
         Raises
         ------
@@ -211,7 +212,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             self.scales_ = pd.DataFrame(scales, index=subjects, columns=columns, copy=False)
         return self
 
-    def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> object:
+    def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> Any:
         """Standardise each subject's trials.
 
         Parameters
@@ -224,9 +225,9 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         DataFrame or ndarray of shape (n_trials, n_features)
-            float32 for float32, otherwise float64. A DataFrame if X is a DataFrame with subject,
-            stimulus or trial in its index or columns; its index is that of X, or is made from these
-            columns. Otherwise an array, or the container of ``set_output``.
+            Numbers of float32 for float32, otherwise of float64. A DataFrame if X is a DataFrame
+            with subject, stimulus or trial in its index or columns; its index is that of X, or is
+            made from these columns. Otherwise an array, or the container of ``set_output``.
 
         Raises
         ------
@@ -249,8 +250,23 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(
         self, X: object, y: object = None, *, subject: Sequence[Any] | None = None
-    ) -> object:
-        """Fit to the trials and standardise them; see `fit` and `transform`."""
+    ) -> Any:
+        """Fit to the trials and standardise them; see `fit` and `transform`.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_trials, n_features)
+            As in `fit`.
+        y : None
+            Ignored.
+        subject : array-like of shape (n_trials,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_trials, n_features)
+            As from `transform`.
+        """
         with whole_or_nothing(self):
             return self.fit(X, subject=subject).transform(X, subject=subject)
 
