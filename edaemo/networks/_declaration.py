@@ -239,7 +239,18 @@ def blocks_of(network: type[nn.Module]) -> BlockNames:
 
 
 def inputs_of_pipeline(network: type[nn.Module]) -> Inputs:
-    """Return the part of a network's declaration on which its pipelines depend."""
+    """Return the part of a network's declaration on which its pipelines depend.
+
+    Parameters
+    ----------
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    Inputs
+        Its tasks, and the names of its blocks.
+    """
     required = frozenset(needed_blocks(network))
     return Inputs(declaration_of(network).tasks, **blocks_of(network), required=required)
 
