@@ -10,16 +10,16 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import imblearn.pipeline
 import numpy as np
 import pandas as pd
-import safetensors.torch
 import sklearn.pipeline
 import skops.io
 from sklearn import config_context
@@ -27,14 +27,12 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
 from skops.io._protocol import PROTOCOL as SKOPS_PROTOCOL
-from torch import nn
 
+import edaemo.estimators
 import edaemo.features
 import edaemo.fusion
-import edaemo.networks
 import edaemo.preprocessing
 from edaemo import __version__
-from edaemo._onnx import export_onnx
 from edaemo._safe_file import (
     ARRAYS,
     BROKEN,
@@ -50,11 +48,19 @@ from edaemo._safe_file import (
     write_archive,
 )
 from edaemo._saved import SAVED, Saved, name_of, saved
-from edaemo.estimators import NetworkEstimator, find_device
+from edaemo._sklearn import AnyEstimator
+from edaemo._torch import import_name, loaded_class
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edaemo._onnx import export_onnx
+    from edaemo.estimators import NetworkEstimator
 
 __all__ = ["FileError", "describe", "export_onnx", "load", "save"]
 
 _Kind = TypeVar("_Kind")
+_HOME = {"export_onnx": "edaemo._onnx"}
 
 FORMAT = 2
 
@@ -113,8 +119,12 @@ _METHODS = (
 )
 
 
+def __getattr__(name: str) -> object:
+    return import_name(__name__, name, _HOME)
+
+
 def save(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     path: str | PathLike[str],
     *,
     audit: pd.DataFrame | Mapping[str, Any] | None = None,
@@ -180,7 +190,7 @@ def save(
 
 def load(
     path: str | PathLike[str], *, device: str | None = None, trusted: Sequence[str] = ()
-) -> BaseEstimator:
+) -> Any:
     """Read an estimator that `save` wrote. No code in the file is run.
 
     Parameters
@@ -204,7 +214,8 @@ def load(
     ------
     FileError
         If the file is missing, damaged, not written by edaemo, of a newer format, names a class
-        that is neither registered nor trusted, or cannot be read by the installed versions.
+        that is neither registered nor trusted, cannot be read by the installed versions, or holds
+        a network and torch is not installed.
 
     Warns
     -----
@@ -221,7 +232,7 @@ def load(
         head = json.loads(members[HEAD])
         others = _other_versions(head["versions"])
         estimator = _Reader(members, device, trusted).decode(head["estimator"])
-    except LackingError as error:
+    except (LackingError, ImportError) as error:
         raise FileError(f"{path}: {error}") from error
     except BROKEN as error:
         wrong = edited(path, error)
@@ -271,6 +282,8 @@ class _TrustError(LackingError):
 
 def _name_network(network: type[nn.Module], where: str) -> str:
     """Return the name by which `load` finds a class of networks."""
+    import edaemo.networks
+
     name = network.__name__
     if name in edaemo.networks.__all__ and getattr(edaemo.networks, name) is network:
         return f"{edaemo.networks.__name__}.{name}"
@@ -303,7 +316,7 @@ class _Writer(Encoder):
         self.training: list[dict[str, Any]] = []
 
     def encode(self, value: Any, where: str) -> Any:
-        if isinstance(value, type) and issubclass(value, nn.Module):
+        if isinstance(value, type) and issubclass(value, loaded_class("torch.nn", "Module")):
             return {"$module": _name_network(value, where)}
         if not isinstance(value, BaseEstimator):
             return super().encode(value, where)
@@ -312,7 +325,7 @@ class _Writer(Encoder):
         name = f"{type(value).__module__}.{type(value).__qualname__}"
         if name in _SKLEARN:
             return self._sklearn(value, name, where)
-        if isinstance(value, NetworkEstimator):
+        if isinstance(value, loaded_class("edaemo.estimators._network", "NetworkEstimator")):
             return self._ours(value, _importable(type(value), where), value.state, where)
         raise FileError(
             f"{where} is a {name}, which edaemo.save cannot save. It can save edaemo's "
@@ -386,6 +399,8 @@ class _Writer(Encoder):
         return settings
 
     def _net(self, estimator: NetworkEstimator, where: str) -> dict[str, Any]:
+        import safetensors.torch
+
         weights, rest = estimator.give_network()
         member = f"net{len(self.training)}.safetensors"
         self.members[member] = safetensors.torch.save(weights)
@@ -421,11 +436,15 @@ class _Reader(Decoder):
         self.members, self.device, self.trusted = members, device, trusted
 
     def _make_estimator(self, name: str, node: dict[str, Any]) -> BaseEstimator:
+        if name not in SAVED and name not in _SKLEARN:
+            _import_networks()
         if name in SAVED:
             estimator = self._ours(SAVED[name], node)
         elif name in _SKLEARN:
             estimator = self._sklearn(name, self.members[node["skops"]])
         else:
+            from edaemo.estimators import NetworkEstimator
+
             kind = self._trusted(name, NetworkEstimator)  # type: ignore[type-abstract]
             estimator = self._ours(Saved(kind, kind.state), node)
         if "output" in node:
@@ -442,6 +461,10 @@ class _Reader(Decoder):
         return estimator
 
     def _make_module(self, name: str, rest: dict[str, Any]) -> type[nn.Module]:
+        from torch import nn
+
+        import edaemo.networks
+
         module, _, network = name.rpartition(".")
         if module == edaemo.networks.__name__ and network in edaemo.networks.__all__:
             return _check_kind(name, getattr(edaemo.networks, network), nn.Module)
@@ -468,7 +491,7 @@ class _Reader(Decoder):
         local = [key for key in _LOCAL if parameters.get(key) is not None]
         if local:
             raise ValueError(f"{cls.__name__} has {local[0]}={parameters[local[0]]!r}")
-        if self.device is not None and issubclass(cls, NetworkEstimator):
+        if self.device is not None and "net" in node:
             parameters["device"] = self.device
         estimator = cls(**parameters)
         estimator._validate_params()
@@ -481,6 +504,10 @@ class _Reader(Decoder):
         return estimator
 
     def _net(self, estimator: NetworkEstimator, node: dict[str, Any]) -> None:
+        import safetensors.torch
+
+        from edaemo.estimators import find_device
+
         rest = {key: self.decode(value) for key, value in node.items() if key != "weights"}
         if "criterion_weight" in rest:  # format 1
             weight = rest.pop("criterion_weight")
@@ -506,6 +533,12 @@ class _Reader(Decoder):
         _settle_deprecated(estimator)
         estimator._validate_params()
         return estimator
+
+
+def _import_networks() -> None:
+    """Import all estimators, which registers those with a network; ImportError without torch."""
+    for name in edaemo.estimators.__all__:
+        getattr(edaemo.estimators, name)
 
 
 def _settle_deprecated(estimator: BaseEstimator) -> None:
@@ -552,8 +585,11 @@ def _type_name(value: object) -> str:
 
 def _versions() -> dict[str, str]:
     libraries = ("torch", "skorch", "scikit-learn", "numpy", "pandas", "skops", "safetensors")
-    versions = {name: version(name) for name in libraries}
-    return {"edaemo": __version__, "python": platform.python_version(), **versions}
+    versions = {"edaemo": __version__, "python": platform.python_version()}
+    for name in libraries:
+        with suppress(PackageNotFoundError):  # torch and skorch may be absent
+            versions[name] = version(name)
+    return versions
 
 
 def _other_versions(versions: Mapping[str, str]) -> dict[str, str]:
@@ -565,7 +601,7 @@ def _other_versions(versions: Mapping[str, str]) -> dict[str, str]:
     return {
         name: f"{name} {in_file} (installed: {installed})"
         for name, in_file, installed in pairs
-        if str(in_file).partition("+")[0] != installed.partition("+")[0]
+        if in_file is not None and str(in_file).partition("+")[0] != installed.partition("+")[0]
     }
 
 

@@ -21,6 +21,11 @@ def torch_threads(n_threads: int) -> Iterator[None]:
     Three settings belong to the calling thread: the number of OpenMP threads, the number of MKL
     threads, and whether the processor replaces denormal numbers by zero. Another library can set
     only one of them. Each can change the last digits of a result, so this context sets all three.
+
+    Parameters
+    ----------
+    n_threads : int
+        Number of threads.
     """
     before, flushed = torch.get_num_threads(), _flushes_denormals()
     # Skip redundant calls; each slows the next operation by 0.1 ms.
@@ -66,7 +71,20 @@ def _read_mkl_threads() -> int | None:
 
 @contextmanager
 def torch_deterministic(on: bool, device: str) -> Iterator[None]:
-    """Restrict torch to deterministic algorithms in this context, if `on`."""
+    """Restrict torch to deterministic algorithms in this context, if `on`.
+
+    Parameters
+    ----------
+    on : bool
+        Whether to restrict torch.
+    device : str
+        The torch device.
+
+    Raises
+    ------
+    ValueError
+        If CUDA lacks the environment variable that deterministic algorithms need.
+    """
     if not on:
         yield
         return
@@ -86,7 +104,15 @@ def torch_deterministic(on: bool, device: str) -> Iterator[None]:
 
 @contextmanager
 def torch_seed(seed: int, device: str) -> Iterator[None]:
-    """Seed torch in this context, and restore its generators afterwards."""
+    """Seed torch in this context, and restore its generators afterwards.
+
+    Parameters
+    ----------
+    seed : int
+        The seed.
+    device : str
+        The torch device.
+    """
     # `manual_seed` seeds every CUDA device.
     cuda = range(torch.cuda.device_count()) if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=list(cuda)):
