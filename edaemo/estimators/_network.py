@@ -250,10 +250,16 @@ class NetworkEstimator(BaseEstimator, ABC):
         }
 
     def give_network(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the weights of the network, and the other arguments of `take_network`."""
+        """Return the weights of the network, and the other arguments of `take_network`.
+
+        Only the weights of the class of the network are returned. A tool that explains
+        predictions may have left others in the modules. Raise a KeyError if weights are missing.
+        """
         net = self.net_
-        weights = {key: value.cpu().contiguous() for key, value in net.module_.state_dict().items()}
         loss = dict(net.criterion_.state_dict())
+        there = net.module_.state_dict()
+        names = self._make_like(loss).module_.state_dict()
+        weights = {name: there[name].cpu().contiguous() for name in names}
         return weights, {"loss": loss, "history": net.history.to_list()}
 
     def take_network(
@@ -267,16 +273,21 @@ class NetworkEstimator(BaseEstimator, ABC):
         if not hasattr(self, "sizes_"):  # files of format 1
             self.blocks_ = shapes_of(self._layout)
             self.sizes_ = self._find_sizes()
-        kind, arguments = self._make_loss(None)
-        arguments = {name: loss.get(name, value) for name, value in arguments.items()}
-        net = self._make_net(find_device(self.device), Loss(kind, arguments))
-        with torch_threads(self.n_threads), torch_seed(0, net.device):
-            net.initialize()
+        net = self._make_like(loss)
         net.module_.load_state_dict(weights)
         net.module_.eval()
         net.criterion_.load_state_dict(loss)
         net.history = History(history)
         self.net_ = net
+
+    def _make_like(self, loss: Mapping[str, Tensor]) -> Net:
+        """Make a net like that of the fit, with new weights; `loss` holds the state of its loss."""
+        kind, arguments = self._make_loss(None)
+        arguments = {name: loss.get(name, value) for name, value in arguments.items()}
+        net = self._make_net(find_device(self.device), Loss(kind, arguments))
+        with torch_threads(self.n_threads), torch_seed(0, net.device):
+            net.initialize()
+        return net
 
     def example_inputs(self, n: int) -> dict[str, np.ndarray]:
         """Return random inputs of `n` trials for `to_module`, by the names of its arguments."""
