@@ -19,7 +19,13 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from edaemo._layout import Block, Layout, agree, infer_layout, make_layout, read_layout, sizes
-from edaemo._validation import find_ids, read_inputs, whole_or_nothing
+from edaemo._validation import (
+    SAMPLED,
+    find_ids,
+    read_inputs,
+    whole_or_nothing,
+    without_gradient,
+)
 from edaemo.estimators._aside import check_mask, choose_people
 from edaemo.estimators._parameters import constrain, describe_parameters
 from edaemo.networks import (
@@ -135,6 +141,29 @@ class NetworkEstimator(BaseEstimator, ABC):
     @abstractmethod
     def _n_outputs(self) -> int:
         """Number of outputs of the network for a trial."""
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; ``optimizer_params__momentum`` sets one key of a dict.
+
+        Parameters
+        ----------
+        **params : dict
+            As for other estimators. ``<parameter>__<key>`` sets a key of a parameter that is a
+            dict, and keeps its other keys.
+
+        Returns
+        -------
+        self
+        """
+        nested: dict[str, dict[str, Any]] = {}
+        for name in list(params):
+            parameter, _, key = name.partition("__")
+            if key and dict in self._parameter_constraints.get(parameter, ()):
+                nested.setdefault(parameter, {})[key] = params.pop(name)
+        super().set_params(**params)
+        for parameter, values in nested.items():
+            setattr(self, parameter, {**(getattr(self, parameter) or {}), **values})
+        return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
@@ -575,11 +604,11 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
     """Return the weights as float32, one for each of the n rows."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = np.asarray(without_gradient(sample_weight), dtype=np.float64)
     if weight.shape != (n,):
         raise ValueError(
             f"sample_weight must hold one number for each of the {n} trials, got shape "
-            f"{weight.shape}."
+            f"{weight.shape}. {SAMPLED}"
         )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("sample_weight must be finite and not negative.")

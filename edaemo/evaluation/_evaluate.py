@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from sklearn import config_context
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import Bunch, get_tags
 from tqdm.auto import tqdm
@@ -31,6 +32,7 @@ from edaemo.evaluation._fold import (
     find_validation,
     may_use_gpu,
     run_fold,
+    takes_groups,
 )
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
 from edaemo.evaluation._registry import (
@@ -262,6 +264,12 @@ def _load(study: str | Bunch, people: str) -> Bunch:
             f"A study must be a name from {list(STUDIES)} or a Bunch that a loader returned, got "
             f"{study!r:.80}."
         )
+    for key in ("trials", "ratings", "targets", "music"):
+        if hasattr(study.get(key), "to_pandas"):
+            raise EvaluationError(
+                f"The {key} of the study {study.get('name', '')!r} are a "
+                f"{type(study[key]).__module__.split('.')[0]} frame: call .to_pandas()."
+            )
     missing = [key for key in NEEDED if key not in study]
     missing += [f"trials[{key!r}]" for key in ("subject", "trial") if key not in study.trials]
     if missing:
@@ -362,6 +370,7 @@ def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) ->
         protocol = _make_protocol(case.protocol, settings.n_splits, seed, repeat)
         audited = _audit(case, protocol)
         folds = cache(partial(_split, case, protocol))
+        groups = cache(partial(protocol.find_groups, study.trials))
         for name, entry in entries.items():
             if not _takes_part(entry, study, protocol):
                 continue
@@ -387,6 +396,7 @@ def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) ->
                     "task": case.task,
                     "labels": case.labels,
                     "made_with": common["made_with"],
+                    "groups": groups() if _splits_by_groups(estimator) else None,
                     **rows,
                 }
                 yield _Job(case, entry, protocol, made_of, work, audited[fold])
@@ -505,12 +515,28 @@ def _make_estimator(
             estimator.set_params(**{name: max_epochs})
         elif last == "cv" and (value is None or isinstance(value, Integral)):
             estimator.set_params(**{name: protocol.inner(5 if value is None else int(value))})
+        elif last == "cv" and takes_groups(value):
+            if protocol.find_groups(study.trials[:1]) is None:
+                raise EvaluationError(
+                    f"{name}={value!r} needs groups, but the protocol {protocol.name!r} does not "
+                    f"hold out whole groups of one kind: set {name} to a number of folds, or to "
+                    f"{protocol.inner(5)!r}."
+                )
         elif last == "cv" and not getattr(value, "may_share", {"all"}) <= protocol.may_share:
             raise EvaluationError(
                 f"{name}={value!r} may hold out less than the protocol {protocol.name!r} does: "
                 f"set {name} to a number of folds, or to {protocol.inner(5)!r}."
             )
     return estimator
+
+
+def _splits_by_groups(estimator: BaseEstimator) -> bool:
+    """Return whether a search in the estimator has a splitter that takes groups."""
+    return any(
+        takes_groups(value)
+        for name, value in estimator.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "cv"
+    )
 
 
 def _run(
@@ -663,7 +689,9 @@ def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -
     if "n_jobs" in step.get_params():
         step.set_params(n_jobs=n_jobs if client is None else 1)
     if client is None:
-        return step.fit_transform(study.trials)
+        # The index of features holds the ids, regardless of the user's configuration.
+        with config_context(transform_output="default"):
+            return step.fit_transform(study.trials)
     parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))
     with _report_lost_scheduler():
         done = [

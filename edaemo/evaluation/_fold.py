@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from threadpoolctl import threadpool_limits
 
 from edaemo.evaluation._keys import made_with
+from edaemo.model_selection import Protocol
 from edaemo.statistics import Task
 
 # Warnings, torch's generator and torch's number of threads are global to the process. A Dask worker
@@ -38,8 +40,10 @@ def run_fold(X: pd.DataFrame, job: dict[str, Any]) -> dict:
     job : dict
         ``key``; ``estimator``; ``task``; ``labels`` (n_trials,), in the task's form; the row
         numbers ``training``, ``validation`` (empty if the estimator takes no validation rows) and
-        ``test``; ``made_with``, the versions that are stored with the result. It is a dict and not
-        a class, so that a Dask cluster sends it with the task and does not lose it with a worker.
+        ``test``; ``groups``, the unit of each trial (n_trials,), if a search in the estimator
+        splits by groups, else None; ``made_with``, the versions that are stored with the result. It
+        is a dict and not a class, so that a Dask cluster sends it with the task and does not lose
+        it with a worker.
 
     Returns
     -------
@@ -91,8 +95,12 @@ def _fit_and_predict(X: pd.DataFrame, job: dict[str, Any]) -> dict:
             argument = find_validation(estimator)
             assert argument is not None  # otherwise no rows are held out
             settings[argument] = is_validation
+        if job["groups"] is not None:  # metadata routing passes them to every search
+            settings = {name.rpartition("__")[2]: value for name, value in settings.items()}
+            settings["groups"] = job["groups"][learned]
         start = time.perf_counter()
-        estimator.fit(X.iloc[learned], labels[learned], **settings)
+        with config_context(enable_metadata_routing=job["groups"] is not None):
+            estimator.fit(X.iloc[learned], labels[learned], **settings)
         fitted = time.perf_counter()
         predicted = np.asarray(estimator.predict(X.iloc[test]))
         probability = None
@@ -131,6 +139,13 @@ def _arrange(
             "classes."
         )
     return probability
+
+
+def takes_groups(splitter: object) -> bool:
+    """Return whether a splitter of scikit-learn, such as GroupKFold, needs ``groups=``."""
+    if isinstance(splitter, Protocol) or not hasattr(splitter, "get_metadata_routing"):
+        return False
+    return splitter.get_metadata_routing().split.requests.get("groups") is True
 
 
 def find_validation(estimator: ClassifierMixin) -> str | None:

@@ -193,6 +193,12 @@ def _section_people(
             continue
         for subject in chosen:
             ratings = data.ratings[data.trials["subject"].to_numpy() == subject]
+            if ratings.empty:
+                section.paragraphs.append(
+                    f"The ratings of {study}, {subject} are not drawn: the study has no such "
+                    "person. Pass the study with all people, such as the development people."
+                )
+                continue
             ratings = ratings.assign(subject=subject)
             try:
                 middle = float(np.mean(data.rating_range))
