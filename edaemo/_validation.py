@@ -669,7 +669,7 @@ def read_signals(
     if cells is None:
         if _is_one_dimensional(X):
             raise ValueError(
-                f"X is one signal of {len(X)} samples, or holds numbers, but it must hold trials. "
+                f"X is one signal of {n_rows(X)} samples, or holds numbers, but must hold trials. "
                 "Reshape your data: pass an array of shape (n_trials, n_samples), or a table such "
                 'as pd.DataFrame({"eda": [signal]}).'
             )

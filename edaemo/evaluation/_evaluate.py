@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from sklearn import config_context
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Bunch, get_tags
 from tqdm.auto import tqdm
 
@@ -28,9 +28,11 @@ from edaemo._validation import IDENTITY, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._fold import (
+    count_warnings,
     cuda_devices,
     find_validation,
     may_use_gpu,
+    noted_warnings,
     run_fold,
     takes_groups,
 )
@@ -174,11 +176,11 @@ def evaluate(
         raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
     chosen = [_load(study, people) for study in _several(studies)]
     cases = [
-        _Case(study, data, name, threshold, protocol, target)
+        _Case(study, data, name, threshold, protocol, *labelled)
         for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
         for name in _choose_targets(study, targets)
         for threshold in _choose_thresholds(study, name, _several(thresholds))
-        for target in [make_target(study, name, threshold, missing_ratings)]
+        for labelled in [_label(study, name, threshold, missing_ratings)]
         for protocol in _several(protocols)
     ]
     settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
@@ -214,6 +216,7 @@ class _Case(NamedTuple):
     threshold: str | float | None
     protocol: object
     labelled: Target
+    label_warnings: list[str]
 
     @property
     def task(self) -> Task:
@@ -235,6 +238,15 @@ class _Case(NamedTuple):
     def classes(self) -> np.ndarray | None:
         """The classes that stratify the folds; None for series."""
         return self.task.stratify(self.labels[self.labelled.rows])
+
+
+def _label(
+    study: Bunch, target: str, threshold: str | float | None, missing_ratings: str
+) -> tuple[Target, list[str]]:
+    """Return the labels of a target, and the warnings about them."""
+    with noted_warnings() as noted:
+        labelled = make_target(study, target, threshold, missing_ratings)
+    return labelled, list(noted)
 
 
 class _Job(NamedTuple):
@@ -553,16 +565,19 @@ def _run(
     # Long folds first, so that no single long fold runs alone at the end.
     todo = [job for key, job in by_key.items() if key not in done]
     todo.sort(key=lambda job: job.entry.input != "signals")
+    input_warnings: dict[_Input, list[str]] = {}
     with (
         _cluster(scheduler) as client,
         tqdm(total=len(by_key), initial=len(done), unit="fold", disable=quiet) as bar,
-        closing(_compute(todo, _prepare(todo, n_jobs, client), n_jobs, client)) as results,
+        closing(
+            _compute(todo, _prepare(todo, n_jobs, client, input_warnings), n_jobs, client)
+        ) as results,
     ):
         scores: dict[tuple[Any, ...], list[float]] = {}
         noted: dict[str, list[str]] = {}
         for result in results:
             job = by_key[result.pop("key")]
-            record = _record(job, result)
+            record = _record(job, result, input_warnings[_input_of(job)])
             kept.add(record)
             if on_fold is not None:
                 on_fold(record)
@@ -672,10 +687,19 @@ def _input_of(job: _Job) -> _Input:
     return id(job.case.study), name, target
 
 
-def _prepare(todo: list[_Job], n_jobs: int, client: Client | None) -> dict[_Input, Any]:
-    """Compute every input once for all folds and pipelines; each trial is computed alone."""
-    wanted = {_input_of(job): job.case for job in todo}
-    return {which: _prepare_input(case, which[1], n_jobs, client) for which, case in wanted.items()}
+def _prepare(
+    todo: list[_Job], n_jobs: int, client: Client | None, input_warnings: dict[_Input, list[str]]
+) -> dict[_Input, Any]:
+    """Compute every input once for all folds and pipelines; each trial is computed alone.
+
+    The warnings about each input are added to `input_warnings`.
+    """
+    inputs: dict[_Input, Any] = {}
+    for which, case in {_input_of(job): job.case for job in todo}.items():
+        with noted_warnings() as noted:
+            inputs[which] = _prepare_input(case, which[1], n_jobs, client)
+        input_warnings[which] = list(noted)
+    return inputs
 
 
 def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -> pd.DataFrame:
@@ -695,9 +719,20 @@ def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -
     parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))
     with _report_lost_scheduler():
         done = [
-            client.submit(step.fit_transform, study.trials.iloc[rows], pure=False) for rows in parts
+            client.submit(_transform_part, step, study.trials.iloc[rows], pure=False)
+            for rows in parts
         ]
-        return pd.concat(client.gather(done))
+        tables, noted = zip(*client.gather(done), strict=True)
+    for text in dict.fromkeys(text for texts in noted for text in texts):
+        warnings.warn(text, stacklevel=1)
+    return pd.concat(tables)
+
+
+def _transform_part(step: TransformerMixin, X: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the transformed trials, and the warnings about them, from another process."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return step.fit_transform(X), list(count_warnings(caught))
 
 
 @contextmanager
@@ -728,7 +763,7 @@ def _cluster(scheduler: str | None) -> Iterator[Client | None]:
         yield client
 
 
-def _record(job: _Job, result: dict[str, Any]) -> FoldRecord:
+def _record(job: _Job, result: dict[str, Any], input_warnings: list[str]) -> FoldRecord:
     """Return the record of a finished fold for the store."""
     trials, settings, rows = job.case.study.trials, job.settings, job.work["test"]
     predictions = None
@@ -765,6 +800,9 @@ def _record(job: _Job, result: dict[str, Any]) -> FoldRecord:
             "share": None if job.protocol.share is None else job.protocol.share._asdict(),
             "validation_subjects": _people(trials, job.work["validation"]),
             "warnings": result["warnings"],
+            "warning_counts": result.get("warning_counts", []),
+            "label_warnings": job.case.label_warnings,
+            "input_warnings": input_warnings,
             "losses": result.get("losses"),
         },
         predictions=predictions,

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
@@ -48,24 +48,50 @@ def run_fold(X: pd.DataFrame, job: dict[str, Any]) -> dict:
     Returns
     -------
     dict
-        ``key``; ``warnings``, the first warning of each line of code; ``status``. With status
+        ``key``; ``warnings``, the first warning of each line of code; ``warning_counts``, the
+        number of warnings of each of these lines; ``status``. With status
         "done": ``scores``, ``predicted``, ``probability`` (None if the estimator has no
         probabilities), ``fit_seconds``, ``predict_seconds``, ``device`` and ``losses`` (None
         without a network). With status "failed": ``error``, the exception of the pipeline.
     """
-    with _alone, warnings.catch_warnings(record=True) as notes:
-        # The same filters in every process. Warnings for developers are ignored.
-        warnings.simplefilter("default")
-        for kind in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
-            warnings.simplefilter("ignore", kind)
+    with _alone, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")  # the same filters in every process
         try:
             result = {"status": "done", **_fit_and_predict(X, job)}
         except Exception as error:  # noqa: BLE001  a pipeline may raise any error; it is stored
             result = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
-    messages: dict[tuple[str, int], str] = {}
-    for note in notes:
-        messages.setdefault((note.filename, note.lineno), str(note.message))
-    return {"key": job["key"], "warnings": list(messages.values()), **result}
+    noted = count_warnings(caught)
+    return {
+        "key": job["key"],
+        "warnings": list(noted),
+        "warning_counts": list(noted.values()),
+        **result,
+    }
+
+
+def count_warnings(caught: Iterable[warnings.WarningMessage]) -> dict[str, int]:
+    """Return the first warning of each line of code, and the number of warnings of this line.
+
+    Warnings for developers are left out.
+    """
+    by_line: dict[tuple[str, int], list[str]] = {}
+    for_developers = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning)
+    for note in caught:
+        if not issubclass(note.category, for_developers):
+            by_line.setdefault((note.filename, note.lineno), []).append(str(note.message))
+    return {texts[0]: len(texts) for texts in by_line.values()}
+
+
+@contextmanager
+def noted_warnings() -> Iterator[dict[str, int]]:
+    """Yield a dict that receives the warnings in this context; afterwards issue them again."""
+    noted: dict[str, int] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield noted
+    noted.update(count_warnings(caught))
+    for note in caught:
+        warnings.warn_explicit(note.message, note.category, note.filename, note.lineno)
 
 
 def end_with(driver: int) -> None:

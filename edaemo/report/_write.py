@@ -34,6 +34,7 @@ from edaemo.report._contents import (
     section_overview,
     section_scores,
     section_versions,
+    section_warnings,
     sections_case,
 )
 from edaemo.report._learning import section_learning
@@ -99,6 +100,7 @@ def write_report(
     sections = [
         section_overview(cases, left_out, store.name),
         section_audit(cases),
+        section_warnings(cases),
         section_scores(cases),
         *(section for case in cases for section in sections_case(case)),
         section_learning(curves),
@@ -165,7 +167,7 @@ def _section_people(
     section = Section("From ratings to labels")
     if not people:
         section.paragraphs.append(
-            "No person was chosen. Run `edaemo report STORE --out DIR --person ID` to draw a "
+            "No person was chosen. Run edaemo report STORE --out DIR --person ID to draw a "
             "person's ratings and thresholds (Figure 3 of the RTCAN-1D paper). The ratings are "
             "read from the study, since a store does not contain them."
         )
