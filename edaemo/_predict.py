@@ -12,9 +12,9 @@ import pandas as pd
 import sklearn.pipeline
 from sklearn.base import BaseEstimator
 
+from edaemo._torch import TrainingError
 from edaemo.datasets import TAGS, DatasetError, load_e4, read_csv_rows, read_recording
 from edaemo.decomposition import DecompositionError
-from edaemo.estimators import TrainingError
 from edaemo.features import EDAFeatureExtractor
 from edaemo.fusion import BlockUnion
 from edaemo.preprocessing import (

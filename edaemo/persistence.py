@@ -8,30 +8,27 @@ import platform
 import sys
 import warnings
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import imblearn.pipeline
 import numpy as np
 import pandas as pd
-import safetensors.torch
 import sklearn.pipeline
-import torch
 from sklearn import config_context
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
 
+import edaemo.estimators
 import edaemo.features
 import edaemo.fusion
-import edaemo.networks
 import edaemo.preprocessing
 from edaemo import __version__, _sklearn_parts
-from edaemo._onnx import export_onnx
 from edaemo._safe_file import (
     ARRAYS,
     BROKEN,
@@ -47,12 +44,19 @@ from edaemo._safe_file import (
     write_archive,
 )
 from edaemo._saved import SAVED, Saved, name_of, saved
-from edaemo.estimators import NetworkEstimator, find_device
-from edaemo.training import torch_seed, torch_threads
+from edaemo._sklearn import AnyEstimator
+from edaemo._torch import import_name, loaded_class
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from edaemo._onnx import export_onnx
+    from edaemo.estimators import NetworkEstimator
 
 __all__ = ["FileError", "describe", "export_onnx", "load", "save"]
 
 _Kind = TypeVar("_Kind")
+_HOME = {"export_onnx": "edaemo._onnx"}
 
 FORMAT = 2
 
@@ -82,8 +86,12 @@ _METHODS = (
 )
 
 
+def __getattr__(name: str) -> object:
+    return import_name(__name__, name, _HOME)
+
+
 def save(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     path: str | PathLike[str],
     *,
     audit: pd.DataFrame | Mapping[str, Any] | None = None,
@@ -152,7 +160,7 @@ def save(
 
 def load(
     path: str | PathLike[str], *, device: str | None = None, trusted: Sequence[str] = ()
-) -> BaseEstimator:
+) -> Any:
     """Read an estimator that `save` wrote. No code in the file is run.
 
     Parameters
@@ -176,7 +184,8 @@ def load(
     ------
     FileError
         If the file is missing, damaged, not written by edaemo, of a newer format, names a class
-        that is neither registered nor trusted, or cannot be read by the installed versions.
+        that is neither registered nor trusted, cannot be read by the installed versions, or holds
+        a network and torch is not installed.
 
     Warns
     -----
@@ -193,7 +202,7 @@ def load(
         head = json.loads(members[HEAD])
         others = _other_versions(head["versions"])
         estimator = _Reader(members, device, trusted).decode(head["estimator"])
-    except LackingError as error:
+    except (LackingError, ImportError) as error:
         raise FileError(f"{path}: {error}") from error
     except BROKEN as error:
         wrong = edited(path, error)
@@ -243,6 +252,8 @@ class _TrustError(LackingError):
 
 def _name_network(network: type[nn.Module], where: str) -> str:
     """Return the name by which `load` finds a class of networks."""
+    import edaemo.networks
+
     name = network.__name__
     if name in edaemo.networks.__all__ and getattr(edaemo.networks, name) is network:
         return f"{edaemo.networks.__name__}.{name}"
@@ -277,7 +288,7 @@ class _Writer(Encoder):
         self.own: set[str] = set()  # names that `load` reads only if they are trusted
 
     def encode(self, value: Any, where: str) -> Any:
-        if isinstance(value, type) and issubclass(value, nn.Module):
+        if isinstance(value, type) and issubclass(value, loaded_class("torch.nn", "Module")):
             name = _name_network(value, where)
             self.own.add(name)
             return {"$module": name}
@@ -288,7 +299,7 @@ class _Writer(Encoder):
         name = f"{type(value).__module__}.{type(value).__qualname__}"
         if _sklearn_parts.find_class(name) is type(value):
             return self._sklearn(value, name, where)
-        if isinstance(value, NetworkEstimator):
+        if isinstance(value, loaded_class("edaemo.estimators._network", "NetworkEstimator")):
             name = _importable(type(value), where)
             self.own.add(name)
             return self._ours(value, name, value.state, where)
@@ -372,7 +383,7 @@ class _Writer(Encoder):
                 f"{path}: not saved, because the model could not be read back: {error}"
             ) from error
         for (estimator, where), loaded in zip(self.networks, reader.networks, strict=True):
-            if not _predict_alike(estimator, loaded):
+            if not estimator.predicts_like(loaded):
                 raise FileError(
                     f"{path}: not saved. {where}: the network predicts otherwise than a network of "
                     "its class with its parameters and weights, so it was changed after the fit. "
@@ -380,6 +391,8 @@ class _Writer(Encoder):
                 )
 
     def _net(self, estimator: NetworkEstimator, where: str) -> dict[str, Any]:
+        import safetensors.torch
+
         try:
             weights, rest = estimator.give_network()
         except KeyError as error:
@@ -441,11 +454,16 @@ class _Reader(Decoder):
         self.networks: list[NetworkEstimator] = []
 
     def _make_estimator(self, name: str, node: dict[str, Any]) -> BaseEstimator:
+        is_foreign = _sklearn_parts.find_class(name) is not None
+        if name not in SAVED and not is_foreign:
+            _import_networks()
         if name in SAVED:
             estimator = self._ours(SAVED[name], node)
-        elif _sklearn_parts.find_class(name) is not None:
+        elif is_foreign:
             estimator = self._sklearn(name, node)
         else:
+            from edaemo.estimators import NetworkEstimator
+
             kind = self._trusted(name, NetworkEstimator)  # type: ignore[type-abstract]
             estimator = self._ours(Saved(kind, kind.state), node)
         if "output" in node:
@@ -462,6 +480,10 @@ class _Reader(Decoder):
         return estimator
 
     def _make_module(self, name: str, rest: dict[str, Any]) -> type[nn.Module]:
+        from torch import nn
+
+        import edaemo.networks
+
         module, _, network = name.rpartition(".")
         if module == edaemo.networks.__name__ and network in edaemo.networks.__all__:
             return _check_kind(name, getattr(edaemo.networks, network), nn.Module)
@@ -488,7 +510,7 @@ class _Reader(Decoder):
         local = [key for key in _LOCAL if parameters.get(key) is not None]
         if local:
             raise ValueError(f"{cls.__name__} has {local[0]}={parameters[local[0]]!r}")
-        if self.device is not None and issubclass(cls, NetworkEstimator):
+        if self.device is not None and "net" in node:
             parameters["device"] = self.device
         estimator = cls(**parameters)
         estimator._validate_params()
@@ -501,6 +523,10 @@ class _Reader(Decoder):
         return estimator
 
     def _net(self, estimator: NetworkEstimator, node: dict[str, Any]) -> None:
+        import safetensors.torch
+
+        from edaemo.estimators import find_device
+
         rest = {key: self.decode(value) for key, value in node.items() if key != "weights"}
         if "criterion_weight" in rest:  # format 1
             weight = rest.pop("criterion_weight")
@@ -526,25 +552,14 @@ class _Reader(Decoder):
 
 def _is_known(estimator: BaseEstimator) -> bool:
     """Return whether `_Writer` writes an estimator itself, without skops."""
-    return name_of(type(estimator)) is not None or isinstance(estimator, NetworkEstimator)
+    network = loaded_class("edaemo.estimators._network", "NetworkEstimator")
+    return name_of(type(estimator)) is not None or isinstance(estimator, network)
 
 
-def _predict_alike(*estimators: NetworkEstimator) -> bool:
-    """Return whether two networks have equal outputs, apart from rounding on a device."""
-    rows = [torch.from_numpy(values) for values in estimators[0].example_inputs(4).values()]
-    outputs = []
-    for estimator in estimators:
-        module, device = estimator.to_module(), estimator.net_.device
-        was_training = module.training
-        with (
-            torch.no_grad(),
-            torch_seed(0, device),
-            torch_threads(estimator.n_threads),
-            torch.compiler.set_stance("force_eager"),  # compiling takes a minute
-        ):
-            outputs.append(module.eval()(*(values.to(device) for values in rows)))
-        module.train(was_training)
-    return torch.allclose(outputs[0], outputs[1], rtol=1e-4, atol=1e-6, equal_nan=True)
+def _import_networks() -> None:
+    """Import all estimators, which registers those with a network; ImportError without torch."""
+    for name in edaemo.estimators.__all__:
+        getattr(edaemo.estimators, name)
 
 
 def _draws(value: object) -> bool:
@@ -557,8 +572,11 @@ def _type_name(value: object) -> str:
 
 def _versions() -> dict[str, str]:
     libraries = ("torch", "skorch", "scikit-learn", "numpy", "pandas", "skops", "safetensors")
-    versions = {name: version(name) for name in libraries}
-    return {"edaemo": __version__, "python": platform.python_version(), **versions}
+    versions = {"edaemo": __version__, "python": platform.python_version()}
+    for name in libraries:
+        with suppress(PackageNotFoundError):  # torch and skorch may be absent
+            versions[name] = version(name)
+    return versions
 
 
 def _other_versions(versions: Mapping[str, str]) -> dict[str, str]:
@@ -570,7 +588,7 @@ def _other_versions(versions: Mapping[str, str]) -> dict[str, str]:
     return {
         name: f"{name} {in_file} (installed: {installed})"
         for name, in_file, installed in pairs
-        if str(in_file).partition("+")[0] != installed.partition("+")[0]
+        if in_file is not None and str(in_file).partition("+")[0] != installed.partition("+")[0]
     }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
+from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,6 +136,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             scheduler=arguments.scheduler,
             random_state=arguments.seed,
             store=arguments.store or Path(arguments.out) / "results.sqlite",
+            progress=True,
             on_fold=_print_fold if arguments.json else None,
         )
     messages = list(dict.fromkeys(str(note.message) for note in notes))
@@ -171,7 +173,10 @@ def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) 
             for line in rows.to_json(orient="records", lines=True).splitlines():
                 print(f'{{"row": {line}}}')
         else:
-            print(format_table(rows))
+            print_text(format_table(rows))
             print(f"Table and figure: {place}\n")
     for note in notes:
-        print(json.dumps({"note": note}) if as_json else f"Note: {note}")
+        if as_json:
+            print(json.dumps({"note": note}))
+        else:
+            print_text(f"Note: {note}")

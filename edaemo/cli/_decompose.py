@@ -173,7 +173,7 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         missing=arguments.missing,
         overwrite=arguments.overwrite,
         n_jobs=arguments.jobs,
-        progress=sys.stderr.isatty(),
+        progress=True,
     )
     if arguments.plot:
         for (_, target), outcome in zip(plan, outcomes, strict=True):

@@ -11,7 +11,13 @@ from pkgutil import iter_modules
 from edaemo.decomposition._compiled import kernel_facts
 from edaemo.decomposition._cvxeda import CvxEDA
 from edaemo.decomposition._decompose import decompose, decompose_many
-from edaemo.decomposition._events import RESOLUTION, Responses, find_responses, scr_events
+from edaemo.decomposition._events import (
+    RESOLUTION,
+    SMALLEST_US,
+    Responses,
+    find_responses,
+    scr_events,
+)
 from edaemo.decomposition._filter import Filter, silence_rounding
 from edaemo.decomposition._highpass import Bandpass, Highpass
 from edaemo.decomposition._median import Median
@@ -34,6 +40,7 @@ from edaemo.decomposition._smooth import Smooth
 
 __all__ = [
     "RESOLUTION",
+    "SMALLEST_US",
     "Bandpass",
     "Components",
     "CvxEDA",

@@ -214,9 +214,17 @@ def decompose_many(
     n_jobs : int or None
         Number of workers, as in joblib: None is 1, -1 is the number of cores. Workers are threads
         for the compiled solver and processes for the others. Results depend neither on it nor on
-        the order of the trials nor on the other trials. (Exception: above about 60 knots, the last
-        bits of scipy's and cvxopt's results depend on the number of BLAS threads.)
-    tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
+        the order of the trials nor on the other trials. Exception: above about 60 knots, the last
+        bits of scipy's and cvxopt's results depend on the number of BLAS threads.
+    tau0, tau1, delta_knot, alpha, gamma : float
+        As in `decompose`.
+    variant, solver : str
+        As in `decompose`.
+    tol : float
+        As in `decompose`.
+    max_iter : int
+        As in `decompose`.
+    certificate : bool
         As in `decompose`.
     on_failure : {"raise", "nan"}
         As in `decompose`; with ``"nan"``, one warning names all rows that failed.

@@ -34,8 +34,14 @@ from edaemo.statistics import (
 class Case:
     """One comparison of pipelines: a study, a target, its threshold, and a protocol.
 
-    `about` holds the columns of ``CASE``. `trials` holds the predictions by pipeline, with the
-    reference rows first. `folds` holds the rows of the store for these pipelines.
+    Parameters
+    ----------
+    about : dict of str to object
+        The columns of ``CASE``.
+    trials : dict of str to DataFrame
+        The predictions by pipeline, reference rows first.
+    folds : DataFrame
+        The rows of the store for these pipelines.
     """
 
     about: dict[str, Any]
@@ -175,7 +181,18 @@ class Case:
         return make_table(self.task, case, pipelines, self.scores, self.folds)
 
     def settings(self, pipeline: str) -> dict[str, Any]:
-        """Return the settings from which the key of a pipeline's first fold was computed."""
+        """Return the settings from which the key of a pipeline's first fold was computed.
+
+        Parameters
+        ----------
+        pipeline : str
+            Name of the pipeline.
+
+        Returns
+        -------
+        dict of str to object
+            The settings; empty if the store lacks them.
+        """
         return self.folds.loc[self.folds["pipeline"] == pipeline, "settings"].iloc[0] or {}
 
     def _knows_stimulus(self, pipeline: str) -> bool:
@@ -184,12 +201,36 @@ class Case:
         return self.has_music(pipeline) if knows is None else knows
 
     def has_music(self, pipeline: str) -> bool:
-        """Return whether a parameter ``music`` of a pipeline is set."""
+        """Return whether a parameter ``music`` of a pipeline is set.
+
+        Parameters
+        ----------
+        pipeline : str
+            Name of the pipeline.
+
+        Returns
+        -------
+        bool
+            True if it uses music.
+        """
         return any(music is not None for music in find_settings(self.settings(pipeline), "music"))
 
 
 def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
-    """Group the predictions of a store by comparison; reference rows come first."""
+    """Group the predictions of a store by comparison; reference rows come first.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Table of :func:`load_predictions`.
+    folds : DataFrame
+        Rows of the store for these predictions.
+
+    Returns
+    -------
+    list of Case
+        The comparisons, in the order of `predictions`.
+    """
     by_case = dict(list(folds.groupby(list(CASE), dropna=False, sort=False)))
     by_case = {_hashable(key): rows for key, rows in by_case.items()}
     cases = []
@@ -204,7 +245,20 @@ def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
 
 
 def find_settings(value: object, name: str) -> Iterator[object]:
-    """Yield every value that is stored under a name at any depth of the settings."""
+    """Yield every value that is stored under a name at any depth of the settings.
+
+    Parameters
+    ----------
+    value : object
+        Settings: dicts and lists in dicts.
+    name : str
+        The name.
+
+    Yields
+    ------
+    object
+        A value.
+    """
     if isinstance(value, dict):
         if name in value:
             yield value[name]

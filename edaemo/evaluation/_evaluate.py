@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -22,8 +21,9 @@ from joblib import Parallel, delayed
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Bunch, get_tags
-from tqdm.auto import tqdm
 
+from edaemo._progress import progress_bar
+from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
@@ -99,8 +99,9 @@ def evaluate(
     pipelines : str, classifier, mapping of name to classifier, or sequence of these, default=None
         Names from ``PIPELINES`` (see :func:`register_pipeline`), or your own classifiers. Your own
         classifier receives the trials table with the raw EDA. Its name is the name of its class
-        unless you pass a mapping. None for all pipelines that the study has the data for. The
-        reference rows are always evaluated. With ``thresholds="none"``, pass regressors or names
+        unless you pass a mapping. None for all pipelines that the study has the data for; without
+        torch, the pipelines with a network are left out with a warning. The reference rows are
+        always evaluated. With ``thresholds="none"``, pass regressors or names
         from ``REGRESSORS``. For targets that are series, pass sequence regressors or names from
         ``SEQUENCE_REGRESSORS``.
     studies : str, Bunch, or sequence of these, default="hku956"
@@ -142,7 +143,8 @@ def evaluate(
     store : path, default="results/results.sqlite"
         File in which finished folds are stored. Several runs may share it.
     progress : bool or None, default=None
-        Whether to show a progress bar. None: show it if standard error is a terminal.
+        Whether to show the progress: a bar, or a line every 30 s if standard error is a file or
+        a pipe. None: only in a terminal or a notebook.
     on_fold : callable or None, default=None
         Called with the record of each fold after the fold is stored.
 
@@ -160,11 +162,18 @@ def evaluate(
     EvaluationError
         If a name is unknown, the study lacks required data, a label cannot be used, a fold leaks
         something that is not in the protocol's ``may_share``, a fold would train on one class, a
-        classifier is given ratings or a regressor classes, or no scheduler answers.
+        classifier is given ratings or a regressor classes, a pipeline needs torch and torch is not
+        installed, or no scheduler answers.
     StoreError
         If the store cannot be read or written. Its contents are not changed.
     ValueError
         If the protocol cannot split the study; see :mod:`edaemo.model_selection`.
+
+    Warns
+    -----
+    UserWarning
+        If `pipelines` is None and torch or skorch is not installed. The warning names the pipelines
+        that are left out.
     """
     if people not in PEOPLE:
         raise EvaluationError(f"people={people!r} must be one of {list(PEOPLE)}.")
@@ -183,13 +192,19 @@ def evaluate(
         for labelled in [_label(study, name, threshold, missing_ratings)]
         for protocol in _several(protocols)
     ]
+    left_out = dict.fromkeys(name for case in cases for name in _left_out(pipelines, case))
+    if left_out:
+        warnings.warn(
+            f"Pipelines with a network are left out, because they need {NEEDS_TORCH}. They are "
+            f"{', '.join(left_out)}.",
+            stacklevel=2,
+        )
     settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
     jobs = [
         job for case in cases for job in _plan(case, _choose_pipelines(pipelines, case), settings)
     ]
-    quiet = not (sys.stderr.isatty() if progress is None else progress)
     with ResultStore(store) as kept:
-        _run(jobs, kept, n_jobs, scheduler, quiet, on_fold)
+        _run(jobs, kept, n_jobs, scheduler, progress, on_fold)
         tables = [
             _summarise(case, [job for job in jobs if job.case is case], kept, settings)
             for case in cases
@@ -315,7 +330,7 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
     chosen: dict[str, PipelineSpec] = {}
     for pipeline in [None] if pipelines is None else _several(pipelines):
         if pipeline is None:
-            chosen |= known
+            chosen |= {k: entry for k, entry in known.items() if not _describe_missing_torch(entry)}
         elif isinstance(pipeline, str):
             chosen[pipeline] = known[_find_pipeline(pipeline, case.task)]
         else:
@@ -330,10 +345,24 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
                 chosen[name] = as_entry(estimator)
     if pipelines is not None:
         for name, entry in chosen.items():
-            missing = _describe_missing(entry, case.study)
+            missing = _describe_missing(entry, case.study) or _describe_missing_torch(entry)
             if missing and not entry.reference:
                 raise EvaluationError(f"{name} {missing}")
     return {name: entry for name, entry in known.items() if entry.reference} | chosen
+
+
+def _left_out(pipelines: Several, case: _Case) -> list[str]:
+    """Return the pipelines that ``None`` would select if torch were installed."""
+    if all(pipeline is not None for pipeline in _several(pipelines)):
+        return []
+    known = PIPELINES_OF[case.task.name].items()
+    lacking = {name: entry for name, entry in known if _describe_missing_torch(entry)}
+    return [name for name, entry in lacking.items() if not _describe_missing(entry, case.study)]
+
+
+def _describe_missing_torch(entry: PipelineSpec) -> str:
+    """Return what a pipeline needs if it trains a network and torch is not installed, else ""."""
+    return f"needs {NEEDS_TORCH}." if entry.has_network and not has_torch() else ""
 
 
 def _describe_missing(entry: PipelineSpec, study: Bunch) -> str:
@@ -523,7 +552,7 @@ def _make_estimator(
         last = name.rpartition("__")[2]
         if last == "random_state" and value is None:
             estimator.set_params(**{name: seed})
-        elif last == "max_epochs" and entry.sets_epochs:
+        elif last == "max_epochs" and entry.has_network:
             estimator.set_params(**{name: max_epochs})
         elif last == "cv" and (value is None or isinstance(value, Integral)):
             estimator.set_params(**{name: protocol.inner(5 if value is None else int(value))})
@@ -556,7 +585,7 @@ def _run(
     kept: ResultStore,
     n_jobs: int,
     scheduler: str | None,
-    quiet: bool,
+    progress: bool | None,
     on_fold: Callable[[FoldRecord], None] | None,
 ) -> None:
     """Compute and store the folds that are not in the store."""
@@ -568,7 +597,7 @@ def _run(
     input_warnings: dict[_Input, list[str]] = {}
     with (
         _cluster(scheduler) as client,
-        tqdm(total=len(by_key), initial=len(done), unit="fold", disable=quiet) as bar,
+        progress_bar(len(by_key), initial=len(done), unit="fold", shown=progress) as bar,
         closing(
             _compute(todo, _prepare(todo, n_jobs, client, input_warnings), n_jobs, client)
         ) as results,
@@ -709,7 +738,7 @@ def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -
     if name == "no-signals":
         identity = study.trials.drop(columns=signal_columns(study.trials))
         return case.task.tell_lengths(identity, case.labels)
-    step = INPUTS[name](study.sampling_rate)
+    step: Any = INPUTS[name](study.sampling_rate)
     if "n_jobs" in step.get_params():
         step.set_params(n_jobs=n_jobs if client is None else 1)
     if client is None:

@@ -18,7 +18,7 @@ _CURVE = ["study", "people", "target", "threshold", "task", "base", "kind"]
 class LearningCurve(NamedTuple):
     """Scores of pipelines that were trained on shares of the people.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Study, target, protocol and kind of share.
@@ -39,7 +39,18 @@ class LearningCurve(NamedTuple):
 
 
 def is_share(folds: pd.DataFrame) -> np.ndarray:
-    """Return for each fold of a store whether it was evaluated on a share of the people."""
+    """Return for each fold of a store whether it was evaluated on a share of the people.
+
+    Parameters
+    ----------
+    folds : DataFrame
+        Rows of a store.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_folds,)
+        True for a share of the people.
+    """
     shares = map(share_of, folds["audit"], folds["protocol"])
     return np.array([share is not None for share in shares], dtype=bool)
 
@@ -50,6 +61,7 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
     Parameters
     ----------
     store : ResultStore
+        The store of the evaluations.
     folds : DataFrame
         Rows of ``store.folds()`` for one run of each pipeline.
 

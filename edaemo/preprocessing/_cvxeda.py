@@ -11,13 +11,14 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from joblib import Memory
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
     is_only_signals,
     is_trials_table,
@@ -152,6 +153,11 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     (2, 192)
     """
 
+    diagnostics_: pd.DataFrame
+    n_times_: int | None
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "n_times": [Interval(Integral, 2, None, closed="left"), None],
@@ -217,11 +223,13 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
             one-column frame of 1-D signals, or a 2-D array of numbers. Samples are integers or
             floats of any width; text, booleans and complex numbers are errors.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The fitted transformer.
 
         Raises
         ------
@@ -234,16 +242,30 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self._decompose_for_fit(X)
         return self
 
-    def fit_transform(self, X: object, y: object = None) -> object:
-        """Fit to the trials and return their channels; see `fit` and `transform`."""
+    def fit_transform(self, X: object, y: object = None) -> Any:
+        """Fit to the trials and return their channels; see `fit` and `transform`.
+
+        Parameters
+        ----------
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        DataFrame or ndarray
+            As from `transform`.
+        """
         return self._to_output(X, self._decompose_for_fit(X))
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Return the channels of each trial.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
 
         Returns
         -------
@@ -268,11 +290,33 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         return self._to_output(X, trials)
 
     def diagnose(self, X: object) -> pd.DataFrame:
-        """Return the table that `diagnostics_` holds for these trials (X as in `fit`)."""
+        """Return the table that `diagnostics_` holds, for these trials.
+
+        Parameters
+        ----------
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
+
+        Returns
+        -------
+        DataFrame
+            One row for each trial.
+        """
         return pd.DataFrame([trial.diagnose() for trial in self._decompose(X, reset=None)])
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the column names of an array output: ``eda_<component>_<sample>``."""
+        """Return the column names of an array output: ``eda_<component>_<sample>``.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_chans * n_times,)
+            The names.
+        """
         check_is_fitted(self, "diagnostics_")
         if self._makes_tables or self.n_times_ is None:
             # set_output checks this type and these words, and then leaves a table unchanged.
@@ -369,7 +413,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             channels = np.stack([np.interp(place, samples, channel) for channel in channels])
         return channels.astype(np.float32)
 
-    def _to_output(self, X: object, trials: list[DecomposedTrial]) -> object:
+    def _to_output(self, X: object, trials: list[DecomposedTrial]) -> Any:
         channels = [self._channels(trial) for trial in trials]
         if is_trials_table(X) and (self._makes_tables or not is_only_signals(X)):
             return channels_table(X, channels, self.components)

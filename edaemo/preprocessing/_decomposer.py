@@ -10,13 +10,14 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
     LARGEST,
     is_only_signals,
@@ -155,6 +156,10 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
     True
     """
 
+    n_times_: int | None
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, LOWEST_RATE, None, closed="left")],
         "method": [str, DecompositionMethod],
@@ -185,11 +190,13 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
             one-column frame of 1-D signals, or a 2-D array of numbers. Samples are integers or
             floats of any width; text, booleans and complex numbers are errors.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The fitted transformer.
 
         Raises
         ------
@@ -204,12 +211,13 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
                 self.n_times_ = lengths.pop()
         return self
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Return the components of each trial.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
 
         Returns
         -------
@@ -256,7 +264,18 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         return pd.DataFrame(rows, index=X.index, columns=names)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the column names of an array output: ``eda_<component>_<sample>``."""
+        """Return the column names of an array output: ``eda_<component>_<sample>``.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_components * n_samples,)
+            The names.
+        """
         check_is_fitted(self, "n_times_")
         if self.n_times_ is None:
             # set_output checks this type and these words, and then leaves a table unchanged.

@@ -66,7 +66,7 @@ def _describe_run(case: Case, pipeline: str) -> tuple[Any, ...]:
     protocol, n_people = case.about["protocol"], case.trials[pipeline]["subject"].nunique()
     n = PROTOCOLS[protocol].n_splits_of(folds["fold"].nunique(), n_people)
     epochs = None
-    if case.known[pipeline].sets_epochs:
+    if case.known[pipeline].has_network:
         counts = find_settings(case.settings(pipeline), "max_epochs")
         epochs = max((count for count in counts if isinstance(count, int)), default=None)
     seed, repeat = folds[["seed", "repeat"]].iloc[0]

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from edaemo._sklearn import AnyBunch
 from edaemo._validation import suggest
 from edaemo._whole_file import whole_file
 from edaemo.evaluation import (
@@ -49,7 +50,7 @@ def write_report(
     *,
     keys: Iterable[str] | None = None,
     people: Sequence[str] = (),
-    studies: Mapping[str, Bunch] | None = None,
+    studies: Mapping[str, AnyBunch] | None = None,
     path: str | Path | None = None,
 ) -> list[Path]:
     """Write the report of a store: a web page, and tables for a paper.
