@@ -27,6 +27,7 @@ from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
+from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
 from edaemo.evaluation._fold import (
     count_warnings,
     cuda_devices,
@@ -75,6 +76,7 @@ def evaluate(
     *,
     thresholds: Several = "subject",
     missing_ratings: str = "drop",
+    quality: Several = None,
     people: str = "evaluation",
     n_splits: int = 5,
     n_repeats: int = 1,
@@ -122,6 +124,15 @@ def evaluate(
     missing_ratings : {"drop", "raise"}, default="drop"
         "drop": a trial without a label is left out of that target only, and counted in column
         ``n_missing``. "raise": such a trial is an error.
+    quality : None, "flagged", str, mapping of str to float, or sequence of these, default=None
+        Rule for excluding trials from training and test, by the values of
+        :func:`edaemo.preprocessing.signal_quality` with its default thresholds. A mapping holds the
+        largest permitted values, such as ``{"flat": 0, "lost_contact_share": 0.5,
+        "missing_share": 0.2}``. A str holds the same, as in ``"flat=0,lost_contact_share=0.5"``.
+        "flagged": all defects have the limit 0. None: no trial is excluded. Thresholds of subjects
+        use all ratings in any case. Excluded trials are counted in the columns ``n_excluded`` and
+        ``excluded``. ``[None, "flagged"]`` evaluates with and without the rule. Choose the rule
+        before you see any score.
     people : {"evaluation", "development", "all"}, default="evaluation"
         Whose trials are used: all people except the development people of the study, only the
         development people, or both.
@@ -160,7 +171,8 @@ def evaluate(
     Raises
     ------
     EvaluationError
-        If a name is unknown, the study lacks required data, a label cannot be used, a fold leaks
+        If a name or `quality` is invalid, the study lacks required data, a label cannot be used, or
+        `quality` excludes all trials; if a fold leaks
         something that is not in the protocol's ``may_share``, a fold would train on one class, a
         classifier is given ratings or a regressor classes, a pipeline needs torch and torch is not
         installed, or no scheduler answers.
@@ -185,8 +197,9 @@ def evaluate(
         raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
     chosen = [_load(study, people) for study in _several(studies)]
     cases = [
-        _Case(study, data, name, threshold, protocol, *labelled)
+        _Case(study, data, name, threshold, protocol, *labelled, exclusion)
         for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
+        for exclusion in [make_exclusion(study, rule) for rule in _several(quality)]
         for name in _choose_targets(study, targets)
         for threshold in _choose_thresholds(study, name, _several(thresholds))
         for labelled in [_label(study, name, threshold, missing_ratings)]
@@ -231,7 +244,8 @@ class _Case(NamedTuple):
     threshold: str | float | None
     protocol: object
     labelled: Target
-    label_warnings: list[str]
+    label_warnings: Sequence[str] = ()
+    exclusion: Exclusion | None = None
 
     @property
     def task(self) -> Task:
@@ -244,15 +258,31 @@ class _Case(NamedTuple):
         return self.labelled.labels
 
     @property
+    def rows(self) -> np.ndarray:
+        """The trials that have a label and are not excluded."""
+        labelled = self.labelled.rows
+        return labelled if self.exclusion is None else self.exclusion.keep(labelled)
+
+    @property
     def trials(self) -> pd.DataFrame:
-        """The trials that have a label."""
-        rows, trials = self.labelled.rows, self.study.trials
+        """The trials of `rows`."""
+        rows, trials = self.rows, self.study.trials
         return trials if len(rows) == len(trials) else trials.iloc[rows]
 
     @property
     def classes(self) -> np.ndarray | None:
         """The classes that stratify the folds; None for series."""
-        return self.task.stratify(self.labels[self.labelled.rows])
+        return self.task.stratify(self.labels[self.rows])
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Numbers of trials without a label, and of labelled trials that are excluded."""
+        labelled, exclusion = self.labelled.rows, self.exclusion
+        return {
+            "n_missing": len(self.labels) - len(labelled),
+            "n_excluded": len(labelled) - len(self.rows),
+            "excluded": {} if exclusion is None else exclusion.count_defects(labelled),
+        }
 
 
 def _label(
@@ -406,6 +436,8 @@ def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) ->
         "labels": fingerprint(case.labels),
         "made_with": made_with(),
     }
+    if case.exclusion is not None:
+        common |= {"quality": case.exclusion.rule, "quality_limits": case.exclusion.limits}
     for repeat in range(settings.n_repeats):
         seed = settings.random_state + repeat
         protocol = _make_protocol(case.protocol, settings.n_splits, seed, repeat)
@@ -491,6 +523,8 @@ def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> P
 def _audit(case: _Case, protocol: Protocol) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
+    if not len(case.rows):
+        raise EvaluationError(f"{where}: the quality rule excludes all trials. Raise its limits.")
     table = audit(protocol, case.trials, case.classes)
     leaking = leaks(table, protocol.may_share)
     if leaking:
@@ -502,13 +536,13 @@ def _audit(case: _Case, protocol: Protocol) -> list[dict[str, Any]]:
             f"{one_class.iloc[0]}, the training trials are all of one class. Use fewer folds, or "
             "remove these people or stimuli."
         )
-    n_missing = len(case.labels) - len(case.labelled.rows)
-    return table.assign(n_folds=len(table), n_missing=n_missing).to_dict("records")
+    records = table.assign(n_folds=len(table)).to_dict("records")
+    return [{**record, **case.counts} for record in records]
 
 
 def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
     """Return the rows of each fold; without `n_inner` no rows are held out for validation."""
-    labelled, names = case.labelled.rows, ("training", "validation", "test")
+    used, names = case.rows, ("training", "validation", "test")
     folds: Iterable[tuple[np.ndarray, ...]]
     if n_inner is None:
         folds = [
@@ -517,7 +551,7 @@ def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[st
         ]
     else:
         folds = protocol.split_with_validation(case.trials, case.classes, n_inner=n_inner)
-    return [dict(zip(names, (labelled[rows] for rows in fold), strict=True)) for fold in folds]
+    return [dict(zip(names, (used[rows] for rows in fold), strict=True)) for fold in folds]
 
 
 def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
@@ -849,7 +883,7 @@ def _summarise(
     """Return the table of one case, computed from the stored folds."""
     keys = [job.work["key"] for job in jobs]
     study, trials, audited = case.study, case.trials, pd.DataFrame([job.audited for job in jobs])
-    labels, stimulus = case.labels[case.labelled.rows], study.trials.get("stimulus")
+    labels, stimulus = case.labels[case.rows], study.trials.get("stimulus")
     protocol = jobs[0].protocol
     about = {
         "study": study.name,
@@ -862,7 +896,8 @@ def _summarise(
         **case.task.describe_labels(labels),
         "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),
-        "n_missing": len(case.labels) - len(labels),
+        "quality": None if case.exclusion is None else case.exclusion.rule,
+        **{**case.counts, "excluded": describe_counts(case.counts["excluded"])},
         "n_training": audited["n_training"].mean(),
         "left_out": audited["n_left_out"].mean(),
         "stimuli_seen": _count_seen(stimulus, jobs),

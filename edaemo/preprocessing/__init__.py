@@ -9,12 +9,13 @@ from edaemo.preprocessing._decomposed import (
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import decompose_files, plan_outputs
-from edaemo.preprocessing._quality import signal_quality
+from edaemo.preprocessing._quality import DEFECTS, signal_quality
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
     "AXES",
+    "DEFECTS",
     "CvxEDATransformer",
     "DecomposedTrial",
     "DecomposingMixin",
