@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edaemo.evaluation._exclusion import describe_counts
 from edaemo.evaluation._registry import PIPELINES_OF, PipelineSpec
 from edaemo.statistics import (
     CASE,
@@ -52,7 +53,9 @@ class Case:
     def name(self) -> str:
         """Return the name for headings: study, target and protocol."""
         rated = " as rated" * (self.threshold == NUMBERS)
-        return f"{self.about['study']}, {self.about['target']}{rated}, {self.about['protocol']}"
+        rule = "" if self.quality is None else f", quality {self.quality}"
+        about = self.about
+        return f"{about['study']}, {about['target']}{rated}, {about['protocol']}{rule}"
 
     @cached_property
     def task(self) -> Task:
@@ -73,6 +76,12 @@ class Case:
     def threshold(self) -> str | None:
         """Return the threshold, or None."""
         return None if pd.isna(self.about["threshold"]) else self.about["threshold"]
+
+    @property
+    def quality(self) -> str | None:
+        """Return the rule by which trials were excluded, or None."""
+        rule = self.about.get("quality")
+        return None if pd.isna(rule) else str(rule)
 
     @property
     def pipelines(self) -> list[str]:
@@ -162,6 +171,9 @@ class Case:
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),
             "n_missing": max((audit.get("n_missing", 0) for audit in audits), default=0),
+            "quality": self.quality,
+            "n_excluded": max((audit.get("n_excluded", 0) for audit in audits), default=0),
+            "excluded": describe_counts(audits[0].get("excluded", {}) if audits else {}),
             "n_training": _mean(audits, "n_training"),
             "left_out": _mean(audits, "n_left_out"),
             "n_folds": self.folds["fold"].nunique(),

@@ -12,7 +12,7 @@ from edaemo.evaluation._store import ResultStore
 from edaemo.model_selection import share_of
 from edaemo.statistics import Task, find_task, score_trials
 
-_CURVE = ["study", "people", "target", "threshold", "task", "base", "kind"]
+_CURVE = ["study", "people", "target", "threshold", "task", "quality", "base", "kind"]
 
 
 class LearningCurve(NamedTuple):
@@ -72,7 +72,7 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
     """
     curves = []
     for about, curve in _find_folds(folds).groupby(_CURVE, sort=False, dropna=False):
-        study, _, target, _, _, protocol, kind = about
+        study, _, target, _, _, _, protocol, kind = about
         places, trials = read_trials(store, curve)
         task = find_task([trials.assign(task=curve["task"].iloc[0])])
         points, failed = [], []

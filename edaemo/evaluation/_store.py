@@ -278,7 +278,8 @@ class ResultStore:
         -------
         DataFrame
             The fields of :class:`FoldRecord` except the predictions; ``status``, "done" or
-            "failed"; and ``created`` (UTC). Sorted by study, people, target, threshold, pipeline,
+            "failed"; ``created`` (UTC); and ``quality``, the rule in the settings by which trials
+            were excluded, or None. Sorted by study, people, target, threshold, pipeline,
             protocol, repeat and fold.
         """
         rows = self._select(_COLUMNS, keys)
@@ -288,6 +289,7 @@ class ResultStore:
             table[name] = [
                 self._decode(*cell) for cell in zip(table["key"], table[name], strict=True)
             ]
+        table["quality"] = [(settings or {}).get("quality") for settings in table["settings"]]
         return pd.DataFrame({name: series(values) for name, values in table.items()})
 
     def predictions(self, keys: Iterable[str] | None = None) -> pd.DataFrame:

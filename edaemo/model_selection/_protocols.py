@@ -349,6 +349,29 @@ class Protocol(BaseCrossValidator):
         """
         return self.make(n_splits, getattr(self, "random_state", 0))
 
+    def find_groups(self, X: object) -> np.ndarray | None:
+        """Return the code of the unit of each trial, for splitters that take ``groups=``.
+
+        Parameters
+        ----------
+        X : DataFrame with n rows
+            As in `split`.
+
+        Returns
+        -------
+        ndarray of int of shape (n,) or None
+            Subjects who are connected by viewing groups have the same code. None if the protocol
+            does not hold out whole units of one kind: then no groups suit it.
+
+        Raises
+        ------
+        ValueError
+            As in `split`, if an id is unknown or missing.
+        """
+        if self.unit in (None, "trial", *self.may_share):
+            return None
+        return self._read(X, None, None, dict.fromkeys(_IDS)).units(str(self.unit))[0]
+
     @abstractmethod
     def folds(self, trials: TrialCodes) -> list[Fold]:
         """Return the rows of each fold.

@@ -10,12 +10,13 @@ from edaemo.preprocessing._decomposed import (
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import decompose_files, plan_outputs
-from edaemo.preprocessing._quality import count_levels, signal_quality
+from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
     "AXES",
+    "DEFECTS",
     "CvxEDATransformer",
     "DecomposedTrial",
     "DecomposingMixin",

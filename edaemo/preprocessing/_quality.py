@@ -25,6 +25,16 @@ ROUNDING = 1e-9
 # Minimum number of samples for a level (their median), so that one outlier is not a level.
 ENOUGH = 3
 
+# The columns of `signal_quality` that count defects. They are 0 for a trial without a defect.
+DEFECTS = (
+    "missing_share",
+    "flat",
+    "saturated_share",
+    "clipped_share",
+    "n_spikes",
+    "lost_contact_share",
+)
+
 Ranges = list[tuple[int, int]]
 
 _LEVEL = [Interval(Real, 0, None, closed="both")]
