@@ -5,6 +5,7 @@ from edaemo.preprocessing._decomposed import (
     DecomposedTrial,
     DecomposingMixin,
     SignalQualityWarning,
+    check_masking,
     decompose_trials,
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
@@ -22,6 +23,7 @@ __all__ = [
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
+    "check_masking",
     "check_ratings",
     "decompose_files",
     "decompose_trials",
