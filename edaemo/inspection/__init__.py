@@ -15,6 +15,7 @@ from edaemo.inspection._decomposition import plot_decomposition
 from edaemo.inspection._importance import feature_group_importance
 from edaemo.inspection._learning_curve import plot_learning_curve
 from edaemo.inspection._relabelling import plot_relabelling
+from edaemo.inspection._responses import plot_responses
 
 __all__ = [
     "Attribution",
@@ -29,5 +30,6 @@ __all__ = [
     "plot_decomposition",
     "plot_learning_curve",
     "plot_relabelling",
+    "plot_responses",
     "save_figure",
 ]
