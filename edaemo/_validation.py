@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from edaemo._layout import Block, Layout, block_title, layout_names, make_layout, read_layout
+from edaemo.decomposition import check_sampling_rate
 
 IDENTITY = ("subject", "stimulus", "trial")
 
@@ -678,6 +679,29 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
         labels = labels.astype(np.float32)
     check_classification_targets(labels)
     return labels
+
+
+def unpack_study(trials: object, sampling_rate: float | None) -> tuple[object, float]:
+    """Return the trials of a study, or the trials unchanged, and their sampling rate in Hz.
+
+    Parameters
+    ----------
+    trials : object
+        The Bunch of a loader, or trials in any other form.
+    sampling_rate : float or None
+        Samples per second (Hz). None uses the rate of the Bunch.
+
+    Raises
+    ------
+    ValueError
+        If the sampling rate is missing or is not a positive number.
+    """
+    if isinstance(trials, Bunch):
+        sampling_rate = trials.sampling_rate if sampling_rate is None else sampling_rate
+        trials = trials.trials
+    if sampling_rate is None:
+        raise ValueError("sampling_rate is missing: set it (in Hz). Only a loader's Bunch has one.")
+    return trials, check_sampling_rate(sampling_rate)
 
 
 def read_signals(

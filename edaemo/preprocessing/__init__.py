@@ -6,6 +6,7 @@ from edaemo.preprocessing._decomposed import (
     DecomposedTrial,
     DecomposingMixin,
     SignalQualityWarning,
+    check_masking,
     decompose_trials,
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
@@ -24,6 +25,7 @@ __all__ = [
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
+    "check_masking",
     "check_ratings",
     "count_levels",
     "decompose_files",

@@ -88,6 +88,16 @@ class DecomposedTrial:
         place = np.arange(len(values))
         return np.interp(place, place[self.seen], values[self.seen])
 
+    def rescale(self) -> Components:
+        """Return the components in the unit of the recording."""
+        driver = self.result.driver
+        return Components(
+            self.scale * self.result.phasic,
+            self.scale * self.result.tonic + self.offset,
+            None if driver is None else self.scale * driver,
+            self.scale * self.result.residual,
+        )
+
     @property
     def status(self) -> str:
         """Status of the solver: "optimal" if it reached its tolerance, or without solver."""
