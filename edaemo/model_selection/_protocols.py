@@ -457,7 +457,20 @@ class Protocol(BaseCrossValidator):
     def ids_in_groups(
         self, groups: Sequence[Any] | np.ndarray | None, name: str
     ) -> np.ndarray | None:
-        """Return the ids called `name` in the ``groups`` of `split`; None if they hold none."""
+        """Return the ids called `name` in the ``groups`` of `split`.
+
+        Parameters
+        ----------
+        groups : array-like, DataFrame or None
+            As `split` takes them.
+        name : {"subject", "stimulus", "viewing_group"}
+            Which ids.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,) or None
+            None if `groups` does not hold these ids.
+        """
         if groups is None:
             return None
         if isinstance(groups, pd.DataFrame):

@@ -89,7 +89,13 @@ class DecomposedTrial:
         return np.interp(place, place[self.seen], values[self.seen])
 
     def rescale(self) -> Components:
-        """Return the components in the unit of the recording."""
+        """Return the components in the unit of the recording.
+
+        Returns
+        -------
+        Components
+            Each of shape (n_samples,); no driver if the method has none.
+        """
         driver = self.result.driver
         return Components(
             self.scale * self.result.phasic,
@@ -251,7 +257,15 @@ def decompose_trial(
 
 
 def check_masking(method: DecompositionMethod, missing: str) -> None:
-    """Raise a ValueError if `missing` is "mask" and the method needs every sample."""
+    """Raise a ValueError if `missing` is "mask" and the method needs every sample.
+
+    Parameters
+    ----------
+    method : DecompositionMethod
+        The decomposition.
+    missing : str
+        Treatment of missing samples.
+    """
     if missing == "mask" and not method.masks:
         raise ValueError(
             f"missing='mask' needs method='cvxeda', got {method.name!r}: {method!r} needs every "

@@ -230,8 +230,9 @@ def count_levels(values: np.ndarray) -> tuple[int, float]:
     Returns
     -------
     n_levels : int
+        Number of different values.
     step : float
-        NaN if there are fewer than two different values.
+        Smallest difference; NaN if there are fewer than two different values.
     """
     if not len(values):
         return 0, np.nan
