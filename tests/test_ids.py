@@ -1,4 +1,4 @@
-"""One rule for ids everywhere: 1 and "1", "p0" and "p0 " are different, and a warning names them."""
+"""One rule for ids: 1 and "1", "p0" and "p0 " are different, and a warning names them."""
 
 import warnings
 
@@ -82,7 +82,8 @@ def count_in_prior(subject, label, _):
 
 
 def count_in_audit(subject, label, _):
-    return set(audit([(range(12), range(12))], np.eye(12), label, subject=subject)["n_subjects_test"])
+    folds = [(range(12), range(12))]
+    return set(audit(folds, np.eye(12), label, subject=subject)["n_subjects_test"])
 
 
 COUNTS = [
