@@ -162,7 +162,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "n_times": [Interval(Integral, 2, None, closed="left"), None],
         "method": [str, DecompositionMethod],
-        "components": [tuple, list],
+        "components": ["array-like"],
         "standardize_input": ["boolean"],
         "standardize_output": ["boolean"],
         "trim_seconds": [Interval(Real, 0, None, closed="left")],
@@ -338,7 +338,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             method = self._find_method()
             method.check(self.sampling_rate)  # here, so that the error does not name a trial
             check_components(self.components, COMPONENTS)
-            if "driver" in self.components and not method.has_driver:
+            if "driver" in list(self.components) and not method.has_driver:
                 raise ValueError(
                     f"components has 'driver', which method={self.method!r} does not compute: "
                     "remove it, or use method='cvxeda'."

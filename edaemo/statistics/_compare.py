@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import f, friedmanchisquare, rankdata, studentized_range, t
 
+from edaemo._validation import find_ids
 from edaemo.statistics._predictions import fold_codes, hashable, split_cases
 from edaemo.statistics._scores import (
     adjust_holm,
@@ -424,7 +425,8 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
             raise ValueError(f"score={score!r} must be one of {list(task.scores)} here.")
         return scores[score]
 
-    people = np.unique(trials["subject"].astype(str).to_numpy(), return_inverse=True)[1]
+    people = find_ids("subject", trials, needed_by="The comparison")
+    people = pd.factorize(people, sort=True)[0]
     folds = fold_codes(trials)
     if folds is None:
         return _Scored(score_each(people), np.empty(0), None, np.nan)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from edaemo._validation import warn_of_near_ids
 from edaemo.statistics._predictions import fold_codes, split_cases
 from edaemo.statistics._scores import divide, draw_people, interval_over_people
 from edaemo.statistics._sums import each, weigh
@@ -215,6 +216,8 @@ def number_units(unit: Sequence[Any] | np.ndarray, n_trials: int, name: str) -> 
         )
     if (codes < 0).any():
         raise ValueError(f"{name} is missing for {np.sum(codes < 0)} of {n_trials} trials.")
+    if name == "subject":
+        warn_of_near_ids(name, unit)
     return codes
 
 
