@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +15,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import Bunch, check_array, check_consistent_length
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from edaemo._layout import Block, Layout, block_title, layout_names, make_layout, read_layout
+from edaemo.decomposition import check_sampling_rate
 
 IDENTITY = ("subject", "stimulus", "trial")
 
@@ -176,6 +179,11 @@ def find_ids(
     ValueError
         If ids are needed and unknown, there is not one id per row, an id is missing and
         `may_miss` is False, or the two tables disagree. The error names the row.
+
+    Warns
+    -----
+    UserWarning
+        If subjects or stimuli have ids that are nearly equal; see `near_ids`.
     """
     if ratings is not None:
         check_consistent_length(X, ratings)
@@ -203,6 +211,8 @@ def find_ids(
             f"{name} is missing for {name_trial(X, int(np.argmax(missing)))}: fill it in, or "
             "remove the trial."
         )
+    if n > 1 and name in ("subject", "stimulus"):
+        warn_of_near_ids(name, ids)
     return ids
 
 
@@ -234,6 +244,47 @@ def _agreed_ids(
             f"{of_ratings[row]!r}. Sort both in the same order, or pass {name}=."
         )
     return of_x
+
+
+def near_ids(ids: Iterable[Any]) -> list[list[Any]]:
+    """Return the groups of different ids that may be one id, written in several ways.
+
+    Parameters
+    ----------
+    ids : iterable
+        Ids, in any order; missing ids are ignored.
+
+    Returns
+    -------
+    list of list
+        Each group in the order of appearance. Ids are in one group if they are equal as text,
+        except for spaces, upper case, leading zeros, and ".0" after a whole number: 1 and "1",
+        "p0" and "p0 ", "P01" and "p1".
+    """
+    groups: dict[str, list[Any]] = {}
+    for value in pd.unique(pd.Series(list(ids), dtype=object)):
+        if not pd.api.types.is_scalar(value) or pd.isna(value):
+            continue
+        text = re.sub(r"\s", "", str(value)).casefold()
+        text = re.sub(r"^(\d+)\.0+$", r"\1", text)
+        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", text), []).append(value)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def warn_of_near_ids(name: str, ids: Iterable[Any]) -> None:
+    """Warn if some ids may be one id, written in several ways; see `near_ids`.
+
+    `name` is the kind of id: "subject" or "stimulus".
+    """
+    groups = near_ids(ids)
+    if groups:
+        pairs = name_some(" and ".join(map(repr, group)) for group in groups)
+        warnings.warn(
+            f"Some ids of {name} are nearly equal and count as different: {pairs}. If they are "
+            f"the same {name}, write the id in the same way everywhere.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def distinct_values(values: Sequence[Any] | np.ndarray) -> np.ndarray:
@@ -628,6 +679,29 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
         labels = labels.astype(np.float32)
     check_classification_targets(labels)
     return labels
+
+
+def unpack_study(trials: object, sampling_rate: float | None) -> tuple[object, float]:
+    """Return the trials of a study, or the trials unchanged, and their sampling rate in Hz.
+
+    Parameters
+    ----------
+    trials : object
+        The Bunch of a loader, or trials in any other form.
+    sampling_rate : float or None
+        Samples per second (Hz). None uses the rate of the Bunch.
+
+    Raises
+    ------
+    ValueError
+        If the sampling rate is missing or is not a positive number.
+    """
+    if isinstance(trials, Bunch):
+        sampling_rate = trials.sampling_rate if sampling_rate is None else sampling_rate
+        trials = trials.trials
+    if sampling_rate is None:
+        raise ValueError("sampling_rate is missing: set it (in Hz). Only a loader's Bunch has one.")
+    return trials, check_sampling_rate(sampling_rate)
 
 
 def read_signals(

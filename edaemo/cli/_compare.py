@@ -49,7 +49,11 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
         "paper, or one that a --plugin registers",
     )
-    compare.add_argument("--pipelines", **several, help="pipelines; None: all")
+    compare.add_argument(
+        "--pipelines",
+        **several,
+        help="pipelines; None: all, without torch all that train no network",
+    )
     compare.add_argument(
         "--threshold",
         nargs="+",

@@ -175,6 +175,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         Returns
         -------
         self
+            This estimator.
         """
         nested: dict[str, dict[str, Any]] = {}
         for name in list(params):

@@ -166,6 +166,7 @@ class Case:
             "threshold": self.threshold,
             "artificial": self.is_artificial,
             "warning": next((a["warning"] for a in audits if a.get("warning")), ""),
+            "audit": " ".join(dict.fromkeys(a["verdict"] for a in audits if a.get("verdict"))),
             **self.task.describe_labels(labels),
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),

@@ -24,7 +24,7 @@ from sklearn.utils import Bunch, get_tags
 
 from edaemo._progress import progress_bar
 from edaemo._torch import NEEDS_TORCH, has_torch
-from edaemo._validation import IDENTITY, signal_columns
+from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
@@ -53,6 +53,7 @@ from edaemo.evaluation._store import FoldRecord, ResultStore
 from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
+from edaemo.preprocessing import find_copies
 from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_trials
 
 if TYPE_CHECKING:
@@ -216,8 +217,13 @@ def evaluate(
             stacklevel=2,
         )
     settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
+    found: dict[tuple[int, bytes], pd.DataFrame | None] = {}
     jobs = [
-        job for case in cases for job in _plan(case, _choose_pipelines(pipelines, case), settings)
+        job
+        for case in cases
+        for job in _plan(
+            case, _choose_pipelines(pipelines, case), settings, _find_copies(case, found)
+        )
     ]
     with ResultStore(store) as kept:
         _run(jobs, kept, n_jobs, scheduler, progress, on_fold)
@@ -427,7 +433,12 @@ def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:
     return EvaluationError(f"{name} is a {kind}, but {task.asks}{examples}.")
 
 
-def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) -> Iterator[_Job]:
+def _plan(
+    case: _Case,
+    entries: dict[str, PipelineSpec],
+    settings: _Settings,
+    copies: pd.DataFrame | None,
+) -> Iterator[_Job]:
     """Audit the folds; yield every fold of every pipeline that the study has the data for."""
     study = case.study
     common = {
@@ -444,7 +455,7 @@ def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) ->
     for repeat in range(settings.n_repeats):
         seed = settings.random_state + repeat
         protocol = _make_protocol(case.protocol, settings.n_splits, seed, repeat)
-        audited = _audit(case, protocol)
+        audited = _audit(case, protocol, copies)
         folds = cache(partial(_split, case, protocol))
         groups = cache(partial(protocol.find_groups, study.trials))
         for name, entry in entries.items():
@@ -523,12 +534,22 @@ def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> P
     return protocol
 
 
-def _audit(case: _Case, protocol: Protocol) -> list[dict[str, Any]]:
+def _find_copies(
+    case: _Case, found: dict[tuple[int, bytes], pd.DataFrame | None]
+) -> pd.DataFrame | None:
+    """Return the copies among the trials of a case; each set of trials is searched once."""
+    which = id(case.study), case.rows.tobytes()
+    if which not in found:
+        found[which] = find_copies(case.trials) if is_trials_table(case.trials) else None
+    return found[which]
+
+
+def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
     if not len(case.rows):
         raise EvaluationError(f"{where}: the quality rule excludes all trials. Raise its limits.")
-    table = audit(protocol, case.trials, case.classes)
+    table = audit(protocol, case.trials, case.classes, music=case.study.get("music"), copies=copies)
     leaking = leaks(table, protocol.may_share)
     if leaking:
         raise EvaluationError(f"{where}: its name does not announce these leaks: {leaking}.")
@@ -539,8 +560,9 @@ def _audit(case: _Case, protocol: Protocol) -> list[dict[str, Any]]:
             f"{one_class.iloc[0]}, the training trials are all of one class. Use fewer folds, or "
             "remove these people or stimuli."
         )
+    about = {"verdict": table.attrs["verdict"], "nuisances": table.attrs["nuisances"]}
     records = table.assign(n_folds=len(table)).to_dict("records")
-    return [{**record, **case.counts} for record in records]
+    return [{**record, **case.counts, **about} for record in records]
 
 
 def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
@@ -896,6 +918,7 @@ def _summarise(
         "threshold": case.threshold,
         "protocol": protocol.name,
         "warning": protocol.warning,
+        "audit": " ".join(audited["verdict"].unique()),
         **case.task.describe_labels(labels),
         "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),

@@ -433,7 +433,7 @@ class Protocol(BaseCrossValidator):
         classes = read_classes(y)
         trials = TrialCodes(None, None, np.zeros(n, int) if classes is None else classes[0], None)
         for name, needed in self.uses.items():
-            given = self._from_groups(groups, name) if ids[name] is None else ids[name]
+            given = self.ids_in_groups(groups, name) if ids[name] is None else ids[name]
             known = find_ids(
                 name,
                 X,
@@ -454,10 +454,23 @@ class Protocol(BaseCrossValidator):
                 trials = trials._replace(people=_join(people, codes), names=None)
         return trials
 
-    def _from_groups(
+    def ids_in_groups(
         self, groups: Sequence[Any] | np.ndarray | None, name: str
     ) -> np.ndarray | None:
-        """Return the ids called `name` in groups, or None."""
+        """Return the ids called `name` in the ``groups`` of `split`.
+
+        Parameters
+        ----------
+        groups : array-like, DataFrame or None
+            As `split` takes them.
+        name : {"subject", "stimulus", "viewing_group"}
+            Which ids.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,) or None
+            None if `groups` does not hold these ids.
+        """
         if groups is None:
             return None
         if isinstance(groups, pd.DataFrame):

@@ -99,10 +99,15 @@ def section_audit(cases: Sequence[Case]) -> Section:
         "Before the evaluation, the audit counted what the training and test trials of each fold "
         "have in common. A dash means that the study does not have this information."
     )
-    shared = ("trials", "subjects", "viewing_groups", "stimuli", "recordings")
+    shared = ("trials", "subjects", "viewing_groups", "stimuli", "recordings", "near_copies")
     head = ["Comparison", "Folds", "Training trials", "Test trials", "Trials in neither"]
     head += ["Trials shared", "People shared", "Viewing groups shared", "Stimuli shared"]
-    head += ["Identical recordings", "Share of 1 in training", "Protocol"]
+    head += [
+        "Identical recordings",
+        "Copied or overlapping recordings",
+        "Share of 1 in training",
+        "Protocol",
+    ]
     rows = []
     for case in cases:
         first = case.folds.drop_duplicates(["repeat", "fold"])

@@ -233,6 +233,8 @@ def describe(row: pd.Series) -> str:
         text += "\nThis study is ARTIFICIAL: no person took part."
     if row["warning"]:
         text += f"\nThis protocol {row['warning']}."
+    if row.get("audit"):
+        text += f"\nAudit: {row['audit']}"
     return text
 
 
