@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import imblearn.pipeline
 import numpy as np
+import outside
 import pandas as pd
 import pytest
 import sklearn
@@ -33,7 +34,6 @@ from edaemo.estimators import CNNClassifier
 from edaemo.features import EDAFeatureExtractor
 from edaemo.fusion import BlockUnion
 from edaemo.preprocessing import EDADecomposer, SubjectStandardizer, signal_quality
-from tests import outside
 
 RNG = np.random.default_rng(0)
 N = 24

@@ -4,6 +4,7 @@ import json
 import shlex
 
 import numpy as np
+import outside
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -22,7 +23,6 @@ from edaemo.benchmark import (
 from edaemo.cli import main
 from edaemo.evaluation import STUDIES
 from edaemo.preprocessing import SubjectThresholdRelabeler, signal_quality
-from tests import outside
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning")
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import numpy as np
+import outside
 import pandas as pd
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -33,7 +34,6 @@ from edaemo.benchmark import (
 from edaemo.cli import main
 from edaemo.datasets import make_music_listening
 from edaemo.report import _pictures
-from tests import outside
 
 NASTY = "<script>alert('x')</script> a_b & c|d $x^2$ #1 50% {e} ~ \\n [f](g) *h* `i` \"j\""
 

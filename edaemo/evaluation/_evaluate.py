@@ -197,14 +197,17 @@ def evaluate(
     if n_repeats < 1:
         raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
     chosen = [_load(study, people) for study in _several(studies)]
+    exclusions = [[make_exclusion(study, rule) for rule in _several(quality)] for study in chosen]
     cases = [
         _Case(study, data, name, threshold, protocol, *labelled, exclusion)
-        for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
-        for exclusion in [make_exclusion(study, rule) for rule in _several(quality)]
+        for study, data, excluding in zip(
+            chosen, map(_fingerprint_data, chosen), exclusions, strict=True
+        )
         for name in _choose_targets(study, targets)
         for threshold in _choose_thresholds(study, name, _several(thresholds))
         for labelled in [_label(study, name, threshold, missing_ratings)]
         for protocol in _several(protocols)
+        for exclusion in excluding
     ]
     left_out = dict.fromkeys(name for case in cases for name in _left_out(pipelines, case))
     if left_out:
