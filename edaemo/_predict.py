@@ -12,8 +12,8 @@ import pandas as pd
 import sklearn.pipeline
 from sklearn.base import BaseEstimator
 
+from edaemo._torch import TrainingError
 from edaemo.decomposition import DecompositionError
-from edaemo.estimators import TrainingError
 from edaemo.features import EDAFeatureExtractor
 from edaemo.fusion import BlockUnion
 from edaemo.preprocessing import (

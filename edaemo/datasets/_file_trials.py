@@ -28,7 +28,10 @@ def read_file_trials(
     Parameters
     ----------
     path : path
-    sampling_rate, column
+        The file: CSV or parquet.
+    sampling_rate : float or None
+        As for `read_recording`.
+    column : str or None
         As for `read_recording`.
     tags : {"consecutive", "pairs", "ignore"}, default="ignore"
         As for `load_e4`: how the button presses of an E4 session (``EDA.csv`` and ``tags.csv`` in

@@ -62,6 +62,7 @@ def plot_responses(
     Returns
     -------
     Axes
+        The axes that were drawn on.
 
     Raises
     ------

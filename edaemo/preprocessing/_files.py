@@ -191,7 +191,13 @@ def decompose_files(
     ----------
     plan : sequence of (path, path)
         Recordings and outputs, from `plan_outputs`.
-    read, method, missing, overwrite
+    read : callable
+        As in `decompose_file`.
+    method : str or DecompositionMethod, default="cvxeda"
+        As in `decompose_file`.
+    missing : str, default="raise"
+        As in `decompose_file`.
+    overwrite : bool, default=False
         As in `decompose_file`.
     n_jobs : int or None, default=None
         Number of processes, as in joblib.

@@ -24,6 +24,16 @@ ROUNDING = 1e-9
 # Minimum number of samples for a level (their median), so that one outlier is not a level.
 ENOUGH = 3
 
+# The columns of `signal_quality` that count defects. They are 0 for a trial without a defect.
+DEFECTS = (
+    "missing_share",
+    "flat",
+    "saturated_share",
+    "clipped_share",
+    "n_spikes",
+    "lost_contact_share",
+)
+
 Ranges = list[tuple[int, int]]
 
 _LEVEL = [Interval(Real, 0, None, closed="both")]
@@ -166,7 +176,7 @@ def signal_quality(
     rows = []
     for signal in _read_trials(trials):
         finite = np.isfinite(signal)
-        levels, step = _levels(signal[finite])
+        levels, step = count_levels(signal[finite])
         span = np.ptp(signal[finite]) if finite.any() else np.inf
         flat = bool(span < flat_range)
         ends = [] if flat or not finite.any() else [np.nanmin(signal), np.nanmax(signal)]
@@ -209,8 +219,21 @@ def _runs(mask: np.ndarray) -> Ranges:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
-def _levels(values: np.ndarray) -> tuple[int, float]:
-    """Return the number of different values and the smallest difference between two of them."""
+def count_levels(values: np.ndarray) -> tuple[int, float]:
+    """Return the number of different values and the smallest difference between two of them.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples,)
+        Finite samples. Values within 1e-9 of the largest one are equal.
+
+    Returns
+    -------
+    n_levels : int
+        Number of different values.
+    step : float
+        Smallest difference; NaN if there are fewer than two different values.
+    """
     if not len(values):
         return 0, np.nan
     gaps = np.diff(np.unique(values))
