@@ -78,7 +78,7 @@ def import_name(package: str, name: str, homes: Mapping[str, str]) -> Any:
     AttributeError
         If `homes` does not have the name.
     ImportError
-        If torch or skorch is not installed; the message says how to install them.
+        If torch or skorch is not installed; the message is an instruction to install them.
     """
     if name not in homes:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
