@@ -30,6 +30,8 @@ lint: $(VENV)/installed
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/python docs/english.py
+	$(VENV)/bin/python docs/docstrings.py
+	PYTHONPATH=. PATH="$(abspath $(VENV))/bin:$$PATH" pyright --verifytypes edaemo --ignoreexternal
 
 clean:
 	rm -rf $(VENV) $(VENV)-* build dist *.egg-info

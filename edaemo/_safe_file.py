@@ -8,7 +8,7 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
@@ -78,16 +78,34 @@ class LackingError(FileError):
     """The file is intact, but something that it needs is not available."""
 
 
-def write_archive(path: Path, kind: str, version: int, members: Mapping[str, bytes]) -> None:
+def write_archive(
+    path: Path,
+    kind: str,
+    version: int,
+    members: Mapping[str, bytes],
+    *,
+    check: Callable[[Path], None] | None = None,
+) -> None:
     """Write named members to a file, completely or not at all.
 
     The file is a zip archive without compression. Its comment, at the end of the file, is
     ``edaemo <kind> <version> sha256 <digest>``. The digest covers all bytes before it.
 
+    Parameters
+    ----------
+    path : Path
+    kind : str
+    version : int
+    members : mapping of str to bytes
+    check : callable or None, default=None
+        Takes the path of the written file, before it gets the name `path`. Raises a FileError if
+        the file is not right.
+
     Raises
     ------
     FileError
-        If the file cannot be written. An earlier file of this name is then unchanged.
+        If the file cannot be written, or `check` raises it. An earlier file of this name is then
+        unchanged.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -99,6 +117,8 @@ def write_archive(path: Path, kind: str, version: int, members: Mapping[str, byt
     try:
         with whole_file(path) as part:
             part.write_bytes(data)
+            if check is not None:
+                check(part)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
 
@@ -172,7 +192,10 @@ def readable(value: Any) -> Any:
         return value if np.isfinite(value) else str(value)
     if isinstance(value, loaded_class("skorch.callbacks", "LRScheduler")):
         return {"policy": readable(value.policy), **readable(value.kwargs)}
-    return value.__name__ if isinstance(value, type) else str(value)
+    if isinstance(value, type):
+        return value.__name__
+    # The text of an estimator would hold its parameters, such as folders of this machine.
+    return type(value).__name__ if hasattr(value, "get_params") else str(value)
 
 
 class Encoder:

@@ -9,13 +9,18 @@ from sklearn.utils.metadata_routing import UNCHANGED
 # What a method ``set_..._request`` takes for each argument.
 Request: TypeAlias = bool | str | None
 
-# scikit-learn has no annotations, so type checkers cannot check a class that inherits from it. They
-# read the declarations below instead: the public methods and those that edaemo uses. At run time
-# each name is scikit-learn's class.
+# scikit-learn has no annotations. For type checkers, the type of a class that inherits from an
+# untyped class is unknown, and so are its inherited methods. They read the declarations below
+# instead: the public methods, and the private methods that edaemo uses. At run time each name is
+# scikit-learn's class. A type checker that reads scikit-learn's source then rejects an estimator of
+# edaemo where `sklearn.base.BaseEstimator` is required, so annotate such arguments as
+# `AnyEstimator`, `AnyTransformer` or `AnyBunch`.
 if TYPE_CHECKING:
     from typing import Any, Self
 
     import numpy as np
+    import sklearn.base
+    import sklearn.utils
     from numpy.typing import ArrayLike, NDArray
     from sklearn.utils import Tags
     from sklearn.utils.metadata_routing import MetadataRequest
@@ -78,6 +83,9 @@ if TYPE_CHECKING:
     class TransformerMixin:
         """A transformer."""
 
+        def transform(self, X: Any) -> Any:
+            """Return the data transformed."""
+
         def fit_transform(self, X: Any, y: Any = None) -> Any:
             """Fit to the data, and return them transformed."""
 
@@ -101,6 +109,11 @@ if TYPE_CHECKING:
 
         def __setattr__(self, key: str, value: Any) -> None: ...
 
+    # Of scikit-learn, of another library, or of edaemo.
+    AnyEstimator: TypeAlias = sklearn.base.BaseEstimator | BaseEstimator
+    AnyTransformer: TypeAlias = sklearn.base.TransformerMixin | TransformerMixin
+    AnyBunch: TypeAlias = sklearn.utils.Bunch | Bunch
+
 else:
     from sklearn.base import (
         BaseEstimator,
@@ -111,8 +124,13 @@ else:
     )
     from sklearn.utils import Bunch
 
+    AnyEstimator, AnyTransformer, AnyBunch = BaseEstimator, TransformerMixin, Bunch
+
 __all__ = [
     "UNCHANGED",
+    "AnyBunch",
+    "AnyEstimator",
+    "AnyTransformer",
     "BaseEstimator",
     "Bunch",
     "ClassifierMixin",

@@ -1,6 +1,6 @@
-"""What the package knows of networks without importing torch.
+"""Names of networks, and imports of torch on first use.
 
-torch and skorch are imported by what trains or runs a network, and by nothing else.
+Only code that trains or runs a network imports torch and skorch.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def import_name(package: str, name: str, homes: Mapping[str, str]) -> Any:
     AttributeError
         If `homes` does not have the name.
     ImportError
-        If torch or skorch is not installed; the message is an instruction to install them.
+        If torch or skorch is not installed; the message contains the command that installs them.
     """
     if name not in homes:
         raise AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -473,6 +473,8 @@ def _count_knots(n: int, run: Run) -> int:
 
 def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
     """Return the recording as a contiguous float64 array, with NaN for missing samples."""
+    if hasattr(y, "detach"):  # a torch tensor, perhaps with a gradient or on a GPU
+        y = y.detach().cpu()
     mask, y = np.ma.getmask(y), np.asarray(y)
     if y.ndim != 1:
         raise ValueError(

@@ -131,7 +131,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
 
         Returns
         -------
@@ -141,7 +142,18 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return self._predict_rows(X).numpy()
 
     def predict(self, X: object) -> np.ndarray:
-        """Return the most probable class of each trial, shape (n_trials,); X as in `fit`."""
+        """Return the most probable class of each trial.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            Labels of the type of `classes_`.
+        """
         probability = self.predict_proba(X)
         return self.classes_[np.argmax(probability, axis=1)]
 

@@ -56,7 +56,13 @@ def make_svr_baseline(
 
     Parameters
     ----------
-    eda, music, kernel, C
+    eda : transformer or {"passthrough", "drop"}, default="drop"
+        As for :func:`make_svm_baseline`.
+    music : DataFrame or None, default=None
+        As for :func:`make_svm_baseline`.
+    kernel : str, default="linear"
+        As for :func:`make_svm_baseline`.
+    C : float, default=0.25
         As for :func:`make_svm_baseline`.
 
     Returns
@@ -76,7 +82,9 @@ def make_ridge_baseline(
 
     Parameters
     ----------
-    eda, music
+    eda : transformer or {"passthrough", "drop"}, default="drop"
+        As for :func:`make_svm_baseline`.
+    music : DataFrame or None, default=None
         As for :func:`make_svm_baseline`.
     alpha : float, default=1.0
         Strength of the L2 penalty.
@@ -96,7 +104,9 @@ def make_logistic_baseline(
 
     Parameters
     ----------
-    eda, music
+    eda : transformer or {"passthrough", "drop"}, default="drop"
+        As for :func:`make_svm_baseline`.
+    music : DataFrame or None, default=None
         As for :func:`make_svm_baseline`.
     C : float, default=1.0
         Inverse strength of the L2 penalty.
@@ -119,7 +129,9 @@ def make_boosting_baseline(
 
     Parameters
     ----------
-    eda, music
+    eda : transformer or {"passthrough", "drop"}, default="drop"
+        As for :func:`make_svm_baseline`.
+    music : DataFrame or None, default=None
         As for :func:`make_svm_baseline`.
     random_state : int, RandomState instance or None, default=None
         Seed of the classifier. Its early stopping is off, because scikit-learn would set single

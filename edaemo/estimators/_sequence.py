@@ -184,7 +184,15 @@ class NetworkSequenceRegressor(NetworkEstimator):
 
         Parameters
         ----------
-        X, y : as in `fit`
+        X : DataFrame
+            As in `fit`.
+        y : sequence of arrays of shape (n_steps,)
+            As in `fit`.
+
+        Returns
+        -------
+        float
+            The concordance correlation coefficient of the steps with a label.
         """
         labels, predicted = np.concatenate([*y]), np.concatenate([*self.predict(X)])
         labelled = ~np.isnan(labels)

@@ -20,9 +20,9 @@ from edaemo._layout import EDA
 from edaemo._saved import saved
 from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
-    identity_index,
     is_trials_table,
     name_trial,
+    output_index,
     read_signals,
     whole_or_nothing,
 )
@@ -165,11 +165,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         X : DataFrame, Series or array of shape (n_trials, n_samples)
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
             one-column frame of 1-D signals, or a 2-D array of numbers.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The checked extractor.
 
         Raises
         ------
@@ -181,19 +183,20 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             self._read(X, reset=True)
         return self
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Compute the features of each trial.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
 
         Returns
         -------
         DataFrame or ndarray, float32, of shape (n_trials, 128)
             A DataFrame if X is a trials table. Its index holds the subject, stimulus and trial ids
-            of X, or is the index of X if X has no ids. Its columns are `get_feature_names_out`.
-            For other X an array.
+            of X, or is the index of X if X has no ids, or after ``set_output(transform="pandas")``.
+            Its columns are `get_feature_names_out`. For other X an array.
 
         Raises
         ------
@@ -213,12 +216,23 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         values = np.stack(rows)
         if not is_trials_table(X):
             return values
-        index = identity_index(X)
+        index = output_index(X, self)
         index = X.index if index is None else index
         return pd.DataFrame(values, index=index, columns=self.get_feature_names_out())
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the 128 column names ``eda_…``; preset="pmemo" keeps the published names."""
+        """Return the column names ``eda_…``; preset="pmemo" keeps the published names.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (128,)
+            The names.
+        """
         return np.asarray([EDA + name for name in PRESETS[self.preset].NAMES], dtype=object)
 
     def __sklearn_tags__(self) -> Tags:

@@ -188,11 +188,13 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
             The clips. Each is a path (str or path-like; WAV, FLAC, OGG, MP3 and other formats
             that libsndfile reads) or an array of floats of shape (n_samples,) or (n_channels,
             n_samples) with full scale at -1 and 1.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The checked extractor.
 
         Raises
         ------
@@ -203,12 +205,13 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         _read_clips(X)
         return self
 
-    def transform(self, X: Iterable[object]) -> object:
+    def transform(self, X: Iterable[object]) -> Any:
         """Compute the features of each clip.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : Series, DataFrame of one column, array or list
+            As in `fit`.
 
         Returns
         -------
@@ -258,7 +261,18 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         return pd.DataFrame(values, index=rows, columns=names)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return openSMILE's column names; with suffix ``_mean`` or ``_std`` for "lld"."""
+        """Return openSMILE's column names; with suffix ``_mean`` or ``_std`` for "lld".
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_features,)
+            The names.
+        """
         names = _smile(self.feature_set, self.level).feature_names
         if self.level == "lld":
             names = _with_statistics(names)

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from edaemo._layout import EDA
+from edaemo._sklearn import AnyEstimator, AnyTransformer
 from edaemo._validation import suggest
 from edaemo.estimators import NetworkEstimator, NetworkSequenceRegressor
 from edaemo.inspection._importance import split_pipeline
@@ -39,7 +39,7 @@ class _Task(NamedTuple):
 
 
 def grad_cam(
-    estimator: BaseEstimator, X: object, *, layer: str = "attention", target: object = None
+    estimator: AnyEstimator, X: object, *, layer: str = "attention", target: object = None
 ) -> GradCAM:
     """Compute the Grad-CAM map of a layer for a class, and map it to the input channels.
 
@@ -74,6 +74,7 @@ def grad_cam(
     Returns
     -------
     GradCAM
+        The map and the weights of each trial.
 
     Raises
     ------
@@ -159,7 +160,7 @@ def grad_cam(
     prefer_skip_nested_validation=True,
 )
 def integrated_gradients(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     X: object,
     *,
     target: object = None,
@@ -174,7 +175,11 @@ def integrated_gradients(
 
     Parameters
     ----------
-    estimator, X, target
+    estimator : network estimator, or a Pipeline that ends in one
+        As for :func:`grad_cam`.
+    X : DataFrame or array of shape (n_trials, n_columns)
+        As for :func:`grad_cam`.
+    target : label or None, default=None
         As for :func:`grad_cam`. The estimator can also be a NetworkSequenceRegressor, for which the
         mean prediction over the steps of a trial is explained. Then `signals` and `weights` hold an
         array of shape (n_features, n_steps) for each trial.
@@ -187,6 +192,7 @@ def integrated_gradients(
     Returns
     -------
     IntegratedGradients
+        The weights of each trial.
 
     Raises
     ------
@@ -229,7 +235,7 @@ def _captum() -> ModuleType:
     return captum.attr
 
 
-def _split(estimator: BaseEstimator) -> tuple[list[TransformerMixin], NetworkEstimator]:
+def _split(estimator: AnyEstimator) -> tuple[list[AnyTransformer], NetworkEstimator]:
     """Return the steps before the network, and the fitted estimator of the network."""
     before, last = split_pipeline(estimator)
     if not isinstance(last, NetworkEstimator):
@@ -265,7 +271,7 @@ def _is_empty(module: nn.Module) -> bool:
 
 
 def _prepare(
-    before: list[TransformerMixin], estimator: NetworkEstimator, X: object, target: object
+    before: list[AnyTransformer], estimator: NetworkEstimator, X: object, target: object
 ) -> _Task:
     """Check the arguments, and prepare the rows and a copy of the network."""
     code = _find_code(estimator, target)
@@ -403,7 +409,7 @@ def _integrate(
 
 def _integrate_sequences(
     attr: ModuleType,
-    before: list[TransformerMixin],
+    before: list[AnyTransformer],
     estimator: NetworkSequenceRegressor,
     X: object,
     n_steps: int,

@@ -14,7 +14,7 @@ FEATURES = ("features",)
 class Attribution:
     """The input of a network, and a weight for each number in it.
 
-    Attributes
+    Parameters
     ----------
     signals : ndarray of shape (n_trials, n_chans, n_times), float32
         The EDA in the input of the network; z-scored if :class:`edaemo.CvxEDATransformer` made it.
@@ -39,11 +39,16 @@ class Attribution:
 class GradCAM(Attribution):
     """Grad-CAM of a layer, and its mapping to the input channels; see :func:`grad_cam`.
 
-    Attributes
+    Parameters
     ----------
-    signals, weights, channels, target
+    signals, weights : ndarray
+        As in :class:`Attribution`.
+    channels : tuple of str
+        As in :class:`Attribution`.
+    target : ndarray
         As in :class:`Attribution`. The weights come from guided back-propagation.
     layer : str
+        Name of the layer.
     cam : ndarray of shape (n_trials, n_times), float32
         The Grad-CAM map, at least 0.
     """
@@ -56,9 +61,13 @@ class GradCAM(Attribution):
 class IntegratedGradients(Attribution):
     """The contribution of each input to a logit; see :func:`integrated_gradients`.
 
-    Attributes
+    Parameters
     ----------
-    signals, weights, channels, target
+    signals, weights : ndarray
+        As in :class:`Attribution`.
+    channels : tuple of str
+        As in :class:`Attribution`.
+    target : ndarray
         As in :class:`Attribution`.
     music : ndarray of shape (n_trials, n_music_features), float32
         The weights of the music features.

@@ -64,5 +64,16 @@ class FeatureCNN(nn.Module):
         self.classify = make_head(n_filters * length, n_outputs)
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return logits of shape (B, n_outputs) for features of shape (B, n_features)."""
+        """Return the logits.
+
+        Parameters
+        ----------
+        X : Tensor of shape (B, n_features)
+            Features.
+
+        Returns
+        -------
+        Tensor of shape (B, n_outputs)
+            Logits.
+        """
         return self.classify(torch.flatten(self.convolve(X.unsqueeze(1)), 1))

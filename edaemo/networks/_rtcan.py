@@ -424,11 +424,21 @@ class RTCAN(nn.Module):
             _draw_published(drawn, xavier=form == "small-corpus")
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
+        """Return the logits.
 
         Under ``torch.inference_mode``, the fast path (``networks/_fast``) runs all layers after the
         first one on a few trials at a time. Forward hooks of these layers are called for each group
         of trials.
+
+        Parameters
+        ----------
+        X : Tensor of shape (B, n_columns)
+            Rows [EDA channel 0 | 1 | … | music].
+
+        Returns
+        -------
+        Tensor of shape (B, n_outputs)
+            Logits.
         """
         if fast := fast_way(RTCAN, X):
             return fast(self, X)

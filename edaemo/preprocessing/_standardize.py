@@ -25,9 +25,9 @@ from edaemo._sklearn import (
 from edaemo._validation import (
     IDENTITY,
     find_ids,
-    identity_index,
     name_some,
     name_trial,
+    output_index,
     read_rows,
     signal_cells,
     whole_or_nothing,
@@ -187,6 +187,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         self
+            The fitted standardizer.
 
         Raises
         ------
@@ -211,7 +212,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             self.scales_ = pd.DataFrame(scales, index=subjects, columns=columns, copy=False)
         return self
 
-    def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> object:
+    def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> Any:
         """Standardise each subject's trials.
 
         Parameters
@@ -224,9 +225,10 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         DataFrame or ndarray of shape (n_trials, n_features)
-            float32 for float32, otherwise float64. A DataFrame if X is a DataFrame with subject,
-            stimulus or trial in its index or columns; its index is that of X, or is made from these
-            columns. Otherwise an array, or the container of ``set_output``.
+            Numbers of float32 for float32, otherwise of float64. A DataFrame if X is a DataFrame
+            with subject, stimulus or trial in its index or columns; its index is that of X, or is
+            made from these columns unless ``set_output(transform="pandas")`` was called. Otherwise
+            an array, or the container of ``set_output``.
 
         Raises
         ------
@@ -249,8 +251,23 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(
         self, X: object, y: object = None, *, subject: Sequence[Any] | None = None
-    ) -> object:
-        """Fit to the trials and standardise them; see `fit` and `transform`."""
+    ) -> Any:
+        """Fit to the trials and standardise them; see `fit` and `transform`.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_trials, n_features)
+            As in `fit`.
+        y : None
+            Ignored.
+        subject : array-like of shape (n_trials,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_trials, n_features)
+            As from `transform`.
+        """
         with whole_or_nothing(self):
             return self.fit(X, subject=subject).transform(X, subject=subject)
 
@@ -268,7 +285,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
                 "SubjectStandardizer needs numbers, but X has signals in its cells. Compute "
                 "features of the signals first, for example with MusicFeatureUnion."
             )
-        features, index = _split_ids(X)
+        features, index = _split_ids(X, self)
         values = read_rows(self, features, reset=reset, dtype=None)
         ids = find_ids("subject", X, subject, needed_by=type(self).__name__)
         return values, ids, getattr(features, "columns", None), index
@@ -327,14 +344,14 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         return means, scales
 
 
-def _split_ids(X: object) -> tuple[object, pd.Index | None]:
+def _split_ids(X: object, standardizer: SubjectStandardizer) -> tuple[object, pd.Index | None]:
     """Return the features of X and, if X is a DataFrame with ids, an index that holds the ids."""
     if not isinstance(X, pd.DataFrame):
         return X, None
     columns = [key for key in IDENTITY if key in X.columns]
     if not columns:
         return X, X.index if set(IDENTITY) & set(X.index.names) else None
-    return X.drop(columns=columns), identity_index(X)
+    return X.drop(columns=columns), output_index(X, standardizer)
 
 
 def _trial_order(X: object) -> np.ndarray | None:

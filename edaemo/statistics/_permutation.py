@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator
 from sklearn.model_selection import permutation_test_score
 
+from edaemo._sklearn import AnyEstimator
 from edaemo.statistics._compare import task_with
 from edaemo.statistics._predictions import hashable, split_cases
 from edaemo.statistics._scores import adjust_holm, divide
@@ -310,7 +310,7 @@ def permutation_tests(
 
 
 def permutation_refit(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     X: ArrayLike | pd.DataFrame,
     y: ArrayLike,
     *,

@@ -219,6 +219,11 @@ def describe(row: pd.Series) -> str:
     text += f"; {make_task(row['task']).say_labels(row)}."
     if row.get("n_missing", 0) > 0:
         text += f"\n{row['n_missing']:.0f} trials without a label are left out."
+    if not pd.isna(row.get("quality")):
+        text += (
+            f"\n{row['n_excluded']:.0f} trials are excluded by the quality rule {row['quality']} "
+            f"({row['excluded'] or 'no trial is above a limit'})."
+        )
     if row["left_out"] > 0:
         text += (
             f"\nA fold trains on {row['n_training']:.0f} trials on average; "
@@ -228,6 +233,8 @@ def describe(row: pd.Series) -> str:
         text += "\nThis study is ARTIFICIAL: no person took part."
     if row["warning"]:
         text += f"\nThis protocol {row['warning']}."
+    if row.get("audit"):
+        text += f"\nAudit: {row['audit']}"
     return text
 
 

@@ -22,6 +22,15 @@ Blocks = Mapping[str, tuple[int, ...]]
 class Batch(tuple[Any, ...]):
     """A batch of trials; skorch sees the pair ``(X, y)``.
 
+    Parameters
+    ----------
+    X : Tensor, or dict of Tensor
+        See the attributes.
+    y : Tensor
+        See the attributes.
+    **parts : object
+        `mask`, `labelled`, `group`, `weight`, and the shapes of the named blocks of rows, `shapes`.
+
     Attributes
     ----------
     X : Tensor of shape (B, n_columns), or dict of Tensor of shape (B, n_steps, n_features)
@@ -74,7 +83,18 @@ class Batch(tuple[Any, ...]):
         return self.X if isinstance(self.X, dict) else cut_rows(self.X, self._shapes or {})
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Return a copy of a batch of rows, with `change` applied to its rows."""
+        """Return a copy of a batch of rows, with other rows.
+
+        Parameters
+        ----------
+        change : callable
+            Function of the rows.
+
+        Returns
+        -------
+        Batch
+            The changed copy.
+        """
         assert isinstance(self.X, Tensor)  # sequences are never augmented
         return Batch(
             change(self.X),
@@ -88,7 +108,20 @@ class Batch(tuple[Any, ...]):
 
 
 def cut_rows(rows: Tensor, shapes: Blocks) -> dict[str, Tensor]:
-    """Cut rows of shape (B, n_columns) into named blocks of shape (B, *shape)."""
+    """Cut rows into named blocks.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (B, n_columns)
+        The rows.
+    shapes : mapping from str to tuple of int
+        Shapes of the blocks of a row, in order.
+
+    Returns
+    -------
+    dict of str to Tensor of shape (B, *shape)
+        The blocks.
+    """
     blocks, start = {}, 0
     for name, shape in shapes.items():
         stop = start + math.prod(shape)
@@ -103,6 +136,7 @@ class Trials(Dataset):
     Parameters
     ----------
     X : array-like of shape (n, width)
+        The rows.
     y : array-like of shape (n,) or None
         Targets. None: no targets; zeros are used instead.
     group : array-like of int of shape (n,) or None, default=None
@@ -149,13 +183,35 @@ class Trials(Dataset):
         return self.rows(slice(None))
 
     def rows(self, which: slice | Tensor) -> Tensor:
-        """Return the rows of some trials, with their music features."""
+        """Return the rows of some trials, with their music features.
+
+        Parameters
+        ----------
+        which : slice or Tensor of int
+            The trials.
+
+        Returns
+        -------
+        Tensor of shape (B, n_columns)
+            The rows.
+        """
         if self.songs is None or self.heard is None:
             return self.signals[which]
         return torch.cat([self.signals[which], self.songs[self.heard[which]]], dim=1)
 
     def batch(self, which: slice | Tensor) -> Batch:
-        """Return some trials as a batch."""
+        """Return some trials as a batch.
+
+        Parameters
+        ----------
+        which : slice or Tensor of int
+            The trials.
+
+        Returns
+        -------
+        Batch
+            The rows and their targets.
+        """
         return Batch(
             self.rows(which),
             self.y[which],
@@ -190,7 +246,9 @@ class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
         Named blocks. A trial has the same number of steps in all of them.
     y : sequence of n arrays of shape (n_steps,) or None, default=None
         Targets; NaN where a step has no label. None: no targets; zeros are used instead.
-    group, weight, device
+    group, weight : array-like of shape (n,) or None, default=None
+        As for `Trials`.
+    device : str, default="cpu"
         As for `Trials`.
     """
 
@@ -216,7 +274,18 @@ class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
         self.weight: Tensor | None = None if weight is None else torch.as_tensor(weight).to(device)
 
     def batch(self, which: slice | Tensor) -> Batch:
-        """Return some trials as a batch, padded with zeros to the longest trial."""
+        """Return some trials as a batch, padded with zeros to the longest trial.
+
+        Parameters
+        ----------
+        which : slice or Tensor of int
+            The trials.
+
+        Returns
+        -------
+        Batch
+            The padded sequences.
+        """
         indices = torch.arange(len(self))[which].tolist()
         y = pad_sequence([self.y[i] for i in indices], batch_first=True)
         lengths = torch.tensor([self.lengths[i] for i in indices], device=y.device)
@@ -249,6 +318,7 @@ class Batches:
     Parameters
     ----------
     dataset : Trials or Sequences
+        The data set.
     batch_size : int
         At least 2; -1 for one batch of all trials.
     shuffle : bool, default=False
