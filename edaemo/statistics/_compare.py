@@ -20,7 +20,8 @@ from edaemo.statistics._scores import (
     signed_rank_p,
     subtract,
 )
-from edaemo.statistics._sums import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES, each
+from edaemo.statistics._summary import score_units
+from edaemo.statistics._sums import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES
 from edaemo.statistics._tasks import (
     PER_SEQUENCE,
     Binary,
@@ -386,21 +387,22 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
     probability = trials.get("probability") if score in OF_PROBABILITIES else None
     outcome = task.read(trials["label"], trials["predicted"], probability, ("label", "predicted"))
 
-    def score_each(unit: np.ndarray) -> np.ndarray:
-        scores = task.score(each(task.sum_up(outcome, unit, False)))
+    def score_each(units: np.ndarray, folds: np.ndarray | None = None) -> np.ndarray:
+        scores = score_units(task, outcome, units, folds)
         if score not in scores:
             raise ValueError(f"score={score!r} must be one of {list(task.scores)} here.")
         return scores[score]
 
     people = np.unique(trials["subject"].astype(str).to_numpy(), return_inverse=True)[1]
     folds = fold_codes(trials)
+    of_people = score_each(people, folds)
     if folds is None:
-        return _Scored(score_each(people), np.empty(0), None, np.nan)
+        return _Scored(of_people, np.empty(0), None, np.nan)
     n_training = None
     if "n_training" in trials:
         _, first = np.unique(folds, return_index=True)
         n_training = trials["n_training"].iloc[first].mean()
-    return _Scored(score_each(people), score_each(folds), n_training, np.bincount(folds).mean())
+    return _Scored(of_people, score_each(folds), n_training, np.bincount(folds).mean())
 
 
 def _test_folds(a: _Scored, b: _Scored) -> dict[str, float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -107,35 +107,78 @@ def count_confusion(
     return counts.reshape(-1, n_classes, n_classes).astype(float)
 
 
+def pair_trials(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Count pairs of trials of two classes within each stratum; the counts can be added up.
+
+    Parameters
+    ----------
+    confusion : ndarray of shape (..., k, k)
+        Confusion matrix (label by prediction) of each stratum.
+
+    Returns
+    -------
+    dict
+        ``pairs``, shape (..., k, k): the number of pairs of a trial of class i and a trial of class
+        j; 0 for i = j. ``gained``, shape (..., k, k): the pairs in which only the trial of class i
+        is predicted as i, minus the pairs in which only the trial of class j is. A prediction that
+        is the same for all trials of a stratum gains 0. ``pairs_predicted``, shape (...): the pairs
+        of trials with two different predictions.
+    """
+    n_label, n_predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    among_others = np.swapaxes(confusion, -2, -1)  # [i, j]: trials of class j predicted as i
+    gained = right[..., :, None] * n_label[..., None, :] - among_others * n_label[..., :, None]
+    between = 1 - np.eye(confusion.shape[-1])
+    squares = (n_predicted**2).sum(axis=-1)
+    return {
+        "pairs": n_label[..., :, None] * n_label[..., None, :] * between,
+        "gained": gained,
+        "pairs_predicted": (n_predicted.sum(axis=-1) ** 2 - squares) / 2,
+    }
+
+
+def score_pairs(paired: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the balanced accuracy, and for two classes MCC, of the counts of `pair_trials`.
+
+    Within one stratum that has all classes, both are the usual scores, since the mean of gained /
+    pairs over pairs of classes is (balanced accuracy - 1/k) / (1 - 1/k), and MCC is the rank
+    correlation tau-b of two columns of 0 and 1. A pair of classes that no stratum has together is
+    left out. Both are NaN if no stratum has two classes. MCC is 0 if no stratum has two different
+    predictions.
+    """
+    pairs, gained = paired["pairs"], paired["gained"]
+    k = pairs.shape[-1]
+    gain = divide(gained, pairs, 0.0).sum(axis=(-2, -1))
+    above = divide(gain, (pairs > 0).sum(axis=(-2, -1)))
+    scores = {"balanced_accuracy": 1 / k + (1 - 1 / k) * above}
+    if k > 2:
+        return scores
+    n_pairs = pairs[..., 0, 1]
+    mcc = divide(gained[..., 0, 1], np.sqrt(n_pairs * paired["pairs_predicted"]), 0.0)
+    return scores | {"mcc": np.where(n_pairs > 0, mcc, np.nan)}
+
+
 def score_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Compute scores of confusion matrices (label by prediction), shape (..., k, k).
 
-    F1 and MCC are only computed for k = 2. As in scikit-learn, the balanced accuracy ignores a
-    class without trials, the macro F1 ignores a class that is neither label nor prediction, and MCC
-    is 0 if all predictions are equal. F1 is NaN if the positive class is neither label nor
-    prediction. MCC is NaN if all labels are of one class. All scores are NaN without trials.
+    F1 is only computed for k = 2. As in scikit-learn, the macro F1 ignores a class that is neither
+    label nor prediction. F1 is NaN if the positive class is neither label nor prediction. All
+    scores are NaN without trials.
     """
     confusion = np.asarray(confusion, dtype=float)
     n_label, n_predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     n = n_label.sum(axis=-1)
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
-    recall = divide(right, n_label, 0.0)
     f1 = divide(2 * right, n_label + n_predicted, 0.0)
     occurs = n_label + n_predicted > 0
     scores = {
         "accuracy": divide(right.sum(axis=-1), n),
-        "balanced_accuracy": divide(recall.sum(axis=-1), (n_label > 0).sum(axis=-1)),
         "f1_macro": divide(f1.sum(axis=-1), occurs.sum(axis=-1)),
         "majority_rate": divide(n_label.max(axis=-1), n),
     }
     if confusion.shape[-1] > 2:
         return scores
-    determinant = right.prod(axis=-1) - confusion[..., 0, 1] * confusion[..., 1, 0]
-    margins = np.sqrt(n_label.prod(axis=-1) * n_predicted.prod(axis=-1))
-    return scores | {
-        "f1": np.where(occurs[..., 1], f1[..., 1], np.nan),
-        "mcc": np.where(n_label.all(axis=-1), divide(determinant, margins, 0.0), np.nan),
-    }
+    return scores | {"f1": np.where(occurs[..., 1], f1[..., 1], np.nan)}
 
 
 def divide(a: np.ndarray, b: np.ndarray, otherwise: float = np.nan) -> np.ndarray:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from edaemo.statistics._predictions import fold_codes, split_cases
 from edaemo.statistics._scores import divide, draw_people, interval_over_people
-from edaemo.statistics._sums import each, weigh
+from edaemo.statistics._sums import Sums, add_up, compare_within, weigh
 from edaemo.statistics._tasks import (
     OVER_PEOPLE,
     POOLED,
@@ -159,11 +159,28 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     return pd.concat(tables, ignore_index=True)
 
 
+def score_people(task: Task, trials: pd.DataFrame) -> pd.Series:
+    """Return each person's tested score of one pipeline, by id, as `Scores.by_person` does."""
+    outcome, subject = _read(task, trials), trials["subject"].to_numpy()
+    units = number_units(subject, len(trials), "subject")
+    scores = score_units(task, outcome, units, fold_codes(trials))[task.tested]
+    return pd.Series(scores, index=pd.unique(pd.Series(subject, dtype=object)))
+
+
 def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Scores:
     """Return the scores of one pipeline, from its rows of a table of predictions."""
-    outcome = task.read(trials["label"], trials["predicted"], trials.get("probability"))
+    outcome = _read(task, trials)
     subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
     return Scores(task, outcome, subject, fold=fold, random_state=random_state)
+
+
+def _read(task: Task, trials: pd.DataFrame) -> Outcome:
+    return task.read(
+        trials["label"],
+        trials["predicted"],
+        trials.get("probability"),
+        decision=trials.get("decision"),
+    )
 
 
 def tabulate_scores(case: dict[str, Any], scores: Mapping[str, Scores]) -> pd.DataFrame:
@@ -186,6 +203,50 @@ def number_units(unit: Sequence[Any] | np.ndarray, n_trials: int, name: str) -> 
     if (codes < 0).any():
         raise ValueError(f"{name} is missing for {np.sum(codes < 0)} of {n_trials} trials.")
     return codes
+
+
+def score_units(
+    task: Task, outcome: Outcome, units: np.ndarray, folds: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Compute the scores of each person or other unit; trials are compared within folds only.
+
+    Parameters
+    ----------
+    task : Task
+    outcome : Outcome
+    units, folds : ndarray of int, shape (n_trials,)
+        Unit and fold of each trial, from 0. None: all trials are of one fold.
+
+    Returns
+    -------
+    dict
+        Arrays of length n_units.
+    """
+    n_folds = 1 if folds is None else folds.max() + 1
+    strata, stratum = np.unique(
+        units * n_folds + (0 if folds is None else folds), return_inverse=True
+    )
+    sums = compare_within(task.sum_up(outcome, stratum, False))
+    return task.score(add_up(sums, strata // n_folds, units.max() + 1))
+
+
+def _add_folds(
+    task: Task,
+    outcome: Outcome,
+    subjects: np.ndarray,
+    folds: np.ndarray | None,
+    weights: np.ndarray,
+) -> Sums:
+    """Return the sums over all folds, for each draw of people, shape (n_draws, n_people)."""
+    folds = np.zeros(len(subjects), int) if folds is None else folds
+    order = np.argsort(folds, kind="stable")
+    added: Sums = {}
+    for rows in np.split(order, np.cumsum(np.bincount(folds))[:-1]):
+        people, person = np.unique(subjects[rows], return_inverse=True)
+        part = Outcome(*(None if column is None else column[rows] for column in outcome))
+        drawn = compare_within(weigh(task.sum_up(part, person, True), weights[:, people]))
+        added = {name: added.get(name, 0) + values for name, values in drawn.items()}
+    return added
 
 
 class Scores:
@@ -212,18 +273,20 @@ class Scores:
         random_state: int = 0,
     ) -> None:
         n_trials = len(outcome.labels)
-        sums = task.sum_up(outcome, number_units(subject, n_trials, "subject"), True)
+        subjects = number_units(subject, n_trials, "subject")
+        folds = None if fold is None else number_units(fold, n_trials, "fold")
         self.task = task
         self._subjects = pd.unique(pd.Series(subject, dtype=object))
         self._n_people = len(self._subjects)
         self._drawn = draw_people(self._n_people, random_state)
-        self._of_people = task.score(each(sums))
-        self._pooled = task.score(weigh(sums, np.ones((1, self._n_people))))
-        self._draws = task.score(weigh(sums, self._drawn))
+        self._of_people = score_units(task, outcome, subjects, folds)
+        weights = np.vstack([np.ones((1, self._n_people)), self._drawn])
+        of_all = task.score(_add_folds(task, outcome, subjects, folds, weights))
+        self._pooled = {name: values[:1] for name, values in of_all.items()}
+        self._draws = {name: values[1:] for name, values in of_all.items()}
         self._of_folds: dict[str, np.ndarray] = {}
-        if fold is not None:
-            folds = number_units(fold, n_trials, "fold")
-            self._of_folds = task.score(each(task.sum_up(outcome, folds, False)))
+        if folds is not None:
+            self._of_folds = score_units(task, outcome, folds)
 
     @property
     def by_person(self) -> pd.Series:
