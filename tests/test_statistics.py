@@ -621,6 +621,15 @@ class TestPairs:
         expected = np.quantile(effects, [0.0159, 1 - 0.0159])  # Φ(−t(0.975; 19) sqrt(20/19))
         assert_allclose([test.rank_biserial_low, test.rank_biserial_high], expected, atol=0.05)
 
+    @pytest.mark.parametrize(
+        ("gains", "losses", "zeros", "p"), [(4, 0, 16, 0.1250), (11, 4, 0, 0.1185)]
+    )
+    def test_p_is_exact_with_equal_differences(self, gains, losses, zeros, p):
+        """Worked by hand: 2 / 2^4, and twice P(at least 11 of 15 signs) = 1941 / 2^15."""
+        a = np.repeat([0.7, 0.5, 0.6], [gains, losses, zeros])
+        test = paired_test(a, np.full(len(a), 0.6))
+        assert_allclose(test.p_value, p, atol=5e-5)
+
     def test_no_difference_and_people_without_a_score(self):
         same = paired_test([0.5, 0.6, np.nan], [0.5, 0.6, 0.7])
         assert (same.difference, same.rank_biserial, same.p_value) == (0, 0, 1)

@@ -43,7 +43,7 @@ class PairedTest(NamedTuple):
         Matched-pairs rank-biserial correlation: (rank sum of people with a above b − rank sum of
         people with a below b) / (sum of both), in [−1, 1]; 0 if all differences are 0.
     p_value : float
-        p of the two-sided Wilcoxon signed-rank test; 1 if all differences are 0.
+        Exact p of the two-sided Wilcoxon signed-rank test; 1 if all differences are 0.
     n_people, n_people_undefined : int
         Number of people, and number of people for whom a score is undefined; these are left out.
     """
@@ -131,11 +131,13 @@ def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedT
 
     Notes
     -----
-    The test is Wilcoxon's (Biometrics Bulletin 1(6), 1945), computed by scipy; people without a
-    difference are left out. The effect size is Kerby's (Comprehensive Psychology 3, 2014). The
-    intervals are those of :func:`classification_summary`. The test treats people as independent,
-    but they are independent only given the fitted models. For two equally good pipelines, p <= 0.05
-    occurred twice as often as it should (``docs/statistics.md``). Use
+    The test is Wilcoxon's (Biometrics Bulletin 1(6), 1945). People without a difference are left
+    out, and equal differences get their average rank. p is exact for any number of people: it
+    counts the assignments of signs to these ranks. Two differences are equal if their sizes differ
+    by at most 1e-12 of the largest score. The effect size is Kerby's (Comprehensive Psychology 3,
+    2014). The intervals are those of :func:`classification_summary`. The test treats people as
+    independent, but they are independent only given the fitted models. For two equally good
+    pipelines, p <= 0.05 occurred twice as often as it should (``docs/statistics.md``). Use
     :func:`corrected_resampled_t_test` as well.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)

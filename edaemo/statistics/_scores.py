@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import norm, t, wilcoxon
+from scipy.stats import norm, rankdata, t
 
 N_DRAWS = 2000
+# Scores that differ by less than this share of the largest score are equal except for rounding.
+_ROUNDING = 1e-12
 
 
 def p_above(scores: np.ndarray, reference: np.ndarray) -> float:
@@ -22,23 +24,89 @@ def p_above(scores: np.ndarray, reference: np.ndarray) -> float:
     Returns
     -------
     float
-        p of the one-sided Wilcoxon signed-rank test (Wilcoxon, Biometrics Bulletin 1(6), 1945).
-        People without a difference or without a score are left out. 1 if all people are left out.
+        p of the one-sided Wilcoxon signed-rank test. People without a difference or without a score
+        are left out. 1 if all people are left out.
     """
     differences = subtract(scores, reference)
     return signed_rank_p(differences[~np.isnan(differences)], "greater")
 
 
 def signed_rank_p(differences: np.ndarray, alternative: str) -> float:
-    """Return p of the Wilcoxon signed-rank test; 1 if all differences are 0."""
-    if not differences.any():
-        return 1.0
-    return float(wilcoxon(differences, alternative=alternative).pvalue)
+    """Compute the exact p of the signed-rank test (Wilcoxon, Biometrics Bulletin 1(6), 1945).
+
+    Differences of 0 are left out, and equal sizes get their average rank. The null distribution
+    gives each of the 2^n assignments of signs to these ranks the same probability, for any n.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n,)
+        Finite differences. Sizes that are equal except for rounding must be equal, as `subtract`
+        returns them.
+    alternative : {"greater", "two-sided"}
+
+    Returns
+    -------
+    float
+        1 if all differences are 0. Two-sided: twice the smaller tail, at most 1.
+    """
+    differences = differences[differences != 0]
+    # Average ranks are multiples of 1/2.
+    ranks = np.round(2 * rankdata(np.abs(differences))).astype(np.int64)
+    gains = int(ranks[differences > 0].sum())
+    losses = int(ranks.sum()) - gains
+    if alternative == "two-sided":
+        return min(1.0, 2 * _share_of_signs(ranks, min(gains, losses)))
+    # The distribution is symmetric, and only its lower half is computed.
+    if gains >= losses:
+        return _share_of_signs(ranks, losses)
+    return 1 - _share_of_signs(ranks, gains - 1)
+
+
+def _share_of_signs(ranks: np.ndarray, most: int) -> float:
+    """Return the share of all choices of ranks whose sum is at most `most`; `ranks` are int > 0."""
+    if most < 0:
+        return 0.0
+    shares = np.zeros(most + 1)  # of the choices from the ranks so far, by their sum
+    shares[0] = 1.0
+    reached = 0
+    for rank in np.sort(ranks):
+        end = min(reached + rank, most)
+        if rank <= end:
+            shares[rank : end + 1] += shares[: end + 1 - rank].copy()
+        shares[: end + 1] /= 2
+        reached = end
+    return float(shares.sum())
 
 
 def subtract(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Subtract scores, rounded to 12 digits, since equal fractions may differ in the last bit."""
-    return np.round(a - b, 12)
+    """Subtract scores so that differences of the same size are equal despite rounding errors.
+
+    Two sizes are the same if they, or the sizes between them in order, differ by at most 1e-12 of
+    the largest absolute score. The same rule decides which differences are 0.
+
+    Parameters
+    ----------
+    a, b : ndarray of shape (n,)
+        NaN if a score is undefined.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        a − b. Each size is replaced by the smallest of the sizes that are the same.
+    """
+    differences = a - b
+    defined = np.flatnonzero(~np.isnan(differences))
+    if not len(defined):
+        return differences
+    tolerance = _ROUNDING * np.max(np.abs([a[defined], b[defined]]))
+    sizes = np.abs(differences[defined])
+    order = np.argsort(sizes)
+    ordered = np.concatenate([[0.0], sizes[order]])
+    first = np.maximum.accumulate(
+        np.where(np.diff(ordered) > tolerance, np.arange(1, len(ordered)), 0)
+    )
+    differences[defined[order]] = np.sign(differences[defined[order]]) * ordered[first]
+    return differences
 
 
 def adjust_holm(p: Sequence[float]) -> np.ndarray:
