@@ -59,10 +59,10 @@ def classification_summary(
         the larger class of each person), ``roc_auc``, ``brier_score``,
         ``calibration_in_the_large`` (mean probability minus share of 1). The columns are:
 
-        ``pooled``, the score of all trials together; ``pooled_low``, ``pooled_high``, its 95 %
-        interval. ``over_people``, the mean of the people's scores; ``over_people_low``,
-        ``over_people_high``, its 95 % interval; ``n_people``; ``n_people_undefined``, the number of
-        people whose score is undefined (AUC and MCC of one class, F1 without a 1 in labels and
+        ``pooled``, the score of all trials; ``pooled_low``, ``pooled_high``, its 95 % interval.
+        ``over_people``, the mean of the people's scores; ``over_people_low``, ``over_people_high``,
+        its 95 % interval; ``n_people``; ``n_people_undefined``, the number of people whose score is
+        undefined (balanced accuracy, AUC and MCC of one class, F1 without a 1 in labels and
         predictions) and who are not in the mean. ``over_folds``, the mean of the folds' scores;
         ``over_folds_sd``, ``n_folds``, ``n_folds_undefined``.
 
@@ -77,10 +77,8 @@ def classification_summary(
 
     Notes
     -----
-    ``docs/statistics.md`` explains each value. The pooled AUC compares trials of different folds,
-    but the probabilities of different models may have different scales. The mean over folds does
-    not compare across folds. Neither does the mean over people if people are held out, since each
-    person is then tested in one fold.
+    ``docs/statistics.md`` explains each value. Balanced accuracy, MCC and AUC compare trials of the
+    same fold only, so that a prediction that is constant in each fold has the score of chance.
     """
     task = Binary()
     outcome = task.read(y_true, y_pred, probability)
@@ -108,7 +106,8 @@ def regression_summary(
     -------
     DataFrame
         Columns as in :func:`classification_summary`, rows ``concordance_correlation``,
-        ``pearson`` and ``rmse`` (in the unit of the ratings). The concordance correlation of a
+        ``pearson`` and ``rmse`` (in the unit of the ratings). The correlations use deviations from
+        the means of the folds. The concordance correlation of a
         person or fold is undefined if all its ratings and predictions are the same number.
         Pearson's correlation is undefined if the ratings or the predictions do not vary.
 
@@ -139,9 +138,10 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
         One row for each case, pipeline and score: these columns, then those of
         :func:`classification_summary`. The scores depend on the task. Two classes: as in
         :func:`classification_summary`. More than two classes: ``accuracy``, ``balanced_accuracy``,
-        ``f1_macro``, ``majority_rate``, ``brier_score`` (summed over classes) and ``recall_…`` of
-        each class. Numbers: as in :func:`regression_summary`. Series: the same scores over all
-        concatenated steps, and ``…_per_sequence``, the mean of the scores of the sequences.
+        ``f1_macro``, ``majority_rate``, ``roc_auc``, ``brier_score`` (summed over classes) and
+        ``recall_…`` of each class. Numbers: as in :func:`regression_summary`. Series: the same
+        scores over all concatenated steps, and ``…_per_sequence``, the mean of the scores of the
+        sequences.
 
     Raises
     ------
