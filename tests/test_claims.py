@@ -359,7 +359,7 @@ class TestWords:
             assert "but the interval includes chance" in text
         if not is_shown and low > 0.5:
             # An interval without chance beside "not shown" has its reason: the family, or the test.
-            assert ("alone" in text) == (alone < 0.05)
+            assert ("without adjustment" in text) == (alone < 0.05)
             assert ("although the interval excludes chance" in text) == (alone >= 0.05)
 
     def test_a_reproduced_table_has_the_words_of_the_comparison(self, length, tmp_path):
@@ -375,7 +375,7 @@ class TestWords:
 
     def test_all_kinds_of_rows_have_words(self):
         family = describe_claims(make_row(0.0512, 0.0043, 0.504, 0.647))
-        assert family == "EDA: not shown above majority (p = 0.051, alone 0.004)"
+        assert family == "EDA: not shown above majority (p = 0.051, without adjustment p = 0.004)"
         assert describe_claims(make_row(1, 1, 0, 1, reference=True)) == "uses no EDA"
         failed = make_row(1, 1, 0, 1, n_failed=2, error="ValueError: no")
         assert describe_claims(failed) == "2 folds failed, first with ValueError: no"

@@ -168,7 +168,9 @@ def _describe_claim(row: pd.Series, claim: Claim) -> str:
     if row[claim.column]:
         return f"{name}: above every row {claim.without} (p {_say_p(p)})"
     task, nearest = make_task(row["task"]), row[f"nearest_{claim.column}"]
-    reason = f"p {_say_p(p)}" + (f", alone {_say_p(alone)}" if alone < LEVEL <= p else "")
+    reason = f"p {_say_p(p)}" + (
+        f", without adjustment p {_say_p(alone)}" if alone < LEVEL <= p else ""
+    )
     is_outside = row[f"{task.tested_column}_low"] > task.chance
     if p < LEVEL:
         reason += ", but the interval includes chance"
