@@ -45,8 +45,9 @@ def load_predictions(
         study), ``subject``, ``stimulus``, ``trial``, ``label``,
         ``predicted`` (depending on the task 0 or 1, names of classes, floats, or 1-D float arrays),
         ``probability`` (of class 1; for more than two classes an array with one value for each
-        class in sorted order; NaN if the pipeline has no probabilities), ``n_training`` (number of
-        training trials of the fold).
+        class in sorted order; NaN if the pipeline has no probabilities), ``decision`` (the decision
+        value, in the same form; NaN without them), ``n_training`` (number of training
+        trials of the fold).
 
     Raises
     ------
@@ -113,6 +114,7 @@ def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd
     table: dict[str, list[Any]] = {name: [] for name in names}
     tasks = dict(zip(folds["key"], folds["task"], strict=True))
     probability: list[object] = []
+    decision: list[object] = []
     for key, fold in store.read_trials(list(place)):
         which.append(np.full(len(fold["row"]), place[key]))
         for name in names:
@@ -125,12 +127,20 @@ def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd
             np.nan if p is None else p[1] if len(p) == 2 else np.array(p)
             for p in fold["probability"]
         ]
+        decision += [
+            np.array(value) if isinstance(value, list) else np.nan if value is None else value
+            for value in fold["decision"]
+        ]
     trials = pd.DataFrame({name: series(values) for name, values in table.items()})
     if set(tasks.values()) <= {Binary.name, Regression.name}:
         number = np.int64 if set(tasks.values()) <= {Binary.name} else np.float64
         trials = trials.astype({"label": number, "predicted": number})
-        return np.concatenate(which), trials.assign(probability=np.array(probability, dtype=float))
-    return np.concatenate(which), trials.assign(probability=pd.Series(probability, dtype=object))
+        kind: type = float
+    else:
+        kind = object
+    optional = {"probability": probability, "decision": decision}
+    columns = {name: pd.Series(values, dtype=kind) for name, values in optional.items()}
+    return np.concatenate(which), trials.assign(**columns)
 
 
 def newest_keys(store: ResultStore | str | Path) -> list[str]:

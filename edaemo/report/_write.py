@@ -94,7 +94,7 @@ def write_report(
     with ResultStore(store) as opened, _uncollected():
         folds, predictions, left_out = _read(opened, keys)
         curves = make_learning_curves(opened, folds)
-    cases = make_cases(predictions, folds)
+        cases = make_cases(opened, predictions, folds)
     command = ["edaemo", "report", str(store), "--out", str(out)]
     command += ["--person", *people] if people else []
     command += ["--path", str(path)] if path is not None else []

@@ -1,6 +1,7 @@
 """Compute scores with intervals over people, tests, comparisons and calibration."""
 
 from edaemo.statistics._calibration import Calibration, calibration
+from edaemo.statistics._claims import CLAIMS, LEVEL, Claim, find_detectable, find_rivals
 from edaemo.statistics._compare import (
     CriticalDifference,
     PairedTest,
@@ -24,16 +25,20 @@ from edaemo.statistics._summary import (
     Scores,
     classification_summary,
     regression_summary,
+    score_people,
     score_trials,
     summarise_predictions,
     tabulate_scores,
 )
 from edaemo.statistics._tables import (
-    LEVEL,
     describe,
+    describe_claims,
+    describe_scores,
+    explain_marks,
+    format_claim,
     format_table,
     make_table,
-    p_column,
+    mark_name,
     verdicts,
 )
 from edaemo.statistics._tasks import (
@@ -50,10 +55,12 @@ from edaemo.statistics._tasks import (
 
 __all__ = [
     "CASE",
+    "CLAIMS",
     "LEVEL",
     "NUMBERS",
     "Binary",
     "Calibration",
+    "Claim",
     "CriticalDifference",
     "Multiclass",
     "Outcome",
@@ -72,21 +79,28 @@ __all__ = [
     "corrected_resampled_t_test",
     "critical_difference",
     "describe",
+    "describe_claims",
+    "describe_scores",
     "divide",
     "draw_people",
+    "explain_marks",
+    "find_detectable",
+    "find_rivals",
     "find_task",
     "fold_codes",
+    "format_claim",
     "format_table",
     "interval_over_people",
     "make_table",
     "make_task",
+    "mark_name",
     "name_classes",
-    "p_column",
     "paired_test",
     "permutation_refit",
     "permutation_test",
     "permutation_tests",
     "regression_summary",
+    "score_people",
     "score_trials",
     "split_cases",
     "summarise_predictions",

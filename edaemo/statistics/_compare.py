@@ -21,7 +21,8 @@ from edaemo.statistics._scores import (
     signed_rank_p,
     subtract,
 )
-from edaemo.statistics._sums import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES, each
+from edaemo.statistics._summary import score_units
+from edaemo.statistics._sums import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES
 from edaemo.statistics._tasks import (
     PER_SEQUENCE,
     Binary,
@@ -43,7 +44,7 @@ class PairedTest(NamedTuple):
         Matched-pairs rank-biserial correlation: (rank sum of people with a above b − rank sum of
         people with a below b) / (sum of both), in [−1, 1]; 0 if all differences are 0.
     p_value : float
-        The p of the two-sided Wilcoxon signed-rank test; 1 if all differences are 0.
+        Exact p of the two-sided Wilcoxon signed-rank test; 1 if all differences are 0.
     n_people, n_people_undefined : int
         Number of people, and number of people for whom a score is undefined; these are left out.
     """
@@ -144,11 +145,13 @@ def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedT
 
     Notes
     -----
-    The test is Wilcoxon's (Biometrics Bulletin 1(6), 1945), computed by scipy; people without a
-    difference are left out. The effect size is Kerby's (Comprehensive Psychology 3, 2014). The
-    intervals are those of :func:`classification_summary`. The test treats people as independent,
-    but they are independent only given the fitted models. For two equally good pipelines, p <= 0.05
-    occurred twice as often as it should (``docs/statistics.md``). Use
+    The test is Wilcoxon's (Biometrics Bulletin 1(6), 1945). People without a difference are left
+    out, and equal differences get their average rank. p is exact for any number of people: it
+    counts the assignments of signs to these ranks. Two differences are equal if their sizes differ
+    by at most 1e-12 of the largest score. The effect size is Kerby's (Comprehensive Psychology 3,
+    2014). The intervals are those of :func:`classification_summary`. The test treats people as
+    independent, but they are independent only given the fitted models. For two equally good
+    pipelines, p <= 0.05 occurred twice as often as it should (``docs/statistics.md``). Use
     :func:`corrected_resampled_t_test` as well.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
@@ -419,8 +422,8 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
     probability = trials.get("probability") if score in OF_PROBABILITIES else None
     outcome = task.read(trials["label"], trials["predicted"], probability, ("label", "predicted"))
 
-    def score_each(unit: np.ndarray) -> np.ndarray:
-        scores = task.score(each(task.sum_up(outcome, unit, False)))
+    def score_each(units: np.ndarray, folds: np.ndarray | None = None) -> np.ndarray:
+        scores = score_units(task, outcome, units, folds)
         if score not in scores:
             raise ValueError(f"score={score!r} must be one of {list(task.scores)} here.")
         return scores[score]
@@ -428,13 +431,14 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
     people = find_ids("subject", trials, needed_by="The comparison")
     people = pd.factorize(people, sort=True)[0]
     folds = fold_codes(trials)
+    of_people = score_each(people, folds)
     if folds is None:
-        return _Scored(score_each(people), np.empty(0), None, np.nan)
+        return _Scored(of_people, np.empty(0), None, np.nan)
     n_training = None
     if "n_training" in trials:
         _, first = np.unique(folds, return_index=True)
         n_training = trials["n_training"].iloc[first].mean()
-    return _Scored(score_each(people), score_each(folds), n_training, np.bincount(folds).mean())
+    return _Scored(of_people, score_each(folds), n_training, np.bincount(folds).mean())
 
 
 def _test_folds(a: _Scored, b: _Scored) -> dict[str, float]:

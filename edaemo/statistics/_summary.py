@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from edaemo._validation import warn_of_near_ids
 from edaemo.statistics._predictions import fold_codes, split_cases
 from edaemo.statistics._scores import divide, draw_people, interval_over_people
-from edaemo.statistics._sums import each, weigh
+from edaemo.statistics._sums import Sums, add_up, compare_within, weigh
 from edaemo.statistics._tasks import (
     OVER_PEOPLE,
     POOLED,
@@ -60,10 +60,10 @@ def classification_summary(
         the larger class of each person), ``roc_auc``, ``brier_score``,
         ``calibration_in_the_large`` (mean probability minus share of 1). The columns are:
 
-        ``pooled``, the score of all trials together; ``pooled_low``, ``pooled_high``, its 95 %
-        interval. ``over_people``, the mean of the people's scores; ``over_people_low``,
-        ``over_people_high``, its 95 % interval; ``n_people``; ``n_people_undefined``, the number of
-        people whose score is undefined (AUC and MCC of one class, F1 without a 1 in labels and
+        ``pooled``, the score of all trials; ``pooled_low``, ``pooled_high``, its 95 % interval.
+        ``over_people``, the mean of the people's scores; ``over_people_low``, ``over_people_high``,
+        its 95 % interval; ``n_people``; ``n_people_undefined``, the number of people whose score is
+        undefined (balanced accuracy, AUC and MCC of one class, F1 without a 1 in labels and
         predictions) and who are not in the mean. ``over_folds``, the mean of the folds' scores;
         ``over_folds_sd``, ``n_folds``, ``n_folds_undefined``.
 
@@ -78,10 +78,8 @@ def classification_summary(
 
     Notes
     -----
-    ``docs/statistics.md`` explains each value. The pooled AUC compares trials of different folds,
-    but the probabilities of different models may have different scales. The mean over folds does
-    not compare across folds. Neither does the mean over people if people are held out, since each
-    person is then tested in one fold.
+    ``docs/statistics.md`` explains each value. Balanced accuracy, MCC and AUC compare trials of the
+    same fold only, so that a prediction that is constant in each fold has the score of chance.
     """
     task = Binary()
     outcome = task.read(y_true, y_pred, probability)
@@ -111,7 +109,8 @@ def regression_summary(
     -------
     DataFrame
         Columns as in :func:`classification_summary`, rows ``concordance_correlation``,
-        ``pearson`` and ``rmse`` (in the unit of the ratings). The concordance correlation of a
+        ``pearson`` and ``rmse`` (in the unit of the ratings). The correlations use deviations from
+        the means of the folds. The concordance correlation of a
         person or fold is undefined if all its ratings and predictions are the same number.
         Pearson's correlation is undefined if the ratings or the predictions do not vary.
 
@@ -142,9 +141,10 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
         One row for each case, pipeline and score: these columns, then those of
         :func:`classification_summary`. The scores depend on the task. Two classes: as in
         :func:`classification_summary`. More than two classes: ``accuracy``, ``balanced_accuracy``,
-        ``f1_macro``, ``majority_rate``, ``brier_score`` (summed over classes) and ``recall_…`` of
-        each class. Numbers: as in :func:`regression_summary`. Series: the same scores over all
-        concatenated steps, and ``…_per_sequence``, the mean of the scores of the sequences.
+        ``f1_macro``, ``majority_rate``, ``roc_auc``, ``brier_score`` (summed over classes) and
+        ``recall_…`` of each class. Numbers: as in :func:`regression_summary`. Series: the same
+        scores over all concatenated steps, and ``…_per_sequence``, the mean of the scores of the
+        sequences.
 
     Raises
     ------
@@ -160,6 +160,14 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
         }
         tables.append(tabulate_scores(case, scores))
     return pd.concat(tables, ignore_index=True)
+
+
+def score_people(task: Task, trials: pd.DataFrame) -> pd.Series:
+    """Return each person's tested score of one pipeline, by id, as `Scores.by_person` does."""
+    outcome, subject = _read(task, trials), trials["subject"].to_numpy()
+    units = number_units(subject, len(trials), "subject")
+    scores = score_units(task, outcome, units, fold_codes(trials))[task.tested]
+    return pd.Series(scores, index=pd.unique(pd.Series(subject, dtype=object)))
 
 
 def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Scores:
@@ -179,9 +187,18 @@ def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Sco
     Scores
         The scores of these rows.
     """
-    outcome = task.read(trials["label"], trials["predicted"], trials.get("probability"))
+    outcome = _read(task, trials)
     subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
     return Scores(task, outcome, subject, fold=fold, random_state=random_state)
+
+
+def _read(task: Task, trials: pd.DataFrame) -> Outcome:
+    return task.read(
+        trials["label"],
+        trials["predicted"],
+        trials.get("probability"),
+        decision=trials.get("decision"),
+    )
 
 
 def tabulate_scores(case: dict[str, Any], scores: Mapping[str, Scores]) -> pd.DataFrame:
@@ -221,6 +238,50 @@ def number_units(unit: Sequence[Any] | np.ndarray, n_trials: int, name: str) -> 
     return codes
 
 
+def score_units(
+    task: Task, outcome: Outcome, units: np.ndarray, folds: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Compute the scores of each person or other unit; trials are compared within folds only.
+
+    Parameters
+    ----------
+    task : Task
+    outcome : Outcome
+    units, folds : ndarray of int, shape (n_trials,)
+        Unit and fold of each trial, from 0. None: all trials are of one fold.
+
+    Returns
+    -------
+    dict
+        Arrays of length n_units.
+    """
+    n_folds = 1 if folds is None else folds.max() + 1
+    strata, stratum = np.unique(
+        units * n_folds + (0 if folds is None else folds), return_inverse=True
+    )
+    sums = compare_within(task.sum_up(outcome, stratum, False))
+    return task.score(add_up(sums, strata // n_folds, units.max() + 1))
+
+
+def _add_folds(
+    task: Task,
+    outcome: Outcome,
+    subjects: np.ndarray,
+    folds: np.ndarray | None,
+    weights: np.ndarray,
+) -> Sums:
+    """Return the sums over all folds, for each draw of people, shape (n_draws, n_people)."""
+    folds = np.zeros(len(subjects), int) if folds is None else folds
+    order = np.argsort(folds, kind="stable")
+    added: Sums = {}
+    for rows in np.split(order, np.cumsum(np.bincount(folds))[:-1]):
+        people, person = np.unique(subjects[rows], return_inverse=True)
+        sums = task.sum_up(outcome.take(rows), person, True)
+        drawn = compare_within(weigh(sums, weights[:, people]))
+        added = {name: added.get(name, 0) + values for name, values in drawn.items()}
+    return added
+
+
 class Scores:
     """The scores of one pipeline's predictions: pooled, for draws of people, for each person.
 
@@ -248,18 +309,20 @@ class Scores:
         random_state: int = 0,
     ) -> None:
         n_trials = len(outcome.labels)
-        sums = task.sum_up(outcome, number_units(subject, n_trials, "subject"), True)
+        subjects = number_units(subject, n_trials, "subject")
+        folds = None if fold is None else number_units(fold, n_trials, "fold")
         self.task = task
         self._subjects = pd.unique(pd.Series(subject, dtype=object))
         self._n_people = len(self._subjects)
         self._drawn = draw_people(self._n_people, random_state)
-        self._of_people = task.score(each(sums))
-        self._pooled = task.score(weigh(sums, np.ones((1, self._n_people))))
-        self._draws = task.score(weigh(sums, self._drawn))
+        self._of_people = score_units(task, outcome, subjects, folds)
+        weights = np.vstack([np.ones((1, self._n_people)), self._drawn])
+        of_all = task.score(_add_folds(task, outcome, subjects, folds, weights))
+        self._pooled = {name: values[:1] for name, values in of_all.items()}
+        self._draws = {name: values[1:] for name, values in of_all.items()}
         self._of_folds: dict[str, np.ndarray] = {}
-        if fold is not None:
-            folds = number_units(fold, n_trials, "fold")
-            self._of_folds = task.score(each(task.sum_up(outcome, folds, False)))
+        if folds is not None:
+            self._of_folds = score_units(task, outcome, folds)
 
     @property
     def by_person(self) -> pd.Series:
