@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from edaemo.statistics._crossed import STIMULUS, SUBJECT, Jackknife
 from edaemo.statistics._predictions import fold_codes, split_cases
 from edaemo.statistics._scores import divide, draw_people, interval_over_people
 from edaemo.statistics._sums import Sums, add_up, compare_within, weigh
@@ -270,6 +271,8 @@ class Scores:
         subject: Sequence[Any] | np.ndarray,
         *,
         fold: Sequence[Any] | np.ndarray | None = None,
+        stimulus: Sequence[Any] | np.ndarray | None = None,
+        covers: Sequence[str] = (SUBJECT,),
         random_state: int = 0,
     ) -> None:
         n_trials = len(outcome.labels)
@@ -279,8 +282,18 @@ class Scores:
         self._subjects = pd.unique(pd.Series(subject, dtype=object))
         self._n_people = len(self._subjects)
         self._drawn = draw_people(self._n_people, random_state)
+        self._cross_validated = folds is not None and folds.max() > 0
+        self._jackknife: Jackknife | None = None
+        weights = np.ones((1, self._n_people))
+        if STIMULUS in covers:
+            if stimulus is None:
+                raise ValueError(f"covers={covers!r} needs the stimulus of each trial.")
+            number_units(stimulus, n_trials, "stimulus")
+            ids = {SUBJECT: subject, STIMULUS: stimulus}
+            self._jackknife = Jackknife(task, outcome, ids, folds, covers)
+        else:
+            weights = np.vstack([weights, self._drawn])
         self._of_people = score_units(task, outcome, subjects, folds)
-        weights = np.vstack([np.ones((1, self._n_people)), self._drawn])
         of_all = task.score(_add_folds(task, outcome, subjects, folds, weights))
         self._pooled = {name: values[:1] for name, values in of_all.items()}
         self._draws = {name: values[1:] for name, values in of_all.items()}
@@ -330,14 +343,20 @@ class Scores:
         pooled, draws = self._pooled[score], self._draws[score]
         if zero:
             pooled, draws = np.nan_to_num(pooled), np.nan_to_num(draws)
-        return pooled[0], *interval_over_people(draws, self._n_people)
+        if self._jackknife is not None:
+            return pooled[0], *self._jackknife.pooled(score, zero=zero).interval(score)
+        return pooled[0], *self._interval(draws)
 
     def _over_people(self, score: str) -> tuple[float, float, float]:
         """Return the mean of people's scores and its interval."""
         people = self._of_people[score]
-        draws = average(people, self._drawn)
         mean = average(people, np.ones((1, self._n_people)))[0]
-        return mean, *interval_over_people(draws, self._n_people)
+        if self._jackknife is not None:
+            return mean, *self._jackknife.over_people(score).interval(score)
+        return mean, *self._interval(average(people, self._drawn))
+
+    def _interval(self, draws: np.ndarray) -> tuple[float, float]:
+        return interval_over_people(draws, self._n_people, cross_validated=self._cross_validated)
 
 
 def _name(prefix: str, values: tuple[float, float, float]) -> dict[str, float]:
