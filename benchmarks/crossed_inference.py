@@ -86,9 +86,7 @@ def draw_songs(design: Design, rng: np.random.Generator) -> np.ndarray:
     return np.unique(np.sort(songs, axis=1), return_inverse=True)[1].reshape(len(songs), -1)
 
 
-def make_study(
-    design: Design, songs: np.ndarray, effect: float, rng: np.random.Generator
-) -> Study:
+def make_study(design: Design, songs: np.ndarray, effect: float, rng: np.random.Generator) -> Study:
     """Draw features and ratings of new people with new songs."""
     song = songs.ravel()
     person = np.repeat(np.arange(len(songs)), songs.shape[1])
@@ -186,7 +184,9 @@ def judge(
     )
     both = [scores.summary for scores in (old, new)]
     people = score_units(task, outcome, person, folds)
-    crossed = Jackknife(task, outcome, ids, folds, covers) if "stimulus" in covers else None
+    crossed = None
+    if "stimulus" in covers:
+        crossed = Jackknife(task, outcome, ids, covers, folds=folds, cross_validated=True)
     for name in SHOWN[task.name]:
         found = []
         for average in ("pooled", "over_people"):
@@ -226,7 +226,9 @@ def show(name: str, n_studies: int) -> None:
                         covered = (low <= truth[i, j]) & (truth[i, j] <= high)
                         cells += [f"{covered.mean():.3f}", f"{np.mean(high - low):.3f}"]
                     p = np.array([[one["p_old"], one["p_new"]] for one in found])
-                    cells += ["" if np.isnan(way).any() else f"{np.mean(way <= 0.05):.3f}" for way in p.T]
+                    cells += [
+                        "" if np.isnan(way).any() else f"{np.mean(way <= 0.05):.3f}" for way in p.T
+                    ]
                     print(f"| {' | '.join(cells)} |", flush=True)
 
 

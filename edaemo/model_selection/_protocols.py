@@ -116,6 +116,21 @@ class Protocol(BaseCrossValidator):
     has_validation: ClassVar[bool] = False
     share: ClassVar[Share | None] = None
 
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """Ids of which a score holds for new ones, so that intervals and tests cover them.
+
+        These are the ids that are never on both sides of the split, and the unit if it is an id:
+        "within-subject" fits a model for each subject, and covers subjects and stimuli. A
+        protocol without such ids, as "trial", covers subjects.
+        """
+        covered = [
+            kind
+            for kind in ("subject", "stimulus")
+            if kind == self.unit or kind not in self.may_share
+        ]
+        return tuple(covered) or ("subject",)
+
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
         """Make the protocol with the arguments of `make_protocol`."""

@@ -241,7 +241,7 @@ def draw_shares(curve: LearningCurve) -> Picture:
             changes.append(f"{name}: " + ", ".join(f"{s:.2f} of {n:.0f} people" for n, s in points))
         axes.set(xlabel="training people of a fold", ylabel=score)
         figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
-    caption = f"{curve.name}: {score} with its 95 % interval over people. Dashed: chance."
+    caption = f"{curve.name}: {score} with its 95 % interval. Dashed: chance."
     return embed(figure, caption, f"Learning curves. {'; '.join(changes)}.")
 
 

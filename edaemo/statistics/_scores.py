@@ -9,11 +9,6 @@ import numpy as np
 from scipy.stats import norm, rankdata, t
 
 N_DRAWS = 2000
-# Factor of variances of cross-validated scores. Given the fitted models, the variance is too small,
-# since each trial is a test trial of one model and a training trial of others. It is correct for
-# models that do not depend on the training trials, and half of the true variance for models that
-# learn nothing, in which each pair of trials counts twice. This is the geometric mean of 1 and 2.
-ACROSS_FOLDS = 2**0.5
 # Scores that differ by less than this share of the largest score are equal except for rounding.
 _ROUNDING = 1e-12
 
@@ -141,9 +136,7 @@ def draw_people(n_people: int, random_state: int) -> np.ndarray:
     return drawn
 
 
-def interval_over_people(
-    draws: np.ndarray, n_people: int, *, cross_validated: bool = False
-) -> tuple[float, float]:
+def interval_over_people(draws: np.ndarray, n_people: int) -> tuple[float, float]:
     """Return the expanded 95 % percentile interval of a score over draws of people.
 
     Plain percentile intervals are too narrow for few people. The expanded levels correct for the
@@ -154,10 +147,6 @@ def interval_over_people(
     ----------
     draws : ndarray of shape (n_draws,)
     n_people : int
-    cross_validated : bool, default=False
-        Whether the predictions come from several models with overlapping training sets. The levels
-        are then expanded further, by 2^(1/4): the variance given the fitted models is too small
-        (``docs/statistics.md``).
 
     Returns
     -------
@@ -166,15 +155,25 @@ def interval_over_people(
     """
     if n_people < 2:
         return np.nan, np.nan
-    level = _expanded_level(n_people, ACROSS_FOLDS if cross_validated else 1.0)
+    level = _expanded_level(n_people)
     low, high = np.quantile(draws, [level, 1 - level])
     return float(low), float(high)
 
 
 @lru_cache(maxsize=64)  # scipy's distributions take as long as the quantiles
-def _expanded_level(n_people: int, inflation: float) -> float:
-    factor = np.sqrt(inflation * n_people / (n_people - 1))
-    return float(norm.cdf(factor * t.ppf(0.025, n_people - 1)))
+def _expanded_level(n_people: int) -> float:
+    return float(norm.cdf(np.sqrt(n_people / (n_people - 1)) * t.ppf(0.025, n_people - 1)))
+
+
+def widen(
+    estimate: float,
+    interval: tuple[float, float],
+    factor: float,
+    limits: tuple[float, float],
+) -> tuple[float, float]:
+    """Return an interval with both sides multiplied by a factor, cut at the limits of the score."""
+    low, high = np.clip([estimate + factor * (end - estimate) for end in interval], *limits)
+    return float(low), float(high)
 
 
 def count_confusion(

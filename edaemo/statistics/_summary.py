@@ -9,9 +9,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from edaemo.statistics._crossed import STIMULUS, SUBJECT, Jackknife
+from edaemo.statistics._crossed import (
+    STIMULUS,
+    SUBJECT,
+    Jackknife,
+    PeopleScores,
+    inflate_variance,
+    limits_of,
+)
 from edaemo.statistics._predictions import fold_codes, split_cases
-from edaemo.statistics._scores import divide, draw_people, interval_over_people
+from edaemo.statistics._scores import divide, draw_people, interval_over_people, widen
 from edaemo.statistics._sums import Sums, add_up, compare_within, weigh
 from edaemo.statistics._tasks import (
     OVER_PEOPLE,
@@ -160,19 +167,72 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     return pd.concat(tables, ignore_index=True)
 
 
-def score_people(task: Task, trials: pd.DataFrame) -> pd.Series:
-    """Return each person's tested score of one pipeline, by id, as `Scores.by_person` does."""
-    outcome, subject = _read(task, trials), trials["subject"].to_numpy()
+def score_people(task: Task, trials: pd.DataFrame) -> PeopleScores:
+    """Return each person's tested score of one pipeline, as `Scores.people` does."""
+    outcome, subject, folds = _read(task, trials), trials["subject"].to_numpy(), fold_codes(trials)
     units = number_units(subject, len(trials), "subject")
-    scores = score_units(task, outcome, units, fold_codes(trials))[task.tested]
-    return pd.Series(scores, index=pd.unique(pd.Series(subject, dtype=object)))
+    scores = score_units(task, outcome, units, folds)[task.tested]
+    stimulus, covers = trials.get("stimulus"), find_covers(trials)
+    return PeopleScores(
+        task.tested,
+        pd.Series(scores, index=pd.unique(pd.Series(subject, dtype=object))),
+        make_jackknife(task, outcome, subject, stimulus, covers, folds),
+    )
 
 
 def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Scores:
     """Return the scores of one pipeline, from its rows of a table of predictions."""
-    outcome = _read(task, trials)
-    subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
-    return Scores(task, outcome, subject, fold=fold, random_state=random_state)
+    return Scores(
+        task,
+        _read(task, trials),
+        trials["subject"].to_numpy(),
+        fold=fold_codes(trials),
+        stimulus=trials.get("stimulus"),
+        covers=find_covers(trials),
+        random_state=random_state,
+    )
+
+
+def find_covers(trials: pd.DataFrame) -> tuple[str, ...]:
+    """Return what intervals and tests cover, "subject" and "stimulus", from a table's ``covers``.
+
+    Trials without stimuli have no stimuli to cover. Without the column, only people are covered.
+    """
+    given = trials["covers"].unique() if "covers" in trials else [SUBJECT]
+    covers = tuple(str(given[0]).split("+"))
+    if len(given) > 1 or not {SUBJECT, STIMULUS}.issuperset(covers):
+        raise ValueError(
+            f"The column covers of one case must be 'subject', 'stimulus' or 'subject+stimulus' in "
+            f"all rows, got {list(given)}."
+        )
+    if "stimulus" not in trials or trials["stimulus"].isna().all():
+        return (SUBJECT,)
+    return covers
+
+
+def make_jackknife(
+    task: Task,
+    outcome: Outcome,
+    subject: Sequence[Any] | np.ndarray,
+    stimulus: Sequence[Any] | np.ndarray | None,
+    covers: Sequence[str],
+    folds: np.ndarray | None,
+) -> Jackknife | None:
+    """Return the scores without each person and stimulus; None if only people are covered."""
+    if STIMULUS not in covers:
+        return None
+    if stimulus is None:
+        raise ValueError(f"covers={covers!r} needs the stimulus of each trial.")
+    number_units(stimulus, len(outcome.labels), STIMULUS)
+    ids = {SUBJECT: subject, STIMULUS: np.asarray(stimulus, dtype=object)}
+    return Jackknife(
+        task, outcome, ids, covers, folds=folds, cross_validated=has_several_models(folds)
+    )
+
+
+def has_several_models(folds: np.ndarray | None) -> bool:
+    """Return whether the trials were predicted by models of several folds."""
+    return folds is not None and bool(folds.max() > 0)
 
 
 def _read(task: Task, trials: pd.DataFrame) -> Outcome:
@@ -262,6 +322,11 @@ class Scores:
         Labels and predictions, as returned by `task.read`.
     subject, fold, random_state
         As in :func:`classification_summary`.
+    stimulus : sequence of shape (n_trials,) or None, default=None
+        Stimulus of each trial.
+    covers : sequence of {"subject", "stimulus"}, default=("subject",)
+        What intervals and tests cover. With "stimulus", intervals are those of the jackknife
+        (`LeftOut.spread`) in place of the bootstrap.
     """
 
     def __init__(
@@ -282,16 +347,10 @@ class Scores:
         self._subjects = pd.unique(pd.Series(subject, dtype=object))
         self._n_people = len(self._subjects)
         self._drawn = draw_people(self._n_people, random_state)
-        self._cross_validated = folds is not None and folds.max() > 0
-        self._jackknife: Jackknife | None = None
+        self._cross_validated = has_several_models(folds)
+        self._jackknife = make_jackknife(task, outcome, subject, stimulus, covers, folds)
         weights = np.ones((1, self._n_people))
-        if STIMULUS in covers:
-            if stimulus is None:
-                raise ValueError(f"covers={covers!r} needs the stimulus of each trial.")
-            number_units(stimulus, n_trials, "stimulus")
-            ids = {SUBJECT: subject, STIMULUS: stimulus}
-            self._jackknife = Jackknife(task, outcome, ids, folds, covers)
-        else:
+        if self._jackknife is None:
             weights = np.vstack([weights, self._drawn])
         self._of_people = score_units(task, outcome, subjects, folds)
         of_all = task.score(_add_folds(task, outcome, subjects, folds, weights))
@@ -305,6 +364,11 @@ class Scores:
     def by_person(self) -> pd.Series:
         """Return each person's value of the tested score, by id in the order of appearance."""
         return pd.Series(self._of_people[self.task.tested], index=self._subjects)
+
+    @property
+    def people(self) -> PeopleScores:
+        """Return each person's value of the tested score, for tests against another pipeline."""
+        return PeopleScores(self.task.tested, self.by_person, self._jackknife)
 
     @property
     def columns(self) -> dict[str, float]:
@@ -344,19 +408,23 @@ class Scores:
         if zero:
             pooled, draws = np.nan_to_num(pooled), np.nan_to_num(draws)
         if self._jackknife is not None:
-            return pooled[0], *self._jackknife.pooled(score, zero=zero).interval(score)
-        return pooled[0], *self._interval(draws)
+            return pooled[0], *self._jackknife.pooled(score, zero=zero).interval(*limits_of(score))
+        return pooled[0], *self._interval(score, pooled[0], draws)
 
     def _over_people(self, score: str) -> tuple[float, float, float]:
         """Return the mean of people's scores and its interval."""
         people = self._of_people[score]
         mean = average(people, np.ones((1, self._n_people)))[0]
         if self._jackknife is not None:
-            return mean, *self._jackknife.over_people(score).interval(score)
-        return mean, *self._interval(average(people, self._drawn))
+            return mean, *self._jackknife.over_people(score).interval(*limits_of(score))
+        return mean, *self._interval(score, mean, average(people, self._drawn))
 
-    def _interval(self, draws: np.ndarray) -> tuple[float, float]:
-        return interval_over_people(draws, self._n_people, cross_validated=self._cross_validated)
+    def _interval(self, score: str, estimate: float, draws: np.ndarray) -> tuple[float, float]:
+        """Return the interval over people."""
+        interval = interval_over_people(draws, self._n_people)
+        if not self._cross_validated:
+            return interval
+        return widen(estimate, interval, inflate_variance(score) ** 0.5, limits_of(score))
 
 
 def _name(prefix: str, values: tuple[float, float, float]) -> dict[str, float]:
