@@ -110,8 +110,9 @@ def test_draws_are_made_once_and_cannot_be_changed():
         drawn[0] = 0
 
 
-def test_person_with_one_class_counts_with_the_share_of_right_answers():
-    assert_allclose(score_people(np.ones(4, int), np.array([1, 1, 1, 0]), np.zeros(4)), [0.75])
+def test_person_with_one_class_has_no_score():
+    """A constant prediction would have 0 or 1, and not chance."""
+    assert np.isnan(score_people(np.ones(4, int), np.array([1, 1, 1, 0]), np.zeros(4))).all()
 
 
 def test_wilcoxon_counts_the_signed_ranks():

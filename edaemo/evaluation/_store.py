@@ -48,7 +48,7 @@ _OPTIONAL = ("probability", "decision")  # columns of trials that not every pipe
 _CREATE = f"CREATE TABLE folds ({', '.join(_COLUMNS)}, predictions, PRIMARY KEY (key))"
 # A comparison is the fingerprint of the data, the labels and the folds. `uses` and `keys` are JSON.
 _CREATE_FAMILIES = (
-    "CREATE TABLE families (comparison, pipeline, uses, keys, added, "
+    "CREATE TABLE IF NOT EXISTS families (comparison, pipeline, uses, keys, added, "
     "PRIMARY KEY (comparison, pipeline))"
 )
 _DECLARE = (

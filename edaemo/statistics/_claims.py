@@ -24,17 +24,24 @@ POWER = 0.8
 
 
 class Claim(NamedTuple):
-    """A claim about a pipeline: its column in a table, the claimed input, and its words."""
+    """A claim about a pipeline: its column in a table, its words, and the claimed input."""
 
     column: str
-    uses: str
     title: str
+    what: str
     without: str
+
+    def inputs(self, used: Collection[str]) -> set[str]:
+        """Return the inputs that the claim is about, of those that a pipeline uses."""
+        if self.column == "reads_signals":  # a pipeline that uses EDA has a claim about EDA
+            return set() if "eda" in used else set(used) - {"music"}
+        return set(used) & {"eda" if self.column == "reads_eda" else "music"}
 
 
 CLAIMS = (
-    Claim("reads_eda", "eda", "Reads EDA", "without EDA"),
-    Claim("music_helps", "music", "Music helps", "without music"),
+    Claim("reads_eda", "Reads EDA", "EDA", "without EDA"),
+    Claim("reads_signals", "Reads other signals", "signals", "without signals"),
+    Claim("music_helps", "Music helps", "music", "without music"),
 )
 
 
@@ -49,9 +56,9 @@ class _Tested(NamedTuple):
 
 
 def find_rivals(
-    uses: Mapping[str, Sequence[str]], rows: Collection[str], pipeline: str, what: str
+    uses: Mapping[str, Sequence[str]], rows: Collection[str], pipeline: str, claim: Claim
 ) -> list[str]:
-    """Return the rows that a pipeline must be above to show that it gains by an input.
+    """Return the rows that a pipeline must be above, so that a claim about it holds.
 
     Parameters
     ----------
@@ -60,17 +67,17 @@ def find_rivals(
     rows : collection of str
         The rows that are compared.
     pipeline : str
-    what : str
-        The claimed input.
+    claim : Claim
 
     Returns
     -------
     list of str
-        Every row that uses neither `what` nor a signal that the pipeline does not use. Music is not
-        a signal, since it is known without a recording: EDA may only tell which song was heard.
+        Every row that uses neither the claimed input nor a signal that the pipeline does not use.
+        Music is not a signal, since it is known without a recording: EDA may only tell which song
+        was heard.
     """
-    known = {*uses[pipeline], "music"}
-    return [row for row in rows if what not in uses[row] and known.issuperset(uses[row])]
+    others = {*uses[pipeline], "music"} - claim.inputs(uses[pipeline])
+    return [row for row in rows if others.issuperset(uses[row])]
 
 
 def judge(
@@ -122,7 +129,7 @@ def judge(
         return people[name].minus(people[rival]).p_above()
 
     def test(name: str, claim: Claim) -> _Tested:
-        rivals = find_rivals(uses, rows, name, claim.uses)
+        rivals = find_rivals(uses, rows, name, claim)
         p = [above(name, row) for row in rivals]
         if not rivals or np.isnan(p).any():
             return _Tested(name, claim, rivals, np.nan, None)
@@ -130,7 +137,7 @@ def judge(
         largest = max(zip(p, means, rivals, strict=True))  # of equal p, the row with more
         return _Tested(name, claim, rivals, largest[0], largest[2])
 
-    claims = [test(name, claim) for name in tested for claim in CLAIMS if claim.uses in uses[name]]
+    claims = [test(name, claim) for name in tested for claim in CLAIMS if claim.inputs(uses[name])]
     found: dict[str, dict[str, object]] = {name: {"n_claims": len(claims)} for name in tested}
     adjusted = _adjust([one.p for one in claims])
     for (name, claim, rivals, p, nearest), p_holm in zip(claims, adjusted, strict=True):
@@ -163,7 +170,8 @@ def p_column(reference: str) -> str:
 
 def _adjust(p: Sequence[float]) -> np.ndarray:
     """Adjust by Holm; a test that was not possible counts, and stays NaN."""
-    return np.where(np.isnan(p), np.nan, adjust_holm(np.nan_to_num(p, nan=1.0)))
+    counted = [1.0 if np.isnan(value) else value for value in p]
+    return np.where(np.isnan(p), np.nan, adjust_holm(counted))
 
 
 def _detect(

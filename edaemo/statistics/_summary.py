@@ -304,8 +304,8 @@ def _add_folds(
     added: Sums = {}
     for rows in np.split(order, np.cumsum(np.bincount(folds))[:-1]):
         people, person = np.unique(subjects[rows], return_inverse=True)
-        part = Outcome(*(None if column is None else column[rows] for column in outcome))
-        drawn = compare_within(weigh(task.sum_up(part, person, True), weights[:, people]))
+        sums = task.sum_up(outcome.take(rows), person, True)
+        drawn = compare_within(weigh(sums, weights[:, people]))
         added = {name: added.get(name, 0) + values for name, values in drawn.items()}
     return added
 

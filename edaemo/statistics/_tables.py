@@ -155,18 +155,17 @@ def describe_claims(row: pd.Series) -> str:
         return f"{row['n_failed']} folds failed, first with {row['error']}"
     if row["reference"]:
         return "uses no EDA"
-    used = row["uses"].split(", ")
-    parts = [_describe_claim(row, claim) for claim in CLAIMS if claim.uses in used]
+    used = row["uses"].split(", ") if row["uses"] else []
+    parts = [_describe_claim(row, claim) for claim in CLAIMS if claim.inputs(used)]
     if pd.notna(row["equivalent"]) and row["equivalent"]:
         chance_row = make_task(row["task"]).chance_row
         parts.append(f"within {row['margin']:g} of {chance_row} (p {_say_p(row['p_equivalent'])})")
-    return "; ".join(parts) or "uses neither EDA nor music"
+    return "; ".join(parts) or "uses no signal and no music"
 
 
 def _describe_claim(row: pd.Series, claim: Claim) -> str:
     """Return the words for one claim; they never contradict p or the interval over people."""
-    name, p, alone = claim.uses, row[f"p_{claim.column}"], row[f"p_{claim.column}_alone"]
-    name = name.upper() if name == "eda" else name
+    name, p, alone = claim.what, row[f"p_{claim.column}"], row[f"p_{claim.column}_alone"]
     if pd.isna(p):
         return f"{name}: not tested, since a row {claim.without} has no scores"
     if row[claim.column]:
@@ -364,7 +363,7 @@ def verdicts(table: pd.DataFrame) -> list[str]:
     first = table.iloc[0]
     lines = [_say_claim(table, claim) for claim in CLAIMS if table[claim.column].notna().any()]
     if not lines:
-        return ["No row makes a claim about EDA or music."]
+        return ["No row uses a signal or music."]
     chance_row, rows = make_task(first["task"]).chance_row, table[table["equivalent"].notna()]
     equal = rows.loc[rows["equivalent"], "pipeline"]
     lines.append(

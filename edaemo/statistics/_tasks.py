@@ -52,6 +52,12 @@ class Outcome(NamedTuple):
     probability: np.ndarray | None = None
     decision: np.ndarray | None = None
 
+    def take(self, rows: np.ndarray) -> Outcome:
+        """Return the labels and predictions of some trials."""
+        labels, predicted, *optional = self
+        probability, decision = (None if part is None else part[rows] for part in optional)
+        return Outcome(labels[rows], predicted[rows], probability, decision)
+
 
 class Task(ABC):
     """A kind of target.
@@ -236,8 +242,8 @@ class Binary(Task):
 
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
         """Return confusion matrices, and pairs and errors of probabilities."""
-        *given, decision = outcome
-        return sum_classes(*given, unit, decision=decision, across=across)
+        labels, predicted, probability, decision = outcome
+        return sum_classes(labels, predicted, probability, unit, decision=decision, across=across)
 
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
         """Return scores of classifications."""
@@ -350,8 +356,11 @@ class Multiclass(Task):
 
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
         """Return confusion matrices, and pairs and errors of probabilities."""
-        *given, decision = outcome
-        return sum_many_classes(*given, unit, len(self.classes), decision=decision, across=across)
+        labels, predicted, probability, decision = outcome
+        n_classes = len(self.classes)
+        return sum_many_classes(
+            labels, predicted, probability, unit, n_classes, decision=decision, across=across
+        )
 
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
         """Return scores of classifications, with the recall of each class."""
