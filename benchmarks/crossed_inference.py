@@ -35,7 +35,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from edaemo.model_selection import make_protocol
 from edaemo.statistics import Binary, Outcome, Regression, Scores, Task
-from edaemo.statistics._crossed import Jackknife
+from edaemo.statistics._crossed import Jackknife, inflate_variance, limits_of
 from edaemo.statistics._scores import p_above
 from edaemo.statistics._summary import score_units
 
@@ -86,19 +86,26 @@ def draw_songs(design: Design, rng: np.random.Generator) -> np.ndarray:
     return np.unique(np.sort(songs, axis=1), return_inverse=True)[1].reshape(len(songs), -1)
 
 
-def make_study(design: Design, songs: np.ndarray, effect: float, rng: np.random.Generator) -> Study:
-    """Draw features and ratings of new people with new songs."""
+def draw_people(design: Design, rng: np.random.Generator) -> np.ndarray:
+    """Draw the effects of people on the rating and on each feature."""
+    return rng.normal(size=(design.n_people, 1 + N_FEATURES))
+
+
+def make_study(
+    design: Design, songs: np.ndarray, people: np.ndarray, effect: float, rng: np.random.Generator
+) -> Study:
+    """Draw features and ratings of people with new songs."""
     song = songs.ravel()
     person = np.repeat(np.arange(len(songs)), songs.shape[1])
-    n_songs, n_people, n = song.max() + 1, len(songs), len(song)
-    rating = 0.5 * rng.normal(size=n_people)[person] + rng.normal(size=n)
-    features = rng.normal(size=(n_people, N_FEATURES))[person] + rng.normal(size=(n, N_FEATURES))
+    n_songs, n = song.max() + 1, len(song)
+    rating = 0.5 * people[person, 0] + rng.normal(size=n)
+    features = people[person, 1:] + rng.normal(size=(n, N_FEATURES))
     if design.n_songs:
         rating += rng.normal(size=n_songs)[song]
         features += rng.normal(size=(n_songs, N_FEATURES))[song]
     if design.tree:
         place = np.tile(np.arange(songs.shape[1]), len(songs))
-        rating += effect * np.sin(2 * np.pi * place / songs.shape[1]) * 2
+        rating += 2 * effect * np.sin(2 * np.pi * place / songs.shape[1])
         return Study(person, song, place[:, None].astype(float), rating)
     return Study(person, song, features + effect * rating[:, None], rating)
 
@@ -136,9 +143,14 @@ def run_study(
     """Return the scores for new people and songs, and the intervals and p values by score."""
     rng = np.random.default_rng([seed, 11])
     songs = draw_songs(design, rng)
-    study = make_study(design, songs, effect, rng)
-    new = [make_study(design, songs, effect, rng) for _ in range(N_NEW)]
+    people = draw_people(design, rng)
+    study = make_study(design, songs, people, effect, rng)
     protocol = make_protocol(design.protocol, N_FOLDS, seed)
+    are_new = "subject" in protocol.covers
+    new = [
+        make_study(design, songs, draw_people(design, rng) if are_new else people, effect, rng)
+        for _ in range(N_NEW)
+    ]
     target = (study.rating > 0).astype(int) if task.has_classes else study.rating
     folds, predicted = np.empty(len(target), int), np.empty(len(target))
     of_new = np.empty((N_NEW, len(target)))
@@ -157,8 +169,7 @@ def run_study(
         axis=0,
     )
     outcome = read(task, study.rating, predicted)
-    covers = tuple(name for name in ("subject", "stimulus") if name in design.protocol)
-    return truth, list(judge(task, outcome, ids, folds, covers, seed))
+    return truth, list(judge(task, outcome, ids, folds, protocol.covers, seed))
 
 
 def judge(
@@ -171,39 +182,28 @@ def judge(
 ) -> Iterator[list[dict[str, float]]]:
     """Yield the old and new intervals and p values of each score, pooled and over people."""
     person = ids["subject"]
-    old = Scores(task, outcome, person, fold=folds, random_state=seed)
-    old._cross_validated = False
-    new = Scores(
-        task,
-        outcome,
-        person,
-        fold=folds,
-        stimulus=ids["stimulus"],
-        covers=covers,
-        random_state=seed,
-    )
-    both = [scores.summary for scores in (old, new)]
+    over_people = Scores(task, outcome, person, fold=folds, random_state=seed).summary
     people = score_units(task, outcome, person, folds)
     crossed = None
     if "stimulus" in covers:
         crossed = Jackknife(task, outcome, ids, covers, folds=folds, cross_validated=True)
     for name in SHOWN[task.name]:
         found = []
+        p_people = np.nan
+        if name in CHANCE:
+            of_people = people[name][~np.isnan(people[name])]
+            p_people = p_above(of_people, np.full(len(of_people), CHANCE[name]))
         for average in ("pooled", "over_people"):
-            ends = [
-                summary.loc[name, [f"{average}_low", f"{average}_high"]].to_numpy(float)
-                for summary in both
-            ]
-            p_old = p_new = np.nan
-            if name in CHANCE:
-                of_people = people[name][~np.isnan(people[name])]
-                p_old = p_new = p_above(of_people, np.full(len(of_people), CHANCE[name]))
-                if crossed is not None:
-                    p_new = getattr(crossed, average)(name).p_above(CHANCE[name])
-            found.append(
-                {"estimate": both[0].loc[name, average], "old": ends[0], "new": ends[1]}
-                | {"p_old": p_old, "p_new": p_new}
-            )
+            row = over_people.loc[name]
+            new = row[[f"{average}_low", f"{average}_high"]].to_numpy(float)
+            # Take back the factor for models of several folds.
+            old = row[average] + (new - row[average]) / inflate_variance(name) ** 0.5
+            p_new = p_people
+            if crossed is not None:
+                left = getattr(crossed, average)(name)
+                new = np.array(left.interval(*limits_of(name)))
+                p_new = left.p_above(CHANCE[name]) if name in CHANCE else np.nan
+            found.append({"old": old, "new": new, "p_old": p_people, "p_new": p_new})
         yield found
 
 
@@ -225,10 +225,9 @@ def show(name: str, n_studies: int) -> None:
                         low, high = np.array([one[way] for one in found]).T
                         covered = (low <= truth[i, j]) & (truth[i, j] <= high)
                         cells += [f"{covered.mean():.3f}", f"{np.mean(high - low):.3f}"]
-                    p = np.array([[one["p_old"], one["p_new"]] for one in found])
-                    cells += [
-                        "" if np.isnan(way).any() else f"{np.mean(way <= 0.05):.3f}" for way in p.T
-                    ]
+                    for way in ("p_old", "p_new"):
+                        p = np.array([one[way] for one in found])
+                        cells.append("" if np.isnan(p).any() else f"{np.mean(p <= 0.05):.3f}")
                     print(f"| {' | '.join(cells)} |", flush=True)
 
 
