@@ -76,7 +76,9 @@ def classification_summary(
 
         The bootstrap for the intervals draws people with replacement, with all their trials. The
         intervals are expanded percentiles (:func:`interval_over_people`). They are NaN if a score
-        was undefined in any draw.
+        was undefined in any draw. With several folds, both sides are longer by the square root of
+        1 + 2/π for scores of classes and of 2 for scores of numbers, since models of different
+        folds share training trials (``docs/statistics.md``).
 
     Raises
     ------
@@ -137,7 +139,8 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     ----------
     predictions : DataFrame
         Table of :func:`load_predictions`; ``pipeline``, ``subject``, ``label`` and ``predicted``
-        are enough.
+        are enough. ``covers`` (``subject``, ``stimulus`` or ``subject+stimulus``) states what the
+        intervals cover. Without this column they cover people.
     random_state : int, default=0
         As in :func:`classification_summary`; all pipelines share the same draws of people.
 
@@ -150,11 +153,13 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
         ``f1_macro``, ``majority_rate``, ``brier_score`` (summed over classes) and ``recall_…`` of
         each class. Numbers: as in :func:`regression_summary`. Series: the same scores over all
         concatenated steps, and ``…_per_sequence``, the mean of the scores of the sequences.
+        Intervals that cover stimuli are those of a jackknife over people and stimuli, or over
+        stimuli (``docs/statistics.md``).
 
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column or a stimulus is missing, or ``covers`` is invalid.
     """
     tables = []
     for case, by_pipeline in split_cases(predictions):
