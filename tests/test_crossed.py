@@ -250,7 +250,7 @@ class TestProtocols:
             ("paper", ("subject",)),
             ("stimulus", ("stimulus",)),
             ("subject+stimulus", BOTH),
-            ("within-subject", BOTH),
+            ("within-subject", ("subject",)),
             ("trial", ("subject",)),
         ],
     )

@@ -118,18 +118,15 @@ class Protocol(BaseCrossValidator):
 
     @property
     def covers(self) -> tuple[str, ...]:
-        """Ids of which a score holds for new ones, so that intervals and tests cover them.
+        """Ids of which the score is meant for new ones, so that intervals and tests cover them.
 
-        These are the ids that are never on both sides of the split, and the unit if it is an id:
-        "within-subject" fits a model for each subject, and covers subjects and stimuli. A
+        This is the unit, if it is an id, else the ids that are never on both sides of the split. A
         protocol without such ids, as "trial", covers subjects.
         """
-        covered = [
-            kind
-            for kind in ("subject", "stimulus")
-            if kind == self.unit or kind not in self.may_share
-        ]
-        return tuple(covered) or ("subject",)
+        ids = ("subject", "stimulus")
+        if self.unit in ids:
+            return (self.unit,)
+        return tuple(kind for kind in ids if kind not in self.may_share) or ("subject",)
 
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
