@@ -51,6 +51,19 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
     )
     compare.add_argument("--pipelines", **several, help="pipelines; None: all")
     compare.add_argument(
+        "--family",
+        **several,
+        help="further pipelines that you plan to evaluate; their tests are adjusted with those of "
+        "--pipelines",
+    )
+    compare.add_argument(
+        "--margin",
+        type=float,
+        metavar="X",
+        help="margin of the equivalence test (default: 0.05 for the balanced accuracy, 0.1 for the "
+        "concordance correlation)",
+    )
+    compare.add_argument(
         "--threshold",
         nargs="+",
         metavar="T",
@@ -135,6 +148,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             n_jobs=arguments.jobs,
             scheduler=arguments.scheduler,
             random_state=arguments.seed,
+            family=arguments.family,
+            margin=arguments.margin,
             store=arguments.store or Path(arguments.out) / "results.sqlite",
             progress=True,
             on_fold=_print_fold if arguments.json else None,

@@ -26,8 +26,8 @@ class LearningCurve(NamedTuple):
         The task of the target; `points` contain its score ``task.tested``.
     points : DataFrame
         One row for each pipeline and share: ``pipeline``, ``percent``, ``n_training_people`` (mean
-        over folds), ``n_people`` (tested), ``score`` (all trials pooled), ``low`` and ``high``
-        (limits of its 95 % interval).
+        over folds), ``n_people`` (tested), ``score`` (of all trials, compared within folds),
+        ``low`` and ``high`` (limits of its 95 % interval).
     failed : list of (str, float)
         Pipelines and shares in percent that have no row because a fold failed.
     """

@@ -44,8 +44,8 @@ def load_predictions(
         ``predicted`` (depending on the task 0 or 1, names of classes, floats, or 1-D float arrays),
         ``probability`` (of class 1; for more than two classes an array with one value for each
         class in sorted order; NaN if the pipeline has no probabilities), ``decision`` (the decision
-        value, in the same form; NaN if the pipeline has none), ``n_training`` (number of training
-        trials of the fold), ``covers`` (what intervals and tests cover under the protocol:
+        value, in the same form; NaN without a decision function), ``n_training`` (number of
+        training trials of the fold), ``covers`` (what intervals and tests cover under the protocol:
         ``subject``, ``stimulus`` or ``subject+stimulus``).
 
     Warns

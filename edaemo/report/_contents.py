@@ -263,10 +263,10 @@ def _section_probabilities(case: Case) -> Section:
                 name in case.references,
             )
         )
-    head = ["Pipeline", "AUC, pooled", "AUC, mean over people", "Brier score"]
+    head = ["Pipeline", "AUC within folds", "AUC, mean over people", "Brier score"]
     head += ["Expected calibration error", "Calibration slope", "Intercept"]
     notes = [
-        "The pooled AUC compares trials of different folds, but the probabilities of different "
+        "Both AUC compare trials of the same fold only, since the probabilities of different "
         "models may have different scales. Perfect calibration has slope 1 and intercept 0. A dash "
         "means that a value is undefined, for example because all probabilities are equal."
     ]

@@ -163,10 +163,11 @@ def draw_probabilities(
             figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
         areas = ", ".join(f"{name} {number(auc[name], 2)}" for name in names)
         caption = (
-            "Left: ROC of all pooled trials, with the area under the curve in brackets. Right: "
-            "calibration in ten bins; points on the thin line are perfectly calibrated."
+            "Left: ROC of all trials together; in brackets the AUC within folds, which differs "
+            "from the area under this curve if folds have different scales. Right: calibration in "
+            "ten bins; points on the thin line are perfectly calibrated."
         )
-        alt = f"ROC and calibration curves. Area under the curve: {areas}. Numbers: see the table."
+        alt = f"ROC and calibration curves. AUC within folds: {areas}. Numbers: see the table."
         pictures.append(embed(figure, caption, alt))
     return pictures
 

@@ -139,7 +139,7 @@ def judge(
 
     claims = [test(name, claim) for name in tested for claim in CLAIMS if claim.inputs(uses[name])]
     found: dict[str, dict[str, object]] = {name: {"n_claims": len(claims)} for name in tested}
-    adjusted = _adjust([one.p for one in claims])
+    adjusted = _adjust([tested_claim.p for tested_claim in claims])
     for (name, claim, rivals, p, nearest), p_holm in zip(claims, adjusted, strict=True):
         found[name] |= {
             f"p_{claim.column}": p_holm,
@@ -177,7 +177,7 @@ def _adjust(p: Sequence[float]) -> np.ndarray:
 def _detect(
     people: Mapping[str, PeopleScores], name: str, rivals: Sequence[str], level: float
 ) -> float:
-    """Return the smallest gain over all rivals that is found with the probability `POWER`."""
+    """Return a gain over all rivals that is found with at least the probability `POWER`."""
     power = 1 - (1 - POWER) / len(rivals)  # the gains over all rivals must be found together
     gains = [people[name].minus(people[rival]) for rival in rivals]
     effects = [

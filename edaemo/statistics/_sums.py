@@ -45,7 +45,7 @@ def sum_classes(
     unit : ndarray of int, shape (n_trials,)
         Unit of each trial, from 0 to n_units − 1; each unit has at least one trial.
     decision : ndarray of shape (n_trials,) or None, default=None
-        Decision values, which order the trials if there are no probabilities.
+        Decision values, which order the trials without probabilities.
     across : bool, default=True
         Whether to compare trials of different units too. If False, units cannot be added up.
 

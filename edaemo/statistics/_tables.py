@@ -171,13 +171,13 @@ def _describe_claim(row: pd.Series, claim: Claim) -> str:
     if row[claim.column]:
         return f"{name}: above every row {claim.without} (p {_say_p(p)})"
     task, nearest = make_task(row["task"]), row[f"nearest_{claim.column}"]
-    said = f"p {_say_p(p)}" + (f", alone {_say_p(alone)}" if alone < LEVEL <= p else "")
+    reason = f"p {_say_p(p)}" + (f", alone {_say_p(alone)}" if alone < LEVEL <= p else "")
     is_outside = row[f"{task.tested_column}_low"] > task.chance
     if p < LEVEL:
-        said += ", but the interval includes chance"
+        reason += ", but the interval includes chance"
     elif is_outside and alone >= LEVEL and nearest == task.chance_row:
-        said += ", although the interval excludes chance"
-    return f"{name}: not shown above {nearest} ({said})"
+        reason += ", although the interval excludes chance"
+    return f"{name}: not shown above {nearest} ({reason})"
 
 
 def _say_p(p: float) -> str:
@@ -394,5 +394,6 @@ def _say_claim(table: pd.DataFrame, claim: Claim) -> str:
         return f"{text} Not shown is not absent."
     return (
         f"{text} Not shown is not absent: with {size}, a gain of {effects.median():.3f} over each "
-        f"of these rows (median over the pipelines) is found with a probability of {POWER:g}."
+        f"of these rows (median over the pipelines) is found with a probability of at least "
+        f"{POWER:g}."
     )

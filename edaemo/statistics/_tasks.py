@@ -44,7 +44,7 @@ class Outcome(NamedTuple):
     """Labels and predictions, with one array element for each trial.
 
     `probability` has shape (n_trials,), for class 1, or (n_trials, n_classes), or is None. So has
-    `decision`, values that order the trials if there are no probabilities.
+    `decision`, values that order the trials without probabilities.
     """
 
     labels: np.ndarray
