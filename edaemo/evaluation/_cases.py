@@ -172,6 +172,7 @@ class Case:
             "artificial": self.is_artificial,
             "warning": next((a["warning"] for a in audits if a.get("warning")), ""),
             "audit": " ".join(dict.fromkeys(a["verdict"] for a in audits if a.get("verdict"))),
+            "covers": first["covers"].iloc[0],
             **self.task.describe_labels(labels),
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),

@@ -39,7 +39,7 @@ from edaemo.evaluation._fold import (
     takes_groups,
 )
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
-from edaemo.evaluation._predictions import read_trials
+from edaemo.evaluation._predictions import join_covers, read_trials
 from edaemo.evaluation._registry import (
     INPUTS,
     OUR_INPUTS,
@@ -900,6 +900,7 @@ def _record(job: _Job, result: dict[str, Any], input_warnings: list[str]) -> Fol
             **job.audited,
             "warning": job.protocol.warning,
             "may_share": sorted(job.protocol.may_share),
+            "covers": list(job.protocol.covers),
             "share": None if job.protocol.share is None else job.protocol.share._asdict(),
             "validation_subjects": _people(trials, job.work["validation"]),
             "warnings": result["warnings"],
@@ -938,6 +939,7 @@ def _summarise(
         "protocol": protocol.name,
         "warning": protocol.warning,
         "audit": " ".join(audited["verdict"].unique()),
+        "covers": "+".join(protocol.covers),
         **case.task.describe_labels(labels),
         "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),
@@ -988,9 +990,10 @@ def _summarise(
 
 
 def _read_done(kept: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
-    """Return the test trials of all folds, with the pipeline, the repeat and the fold of each."""
+    """Return all test trials, with the columns of their folds that scores need."""
     place, trials = read_trials(kept, folds)
-    about = folds[["pipeline", "repeat", "fold"]].take(place).reset_index(drop=True)
+    about = folds[["pipeline", "repeat", "fold"]].assign(covers=join_covers(folds).to_numpy())
+    about = about.take(place).reset_index(drop=True)
     return pd.concat([about, trials], axis=1)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from edaemo.evaluation._store import ResultStore, series
-from edaemo.model_selection import share_of
+from edaemo.model_selection import covers_of, share_of
 from edaemo.statistics import CASE, Binary, Regression, SequenceRegression
 
 # The settings that differ between the folds of one run.
@@ -47,7 +47,8 @@ def load_predictions(
         ``probability`` (of class 1; for more than two classes an array with one value for each
         class in sorted order; NaN if the pipeline has no probabilities), ``decision`` (the decision
         value, in the same form; NaN without them), ``n_training`` (number of training
-        trials of the fold).
+        trials of the fold), ``covers`` (what intervals and tests cover under the protocol:
+        ``subject``, ``stimulus`` or ``subject+stimulus``).
 
     Raises
     ------
@@ -103,7 +104,13 @@ def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
     about = folds[names].take(which[complete]).reset_index(drop=True)
     table = pd.concat([about, trials[complete].reset_index(drop=True)], axis=1)
     n_training = pd.Series([(audit or {}).get("n_training") for audit in folds["audit"]])
-    return table.assign(n_training=n_training.take(which[complete]).to_numpy())
+    covers = join_covers(folds).take(which[complete]).to_numpy()
+    return table.assign(n_training=n_training.take(which[complete]).to_numpy(), covers=covers)
+
+
+def join_covers(folds: pd.DataFrame) -> pd.Series:
+    """Return what intervals and tests of each fold cover, such as "subject+stimulus"."""
+    return pd.Series(list(map("+".join, map(covers_of, folds["audit"], folds["protocol"]))))
 
 
 def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:

@@ -30,9 +30,11 @@ from edaemo.statistics import (
     Binary,
     describe,
     describe_scores,
+    describe_test,
     explain_marks,
     format_claim,
     mark_name,
+    name_covered,
     verdicts,
 )
 
@@ -67,7 +69,7 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
         f"{store} holds {len(cases)} comparison{'s' * (len(cases) > 1)} (a study, a target, a "
         f"protocol) of {n_studies} {'study' if n_studies == 1 else 'studies'} with {n_people} "
         "people. All scores are computed from predictions of trials that were not in training. "
-        "Intervals are 95 % intervals from 2,000 draws of people with all their trials. Grey rows "
+        "The notes of each table state what its 95 % intervals cover. Grey rows "
         "use no EDA. A pipeline shows an effect of EDA only if its scores are above all rows that "
         "use no EDA, with music or without."
     )
@@ -375,6 +377,8 @@ def _section_pairs(case: Case) -> Section:
     if case.pairs.empty:
         section.paragraphs.append("This comparison has only one pipeline, so it has no pairs.")
         return section
+    first = case.table.iloc[0]
+    is_crossed = first["covers"] != "subject"
     rows = []
     for row in case.pairs.itertuples():
         rows.append(
@@ -384,8 +388,8 @@ def _section_pairs(case: Case) -> Section:
                     row.b,
                     with_interval(row.difference, row.difference_low, row.difference_high),
                     with_interval(row.rank_biserial, row.rank_biserial_low, row.rank_biserial_high),
-                    p_value(row.p_wilcoxon),
-                    p_value(row.p_wilcoxon_holm),
+                    p_value(row.p_crossed if is_crossed else row.p_wilcoxon),
+                    p_value(row.p_crossed_holm if is_crossed else row.p_wilcoxon_holm),
                     number(row.fold_difference),
                     p_value(row.p_t),
                     p_value(row.p_t_holm),
@@ -399,21 +403,32 @@ def _section_pairs(case: Case) -> Section:
         "Rank-biserial correlation",
     ]
     head += [
-        "p (Wilcoxon)",
+        "p (t)" if is_crossed else "p (Wilcoxon)",
         "p, Holm",
         "Mean of A minus B over folds",
         "p (corrected t)",
         "p, Holm",
     ]
     notes = [
-        f"Score: {case.task.tested_title}. Wilcoxon's signed-rank test over people tests whether "
-        "these fitted models differ on other people. For equally good pipelines, its p is small "
-        "more often than it should be. The corrected resampled t-test over folds (Nadeau and "
-        "Bengio 2003) tests whether the pipelines differ. A better pipeline should be better in "
-        "both tests. Holm: adjusted for all pairs of the table."
+        f"Score: {case.task.tested_title}. {_describe_pairs(first)} The corrected resampled t-test "
+        "over folds (Nadeau and Bengio 2003) tests whether the pipelines differ. A better pipeline "
+        "should be better in both tests. Holm: adjusted for all pairs of the table."
     ]
     section.tables.append(Table(f"All pairs: {case.name}.", head, rows, notes))
     return section
+
+
+def _describe_pairs(row: pd.Series) -> str:
+    """Return what the test of people's scores tests."""
+    if row["covers"] == "subject":
+        return (
+            "Wilcoxon's signed-rank test over people tests whether these fitted models differ on "
+            "other people. For equally good pipelines, its p is small more often than it should be."
+        )
+    return (
+        f"The t test of the mean over people tests whether the models differ on other "
+        f"{name_covered(row)}; the intervals cover the same."
+    )
 
 
 def section_versions(folds: pd.DataFrame) -> Section:
@@ -466,9 +481,9 @@ def _table_scores(case: Case) -> Table:
     head += [f"p: {claim.title[:1].lower()}{claim.title[1:]}" for claim in claims]
     notes = [
         *describe_scores(case.table),
-        "p: one-sided Wilcoxon signed-rank test of people's "
-        f"{case.task.tested_title} against the row in brackets, the nearest of all rows that do "
-        "not use the input in question, with Holm's adjustment for the family of tests.",
+        f"p: test of people's {case.task.tested_title} ({describe_test(case.table.iloc[0])}) "
+        "against the row in brackets, the nearest of all rows that do not use the input in "
+        "question, with Holm's adjustment for the family of tests.",
         *explain_marks(case.table),
     ]
     unregistered = [name for name in case.trials if name not in case.known]

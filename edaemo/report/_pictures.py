@@ -245,7 +245,7 @@ def draw_shares(curve: LearningCurve) -> Picture:
         axes.set(xlabel="training people of a fold", ylabel=score)
         _fit_left(figure, axes)
         figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
-    caption = f"{curve.name}: {score} with its 95 % interval over people. Dashed: chance."
+    caption = f"{curve.name}: {score} with its 95 % interval. Dashed: chance."
     return embed(figure, caption, f"Learning curves. {'; '.join(changes)}.")
 
 

@@ -1,4 +1,4 @@
-"""Compute scores with intervals over people, tests, comparisons and calibration."""
+"""Compute scores with intervals over people and stimuli, tests, comparisons and calibration."""
 
 from edaemo.statistics._calibration import Calibration, calibration
 from edaemo.statistics._claims import CLAIMS, LEVEL, Claim, find_detectable, find_rivals
@@ -12,6 +12,7 @@ from edaemo.statistics._compare import (
     critical_difference,
     paired_test,
 )
+from edaemo.statistics._crossed import Gains, Jackknife, LeftOut, PeopleScores
 from edaemo.statistics._permutation import (
     PermutationRefit,
     PermutationTest,
@@ -34,11 +35,13 @@ from edaemo.statistics._tables import (
     describe,
     describe_claims,
     describe_scores,
+    describe_test,
     explain_marks,
     format_claim,
     format_table,
     make_table,
     mark_name,
+    name_covered,
     verdicts,
 )
 from edaemo.statistics._tasks import (
@@ -62,9 +65,13 @@ __all__ = [
     "Calibration",
     "Claim",
     "CriticalDifference",
+    "Gains",
+    "Jackknife",
+    "LeftOut",
     "Multiclass",
     "Outcome",
     "PairedTest",
+    "PeopleScores",
     "PermutationRefit",
     "PermutationTest",
     "Regression",
@@ -81,6 +88,7 @@ __all__ = [
     "describe",
     "describe_claims",
     "describe_scores",
+    "describe_test",
     "divide",
     "draw_people",
     "explain_marks",
@@ -95,6 +103,7 @@ __all__ = [
     "make_task",
     "mark_name",
     "name_classes",
+    "name_covered",
     "paired_test",
     "permutation_refit",
     "permutation_test",

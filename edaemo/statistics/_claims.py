@@ -16,7 +16,8 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import nct, t
 
-from edaemo.statistics._scores import adjust_holm, p_above, signed_rank_p, subtract
+from edaemo.statistics._crossed import LeftOut, PeopleScores
+from edaemo.statistics._scores import adjust_holm
 
 LEVEL = 0.05
 POWER = 0.8
@@ -81,7 +82,7 @@ def find_rivals(
 
 def judge(
     uses: Mapping[str, Sequence[str]],
-    by_person: Mapping[str, pd.Series],
+    people: Mapping[str, PeopleScores],
     *,
     rows: Collection[str],
     tested: Sequence[str],
@@ -95,8 +96,8 @@ def judge(
     ----------
     uses : mapping of str to sequence of str
         What each row and each pipeline of the family uses.
-    by_person : mapping of str to Series
-        Score of each person by id, for each row without failed folds.
+    people : mapping of str to PeopleScores
+        Scores of people, for each row without failed folds.
     rows : collection of str
         The rows that a pipeline may be compared with. If a rival among them has no scores, the
         claim is not tested.
@@ -123,17 +124,16 @@ def judge(
     @cache
     def above(name: str, rival: str) -> float:
         """Return p of a row above another one; NaN if one has no scores."""
-        if name not in by_person or rival not in by_person:
+        if name not in people or rival not in people:
             return np.nan
-        scores = by_person[name]
-        return p_above(scores.to_numpy(), by_person[rival][scores.index].to_numpy())
+        return people[name].minus(people[rival]).p_above()
 
     def test(name: str, claim: Claim) -> _Tested:
         rivals = find_rivals(uses, rows, name, claim)
         p = [above(name, row) for row in rivals]
         if not rivals or np.isnan(p).any():
             return _Tested(name, claim, rivals, np.nan, None)
-        means = [by_person[row].mean() for row in rivals]
+        means = [people[row].by_person.mean() for row in rivals]
         largest = max(zip(p, means, rivals, strict=True))  # of equal p, the row with more
         return _Tested(name, claim, rivals, largest[0], largest[2])
 
@@ -147,13 +147,13 @@ def judge(
             f"nearest_{claim.column}": nearest,
             f"detectable_{claim.column}": np.nan
             if nearest is None
-            else _detect(by_person, name, rivals, LEVEL / len(claims)),
+            else _detect(people, name, rivals, LEVEL / len(claims)),
         }
     for row in references:
         column = p_column(row)
         for name, p in zip(tested, _adjust([above(name, row) for name in tested]), strict=True):
             found[name][column] = p
-    equivalent = _adjust([_p_equivalent(by_person, name, chance_row, margin) for name in tested])
+    equivalent = _adjust([_p_equivalent(people, name, chance_row, margin) for name in tested])
     for name, p in zip(tested, equivalent, strict=True):
         found[name]["p_equivalent"] = p
     forms = ("p_{}", "p_{}_alone", "nearest_{}", "detectable_{}")
@@ -175,16 +175,29 @@ def _adjust(p: Sequence[float]) -> np.ndarray:
 
 
 def _detect(
-    by_person: Mapping[str, pd.Series], name: str, rivals: Sequence[str], level: float
+    people: Mapping[str, PeopleScores], name: str, rivals: Sequence[str], level: float
 ) -> float:
     """Return a gain over all rivals that is found with at least the probability `POWER`."""
-    scores = by_person[name]
     power = 1 - (1 - POWER) / len(rivals)  # the gains over all rivals must be found together
-    effects = []
-    for rival in rivals:
-        gains = subtract(scores.to_numpy(), by_person[rival][scores.index].to_numpy())
-        effects.append(find_detectable(gains[~np.isnan(gains)], level=level, power=power))
+    gains = [people[name].minus(people[rival]) for rival in rivals]
+    effects = [
+        find_detectable(gain.of_people, level=level, power=power)
+        if gain.crossed is None
+        else _find_detectable_mean(gain.crossed, level, power)
+        for gain in gains
+    ]
     return float(np.max(effects))  # NaN if one is NaN
+
+
+def _find_detectable_mean(gain: LeftOut, level: float, power: float) -> float:
+    """Return the smallest mean gain that the t test over people and stimuli finds.
+
+    It is infinite or NaN as in `find_detectable`.
+    """
+    standard_error, df = gain.spread()
+    if 2.0 ** -min(len(scores) for scores in gain.without.values()) >= level:
+        return np.inf
+    return np.nan if standard_error == 0 else _find_shift(level, power, df) * standard_error
 
 
 def find_detectable(gains: np.ndarray, *, level: float = LEVEL, power: float = POWER) -> float:
@@ -213,27 +226,24 @@ def find_detectable(gains: np.ndarray, *, level: float = LEVEL, power: float = P
     deviation = gains.std(ddof=1)
     if deviation == 0:
         return np.nan
-    threshold = t.ppf(1 - level, n - 1)
-    shift = brentq(lambda x: nct.cdf(threshold, n - 1, x) - (1 - power), 0, 2 * threshold + 10)
-    return float(shift * deviation / np.sqrt(n * 3 / np.pi))
+    return _find_shift(level, power, n - 1) * deviation / float(np.sqrt(n * 3 / np.pi))
+
+
+def _find_shift(level: float, power: float, df: float) -> float:
+    """Return the mean that a one-sided t test finds, in standard errors."""
+    threshold = t.ppf(1 - level, df)
+    return float(brentq(lambda x: nct.cdf(threshold, df, x) - (1 - power), 0, 2 * threshold + 10))
 
 
 def _p_equivalent(
-    by_person: Mapping[str, pd.Series], name: str, chance_row: str, margin: float
+    people: Mapping[str, PeopleScores], name: str, chance_row: str, margin: float
 ) -> float:
-    if name not in by_person or chance_row not in by_person:
-        return np.nan
-    scores = by_person[name]
-    gains = subtract(scores.to_numpy(), by_person[chance_row][scores.index].to_numpy())
-    return p_equivalent(gains[~np.isnan(gains)], margin)
-
-
-def p_equivalent(gains: np.ndarray, margin: float) -> float:
-    """Return p of two one-sided signed-rank tests that the gain is between −margin and margin.
+    """Return p of two one-sided tests that the gain over chance is within −margin and margin.
 
     It is the larger p of the two tests (Schuirmann, Journal of Pharmacokinetics and
     Biopharmaceutics 15(6), 1987).
     """
-    margins = np.full(len(gains), margin)
-    below = signed_rank_p(subtract(margins, gains), "greater")
-    return max(below, signed_rank_p(subtract(gains, -margins), "greater"))
+    if name not in people or chance_row not in people:
+        return np.nan
+    gains = people[name].minus(people[chance_row])
+    return max(gains.p_below(margin), gains.p_above(-margin))

@@ -179,6 +179,17 @@ def _expanded_level(n_people: int) -> float:
     return float(norm.cdf(np.sqrt(n_people / (n_people - 1)) * t.ppf(0.025, n_people - 1)))
 
 
+def widen(
+    estimate: float,
+    interval: tuple[float, float],
+    factor: float,
+    limits: tuple[float, float],
+) -> tuple[float, float]:
+    """Return an interval with both sides multiplied by a factor, cut at the limits of the score."""
+    low, high = np.clip([estimate + factor * (end - estimate) for end in interval], *limits)
+    return float(low), float(high)
+
+
 def count_confusion(
     labels: np.ndarray, predicted: np.ndarray, unit: np.ndarray, n_classes: int = 2
 ) -> np.ndarray:

@@ -10,8 +10,16 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from edaemo._validation import warn_of_near_ids
+from edaemo.statistics._crossed import (
+    STIMULUS,
+    SUBJECT,
+    Jackknife,
+    PeopleScores,
+    inflate_variance,
+    limits_of,
+)
 from edaemo.statistics._predictions import fold_codes, split_cases
-from edaemo.statistics._scores import divide, draw_people, interval_over_people
+from edaemo.statistics._scores import divide, draw_people, interval_over_people, widen
 from edaemo.statistics._sums import Sums, add_up, compare_within, weigh
 from edaemo.statistics._tasks import (
     OVER_PEOPLE,
@@ -69,7 +77,9 @@ def classification_summary(
 
         The bootstrap for the intervals draws people with replacement, with all their trials. The
         intervals are expanded percentiles (:func:`interval_over_people`). They are NaN if a score
-        was undefined in any draw.
+        was undefined in any draw. With several folds, both sides are longer by the square root of
+        1 + 2/π for scores of classes and of 2 for scores of numbers, since models of different
+        folds share training trials (``docs/statistics.md``).
 
     Raises
     ------
@@ -131,7 +141,8 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     ----------
     predictions : DataFrame
         Table of :func:`load_predictions`; ``pipeline``, ``subject``, ``label`` and ``predicted``
-        are enough.
+        are enough. ``covers`` (``subject``, ``stimulus`` or ``subject+stimulus``) states what the
+        intervals cover. Without this column they cover people.
     random_state : int, default=0
         As in :func:`classification_summary`; all pipelines share the same draws of people.
 
@@ -144,12 +155,13 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
         ``f1_macro``, ``majority_rate``, ``roc_auc``, ``brier_score`` (summed over classes) and
         ``recall_…`` of each class. Numbers: as in :func:`regression_summary`. Series: the same
         scores over all concatenated steps, and ``…_per_sequence``, the mean of the scores of the
-        sequences.
+        sequences. Intervals that cover stimuli are those of a jackknife over people and stimuli,
+        or over stimuli (``docs/statistics.md``).
 
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column or a stimulus is missing, or ``covers`` is invalid.
     """
     tables = []
     for case, by_pipeline in split_cases(predictions):
@@ -162,12 +174,17 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     return pd.concat(tables, ignore_index=True)
 
 
-def score_people(task: Task, trials: pd.DataFrame) -> pd.Series:
-    """Return each person's tested score of one pipeline, by id, as `Scores.by_person` does."""
-    outcome, subject = _read(task, trials), trials["subject"].to_numpy()
+def score_people(task: Task, trials: pd.DataFrame) -> PeopleScores:
+    """Return each person's tested score of one pipeline, as `Scores.people` does."""
+    outcome, subject, folds = _read(task, trials), trials["subject"].to_numpy(), fold_codes(trials)
     units = number_units(subject, len(trials), "subject")
-    scores = score_units(task, outcome, units, fold_codes(trials))[task.tested]
-    return pd.Series(scores, index=pd.unique(pd.Series(subject, dtype=object)))
+    scores = score_units(task, outcome, units, folds)[task.tested]
+    stimulus, covers = trials.get("stimulus"), find_covers(trials)
+    return PeopleScores(
+        task.tested,
+        pd.Series(scores, index=pd.unique(pd.Series(subject, dtype=object))),
+        make_jackknife(task, outcome, subject, stimulus, covers, folds),
+    )
 
 
 def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Scores:
@@ -187,9 +204,57 @@ def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Sco
     Scores
         The scores of these rows.
     """
-    outcome = _read(task, trials)
-    subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
-    return Scores(task, outcome, subject, fold=fold, random_state=random_state)
+    return Scores(
+        task,
+        _read(task, trials),
+        trials["subject"].to_numpy(),
+        fold=fold_codes(trials),
+        stimulus=trials.get("stimulus"),
+        covers=find_covers(trials),
+        random_state=random_state,
+    )
+
+
+def find_covers(trials: pd.DataFrame) -> tuple[str, ...]:
+    """Return what intervals and tests cover, "subject" and "stimulus", from a table's ``covers``.
+
+    Trials without stimuli have no stimuli to cover. Without the column, only people are covered.
+    """
+    given = trials["covers"].unique() if "covers" in trials else [SUBJECT]
+    covers = tuple(str(given[0]).split("+"))
+    if len(given) > 1 or not {SUBJECT, STIMULUS}.issuperset(covers):
+        raise ValueError(
+            f"The column covers of one case must be 'subject', 'stimulus' or 'subject+stimulus' in "
+            f"all rows, got {list(given)}."
+        )
+    if "stimulus" not in trials or trials["stimulus"].isna().all():
+        return (SUBJECT,)
+    return covers
+
+
+def make_jackknife(
+    task: Task,
+    outcome: Outcome,
+    subject: Sequence[Any] | np.ndarray,
+    stimulus: Sequence[Any] | np.ndarray | None,
+    covers: Sequence[str],
+    folds: np.ndarray | None,
+) -> Jackknife | None:
+    """Return the scores without each person and stimulus; None if only people are covered."""
+    if STIMULUS not in covers:
+        return None
+    if stimulus is None:
+        raise ValueError(f"covers={covers!r} needs the stimulus of each trial.")
+    number_units(stimulus, len(outcome.labels), STIMULUS)
+    ids = {SUBJECT: subject, STIMULUS: np.asarray(stimulus, dtype=object)}
+    return Jackknife(
+        task, outcome, ids, covers, folds=folds, cross_validated=has_several_models(folds)
+    )
+
+
+def has_several_models(folds: np.ndarray | None) -> bool:
+    """Return whether the trials were predicted by models of several folds."""
+    return folds is not None and bool(folds.max() > 0)
 
 
 def _read(task: Task, trials: pd.DataFrame) -> Outcome:
@@ -297,6 +362,11 @@ class Scores:
         As in :func:`classification_summary`.
     random_state : int, default=0
         As in :func:`classification_summary`.
+    stimulus : sequence of shape (n_trials,) or None, default=None
+        Stimulus of each trial.
+    covers : sequence of {"subject", "stimulus"}, default=("subject",)
+        What intervals and tests cover. With "stimulus", intervals are those of the jackknife
+        (`LeftOut.spread`) in place of the bootstrap.
     """
 
     def __init__(
@@ -306,6 +376,8 @@ class Scores:
         subject: Sequence[Any] | np.ndarray,
         *,
         fold: Sequence[Any] | np.ndarray | None = None,
+        stimulus: Sequence[Any] | np.ndarray | None = None,
+        covers: Sequence[str] = (SUBJECT,),
         random_state: int = 0,
     ) -> None:
         n_trials = len(outcome.labels)
@@ -315,8 +387,12 @@ class Scores:
         self._subjects = pd.unique(pd.Series(subject, dtype=object))
         self._n_people = len(self._subjects)
         self._drawn = draw_people(self._n_people, random_state)
+        self._cross_validated = has_several_models(folds)
+        self._jackknife = make_jackknife(task, outcome, subject, stimulus, covers, folds)
+        weights = np.ones((1, self._n_people))
+        if self._jackknife is None:
+            weights = np.vstack([weights, self._drawn])
         self._of_people = score_units(task, outcome, subjects, folds)
-        weights = np.vstack([np.ones((1, self._n_people)), self._drawn])
         of_all = task.score(_add_folds(task, outcome, subjects, folds, weights))
         self._pooled = {name: values[:1] for name, values in of_all.items()}
         self._draws = {name: values[1:] for name, values in of_all.items()}
@@ -328,6 +404,11 @@ class Scores:
     def by_person(self) -> pd.Series:
         """Return each person's value of the tested score, by id in the order of appearance."""
         return pd.Series(self._of_people[self.task.tested], index=self._subjects)
+
+    @property
+    def people(self) -> PeopleScores:
+        """Return each person's value of the tested score, for tests against another pipeline."""
+        return PeopleScores(self.task.tested, self.by_person, self._jackknife)
 
     @property
     def columns(self) -> dict[str, float]:
@@ -366,14 +447,24 @@ class Scores:
         pooled, draws = self._pooled[score], self._draws[score]
         if zero:
             pooled, draws = np.nan_to_num(pooled), np.nan_to_num(draws)
-        return pooled[0], *interval_over_people(draws, self._n_people)
+        if self._jackknife is not None:
+            return pooled[0], *self._jackknife.pooled(score, zero=zero).interval(*limits_of(score))
+        return pooled[0], *self._interval(score, pooled[0], draws)
 
     def _over_people(self, score: str) -> tuple[float, float, float]:
         """Return the mean of people's scores and its interval."""
         people = self._of_people[score]
-        draws = average(people, self._drawn)
         mean = average(people, np.ones((1, self._n_people)))[0]
-        return mean, *interval_over_people(draws, self._n_people)
+        if self._jackknife is not None:
+            return mean, *self._jackknife.over_people(score).interval(*limits_of(score))
+        return mean, *self._interval(score, mean, average(people, self._drawn))
+
+    def _interval(self, score: str, estimate: float, draws: np.ndarray) -> tuple[float, float]:
+        """Return the interval over people."""
+        interval = interval_over_people(draws, self._n_people)
+        if not self._cross_validated:
+            return interval
+        return widen(estimate, interval, inflate_variance(score) ** 0.5, limits_of(score))
 
 
 def _name(prefix: str, values: tuple[float, float, float]) -> dict[str, float]:

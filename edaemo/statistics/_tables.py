@@ -1,4 +1,4 @@
-"""Make the table of results: one row for each pipeline, with intervals and tests over people."""
+"""Make the table of results: one row for each pipeline, with intervals and tests."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pandas as pd
 
 import edaemo
 from edaemo.statistics._claims import CLAIMS, LEVEL, POWER, Claim, judge
+from edaemo.statistics._crossed import STIMULUS, SUBJECT, PeopleScores
 from edaemo.statistics._predictions import NUMBERS
 from edaemo.statistics._summary import ENDS, Scores
 from edaemo.statistics._tasks import OVER_PEOPLE, Task, make_task
@@ -24,7 +25,7 @@ def make_table(
     folds: pd.DataFrame,
     *,
     family: Mapping[str, Sequence[str]] | None = None,
-    others: Mapping[str, pd.Series] | None = None,
+    others: Mapping[str, PeopleScores] | None = None,
     margin: float | None = None,
 ) -> pd.DataFrame:
     """Return the scores of one study, target, threshold and protocol, with tests.
@@ -46,8 +47,8 @@ def make_table(
     family : mapping of str to sequence of str, or None, default=None
         The pipelines whose claims are adjusted together, and what each one uses. None: all of
         `pipelines` that are not references.
-    others : mapping of str to Series, or None, default=None
-        Score of each person of the pipelines of the family that are not in `pipelines`.
+    others : mapping of str to PeopleScores, or None, default=None
+        Scores of people of the pipelines of the family that are not in `pipelines`.
     margin : float or None, default=None
         Margin of the equivalence test; None for ``task.margin``.
 
@@ -66,7 +67,7 @@ def make_table(
         "family": ", ".join(tested if family is None else family),
         "margin": margin,
     }
-    by_person: dict[str, pd.Series] = dict(others)
+    people: dict[str, PeopleScores] = dict(others)
     undefined = {name + end: np.nan for name in task.columns for end in ENDS}
     rows = []
     for pipeline in pipelines:
@@ -74,14 +75,16 @@ def make_table(
         run = folds[folds["pipeline"] == name]
         failed = run[run["status"] == "failed"]
         if failed.empty:
-            by_person[name] = scores[name].by_person
+            people[name] = scores[name].people
         rows.append(
             {
                 **case,
                 **pipeline,
                 "uses": ", ".join(pipeline["uses"]),
                 **(scores[name].columns if failed.empty else undefined),
-                "n_people_undefined": by_person[name].isna().sum() if failed.empty else pd.NA,
+                "n_people_undefined": people[name].by_person.isna().sum()
+                if failed.empty
+                else pd.NA,
                 "stimuli_seen": case["stimuli_seen"] if pipeline["knows_stimulus"] else pd.NA,
                 "fit_seconds": run["fit_seconds"].sum(),
                 "n_failed": len(failed),
@@ -96,7 +99,7 @@ def make_table(
     named = (task.chance_row, task.order_row, task.stimulus_row)
     judged = judge(
         {**(family or {}), **uses},
-        by_person,
+        people,
         rows=[*uses, *others],
         tested=tested if family is None else list(family),
         references=list(dict.fromkeys([*named, *references])),
@@ -275,7 +278,33 @@ def describe_scores(table: pd.DataFrame) -> list[str]:
             f"{n_undefined} people without a score, such as people with one class, are "
             "left out of the means over people."
         )
-    return [*lines, "In brackets: 95 % bootstrap interval over people."]
+    return [*lines, describe_intervals(table.iloc[0])]
+
+
+def describe_intervals(row: pd.Series) -> str:
+    """Return what the intervals of a table cover."""
+    covers, method = row.get("covers", SUBJECT), "jackknife"
+    if covers == SUBJECT:
+        method = "bootstrap"
+    text = f"In brackets: 95 % {method} interval over {name_covered(row)}"
+    if row["n_folds"] * row["n_repeats"] > 1:
+        text += ", widened because the models of different folds share training trials"
+    if covers == STIMULUS:
+        text += "; it holds for these people"
+    return f"{text}."
+
+
+def describe_test(row: pd.Series) -> str:
+    """Return the name of the tests of a table, and what they cover."""
+    test = "one-sided Wilcoxon" if row.get("covers", SUBJECT) == SUBJECT else "one-sided t"
+    return f"over {name_covered(row)}, {test}"
+
+
+def name_covered(row: pd.Series) -> str:
+    """Return the words for what the intervals and tests of a table cover."""
+    stimuli = row.get("stimuli", "stimuli")
+    names = {SUBJECT: "people", STIMULUS: "stimuli" if pd.isna(stimuli) else stimuli}
+    return " and ".join(names[kind] for kind in row.get("covers", SUBJECT).split("+"))
 
 
 def title_scores(table: pd.DataFrame) -> dict[str, str]:
@@ -374,7 +403,7 @@ def _say_claim(table: pd.DataFrame, claim: Claim) -> str:
     rows = table[table[claim.column].notna()]
     names = rows.loc[rows[claim.column], "pipeline"]
     text = (
-        f"{claim.title} (above every row {claim.without} over people, one-sided Wilcoxon, "
+        f"{claim.title} (above every row {claim.without} {describe_test(table.iloc[0])}, "
         f"p < {LEVEL} after Holm): {', '.join(names) or 'none'} of {len(rows)}."
     )
     if rows[claim.column].all():
