@@ -9,7 +9,7 @@ import math
 import re
 import zipfile
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,12 @@ from skorch.callbacks import LRScheduler
 from skorch.callbacks.lr_scheduler import WarmRestartLR
 
 from edaemo._whole_file import whole_file
-from edaemo.decomposition import DecompositionMethod, decomposition_names, find_decomposition
+from edaemo.decomposition import (
+    DecompositionMethod,
+    Weights,
+    decomposition_names,
+    find_decomposition,
+)
 
 HEAD, ARRAYS = "edaemo.json", "arrays.safetensors"
 # Errors while reading a file that was edited and whose checksum was recomputed.
@@ -196,6 +201,8 @@ class Encoder:
             return self._schedule(value, where)
         if isinstance(value, DecompositionMethod):
             return self._decomposition(value, where)
+        if type(value) is Weights:
+            return {"$weights": self.encode(asdict(value), where)}
         raise FileError(
             f"{where} is {value!r:.150}, which cannot be saved: the file must hold no code. Use "
             "numbers, text, lists, dicts, arrays, frames, an optimizer of torch.optim, or a "
@@ -368,6 +375,9 @@ class Decoder:
                 "it, and load the file again."
             )
         return find_decomposition(name, self.decode(rest["settings"]))
+
+    def _make_weights(self, numbers: Any, rest: dict[str, Any]) -> Weights:
+        return Weights(**self.decode(numbers))
 
     def _make_schedule(self, name: str, rest: dict[str, Any]) -> LRScheduler:
         return LRScheduler(SCHEDULES[name], **self.decode(rest["parameters"]))
