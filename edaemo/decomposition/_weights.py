@@ -18,7 +18,7 @@ from edaemo.decomposition._problem import check_sampling_rate, discretise
 GAMMA = 0.25
 SLOPE = 0.5
 FADING = 0.25
-NOISE_SHARE = 0.7
+NOISE_SHARE = 0.5
 SPREAD_SHARE = 0.03
 
 # Noise is measured on averages over intervals of about a quarter of a second.
@@ -95,7 +95,7 @@ def noise_weights(
     σ|h|√(2 ln N) (Donoho & Johnstone, Biometrika 81, 1994). A driver with less correlation is not
     distinguishable from noise. With s, the standard deviation of the recording around its line,
 
-        alpha² = (0.7 σ |h| √(2 ln N))² + (0.03 s)²,    N = duration / tau1.
+        alpha² = (0.5 σ |h| √(2 ln N))² + (0.03 s)²,    N = duration / tau1.
 
     The second term represents the error of the model, which is proportional to the responses.
     gamma = 0.25 · sampling_rate, slope = 0.5 · sampling_rate and fading = 0.25 do not depend on the
