@@ -224,7 +224,9 @@ def rises(eda: np.ndarray, sampling_rate: float, share: float) -> np.ndarray:
     """Return the onsets in s of rises from trough to peak in the smoothed recording."""
     low = butter(4, HIGHEST, fs=sampling_rate, output="sos")
     smooth = sosfiltfilt(low, eda, padlen=round(3 * sampling_rate))
-    return scr_events(smooth, sampling_rate, min_amplitude=share)["onset"].to_numpy()
+    return scr_events(smooth, sampling_rate, min_amplitude=share, min_amplitude_us=None)[
+        "onset"
+    ].to_numpy()
 
 
 def add_noise(trial: Trial, decibels: float, rng: np.random.Generator) -> np.ndarray:

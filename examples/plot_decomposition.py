@@ -22,8 +22,7 @@ for study in studies:
     by_person = {}
     for trial in study.trials.itertuples():
         parts = decompose(trial.eda, rate, weights="noise")
-        responses = scr_events(parts.phasic, rate)
-        responses = responses[responses["amplitude"] >= SMALLEST]
+        responses = scr_events(parts.phasic, rate, min_amplitude_us=SMALLEST)
         if len(responses) >= 3:
             title = f"{study.name}, {trial.subject}, trial {trial.trial}"
             by_person.setdefault(trial.subject, (title, trial.eda, parts, responses))

@@ -102,9 +102,10 @@ def test_series_object_array_frame_and_array_give_the_same_numbers():
     assert expected.shape == (4, 90)
     for form in forms:
         given = transformer.fit_transform(form)
-        if isinstance(given, pd.DataFrame):
-            given = np.stack([cell.ravel() for cell in given["eda"]])
-        np.testing.assert_array_equal(given, expected)
+        np.testing.assert_array_equal(np.asarray(given), expected)
+    assert list(transformer.fit_transform(series.to_frame("eda")).columns) == list(
+        transformer.fit(signals).get_feature_names_out()
+    )
 
 
 def test_unequal_lengths_are_brought_to_n_times():

@@ -334,7 +334,8 @@ def test_sampling_rates_that_differ_are_warned_of(soundfile, tmp_path):
 
 
 @pytest.mark.parametrize("progress", [True, False])
-def test_progress_bar_counts_clips(songs, capsys, progress):
+def test_progress_bar_in_a_terminal_counts_clips(songs, capsys, monkeypatch, progress):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     MusicFeatureExtractor("eGeMAPSv02", progress=progress).fit_transform(songs)
     assert ("4/4" in capsys.readouterr().err) == progress
 

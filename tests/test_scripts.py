@@ -257,9 +257,12 @@ def test_array_series_object_array_and_one_column_frame_give_the_same_answer(few
 
 def test_pipeline_output_can_be_asked_for_as_pandas(few, y):
     pipe = make_pipe(few)
-    frame = pipe[:-1].set_output(transform="pandas").fit_transform(few.trials)
-    assert list(frame.columns) == list(pipe[:-1].get_feature_names_out())
-    assert frame.index.names == ["subject", "stimulus", "trial"]
+    pipe[:-1].set_output(transform="pandas")
+    ids = ["subject", "stimulus", "trial"]
+    for table in (few.trials, few.trials.set_index(ids)):  # scikit-learn keeps the index of X
+        frame = pipe[:-1].fit_transform(table)
+        assert list(frame.columns) == list(pipe[:-1].get_feature_names_out())
+        pd.testing.assert_index_equal(frame.index, table.index)
 
 
 class TestBadInput:

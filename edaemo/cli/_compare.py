@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
+from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +49,11 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
         "paper, or one that a --plugin registers",
     )
-    compare.add_argument("--pipelines", **several, help="pipelines; None: all")
+    compare.add_argument(
+        "--pipelines",
+        **several,
+        help="pipelines; None: all, without torch all that train no network",
+    )
     compare.add_argument(
         "--threshold",
         nargs="+",
@@ -63,6 +68,16 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         default="drop",
         choices=["drop", "raise"],
         help="trials without a label: leave them out of this target, or raise an error",
+    )
+    compare.add_argument(
+        "--quality",
+        nargs="+",
+        metavar="RULE",
+        type=_rule,
+        default=[None],
+        help="rules for excluding trials by signal quality. none: no trial; flagged: every trial "
+        "with a defect; or the largest permitted values, such as flat=0,lost_contact_share=0.5. "
+        "Pass none and a rule to see its effect",
     )
     compare.add_argument(
         "--people",
@@ -105,6 +120,10 @@ def _threshold(text: str) -> str | float:
     return text if text in ("subject", "none") else float(text)
 
 
+def _rule(text: str) -> str | None:
+    return None if text == "none" else text
+
+
 def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     try:
         return _evaluate(arguments)
@@ -127,6 +146,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             arguments.protocol,
             thresholds=arguments.threshold,
             missing_ratings=arguments.missing_ratings,
+            quality=arguments.quality,
             people=arguments.people,
             n_splits=arguments.folds,
             n_repeats=arguments.repeats,
@@ -135,6 +155,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             scheduler=arguments.scheduler,
             random_state=arguments.seed,
             store=arguments.store or Path(arguments.out) / "results.sqlite",
+            progress=True,
             on_fold=_print_fold if arguments.json else None,
         )
     messages = list(dict.fromkeys(str(note.message) for note in notes))
@@ -153,17 +174,21 @@ def _print_fold(record: FoldRecord) -> None:
 def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
     """Print every table; write each table and its figure to a separate folder."""
     import matplotlib
+    import pandas as pd
 
     from edaemo.inspection import plot_comparison, save_figure
     from edaemo.statistics import format_table
 
     matplotlib.use("Agg")  # figures are written to files only
-    case = ["study", "target", "threshold", "protocol"]
-    for (study, target, threshold, protocol), rows in table.groupby(case, sort=False, dropna=False):
+    case = ["study", "target", "threshold", "protocol", "quality"]
+    for about, rows in table.groupby(case, sort=False, dropna=False):
+        study, target, threshold, protocol, quality = about
         fixed = isinstance(threshold, float) and threshold == threshold
         rated = threshold == "none"
         name = f"{target}-above-{threshold:g}" if fixed else target + "-as-rated" * rated
         place = out / study / name / protocol
+        if not pd.isna(quality):
+            place = place / f"quality-{quality}"
         place.mkdir(parents=True, exist_ok=True)
         rows.to_csv(place / "table.csv", index=False)
         save_figure(plot_comparison(rows), place / "figure.png")
@@ -171,7 +196,10 @@ def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) 
             for line in rows.to_json(orient="records", lines=True).splitlines():
                 print(f'{{"row": {line}}}')
         else:
-            print(format_table(rows))
+            print_text(format_table(rows))
             print(f"Table and figure: {place}\n")
     for note in notes:
-        print(json.dumps({"note": note}) if as_json else f"Note: {note}")
+        if as_json:
+            print(json.dumps({"note": note}))
+        else:
+            print_text(f"Note: {note}")

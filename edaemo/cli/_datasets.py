@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 
 from edaemo.cli._arguments import add_plugins, import_plugins, positive_number
+from edaemo.cli._terminal import align, print_text
 
 
 def add_datasets(commands: argparse._SubParsersAction) -> None:
@@ -58,13 +58,13 @@ def _list(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     print("Places, in order of search:")
     places = [("path= (--path)", "if given, no other place is searched")]
     places += [(what, str(folder or "not set")) for what, folder, _ in list_places("")]
-    print(_format(places))
+    print(align(places))
     for spec in CORPORA.values():
         found = find_places(spec)
         here = [("found in", f"{what}: {place}") for what, place in found]
         print(f"\n{spec.name}: {spec.title.partition(': ')[2] or spec.title}")
         print(
-            _format(
+            align(
                 [
                     *(here or [("found in", "no place")]),
                     ("loader", spec.loader),
@@ -101,22 +101,12 @@ def _check(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     how = f"recognised by {known.like}" if arguments.study is None else "from --study"
     print(f"{arguments.path}: {known.name} ({how})")
     if findings.found:
-        print(f"\n{_format(findings.found)}")
+        print(f"\n{align(findings.found)}")
     if findings.left_out:
         left_out = [("reason", "trials", "which"), *findings.left_out]
-        print(f"\nLeft out by default:\n{_format(left_out)}")
+        print(f"\nLeft out by default:\n{align(left_out)}")
     for note in findings.notes:
-        print(f"\nNote: {note}" if note is findings.notes[0] else f"Note: {note}")
+        print_text(f"\nNote: {note}" if note is findings.notes[0] else f"Note: {note}")
     if findings.wrong:
-        print(f"\nErrors:\n{findings.wrong}")
+        print_text(f"\nErrors:\n{findings.wrong}")
     return 1 if findings.wrong else 0
-
-
-def _format(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows of text with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "\n".join(f"  {line}" for line in lines)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
+from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
     from sklearn.utils import Bunch
@@ -118,7 +119,8 @@ def _add_training(table: argparse.ArgumentParser, name: str) -> None:
         "--recipe",
         default="default",
         metavar="NAME",
-        help="recipe of RTCAN: default, paper, published, published-deap, published-amigos",
+        help="recipe of RTCAN: default, paper, paper-variance, published, published-deap, "
+        "published-amigos",
     )
     table.add_argument(
         "--epochs",
@@ -141,7 +143,10 @@ def _reproduce(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         parser.exit(2, f"edaemo: error: {error}\n")
     _print(made, Path(arguments.out) / study / made.name, as_json=arguments.json)
     for note in dict.fromkeys(str(note.message) for note in notes):
-        print(json.dumps({"note": note}) if arguments.json else f"Note: {note}")
+        if arguments.json:
+            print(json.dumps({"note": note}))
+        else:
+            print_text(f"Note: {note}")
     return 1 if made.table["note"].str.contains("folds failed").any() else 0
 
 
@@ -184,6 +189,7 @@ def _read_settings(arguments: argparse.Namespace) -> ReproductionSettings:
         n_jobs=arguments.jobs,
         random_state=arguments.seed,
         store=arguments.store or Path(arguments.out) / "results.sqlite",
+        progress=True,
     )
 
 
@@ -209,5 +215,5 @@ def _print(made: Reproduction, place: Path, *, as_json: bool) -> None:
         for remark in made.remarks:
             print(json.dumps({"remark": remark}))
     else:
-        print(text)
+        print_text(text)
         print(f"Written to {place}")

@@ -12,7 +12,13 @@ from edaemo.decomposition._compiled import kernel_facts
 from edaemo.decomposition._constants import fit_time_constants
 from edaemo.decomposition._cvxeda import CvxEDA
 from edaemo.decomposition._decompose import decompose, decompose_many
-from edaemo.decomposition._events import RESOLUTION, Responses, find_responses, scr_events
+from edaemo.decomposition._events import (
+    RESOLUTION,
+    SMALLEST_US,
+    Responses,
+    find_responses,
+    scr_events,
+)
 from edaemo.decomposition._filter import Filter, silence_rounding
 from edaemo.decomposition._highpass import Bandpass, Highpass
 from edaemo.decomposition._median import Median
@@ -36,6 +42,7 @@ from edaemo.decomposition._weights import Weights, noise_weights
 
 __all__ = [
     "RESOLUTION",
+    "SMALLEST_US",
     "Bandpass",
     "Components",
     "CvxEDA",

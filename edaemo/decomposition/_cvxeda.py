@@ -24,7 +24,17 @@ class CvxEDA(CvxEDASettings, DecompositionMethod):
 
     Parameters
     ----------
-    tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate, weights
+    tau0, tau1, delta_knot, alpha, gamma : float
+        As in :func:`decompose`.
+    variant, solver : str
+        As in :func:`decompose`.
+    tol : float
+        As in :func:`decompose`.
+    max_iter : int
+        As in :func:`decompose`.
+    certificate : bool
+        As in :func:`decompose`.
+    weights : {"published", "noise"} or Weights
         As in :func:`decompose`.
     """
 

@@ -241,9 +241,19 @@ def decompose_many(
     n_jobs : int or None
         Number of workers, as in joblib: None is 1, -1 is the number of cores. Workers are threads
         for the compiled solver and processes for the others. Results depend neither on it nor on
-        the order of the trials nor on the other trials. (Exception: above about 60 knots, the last
-        bits of scipy's and cvxopt's results depend on the number of BLAS threads.)
-    tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate, weights
+        the order of the trials nor on the other trials. Exception: above about 60 knots, the last
+        bits of scipy's and cvxopt's results depend on the number of BLAS threads.
+    tau0, tau1, delta_knot, alpha, gamma : float
+        As in `decompose`.
+    variant, solver : str
+        As in `decompose`.
+    tol : float
+        As in `decompose`.
+    max_iter : int
+        As in `decompose`.
+    certificate : bool
+        As in `decompose`.
+    weights : {"published", "noise"} or Weights
         As in `decompose`.
     context : float, default=0
         As in `decompose`, for each trial.
@@ -526,6 +536,8 @@ def _count_knots(n: int, run: Run) -> int:
 
 def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
     """Return the recording as a contiguous float64 array, with NaN for missing samples."""
+    if hasattr(y, "detach"):  # a torch tensor, perhaps with a gradient or on a GPU
+        y = y.detach().cpu()
     mask, y = np.ma.getmask(y), np.asarray(y)
     if y.ndim != 1:
         raise ValueError(

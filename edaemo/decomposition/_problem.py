@@ -46,7 +46,23 @@ _CACHED_ELEMENTS = 250_000
 
 
 def check_sampling_rate(sampling_rate: float) -> float:
-    """Return the sampling rate in Hz as a float; raise a ValueError unless positive and finite."""
+    """Check a sampling rate.
+
+    Parameters
+    ----------
+    sampling_rate : float
+        Samples per second (Hz).
+
+    Returns
+    -------
+    float
+        The sampling rate.
+
+    Raises
+    ------
+    ValueError
+        If it is not a positive, finite number.
+    """
     if (
         isinstance(sampling_rate, bool)
         or not isinstance(sampling_rate, Real)

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 class DecompositionError(RuntimeError):
     """No decomposition of acceptable accuracy was found.
 
-    Attributes
+    Parameters
     ----------
+    message : str
+        What is wrong, where, and what to do.
     status : str
         Why the solver stopped.
     gap : float
@@ -41,7 +43,7 @@ class DecompositionWarning(UserWarning):
 class Components:
     """Components of one recording, from any method: ``y == phasic + tonic + residual``.
 
-    Attributes
+    Parameters
     ----------
     phasic : ndarray of shape (n,)
         Skin conductance responses; in the unit of y.
@@ -123,7 +125,7 @@ class Decomposition(Components):
     With ``missing="mask"``, all components except the residual are finite at missing samples; there
     they follow from the samples around them.
 
-    Attributes
+    Parameters
     ----------
     phasic : ndarray of shape (n,)
         Skin conductance responses; in the unit of y. Never negative, except for the part of the

@@ -35,7 +35,13 @@ class CvxEDASettings:
     weights: str | Weights = "published"
 
     def check(self, sampling_rate: float) -> None:
-        """Raise a ValueError if a setting is out of its range at this sampling rate (Hz)."""
+        """Raise a ValueError if a setting is out of its range at this sampling rate.
+
+        Parameters
+        ----------
+        sampling_rate : float
+            Samples per second (Hz).
+        """
         sampling_rate = check_sampling_rate(sampling_rate)
         for name in POSITIVE:
             value: float = getattr(self, name)

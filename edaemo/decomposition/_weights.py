@@ -113,7 +113,7 @@ def noise_weights(
     Parameters
     ----------
     y : array-like of shape (n,)
-        The recording; NaN samples are interpolated for the estimates.
+        The recording; NaN and infinite samples are interpolated.
     sampling_rate : float
         Samples per second (Hz).
     tau0, tau1 : float
@@ -123,6 +123,11 @@ def noise_weights(
     -------
     Weights
         ``alpha`` is in the unit of y.
+
+    Raises
+    ------
+    ValueError
+        If y has another shape or fewer than two finite samples, or `tau0` equals `tau1`.
 
     Examples
     --------
@@ -136,8 +141,15 @@ def noise_weights(
     """
     rate = check_sampling_rate(sampling_rate)
     recording = np.asarray(y, dtype=np.float64)
-    if np.isnan(recording).any():
-        seen = np.flatnonzero(~np.isnan(recording))
+    seen = np.flatnonzero(np.isfinite(recording))
+    if recording.ndim != 1 or len(seen) < 2:
+        raise ValueError(
+            f"y must be one recording with at least two finite samples, got shape "
+            f"{recording.shape} and {len(seen)} finite samples."
+        )
+    if tau0 == tau1:
+        raise ValueError(f"tau0 and tau1 must differ, got {tau0!r} for both.")
+    if len(seen) < len(recording):
         recording = np.interp(np.arange(len(recording)), seen, recording[seen])
     # Squares of extreme values would overflow.
     scale = float(np.abs(recording).max()) or 1.0

@@ -17,20 +17,24 @@ from numbers import Integral, Real
 from pathlib import Path
 from threading import Lock
 from types import ModuleType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
-from tqdm.auto import tqdm
 
+from edaemo._progress import progress_bar
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import name_trial, plain_numbers
 from edaemo._whole_file import whole_file
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 # openSMILE's names of the low-level descriptors; the GeMAPS family has no deltas.
 _DESCRIPTORS = {"ComParE_2016": "lld;lld_de", "IS13": "lld;lld_de", "emobase": "lld;lld_de"}
@@ -88,7 +92,8 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         Treatment of a clip whose features cannot be computed. "raise": an error that names the
         clip. "nan": NaN (one row for ``level="lld"``); `report_` gives the reason.
     progress : bool or None, default=None
-        Whether to show a progress bar; None: if standard error is a terminal.
+        Whether to show the progress: a bar, or a line every 30 s if standard error is a file or
+        a pipe. None: only in a terminal or a notebook.
 
     Attributes
     ----------
@@ -133,6 +138,8 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
     (2, 88)
     """
 
+    report_: pd.DataFrame
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "feature_set": [StrOptions(set(FEATURE_SETS))],
         "level": [StrOptions({"functionals", "lld"})],
@@ -156,7 +163,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         stop: float | None = None,
         sampling_rate: int | None = None,
         n_jobs: int | None = None,
-        cache: str | os.PathLike | None = None,
+        cache: str | os.PathLike[str] | None = None,
         on_error: str = "raise",
         progress: bool | None = None,
     ) -> None:
@@ -181,11 +188,13 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
             The clips. Each is a path (str or path-like; WAV, FLAC, OGG, MP3 and other formats
             that libsndfile reads) or an array of floats of shape (n_samples,) or (n_channels,
             n_samples) with full scale at -1 and 1.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The checked extractor.
 
         Raises
         ------
@@ -196,12 +205,13 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         _read_clips(X)
         return self
 
-    def transform(self, X: Iterable[object]) -> object:
+    def transform(self, X: Iterable[object]) -> Any:
         """Compute the features of each clip.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : Series, DataFrame of one column, array or list
+            As in `fit`.
 
         Returns
         -------
@@ -251,7 +261,18 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         return pd.DataFrame(values, index=rows, columns=names)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return openSMILE's column names; with suffix ``_mean`` or ``_std`` for "lld"."""
+        """Return openSMILE's column names; with suffix ``_mean`` or ``_std`` for "lld".
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_features,)
+            The names.
+        """
         names = _smile(self.feature_set, self.level).feature_names
         if self.level == "lld":
             names = _with_statistics(names)
@@ -285,11 +306,9 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         wanted = {
             key: clip for (key, outcome), clip in zip(looked_up, clips, strict=True) if not outcome
         }
-        hidden = None if self.progress is None else not self.progress
         n_contents = len(dict(looked_up))
-        with tqdm(
-            total=n_contents, initial=n_contents - len(wanted), unit="clip", disable=hidden
-        ) as bar:
+        n_known = n_contents - len(wanted)
+        with progress_bar(n_contents, initial=n_known, unit="clip", shown=self.progress) as bar:
             outcomes = dict(looked_up) | self._compute(wanted, settings, folder, bar)
         in_order = [outcomes[key] for key, _ in looked_up]
         self._refuse(X, clips, in_order)
@@ -299,7 +318,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         return complete, [isinstance(outcome, _Described) for _, outcome in looked_up]
 
     def _compute(
-        self, wanted: dict[str, object], settings: _Settings, folder: Path | None, bar: tqdm
+        self, wanted: dict[str, object], settings: _Settings, folder: Path | None, bar: tqdm[Any]
     ) -> dict[str, _Described | str]:
         """Compute the features of clips by key; with on_error="raise", stop after a failure."""
         ending = f".{uuid4().hex}.part"
@@ -449,7 +468,7 @@ def _key(content: bytes | np.ndarray, settings: _Settings) -> str:
     return digest.hexdigest()
 
 
-def _folder(path: str | os.PathLike) -> Path:
+def _folder(path: str | os.PathLike[str]) -> Path:
     folder = Path(path).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -659,7 +678,7 @@ _PEAKS = (
 _REGRESSION = "linregc1 linregc2 linregerrQ qregc1 qregc2 qregc3 qregerrQ centroid"
 
 
-def read_pmemo_features(path: str | os.PathLike) -> pd.DataFrame:
+def read_pmemo_features(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read the music features that are part of PMEmo [1]_; does not need openSMILE.
 
     Both files were computed by openSMILE 2 with its configuration IS13_ComParE. The columns are

@@ -11,16 +11,19 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from joblib import Memory
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
+    is_only_signals,
     is_trials_table,
     name_trial,
+    need_table,
     read_signals,
     whole_or_nothing,
 )
@@ -154,6 +157,11 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     (2, 192)
     """
 
+    diagnostics_: pd.DataFrame
+    n_times_: int | None
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "n_times": [Interval(Integral, 2, None, closed="left"), None],
@@ -222,11 +230,13 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
             one-column frame of 1-D signals, or a 2-D array of numbers. Samples are integers or
             floats of any width; text, booleans and complex numbers are errors.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The fitted transformer.
 
         Raises
         ------
@@ -239,16 +249,30 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self._decompose_for_fit(X)
         return self
 
-    def fit_transform(self, X: object, y: object = None) -> object:
-        """Fit to the trials and return their channels; see `fit` and `transform`."""
+    def fit_transform(self, X: object, y: object = None) -> Any:
+        """Fit to the trials and return their channels; see `fit` and `transform`.
+
+        Parameters
+        ----------
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        DataFrame or ndarray
+            As from `transform`.
+        """
         return self._to_output(X, self._decompose_for_fit(X))
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Return the channels of each trial.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
 
         Returns
         -------
@@ -256,25 +280,50 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             For a trials table a new table: cells of ``eda`` become float32 arrays of shape
             (n_chans, n_times), and a column ``channels`` names the channels, as in
             ``"original|phasic|tonic"``. For other X a float32 array of shape (n_trials, n_chans *
-            n_times), one channel after the other.
+            n_times), one channel after the other. For a frame whose only column is ``eda``, as in
+            a ColumnTransformer, the same numbers as a DataFrame, with the index of X.
 
         Raises
         ------
         ValueError
             As in `fit`. Or if X is not a trials table and the channels differ in length (set
-            `n_times`).
+            `n_times`). Or if X is not a trials table, but was one in `fit`.
         """
         check_is_fitted(self, "diagnostics_")
+        if self._makes_tables:
+            need_table(self, X)
         trials = self._decompose(X, reset=False)
         self._warn(trials, of_fit=False)
         return self._to_output(X, trials)
 
     def diagnose(self, X: object) -> pd.DataFrame:
-        """Return the table that `diagnostics_` holds for these trials (X as in `fit`)."""
+        """Return the table that `diagnostics_` holds, for these trials.
+
+        Parameters
+        ----------
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
+
+        Returns
+        -------
+        DataFrame
+            One row for each trial.
+        """
         return pd.DataFrame([trial.diagnose() for trial in self._decompose(X, reset=None)])
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the column names of an array output: ``eda_<component>_<sample>``."""
+        """Return the column names of an array output: ``eda_<component>_<sample>``.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_chans * n_times,)
+            The names.
+        """
         check_is_fitted(self, "diagnostics_")
         if self._makes_tables or self.n_times_ is None:
             # set_output checks this type and these words, and then leaves a table unchanged.
@@ -306,7 +355,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
             lengths = {len(trial.source) - self._n_trimmed for trial in trials}
             self.diagnostics_ = diagnostics
-            self._makes_tables = is_trials_table(X)
+            self._makes_tables = is_trials_table(X) and not is_only_signals(X)
             self.n_times_ = self.n_times
             if self.n_times is None and len(lengths) == 1:
                 self.n_times_ = lengths.pop()
@@ -371,9 +420,9 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             channels = np.stack([np.interp(place, samples, channel) for channel in channels])
         return channels.astype(np.float32)
 
-    def _to_output(self, X: object, trials: list[DecomposedTrial]) -> object:
+    def _to_output(self, X: object, trials: list[DecomposedTrial]) -> Any:
         channels = [self._channels(trial) for trial in trials]
-        if is_trials_table(X):
+        if is_trials_table(X) and (self._makes_tables or not is_only_signals(X)):
             return channels_table(X, channels, self.components)
         length = self.n_times_ or channels[0].shape[1]
         odd = [row for row, cell in enumerate(channels) if cell.shape[1] != length]
@@ -382,7 +431,10 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                 f"{name_trial(X, odd[0])}: the trials differ in length, so they do not fit in an "
                 "array. Set n_times to interpolate them to the same length."
             )
-        return np.stack([cell.ravel() for cell in channels])
+        rows = np.stack([cell.ravel() for cell in channels])
+        if not is_only_signals(X):
+            return rows
+        return pd.DataFrame(rows, index=X.index, columns=eda_names(self.components, length))
 
     def _warn(self, trials: list[DecomposedTrial], *, of_fit: bool) -> None:
         """Issue one warning about unusual trials, with the rows of the first three."""

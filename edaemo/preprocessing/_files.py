@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from tqdm.auto import tqdm
 
+from edaemo._progress import progress_bar
 from edaemo._validation import LARGEST, read_signals
 from edaemo._whole_file import whole_file
 from edaemo.decomposition import DecompositionError, DecompositionMethod, find_decomposition
@@ -168,16 +168,9 @@ def decompose_file(
         standardize=method.unit_variance,
         name=lambda row: str(source),
     )
-    result = trial.result
-    columns = {
-        "time": np.arange(len(eda)) / sampling_rate,
-        "eda": eda,
-        "phasic": trial.scale * result.phasic,
-        "tonic": trial.scale * result.tonic + trial.offset,
-        "driver": None if result.driver is None else trial.scale * result.driver,
-        "residual": trial.scale * result.residual,
-    }
-    table = pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+    table = trial.rescale().to_frame()
+    table.insert(0, "time", np.arange(len(eda)) / sampling_rate)
+    table.insert(1, "eda", eda)
     _write(table, target, overwrite=overwrite)
     return _remark(trial, n_missing, missing)
 
@@ -190,7 +183,7 @@ def decompose_files(
     missing: str = "raise",
     overwrite: bool = False,
     n_jobs: int | None = None,
-    progress: bool = False,
+    progress: bool | None = False,
 ) -> list[Outcome]:
     """Decompose recordings with `decompose_file`; continue after errors.
 
@@ -198,12 +191,19 @@ def decompose_files(
     ----------
     plan : sequence of (path, path)
         Recordings and outputs, from `plan_outputs`.
-    read, method, missing, overwrite
+    read : callable
+        As in `decompose_file`.
+    method : str or DecompositionMethod, default="cvxeda"
+        As in `decompose_file`.
+    missing : str, default="raise"
+        As in `decompose_file`.
+    overwrite : bool, default=False
         As in `decompose_file`.
     n_jobs : int or None, default=None
         Number of processes, as in joblib.
-    progress : bool, default=False
-        Whether to show a progress bar on stderr.
+    progress : bool or None, default=False
+        Whether to show the progress on standard error: a bar, or a line every 30 s if standard
+        error is a file or a pipe. None: only in a terminal or a notebook.
 
     Returns
     -------
@@ -216,7 +216,7 @@ def decompose_files(
         for source, target in plan
     )
     try:
-        with tqdm(total=len(plan), unit="file", disable=not progress) as bar:
+        with progress_bar(len(plan), unit="file", shown=progress) as bar:
             for target, outcome in work:
                 outcomes[target] = outcome
                 bar.update()

@@ -101,7 +101,9 @@ def regression_summary(
     ----------
     y_true, y_pred : array-like of shape (n_trials,)
         Ratings and predictions, in the same unit.
-    subject, fold, random_state
+    subject, fold : sequence of shape (n_trials,)
+        As in :func:`classification_summary`.
+    random_state : int, default=0
         As in :func:`classification_summary`.
 
     Returns
@@ -160,14 +162,42 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
 
 
 def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Scores:
-    """Return the scores of one pipeline, from its rows of a table of predictions."""
+    """Return the scores of one pipeline, from its rows of a table of predictions.
+
+    Parameters
+    ----------
+    task : Task
+        The task of the target.
+    trials : DataFrame
+        Rows of a table of predictions.
+    random_state : int, default=0
+        Seed of the draws of people.
+
+    Returns
+    -------
+    Scores
+        The scores of these rows.
+    """
     outcome = task.read(trials["label"], trials["predicted"], trials.get("probability"))
     subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
     return Scores(task, outcome, subject, fold=fold, random_state=random_state)
 
 
 def tabulate_scores(case: dict[str, Any], scores: Mapping[str, Scores]) -> pd.DataFrame:
-    """Concatenate the summaries of all pipelines of a case."""
+    """Concatenate the summaries of all pipelines of a case.
+
+    Parameters
+    ----------
+    case : dict of str to object
+        Columns of the case, with their values.
+    scores : mapping of str to Scores
+        Scores by pipeline.
+
+    Returns
+    -------
+    DataFrame
+        One row for each pipeline and score; see :func:`summarise_predictions`.
+    """
     tables = []
     for pipeline, scored in scores.items():
         table = scored.summary.reset_index()
@@ -196,9 +226,12 @@ class Scores:
     Parameters
     ----------
     task : Task
+        The task of the target.
     outcome : Outcome
         Labels and predictions, as returned by `task.read`.
-    subject, fold, random_state
+    subject, fold : sequence of shape (n_trials,)
+        As in :func:`classification_summary`.
+    random_state : int, default=0
         As in :func:`classification_summary`.
     """
 

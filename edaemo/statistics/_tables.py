@@ -30,6 +30,7 @@ def make_table(
     Parameters
     ----------
     task : Task
+        The task of the target.
     case : dict
         Columns with the same value in all rows, such as ``study``, ``target`` and ``protocol``. It
         must have ``random_state``, the seed of the bootstrap, and ``stimuli_seen``.
@@ -93,7 +94,18 @@ def format_p(p: float) -> str:
 
 
 def p_column(reference: str) -> str:
-    """Return the column name of the tests against a reference row."""
+    """Return the column name of the tests against a reference row.
+
+    Parameters
+    ----------
+    reference : str
+        Name of the reference row, such as ``trial-order``.
+
+    Returns
+    -------
+    str
+        Such as ``p_above_trial_order``.
+    """
     return f"p_above_{reference.replace('-', '_')}"
 
 
@@ -125,6 +137,7 @@ def format_table(table: pd.DataFrame) -> str:
     Returns
     -------
     str
+        Lines without trailing newline.
     """
     first = table.iloc[0]
     task, titles = make_task(first["task"]), title_scores(table)
@@ -181,7 +194,18 @@ def _with_interval(row: pd.Series, name: str) -> str:
 
 
 def describe(row: pd.Series) -> str:
-    """Return a short description of a table: study, target, people, protocol, labels."""
+    """Return a short description of a table: study, target, people, protocol, labels.
+
+    Parameters
+    ----------
+    row : Series
+        Any row of the table that `evaluate` returns.
+
+    Returns
+    -------
+    str
+        One or more lines.
+    """
     names = {None: "", "subject": " (by each person's own threshold)", NUMBERS: " (as rated)"}
     threshold = None if pd.isna(row["threshold"]) else row["threshold"]
     labelled = names.get(threshold, f" (above {threshold})")
@@ -195,6 +219,11 @@ def describe(row: pd.Series) -> str:
     text += f"; {make_task(row['task']).say_labels(row)}."
     if row.get("n_missing", 0) > 0:
         text += f"\n{row['n_missing']:.0f} trials without a label are left out."
+    if not pd.isna(row.get("quality")):
+        text += (
+            f"\n{row['n_excluded']:.0f} trials are excluded by the quality rule {row['quality']} "
+            f"({row['excluded'] or 'no trial is above a limit'})."
+        )
     if row["left_out"] > 0:
         text += (
             f"\nA fold trains on {row['n_training']:.0f} trials on average; "
@@ -204,11 +233,24 @@ def describe(row: pd.Series) -> str:
         text += "\nThis study is ARTIFICIAL: no person took part."
     if row["warning"]:
         text += f"\nThis protocol {row['warning']}."
+    if row.get("audit"):
+        text += f"\nAudit: {row['audit']}"
     return text
 
 
 def verdicts(table: pd.DataFrame) -> list[str]:
-    """Return the pipelines that read EDA, and the pipelines that gain by music, if any use it."""
+    """Return the pipelines that read EDA, and the pipelines that gain by music, if any use it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The rows of one study, target, threshold and protocol, as `evaluate` returns them.
+
+    Returns
+    -------
+    list of str
+        One line on EDA, and one on music if any pipeline uses it.
+    """
     task = make_task(table["task"].iloc[0])
     lines = [_verdict(table, "reads_eda", "Reads EDA", task.chance_row, task.order_row)]
     if table["music_helps"].notna().any():

@@ -35,6 +35,7 @@ def format_reproduction(made: Reproduction) -> str:
     Parameters
     ----------
     made : Reproduction
+        A reproduced table or figure.
 
     Returns
     -------
