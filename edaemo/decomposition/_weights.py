@@ -49,7 +49,7 @@ class Weights:
     the part of the phasic component that fades from before the recording, and ``rise`` is the rise
     of the drift from knot to knot.
 
-    Attributes
+    Parameters
     ----------
     alpha : float
         Penalty on the driver; in the unit of the recording.
