@@ -30,7 +30,7 @@ from edaemo._validation import (
     read_signals,
     whole_or_nothing,
 )
-from edaemo.decomposition import CvxEDA, DecompositionMethod, find_decomposition
+from edaemo.decomposition import CvxEDA, DecompositionMethod, Weights, find_decomposition
 from edaemo.preprocessing._decomposed import (
     DecomposedTrial,
     DecomposingMixin,
@@ -48,7 +48,7 @@ SIMILAR = 0.05
 # Cutoff of the anti-alias filter, as a share of half the new sampling rate.
 ANTI_ALIAS = 0.8
 # Settings of cvxEDA that are parameters of the transformer.
-SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "solver")
+SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "weights", "solver")
 
 
 @saved(
@@ -111,6 +111,10 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         Distance between the knots of the tonic spline, in seconds.
     alpha, gamma : float, default=8e-4, 1e-2
         Penalties on the driver and on the coefficients of the tonic spline.
+    weights : {"published", "noise"} or Weights, default="published"
+        "published": `alpha` and `gamma`. "noise": penalties that follow the noise of each trial.
+        A :class:`edaemo.decomposition.Weights` object: its numbers. As in
+        :func:`edaemo.decomposition.decompose`.
     missing : {"raise", "interpolate", "mask"}, default="raise"
         Treatment of samples that are missing (NaN, NA, None, masked), infinite or beyond float32's
         range. "raise": an error that names the trial. "interpolate": linear interpolation in time
@@ -194,6 +198,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "delta_knot": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "gamma": [Interval(Real, 0, None, closed="neither")],
+        "weights": [StrOptions({"published", "noise"}), Weights],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
         "n_jobs": [Integral, None],
@@ -216,6 +221,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         delta_knot: float = 10.0,
         alpha: float = 8e-4,
         gamma: float = 1e-2,
+        weights: str | Weights = "published",
         missing: str = "raise",
         solver: str = "auto",
         n_jobs: int | None = None,
@@ -234,6 +240,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.delta_knot = delta_knot
         self.alpha = alpha
         self.gamma = gamma
+        self.weights = weights
         self.missing = missing
         self.solver = solver
         self.n_jobs = n_jobs
@@ -515,8 +522,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                 messages.append(
                     f"In {n_cancelled} of {n} trials the range of the phasic component is more "
                     "than twice that of the signal, so phasic and tonic largely cancel each "
-                    "other; see diagnostics_['cancellation']. Other values of alpha and gamma may "
-                    "suit these recordings."
+                    "other; see diagnostics_['cancellation']. weights='noise' or other values of "
+                    "alpha and gamma may suit these recordings."
                 )
         if messages:
             warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=4)
