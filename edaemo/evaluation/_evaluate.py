@@ -726,7 +726,8 @@ def _record(job: _Job, result: dict[str, Any]) -> FoldRecord:
             **{name: trials[name].iloc[rows].tolist() for name in names},
             "label": job.case.task.decode(job.case.labels[rows]),
             "predicted": job.case.task.decode(result["predicted"]),
-            **{name: result[name] for name in ("probability", "decision")},
+            "probability": result["probability"],
+            "decision": result.get("decision"),
         }
     measured = ("error", "scores", "fit_seconds", "predict_seconds", "device")
     return FoldRecord(

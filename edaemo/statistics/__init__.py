@@ -1,7 +1,7 @@
 """Compute scores with intervals over people, tests, comparisons and calibration."""
 
 from edaemo.statistics._calibration import Calibration, calibration
-from edaemo.statistics._claims import CLAIMS, LEVEL, Claim, find_detectable, find_rivals
+from edaemo.statistics._claims import CLAIMS, LEVEL
 from edaemo.statistics._compare import (
     CriticalDifference,
     PairedTest,
@@ -60,7 +60,6 @@ __all__ = [
     "NUMBERS",
     "Binary",
     "Calibration",
-    "Claim",
     "CriticalDifference",
     "Multiclass",
     "Outcome",
@@ -84,8 +83,6 @@ __all__ = [
     "divide",
     "draw_people",
     "explain_marks",
-    "find_detectable",
-    "find_rivals",
     "find_task",
     "fold_codes",
     "format_claim",
