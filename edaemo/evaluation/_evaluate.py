@@ -878,7 +878,8 @@ def _record(job: _Job, result: dict[str, Any], input_warnings: list[str]) -> Fol
             **{name: trials[name].iloc[rows].tolist() for name in names},
             "label": job.case.task.decode(job.case.labels[rows]),
             "predicted": job.case.task.decode(result["predicted"]),
-            **{name: result[name] for name in ("probability", "decision")},
+            "probability": result["probability"],
+            "decision": result.get("decision"),
         }
     measured = ("error", "scores", "fit_seconds", "predict_seconds", "device")
     return FoldRecord(

@@ -1,7 +1,7 @@
 """Compute scores with intervals over people and stimuli, tests, comparisons and calibration."""
 
 from edaemo.statistics._calibration import Calibration, calibration
-from edaemo.statistics._claims import CLAIMS, LEVEL, Claim, find_detectable, find_rivals
+from edaemo.statistics._claims import CLAIMS, LEVEL
 from edaemo.statistics._compare import (
     CriticalDifference,
     PairedTest,
@@ -63,7 +63,6 @@ __all__ = [
     "NUMBERS",
     "Binary",
     "Calibration",
-    "Claim",
     "CriticalDifference",
     "Gains",
     "Jackknife",
@@ -92,8 +91,6 @@ __all__ = [
     "divide",
     "draw_people",
     "explain_marks",
-    "find_detectable",
-    "find_rivals",
     "find_task",
     "fold_codes",
     "format_claim",
