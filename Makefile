@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: compare test lint clean
+.PHONY: compare test test-oldest test-newest test-without-torch lint clean
 
 # Whole people held out, on recordings of people listening to music. Other studies and settings:
 # make compare ARGS="induced-stress --folds 9", make compare ARGS=--help
@@ -14,14 +14,27 @@ compare: $(VENV)/installed
 test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest -n 2 $(ARGS)
 
+# The tests with other packages than those of constraints.txt, in an environment of their own:
+# the lower bounds of pyproject.toml, the newest releases, and all packages except torch and skorch.
+# Old releases warn about newer releases of their own dependencies.
+test-oldest: override ARGS += -W default::DeprecationWarning
+test-oldest test-newest test-without-torch: test-%:
+	$(PYTHON) -m venv --clear $(VENV)-$*
+	$(VENV)-$*/bin/python .ci/requirements.py $* > $(VENV)-$*/requirements.txt
+	$(VENV)-$*/bin/python -m pip install --quiet --requirement $(VENV)-$*/requirements.txt
+	$(VENV)-$*/bin/python -m pip install --quiet --no-deps --editable .
+	$(VENV)-$*/bin/python -m pytest $(ARGS)
+
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/python docs/english.py
+	$(VENV)/bin/python docs/docstrings.py
+	PYTHONPATH=. PATH="$(abspath $(VENV))/bin:$$PATH" pyright --verifytypes edaemo --ignoreexternal
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-* build dist *.egg-info
 
 $(VENV)/installed: pyproject.toml constraints.txt setup.py $(wildcard edaemo/decomposition/_kernel*.[ch]*)
 	$(PYTHON) -m venv $(VENV)

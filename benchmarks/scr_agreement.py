@@ -127,7 +127,8 @@ def main() -> None:
             print(f"{recording.name} has no column EDA: skipped.", file=sys.stderr)
             continue
         phasic, theirs, version = ask_neurokit(args.neurokit_python, recording, args.rate)
-        rows.append([recording.stem, *compare(scr_events(phasic, args.rate), theirs)])
+        ours = scr_events(phasic, args.rate, min_amplitude_us=None)  # NeuroKit2 has no such limit
+        rows.append([recording.stem, *compare(ours, theirs)])
     if not rows:
         parser.error("none of the files has a column EDA")
     print(f"edaemo minus NeuroKit2 {version}, median over the matched SCRs:\n")

@@ -22,6 +22,7 @@ from torch import nn
 
 from edaemo import __version__
 from edaemo._safe_file import FileError, readable
+from edaemo._sklearn import AnyEstimator
 from edaemo._whole_file import whole_file
 from edaemo.estimators import NetworkEstimator
 from edaemo.fusion import BlockUnion
@@ -30,7 +31,7 @@ from edaemo.training import torch_threads
 TOLERANCE = 1e-5
 
 
-def export_onnx(estimator: BaseEstimator, path: str | PathLike[str]) -> Path:
+def export_onnx(estimator: AnyEstimator, path: str | PathLike[str]) -> Path:
     """Write the network of a fitted estimator to an ONNX file, and a description to a JSON file.
 
     Input of the ONNX file: ``rows``, float32 of shape (n_trials, n_columns), any number of trials.

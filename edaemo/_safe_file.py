@@ -8,21 +8,29 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import safetensors.numpy
-import torch
 from safetensors import SafetensorError
-from skorch.callbacks import LRScheduler
-from skorch.callbacks.lr_scheduler import WarmRestartLR
 
+from edaemo._torch import loaded_class
 from edaemo._whole_file import whole_file
-from edaemo.decomposition import DecompositionMethod, decomposition_names, find_decomposition
+from edaemo.decomposition import (
+    DecompositionMethod,
+    Weights,
+    decomposition_names,
+    find_decomposition,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from skorch.callbacks import LRScheduler
 
 HEAD, ARRAYS = "edaemo.json", "arrays.safetensors"
 # Errors while reading a file that was edited and whose checksum was recomputed.
@@ -37,17 +45,34 @@ BROKEN = (
     ValueError,
     zipfile.BadZipFile,
 )
-OPTIMIZERS = {
-    name: value
-    for name, value in vars(torch.optim).items()
-    if isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
-}
-SCHEDULES = {
-    name: value
-    for name, value in vars(torch.optim.lr_scheduler).items()
-    if isinstance(value, type) and issubclass(value, torch.optim.lr_scheduler.LRScheduler)
-} | {"WarmRestartLR": WarmRestartLR}
+_Kind = TypeVar("_Kind")
 _END = re.compile(rb"edaemo (\w+) (\d+) sha256 ([0-9a-f]{64})\Z")
+
+
+@cache
+def _optimizers() -> dict[str, type[torch.optim.Optimizer]]:
+    """Return torch's optimizers by name."""
+    from torch import optim
+
+    return _subclasses(vars(optim), optim.Optimizer)
+
+
+@cache
+def _schedules() -> dict[str, type]:
+    """Return torch's schedules of the learning rate, and skorch's, by name."""
+    from skorch.callbacks.lr_scheduler import WarmRestartLR
+    from torch.optim import lr_scheduler
+
+    schedules = _subclasses(vars(lr_scheduler), lr_scheduler.LRScheduler)
+    return schedules | {"WarmRestartLR": WarmRestartLR}
+
+
+def _subclasses(names: Mapping[str, Any], kind: type[_Kind]) -> dict[str, type[_Kind]]:
+    return {
+        name: value
+        for name, value in names.items()
+        if isinstance(value, type) and issubclass(value, kind)
+    }
 
 
 class FileError(ValueError):
@@ -58,16 +83,34 @@ class LackingError(FileError):
     """The file is intact, but something that it needs is not available."""
 
 
-def write_archive(path: Path, kind: str, version: int, members: Mapping[str, bytes]) -> None:
+def write_archive(
+    path: Path,
+    kind: str,
+    version: int,
+    members: Mapping[str, bytes],
+    *,
+    check: Callable[[Path], None] | None = None,
+) -> None:
     """Write named members to a file, completely or not at all.
 
     The file is a zip archive without compression. Its comment, at the end of the file, is
     ``edaemo <kind> <version> sha256 <digest>``. The digest covers all bytes before it.
 
+    Parameters
+    ----------
+    path : Path
+    kind : str
+    version : int
+    members : mapping of str to bytes
+    check : callable or None, default=None
+        Takes the path of the written file, before it gets the name `path`. Raises a FileError if
+        the file is not right.
+
     Raises
     ------
     FileError
-        If the file cannot be written. An earlier file of this name is then unchanged.
+        If the file cannot be written, or `check` raises it. An earlier file of this name is then
+        unchanged.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -79,6 +122,8 @@ def write_archive(path: Path, kind: str, version: int, members: Mapping[str, byt
     try:
         with whole_file(path) as part:
             part.write_bytes(data)
+            if check is not None:
+                check(part)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
 
@@ -150,9 +195,12 @@ def readable(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if np.isfinite(value) else str(value)
-    if isinstance(value, LRScheduler):
+    if isinstance(value, loaded_class("skorch.callbacks", "LRScheduler")):
         return {"policy": readable(value.policy), **readable(value.kwargs)}
-    return value.__name__ if isinstance(value, type) else str(value)
+    if isinstance(value, type):
+        return value.__name__
+    # The text of an estimator would hold its parameters, such as folders of this machine.
+    return type(value).__name__ if hasattr(value, "get_params") else str(value)
 
 
 class Encoder:
@@ -186,21 +234,31 @@ class Encoder:
             return {"$scalar": self._array(np.asarray(value), where)}
         if type(value) is np.ndarray:
             return self._array(value, where)
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, loaded_class("torch", "Tensor")):
             return {"$tensor": self._array(value.detach().cpu().numpy(), where)}
         if isinstance(value, pd.DataFrame | pd.Series | pd.Index):
             return self._pandas(value, where)
-        if isinstance(value, type) and value is OPTIMIZERS.get(name := value.__name__):
-            return {"$optimizer": name}
-        if type(value) is LRScheduler:
+        if isinstance(value, type) and issubclass(value, loaded_class("torch.optim", "Optimizer")):
+            return self._optimizer(value, where)
+        if type(value) is loaded_class("skorch.callbacks", "LRScheduler"):
             return self._schedule(value, where)
         if isinstance(value, DecompositionMethod):
             return self._decomposition(value, where)
-        raise FileError(
+        if type(value) is Weights:
+            return {"$weights": self.encode(asdict(value), where)}
+        raise self._refusal(value, where)
+
+    def _refusal(self, value: object, where: str) -> FileError:
+        return FileError(
             f"{where} is {value!r:.150}, which cannot be saved: the file must hold no code. Use "
             "numbers, text, lists, dicts, arrays, frames, an optimizer of torch.optim, or a "
             "schedule of torch.optim.lr_scheduler."
         )
+
+    def _optimizer(self, value: type, where: str) -> dict[str, Any]:
+        if value is not _optimizers().get(value.__name__):
+            raise self._refusal(value, where)
+        return {"$optimizer": value.__name__}
 
     def _array(self, array: np.ndarray, where: str) -> dict[str, Any]:
         kind, dtype = array.dtype.kind, array.dtype.newbyteorder("=")
@@ -264,7 +322,8 @@ class Encoder:
     def _schedule(self, schedule: LRScheduler, where: str) -> dict[str, Any]:
         policy = schedule.policy
         name = policy if isinstance(policy, str) else getattr(policy, "__name__", None)
-        if name not in SCHEDULES or policy not in (name, SCHEDULES[name]):
+        known = _schedules()
+        if name not in known or policy not in (name, known[name]):
             raise FileError(
                 f"{where} has the policy {policy!r}, which cannot be saved: use a policy of "
                 "torch.optim.lr_scheduler."
@@ -332,6 +391,8 @@ class Decoder:
         return pd.Series(values, dtype=rest["dtype"])
 
     def _make_tensor(self, array: dict[str, Any], rest: dict) -> torch.Tensor:
+        import torch
+
         return torch.from_numpy(self.decode(array))
 
     def _make_frame(self, values: Any, rest: dict[str, Any]) -> pd.DataFrame:
@@ -359,7 +420,7 @@ class Decoder:
         return pd.Series(self.decode(values)).set_axis(index).rename(name)
 
     def _make_optimizer(self, name: str, rest: dict[str, Any]) -> type[torch.optim.Optimizer]:
-        return OPTIMIZERS[name]
+        return _optimizers()[name]
 
     def _make_decomposition(self, name: str, rest: dict[str, Any]) -> DecompositionMethod:
         if name not in decomposition_names():
@@ -369,5 +430,10 @@ class Decoder:
             )
         return find_decomposition(name, self.decode(rest["settings"]))
 
+    def _make_weights(self, numbers: Any, rest: dict[str, Any]) -> Weights:
+        return Weights(**self.decode(numbers))
+
     def _make_schedule(self, name: str, rest: dict[str, Any]) -> LRScheduler:
-        return LRScheduler(SCHEDULES[name], **self.decode(rest["parameters"]))
+        from skorch.callbacks import LRScheduler
+
+        return LRScheduler(_schedules()[name], **self.decode(rest["parameters"]))

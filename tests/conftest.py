@@ -2,10 +2,19 @@ import pandas as pd
 import pytest
 from sklearn.utils import Bunch
 
+from edaemo._torch import has_torch
 from edaemo.datasets import load_hku956
 
 # Importing them registers what is in them, and the search for doctests imports every module.
-collect_ignore = ["outside.py", "outside_network.py", "outside_tasks.py"]
+collect_ignore = ["outside.py", "outside_network.py", "outside_tasks.py", "without_torch.py"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Skip the tests that need torch if it is not installed."""
+    if not has_torch():
+        import without_torch
+
+        config.pluginmanager.register(without_torch)
 
 
 @pytest.fixture(scope="session")

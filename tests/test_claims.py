@@ -28,6 +28,7 @@ from edaemo.benchmark import (
     write_report,
 )
 from edaemo.preprocessing import SubjectStandardizer
+from edaemo.reproduction.rtcan._runs import score_rows
 from edaemo.statistics import CLAIMS, Gains, describe_claims, find_detectable, format_table
 from edaemo.statistics._claims import find_rivals, p_equivalent
 from edaemo.statistics._tables import format_p
@@ -358,10 +359,23 @@ class TestWords:
             assert "but the interval includes chance" in text
         if not is_shown and low > 0.5:
             # An interval without chance beside "not shown" has its reason: the family, or the test.
-            assert ("alone" in text) == (alone < 0.05)
+            assert ("without adjustment" in text) == (alone < 0.05)
             assert ("although the interval excludes chance" in text) == (alone >= 0.05)
 
+    def test_a_reproduced_table_has_the_words_of_the_comparison(self, length, tmp_path):
+        table = run(length, tmp_path / "s").reset_index()
+        both = pd.concat([table.assign(target=name) for name in ("valence", "arousal")])
+        for pipeline in ("svm", "duration"):
+            row = table[table["pipeline"] == pipeline].iloc[0]
+            made = score_rows(both, "subject", pipeline, {}, None)
+            assert {part["note"] for part in made} == {describe_claims(row)}
+            balanced = [part for part in made if part["score"] == "balanced_accuracy"]
+            expected = 100 * row[["balanced_accuracy_by_person", "balanced_accuracy_by_person_low"]]
+            assert [balanced[0]["measured"], balanced[0]["low"]] == list(expected)
+
     def test_all_kinds_of_rows_have_words(self):
+        family = describe_claims(make_row(0.0512, 0.0043, 0.504, 0.647))
+        assert family == "EDA: not shown above majority (p = 0.051, without adjustment p = 0.004)"
         assert describe_claims(make_row(1, 1, 0, 1, reference=True)) == "uses no EDA"
         failed = make_row(1, 1, 0, 1, n_failed=2, error="ValueError: no")
         assert describe_claims(failed) == "2 folds failed, first with ValueError: no"

@@ -96,7 +96,8 @@ EXPECTED_FAILURES = {
 
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(
-    ESTIMATORS,
+    # Without torch, conftest.py puts stand-ins in the place of networks.
+    [estimator for estimator in ESTIMATORS if isinstance(estimator, BaseEstimator)],
     expected_failed_checks=lambda estimator: EXPECTED_FAILURES.get(type(estimator).__name__, {}),
 )
 def test_scikit_learns_own_checks(estimator: BaseEstimator, check: object) -> None:

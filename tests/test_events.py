@@ -102,6 +102,40 @@ def test_min_amplitude_is_a_share_of_the_largest():
     assert list(scr_events(phasic, 1, min_amplitude=0.5)["peak"]) == [2, 6]
 
 
+@pytest.mark.parametrize("rounding", [1e-16, 1e-15, 1e-12, 1e-10])
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_before_a_response_does_not_hide_it(rounding, seed):
+    """A rise of rounding errors from the first sample on would be joined with the first SCR."""
+    phasic = bateman(np.arange(200) / 10 - 3) + bateman(np.arange(200) / 10 - 11)
+    expected = scr_events(phasic, 10)
+    assert expected["onset"].tolist() == [3.0, 11.0]
+    errors = np.cumsum(np.random.default_rng(seed).uniform(0, rounding, 30))
+    phasic[:30] = errors - errors[-1]
+    events = scr_events(phasic, 10)
+    assert events["onset_sample"].tolist() == expected["onset_sample"].tolist()
+    np.testing.assert_allclose(events["amplitude"], expected["amplitude"], rtol=1e-8)
+
+
+def test_an_amplitude_below_the_least_in_microsiemens_does_not_count():
+    phasic = np.array([0, 0, 0.012, 0, 0.009, 0, 0.02, 0])
+    assert list(scr_events(phasic, 1)["peak"]) == [2, 6]
+    assert list(scr_events(phasic, 1, min_amplitude_us=0.015)["peak"]) == [6]
+    assert list(scr_events(phasic, 1, min_amplitude_us=None)["peak"]) == [2, 4, 6]
+    assert list(scr_events(phasic, 1, min_amplitude_us=0, min_amplitude=0.5)["peak"]) == [2, 6]
+
+
+def test_noise_of_a_nanosiemens_is_not_a_response():
+    noise = np.random.default_rng(0).normal(0, 0.001, 400)
+    assert scr_events(noise, 4).empty
+    assert len(scr_events(noise, 4, min_amplitude_us=None)) > 50
+
+
+@pytest.mark.parametrize("amplitude", [-0.01, np.nan, np.inf, True, "0.01"])
+def test_least_amplitude_out_of_range_is_refused(amplitude):
+    with pytest.raises(ValueError, match="min_amplitude_us must be 0 or a positive number"):
+        scr_events([0, 0, 1, 0], 4, min_amplitude_us=amplitude)
+
+
 def test_rounding_is_no_response_even_where_every_share_counts():
     assert scr_events([5, 2, 2 + 1e-12, 2, 1, 0], 4, min_amplitude=0).empty
 

@@ -75,13 +75,14 @@ class TestRecipes:
         assert net.batch_size == 256
         assert isinstance(net.criterion_, torch.nn.CrossEntropyLoss)
 
-    def test_paper_begins_with_weights_of_standard_deviation_a_hundredth(self):
+    @pytest.mark.parametrize(("recipe", "deviation"), [("paper", 0.01), ("paper-variance", 0.1)])
+    def test_paper_begins_with_normal_weights_in_both_readings(self, recipe, deviation):
         X, y = make_rows()
-        fit(X, y, recipe="paper", max_epochs=1, channels=(64,) * 4, callbacks=[Begin()])
+        fit(X, y, recipe=recipe, max_epochs=1, channels=(64,) * 4, callbacks=[Begin()])
         spread = {k: v.std() for k, v in Begin.kept.items() if k.endswith("weight") and v.ndim > 1}
         large = [name for name in spread if Begin.kept[name].numel() > 4000]
         assert len(large) > 10
-        assert_allclose([spread[name] for name in large], 0.01, rtol=0.05)
+        assert_allclose([spread[name] for name in large], deviation, rtol=0.05)
 
     @pytest.mark.parametrize(
         ("recipe", "lr", "decay", "epochs"),

@@ -218,6 +218,14 @@ class TestArithmetic:
         logits = net(torch.randn(3, 1249 + n_music)).detach()
         assert_allclose(logits, np.full((3, 2), lowest), atol=100)
 
+    @pytest.mark.parametrize("architecture", ["paper", "published"])
+    @pytest.mark.parametrize(("last_relu", "lowest"), [(True, 0.0), (False, -1e4)])
+    def test_the_last_relu_can_be_switched(self, architecture, last_relu, lowest):
+        net = RTCAN(1, 1249, 0, 2, architecture=architecture, last_relu=last_relu, **TINY).eval()
+        nn.init.constant_(net.classify[4].bias, -1e4)
+        logits = net(torch.randn(3, 1249)).detach()
+        assert_allclose(logits, np.full((3, 2), lowest), atol=100)
+
 
 class TestShifts:
     """What attention sees of a signal that is moved."""
@@ -422,7 +430,7 @@ class TestTraining:
         assert losses[-1] < losses[0]
 
     @pytest.mark.parametrize("architecture", ["paper", "published"])
-    @pytest.mark.parametrize("init", ["torch", "normal", "published"])
+    @pytest.mark.parametrize("init", ["torch", "normal", "normal-variance", "published"])
     def test_learns_from_every_start(self, architecture, init):
         torch.manual_seed(0)
         X, y = torch.randn(32, 1250), torch.arange(32) % 2
@@ -457,13 +465,14 @@ class TestInitialWeights:
             assert_allclose(layer.weight.std().item(), bound / 3**0.5, rtol=0.15)
             assert layer.bias is None or 0 < layer.bias.abs().max() <= bound
 
-    def test_normal_is_section_5_1(self):
-        layers = self.drawn(init="normal").values()
+    @pytest.mark.parametrize(("init", "deviation"), [("normal", 0.01), ("normal-variance", 0.1)])
+    def test_normal_is_section_5_1_in_both_readings(self, init, deviation):
+        layers = self.drawn(init=init).values()
         drawn = torch.cat([layer.weight.flatten() for layer in layers])
-        assert_allclose(drawn.std().item(), 0.01, rtol=0.01)
-        assert_allclose((drawn.abs() < 0.01).float().mean().item(), 0.6827, atol=0.005)
+        assert_allclose(drawn.std().item(), deviation, rtol=0.01)
+        assert_allclose((drawn.abs() < deviation).float().mean().item(), 0.6827, atol=0.005)
         for layer in layers:
-            assert_allclose(layer.weight.std().item(), 0.01, rtol=0.15)
+            assert_allclose(layer.weight.std().item(), deviation, rtol=0.15)
             assert layer.bias is None or not layer.bias.any()
 
     @pytest.mark.parametrize("attention", [True, False])
@@ -487,7 +496,7 @@ class TestInitialWeights:
         assert_allclose(within, 0.6827, atol=0.005)  # normal; 0.58 were they uniform
 
     @pytest.mark.parametrize("architecture", ["paper", "published"])
-    @pytest.mark.parametrize("init", ["torch", "normal", "published"])
+    @pytest.mark.parametrize("init", ["torch", "normal", "normal-variance", "published"])
     def test_temporal_attention_starts_as_the_identity(self, architecture, init):
         net = RTCAN(1, 1249, 0, 2, architecture=architecture, init=init, sca=False, **TINY)
         x = torch.randn(2, 4, 30)

@@ -49,7 +49,11 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
         "paper, or one that a --plugin registers",
     )
-    compare.add_argument("--pipelines", **several, help="pipelines; None: all")
+    compare.add_argument(
+        "--pipelines",
+        **several,
+        help="pipelines; None: all, without torch all that train no network",
+    )
     compare.add_argument(
         "--family",
         **several,
@@ -77,6 +81,16 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         default="drop",
         choices=["drop", "raise"],
         help="trials without a label: leave them out of this target, or raise an error",
+    )
+    compare.add_argument(
+        "--quality",
+        nargs="+",
+        metavar="RULE",
+        type=_rule,
+        default=[None],
+        help="rules for excluding trials by signal quality. none: no trial; flagged: every trial "
+        "with a defect; or the largest permitted values, such as flat=0,lost_contact_share=0.5. "
+        "Pass none and a rule to see its effect",
     )
     compare.add_argument(
         "--people",
@@ -119,6 +133,10 @@ def _threshold(text: str) -> str | float:
     return text if text in ("subject", "none") else float(text)
 
 
+def _rule(text: str) -> str | None:
+    return None if text == "none" else text
+
+
 def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     try:
         return _evaluate(arguments)
@@ -141,6 +159,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             arguments.protocol,
             thresholds=arguments.threshold,
             missing_ratings=arguments.missing_ratings,
+            quality=arguments.quality,
             people=arguments.people,
             n_splits=arguments.folds,
             n_repeats=arguments.repeats,
@@ -170,17 +189,21 @@ def _print_fold(record: FoldRecord) -> None:
 def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
     """Print every table; write each table and its figure to a separate folder."""
     import matplotlib
+    import pandas as pd
 
     from edaemo.inspection import plot_comparison, save_figure
     from edaemo.statistics import format_table
 
     matplotlib.use("Agg")  # figures are written to files only
-    case = ["study", "target", "threshold", "protocol"]
-    for (study, target, threshold, protocol), rows in table.groupby(case, sort=False, dropna=False):
+    case = ["study", "target", "threshold", "protocol", "quality"]
+    for about, rows in table.groupby(case, sort=False, dropna=False):
+        study, target, threshold, protocol, quality = about
         fixed = isinstance(threshold, float) and threshold == threshold
         rated = threshold == "none"
         name = f"{target}-above-{threshold:g}" if fixed else target + "-as-rated" * rated
         place = out / study / name / protocol
+        if not pd.isna(quality):
+            place = place / f"quality-{quality}"
         place.mkdir(parents=True, exist_ok=True)
         rows.to_csv(place / "table.csv", index=False)
         save_figure(plot_comparison(rows), place / "figure.png")

@@ -119,7 +119,8 @@ def _add_training(table: argparse.ArgumentParser, name: str) -> None:
         "--recipe",
         default="default",
         metavar="NAME",
-        help="recipe of RTCAN: default, paper, published, published-deap, published-amigos",
+        help="recipe of RTCAN: default, paper, paper-variance, published, published-deap, "
+        "published-amigos",
     )
     table.add_argument(
         "--epochs",

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from edaemo._sklearn import AnyBunch
 from edaemo._validation import IDENTITY, name_some
 from edaemo.datasets._assemble import join_left_out, take_trials
 from edaemo.datasets._corpus import DatasetError
@@ -34,7 +35,7 @@ _NAMED = 5
     prefer_skip_nested_validation=True,
 )
 def add_signal(
-    study: Bunch,
+    study: AnyBunch,
     name: str,
     arrays: Mapping[tuple[str, str, int], np.ndarray],
     *,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 
+from edaemo._sklearn import AnyBunch
 from edaemo._validation import IDENTITY
 from edaemo.datasets._cache import Column, holds_arrays
 from edaemo.datasets._corpus import DatasetError
@@ -153,7 +153,7 @@ def join_left_out(*parts: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else parts[0]
 
 
-def take_trials(study: Bunch, rows: Sequence[int] | np.ndarray) -> Study:
+def take_trials(study: AnyBunch, rows: Sequence[int] | np.ndarray) -> Study:
     """Return a study with only these rows of its tables, with a new index from 0."""
 
     def taken(table: pd.DataFrame | pd.Series) -> pd.DataFrame | pd.Series:

@@ -40,7 +40,7 @@ Column = Sequence[Any] | np.ndarray
 class Reading(NamedTuple):
     """The data read from the files of a corpus, before any processing.
 
-    Attributes
+    Parameters
     ----------
     columns : dict
         Name → one value for each row: text (or None), an array of numbers, or a list of arrays. The
@@ -56,7 +56,22 @@ class Reading(NamedTuple):
     def of_rows(
         cls, rows: Sequence[dict[str, Any]], numbers: Iterable[str], facts: dict[str, Any]
     ) -> Self:
-        """Convert rows to columns; `numbers` names the numeric columns."""
+        """Convert rows to columns.
+
+        Parameters
+        ----------
+        rows : sequence of dict
+            Name → value of each row.
+        numbers : iterable of str
+            Names of the numeric columns.
+        facts : dict
+            Further information that JSON can store.
+
+        Returns
+        -------
+        Reading
+            The columns and the facts.
+        """
         columns: dict[str, Column] = {
             name: [row[name] for row in rows] for name in (rows[0] if rows else ())
         }

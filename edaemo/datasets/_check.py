@@ -66,6 +66,7 @@ def check_folder(
     Returns
     -------
     Findings
+        Counts, trials left out, and problems.
     """
     load: Callable[..., Study]
     if isinstance(known, CorpusSpec):

@@ -77,7 +77,13 @@ class Problems:
         self._name, self._place, self._how_to_get = name, place, how_to_get
 
     def add(self, problem: str) -> None:
-        """Note a problem, as a sentence that names the file."""
+        """Note a problem, as a sentence that names the file.
+
+        Parameters
+        ----------
+        problem : str
+            The sentence.
+        """
         self.found.append(problem)
 
     @contextmanager
@@ -89,7 +95,13 @@ class Problems:
             self.note(error)
 
     def note(self, error: DatasetError) -> None:
-        """Note the message of an error."""
+        """Note the message of an error.
+
+        Parameters
+        ----------
+        error : DatasetError
+            The error.
+        """
         self.add(str(error).replace(f" (in {self._place})", ""))
 
     def raise_all(self) -> None:
@@ -107,7 +119,7 @@ class Problems:
 class CorpusFiles:
     """The files of a corpus, with methods to read them and to note problems.
 
-    Attributes
+    Parameters
     ----------
     place : Path
         Folder or archive of the corpus.
@@ -129,21 +141,54 @@ class CorpusFiles:
     def error(
         self, name: str, what: str, remedy: str = "Replace it by the file as published."
     ) -> DatasetError:
-        """Return an error that names a file, its problem and the remedy."""
+        """Return an error that names a file, its problem and the remedy.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+        what : str
+            The problem, as the rest of a sentence that begins with the name.
+        remedy : str
+            A sentence that describes what to do.
+
+        Returns
+        -------
+        DatasetError
+            The error, not raised.
+        """
         return DatasetError(f"{name} (in {self.place}) {what} {remedy}")
 
     def note(self, problem: str) -> None:
-        """Note a problem, as a sentence that names the file."""
+        """Note a problem, as a sentence that names the file.
+
+        Parameters
+        ----------
+        problem : str
+            The sentence.
+        """
         self.problems.add(problem)
 
     def note_file(
         self, name: str, what: str, remedy: str = "Replace it by the file as published."
     ) -> None:
-        """Note the problem of a file, with the message of `error`."""
+        """Note the problem of a file, with the message of `error`.
+
+        Parameters
+        ----------
+        name, what, remedy : str
+            As in `error`.
+        """
         self.problems.note(self.error(name, what, remedy))
 
     def collect(self) -> AbstractContextManager[None]:
-        """Note a DatasetError raised inside the with block, and continue after the block."""
+        """Note a DatasetError raised inside the with block, and continue after the block.
+
+        Returns
+        -------
+        context manager
+            For a with statement.
+        """
         return self.problems.collect()
 
     def raise_all(self) -> None:
@@ -151,12 +196,41 @@ class CorpusFiles:
         self.problems.raise_all()
 
     def as_error(self, name: str, error: ValueError) -> DatasetError:
-        """Return an error on the content of a file as a DatasetError that names the file."""
+        """Return an error on the content of a file as a DatasetError that names the file.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+        error : ValueError
+            An error on the content of the file.
+
+        Returns
+        -------
+        DatasetError
+            The same error if it is a DatasetError.
+        """
         return error if isinstance(error, DatasetError) else self.error(name, str(error))
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
-        """Open a file. A missing file, a read error or a damaged archive raises a DatasetError."""
+        """Open a file.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+
+        Yields
+        ------
+        file
+            The binary file.
+
+        Raises
+        ------
+        DatasetError
+            If the file is missing, cannot be read, or is in a damaged archive.
+        """
         if name not in self.files:
             raise self.error(name, "is missing.", "Get the corpus again.")
         try:
@@ -169,7 +243,18 @@ class CorpusFiles:
 
     @contextmanager
     def on_disk(self, name: str) -> Iterator[Path]:
-        """Yield a path to a file. Files of archives are unpacked for the time of the with block."""
+        """Yield a path to a file. Files of archives are unpacked for the time of the with block.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+
+        Yields
+        ------
+        Path
+            The path on the disk.
+        """
         file = self.files.get(name)
         if isinstance(file, LooseFile):
             yield file.path
@@ -184,6 +269,11 @@ class CorpusFiles:
 
         A loose file is preferred to the same file in an archive, because users may keep the archive
         after unpacking it. Any other duplicate file is a problem.
+
+        Parameters
+        ----------
+        pattern : pattern
+            A compiled regular expression.
 
         Returns
         -------
@@ -200,7 +290,19 @@ class CorpusFiles:
     def choose(self, names: Sequence[str], what: str, file: str = "") -> str:
         """Return the loose one of several paths of the same item; note duplicates.
 
-        `file` is appended to the paths to get the path of a file.
+        Parameters
+        ----------
+        names : sequence of str
+            Paths of the item.
+        what : str
+            Word for the item, for messages.
+        file : str, default=""
+            Text that is appended to a path to get the path of a file.
+
+        Returns
+        -------
+        str
+            The path to use.
         """
         loose = [name for name in names if isinstance(self.files[name + file], LooseFile)]
         candidates = loose or names
@@ -209,12 +311,39 @@ class CorpusFiles:
         return candidates[0]
 
     def read_bytes(self, name: str) -> bytes:
-        """Return the content of a file."""
+        """Return the content of a file.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+
+        Returns
+        -------
+        bytes
+            The content.
+        """
         with self.open(name) as file:
             return file.read()
 
     def read_text(self, name: str) -> str:
-        """Return the text of a file without a byte order mark."""
+        """Return the text of a file.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus, in UTF-8.
+
+        Returns
+        -------
+        str
+            The text without a byte order mark.
+
+        Raises
+        ------
+        DatasetError
+            If the file is not a text or is empty.
+        """
         try:
             text = self.read_bytes(name).decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -224,11 +353,40 @@ class CorpusFiles:
         return text
 
     def read_lines(self, name: str) -> list[str]:
-        """Return the lines of a file, for any line ending, without blank lines at the end."""
+        """Return the lines of a file, for any line ending.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+
+        Returns
+        -------
+        list of str
+            The lines, without blank lines at the end.
+        """
         return self.read_text(name).rstrip().splitlines()
 
     def read_table(self, name: str, columns: Sequence[str]) -> list[dict[str, str]]:
-        """Return the rows of a comma-separated file, which must have at least these columns."""
+        """Return the rows of a comma-separated file.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+        columns : sequence of str
+            Names of columns that the file must have.
+
+        Returns
+        -------
+        list of dict of str to str
+            Column → text of each row.
+
+        Raises
+        ------
+        DatasetError
+            If a column is missing or occurs twice, or a line has another number of fields.
+        """
         try:
             reader = csv.DictReader(self.read_lines(name), strict=True)
             rows = list(reader)
@@ -247,7 +405,27 @@ class CorpusFiles:
         return rows
 
     def number(self, name: str, text: str, what: str) -> float:
-        """Convert a text of a file to a finite number."""
+        """Convert a text of a file to a finite number.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+        text : str
+            The text of the number.
+        what : str
+            Name of the number, for messages.
+
+        Returns
+        -------
+        float
+            The number.
+
+        Raises
+        ------
+        DatasetError
+            If the text is not a finite number.
+        """
         try:
             value = float(text)
         except ValueError:
@@ -257,7 +435,29 @@ class CorpusFiles:
         return value
 
     def rating(self, name: str, text: str, what: str, limits: tuple[float, float]) -> float:
-        """Convert a text of a file to a rating within its limits."""
+        """Convert a text of a file to a rating within its limits.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+        text : str
+            The text of the rating.
+        what : str
+            Name of the rating, for messages.
+        limits : tuple (lowest, highest)
+            Range of the ratings.
+
+        Returns
+        -------
+        float
+            The rating.
+
+        Raises
+        ------
+        DatasetError
+            If the text is not a number within the limits.
+        """
         value = self.number(name, text, what)
         if not limits[0] <= value <= limits[1]:
             raise self.error(
@@ -266,7 +466,27 @@ class CorpusFiles:
         return value
 
     def numbers(self, name: str, lines: Sequence[str], *, first_line: int = 1) -> np.ndarray:
-        """Return one finite number per line as float64; `first_line` numbers the first line."""
+        """Convert lines to one finite number each.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+        lines : sequence of str
+            The lines.
+        first_line : int, default=1
+            Number of the first line, for messages.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_lines,)
+            The numbers.
+
+        Raises
+        ------
+        DatasetError
+            If a line is not a finite number.
+        """
         try:
             values = np.array(lines, dtype=float)
         except ValueError:
@@ -277,7 +497,25 @@ class CorpusFiles:
         return values
 
     def read_matrix(self, name: str) -> tuple[list[str], np.ndarray]:
-        """Return the header and the numbers (n_rows, n_columns) of a table, NaN for empty cells."""
+        """Return the header and the numbers of a comma-separated table.
+
+        Parameters
+        ----------
+        name : str
+            Path of the file in the corpus.
+
+        Returns
+        -------
+        header : list of str
+            Names of the columns.
+        values : ndarray of float64 of shape (n_rows, n_columns)
+            The numbers; NaN for empty cells.
+
+        Raises
+        ------
+        DatasetError
+            If a cell is not a number, or a line has another number of fields.
+        """
         text = self.read_text(name).rstrip()
         lines = text.splitlines()
         header = lines[0].split(",")
@@ -431,6 +669,11 @@ def search_folders() -> list[Path]:
 
 def list_places(name: str) -> list[tuple[str, Path | None, list[Path]]]:
     """Return the places that are searched for a corpus of this name, in order.
+
+    Parameters
+    ----------
+    name : str
+        Name of the folder, or of the archive without ``.zip``.
 
     Returns
     -------

@@ -15,6 +15,7 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
+from edaemo._sklearn import AnyBunch
 from edaemo.datasets._assemble import take_trials
 from edaemo.datasets._study import Study
 
@@ -23,7 +24,7 @@ from edaemo.datasets._study import Study
     {"study": [Bunch], "people": [StrOptions({"evaluation", "development", "all"})]},
     prefer_skip_nested_validation=True,
 )
-def select_people(study: Bunch, people: str) -> Study:
+def select_people(study: AnyBunch, people: str) -> Study:
     """Select the evaluation people, the development people or all people of a study.
 
     Parameters
@@ -40,7 +41,7 @@ def select_people(study: Bunch, people: str) -> Study:
         ``trials``, ``ratings`` and each of ``targets`` hold the rows of these people, in the order
         of `study`, with a new index from 0. ``report["selected"]`` and the end of ``DESCR`` state
         which people were selected. All other fields are those of `study`. With "all", `study`
-        itself.
+        itself if it is a `Study`.
 
     Raises
     ------
@@ -48,7 +49,7 @@ def select_people(study: Bunch, people: str) -> Study:
         If `study` has no such people.
     """
     if people == "all":
-        return study
+        return study if isinstance(study, Study) else Study(**study)
     subject = study.trials["subject"]
     developed = subject.isin(study.get("development", ())).to_numpy()
     rows = developed if people == "development" else ~developed

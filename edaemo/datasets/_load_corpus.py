@@ -56,19 +56,20 @@ def load_corpus(
         The folder of the corpus, or a zip archive of it. None searches for the folder or archive of
         the specification in the folder of the environment variable ``EDAEMO_DATA``, then in the
         ``data`` folder of the repository, then in the cache of the user.
-    window : tuple (start, stop), 'end' or None
-        Part of each trial to keep, cut before every other step (:func:`cut_window`). Only for
-        corpora with EDA. The corpus defines the default.
-    allow_partial : bool, default=False
-        Read the available part of the corpus and list what is missing in the report. All other
-        checks remain.
-    cache : bool or path-like, default=True
-        Whether to cache the data that were read, in the cache of the user (True) or in this folder;
-        see ``docs/datasets.md``. Needs ``pip install edaemo[parquet]``. Only for corpora that
-        support it.
-    **settings
-        Options of the corpus, such as ``signals`` and ``units``. The loader of the corpus documents
-        them.
+    **settings : object
+        Options of the corpus, such as ``signals`` and ``units``, which its loader documents, and
+        the settings of all corpora:
+
+        ``window`` : tuple (start, stop), 'end' or None. Part of each trial to keep, cut before
+        every other step (:func:`cut_window`). Only for corpora with EDA. The corpus defines the
+        default.
+
+        ``allow_partial`` : bool, default=False. Read the available part of the corpus and list what
+        is missing in the report. All other checks remain.
+
+        ``cache`` : bool or path-like, default=True. Whether to cache the data that were read, in
+        the cache of the user (True) or in this folder; see ``docs/datasets.md``. Needs
+        ``pip install edaemo[parquet]``. Only for corpora that support it.
 
     Returns
     -------

@@ -184,7 +184,23 @@ def _check_file(path: Path) -> None:
 
 
 def read_csv_rows(path: Path) -> list[list[str]]:
-    """Return the cells of each line of a comma-separated file, without blank lines at the end."""
+    """Return the cells of each line of a comma-separated file.
+
+    Parameters
+    ----------
+    path : Path
+        The file, in UTF-8.
+
+    Returns
+    -------
+    list of list of str
+        The cells without surrounding space, and without blank lines at the end.
+
+    Raises
+    ------
+    DatasetError
+        If the file cannot be read, is empty, or is not a comma-separated table.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))

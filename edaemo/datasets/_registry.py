@@ -101,6 +101,16 @@ def find_corpus(name: str) -> CorpusSpec:
 def find_study(name: str) -> CorpusSpec | OwnRecordings:
     """Return the corpus with this name, or the recordings "e4" or "own study".
 
+    Parameters
+    ----------
+    name : str
+        Name of a corpus, "e4" or "own study".
+
+    Returns
+    -------
+    CorpusSpec or OwnRecordings
+        The corpus or the type of recordings.
+
     Raises
     ------
     DatasetError
@@ -114,6 +124,16 @@ def find_study(name: str) -> CorpusSpec | OwnRecordings:
 
 def recognise(path: str | os.PathLike[str]) -> CorpusSpec | OwnRecordings:
     """Return the corpus in a folder or archive, recognised by its marker.
+
+    Parameters
+    ----------
+    path : path
+        The folder, archive or table.
+
+    Returns
+    -------
+    CorpusSpec or OwnRecordings
+        The corpus or the type of recordings.
 
     Raises
     ------
@@ -147,7 +167,18 @@ def recognise(path: str | os.PathLike[str]) -> CorpusSpec | OwnRecordings:
 
 
 def find_places(spec: CorpusSpec) -> list[tuple[str, str]]:
-    """Return the places of a corpus: description of the folder, and the place or its error."""
+    """Return the places in which a corpus was found.
+
+    Parameters
+    ----------
+    spec : CorpusSpec
+        The corpus.
+
+    Returns
+    -------
+    list of (what, place)
+        Description of the searched folder, and the place in it or its error.
+    """
     found = []
     for what, _, places in list_places(spec.folder):
         for place in places:

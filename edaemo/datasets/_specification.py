@@ -22,7 +22,7 @@ OHM = "ohm"
 class Option(NamedTuple):
     """A setting of one corpus, in addition to the settings of all corpora.
 
-    Attributes
+    Parameters
     ----------
     default : object
         The default value.
@@ -52,7 +52,7 @@ UNITS = choose(MICROSIEMENS, "as_recorded")
 class CorpusSpec:
     """The specification of a corpus: everything known before its files are read.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Name in tables and on the command line, in lower case.
@@ -177,8 +177,14 @@ class CorpusSpec:
 class CorpusSource(CorpusFiles):
     """An opened corpus, as passed to its reader: the files and the settings.
 
-    Attributes
+    Parameters
     ----------
+    place : Path
+        Folder or archive of the corpus.
+    files : dict
+        Path in the original layout → file.
+    problems : Problems
+        Problems found so far, for one error.
     spec : CorpusSpec
         Specification of the corpus.
     allow_partial : bool
@@ -214,6 +220,7 @@ class CorpusSource(CorpusFiles):
         Returns
         -------
         Reading
+            The data of the files.
         """
         settings = [self.spec.name, self.spec.reader, *key]
         reading, kept = read_through_cache(self, names, settings, read, self.cache)
@@ -226,6 +233,22 @@ class CorpusSource(CorpusFiles):
         """Return the missing people; note them unless `allow_partial` is set.
 
         The report counts the people who are present and lists the missing people.
+
+        Parameters
+        ----------
+        known : sequence of str
+            The people of the publication.
+        found : iterable of str
+            The people who are present.
+        who : str, default=""
+            Text before the names, for messages.
+        what : str, default=" people"
+            Text after the counts, for messages.
+
+        Returns
+        -------
+        list of str
+            The missing people, in the order of `known`.
         """
         found = set(found)
         absent = [person for person in known if person not in found]
@@ -240,7 +263,15 @@ class CorpusSource(CorpusFiles):
     def check_counts(
         self, found: Mapping[str, int], published: Mapping[str, int], absent: Sequence[str]
     ) -> None:
-        """Note counts that differ from the publication, unless `allow_partial` is set."""
+        """Note counts that differ from the publication, unless `allow_partial` is set.
+
+        Parameters
+        ----------
+        found, published : mapping of str to int
+            Counts by the word for what is counted.
+        absent : sequence of str
+            People without a recording, for messages.
+        """
         wrong = [
             f"{found[what]} of {n} {what}" for what, n in published.items() if found[what] != n
         ]
@@ -259,7 +290,7 @@ GET_THE_REST = "Get the missing part, or pass allow_partial=True to read the ava
 class CorpusContent:
     """The content of a corpus, with whole trials in order.
 
-    Attributes
+    Parameters
     ----------
     trials : dict of str to column
         Columns of the trials: ``subject``, ``stimulus``, ``trial``, a list of arrays for each
@@ -300,6 +331,21 @@ class CorpusContent:
     def of(
         cls, columns: Mapping[str, Column], ratings: Sequence[str], **fields: Any
     ) -> CorpusContent:
-        """Split the columns of a :class:`Reading` into trials and ratings."""
+        """Split the columns of a :class:`Reading` into trials and ratings.
+
+        Parameters
+        ----------
+        columns : dict of str to column
+            The columns.
+        ratings : sequence of str
+            Names of the columns that are ratings.
+        **fields : object
+            The other fields.
+
+        Returns
+        -------
+        CorpusContent
+            The content.
+        """
         trials = {name: column for name, column in columns.items() if name not in ratings}
         return cls(trials, {name: columns[name] for name in ratings}, **fields)

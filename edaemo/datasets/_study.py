@@ -5,8 +5,8 @@ from __future__ import annotations
 from html import escape
 
 import pandas as pd
-from sklearn.utils import Bunch
 
+from edaemo._sklearn import Bunch
 from edaemo._validation import signal_columns
 
 
@@ -32,6 +32,11 @@ class Study(Bunch):
         """Return one row for each trial: the trials table, the ratings and the other targets.
 
         A rating whose name is also a column of the trials table is called ``rating_<name>``.
+
+        Returns
+        -------
+        DataFrame of n_trials rows
+            The joined tables, with the index of the trials table.
         """
         answers = self.ratings.copy()
         for name, values in self.targets.items():

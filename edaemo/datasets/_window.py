@@ -67,18 +67,18 @@ def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd
         their ratings. Each ``eda`` cell is a copy with the same dtype that shares no memory with
         `trials`. Columns other than ``eda`` are unchanged.
 
-    Warns
-    -----
-    UserWarning
-        Once, if trials are shorter than the window. The warning has their number and the first
-        names.
-
     Raises
     ------
     ValueError
         If the window or the sampling rate is invalid, if the column ``eda`` is missing or one of
         its cells is not 1-D, if an index label occurs twice, or if every trial is shorter than the
         window.
+
+    Warns
+    -----
+    UserWarning
+        Once, if trials are shorter than the window. The warning has their number and the first
+        names.
     """
     sampling_rate = check_sampling_rate(sampling_rate)
     samples, needed = window_samples(window, sampling_rate)

@@ -9,9 +9,16 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from edaemo.decomposition._compiled import kernel_facts
+from edaemo.decomposition._constants import fit_time_constants
 from edaemo.decomposition._cvxeda import CvxEDA
 from edaemo.decomposition._decompose import decompose, decompose_many
-from edaemo.decomposition._events import RESOLUTION, Responses, find_responses, scr_events
+from edaemo.decomposition._events import (
+    RESOLUTION,
+    SMALLEST_US,
+    Responses,
+    find_responses,
+    scr_events,
+)
 from edaemo.decomposition._filter import Filter, silence_rounding
 from edaemo.decomposition._highpass import Bandpass, Highpass
 from edaemo.decomposition._median import Median
@@ -31,9 +38,11 @@ from edaemo.decomposition._result import (
     DecompositionWarning,
 )
 from edaemo.decomposition._smooth import Smooth
+from edaemo.decomposition._weights import Weights, noise_weights
 
 __all__ = [
     "RESOLUTION",
+    "SMALLEST_US",
     "Bandpass",
     "Components",
     "CvxEDA",
@@ -46,6 +55,7 @@ __all__ = [
     "Median",
     "Responses",
     "Smooth",
+    "Weights",
     "adopt_class",
     "check_sampling_rate",
     "decompose",
@@ -54,7 +64,9 @@ __all__ = [
     "find_decomposition",
     "find_own_class",
     "find_responses",
+    "fit_time_constants",
     "kernel_facts",
+    "noise_weights",
     "register_decomposition",
     "scr_events",
     "silence_rounding",

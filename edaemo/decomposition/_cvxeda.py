@@ -18,12 +18,23 @@ from edaemo.decomposition._settings import CvxEDASettings, Run, prepare_run
 class CvxEDA(CvxEDASettings, DecompositionMethod):
     """Decomposition by cvxEDA, with a driver and a residual.
 
-    Its penalties are made for recordings of unit variance. NaN samples have no weight. The variant
+    The published penalties are made for recordings of unit variance; the decomposition with
+    ``weights="noise"`` does not depend on the scale. NaN samples have no weight. The variant
     "neurokit" does not accept NaN.
 
     Parameters
     ----------
-    tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
+    tau0, tau1, delta_knot, alpha, gamma : float
+        As in :func:`decompose`.
+    variant, solver : str
+        As in :func:`decompose`.
+    tol : float
+        As in :func:`decompose`.
+    max_iter : int
+        As in :func:`decompose`.
+    certificate : bool
+        As in :func:`decompose`.
+    weights : {"published", "noise"} or Weights
         As in :func:`decompose`.
     """
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SMALLEST = 0.1  # of the trial's largest rise
+SMALLEST_US = 0.01  # µS, the smallest amplitude that is usually counted (Boucsein et al. 2012)
 # Variation of at most this share of the largest absolute value counts as a rounding error.
 RESOLUTION = 1e-9
 LARGEST = float(np.finfo(np.float32).max)  # in all of edaemo, larger values count as infinite
@@ -24,8 +25,16 @@ LARGEST = float(np.finfo(np.float32).max)  # in all of edaemo, larger values cou
 class Responses:
     """All SCRs of a batch, ordered by trial and by time within each trial.
 
-    `trial` is the row of each SCR; `onset` and `peak` are samples; `amplitude` is the rise from
-    onset to peak in the unit of the phasic component.
+    Parameters
+    ----------
+    n_trials : int
+        Number of trials.
+    trial : ndarray of shape (n_responses,)
+        Row of the trial of each SCR.
+    onset, peak : ndarray of shape (n_responses,)
+        Samples at which the rise starts and ends.
+    amplitude : ndarray of shape (n_responses,)
+        Rise from onset to peak, in the unit of the phasic component.
     """
 
     n_trials: int
@@ -35,22 +44,45 @@ class Responses:
     amplitude: np.ndarray
 
     def count(self) -> np.ndarray:
-        """Return the number of SCRs of each trial."""
+        """Return the number of SCRs of each trial.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_trials,)
+            The counts.
+        """
         return np.bincount(self.trial, minlength=self.n_trials).astype(float)
 
     def total(self, values: np.ndarray) -> np.ndarray:
-        """Return the sum of `values`, one per SCR, over each trial; 0 for a trial without SCRs."""
+        """Return the sum of values of the SCRs of each trial.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n_responses,)
+            One value for each SCR.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            The sums; 0 for a trial without SCRs.
+        """
         return np.bincount(self.trial, weights=values, minlength=self.n_trials)
 
 
-def find_responses(phasic: np.ndarray, *, min_amplitude: float = SMALLEST) -> Responses:
+def find_responses(
+    phasic: np.ndarray,
+    *,
+    min_amplitude: float = SMALLEST,
+    min_amplitude_us: float | None = None,
+) -> Responses:
     """Return the SCRs of each trial.
 
     A rise starts at a sample after which the phasic component increases (the onset) and ends at the
     next sample after which it decreases (the peak). Equal samples do not interrupt a rise. The peak
-    of a plateau is its first sample. A rise that is in progress at the first or last sample does
-    not count, because its onset or peak is unknown. A rise is an SCR if its amplitude is at least
-    `min_amplitude` times the largest amplitude of the trial.
+    of a plateau is its first sample. Samples are equal if they differ by at most 1e-9 of the
+    trial's largest absolute value. A rise that is in progress at the first or last sample does not
+    count, because its onset or peak is unknown. A rise is an SCR if its amplitude is at least
+    `min_amplitude` times the largest amplitude of the trial, and at least `min_amplitude_us`.
 
     Parameters
     ----------
@@ -58,13 +90,18 @@ def find_responses(phasic: np.ndarray, *, min_amplitude: float = SMALLEST) -> Re
         Phasic components.
     min_amplitude : float
         Minimum amplitude as a share of the trial's largest.
+    min_amplitude_us : float or None
+        Minimum amplitude in microsiemens; None if `phasic` has another unit.
 
     Returns
     -------
     Responses
+        The SCRs of all trials.
     """
     n_trials, n_samples = phasic.shape
     step = np.diff(phasic, axis=1)
+    loudest = np.max(np.abs(phasic), axis=1)
+    step[np.abs(step) <= RESOLUTION * loudest[:, None]] = 0.0
     place = np.arange(n_samples - 1)
     # Position of the last increase or decrease: equal samples continue the previous direction.
     moved = np.maximum.accumulate(np.where(step != 0, place, 0), axis=1)
@@ -80,36 +117,43 @@ def find_responses(phasic: np.ndarray, *, min_amplitude: float = SMALLEST) -> Re
     trial, onset, peak, amplitude = (a[seen] for a in (trial, onset, peak, amplitude))
     largest = np.zeros(n_trials)
     np.maximum.at(largest, trial, amplitude)
-    rounding = RESOLUTION * np.max(np.abs(phasic), axis=1)
-    counts = (amplitude >= min_amplitude * largest[trial]) & (amplitude > rounding[trial])
+    least = np.maximum(min_amplitude * largest, RESOLUTION * loudest)
+    counts = amplitude >= np.maximum(least[trial], min_amplitude_us or 0.0)
     return Responses(n_trials, trial[counts], onset[counts], peak[counts], amplitude[counts])
 
 
 def scr_events(
-    phasic: ArrayLike, sampling_rate: float, *, min_amplitude: float = SMALLEST
+    phasic: ArrayLike,
+    sampling_rate: float,
+    *,
+    min_amplitude: float = SMALLEST,
+    min_amplitude_us: float | None = SMALLEST_US,
 ) -> pd.DataFrame:
     """Return a table of the skin conductance responses (SCRs) of one phasic waveform.
 
-    SCRs are detected by their rise. A rise starts at its onset, the sample after which the waveform
-    increases, and ends at its peak, the next sample after which it decreases. Equal samples do not
-    interrupt a rise. Before a rise, the onset is the last of equal samples; on a plateau, the peak
-    is the first sample. A rise does not count if its onset would be the first sample or its peak
-    the last sample of the waveform. A rise is an SCR if its amplitude, peak minus onset, is at
-    least `min_amplitude` times the largest amplitude and more than 1e-9 of the waveform's largest
-    absolute value (smaller rises are rounding errors).
-
-    The criterion is relative, so a waveform of pure noise has many small SCRs: check the column
-    ``amplitude``.
+    SCRs are detected by their rise. A rise starts at its onset, the sample after which the
+    waveform increases, and ends at its peak, the next sample after which it decreases. Equal
+    samples do not interrupt a rise. Before a rise, the onset is the last of equal samples; on a
+    plateau, the peak is the first sample. Samples are equal if they differ by at most 1e-9 of
+    the waveform's largest absolute value, because smaller differences are rounding errors. A
+    rise does not count if its onset would be the first sample or its peak the last sample of
+    the waveform. A rise is an SCR if its amplitude, peak minus onset, is at least
+    `min_amplitude_us` microsiemens and at least `min_amplitude` times the largest amplitude.
 
     Parameters
     ----------
     phasic : array-like of shape (n,)
-        The phasic component of one recording: one or more finite real numbers, in any unit. Noise
-        causes additional rises and shifts onsets, so filter or decompose a recording first.
+        The phasic component of one recording: one or more finite real numbers, in microsiemens,
+        or in any unit if `min_amplitude_us` is None. Noise causes additional rises and shifts
+        onsets, so filter or decompose a recording first.
     sampling_rate : float
         Samples per second (Hz).
     min_amplitude : float
         Minimum amplitude of an SCR as a share of the largest in the waveform, from 0 to 1.
+    min_amplitude_us : float or None, default=0.01
+        Minimum amplitude of an SCR in microsiemens, 0 or more. 0.01 to 0.05 are usual [1]_. Pass
+        None for a waveform in another unit, such as the phasic component of z-scored EDA. A
+        waveform of pure noise then has many small SCRs: check the column ``amplitude``.
 
     Returns
     -------
@@ -136,6 +180,12 @@ def scr_events(
     NeuroKit2's ``eda_peaks`` uses a share of the peak's prominence, so it drops a peak on the flank
     of a higher peak. Here both rises count. ``benchmarks/scr_agreement.py`` compares the two.
 
+    References
+    ----------
+    .. [1] W. Boucsein, D. C. Fowles, S. Grimnes, G. Ben-Shakhar, W. T. Roth, M. E. Dawson, D. L.
+       Filion, "Publication recommendations for electrodermal measurements", Psychophysiology 49
+       (2012), 1017-1034.
+
     Examples
     --------
     >>> from edaemo.decomposition import scr_events
@@ -155,8 +205,19 @@ def scr_events(
             f"min_amplitude must be a share of the largest amplitude from 0 to 1, "
             f"got {min_amplitude!r}."
         )
+    if min_amplitude_us is not None and (
+        isinstance(min_amplitude_us, bool)
+        or not isinstance(min_amplitude_us, Real)
+        or not 0 <= min_amplitude_us < float("inf")
+    ):
+        raise ValueError(
+            "min_amplitude_us must be 0 or a positive number of microsiemens, or None for a "
+            f"waveform in another unit, got {min_amplitude_us!r}."
+        )
     phasic = _check_phasic(phasic)
-    responses = find_responses(phasic[None], min_amplitude=min_amplitude)
+    responses = find_responses(
+        phasic[None], min_amplitude=min_amplitude, min_amplitude_us=min_amplitude_us
+    )
     return pd.DataFrame(
         {
             "onset": responses.onset / sampling_rate,

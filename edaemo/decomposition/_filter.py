@@ -40,6 +40,7 @@ class Filter(DecompositionMethod):
         Returns
         -------
         ndarray of shape (n_trials, n_samples)
+            Phasic components, in the unit of the recordings.
         """
 
     def decompose(self, signal: np.ndarray, sampling_rate: float) -> Components:
@@ -78,9 +79,21 @@ def check_cutoff(cutoff: float, sampling_rate: float) -> None:
 
 
 def silence_rounding(phasic: np.ndarray, signals: np.ndarray) -> np.ndarray:
-    """Set the phasic component to zero if it holds only rounding errors of a flat or linear trial.
+    """Set a phasic component to zero if it only holds rounding errors.
 
-    Both arrays have shape (n_trials, n_samples).
+    The phasic component of a flat or linear trial is zero in exact arithmetic.
+
+    Parameters
+    ----------
+    phasic : ndarray of shape (n_trials, n_samples)
+        Computed phasic components.
+    signals : ndarray of shape (n_trials, n_samples)
+        The recordings.
+
+    Returns
+    -------
+    ndarray of shape (n_trials, n_samples)
+        The phasic components, with zeros in such trials.
     """
     loudest = np.max(np.abs(signals), axis=1, keepdims=True)
     return np.where(np.std(phasic, axis=1, keepdims=True) > RESOLUTION * loudest, phasic, 0.0)

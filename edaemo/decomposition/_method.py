@@ -57,7 +57,13 @@ class DecompositionMethod(ABC):
         return (self.name, self.number, repr(self))
 
     def check(self, sampling_rate: float) -> None:  # noqa: B027 - by default all settings are valid
-        """Raise a ValueError if a setting is out of its range at this sampling rate (Hz)."""
+        """Raise a ValueError if a setting is out of its range.
+
+        Parameters
+        ----------
+        sampling_rate : float
+            Samples per second (Hz).
+        """
 
     @abstractmethod
     def decompose(self, signal: np.ndarray, sampling_rate: float) -> Components:
@@ -66,7 +72,7 @@ class DecompositionMethod(ABC):
         Parameters
         ----------
         signal : ndarray of shape (n_samples,)
-            float64 and finite, except NaN if the method masks. Do not change it.
+            The recording: float64 and finite, except NaN if the method masks. Do not change it.
         sampling_rate : float
             Samples per second (Hz).
 
@@ -94,6 +100,11 @@ class DecompositionMethod(ABC):
             Samples per second (Hz), of all recordings.
         n_jobs : int or None, default=None
             Number of processes, as in joblib.
+
+        Returns
+        -------
+        sequence of Components
+            The components, in the order of `signals`.
         """
 
         def work(row: int, batch: Sequence[np.ndarray]) -> list[Components]:
@@ -183,6 +194,11 @@ def find_decomposition(
     settings : mapping or None, default=None
         Settings of a named decomposition that differ from the defaults.
 
+    Returns
+    -------
+    DecompositionMethod
+        The object, with these settings.
+
     Raises
     ------
     ValueError
@@ -213,12 +229,29 @@ def find_decomposition(
 
 
 def decomposition_names() -> list[str]:
-    """Return the names of all registered decompositions, in alphabetical order."""
+    """Return the names of all registered decompositions, in alphabetical order.
+
+    Returns
+    -------
+    list of str
+        Values of ``method=``.
+    """
     return sorted(_registered)
 
 
 def find_own_class(method: object) -> type[DecompositionMethod] | None:
-    """Return the class that is registered under a name if it is not part of edaemo, else None."""
+    """Return the class that is registered under a name if it is not part of edaemo, else None.
+
+    Parameters
+    ----------
+    method : object
+        Value of ``method=``.
+
+    Returns
+    -------
+    type or None
+        The user's class; None for a decomposition of edaemo and for an object.
+    """
     cls = _registered.get(method) if isinstance(method, str) else None
     return None if cls is None or cls.__module__.startswith("edaemo.") else cls
 

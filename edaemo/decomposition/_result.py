@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 class DecompositionError(RuntimeError):
     """No decomposition of acceptable accuracy was found.
 
-    Attributes
+    Parameters
     ----------
+    message : str
+        What is wrong, where, and what to do.
     status : str
         Why the solver stopped.
     gap : float
@@ -41,7 +43,7 @@ class DecompositionWarning(UserWarning):
 class Components:
     """Components of one recording, from any method: ``y == phasic + tonic + residual``.
 
-    Attributes
+    Parameters
     ----------
     phasic : ndarray of shape (n,)
         Skin conductance responses; in the unit of y.
@@ -123,7 +125,7 @@ class Decomposition(Components):
     With ``missing="mask"``, all components except the residual are finite at missing samples; there
     they follow from the samples around them.
 
-    Attributes
+    Parameters
     ----------
     phasic : ndarray of shape (n,)
         Skin conductance responses; in the unit of y. Never negative, except for the part of the
@@ -142,6 +144,9 @@ class Decomposition(Components):
         sampling_rate)-th sample, beginning with the first; in the unit of y.
     drift : ndarray of shape (2,)
         Coefficients of the constant 1 and of the ramp (i + 1)/n, i = 0, …, n - 1.
+    initial : float
+        Height, at the first sample, of the part initial·exp(-t/tau0) of the phasic component that
+        fades from before the recording; in the unit of y. 0 with the published weights.
     objective : float
         ½‖residual‖² + alpha Σ driver + ½ gamma ‖spline‖², in the squared unit of y; without the
         residual of missing samples.
@@ -161,6 +166,7 @@ class Decomposition(Components):
     driver: np.ndarray
     spline: np.ndarray
     drift: np.ndarray
+    initial: float
     objective: float
     gap: float
     n_iter: int

@@ -1,5 +1,11 @@
-"""scikit-learn estimators: network estimators based on skorch, baselines, and pipelines."""
+"""scikit-learn estimators: network estimators based on skorch, baselines, and pipelines.
 
+What needs torch is imported on first use.
+"""
+
+from typing import TYPE_CHECKING
+
+from edaemo._torch import TrainingError, import_name
 from edaemo.estimators._baselines import (
     LEAST_LEAF,
     SeriesMeanRegressor,
@@ -11,23 +17,39 @@ from edaemo.estimators._baselines import (
     make_trial_order_baseline,
     tree_on,
 )
-from edaemo.estimators._classifier import NetworkClassifier
-from edaemo.estimators._cnn import CNNClassifier
-from edaemo.estimators._network import NetworkEstimator, find_device
 from edaemo.estimators._pipelines import (
     make_boosting_baseline,
-    make_cnn_baseline,
     make_logistic_baseline,
-    make_network_pipeline,
     make_ridge_baseline,
-    make_rtcan,
     make_svm_baseline,
     make_svr_baseline,
 )
-from edaemo.estimators._regressor import NetworkRegressor
-from edaemo.estimators._rtcan import RTCANClassifier
-from edaemo.estimators._sequence import NetworkSequenceRegressor
-from edaemo.training import TrainingError
+
+if TYPE_CHECKING:
+    from edaemo.estimators._classifier import NetworkClassifier
+    from edaemo.estimators._cnn import CNNClassifier
+    from edaemo.estimators._network import NetworkEstimator, find_device
+    from edaemo.estimators._network_pipelines import (
+        make_cnn_baseline,
+        make_network_pipeline,
+        make_rtcan,
+    )
+    from edaemo.estimators._regressor import NetworkRegressor
+    from edaemo.estimators._rtcan import RTCANClassifier
+    from edaemo.estimators._sequence import NetworkSequenceRegressor
+
+_HOME = {
+    "CNNClassifier": "edaemo.estimators._cnn",
+    "NetworkClassifier": "edaemo.estimators._classifier",
+    "NetworkEstimator": "edaemo.estimators._network",
+    "NetworkRegressor": "edaemo.estimators._regressor",
+    "NetworkSequenceRegressor": "edaemo.estimators._sequence",
+    "RTCANClassifier": "edaemo.estimators._rtcan",
+    "find_device": "edaemo.estimators._network",
+    "make_cnn_baseline": "edaemo.estimators._network_pipelines",
+    "make_network_pipeline": "edaemo.estimators._network_pipelines",
+    "make_rtcan": "edaemo.estimators._network_pipelines",
+}
 
 __all__ = [
     "LEAST_LEAF",
@@ -56,3 +78,11 @@ __all__ = [
     "make_trial_order_baseline",
     "tree_on",
 ]
+
+
+def __getattr__(name: str) -> object:
+    return import_name(__name__, name, _HOME)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import _check_n_features, _check_y, check_is_fitted
 
 from edaemo._saved import saved
+from edaemo._sklearn import AnyEstimator, BaseEstimator, ClassifierMixin, RegressorMixin
 from edaemo._validation import check_labels, find_ids, read_rows, whole_or_nothing
 
 
@@ -66,8 +67,23 @@ def _make_tree(random_state: int | None) -> DecisionTreeClassifier:
     return DecisionTreeClassifier(min_samples_leaf=LEAST_LEAF, random_state=random_state)
 
 
-def tree_on(column: str, step: str, tree: BaseEstimator) -> Pipeline:
-    """Return a pipeline that fits a tree on one column of the trials table."""
+def tree_on(column: str, step: str, tree: AnyEstimator) -> Pipeline:
+    """Return a pipeline that fits a tree on one column of the trials table.
+
+    Parameters
+    ----------
+    column : str
+        Name of the column.
+    step : str
+        Name of the step that selects the column.
+    tree : estimator
+        A decision tree.
+
+    Returns
+    -------
+    Pipeline
+        Steps `step` and ``tree``.
+    """
     select = make_column_transformer(("passthrough", [column]))
     return Pipeline([(step, select), ("tree", tree)])
 
@@ -79,6 +95,8 @@ class _Keyed(BaseEstimator):
     """
 
     _key: str
+    n_features_in_: int
+    feature_names_in_: np.ndarray
     _parameter_constraints: dict[str, Any] = {}  # noqa: RUF012
 
     def _keys(self, X: object, *, reset: bool) -> np.ndarray:
@@ -93,6 +111,10 @@ class _Keyed(BaseEstimator):
 
 class _PriorClassifier(ClassifierMixin, _Keyed):
     """A classifier that predicts the class shares of each stimulus or subject."""
+
+    classes_: np.ndarray
+    class_prior_: np.ndarray
+    prior_: pd.DataFrame
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object) -> Self:
@@ -110,6 +132,7 @@ class _PriorClassifier(ClassifierMixin, _Keyed):
         Returns
         -------
         self
+            The fitted classifier.
 
         Raises
         ------
@@ -131,14 +154,36 @@ class _PriorClassifier(ClassifierMixin, _Keyed):
         return self
 
     def predict_proba(self, X: object) -> np.ndarray:
-        """Return the share of each class, shape (n_trials, n_classes); X as in `fit`."""
+        """Return the share of each class.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_trials, n_classes)
+            Columns in the order of `classes_`.
+        """
         check_is_fitted(self)
         keys = self._keys(X, reset=False)
         shares = np.vstack([self.prior_.to_numpy(), self.class_prior_])
         return shares[self.prior_.index.get_indexer(pd.Index(keys, dtype=object))]
 
     def predict(self, X: object) -> np.ndarray:
-        """Return the most probable class of each trial, shape (n_trials,); X as in `fit`."""
+        """Return the most probable class of each trial.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            Labels of the type of `classes_`.
+        """
         shares = self.predict_proba(X)
         among_best = shares == shares.max(axis=1, keepdims=True)
         return self.classes_[np.argmax(among_best * self.class_prior_, axis=1)]
@@ -206,6 +251,9 @@ class SubjectPriorClassifier(_PriorClassifier):
 class _MeanRegressor(RegressorMixin, _Keyed):
     """A regressor that predicts the mean rating of each stimulus or subject."""
 
+    mean_: float
+    means_: pd.Series
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object) -> Self:
         """Average the ratings.
@@ -221,6 +269,7 @@ class _MeanRegressor(RegressorMixin, _Keyed):
         Returns
         -------
         self
+            The fitted regressor.
 
         Raises
         ------
@@ -238,7 +287,18 @@ class _MeanRegressor(RegressorMixin, _Keyed):
         return self
 
     def predict(self, X: object) -> np.ndarray:
-        """Return the mean rating, shape (n_trials,); X as in `fit`."""
+        """Return the mean rating of each trial's stimulus or subject.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            The mean ratings.
+        """
         check_is_fitted(self)
         keys = self._keys(X, reset=False)
         means = np.append(self.means_.to_numpy(), self.mean_)
@@ -296,6 +356,7 @@ class SubjectMeanRegressor(_MeanRegressor):
     _key = "subject"
 
 
+@saved("edaemo.estimators.SeriesMeanRegressor", "mean_", "means_")
 class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
     """Predict a mean series of the training trials.
 
@@ -314,6 +375,9 @@ class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
         The mean series: empty if `by` is None, under the key "all" if `by` is "step", and by
         stimulus if `by` is "stimulus".
     """
+
+    mean_: float
+    means_: dict[Any, np.ndarray]
 
     _parameter_constraints: dict[str, Any] = {"by": [StrOptions({"step", "stimulus"}), None]}  # noqa: RUF012
 
@@ -334,6 +398,7 @@ class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted regressor.
 
         Raises
         ------

@@ -5,15 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Tensor, nn
 
 from edaemo._saved import saved
+from edaemo._sklearn import ClassifierMixin
 from edaemo._validation import check_labels
 from edaemo.estimators._network import Data, Loss, NetworkEstimator
 from edaemo.networks import declaration_of
@@ -87,7 +87,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         "module_params": [dict, None],
         "recipe": [str, None],
     }
-    state = ("classes_", *NetworkEstimator.state)
+    classes_: np.ndarray
+    state: ClassVar[tuple[str, ...]] = ("classes_", *NetworkEstimator.state)
     answer = "probability"
     _net_type = ClassifierNet
 
@@ -130,7 +131,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
 
         Returns
         -------
@@ -140,7 +142,18 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         return self._predict_rows(X).numpy()
 
     def predict(self, X: object) -> np.ndarray:
-        """Return the most probable class of each trial, shape (n_trials,); X as in `fit`."""
+        """Return the most probable class of each trial.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            Labels of the type of `classes_`.
+        """
         probability = self.predict_proba(X)
         return self.classes_[np.argmax(probability, axis=1)]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numbers import Integral
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sklearn.utils._param_validation import Interval
@@ -68,7 +68,7 @@ class CNNClassifier(NetworkClassifier):
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "n_filters": [Interval(Integral, 1, None, closed="left")],
     }
-    network = FeatureCNN
+    network: ClassVar[type[torch.nn.Module] | None] = FeatureCNN
 
     def __init__(
         self,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
@@ -19,7 +19,15 @@ from skorch.history import History
 from torch import Tensor, nn
 
 from edaemo._layout import Block, Layout, agree, infer_layout, make_layout, read_layout, sizes
-from edaemo._validation import find_ids, read_inputs, whole_or_nothing
+from edaemo._sklearn import UNCHANGED, BaseEstimator, Request
+from edaemo._validation import (
+    SAMPLED,
+    as_plain,
+    find_ids,
+    read_inputs,
+    whole_or_nothing,
+    without_gradient,
+)
 from edaemo.estimators._aside import check_mask, choose_people
 from edaemo.estimators._parameters import constrain, describe_parameters
 from edaemo.networks import (
@@ -94,6 +102,26 @@ class NetworkEstimator(BaseEstimator, ABC):
     # Name of the output of the estimator.
     answer: ClassVar[str]
     _net_type: ClassVar[type[Net]]
+    net_: Net
+    sizes_: dict[str, Any]
+    blocks_: dict[str, tuple[int, ...]] | None
+    validation_subjects_: np.ndarray
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return a parameter; `_keep_parameters` stores them."""
+
+        def set_fit_request(
+            self,
+            *,
+            subject: Request = UNCHANGED,
+            validation: Request = UNCHANGED,
+            sample_weight: Request = UNCHANGED,
+        ) -> Self:
+            """Set which metadata `fit` requests."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -136,6 +164,30 @@ class NetworkEstimator(BaseEstimator, ABC):
     def _n_outputs(self) -> int:
         """Number of outputs of the network for a trial."""
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; ``optimizer_params__momentum`` sets one key of a dict.
+
+        Parameters
+        ----------
+        **params : dict
+            As for other estimators. ``<parameter>__<key>`` sets a key of a parameter that is a
+            dict, and keeps its other keys.
+
+        Returns
+        -------
+        self
+            This estimator.
+        """
+        nested: dict[str, dict[str, Any]] = {}
+        for name in list(params):
+            parameter, _, key = name.partition("__")
+            if key and dict in self._parameter_constraints.get(parameter, ()):
+                nested.setdefault(parameter, {})[key] = params.pop(name)
+        super().set_params(**params)
+        for parameter, values in nested.items():
+            setattr(self, parameter, {**(getattr(self, parameter) or {}), **values})
+        return self
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -170,6 +222,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         Returns
         -------
         self
+            The fitted estimator.
 
         Raises
         ------
@@ -234,7 +287,13 @@ class NetworkEstimator(BaseEstimator, ABC):
         return Answer(OnRows(self.net_.module_, self.net_.feed_), self._answer)
 
     def describe_network(self) -> dict[str, Any]:
-        """Return the facts of the fit that are stored in a model file."""
+        """Return the facts of the fit that are stored in a model file.
+
+        Returns
+        -------
+        dict of str to object
+            The facts, such as the recipe and the losses of the epochs.
+        """
         history = self.net_.history.to_list()
         recipe = self._recipe()
         last = history[-1]["batches"] if history else []
@@ -250,10 +309,28 @@ class NetworkEstimator(BaseEstimator, ABC):
         }
 
     def give_network(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return the weights of the network, and the other arguments of `take_network`."""
+        """Return the weights of the network, and the other arguments of `take_network`.
+
+        Only the weights of the class of the network are returned. A tool that explains
+        predictions may have left others in the modules.
+
+        Returns
+        -------
+        weights : dict of str to Tensor
+            The weights, on the CPU.
+        others : dict of str to object
+            ``loss`` and ``history``.
+
+        Raises
+        ------
+        KeyError
+            If the network lacks weights of its class.
+        """
         net = self.net_
-        weights = {key: value.cpu().contiguous() for key, value in net.module_.state_dict().items()}
         loss = dict(net.criterion_.state_dict())
+        there = net.module_.state_dict()
+        names = self._make_like(loss).module_.state_dict()
+        weights = {name: there[name].cpu().contiguous() for name in names}
         return weights, {"loss": loss, "history": net.history.to_list()}
 
     def take_network(
@@ -262,24 +339,77 @@ class NetworkEstimator(BaseEstimator, ABC):
         """Rebuild the net from the output of `give_network`.
 
         All other fitted attributes must be set already.
+
+        Parameters
+        ----------
+        weights : mapping of str to Tensor
+            The weights of the network.
+        loss : mapping of str to Tensor
+            The state of the loss.
+        history : list
+            The history of the net.
         """
         self._layout = self._find_layout()
         if not hasattr(self, "sizes_"):  # files of format 1
             self.blocks_ = shapes_of(self._layout)
             self.sizes_ = self._find_sizes()
-        kind, arguments = self._make_loss(None)
-        arguments = {name: loss.get(name, value) for name, value in arguments.items()}
-        net = self._make_net(find_device(self.device), Loss(kind, arguments))
-        with torch_threads(self.n_threads), torch_seed(0, net.device):
-            net.initialize()
+        net = self._make_like(loss)
         net.module_.load_state_dict(weights)
         net.module_.eval()
         net.criterion_.load_state_dict(loss)
         net.history = History(history)
         self.net_ = net
 
+    def _make_like(self, loss: Mapping[str, Tensor]) -> Net:
+        """Make a net like that of the fit, with new weights; `loss` holds the state of its loss."""
+        kind, arguments = self._make_loss(None)
+        arguments = {name: loss.get(name, value) for name, value in arguments.items()}
+        net = self._make_net(find_device(self.device), Loss(kind, arguments))
+        with torch_threads(self.n_threads), torch_seed(0, net.device):
+            net.initialize()
+        return net
+
+    def predicts_like(self, other: NetworkEstimator) -> bool:
+        """Return whether another network has equal outputs for random inputs.
+
+        Parameters
+        ----------
+        other : NetworkEstimator
+            A fitted estimator of the same class.
+
+        Returns
+        -------
+        bool
+            True if the outputs differ only by rounding, as on a GPU.
+        """
+        inputs = [torch.from_numpy(values) for values in self.example_inputs(4).values()]
+        outputs = []
+        for estimator in (self, other):
+            module, device = estimator.to_module(), estimator.net_.device
+            was_training = module.training
+            with (
+                torch.no_grad(),
+                torch_seed(0, device),
+                torch_threads(estimator.n_threads),
+                torch.compiler.set_stance("force_eager"),  # compiling takes a minute
+            ):
+                outputs.append(module.eval()(*(values.to(device) for values in inputs)))
+            module.train(was_training)
+        return torch.allclose(outputs[0], outputs[1], rtol=1e-4, atol=1e-6, equal_nan=True)
+
     def example_inputs(self, n: int) -> dict[str, np.ndarray]:
-        """Return random inputs of `n` trials for `to_module`, by the names of its arguments."""
+        """Return random inputs for `to_module`.
+
+        Parameters
+        ----------
+        n : int
+            Number of trials.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Arrays of float32 by the names of the module's arguments.
+        """
         rng = np.random.default_rng(0)
         return {"rows": rng.normal(size=(n, self.n_features_in_)).astype(np.float32)}
 
@@ -339,13 +469,24 @@ class NetworkEstimator(BaseEstimator, ABC):
     def _recipe(self) -> Recipe:
         """Return the recipe, changed by the parameters that are not None."""
         recipe = find_recipe(getattr(self, "recipe", None), self._network)
-        given = {name: getattr(self, name, None) for name in Recipe._fields}
+        given = {name: as_plain(getattr(self, name, None)) for name in Recipe._fields}
         recipe = recipe.but_for(**given | {"network": self._network_params()})
         check_augmentation(recipe.augmentation)
         return recipe
 
     def read(self, X: object) -> np.ndarray:
-        """Convert X to the float32 rows that the fitted network takes; X as in `fit`."""
+        """Convert X to the input that the fitted network takes.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_trials, n_columns)
+            The rows.
+        """
         blocks = blocks_of(self._network)
         return read_inputs(self, X, reset=False, fitted=self._layout, **blocks)[0]
 
@@ -369,7 +510,7 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     def _given_sizes(self) -> dict[str, int | None]:
         """Return the sizes of the layout that the parameters give."""
-        return {name: getattr(self, name, None) for name in _LAYOUT_PARAMETERS}
+        return {name: as_plain(getattr(self, name, None)) for name in _LAYOUT_PARAMETERS}
 
     def _find_layout(self) -> Layout | None:
         """Return the layout of a row, or None if the network does not use blocks."""
@@ -564,11 +705,11 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
     """Return the weights as float32, one for each of the n rows."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = np.asarray(without_gradient(sample_weight), dtype=np.float64)
     if weight.shape != (n,):
         raise ValueError(
             f"sample_weight must hold one number for each of the {n} trials, got shape "
-            f"{weight.shape}."
+            f"{weight.shape}. {SAMPLED}"
         )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("sample_weight must be finite and not negative.")
@@ -587,7 +728,23 @@ def check_callbacks(callbacks: Sequence[Any] | None) -> None:
 
 
 def find_device(name: str) -> str:
-    """Return the torch device called `name`; raise a ValueError if it does not exist."""
+    """Return the torch device with this name.
+
+    Parameters
+    ----------
+    name : str
+        A torch device, or "auto".
+
+    Returns
+    -------
+    str
+        Name of the device.
+
+    Raises
+    ------
+    ValueError
+        If the device does not exist.
+    """
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from sklearn.base import RegressorMixin
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import _check_y
 from torch import Tensor, nn
 
 from edaemo._saved import saved
+from edaemo._sklearn import RegressorMixin
+from edaemo._validation import without_gradient
 from edaemo.estimators._network import Data, Loss, NetworkEstimator
 from edaemo.networks import declaration_of
 from edaemo.training import RegressorNet, SquaredError
@@ -78,7 +79,9 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         "recipe": [str, None],
         "scale_target": ["boolean"],
     }
-    state = ("target_mean_", "target_scale_", *NetworkEstimator.state)
+    target_mean_: float
+    target_scale_: float
+    state: ClassVar[tuple[str, ...]] = ("target_mean_", "target_scale_", *NetworkEstimator.state)
     answer = "prediction"
     _net_type = RegressorNet
     _task = "regression"
@@ -118,14 +121,25 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         self._keep_parameters(locals())
 
     def predict(self, X: object) -> np.ndarray:
-        """Return the prediction of each trial, shape (n_trials,), float64; X as in `fit`."""
+        """Return the prediction of each trial.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of float64 of shape (n_trials,)
+            Predictions in the unit of y.
+        """
         return self._predict_rows(X).numpy().reshape(-1)
 
     def _answer(self, predicted: Tensor) -> Tensor:
         return predicted * self.target_scale_ + self.target_mean_
 
     def _read_target(self, X: object, y: object) -> np.ndarray:
-        target = _check_y(y, y_numeric=True, estimator=self)
+        target = _check_y(without_gradient(y), y_numeric=True, estimator=self)
         check_consistent_length(X, target)
         return target.astype(np.float64)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from numbers import Integral
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from edaemo._saved import saved
+from edaemo._validation import as_plain
 from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.networks import RTCAN
 
@@ -46,21 +47,27 @@ class RTCANClassifier(NetworkClassifier):
         Number of parts of the signal. Attention over time is computed within each part.
     reduction : int, default=8
         Factor by which the hidden layers of channel attention are smaller than its input.
+    last_relu : bool or None, default=None
+        Whether a ReLU follows the last linear layer, as in equation 7 of the paper. None: only in
+        the published architecture without music.
     recipe : str, default="default"
         Name of the training recipe. It sets every training parameter below that is None.
 
         - "default": AdamW. It was chosen on generated studies and on development subjects
           (``docs/models.md``).
         - "paper": SGD with a learning rate of 0.001, multiplied by 0.9 every 15 epochs, batches of
-          256, initial weights from N(0, 0.01²); section 5.1. The paper does not give momentum,
-          weight decay or epochs; this recipe uses no momentum, no decay and 100 epochs.
+          256, initial weights from N(0, 0.01), with 0.01 as the standard deviation; section 5.1.
+          The paper does not give momentum, weight decay or epochs; this recipe uses no momentum, no
+          decay and 100 epochs.
+        - "paper-variance": the same with 0.01 as the variance of the initial weights.
         - "published": the released code on PMEmo. SGD with momentum 0.9, a constant learning rate
           of 0.001, batches of 300, 100 epochs, and the initial weights of that code.
         - "published-deap": the same with a learning rate of 0.1, decay 0.001 and 300 epochs.
         - "published-amigos": the same with a learning rate of 0.001, decay 0.01 and 1000 epochs.
-    init : {"torch", "normal", "published"} or None, default=None
-        Initial weights: "torch" for PyTorch's default, "normal" for N(0, 0.01²), "published" for
-        those of the released code. None: the recipe decides.
+    init : {"torch", "normal", "normal-variance", "published"} or None, default=None
+        Initial weights: "torch" for PyTorch's default, "normal" and "normal-variance" for normal
+        weights with a standard deviation of 0.01 and 0.1, "published" for those of the released
+        code. None: the recipe decides.
     <shared parameters>
 
     Attributes
@@ -108,17 +115,15 @@ class RTCANClassifier(NetworkClassifier):
         "channels": ["array-like"],
         "n_clips": [Interval(Integral, 1, None, closed="left")],
         "reduction": [Interval(Integral, 1, None, closed="left")],
+        "last_relu": ["boolean", None],
         "recipe": [str],
-        "init": [StrOptions({"torch", "normal", "published"}), None],
+        "init": [StrOptions({"torch", "normal", "normal-variance", "published"}), None],
     }
-    network = RTCAN
+    network: ClassVar[type[torch.nn.Module] | None] = RTCAN
 
     def __init__(
         self,
         *,
-        n_chans: int | None = None,
-        n_times: int | None = None,
-        n_music_features: int | None = None,
         architecture: str = "paper",
         form: str = "large-corpus",
         sca: bool = True,
@@ -128,7 +133,12 @@ class RTCANClassifier(NetworkClassifier):
         channels: Sequence[int] = (64, 64, 64, 64),
         n_clips: int = 3,
         reduction: int = 8,
+        last_relu: bool | None = None,
         recipe: str = "default",
+        init: str | None = None,
+        n_chans: int | None = None,
+        n_times: int | None = None,
+        n_music_features: int | None = None,
         max_epochs: int | None = None,
         batch_size: int | None = None,
         lr: float | None = None,
@@ -141,7 +151,6 @@ class RTCANClassifier(NetworkClassifier):
         dropout: float | None = None,
         gradient_clip: float | None = None,
         augmentation: dict[str, float] | None = None,
-        init: str | None = None,
         callbacks: list[Any] | None = None,
         validation_fraction: float | None = None,
         patience: int = 10,
@@ -165,6 +174,8 @@ class RTCANClassifier(NetworkClassifier):
                 f"channels must be positive numbers of filters, got {self.channels!r}."
             )
         names = ("architecture", "form", "sca", "sca_res", "rnta", "depth", "n_clips", "reduction")
-        given = {name: getattr(self, name) for name in names} | {"channels": tuple(self.channels)}
+        given = {name: getattr(self, name) for name in (*names, "last_relu")}
+        given["channels"] = tuple(self.channels)
         recipes = {"dropout": self.dropout, "init": self.init}
-        return given | {name: value for name, value in recipes.items() if value is not None}
+        given |= {name: value for name, value in recipes.items() if value is not None}
+        return as_plain(given)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -111,7 +111,9 @@ class NetworkSequenceRegressor(NetworkEstimator):
         "recipe": [str, None],
         "scale_target": ["boolean"],
     }
-    state = ("target_mean_", "target_scale_", *NetworkEstimator.state)
+    target_mean_: float
+    target_scale_: float
+    state: ClassVar[tuple[str, ...]] = ("target_mean_", "target_scale_", *NetworkEstimator.state)
     answer = "prediction"
     _net_type = RegressorNet
     _task = "sequence-regression"
@@ -182,7 +184,15 @@ class NetworkSequenceRegressor(NetworkEstimator):
 
         Parameters
         ----------
-        X, y : as in `fit`
+        X : DataFrame
+            As in `fit`.
+        y : sequence of arrays of shape (n_steps,)
+            As in `fit`.
+
+        Returns
+        -------
+        float
+            The concordance correlation coefficient of the steps with a label.
         """
         labels, predicted = np.concatenate([*y]), np.concatenate([*self.predict(X)])
         labelled = ~np.isnan(labels)
@@ -222,7 +232,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
     def _learn_rows(self, X: object) -> np.ndarray:
         trials, self.blocks_ = self._read_blocks(X)
         self._layout = None
-        self.n_features_in_ = sum(n_features for (n_features,) in self.blocks_.values())
+        self.n_features_in_: int = sum(n_features for (n_features,) in self.blocks_.values())
         return trials
 
     def _read_blocks(self, X: object) -> tuple[np.ndarray, dict[str, tuple[int, ...]]]:

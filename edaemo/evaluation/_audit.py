@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array, issparse
+from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from edaemo._validation import IDENTITY, find_ids, n_rows, read_cell, signal_cells
-from edaemo.model_selection import Protocol, read_classes
+from edaemo._validation import (
+    IDENTITY,
+    find_ids,
+    n_rows,
+    name_some,
+    near_ids,
+    read_cell,
+    signal_cells,
+)
+from edaemo.evaluation._nuisances import describe_nuisances, measure_nuisances
+from edaemo.evaluation._overlaps import NearCopies, read_windows
+from edaemo.model_selection import Protocol, SubjectKFold, read_classes
+from edaemo.preprocessing import find_copies
 
 # What can be in training and test, by column of the audit: singular, plural, and name of the id.
 _SHARED = {
@@ -22,7 +37,18 @@ _SHARED = {
     # If subjects are in both training and test, so are the people with whom they watched.
     "viewing_groups_shared": ("viewing group", "viewing groups", "subject"),
     "recordings_shared": ("identical recording", "identical recordings", None),
+    "near_copies_shared": (
+        "copied or overlapping recording",
+        "copied or overlapping recordings",
+        None,
+    ),
+    "windows_shared": ("overlapping window", "overlapping windows", None),
 }
+_NEAR = {
+    "near_subjects_shared": ("subject", "subjects"),
+    "near_stimuli_shared": ("stimulus", "stimuli"),
+}
+_FEWEST_FEATURES = 4  # different values in a row of music features that tell one song from another
 
 
 def audit(
@@ -33,6 +59,10 @@ def audit(
     subject: Sequence[Any] | np.ndarray | None = None,
     stimulus: Sequence[Any] | np.ndarray | None = None,
     viewing_group: Sequence[Any] | np.ndarray | None = None,
+    groups: Sequence[Any] | np.ndarray | pd.DataFrame | None = None,
+    music: pd.DataFrame | Mapping[Any, str | Path] | None = None,
+    sampling_rate: float | Sequence[float] | np.ndarray | None = None,
+    copies: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Count what the training and test trials of each fold have in common.
 
@@ -42,13 +72,26 @@ def audit(
         A protocol of :mod:`edaemo.model_selection`, a splitter of scikit-learn (groups are the
         subjects), or the folds themselves: row numbers or masks.
     X : DataFrame or array-like with n rows
-        Trials table, signals, or features.
+        Trials table, signals, or features. Columns ``recording``, ``start`` and ``stop`` of a table
+        give the stretch of a continuous recording from which each trial was cut. Recordings of
+        different subjects are different.
     y : array-like with n rows
         Labels or ratings. No classes are counted for ratings; `SubjectKFold.split` defines which
         arrays are ratings.
     subject, stimulus, viewing_group : array-like of shape (n,), default=None
         The subject of each trial, what was watched or heard, and who watched together. None: the
-        column or index level of X with this name. Missing ids are not counted.
+        column or index level of X with this name, else `groups`. Missing ids are not counted.
+    groups : array-like of shape (n,) or (n, 2) or DataFrame, default=None
+        The argument ``groups`` of the splitter. A protocol defines its meaning. For any other
+        splitter, a one-dimensional array holds the subjects. None: the subjects.
+    music : DataFrame, mapping of stimulus to path, or None, default=None
+        Music features of each stimulus (the index), or its audio file. Stimuli with the same row of
+        features, or the same content of the file, are one song under two ids.
+    sampling_rate : float, array-like of shape (n,) or None, default=None
+        Sampling rate of each trial in Hz. None: the column ``sampling_rate`` of X, if present.
+    copies : DataFrame or None, default=None
+        What :func:`edaemo.preprocessing.find_copies` returned for X. None: it is called if X holds
+        signals. Pass it to audit the same trials several times.
 
     Returns
     -------
@@ -64,15 +107,36 @@ def audit(
         the content of a training trial. The content is the signal if X is a table, Series or object
         array of signals, and the row if X is a numerical array or DataFrame. Constant rows and
         signals do not count. <NA> for any other X, such as a trials table without ``eda``.
+        ``near_copies_shared``: number of test trials whose signal is a copy of the signal of a
+        training trial, or overlaps with it, without being identical
+        (:func:`edaemo.preprocessing.find_copies`). <NA> if X does not hold signals.
+        ``windows_shared``: number of test trials whose time, from ``start`` to ``stop``, overlaps
+        with that of a training trial of the same recording. <NA> without these columns.
+        ``near_subjects_shared``, ``near_stimuli_shared``: number of ids in the test for which
+        training has another id that may be the same one: a nearly equal id
+        (1 and "1", "p0" and "p0 ", "P01" and "p1"), or another stimulus with the same music.
 
         ``n_subjects_test``, ``n_stimuli_test``; ``n_classes_training``, ``n_classes_test``; and for
         each class the fractions of the trials, ``share_training_<class>`` and
         ``share_test_<class>``.
 
+        ``attrs`` of the table: ``verdict``, one sentence; ``nuisances``, a list with one dict for
+        each property of a recording that is not its signal (length, quantisation step, sampling
+        rate, device, trial order), with its area under the ROC curve for the label
+        (``auc``, ``auc_low``, ``auc_high``, ``label``; see docs/protocols.md); ``n_pairs``, number
+        of pairs of recordings among which copies were looked for, and ``n_copies``, the pairs
+        found.
+
     Raises
     ------
     ValueError
-        If lengths differ, a signal is invalid, or the splitter rejects the trials.
+        If lengths differ, a signal is invalid, a window stops before it starts, or the splitter
+        rejects the trials.
+
+    Warns
+    -----
+    UserWarning
+        If ids are nearly equal, or stimuli have the same music. The warning names them.
 
     Examples
     --------
@@ -82,19 +146,29 @@ def audit(
        n_training  n_test  subjects_shared  share_test_1
     0           2       2                1           0.5
     1           2       2                1           0.5
+    >>> table.attrs["verdict"]
+    'Leak, on both sides: 1 subject in 2 of 2 folds.'
     """
     n = n_rows(X)
     given = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
-    ids = {name: find_ids(name, X, values, may_miss=True) for name, values in given.items()}
+    ids = {name: _find_ids(name, X, values, groups, cv) for name, values in given.items()}
     codes = {name: _codes(values) for name, values in ids.items()}
     recordings = _codes(_contents(X))
+    if copies is None and _holds_signals(X):
+        copies = find_copies(X)
+    near_copies = NearCopies(copies, n)
+    windows = read_windows(X, codes["subject"])
+    near = {
+        "subject": _join_near(ids["subject"]),
+        "stimulus": _join_near(ids["stimulus"], _same_songs(music, ids["stimulus"])),
+    }
     of_y, labels = read_classes(y) or (None, ())
     classes = None if of_y is None else of_y + 1
     if classes is not None and len(classes) != n:
         raise ValueError(f"y must have one label for each of the {n} trials, got {len(classes)}.")
 
     rows = []
-    for fold, (training, test) in enumerate(_folds(cv, X, y, given, ids["subject"])):
+    for fold, (training, test) in enumerate(_folds(cv, X, y, given, groups, ids["subject"])):
         training, test = np.arange(n)[training], np.arange(n)[test]
         sides = np.bincount(training, minlength=n) > 0, np.bincount(test, minlength=n) > 0
         row = {
@@ -107,6 +181,10 @@ def audit(
             "stimuli_shared": _count(codes["stimulus"], training, test),
             "viewing_groups_shared": _count(codes["viewing_group"], training, test),
             "recordings_shared": _count_seen(recordings, training, test),
+            "near_copies_shared": near_copies.count(training, test),
+            "windows_shared": None if windows is None else windows.count(training, test),
+            "near_subjects_shared": _count_near(codes["subject"], near["subject"], training, test),
+            "near_stimuli_shared": _count_near(codes["stimulus"], near["stimulus"], training, test),
             "n_subjects_test": _count(codes["subject"], test),
             "n_stimuli_test": _count(codes["stimulus"], test),
             "n_classes_training": _count(classes, training),
@@ -118,7 +196,20 @@ def audit(
                 row[f"share_test_{label}"] = _share(classes[test] == code)
         rows.append(row)
     table = pd.DataFrame(rows)
-    return table.astype({name: "Int64" for name in table if not name.startswith("share_")})
+    table = table.astype({name: "Int64" for name in table if not name.startswith("share_")})
+    nuisances = (
+        pd.DataFrame(columns=["auc", "auc_low"])
+        if of_y is None
+        else measure_nuisances(X, of_y, labels, ids["subject"], sampling_rate)
+    )
+    table.attrs = {
+        "nuisances": nuisances.to_dict("records"),
+        "n_pairs": near_copies.n_pairs,
+        "n_copies": near_copies.n_copies,
+        "verdict": "",
+    }
+    table.attrs["verdict"] = _verdict(table, getattr(cv, "may_share", ()), nuisances)
+    return table
 
 
 def leaks(table: pd.DataFrame, may_share: Iterable[str]) -> list[str]:
@@ -145,11 +236,7 @@ def leaks(table: pd.DataFrame, may_share: Iterable[str]) -> list[str]:
     >>> leaks(table, may_share={"stimulus"})
     ['fold 0: 1 subject on both sides', 'fold 1: 1 subject on both sides']
     """
-    counted = {
-        column: (singular, plural)
-        for column, (singular, plural, name) in _SHARED.items()
-        if name is None or name not in set(may_share)
-    }
+    counted = _choose_leaks(table, may_share)
     lines = []
     for fold, shared in zip(table["fold"], table[list(counted)].to_numpy(), strict=True):
         shares = [
@@ -162,19 +249,164 @@ def leaks(table: pd.DataFrame, may_share: Iterable[str]) -> list[str]:
     return lines
 
 
+def _choose_leaks(table: pd.DataFrame, may_share: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return the columns of the audit that count leaks, and the singular and plural noun."""
+    allowed = set(may_share)
+    return {
+        column: (singular, plural)
+        for column, (singular, plural, name) in _SHARED.items()
+        if column in table and (name is None or name not in allowed)
+    }
+
+
+def _verdict(table: pd.DataFrame, may_share: Iterable[str], nuisances: pd.DataFrame) -> str:
+    """Return one sentence: what leaks, which ids may be the same, and what tells the label."""
+    counted = _choose_leaks(table, may_share)
+    leaking = [
+        _describe_count(table[column], *nouns)
+        for column, nouns in counted.items()
+        if (table[column] > 0).any()
+    ]
+    parts = (
+        [f"Leak, on both sides: {', '.join(leaking)}"]
+        if leaking
+        else [_describe_clean(table, counted)]
+    )
+    for column, nouns in _NEAR.items():
+        if (table[column] > 0).any():
+            parts.append(f"{_describe_count(table[column], *nouns)} may be under two ids")
+    telling = describe_nuisances(nuisances)
+    if telling:
+        parts.append(f"the label follows from {', '.join(telling)}, without the signal")
+    return "; ".join(parts) + "."
+
+
+def _describe_count(column: pd.Series, singular: str, plural: str) -> str:
+    """Return the largest count of a column, and in how many folds the count is not 0."""
+    counts = column[column > 0]
+    most = counts.max()
+    return (
+        f"{'' if (counts == most).all() else 'up to '}{most} {singular if most == 1 else plural} "
+        f"in {len(counts)} of {len(column)} folds"
+    )
+
+
+def _describe_clean(table: pd.DataFrame, counted: Mapping[str, tuple[str, str]]) -> str:
+    """Describe that nothing leaks, what was looked at, and what is unknown."""
+    known = [plural for column, (_, plural) in counted.items() if table[column].notna().any()]
+    unknown = [plural for column, (_, plural) in counted.items() if table[column].isna().all()]
+    allowed = [
+        _SHARED[column][1]
+        for column in _SHARED
+        if column not in counted and (table[column] > 0).any()
+    ]
+    n_pairs = table.attrs["n_pairs"]
+    pairs = "" if n_pairs is None else f" ({n_pairs:,} pairs of recordings compared)"
+    shared = f", shared as announced: {', '.join(allowed)}" if allowed else ""
+    beside = f", unknown: {', '.join(unknown)}" if unknown else ""
+    return f"No leak found among {', '.join(known)}{pairs}{shared}{beside}"
+
+
 def _folds(
     cv: object,
     X: object,
     y: Sequence[Any] | np.ndarray | None,
     given: dict[str, Sequence[Any] | np.ndarray | None],
+    groups: Sequence[Any] | np.ndarray | pd.DataFrame | None,
     subject: np.ndarray | None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     if isinstance(cv, Protocol):
-        return cv.split(X, y, **given)
+        return cv.split(X, y, groups, **given)
     splitter = check_cv(cv)
     if "groups" in get_routing_for_object(splitter).split.requests:
-        return splitter.split(X, y, subject)
+        return splitter.split(X, y, subject if groups is None else groups)
     return splitter.split(X, y)
+
+
+def _find_ids(
+    name: str,
+    X: object,
+    given: Sequence[Any] | np.ndarray | None,
+    groups: Sequence[Any] | np.ndarray | pd.DataFrame | None,
+    cv: object,
+) -> np.ndarray | None:
+    """Return the ids of the trials: as given, else those of X, else those in groups."""
+    ids = find_ids(name, X, given, may_miss=True)
+    if ids is not None or groups is None:
+        return ids
+    reader = cv if isinstance(cv, Protocol) else SubjectKFold()
+    return find_ids(name, X, reader.ids_in_groups(groups, name), may_miss=True)
+
+
+def _join_near(ids: np.ndarray | None, groups: Sequence[Sequence[Any]] = ()) -> np.ndarray | None:
+    """Return the code of each trial's id; nearly equal ids, and those of a group, have one code."""
+    if ids is None:
+        return None
+    codes, names = pd.factorize(ids)
+    edges = [
+        (names.get_loc(group[0]), names.get_loc(other))
+        for names in [pd.Index(names, dtype=object)]
+        for group in [*near_ids(ids), *groups]
+        for other in group[1:]
+    ]
+    first, second = np.array(edges, dtype=int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(names), len(names)))
+    joined = connected_components(graph, directed=False)[1]
+    return np.append(joined + 1, 0)[codes]
+
+
+def _same_songs(
+    music: pd.DataFrame | Mapping[Any, str | Path] | None, stimulus: np.ndarray | None
+) -> list[list[Any]]:
+    """Return the groups of stimuli with the same music; warn about them."""
+    if music is None or stimulus is None:
+        return []
+    songs: dict[bytes, list[Any]] = {}
+    for name in pd.unique(stimulus):
+        digest = _digest_song(music, name)
+        if digest is not None:
+            songs.setdefault(digest, []).append(name)
+    groups = [names for names in songs.values() if len(names) > 1]
+    if groups:
+        pairs = name_some(" and ".join(map(repr, group)) for group in groups)
+        warnings.warn(
+            f"Some stimuli have the same music under several ids: {pairs}. They count as "
+            "different. Write one id for one song.",
+            UserWarning,
+            stacklevel=3,
+        )
+    return groups
+
+
+def _digest_song(music: pd.DataFrame | Mapping[Any, str | Path], name: object) -> bytes | None:
+    """Return a digest of a song's features or file; None if it is unknown or says too little."""
+    if name not in (music.index if isinstance(music, pd.DataFrame) else music):
+        return None
+    if not isinstance(music, pd.DataFrame):
+        return blake2b(Path(music[name]).read_bytes(), digest_size=16).digest()
+    features = music.loc[[name]].to_numpy(dtype=np.float64, na_value=np.nan)[0]
+    # Many songs have the same tags.
+    if len(np.unique(features[np.isfinite(features)])) < _FEWEST_FEATURES:
+        return None
+    return blake2b(features.tobytes(), digest_size=16).digest()
+
+
+def _count_near(
+    codes: np.ndarray | None, joined: np.ndarray | None, training: np.ndarray, test: np.ndarray
+) -> int | None:
+    """Count the ids of the test for which training has another id with the same joined code."""
+    if codes is None or joined is None:
+        return None
+    if codes.max(initial=0) == joined.max(initial=0):  # each id has its own code
+        return 0
+    ids_in_training = pd.DataFrame({"id": codes[training], "joined": joined[training]})
+    ids_in_test = pd.DataFrame({"id": codes[test], "joined": joined[test]})
+    pairs = (
+        ids_in_test[ids_in_test["id"] > 0]
+        .drop_duplicates()
+        .merge(ids_in_training.drop_duplicates(), on="joined")
+    )
+    return int(pairs.loc[pairs["id_x"] != pairs["id_y"], "id_x"].nunique())
 
 
 def _codes(values: object) -> np.ndarray | None:
@@ -203,6 +435,16 @@ def _count_seen(codes: np.ndarray | None, training: np.ndarray, test: np.ndarray
 
 def _share(hit: np.ndarray) -> float:
     return float(hit.mean()) if len(hit) else np.nan
+
+
+def _holds_signals(X: object) -> bool:
+    """Return whether near-copies can be looked for: cells with signals, or an array of numbers."""
+    if signal_cells(X) is not None:
+        return True
+    if isinstance(X, (pd.DataFrame, pd.Series)) or issparse(X):
+        return False
+    array = np.asarray(X)
+    return array.ndim == 2 and array.dtype.kind in "iuf" and len(array) > 0
 
 
 def _contents(X: object) -> np.ndarray | None:

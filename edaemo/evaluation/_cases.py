@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from edaemo.evaluation._exclusion import describe_counts
 from edaemo.evaluation._family import describe_added, find_family
 from edaemo.evaluation._registry import EDA, PIPELINES_OF, PLAIN, PipelineSpec, as_entry
 from edaemo.evaluation._store import Member, ResultStore
@@ -36,9 +37,16 @@ from edaemo.statistics import (
 class Case:
     """One comparison of pipelines: a study, a target, its threshold, and a protocol.
 
-    `about` holds the columns of ``CASE``. `trials` holds the predictions by pipeline, with the
-    reference rows first. `folds` holds the rows of the store for these pipelines. `family` holds
-    the pipelines whose tests are adjusted together; it is empty if the store does not have it.
+    Parameters
+    ----------
+    about : dict of str to object
+        The columns of ``CASE``.
+    trials : dict of str to DataFrame
+        The predictions by pipeline, reference rows first.
+    folds : DataFrame
+        The rows of the store for these pipelines.
+    family : dict of str to Member
+        The pipelines whose tests are adjusted together; empty if the store does not have them.
     """
 
     about: dict[str, Any]
@@ -50,7 +58,9 @@ class Case:
     def name(self) -> str:
         """Return the name for headings: study, target and protocol."""
         rated = " as rated" * (self.threshold == NUMBERS)
-        return f"{self.about['study']}, {self.about['target']}{rated}, {self.about['protocol']}"
+        rule = "" if self.quality is None else f", quality {self.quality}"
+        about = self.about
+        return f"{about['study']}, {about['target']}{rated}, {about['protocol']}{rule}"
 
     @cached_property
     def task(self) -> Task:
@@ -71,6 +81,12 @@ class Case:
     def threshold(self) -> str | None:
         """Return the threshold, or None."""
         return None if pd.isna(self.about["threshold"]) else self.about["threshold"]
+
+    @property
+    def quality(self) -> str | None:
+        """Return the rule by which trials were excluded, or None."""
+        rule = self.about.get("quality")
+        return None if pd.isna(rule) else str(rule)
 
     @property
     def pipelines(self) -> list[str]:
@@ -155,11 +171,15 @@ class Case:
             "threshold": self.threshold,
             "artificial": self.is_artificial,
             "warning": next((a["warning"] for a in audits if a.get("warning")), ""),
+            "audit": " ".join(dict.fromkeys(a["verdict"] for a in audits if a.get("verdict"))),
             "covers": first["covers"].iloc[0],
             **self.task.describe_labels(labels),
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),
             "n_missing": max((audit.get("n_missing", 0) for audit in audits), default=0),
+            "quality": self.quality,
+            "n_excluded": max((audit.get("n_excluded", 0) for audit in audits), default=0),
+            "excluded": describe_counts(audits[0].get("excluded", {}) if audits else {}),
             "n_training": _mean(audits, "n_training"),
             "left_out": _mean(audits, "n_left_out"),
             "n_folds": self.folds["fold"].nunique(),
@@ -188,7 +208,18 @@ class Case:
         )
 
     def settings(self, pipeline: str) -> dict[str, Any]:
-        """Return the settings from which the key of a pipeline's first fold was computed."""
+        """Return the settings from which the key of a pipeline's first fold was computed.
+
+        Parameters
+        ----------
+        pipeline : str
+            Name of the pipeline.
+
+        Returns
+        -------
+        dict of str to object
+            The settings; empty if the store lacks them.
+        """
         return self.folds.loc[self.folds["pipeline"] == pipeline, "settings"].iloc[0] or {}
 
     def _find_uses(self, pipeline: str) -> tuple[str, ...]:
@@ -207,12 +238,38 @@ class Case:
         return self.has_music(pipeline) if knows is None else knows
 
     def has_music(self, pipeline: str) -> bool:
-        """Return whether a parameter ``music`` of a pipeline is set."""
+        """Return whether a parameter ``music`` of a pipeline is set.
+
+        Parameters
+        ----------
+        pipeline : str
+            Name of the pipeline.
+
+        Returns
+        -------
+        bool
+            True if it uses music.
+        """
         return any(music is not None for music in find_settings(self.settings(pipeline), "music"))
 
 
 def make_cases(store: ResultStore, predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
-    """Group the predictions of a store by comparison; reference rows come first."""
+    """Group the predictions of a store by comparison; reference rows come first.
+
+    Parameters
+    ----------
+    store : ResultStore
+        The store, which holds the families of tests.
+    predictions : DataFrame
+        Table of :func:`load_predictions`.
+    folds : DataFrame
+        Rows of the store for these predictions.
+
+    Returns
+    -------
+    list of Case
+        The comparisons, in the order of `predictions`.
+    """
     by_case = dict(list(folds.groupby(list(CASE), dropna=False, sort=False)))
     by_case = {_hashable(key): rows for key, rows in by_case.items()}
     cases = []
@@ -228,7 +285,20 @@ def make_cases(store: ResultStore, predictions: pd.DataFrame, folds: pd.DataFram
 
 
 def find_settings(value: object, name: str) -> Iterator[object]:
-    """Yield every value that is stored under a name at any depth of the settings."""
+    """Yield every value that is stored under a name at any depth of the settings.
+
+    Parameters
+    ----------
+    value : object
+        Settings: dicts and lists in dicts.
+    name : str
+        The name.
+
+    Yields
+    ------
+    object
+        A value.
+    """
     if isinstance(value, dict):
         if name in value:
             yield value[name]

@@ -18,19 +18,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, clone
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Bunch, get_tags
 
 from edaemo._progress import progress_bar
-from edaemo._validation import IDENTITY, signal_columns
+from edaemo._torch import NEEDS_TORCH, has_torch
+from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
+from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
 from edaemo.evaluation._family import describe_added, identify_comparison
 from edaemo.evaluation._fold import (
+    count_warnings,
     cuda_devices,
     find_validation,
     may_use_gpu,
+    noted_warnings,
     run_fold,
+    takes_groups,
 )
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
 from edaemo.evaluation._predictions import join_covers, read_trials
@@ -49,6 +55,7 @@ from edaemo.evaluation._store import FoldRecord, Member, ResultStore
 from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
+from edaemo.preprocessing import find_copies
 from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_people, score_trials
 
 if TYPE_CHECKING:
@@ -72,6 +79,7 @@ def evaluate(
     *,
     thresholds: Several = "subject",
     missing_ratings: str = "drop",
+    quality: Several = None,
     people: str = "evaluation",
     n_splits: int = 5,
     n_repeats: int = 1,
@@ -98,8 +106,9 @@ def evaluate(
     pipelines : str, classifier, mapping of name to classifier, or sequence of these, default=None
         Names from ``PIPELINES`` (see :func:`register_pipeline`), or your own classifiers. Your own
         classifier receives the trials table with the raw EDA. Its name is the name of its class
-        unless you pass a mapping. None for all pipelines that the study has the data for. The
-        reference rows are always evaluated. With ``thresholds="none"``, pass regressors or names
+        unless you pass a mapping. None for all pipelines that the study has the data for; without
+        torch, the pipelines with a network are left out with a warning. The reference rows are
+        always evaluated. With ``thresholds="none"``, pass regressors or names
         from ``REGRESSORS``. For targets that are series, pass sequence regressors or names from
         ``SEQUENCE_REGRESSORS``.
     studies : str, Bunch, or sequence of these, default="hku956"
@@ -120,6 +129,15 @@ def evaluate(
     missing_ratings : {"drop", "raise"}, default="drop"
         "drop": a trial without a label is left out of that target only, and counted in column
         ``n_missing``. "raise": such a trial is an error.
+    quality : None, "flagged", str, mapping of str to float, or sequence of these, default=None
+        Rule for excluding trials from training and test, by the values of
+        :func:`edaemo.preprocessing.signal_quality` with its default thresholds. A mapping holds the
+        largest permitted values, such as ``{"flat": 0, "lost_contact_share": 0.5,
+        "missing_share": 0.2}``. A str holds the same, as in ``"flat=0,lost_contact_share=0.5"``.
+        "flagged": all defects have the limit 0. None: no trial is excluded. Thresholds of subjects
+        use all ratings in any case. Excluded trials are counted in the columns ``n_excluded`` and
+        ``excluded``. ``[None, "flagged"]`` evaluates with and without the rule. Choose the rule
+        before you see any score.
     people : {"evaluation", "development", "all"}, default="evaluation"
         Whose trials are used: all people except the development people of the study, only the
         development people, or both.
@@ -166,13 +184,21 @@ def evaluate(
     Raises
     ------
     EvaluationError
-        If a name is unknown, the study lacks required data, a label cannot be used, a fold leaks
+        If a name or `quality` is invalid, the study lacks required data, a label cannot be used, or
+        `quality` excludes all trials; if a fold leaks
         something that is not in the protocol's ``may_share``, a fold would train on one class, a
-        classifier is given ratings or a regressor classes, or no scheduler answers.
+        classifier is given ratings or a regressor classes, a pipeline needs torch and torch is not
+        installed, or no scheduler answers.
     StoreError
         If the store cannot be read or written. Its contents are not changed.
     ValueError
         If the protocol cannot split the study; see :mod:`edaemo.model_selection`.
+
+    Warns
+    -----
+    UserWarning
+        If `pipelines` is None and torch or skorch is not installed. The warning names the pipelines
+        that are left out.
     """
     if people not in PEOPLE:
         raise EvaluationError(f"people={people!r} must be one of {list(PEOPLE)}.")
@@ -185,17 +211,33 @@ def evaluate(
     if margin is not None and not 0 < margin < np.inf:
         raise EvaluationError(f"margin={margin!r} must be a number above 0.")
     chosen = [_load(study, people) for study in _several(studies)]
+    exclusions = [[make_exclusion(study, rule) for rule in _several(quality)] for study in chosen]
     cases = [
-        _Case(study, data, name, threshold, protocol, target)
-        for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
+        _Case(study, data, name, threshold, protocol, *labelled, exclusion)
+        for study, data, excluding in zip(
+            chosen, map(_fingerprint_data, chosen), exclusions, strict=True
+        )
         for name in _choose_targets(study, targets)
         for threshold in _choose_thresholds(study, name, _several(thresholds))
-        for target in [make_target(study, name, threshold, missing_ratings)]
+        for labelled in [_label(study, name, threshold, missing_ratings)]
         for protocol in _several(protocols)
+        for exclusion in excluding
     ]
+    left_out = dict.fromkeys(name for case in cases for name in _left_out(pipelines, case))
+    if left_out:
+        warnings.warn(
+            f"Pipelines with a network are left out, because they need {NEEDS_TORCH}. They are "
+            f"{', '.join(left_out)}.",
+            stacklevel=2,
+        )
     settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
+    found: dict[tuple[int, bytes], pd.DataFrame | None] = {}
     jobs = [
-        job for case in cases for job in _plan(case, _choose_pipelines(pipelines, case), settings)
+        job
+        for case in cases
+        for job in _plan(
+            case, _choose_pipelines(pipelines, case), settings, _find_copies(case, found)
+        )
     ]
     by_case = [(case, [job for job in jobs if job.case is case]) for case in cases]
     planned = [{} if family is None else _choose_pipelines(family, case) for case in cases]
@@ -226,6 +268,8 @@ class _Case(NamedTuple):
     threshold: str | float | None
     protocol: object
     labelled: Target
+    label_warnings: Sequence[str] = ()
+    exclusion: Exclusion | None = None
 
     @property
     def task(self) -> Task:
@@ -238,15 +282,40 @@ class _Case(NamedTuple):
         return self.labelled.labels
 
     @property
+    def rows(self) -> np.ndarray:
+        """The trials that have a label and are not excluded."""
+        labelled = self.labelled.rows
+        return labelled if self.exclusion is None else self.exclusion.keep(labelled)
+
+    @property
     def trials(self) -> pd.DataFrame:
-        """The trials that have a label."""
-        rows, trials = self.labelled.rows, self.study.trials
+        """The trials of `rows`."""
+        rows, trials = self.rows, self.study.trials
         return trials if len(rows) == len(trials) else trials.iloc[rows]
 
     @property
     def classes(self) -> np.ndarray | None:
         """The classes that stratify the folds; None for series."""
-        return self.task.stratify(self.labels[self.labelled.rows])
+        return self.task.stratify(self.labels[self.rows])
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Numbers of trials without a label, and of labelled trials that are excluded."""
+        labelled, exclusion = self.labelled.rows, self.exclusion
+        return {
+            "n_missing": len(self.labels) - len(labelled),
+            "n_excluded": len(labelled) - len(self.rows),
+            "excluded": {} if exclusion is None else exclusion.count_defects(labelled),
+        }
+
+
+def _label(
+    study: Bunch, target: str, threshold: str | float | None, missing_ratings: str
+) -> tuple[Target, list[str]]:
+    """Return the labels of a target, and the warnings about them."""
+    with noted_warnings() as noted:
+        labelled = make_target(study, target, threshold, missing_ratings)
+    return labelled, list(noted)
 
 
 class _Job(NamedTuple):
@@ -276,6 +345,12 @@ def _load(study: str | Bunch, people: str) -> Bunch:
             f"A study must be a name from {list(STUDIES)} or a Bunch that a loader returned, got "
             f"{study!r:.80}."
         )
+    for key in ("trials", "ratings", "targets", "music"):
+        if hasattr(study.get(key), "to_pandas"):
+            raise EvaluationError(
+                f"The {key} of the study {study.get('name', '')!r} are a "
+                f"{type(study[key]).__module__.split('.')[0]} frame: call .to_pandas()."
+            )
     missing = [key for key in NEEDED if key not in study]
     missing += [f"trials[{key!r}]" for key in ("subject", "trial") if key not in study.trials]
     if missing:
@@ -309,7 +384,7 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
     chosen: dict[str, PipelineSpec] = {}
     for pipeline in [None] if pipelines is None else _several(pipelines):
         if pipeline is None:
-            chosen |= known
+            chosen |= {k: entry for k, entry in known.items() if not _describe_missing_torch(entry)}
         elif isinstance(pipeline, str):
             chosen[pipeline] = known[_find_pipeline(pipeline, case.task)]
         else:
@@ -324,10 +399,24 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
                 chosen[name] = as_entry(estimator)
     if pipelines is not None:
         for name, entry in chosen.items():
-            missing = _describe_missing(entry, case.study)
+            missing = _describe_missing(entry, case.study) or _describe_missing_torch(entry)
             if missing and not entry.reference:
                 raise EvaluationError(f"{name} {missing}")
     return {name: entry for name, entry in known.items() if entry.reference} | chosen
+
+
+def _left_out(pipelines: Several, case: _Case) -> list[str]:
+    """Return the pipelines that ``None`` would select if torch were installed."""
+    if all(pipeline is not None for pipeline in _several(pipelines)):
+        return []
+    known = PIPELINES_OF[case.task.name].items()
+    lacking = {name: entry for name, entry in known if _describe_missing_torch(entry)}
+    return [name for name, entry in lacking.items() if not _describe_missing(entry, case.study)]
+
+
+def _describe_missing_torch(entry: PipelineSpec) -> str:
+    """Return what a pipeline needs if it trains a network and torch is not installed, else ""."""
+    return f"needs {NEEDS_TORCH}." if entry.has_network and not has_torch() else ""
 
 
 def _describe_missing(entry: PipelineSpec, study: Bunch) -> str:
@@ -359,7 +448,12 @@ def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:
     return EvaluationError(f"{name} is a {kind}, but {task.asks}{examples}.")
 
 
-def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) -> Iterator[_Job]:
+def _plan(
+    case: _Case,
+    entries: dict[str, PipelineSpec],
+    settings: _Settings,
+    copies: pd.DataFrame | None,
+) -> Iterator[_Job]:
     """Audit the folds; yield every fold of every pipeline that the study has the data for."""
     study = case.study
     common = {
@@ -371,11 +465,14 @@ def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) ->
         "labels": fingerprint(case.labels),
         "made_with": made_with(),
     }
+    if case.exclusion is not None:
+        common |= {"quality": case.exclusion.rule, "quality_limits": case.exclusion.limits}
     for repeat in range(settings.n_repeats):
         seed = settings.random_state + repeat
         protocol = _make_protocol(case.protocol, settings.n_splits, seed, repeat)
-        audited = _audit(case, protocol)
+        audited = _audit(case, protocol, copies)
         folds = cache(partial(_split, case, protocol))
+        groups = cache(partial(protocol.find_groups, study.trials))
         for name, entry in entries.items():
             if not _takes_part(entry, study, protocol):
                 continue
@@ -401,6 +498,7 @@ def _plan(case: _Case, entries: dict[str, PipelineSpec], settings: _Settings) ->
                     "task": case.task,
                     "labels": case.labels,
                     "made_with": common["made_with"],
+                    "groups": groups() if _splits_by_groups(estimator) else None,
                     **rows,
                 }
                 yield _Job(case, entry, protocol, made_of, work, audited[fold])
@@ -451,10 +549,22 @@ def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> P
     return protocol
 
 
-def _audit(case: _Case, protocol: Protocol) -> list[dict[str, Any]]:
+def _find_copies(
+    case: _Case, found: dict[tuple[int, bytes], pd.DataFrame | None]
+) -> pd.DataFrame | None:
+    """Return the copies among the trials of a case; each set of trials is searched once."""
+    which = id(case.study), case.rows.tobytes()
+    if which not in found:
+        found[which] = find_copies(case.trials) if is_trials_table(case.trials) else None
+    return found[which]
+
+
+def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
-    table = audit(protocol, case.trials, case.classes)
+    if not len(case.rows):
+        raise EvaluationError(f"{where}: the quality rule excludes all trials. Raise its limits.")
+    table = audit(protocol, case.trials, case.classes, music=case.study.get("music"), copies=copies)
     leaking = leaks(table, protocol.may_share)
     if leaking:
         raise EvaluationError(f"{where}: its name does not announce these leaks: {leaking}.")
@@ -465,13 +575,14 @@ def _audit(case: _Case, protocol: Protocol) -> list[dict[str, Any]]:
             f"{one_class.iloc[0]}, the training trials are all of one class. Use fewer folds, or "
             "remove these people or stimuli."
         )
-    n_missing = len(case.labels) - len(case.labelled.rows)
-    return table.assign(n_folds=len(table), n_missing=n_missing).to_dict("records")
+    about = {"verdict": table.attrs["verdict"], "nuisances": table.attrs["nuisances"]}
+    records = table.assign(n_folds=len(table)).to_dict("records")
+    return [{**record, **case.counts, **about} for record in records]
 
 
 def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
     """Return the rows of each fold; without `n_inner` no rows are held out for validation."""
-    labelled, names = case.labelled.rows, ("training", "validation", "test")
+    used, names = case.rows, ("training", "validation", "test")
     folds: Iterable[tuple[np.ndarray, ...]]
     if n_inner is None:
         folds = [
@@ -480,7 +591,7 @@ def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[st
         ]
     else:
         folds = protocol.split_with_validation(case.trials, case.classes, n_inner=n_inner)
-    return [dict(zip(names, (labelled[rows] for rows in fold), strict=True)) for fold in folds]
+    return [dict(zip(names, (used[rows] for rows in fold), strict=True)) for fold in folds]
 
 
 def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
@@ -515,16 +626,32 @@ def _make_estimator(
         last = name.rpartition("__")[2]
         if last == "random_state" and value is None:
             estimator.set_params(**{name: seed})
-        elif last == "max_epochs" and entry.sets_epochs:
+        elif last == "max_epochs" and entry.has_network:
             estimator.set_params(**{name: max_epochs})
         elif last == "cv" and (value is None or isinstance(value, Integral)):
             estimator.set_params(**{name: protocol.inner(5 if value is None else int(value))})
+        elif last == "cv" and takes_groups(value):
+            if protocol.find_groups(study.trials[:1]) is None:
+                raise EvaluationError(
+                    f"{name}={value!r} needs groups, but the protocol {protocol.name!r} does not "
+                    f"hold out whole groups of one kind: set {name} to a number of folds, or to "
+                    f"{protocol.inner(5)!r}."
+                )
         elif last == "cv" and not getattr(value, "may_share", {"all"}) <= protocol.may_share:
             raise EvaluationError(
                 f"{name}={value!r} may hold out less than the protocol {protocol.name!r} does: "
                 f"set {name} to a number of folds, or to {protocol.inner(5)!r}."
             )
     return estimator
+
+
+def _splits_by_groups(estimator: BaseEstimator) -> bool:
+    """Return whether a search in the estimator has a splitter that takes groups."""
+    return any(
+        takes_groups(value)
+        for name, value in estimator.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "cv"
+    )
 
 
 def _run(
@@ -541,16 +668,19 @@ def _run(
     # Long folds first, so that no single long fold runs alone at the end.
     todo = [job for key, job in by_key.items() if key not in done]
     todo.sort(key=lambda job: job.entry.input != "signals")
+    input_warnings: dict[_Input, list[str]] = {}
     with (
         _cluster(scheduler) as client,
         progress_bar(len(by_key), initial=len(done), unit="fold", shown=progress) as bar,
-        closing(_compute(todo, _prepare(todo, n_jobs, client), n_jobs, client)) as results,
+        closing(
+            _compute(todo, _prepare(todo, n_jobs, client, input_warnings), n_jobs, client)
+        ) as results,
     ):
         scores: dict[tuple[Any, ...], list[float]] = {}
         noted: dict[str, list[str]] = {}
         for result in results:
             job = by_key[result.pop("key")]
-            record = _record(job, result)
+            record = _record(job, result, input_warnings[_input_of(job)])
             kept.add(record)
             if on_fold is not None:
                 on_fold(record)
@@ -660,10 +790,19 @@ def _input_of(job: _Job) -> _Input:
     return id(job.case.study), name, target
 
 
-def _prepare(todo: list[_Job], n_jobs: int, client: Client | None) -> dict[_Input, Any]:
-    """Compute every input once for all folds and pipelines; each trial is computed alone."""
-    wanted = {_input_of(job): job.case for job in todo}
-    return {which: _prepare_input(case, which[1], n_jobs, client) for which, case in wanted.items()}
+def _prepare(
+    todo: list[_Job], n_jobs: int, client: Client | None, input_warnings: dict[_Input, list[str]]
+) -> dict[_Input, Any]:
+    """Compute every input once for all folds and pipelines; each trial is computed alone.
+
+    The warnings about each input are added to `input_warnings`.
+    """
+    inputs: dict[_Input, Any] = {}
+    for which, case in {_input_of(job): job.case for job in todo}.items():
+        with noted_warnings() as noted:
+            inputs[which] = _prepare_input(case, which[1], n_jobs, client)
+        input_warnings[which] = list(noted)
+    return inputs
 
 
 def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -> pd.DataFrame:
@@ -673,17 +812,30 @@ def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -
     if name == "no-signals":
         identity = study.trials.drop(columns=signal_columns(study.trials))
         return case.task.tell_lengths(identity, case.labels)
-    step = INPUTS[name](study.sampling_rate)
+    step: Any = INPUTS[name](study.sampling_rate)
     if "n_jobs" in step.get_params():
         step.set_params(n_jobs=n_jobs if client is None else 1)
     if client is None:
-        return step.fit_transform(study.trials)
+        # The index of features holds the ids, regardless of the user's configuration.
+        with config_context(transform_output="default"):
+            return step.fit_transform(study.trials)
     parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))
     with _report_lost_scheduler():
         done = [
-            client.submit(step.fit_transform, study.trials.iloc[rows], pure=False) for rows in parts
+            client.submit(_transform_part, step, study.trials.iloc[rows], pure=False)
+            for rows in parts
         ]
-        return pd.concat(client.gather(done))
+        tables, noted = zip(*client.gather(done), strict=True)
+    for text in dict.fromkeys(text for texts in noted for text in texts):
+        warnings.warn(text, stacklevel=1)
+    return pd.concat(tables)
+
+
+def _transform_part(step: TransformerMixin, X: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the transformed trials, and the warnings about them, from another process."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return step.fit_transform(X), list(count_warnings(caught))
 
 
 @contextmanager
@@ -714,7 +866,7 @@ def _cluster(scheduler: str | None) -> Iterator[Client | None]:
         yield client
 
 
-def _record(job: _Job, result: dict[str, Any]) -> FoldRecord:
+def _record(job: _Job, result: dict[str, Any], input_warnings: list[str]) -> FoldRecord:
     """Return the record of a finished fold for the store."""
     trials, settings, rows = job.case.study.trials, job.settings, job.work["test"]
     predictions = None
@@ -752,6 +904,9 @@ def _record(job: _Job, result: dict[str, Any]) -> FoldRecord:
             "share": None if job.protocol.share is None else job.protocol.share._asdict(),
             "validation_subjects": _people(trials, job.work["validation"]),
             "warnings": result["warnings"],
+            "warning_counts": result.get("warning_counts", []),
+            "label_warnings": job.case.label_warnings,
+            "input_warnings": input_warnings,
             "losses": result.get("losses"),
         },
         predictions=predictions,
@@ -773,7 +928,7 @@ def _summarise(
     """Return the table of one case, computed from the stored folds."""
     keys = [job.work["key"] for job in jobs]
     study, trials, audited = case.study, case.trials, pd.DataFrame([job.audited for job in jobs])
-    labels, stimulus = case.labels[case.labelled.rows], study.trials.get("stimulus")
+    labels, stimulus = case.labels[case.rows], study.trials.get("stimulus")
     protocol = jobs[0].protocol
     about = {
         "study": study.name,
@@ -783,11 +938,13 @@ def _summarise(
         "threshold": case.threshold,
         "protocol": protocol.name,
         "warning": protocol.warning,
+        "audit": " ".join(audited["verdict"].unique()),
         "covers": "+".join(protocol.covers),
         **case.task.describe_labels(labels),
         "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),
-        "n_missing": len(case.labels) - len(labels),
+        "quality": None if case.exclusion is None else case.exclusion.rule,
+        **{**case.counts, "excluded": describe_counts(case.counts["excluded"])},
         "n_training": audited["n_training"].mean(),
         "left_out": audited["n_left_out"].mean(),
         "stimuli_seen": _count_seen(stimulus, jobs),

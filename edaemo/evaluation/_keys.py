@@ -27,27 +27,29 @@ from importlib import metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import CodeType, MethodType, ModuleType
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 import numpy as np
 import pandas as pd
 import scipy.stats
-import torch
 from scipy.stats.distributions import rv_frozen
 from sklearn.base import clone
 from sklearn.utils.metadata_routing import MetadataRequest
 
 import edaemo
+from edaemo._torch import loaded_class
 from edaemo.decomposition import kernel_facts
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _GENERATORS = (
     np.random.RandomState,
     np.random.Generator,
     np.random.BitGenerator,
     random.Random,
-    torch.Generator,
 )
 # Modules that had another name when the first stores were written.
 FORMER = {"edaemo.estimators._baselines": "edaemo.benchmark._baselines"}
@@ -108,6 +110,14 @@ def fingerprint(value: object) -> str:
     return _sha256(_dump(canonical(value)).encode())
 
 
+def _version(library: str) -> str | None:
+    """Return the installed version of a library, or None."""
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def made_with() -> dict[str, object]:
     """Return the versions that a result depends on: edaemo's code and the libraries.
 
@@ -116,13 +126,14 @@ def made_with() -> dict[str, object]:
     dict
         ``edaemo``, a digest of the package's sources at the first call; ``decomposition``,
         "compiled" or "scipy"; ``avx2``, whether the compiled kernel uses AVX2, or None without the
-        kernel; ``python`` and the versions of the libraries.
+        kernel; ``python`` and the versions of the libraries, None for torch and skorch if they are
+        not installed.
     """
     return {
         "edaemo": _own_digest(),
         **kernel_facts(),
         "python": platform.python_version(),
-        **{name: metadata.version(name) for name in _LIBRARIES},
+        **{name: _version(name) for name in _LIBRARIES},
     }
 
 
@@ -230,7 +241,7 @@ class _Writer:
         return [str(dtype), self._write_array(cells, path)]
 
     def _write_object(self, value: object, path: str) -> object:
-        if isinstance(value, _GENERATORS):
+        if isinstance(value, (*_GENERATORS, loaded_class("torch", "Generator"))):
             raise _refusal(
                 path,
                 f"a {type(value).__name__} returns different numbers at each use, so the result "
@@ -240,14 +251,8 @@ class _Writer:
             return {"!module": value.__name__, "code": _code(value.__name__, path)}
         if isinstance(value, MetadataRequest):
             return {"!requests": repr(value)}
-        if isinstance(value, torch.Tensor) and value.layout is torch.strided:
-            content = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-            return {
-                "!tensor": str(value.dtype),
-                "shape": list(value.shape),
-                "requires_grad": value.requires_grad,
-                "sha256": _sha256(content.tobytes()),
-            }
+        if isinstance(value, loaded_class("torch", "Tensor")) and _is_strided(value):
+            return _write_tensor(value)
         if isinstance(value, rv_frozen) and _is_of_scipy(value.dist):
             # Its state holds NumPy's global generator, which searches do not use.
             parameters = [value.dist.name, value.args, value.kwds]
@@ -290,7 +295,7 @@ class _Writer:
         state, items, pairs = (*rest, None, None, None)[:3]
         if make is object:
             raise _refusal(path, _no_content(value))
-        if isinstance(value, torch.nn.Module):
+        if isinstance(value, loaded_class("torch.nn", "Module")):
             # The order of layers is the order of a dict.
             state = {**state, "_modules": list(state["_modules"].items())}
         return {
@@ -360,6 +365,24 @@ def _join(path: str, name: str) -> str:
 def _has_twin(value: np.generic) -> bool:
     """Return whether Python has an equal scalar. datetime64 may become an int."""
     return value.dtype.kind in "biufcSU" and not isinstance(value.item(), np.generic)
+
+
+def _is_strided(tensor: Tensor) -> bool:
+    import torch
+
+    return tensor.layout is torch.strided
+
+
+def _write_tensor(tensor: Tensor) -> dict[str, Any]:
+    import torch
+
+    content = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return {
+        "!tensor": str(tensor.dtype),
+        "shape": list(tensor.shape),
+        "requires_grad": tensor.requires_grad,
+        "sha256": _sha256(content.tobytes()),
+    }
 
 
 def _no_content(value: object) -> str:

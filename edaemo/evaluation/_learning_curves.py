@@ -12,13 +12,13 @@ from edaemo.evaluation._store import ResultStore
 from edaemo.model_selection import share_of
 from edaemo.statistics import Task, find_task, score_trials
 
-_CURVE = ["study", "people", "target", "threshold", "task", "base", "kind"]
+_CURVE = ["study", "people", "target", "threshold", "task", "quality", "base", "kind"]
 
 
 class LearningCurve(NamedTuple):
     """Scores of pipelines that were trained on shares of the people.
 
-    Attributes
+    Parameters
     ----------
     name : str
         Study, target, protocol and kind of share.
@@ -39,7 +39,18 @@ class LearningCurve(NamedTuple):
 
 
 def is_share(folds: pd.DataFrame) -> np.ndarray:
-    """Return for each fold of a store whether it was evaluated on a share of the people."""
+    """Return for each fold of a store whether it was evaluated on a share of the people.
+
+    Parameters
+    ----------
+    folds : DataFrame
+        Rows of a store.
+
+    Returns
+    -------
+    ndarray of bool of shape (n_folds,)
+        True for a share of the people.
+    """
     shares = map(share_of, folds["audit"], folds["protocol"])
     return np.array([share is not None for share in shares], dtype=bool)
 
@@ -50,6 +61,7 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
     Parameters
     ----------
     store : ResultStore
+        The store of the evaluations.
     folds : DataFrame
         Rows of ``store.folds()`` for one run of each pipeline.
 
@@ -60,7 +72,7 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
     """
     curves = []
     for about, curve in _find_folds(folds).groupby(_CURVE, sort=False, dropna=False):
-        study, _, target, _, _, protocol, kind = about
+        study, _, target, _, _, _, protocol, kind = about
         places, trials = read_trials(store, curve)
         about_folds = curve[["repeat", "fold"]].assign(covers=join_covers(curve).to_numpy())
         trials = trials.assign(**about_folds.take(places).reset_index(drop=True))

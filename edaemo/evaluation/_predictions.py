@@ -31,6 +31,7 @@ def load_predictions(
     Parameters
     ----------
     store : ResultStore or path
+        The store, or its path.
     keys : iterable of str or None, default=None
         Keys of the folds to read, as in :meth:`ResultStore.folds`; None for all. Use
         :func:`newest_keys` if a pipeline was evaluated with several settings or versions.
@@ -39,20 +40,15 @@ def load_predictions(
     -------
     DataFrame
         One row for each test trial in each repeat: ``study``, ``people``, ``target``,
-        ``threshold``, ``protocol``, ``task``, ``pipeline``, ``repeat``, ``fold``, ``row`` (row
-        number of the trial in the study), ``subject``, ``stimulus``, ``trial``, ``label``,
+        ``threshold``, ``protocol``, ``task``, ``quality`` (rule by which trials were excluded,
+        or None), ``pipeline``, ``repeat``, ``fold``, ``row`` (row number of the trial in the
+        study), ``subject``, ``stimulus``, ``trial``, ``label``,
         ``predicted`` (depending on the task 0 or 1, names of classes, floats, or 1-D float arrays),
         ``probability`` (of class 1; for more than two classes an array with one value for each
         class in sorted order; NaN if the pipeline has no probabilities), ``decision`` (the decision
-        value, in the same form; NaN without a decision function), ``n_training`` (number of
-        training trials of the fold), ``covers`` (what intervals and tests cover under the protocol:
+        value, in the same form; NaN without them), ``n_training`` (number of training
+        trials of the fold), ``covers`` (what intervals and tests cover under the protocol:
         ``subject``, ``stimulus`` or ``subject+stimulus``).
-
-    Warns
-    -----
-    UserWarning
-        If folds of a pipeline failed or are missing. The whole pipeline is then left out, since
-        the remaining trials are a biased sample.
 
     Raises
     ------
@@ -61,6 +57,12 @@ def load_predictions(
     ValueError
         If the store has no such folds, or if a trial was tested twice in one repeat because the
         folds differ in settings or versions.
+
+    Warns
+    -----
+    UserWarning
+        If folds of a pipeline failed or are missing. The whole pipeline is then left out, since
+        the remaining trials are a biased sample.
     """
     with nullcontext(store) if isinstance(store, ResultStore) else ResultStore(store) as opened:
         folds = opened.folds(None if keys is None else list(keys))
@@ -70,7 +72,25 @@ def load_predictions(
 
 
 def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
-    """Read the predictions of all pipelines whose folds are complete; warn about the others."""
+    """Read the predictions of all pipelines whose folds are complete; warn about the others.
+
+    Parameters
+    ----------
+    store : ResultStore
+        The store.
+    folds : DataFrame
+        Rows of the store.
+
+    Returns
+    -------
+    DataFrame
+        Table of predictions, as from :func:`load_predictions`.
+
+    Raises
+    ------
+    ValueError
+        If no pipeline is complete, or a trial was tested twice in one repeat.
+    """
     who = list(_identify(folds))
     which, trials = read_trials(store, folds)
     _refuse_several(trials["row"], folds, who, which, store.path)
@@ -136,6 +156,7 @@ def newest_keys(store: ResultStore | str | Path) -> list[str]:
     Parameters
     ----------
     store : ResultStore or path
+        The store, or its path.
 
     Returns
     -------
@@ -151,7 +172,18 @@ def newest_keys(store: ResultStore | str | Path) -> list[str]:
 
 
 def choose_newest(folds: pd.DataFrame) -> list[str]:
-    """Return the keys as :func:`newest_keys` does, from the table of a store's folds."""
+    """Return the keys as :func:`newest_keys` does, from the table of a store's folds.
+
+    Parameters
+    ----------
+    folds : DataFrame
+        Rows of a store.
+
+    Returns
+    -------
+    list of str
+        The keys.
+    """
     run = [_fingerprint_run(settings) for settings in folds["settings"]]
     folds = folds.assign(run=run, who=list(_identify(folds)))
     latest = folds.groupby(["who", "run"])["created"].max().reset_index()

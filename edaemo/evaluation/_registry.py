@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, TransformerMixin
+from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.tree import DecisionTreeRegressor
-from sklearn.utils import Bunch
 
+from edaemo._sklearn import AnyBunch, AnyEstimator, AnyTransformer
+from edaemo._torch import NETWORKS, OWN_NETWORKS, Inputs
 from edaemo._validation import suggest
 from edaemo.datasets import CORPORA, Study, load_corpus, make_music_listening
 from edaemo.estimators import (
@@ -23,7 +24,6 @@ from edaemo.estimators import (
     make_boosting_baseline,
     make_duration_baseline,
     make_logistic_baseline,
-    make_network_pipeline,
     make_ridge_baseline,
     make_svm_baseline,
     make_svr_baseline,
@@ -31,14 +31,13 @@ from edaemo.estimators import (
     tree_on,
 )
 from edaemo.features import EDAFeatureExtractor
-from edaemo.networks import NETWORKS, blocks_of, declaration_of, needed_blocks
 from edaemo.preprocessing import CvxEDATransformer, SubjectStandardizer
 
 N_TIMES = 128
 # Inputs that are the trials table itself, and transformers that compute an input from the raw EDA
 # once for all pipelines; see `register_input`.
 PLAIN = ("no-signals", "trials")
-INPUTS: dict[str, Callable[[float], TransformerMixin]] = {
+INPUTS: dict[str, Callable[[float], AnyTransformer]] = {
     "features": lambda rate: EDAFeatureExtractor(sampling_rate=rate, missing="interpolate"),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
 }
@@ -88,14 +87,34 @@ class _Registry(MutableMapping[str, Value]):
 class PipelineSpec(NamedTuple):
     """A registered pipeline; see `register_pipeline`.
 
-    `reference`: the pipeline uses no signal. It is in every table if the columns that it reads
-    differ between trials. `needs`: the columns of the trials that it reads. `knows_subject`: the
-    pipeline is only useful if the subject is also in training. `sets_epochs`: `evaluate` sets the
-    number of epochs of its networks. `calibration_trials`: number of a test person's first trials
-    that set the scale of all of this person's trials, also of these trials themselves.
+    Parameters
+    ----------
+    make : callable
+        Takes a study and returns the pipeline.
+    input : str, default="trials"
+        What the pipeline takes as X.
+    needs_music : bool, default=False
+        Whether a study without music cannot be used.
+    knows_stimulus : bool or None, default=False
+        Whether it receives the stimulus of a trial; None: if a parameter ``music`` is set.
+    transductive : bool, default=False
+        Whether a prediction uses other test trials.
+    reference : bool, default=False
+        Whether it uses no signal. It is in every table if the columns that it reads differ between
+        trials.
+    needs : tuple of str, default=()
+        Columns of the trials that it reads.
+    knows_subject : bool, default=False
+        Whether it is only useful if the subject is also in training.
+    has_network : bool, default=False
+        Whether the pipeline trains a network. It then needs torch, and `evaluate` sets its number
+        of epochs.
+    calibration_trials : int, default=0
+        Number of a test person's first trials that set the scale of all of this person's trials,
+        also of these trials themselves.
     """
 
-    make: Callable[[Bunch], BaseEstimator]
+    make: Callable[[Any], AnyEstimator]
     input: str = "trials"
     needs_music: bool = False
     knows_stimulus: bool | None = False
@@ -103,7 +122,7 @@ class PipelineSpec(NamedTuple):
     reference: bool = False
     needs: tuple[str, ...] = ()
     knows_subject: bool = False
-    sets_epochs: bool = False
+    has_network: bool = False
     calibration_trials: int = 0
 
     def uses(self, signals: Iterable[str], has_stimulus: bool) -> tuple[str, ...]:
@@ -116,6 +135,11 @@ class PipelineSpec(NamedTuple):
             columns that it reads may use all of them.
         has_stimulus : bool
             Whether the pipeline receives the stimulus of a trial.
+
+        Returns
+        -------
+        tuple of str
+            In alphabetical order; empty for a reference row.
         """
         if self.reference:
             return ()
@@ -126,8 +150,19 @@ class PipelineSpec(NamedTuple):
             used |= set(signals)
         return tuple(sorted(used | ({"music"} if has_stimulus else set())))
 
-    def receives_stimulus(self, estimator: BaseEstimator) -> bool:
-        """Return whether the estimator receives the stimulus of a trial."""
+    def receives_stimulus(self, estimator: AnyEstimator) -> bool:
+        """Return whether the estimator receives the stimulus of a trial.
+
+        Parameters
+        ----------
+        estimator : estimator
+            The pipeline that `make` returned.
+
+        Returns
+        -------
+        bool
+            True if it does.
+        """
         if self.knows_stimulus is not None:
             return self.knows_stimulus
         return any(
@@ -140,12 +175,12 @@ class PipelineSpec(NamedTuple):
 EDA = ("eda",)
 CALIBRATION_TRIALS = 5
 # Models on the EDA features.
-_CLASSIFIERS: dict[str, Callable[..., BaseEstimator]] = {
+_CLASSIFIERS: dict[str, Callable[..., AnyEstimator]] = {
     "svm": make_svm_baseline,
     "logistic": make_logistic_baseline,
     "boosting": make_boosting_baseline,
 }
-_REGRESSORS: dict[str, Callable[..., BaseEstimator]] = {
+_REGRESSORS: dict[str, Callable[..., AnyEstimator]] = {
     "svr": make_svr_baseline,
     "ridge": make_ridge_baseline,
 }
@@ -157,7 +192,7 @@ _BY_PERSON: dict[str, object] = {
 }
 
 
-def _on_features(make: Callable[..., BaseEstimator], eda: object) -> PipelineSpec:
+def _on_features(make: Callable[..., AnyEstimator], eda: object) -> PipelineSpec:
     return PipelineSpec(
         lambda study: make(eda=eda),
         "features",
@@ -174,7 +209,7 @@ def _find_scale(eda: object) -> dict[str, Any]:
     }
 
 
-def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> PipelineSpec:
+def _on_music(make: Callable[..., AnyEstimator], eda: str = "drop") -> PipelineSpec:
     return PipelineSpec(
         lambda study: make(eda=eda, music=study.music),
         "no-signals" if eda == "drop" else "features",
@@ -184,7 +219,7 @@ def _on_music(make: Callable[..., BaseEstimator], eda: str = "drop") -> Pipeline
     )
 
 
-def _by_stimulus(estimator: BaseEstimator) -> PipelineSpec:
+def _by_stimulus(estimator: AnyEstimator) -> PipelineSpec:
     """Return the entry of a reference row that reads only the stimulus."""
     return PipelineSpec(
         lambda study: estimator,
@@ -255,23 +290,23 @@ _OF_SERIES = {
 }
 
 
-def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
+def _around_network(name: str, network: Inputs, task: str) -> dict[str, PipelineSpec]:
     """Return the pipelines for a registered network, which depend on its declaration."""
-    network = NETWORKS[name]
-    if task not in declaration_of(network).tasks:
+    if task not in network.tasks:
         return {}
 
     def entry(eda: object = "passthrough", music: bool = False, **about: Any) -> PipelineSpec:
-        def make(study: Bunch) -> BaseEstimator:
+        def make(study: Any) -> AnyEstimator:
+            from edaemo.estimators import make_network_pipeline
+
             return make_network_pipeline(
                 name, task=task, eda=eda, music=study.music if music else None
             )
 
         about = {"needs": EDA, "needs_music": music, "knows_stimulus": music, **about}
-        return PipelineSpec(make, sets_epochs=True, **about)
+        return PipelineSpec(make, has_network=True, **about)
 
-    blocks = blocks_of(network)
-    names = (*blocks["signals"], *blocks["features"])
+    names = (*network.signals, *network.features)
     if task == "sequence-regression":
         return {name: entry(needs=names)} if names else {}
     if not names:
@@ -283,7 +318,7 @@ def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
     rows = "signals" if "eda" in columns else "trials"
     title = f"{name}-eda" if columns == EDA else name
     entries = {}
-    if "music" not in needed_blocks(network):
+    if "music" not in network.required:
         entries[title] = entry(input=rows, needs=columns)
     if "music" in names:
         entries[f"{title}-music"] = entry(input=rows, needs=columns, music=True)
@@ -293,9 +328,19 @@ def _around_network(name: str, task: str) -> dict[str, PipelineSpec]:
 def _around_networks(task: str) -> dict[str, PipelineSpec]:
     """Return the pipelines of a task for all registered networks."""
     entries: dict[str, PipelineSpec] = {}
-    for name in NETWORKS:
-        entries |= _around_network(name, task)
+    for name, network in _network_inputs().items():
+        entries |= _around_network(name, network, task)
     return entries
+
+
+def _network_inputs() -> dict[str, Inputs]:
+    """Return the inputs of all networks; import torch only if a user has registered a network."""
+    others = {name: network for name, network in NETWORKS.items() if name not in OWN_NETWORKS}
+    if not others:
+        return OWN_NETWORKS
+    from edaemo.networks import inputs_of_pipeline
+
+    return OWN_NETWORKS | {name: inputs_of_pipeline(others[name]) for name in others}
 
 
 # By the name of the task.
@@ -313,7 +358,7 @@ REGRESSORS = PIPELINES_OF["regression"]
 SEQUENCE_REGRESSORS = PIPELINES_OF["sequence-regression"]
 
 
-def _make_generated(path: object = None) -> Bunch:
+def _make_generated(path: object = None) -> AnyBunch:
     """Make the artificial study with the name ``generated``."""
     if path is not None:
         raise EvaluationError(f"The study 'generated' has no files: remove the path {path!r}.")
@@ -323,7 +368,7 @@ def _make_generated(path: object = None) -> Bunch:
 PMEMO_SIZE = "generated-pmemo-size"
 
 
-def _make_pmemo_size(path: object = None) -> Bunch:
+def _make_pmemo_size(path: object = None) -> AnyBunch:
     """Make the artificial study of PMEmo's size: 457 people, 794 songs, 7,962 trials of 25 s."""
     if path is not None:
         raise EvaluationError(f"The study {PMEMO_SIZE!r} has no files: remove the path.")
@@ -331,19 +376,19 @@ def _make_pmemo_size(path: object = None) -> Bunch:
     return Study(**{**study, "name": PMEMO_SIZE})
 
 
-def _load_corpora() -> dict[str, Callable[..., Bunch]]:
+def _load_corpora() -> dict[str, Callable[..., AnyBunch]]:
     """Return the loader of each registered corpus, by name."""
     return {name: partial(load_corpus, name) for name in CORPORA}
 
 
-STUDIES: MutableMapping[str, Callable[..., Bunch]] = _Registry(
+STUDIES: MutableMapping[str, Callable[..., AnyBunch]] = _Registry(
     {"generated": _make_generated, PMEMO_SIZE: _make_pmemo_size}, _load_corpora
 )
 
 
 def register_pipeline(
     name: str,
-    make: ClassifierMixin | RegressorMixin | Callable[[Bunch], BaseEstimator],
+    make: AnyEstimator | Callable[[Any], AnyEstimator],
     *,
     input: str = "trials",
     needs: Sequence[str] | None = None,
@@ -415,7 +460,7 @@ def register_pipeline(
     )
 
 
-def register_input(name: str, make: Callable[[float], TransformerMixin]) -> None:
+def register_input(name: str, make: Callable[[float], AnyTransformer]) -> None:
     """Register an input that a transformer computes from the raw EDA once for all pipelines.
 
     Parameters
@@ -472,7 +517,7 @@ def as_entry(
     return PipelineSpec(make, input, **about)
 
 
-def register_study(name: str, load: Callable[..., Bunch]) -> None:
+def register_study(name: str, load: Callable[..., AnyBunch]) -> None:
     """Register a study, so that `evaluate` and ``edaemo compare`` accept its name.
 
     Register a corpus that has files with :func:`edaemo.datasets.register_corpus` instead; its name
@@ -499,7 +544,27 @@ def register_study(name: str, load: Callable[..., Bunch]) -> None:
 
 
 def find(name: object, known: Iterable[str], what: str) -> str:
-    """Return the name if it is known; else raise with similar names."""
+    """Return the name if it is known.
+
+    Parameters
+    ----------
+    name : object
+        The name.
+    known : iterable of str
+        All known names.
+    what : str
+        Word for what is named, for messages.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    EvaluationError
+        If the name is unknown. The message has similar names.
+    """
     known = list(known)
     if name in known:
         return name

@@ -121,7 +121,9 @@ class FoldRecord:
     artificial : bool, default=False
         Whether the study is generated, without real people.
     seed : int or None, default=None
+        Seed of the fold.
     device : str or None, default=None
+        Torch device of the fit.
     training_subjects, test_subjects, classes : sequence, default=()
         Ids and labels, in any mix of str, int, float, bool and missing values.
     audit : dict, list or None, default=None
@@ -137,6 +139,7 @@ class FoldRecord:
         None) and ``decision`` (the decision value: a float for two classes, otherwise one for each
         of `classes`). Required if the status is "done".
     fit_seconds, predict_seconds : float or None, default=None
+        Duration of fit and prediction.
 
     Notes
     -----
@@ -191,6 +194,7 @@ class ResultStore:
     Parameters
     ----------
     path : path
+        The file.
     timeout : float, default=30.0
         Seconds to wait for another process that is writing.
 
@@ -209,7 +213,7 @@ class ResultStore:
     """
 
     def __init__(self, path: str | Path, *, timeout: float = 30.0) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         with self._explained():
             if not self.path.exists():
                 self._create()
@@ -248,6 +252,7 @@ class ResultStore:
         Parameters
         ----------
         record : FoldRecord
+            The record.
 
         Returns
         -------
@@ -273,10 +278,12 @@ class ResultStore:
         Parameters
         ----------
         keys : iterable of str
+            Keys of folds.
 
         Returns
         -------
         set of str
+            The keys among these that are done.
         """
         return {key for key, status in self._select(("key", "status"), keys) if status == "done"}
 
@@ -292,7 +299,8 @@ class ResultStore:
         -------
         DataFrame
             The fields of :class:`FoldRecord` except the predictions; ``status``, "done" or
-            "failed"; and ``created`` (UTC). Sorted by study, people, target, threshold, pipeline,
+            "failed"; ``created`` (UTC); and ``quality``, the rule in the settings by which trials
+            were excluded, or None. Sorted by study, people, target, threshold, pipeline,
             protocol, repeat and fold.
         """
         rows = self._select(_COLUMNS, keys)
@@ -302,6 +310,7 @@ class ResultStore:
             table[name] = [
                 self._decode(*cell) for cell in zip(table["key"], table[name], strict=True)
             ]
+        table["quality"] = [(settings or {}).get("quality") for settings in table["settings"]]
         return pd.DataFrame({name: series(values) for name, values in table.items()})
 
     def predictions(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
@@ -329,7 +338,20 @@ class ResultStore:
     def read_trials(
         self, keys: Iterable[str] | None = None
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the key and the columns, as lists, of each fold; see :meth:`predictions`."""
+        """Yield the key and the columns, as lists, of each fold; see :meth:`predictions`.
+
+        Parameters
+        ----------
+        keys : iterable of str or None, default=None
+            Keys of the folds; None for all folds.
+
+        Yields
+        ------
+        key : str
+            Key of the fold.
+        columns : dict of str to list
+            Values by column.
+        """
         for key, packed in self._select(("key", "predictions"), keys):
             if packed is not None:
                 trials = self._decode(key, packed)

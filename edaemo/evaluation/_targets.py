@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from edaemo._sklearn import AnyBunch
 from edaemo._validation import name_trial
 from edaemo.evaluation._registry import EvaluationError
 from edaemo.preprocessing import SubjectThresholdRelabeler
@@ -31,7 +32,7 @@ class Target(NamedTuple):
     rows: np.ndarray
 
 
-def is_series(study: Bunch, target: str) -> bool:
+def is_series(study: AnyBunch, target: str) -> bool:
     """Return whether a target holds a series for each trial."""
     values = study.targets[target]
     if values.dtype != object:
@@ -40,7 +41,7 @@ def is_series(study: Bunch, target: str) -> bool:
 
 
 def make_target(
-    study: Bunch, target: str, threshold: str | float | None, missing_ratings: str = "drop"
+    study: AnyBunch, target: str, threshold: str | float | None, missing_ratings: str = "drop"
 ) -> Target:
     """Read the labels of a target.
 

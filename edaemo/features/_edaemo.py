@@ -8,7 +8,7 @@ import numpy as np
 
 from edaemo.features._cepstrum import HIGHEST, N_COEFFICIENTS, cepstrum, over_frames
 from edaemo.features._moments import moments
-from edaemo.features._scr import area_above_onset, find_responses, scr_statistics
+from edaemo.features._scr import SMALLEST_US, area_above_onset, find_responses, scr_statistics
 
 BAND_EDGES = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5])  # Hz
 
@@ -64,7 +64,7 @@ def features(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
 
 
 def _scr_features(phasic: np.ndarray, sampling_rate: float) -> list[np.ndarray]:
-    responses = find_responses(phasic)
+    responses = find_responses(phasic, min_amplitude_us=SMALLEST_US)
     area = area_above_onset(phasic, responses, sampling_rate)
     return [*scr_statistics(phasic, responses, sampling_rate), area]
 

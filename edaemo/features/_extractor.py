@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from threadpoolctl import threadpool_limits
@@ -18,10 +18,11 @@ from threadpoolctl import threadpool_limits
 from edaemo._cache import TrialCache
 from edaemo._layout import EDA
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
-    identity_index,
     is_trials_table,
     name_trial,
+    output_index,
     read_signals,
     whole_or_nothing,
 )
@@ -99,7 +100,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     An SCR starts at a sample after which the phasic component rises and ends at the next sample
     after which it falls. Both must be within the trial, and the rise must be at least a tenth of
-    the trial's largest rise.
+    the trial's largest rise and, with ``preset="edaemo"``, at least 0.01 µS.
 
     A trial must last 2 s, one period of the highest band edge. The frequency resolution is one
     over the length of the trial: below 10 s, neighbouring bands share their content.
@@ -128,6 +129,9 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     >>> round(features.loc[0, "eda_scr_amplitude_sum"].item(), 2)
     0.28
     """
+
+    n_features_in_: int
+    feature_names_in_: np.ndarray
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
@@ -161,11 +165,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         X : DataFrame, Series or array of shape (n_trials, n_samples)
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
             one-column frame of 1-D signals, or a 2-D array of numbers.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The checked extractor.
 
         Raises
         ------
@@ -177,19 +183,20 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             self._read(X, reset=True)
         return self
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Compute the features of each trial.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
 
         Returns
         -------
         DataFrame or ndarray, float32, of shape (n_trials, 128)
             A DataFrame if X is a trials table. Its index holds the subject, stimulus and trial ids
-            of X, or is the index of X if X has no ids. Its columns are `get_feature_names_out`.
-            For other X an array.
+            of X, or is the index of X if X has no ids, or after ``set_output(transform="pandas")``.
+            Its columns are `get_feature_names_out`. For other X an array.
 
         Raises
         ------
@@ -209,12 +216,23 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         values = np.stack(rows)
         if not is_trials_table(X):
             return values
-        index = identity_index(X)
+        index = output_index(X, self)
         index = X.index if index is None else index
         return pd.DataFrame(values, index=index, columns=self.get_feature_names_out())
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the 128 column names ``eda_…``; preset="pmemo" keeps the published names."""
+        """Return the column names ``eda_…``; preset="pmemo" keeps the published names.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (128,)
+            The names.
+        """
         return np.asarray([EDA + name for name in PRESETS[self.preset].NAMES], dtype=object)
 
     def __sklearn_tags__(self) -> Tags:

@@ -16,7 +16,13 @@ FAMILIES = {
 
 
 def feature_families() -> dict[str, str]:
-    """Return the family of each of the 128 features, by column name, for both presets."""
+    """Return the family of each of the 128 features, by column name, for both presets.
+
+    Returns
+    -------
+    dict of str to str
+        Column name → family.
+    """
     families = [family for family, names in FAMILIES.items() for _ in names]
     return {
         EDA + name: family

@@ -23,12 +23,13 @@ from uuid import uuid4
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from edaemo._progress import progress_bar
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import name_trial, plain_numbers
 from edaemo._whole_file import whole_file
 
@@ -137,6 +138,8 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
     (2, 88)
     """
 
+    report_: pd.DataFrame
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "feature_set": [StrOptions(set(FEATURE_SETS))],
         "level": [StrOptions({"functionals", "lld"})],
@@ -160,7 +163,7 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         stop: float | None = None,
         sampling_rate: int | None = None,
         n_jobs: int | None = None,
-        cache: str | os.PathLike | None = None,
+        cache: str | os.PathLike[str] | None = None,
         on_error: str = "raise",
         progress: bool | None = None,
     ) -> None:
@@ -185,11 +188,13 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
             The clips. Each is a path (str or path-like; WAV, FLAC, OGG, MP3 and other formats
             that libsndfile reads) or an array of floats of shape (n_samples,) or (n_channels,
             n_samples) with full scale at -1 and 1.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The checked extractor.
 
         Raises
         ------
@@ -200,12 +205,13 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         _read_clips(X)
         return self
 
-    def transform(self, X: Iterable[object]) -> object:
+    def transform(self, X: Iterable[object]) -> Any:
         """Compute the features of each clip.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : Series, DataFrame of one column, array or list
+            As in `fit`.
 
         Returns
         -------
@@ -255,7 +261,18 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
         return pd.DataFrame(values, index=rows, columns=names)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return openSMILE's column names; with suffix ``_mean`` or ``_std`` for "lld"."""
+        """Return openSMILE's column names; with suffix ``_mean`` or ``_std`` for "lld".
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_features,)
+            The names.
+        """
         names = _smile(self.feature_set, self.level).feature_names
         if self.level == "lld":
             names = _with_statistics(names)
@@ -451,7 +468,7 @@ def _key(content: bytes | np.ndarray, settings: _Settings) -> str:
     return digest.hexdigest()
 
 
-def _folder(path: str | os.PathLike) -> Path:
+def _folder(path: str | os.PathLike[str]) -> Path:
     folder = Path(path).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -661,7 +678,7 @@ _PEAKS = (
 _REGRESSION = "linregc1 linregc2 linregerrQ qregc1 qregc2 qregc3 qregerrQ centroid"
 
 
-def read_pmemo_features(path: str | os.PathLike) -> pd.DataFrame:
+def read_pmemo_features(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Read the music features that are part of PMEmo [1]_; does not need openSMILE.
 
     Both files were computed by openSMILE 2 with its configuration IS13_ComParE. The columns are

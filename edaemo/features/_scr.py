@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edaemo.decomposition import Responses, find_responses
+from edaemo.decomposition import SMALLEST_US, Responses, find_responses
 
-__all__ = ["Responses", "area_above_onset", "find_responses", "scr_statistics"]
+__all__ = ["SMALLEST_US", "Responses", "area_above_onset", "find_responses", "scr_statistics"]
 
 
 def area_above_onset(phasic: np.ndarray, responses: Responses, sampling_rate: float) -> np.ndarray:

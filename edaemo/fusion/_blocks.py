@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Tags, gen_batches
 from sklearn.utils._param_validation import HasMethods, StrOptions
@@ -16,13 +16,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import block_title, feature_names, layout_names, music_names
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
     LARGEST,
     find_ids,
     holds_signals,
-    identity_index,
     n_rows,
     name_trial,
+    output_index,
     plain_numbers,
     read_rows,
     same_names,
@@ -94,6 +95,14 @@ class BlockUnion(TransformerMixin, BaseEstimator):
     ['eda_original_0', 'eda_original_1', 'eeg_0_0', 'eeg_0_1', 'eeg_1_0', 'eeg_1_1']
     """
 
+    blocks_: dict[str, Any]
+    widths_: dict[str, int]
+    music_scaler_: StandardScaler
+    music_reducer_: Any
+    music_feature_names_in_: np.ndarray
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "blocks": [dict],
         "music": [pd.DataFrame, tuple, callable, None],
@@ -130,6 +139,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         Returns
         -------
         self
+            The fitted union.
 
         Raises
         ------
@@ -142,11 +152,24 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit_transform(self, X: object, y: object = None) -> object:
-        """Fit the transformers and join the blocks; see `fit` and `transform`."""
+    def fit_transform(self, X: object, y: object = None) -> Any:
+        """Fit the transformers and join the blocks; see `fit` and `transform`.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
+        y : array-like or None
+            As in `fit`.
+
+        Returns
+        -------
+        DataFrame or ndarray, float32, of shape (n_trials, n_columns)
+            As from `transform`.
+        """
         with whole_or_nothing(self):
             self._check_blocks()
-            self.blocks_: dict[str, Any] = {}
+            self.blocks_ = {}
             read = [self._read_block(name, X, y, fit=True) for name in self.blocks]
             names: list[object] = [column for _, name_columns in read for column in name_columns()]
             self.widths_ = {
@@ -160,19 +183,21 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             self._names = pd.Index(names)
             return self._join(X, [values for values, _ in read], music)
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Join the blocks and the music.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`.
 
         Returns
         -------
         DataFrame or ndarray, float32, of shape (n_trials, n_columns)
             A DataFrame if X is a trials table or a DataFrame with ids in its index. Its index holds
-            the subject, stimulus and trial ids of X. Its column names begin with the name of the
-            block; music (``music_…``) comes last. For other X an array.
+            the subject, stimulus and trial ids of X, or is the index of X after
+            ``set_output(transform="pandas")``. Its column names begin with the name of the block;
+            music (``music_…``) comes last. For other X an array.
         """
         check_is_fitted(self, "_names")
         read = [self._read_block(name, X, None, fit=False) for name in self.blocks]
@@ -191,7 +216,18 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         return self._join(X, [values for values, _ in read], music)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the names of the output columns."""
+        """Return the names of the output columns.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_columns,)
+            The names.
+        """
         check_is_fitted(self, "_names")
         return np.asarray(self._names, dtype=object)
 
@@ -342,7 +378,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 features /= self.music_scaler_.scale_
         return _Rows(features.astype(np.float32), back)
 
-    def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> object:
+    def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> Any:
         n, end = n_rows(X), 0
         joined = np.empty((n, len(self._names)), dtype=np.float32)
         for values in blocks:
@@ -352,7 +388,9 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             # In batches, so that the music of all trials is not in memory twice.
             for batch in gen_batches(n, 512):
                 joined[batch, end:] = music.distinct[music.place[batch]]
-        index = identity_index(X)
+        index = output_index(X, self)
+        if index is None and signal_columns(X):
+            index = X.index  # type: ignore[attr-defined]
         if index is None:
             return joined
         return pd.DataFrame(joined, index=index, columns=self._names, copy=False)

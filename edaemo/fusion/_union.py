@@ -80,6 +80,8 @@ class MusicFeatureUnion(BlockUnion):
     ['eda_original_0', 'eda_original_1', 'music_tempo']
     """
 
+    eda_: Any
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "eda": [StrOptions({"passthrough", "drop"}), HasMethods(["fit", "transform"])],
         **{

@@ -11,8 +11,8 @@ from matplotlib.collections import QuadMesh
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from edaemo.inspection._attribution import FEATURES, Attribution
 from edaemo.inspection._axes import use_axes
+from edaemo.inspection._results import FEATURES, Attribution
 
 
 class _Fill(TypedDict):

@@ -6,7 +6,6 @@ import copy
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
 from types import ModuleType
@@ -14,8 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.pipeline import Pipeline
 from sklearn.utils._param_validation import Interval, validate_params
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -23,74 +20,13 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from edaemo._layout import EDA
+from edaemo._sklearn import AnyEstimator, AnyTransformer
 from edaemo._validation import suggest
 from edaemo.estimators import NetworkEstimator, NetworkSequenceRegressor
+from edaemo.inspection._importance import split_pipeline
+from edaemo.inspection._results import FEATURES, GradCAM, IntegratedGradients
 from edaemo.networks import Layer, declaration_of
 from edaemo.training import OnRows, OnSequences, torch_threads
-
-# The only "channel" of a network on features, which has no time axis.
-FEATURES = ("features",)
-
-
-@dataclass(frozen=True)
-class Attribution:
-    """The input of a network, and a weight for each number in it.
-
-    Attributes
-    ----------
-    signals : ndarray of shape (n_trials, n_chans, n_times), float32
-        The EDA in the input of the network; z-scored if :class:`edaemo.CvxEDATransformer` made it.
-        The 3-layer CNN has one "channel", whose "samples" are the features in the order of the
-        columns.
-    weights : ndarray of shape (n_trials, n_chans, n_times), float32
-        Positive or negative weights; the function that returns them describes their meaning.
-    channels : tuple of str
-        Names of the channels, such as ``("original", "phasic", "tonic")``. For an array without
-        column names: ``"channel 0"`` and so on. For the 3-layer CNN: ``("features",)``.
-    target : ndarray of shape (n_trials,)
-        The label of the class that was explained in each trial; None for a regressor.
-    """
-
-    signals: np.ndarray
-    weights: np.ndarray
-    channels: tuple[str, ...]
-    target: np.ndarray
-
-
-@dataclass(frozen=True)
-class GradCAM(Attribution):
-    """Grad-CAM of a layer, and its mapping to the input channels; see :func:`grad_cam`.
-
-    Attributes
-    ----------
-    signals, weights, channels, target
-        As in :class:`Attribution`. The weights come from guided back-propagation.
-    layer : str
-    cam : ndarray of shape (n_trials, n_times), float32
-        The Grad-CAM map, at least 0.
-    """
-
-    layer: str
-    cam: np.ndarray
-
-
-@dataclass(frozen=True)
-class IntegratedGradients(Attribution):
-    """The contribution of each input to a logit; see :func:`integrated_gradients`.
-
-    Attributes
-    ----------
-    signals, weights, channels, target
-        As in :class:`Attribution`.
-    music : ndarray of shape (n_trials, n_music_features), float32
-        The weights of the music features.
-    deviation : ndarray of shape (n_trials,), float32
-        Sum of all weights of a trial, minus the difference between its logit and the baseline's.
-        It is 0 if the integral is exact.
-    """
-
-    music: np.ndarray
-    deviation: np.ndarray
 
 
 class _Task(NamedTuple):
@@ -103,7 +39,7 @@ class _Task(NamedTuple):
 
 
 def grad_cam(
-    estimator: BaseEstimator, X: object, *, layer: str = "attention", target: object = None
+    estimator: AnyEstimator, X: object, *, layer: str = "attention", target: object = None
 ) -> GradCAM:
     """Compute the Grad-CAM map of a layer for a class, and map it to the input channels.
 
@@ -138,6 +74,7 @@ def grad_cam(
     Returns
     -------
     GradCAM
+        The map and the weights of each trial.
 
     Raises
     ------
@@ -223,7 +160,7 @@ def grad_cam(
     prefer_skip_nested_validation=True,
 )
 def integrated_gradients(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     X: object,
     *,
     target: object = None,
@@ -238,7 +175,11 @@ def integrated_gradients(
 
     Parameters
     ----------
-    estimator, X, target
+    estimator : network estimator, or a Pipeline that ends in one
+        As for :func:`grad_cam`.
+    X : DataFrame or array of shape (n_trials, n_columns)
+        As for :func:`grad_cam`.
+    target : label or None, default=None
         As for :func:`grad_cam`. The estimator can also be a NetworkSequenceRegressor, for which the
         mean prediction over the steps of a trial is explained. Then `signals` and `weights` hold an
         array of shape (n_features, n_steps) for each trial.
@@ -251,6 +192,7 @@ def integrated_gradients(
     Returns
     -------
     IntegratedGradients
+        The weights of each trial.
 
     Raises
     ------
@@ -293,7 +235,7 @@ def _captum() -> ModuleType:
     return captum.attr
 
 
-def _split(estimator: BaseEstimator) -> tuple[list[TransformerMixin], NetworkEstimator]:
+def _split(estimator: AnyEstimator) -> tuple[list[AnyTransformer], NetworkEstimator]:
     """Return the steps before the network, and the fitted estimator of the network."""
     before, last = split_pipeline(estimator)
     if not isinstance(last, NetworkEstimator):
@@ -303,31 +245,6 @@ def _split(estimator: BaseEstimator) -> tuple[list[TransformerMixin], NetworkEst
             "estimators use feature_group_importance."
         )
     check_is_fitted(last, "net_")
-    return before, last
-
-
-def split_pipeline(estimator: BaseEstimator) -> tuple[list[TransformerMixin], BaseEstimator]:
-    """Return the steps that transform X in prediction, in order, and the last estimator.
-
-    Raises
-    ------
-    TypeError
-        If a step before the last one has no ``transform``.
-    """
-    before: list[TransformerMixin] = []
-    last = estimator
-    while isinstance(last, Pipeline):
-        for name, step in last.steps[:-1]:
-            if hasattr(step, "transform"):
-                before.append(step)
-            elif step not in (None, "passthrough") and not hasattr(step, "fit_resample"):
-                # imblearn's pipeline skips resampling steps in prediction.
-                raise TypeError(
-                    f"Step {name!r} of the pipeline, {type(step).__name__}, does not transform, so "
-                    "the input of the last step cannot be computed. Pass the last step and its "
-                    "input instead."
-                )
-        last = last.steps[-1][1]
     return before, last
 
 
@@ -354,7 +271,7 @@ def _is_empty(module: nn.Module) -> bool:
 
 
 def _prepare(
-    before: list[TransformerMixin], estimator: NetworkEstimator, X: object, target: object
+    before: list[AnyTransformer], estimator: NetworkEstimator, X: object, target: object
 ) -> _Task:
     """Check the arguments, and prepare the rows and a copy of the network."""
     code = _find_code(estimator, target)
@@ -492,7 +409,7 @@ def _integrate(
 
 def _integrate_sequences(
     attr: ModuleType,
-    before: list[TransformerMixin],
+    before: list[AnyTransformer],
     estimator: NetworkSequenceRegressor,
     X: object,
     n_steps: int,

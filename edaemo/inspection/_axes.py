@@ -56,7 +56,15 @@ def use_axes(
 
 
 def save_figure(axes: Axes, path: str | PathLike[str]) -> None:
-    """Write the figure of these axes to a file, and close it."""
+    """Write the figure of these axes to a file, and close it.
+
+    Parameters
+    ----------
+    axes : Axes
+        Axes of the figure.
+    path : path
+        The file; its suffix sets the format.
+    """
     from matplotlib import pyplot as plt
 
     figure = axes.get_figure(root=True)

@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.metrics import check_scoring
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import EDA, MUSIC, read_layout, sizes
+from edaemo._sklearn import AnyEstimator, AnyTransformer
 from edaemo._validation import suggest
 from edaemo.features import feature_families
-from edaemo.inspection._attribution import split_pipeline
 
 
 def feature_group_importance(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     X: object,
     y: object,
     *,
@@ -89,7 +89,7 @@ def feature_group_importance(
     members = _find_indices(groups, list(range(values.shape[1])) if names is None else names)
     scorer = check_scoring(last, scoring=scoring)
 
-    def score(estimator: BaseEstimator, origin: np.ndarray, y: object) -> float:
+    def score(estimator: AnyEstimator, origin: np.ndarray, y: object) -> float:
         """Score rows in which the columns of group k are taken from the trials origin[:, k]."""
         mixed = values.copy()
         for k, columns in enumerate(members):
@@ -117,6 +117,31 @@ def feature_group_importance(
         },
         index=pd.Index(groups, name="group"),
     )
+
+
+def split_pipeline(estimator: AnyEstimator) -> tuple[list[AnyTransformer], AnyEstimator]:
+    """Return the steps that transform X in prediction, in order, and the last estimator.
+
+    Raises
+    ------
+    TypeError
+        If a step before the last one has no ``transform``.
+    """
+    before: list[AnyTransformer] = []
+    last = estimator
+    while isinstance(last, Pipeline):
+        for name, step in last.steps[:-1]:
+            if hasattr(step, "transform"):
+                before.append(step)
+            elif step not in (None, "passthrough") and not hasattr(step, "fit_resample"):
+                # imblearn's pipeline skips resampling steps in prediction.
+                raise TypeError(
+                    f"Step {name!r} of the pipeline, {type(step).__name__}, does not transform, so "
+                    "the input of the last step cannot be computed. Pass the last step and its "
+                    "input instead."
+                )
+        last = last.steps[-1][1]
+    return before, last
 
 
 def _find_groups(names: list[Any] | None) -> dict[str, list[str]]:

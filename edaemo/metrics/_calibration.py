@@ -56,5 +56,18 @@ def expected_calibration_error(y_true: ArrayLike, y_prob: ArrayLike, *, n_bins: 
 
 
 def find_bins(probability: np.ndarray, n_bins: int) -> np.ndarray:
-    """Return the bin (of equal width) of each probability; the lower bin for a value on an edge."""
+    """Return the bin of each probability.
+
+    Parameters
+    ----------
+    probability : ndarray of shape (n_trials,)
+        Probabilities.
+    n_bins : int
+        Number of bins of equal width.
+
+    Returns
+    -------
+    ndarray of int of shape (n_trials,)
+        Number of the bin from 0; the lower bin for a value on an edge.
+    """
     return np.searchsorted(np.linspace(0, 1, n_bins + 1)[1:-1], probability)

@@ -33,6 +33,7 @@ def draw_rows(people: np.ndarray, percent: float, seed: int) -> np.ndarray:
     percent : float
         Share of the subjects in percent. The number of subjects is rounded; it is at least 1.
     seed : int
+        Seed of the draw.
 
     Returns
     -------
@@ -58,6 +59,11 @@ def share_of(audit: Mapping[str, Any] | None, protocol: str | None) -> Share | N
         before 2026-11-29, which lack this key, the share is read from `protocol`.
     protocol : str or None
         Name of the protocol of the fold.
+
+    Returns
+    -------
+    Share or None
+        The share; None for all subjects.
     """
     if audit and "share" in audit:
         return None if audit["share"] is None else Share(**audit["share"])

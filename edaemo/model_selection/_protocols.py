@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from math import ceil, sqrt
 from numbers import Integral
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
 import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import BaseCrossValidator
 
+from edaemo._sklearn import UNCHANGED, Request
 from edaemo._validation import distinct_values, find_ids, identity, n_rows, suggest
 
+if TYPE_CHECKING:  # as in `edaemo._sklearn`
+    from sklearn.utils.metadata_routing import MetadataRequest
+
+    class BaseCrossValidator(ABC):
+        """A splitter."""
+
+        @abstractmethod
+        def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+            """Return the number of folds."""
+
+        def get_metadata_routing(self) -> MetadataRequest:  # noqa: B027
+            """Return the metadata that `split` requests."""
+
+else:
+    from sklearn.model_selection import BaseCrossValidator
+
+Kind = TypeVar("Kind", bound="Protocol")
 Fold = tuple[np.ndarray, np.ndarray]  # rows of the training and of the test trials
 
 _IDS = ("subject", "stimulus", "viewing_group")  # ids of a trial that a protocol can read
@@ -34,12 +51,13 @@ class Share(NamedTuple):
 class TrialCodes(NamedTuple):
     """Codes of the subject, stimulus and class of each trial, shape (n,), from 0.
 
-    Attributes
+    Parameters
     ----------
     people : ndarray of int or None
         Subjects with the same code must be on the same side of a split. None if the subjects are
         unknown.
     stimuli : ndarray of int or None
+        Stimuli. None if they are unknown.
     classes : ndarray of int
         Classes to balance over the folds. All 0 without classes.
     names : Index or None
@@ -52,13 +70,37 @@ class TrialCodes(NamedTuple):
     names: pd.Index | None
 
     def take(self, rows: np.ndarray) -> TrialCodes:
-        """Return the codes of some trials."""
+        """Return the codes of some trials.
+
+        Parameters
+        ----------
+        rows : ndarray of int
+            Row numbers of the trials.
+
+        Returns
+        -------
+        TrialCodes
+            The codes of these trials.
+        """
         ids = (self.people, self.stimuli)
         people, stimuli = (None if codes is None else codes[rows] for codes in ids)
         return TrialCodes(people, stimuli, self.classes[rows], self.names)
 
     def units(self, kind: str) -> tuple[np.ndarray, str]:
-        """Return the unit of each trial, and the plural noun for these units."""
+        """Return the unit of each trial, and the plural noun for these units.
+
+        Parameters
+        ----------
+        kind : {"subject", "stimulus", "trial"}
+            Kind of unit.
+
+        Returns
+        -------
+        units : ndarray of int of shape (n,)
+            Unit of each trial.
+        noun : str
+            Such as "people".
+        """
         if kind == "trial":
             return np.arange(len(self.classes)), "trials"
         if kind == "stimulus":
@@ -116,6 +158,18 @@ class Protocol(BaseCrossValidator):
     has_validation: ClassVar[bool] = False
     share: ClassVar[Share | None] = None
 
+    if TYPE_CHECKING:  # scikit-learn makes it from the arguments of `split`
+
+        def set_split_request(
+            self,
+            *,
+            groups: Request = UNCHANGED,
+            subject: Request = UNCHANGED,
+            stimulus: Request = UNCHANGED,
+            viewing_group: Request = UNCHANGED,
+        ) -> Self:
+            """Set which ids `split` requests."""
+
     @property
     def covers(self) -> tuple[str, ...]:
         """Ids of which the score is meant for new ones, so that intervals and tests cover them.
@@ -130,8 +184,22 @@ class Protocol(BaseCrossValidator):
 
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
-        """Make the protocol with the arguments of `make_protocol`."""
-        return cls(n_splits, random_state=random_state)
+        """Make the protocol with the arguments of `make_protocol`.
+
+        Parameters
+        ----------
+        n_splits : int
+            Number of folds.
+        random_state : int
+            Seed of the folds.
+
+        Returns
+        -------
+        Protocol
+            The protocol.
+        """
+        construct: Callable[..., Self] = cls  # other arguments: the subclass overrides this method
+        return construct(n_splits, random_state=random_state)
 
     @classmethod
     def n_splits_of(cls, n_folds: int, n_people: int) -> int | None:
@@ -143,6 +211,11 @@ class Protocol(BaseCrossValidator):
             Number of folds of one repeat.
         n_people : int
             Number of subjects of the study.
+
+        Returns
+        -------
+        int or None
+            The value of `n_splits`.
         """
         return n_folds
 
@@ -215,11 +288,13 @@ class Protocol(BaseCrossValidator):
 
         Parameters
         ----------
-        X, y, groups, subject, stimulus, viewing_group
+        X, y, groups : array-like
             As in `split`.
         n_inner : int, default=5
             Number of folds of the training trials; one of them is for validation. "paper" defines
             its own validation fold and ignores this argument.
+        subject, stimulus, viewing_group : array-like
+            As in `split`.
 
         Returns
         -------
@@ -246,6 +321,18 @@ class Protocol(BaseCrossValidator):
     ) -> int:
         """Return the number of folds of `split` for the same arguments.
 
+        Parameters
+        ----------
+        X, y, groups : array-like
+            As in `split`.
+        subject, stimulus, viewing_group : array-like
+            As in `split`.
+
+        Returns
+        -------
+        int
+            The number of folds.
+
         Raises
         ------
         ValueError
@@ -270,8 +357,32 @@ class Protocol(BaseCrossValidator):
         Returns
         -------
         Protocol
+            The splitter.
         """
         return self.make(n_splits, getattr(self, "random_state", 0))
+
+    def find_groups(self, X: object) -> np.ndarray | None:
+        """Return the code of the unit of each trial, for splitters that take ``groups=``.
+
+        Parameters
+        ----------
+        X : DataFrame with n rows
+            As in `split`.
+
+        Returns
+        -------
+        ndarray of int of shape (n,) or None
+            Subjects who are connected by viewing groups have the same code. None if the protocol
+            does not hold out whole units of one kind: then no groups suit it.
+
+        Raises
+        ------
+        ValueError
+            As in `split`, if an id is unknown or missing.
+        """
+        if self.unit in (None, "trial", *self.may_share):
+            return None
+        return self._read(X, None, None, dict.fromkeys(_IDS)).units(str(self.unit))[0]
 
     @abstractmethod
     def folds(self, trials: TrialCodes) -> list[Fold]:
@@ -291,7 +402,20 @@ class Protocol(BaseCrossValidator):
     def folds_with_validation(
         self, trials: TrialCodes, n_inner: int
     ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Return the rows of each fold's training, validation and test trials; see `folds`."""
+        """Return the rows of each fold's training, validation and test trials.
+
+        Parameters
+        ----------
+        trials : TrialCodes
+            Codes of the trials.
+        n_inner : int
+            Number of folds of the training trials; one of them is for validation.
+
+        Returns
+        -------
+        list of (ndarray, ndarray, ndarray)
+            As in `folds`, with the rows of the validation trials in between.
+        """
         inner, folds = self.inner(n_inner), []
         for fold, (rows, test) in enumerate(self.folds(trials)):
             try:
@@ -321,7 +445,7 @@ class Protocol(BaseCrossValidator):
         classes = read_classes(y)
         trials = TrialCodes(None, None, np.zeros(n, int) if classes is None else classes[0], None)
         for name, needed in self.uses.items():
-            given = self._from_groups(groups, name) if ids[name] is None else ids[name]
+            given = self.ids_in_groups(groups, name) if ids[name] is None else ids[name]
             known = find_ids(
                 name,
                 X,
@@ -342,10 +466,23 @@ class Protocol(BaseCrossValidator):
                 trials = trials._replace(people=_join(people, codes), names=None)
         return trials
 
-    def _from_groups(
+    def ids_in_groups(
         self, groups: Sequence[Any] | np.ndarray | None, name: str
     ) -> np.ndarray | None:
-        """Return the ids called `name` in groups, or None."""
+        """Return the ids called `name` in the ``groups`` of `split`.
+
+        Parameters
+        ----------
+        groups : array-like, DataFrame or None
+            As `split` takes them.
+        name : {"subject", "stimulus", "viewing_group"}
+            Which ids.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,) or None
+            None if `groups` does not hold these ids.
+        """
         if groups is None:
             return None
         if isinstance(groups, pd.DataFrame):
@@ -369,7 +506,7 @@ class Protocol(BaseCrossValidator):
 PROTOCOLS: dict[str, type[Protocol]] = {}
 
 
-def register_protocol(protocol: type[Protocol]) -> type[Protocol]:
+def register_protocol(protocol: type[Kind]) -> type[Kind]:
     """Register a protocol for `make_protocol`, `evaluate` and ``edaemo compare --protocol``.
 
     Parameters
@@ -499,9 +636,9 @@ class SubjectKFold(_KFold):
 
     name = "subject"
     summary = "hold out whole people"
-    may_share = frozenset({"stimulus"})
-    uses: ClassVar = {"subject": True, "viewing_group": False}
-    unit = "subject"
+    may_share: ClassVar[frozenset[str]] = frozenset({"stimulus"})
+    uses: ClassVar[dict[str, bool]] = {"subject": True, "viewing_group": False}
+    unit: ClassVar[str | None] = "subject"
 
     def inner(self, n_splits: int) -> SubjectKFold:
         """Make a splitter of the training trials that holds out whole subjects."""
@@ -517,9 +654,9 @@ class LeaveOneSubjectOut(Protocol):
 
     name = "subject-loso"
     summary = "hold out one person at a time"
-    may_share = frozenset({"stimulus"})
-    uses: ClassVar = SubjectKFold.uses
-    unit = "subject"
+    may_share: ClassVar[frozenset[str]] = frozenset({"stimulus"})
+    uses: ClassVar[dict[str, bool]] = SubjectKFold.uses
+    unit: ClassVar[str | None] = "subject"
 
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
@@ -567,10 +704,11 @@ class SubjectStimulusKFold(_KFold):
 
     name = "subject+stimulus"
     summary = "hold out people and stimuli at once"
-    may_share = frozenset()
-    uses: ClassVar = {"subject": True, "viewing_group": False, "stimulus": True}
+    may_share: ClassVar[frozenset[str]] = frozenset()
+    uses: ClassVar[dict[str, bool]] = {"subject": True, "viewing_group": False, "stimulus": True}
 
-    get_n_splits = Protocol.get_n_splits
+    if not TYPE_CHECKING:  # type checkers read the same signature in _KFold
+        get_n_splits = Protocol.get_n_splits
 
     @classmethod
     def n_splits_of(cls, n_folds: int, n_people: int) -> int:
@@ -615,9 +753,9 @@ class StimulusKFold(_KFold):
 
     name = "stimulus"
     summary = "hold out whole stimuli"
-    may_share = frozenset({"subject"})
-    uses: ClassVar = {"stimulus": True}
-    unit = "stimulus"
+    may_share: ClassVar[frozenset[str]] = frozenset({"subject"})
+    uses: ClassVar[dict[str, bool]] = {"stimulus": True}
+    unit: ClassVar[str | None] = "stimulus"
 
 
 @register_protocol
@@ -643,11 +781,12 @@ class WithinSubjectKFold(_KFold):
 
     name = "within-subject"
     summary = "train and test on the same person alone"
-    may_share = frozenset({"subject"})
-    uses: ClassVar = {"subject": True, "stimulus": False}
-    unit = "subject"
+    may_share: ClassVar[frozenset[str]] = frozenset({"subject"})
+    uses: ClassVar[dict[str, bool]] = {"subject": True, "stimulus": False}
+    unit: ClassVar[str | None] = "subject"
 
-    get_n_splits = Protocol.get_n_splits
+    if not TYPE_CHECKING:  # type checkers read the same signature in _KFold
+        get_n_splits = Protocol.get_n_splits
 
     @classmethod
     def n_splits_of(cls, n_folds: int, n_people: int) -> int:
@@ -688,10 +827,10 @@ class TrialKFold(_KFold):
 
     name = "trial"
     summary = "hold out trials at random, stratified by label"
-    may_share = frozenset({"subject", "stimulus"})
+    may_share: ClassVar[frozenset[str]] = frozenset({"subject", "stimulus"})
     warning = "leaks subjects and stimuli"
-    uses: ClassVar = {}
-    unit = "trial"
+    uses: ClassVar[dict[str, bool]] = {}
+    unit: ClassVar[str | None] = "trial"
 
 
 @register_protocol
@@ -766,6 +905,7 @@ def make_protocol(name: str, n_splits: int = 5, random_state: int = 0) -> Protoc
     Returns
     -------
     Protocol
+        The protocol.
 
     Raises
     ------
@@ -836,7 +976,20 @@ def allocate(units: np.ndarray, classes: np.ndarray, n_splits: int, seed: int) -
 
 
 def read_classes(y: Sequence[Any] | np.ndarray | None) -> tuple[np.ndarray, pd.Index] | None:
-    """Return the class code of each trial, and the classes; None if y does not hold classes."""
+    """Return the class code of each trial, and the classes.
+
+    Parameters
+    ----------
+    y : array-like or None
+        Labels or ratings.
+
+    Returns
+    -------
+    codes : ndarray of int of shape (n,)
+        Number of the class of each trial, from 0.
+    classes : Index
+        The classes, sorted. If y does not hold classes, None is returned in place of both.
+    """
     values = None if y is None else distinct_values(y)
     if values is None or values.shape[1:] not in ((), (1,)):
         return None

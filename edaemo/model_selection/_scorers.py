@@ -123,6 +123,7 @@ class SubjectThresholdScorer:
         Returns
         -------
         MetadataRequest
+            The request.
         """
         request = MetadataRequest(owner=type(self).__name__)
         request.score.add_request(param="subject", alias=True)

@@ -1,5 +1,6 @@
 """Networks as plain torch modules, one file per paper, without scikit-learn or skorch."""
 
+from edaemo._torch import NETWORKS
 from edaemo.networks._cnn import FeatureCNN
 from edaemo.networks._declaration import (
     CONSTANT,
@@ -11,6 +12,7 @@ from edaemo.networks._declaration import (
     blocks_of,
     declaration_of,
     inputs_of,
+    inputs_of_pipeline,
     needed_blocks,
     sizes_of,
     takes_blocks,
@@ -19,7 +21,7 @@ from edaemo.networks._declaration import (
 from edaemo.networks._fast import fast_paths, prefers_fast
 from edaemo.networks._head import Head, filled_up
 from edaemo.networks._published import load_published_weights
-from edaemo.networks._registry import NETWORKS, register_network
+from edaemo.networks._registry import register_network
 from edaemo.networks._rtcan import RTCAN
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "fast_paths",
     "filled_up",
     "inputs_of",
+    "inputs_of_pipeline",
     "load_published_weights",
     "needed_blocks",
     "prefers_fast",

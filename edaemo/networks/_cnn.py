@@ -6,11 +6,13 @@ and electrodermal activity signals", ACM TOMM 18 (2022), section 5.2.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
 from edaemo.networks._declaration import Declaration, Layer, Recipe
-from edaemo.networks._head import make_head
+from edaemo.networks._head import Head, make_head
 from edaemo.networks._registry import register_network
 
 
@@ -35,7 +37,9 @@ class FeatureCNN(nn.Module):
     The head is that of RTCAN.
     """
 
-    declaration = Declaration(
+    convolve: nn.Sequential
+    classify: Head
+    declaration: ClassVar[Declaration] = Declaration(
         tasks=("binary", "multiclass", "regression"),
         sizes=("n_features",),
         signals=(),
@@ -60,5 +64,16 @@ class FeatureCNN(nn.Module):
         self.classify = make_head(n_filters * length, n_outputs)
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return logits of shape (B, n_outputs) for features of shape (B, n_features)."""
+        """Return the logits.
+
+        Parameters
+        ----------
+        X : Tensor of shape (B, n_features)
+            Features.
+
+        Returns
+        -------
+        Tensor of shape (B, n_outputs)
+            Logits.
+        """
         return self.classify(torch.flatten(self.convolve(X.unsqueeze(1)), 1))

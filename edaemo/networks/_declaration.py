@@ -15,6 +15,8 @@ from typing import Any, NamedTuple, TypedDict
 import torch
 from torch import nn
 
+from edaemo._torch import Inputs
+
 TASKS = ("binary", "multiclass", "regression", "sequence-regression")
 # Arguments of a network's constructor that are set from the data. Every network also has
 # ``n_outputs``, the number of classes or of predicted numbers.
@@ -25,7 +27,7 @@ CONSTANT, COSINE = "constant", "cosine"
 class Recipe(NamedTuple):
     """Training settings of a network.
 
-    Attributes
+    Parameters
     ----------
     optimizer : type
         Class of a torch optimizer.
@@ -39,9 +41,11 @@ class Recipe(NamedTuple):
     weight_decay : float or None
         Argument ``weight_decay`` of the optimizer. None: the default of the optimizer.
     batch_size, max_epochs : int
+        Number of trials in a training step, and number of passes over the training trials.
     class_weight : mapping, "balanced" or None
         Weight of each class in the loss.
     label_smoothing : float
+        Share by which the targets are moved towards equal probabilities.
     gradient_clip : float
         Maximum norm of the gradient; 0 for no limit.
     augmentation : mapping
@@ -64,9 +68,18 @@ class Recipe(NamedTuple):
     network: Mapping[str, Any] = {}
 
     def but_for(self, **given: object) -> Recipe:
-        """Return the recipe, changed by the values of `given` that are not None.
+        """Return the recipe with other values.
 
-        If `given` has an optimizer, the optimizer arguments of the recipe are dropped.
+        Parameters
+        ----------
+        **given : object
+            New values by field. None keeps the value of the recipe. If there is an optimizer, the
+            optimizer arguments of the recipe are dropped.
+
+        Returns
+        -------
+        Recipe
+            The changed recipe.
         """
         changes: dict[str, Any] = {
             name: value for name, value in given.items() if value is not None
@@ -78,7 +91,13 @@ class Recipe(NamedTuple):
         return self._replace(**changes)
 
     def optimizer_arguments(self) -> dict[str, Any]:
-        """Return the arguments of the optimizer, except the learning rate."""
+        """Return the arguments of the optimizer, except the learning rate.
+
+        Returns
+        -------
+        dict of str to object
+            The arguments by name.
+        """
         decay = {} if self.weight_decay is None else {"weight_decay": self.weight_decay}
         return {**self.optimizer_params, **decay}
 
@@ -86,7 +105,7 @@ class Recipe(NamedTuple):
 class Layer(NamedTuple):
     """A layer that can be explained, with output of shape (B, n_filters, n_positions).
 
-    Attributes
+    Parameters
     ----------
     path : str
         Name of the submodule.
@@ -103,7 +122,7 @@ class Layer(NamedTuple):
 class Declaration:
     """Declaration of a network.
 
-    Attributes
+    Parameters
     ----------
     tasks : tuple of str
         Tasks of the network, a subset of ``TASKS``.
@@ -116,6 +135,7 @@ class Declaration:
         of ``forward``, if they name blocks (``eda`` is a signal, all others are features);
         otherwise ``eda`` and ``music``, if the constructor takes their sizes.
     recipes : mapping from str to Recipe
+        Recipes by name.
     recipe : str
         Name of the default recipe.
     losses : mapping from str to type
@@ -149,12 +169,34 @@ class Declaration:
 
 
 def declaration_of(network: type[nn.Module]) -> Declaration:
-    """Return the declaration of a network's class, or the default declaration."""
+    """Return the declaration of a network's class, or the default declaration.
+
+    Parameters
+    ----------
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    Declaration
+        The declaration.
+    """
     return getattr(network, "declaration", Declaration())
 
 
 def sizes_of(network: type[nn.Module]) -> tuple[str, ...]:
-    """Return the constructor's arguments that are set from the data, except ``n_outputs``."""
+    """Return the constructor's arguments that are set from the data, except ``n_outputs``.
+
+    Parameters
+    ----------
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    tuple of str
+        The names, a subset of ``SIZES``.
+    """
     declared = declaration_of(network).sizes
     if declared is not None:
         return declared
@@ -170,7 +212,18 @@ class BlockNames(TypedDict):
 
 
 def blocks_of(network: type[nn.Module]) -> BlockNames:
-    """Return the names of the signals and the features that a network takes."""
+    """Return the names of the signals and the features that a network takes.
+
+    Parameters
+    ----------
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    dict
+        Keys ``signals`` and ``features``, each a tuple of names in the order of the columns.
+    """
     declared = declaration_of(network)
     signals, features = declared.signals, declared.features
     named = tuple(inputs_of(network)) if takes_blocks(network) else ()
@@ -185,8 +238,36 @@ def blocks_of(network: type[nn.Module]) -> BlockNames:
     return {"signals": signals, "features": features}
 
 
+def inputs_of_pipeline(network: type[nn.Module]) -> Inputs:
+    """Return the part of a network's declaration on which its pipelines depend.
+
+    Parameters
+    ----------
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    Inputs
+        Its tasks, and the names of its blocks.
+    """
+    required = frozenset(needed_blocks(network))
+    return Inputs(declaration_of(network).tasks, **blocks_of(network), required=required)
+
+
 def takes_blocks(network: type[nn.Module]) -> bool:
-    """Return whether ``forward`` takes named blocks instead of whole rows."""
+    """Return whether ``forward`` takes named blocks instead of whole rows.
+
+    Parameters
+    ----------
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    bool
+        True for named blocks.
+    """
     return len(inputs_of(network)) != 1 or _takes_any(network)
 
 
@@ -196,13 +277,35 @@ def _takes_any(network: type[nn.Module]) -> bool:
 
 
 def inputs_of(network: type[nn.Module]) -> dict[str, inspect.Parameter]:
-    """Return the arguments of ``forward``, except ``self`` and ``mask``."""
+    """Return the arguments of ``forward``, except ``self`` and ``mask``.
+
+    Parameters
+    ----------
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    dict of str to inspect.Parameter
+        The arguments by name.
+    """
     _, *arguments = _parameters_of(network.forward)
     return {argument.name: argument for argument in arguments if argument.name != "mask"}
 
 
 def needed_blocks(network: type[nn.Module]) -> set[str]:
-    """Return the names of the blocks that ``forward`` requires."""
+    """Return the names of the blocks that ``forward`` requires.
+
+    Parameters
+    ----------
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    set of str
+        The names.
+    """
     if not takes_blocks(network):
         return set()
     variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -216,5 +319,16 @@ def _parameters_of(forward: Callable[..., Any]) -> tuple[inspect.Parameter, ...]
 
 
 def takes_mask(network: type[nn.Module]) -> bool:
-    """Return whether ``forward`` takes ``mask``, True where a step is not padding."""
+    """Return whether ``forward`` takes ``mask``.
+
+    Parameters
+    ----------
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    bool
+        True if it does. The mask is True where a step is not padding.
+    """
     return "mask" in inspect.signature(network.forward).parameters

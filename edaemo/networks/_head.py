@@ -19,6 +19,11 @@ def filled_up(least_rows: int) -> Iterator[None]:
 
     A matrix product of few rows can use another order of summation than a product of many rows. The
     number of rows at which the order changes depends on the library and the processor.
+
+    Parameters
+    ----------
+    least_rows : int
+        Minimum number of rows.
     """
     token = _least_rows.set(least_rows)
     try:
@@ -31,7 +36,18 @@ class Head(nn.Sequential):
     """Linear layers that pad small batches with rows of zeros in evaluation; see `filled_up`."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return logits of shape (B, n_outputs) for features of shape (B, n_features)."""
+        """Return the logits.
+
+        Parameters
+        ----------
+        x : Tensor of shape (B, n_features)
+            Features.
+
+        Returns
+        -------
+        Tensor of shape (B, n_outputs)
+            Logits.
+        """
         if self.training or torch.compiler.is_compiling():
             return super().forward(x)
         missing = _least_rows.get() - len(x)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from torch import nn
 
-NETWORKS: dict[str, type[nn.Module]] = {}
+from edaemo._torch import NETWORKS
 
 Network = TypeVar("Network", bound=type[nn.Module])
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edaemo.networks._declaration import COSINE, Declaration, Layer, Recipe
-from edaemo.networks._head import make_head
+from edaemo.networks._head import Head, make_head
 from edaemo.networks._layers import (
     ConvNorm,
     Convolution,
@@ -43,6 +43,7 @@ _PAPER = Recipe(
     max_epochs=100,
     network={"init": "normal"},
 )
+_INITS = ("torch", "normal", "normal-variance", "published")
 # The settings of the released code.
 _PUBLISHED = Recipe(
     optimizer=torch.optim.SGD,
@@ -67,6 +68,7 @@ DECLARATION = Declaration(
             network={"dropout": 0.5},
         ),
         "paper": _PAPER,
+        "paper-variance": _PAPER._replace(network={"init": "normal-variance"}),
         "published": _PUBLISHED,
         "published-deap": _PUBLISHED._replace(lr=0.1, weight_decay=0.001, max_epochs=300),
         "published-amigos": _PUBLISHED._replace(weight_decay=0.01, max_epochs=1000),
@@ -272,18 +274,22 @@ class RTCAN(nn.Module):
     dropout : float, default=0.0
         Share of units dropped in training after each hidden linear layer. Neither the paper nor
         the released code uses dropout.
-    init : {"torch", "normal", "published"}, default="torch"
+    last_relu : bool or None, default=None
+        Whether a ReLU follows the last linear layer, the third ReLU of equation 7. None: only in
+        the published architecture without music, as in the released code.
+    init : {"torch", "normal", "normal-variance", "published"}, default="torch"
         Initial weights.
 
         - "torch": the defaults of PyTorch.
-        - "normal": section 5.1. Each weight of a convolution or linear layer is drawn from
-          N(0, 0.01²), and each bias is zero.
+        - "normal": section 5.1, "N(0, 0.01)", with 0.01 as the standard deviation. Each weight of
+          a convolution or linear layer is drawn from this distribution, and each bias is zero.
+        - "normal-variance": the same with 0.01 as the variance, a standard deviation of 0.1.
         - "published": as in the released code. The weights of the trunk's convolutions are normal
           with variance 2 / fan-out in the large-corpus form, and Xavier normal in the small-corpus
           form. The same holds for the shallow convolution if both `sca` and `rnta` are False. All
           other weights are the defaults of PyTorch.
 
-        In all three, batch norms start with gain 1 and bias 0; the norm in RNTA starts with gain 0.
+        In all four, batch norms start with gain 1 and bias 0; the norm in RNTA starts with gain 0.
 
     Raises
     ------
@@ -319,9 +325,9 @@ class RTCAN(nn.Module):
     - Only the convolutions of SCA have a bias. Equations 10 to 12 have no bias, and a batch norm
       cancels the bias of a convolution before it.
     - The softmax of equation 7 is part of the loss. The ReLU between the softmax and the last layer
-      is left out. It would set negative logits to zero, where the gradient is zero, and the
-      released code with music has no such ReLU.
-    - The value 0.01 in section 5.1 is used as the standard deviation.
+      is left out by default (`last_relu`). It sets negative logits to zero, where the gradient is
+      zero, and the released code with music has no such ReLU.
+    - The value 0.01 in section 5.1 may be a standard deviation or a variance: `init` has both.
 
     *Published.* The differences in the released code are:
 
@@ -342,7 +348,15 @@ class RTCAN(nn.Module):
     follow the same rules.
     """
 
-    declaration = DECLARATION
+    declaration: ClassVar[Declaration] = DECLARATION
+    n_chans: int
+    n_times: int
+    n_padding: int
+    shallow: nn.Sequential
+    attention: nn.Sequential
+    trunk: nn.Sequential
+    pool: nn.AvgPool1d
+    classify: Head
 
     def __init__(
         self,
@@ -361,13 +375,14 @@ class RTCAN(nn.Module):
         n_clips: int = 3,
         reduction: int = 8,
         dropout: float = 0.0,
+        last_relu: bool | None = None,
         init: str = "torch",
     ) -> None:
         super().__init__()
         _check_option("architecture", architecture, ("paper", "published"))
         _check_option("form", form, ("large-corpus", "small-corpus"))
         _check_option("depth", depth, (1, 2))
-        _check_option("init", init, ("torch", "normal", "published"))
+        _check_option("init", init, _INITS)
         if len(channels) != 4 or min(channels) < 1:
             raise ValueError(f"channels must be four positive numbers, got {channels!r}.")
         for name, value in [("n_clips", n_clips), ("reduction", reduction)]:
@@ -400,20 +415,30 @@ class RTCAN(nn.Module):
         self.pool = nn.AvgPool1d(window, stride)
         n_eda = channels[-1] * ((length - window) // stride + 1)
         self.classify = make_head(n_eda + n_music_features, n_outputs, dropout=dropout)
-        if published and n_music_features == 0:
+        if published and n_music_features == 0 if last_relu is None else last_relu:
             self.classify.append(nn.ReLU())
-        if init == "normal":
-            _draw_normal(self)
+        if init in ("normal", "normal-variance"):
+            _draw_normal(self, 0.01 if init == "normal" else 0.1)
         elif init == "published":
             drawn = [self.trunk] if sca or rnta else [self.shallow, self.trunk]
             _draw_published(drawn, xavier=form == "small-corpus")
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
+        """Return the logits.
 
         Under ``torch.inference_mode``, the fast path (``networks/_fast``) runs all layers after the
         first one on a few trials at a time. Forward hooks of these layers are called for each group
         of trials.
+
+        Parameters
+        ----------
+        X : Tensor of shape (B, n_columns)
+            Rows [EDA channel 0 | 1 | … | music].
+
+        Returns
+        -------
+        Tensor of shape (B, n_outputs)
+            Logits.
         """
         if fast := fast_way(RTCAN, X):
             return fast(self, X)
@@ -459,10 +484,10 @@ def _check_published_length(n_times: int, n_clips: int) -> None:
         )
 
 
-def _draw_normal(net: nn.Module) -> None:
+def _draw_normal(net: nn.Module, deviation: float) -> None:
     for layer in net.modules():
         if isinstance(layer, nn.Conv1d | nn.Linear):
-            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.normal_(layer.weight, std=deviation)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

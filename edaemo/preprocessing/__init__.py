@@ -1,20 +1,23 @@
 """Transformers of trials, and labels from each subject's own ratings."""
 
+from edaemo.preprocessing._copies import find_copies
 from edaemo.preprocessing._cvxeda import CvxEDATransformer
 from edaemo.preprocessing._decomposed import (
     DecomposedTrial,
     DecomposingMixin,
     SignalQualityWarning,
+    check_masking,
     decompose_trials,
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import decompose_files, plan_outputs
-from edaemo.preprocessing._quality import signal_quality
+from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
     "AXES",
+    "DEFECTS",
     "CvxEDATransformer",
     "DecomposedTrial",
     "DecomposingMixin",
@@ -22,9 +25,12 @@ __all__ = [
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
+    "check_masking",
     "check_ratings",
+    "count_levels",
     "decompose_files",
     "decompose_trials",
+    "find_copies",
     "plan_outputs",
     "signal_quality",
 ]

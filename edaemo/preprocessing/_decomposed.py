@@ -37,8 +37,18 @@ class SignalQualityWarning(UserWarning):
 class DecomposedTrial:
     """One decomposed trial.
 
-    `source` is the input of the decomposition, ``(recording - offset) / scale``; missing samples
-    are NaN. Offset is 0 and scale is 1 if the recording was not z-scored.
+    Parameters
+    ----------
+    source : ndarray of shape (n_samples,)
+        Input of the decomposition, ``(recording - offset) / scale``; missing samples are NaN.
+    result : Components
+        The components of `source`.
+    offset, scale : float
+        Mean and standard deviation of the recording; 0 and 1 if it was not z-scored.
+    flat : bool
+        Whether the recording is constant.
+    n_missing : int, default=0
+        Number of missing samples.
     """
 
     source: np.ndarray
@@ -55,10 +65,18 @@ class DecomposedTrial:
         return ~missing if missing.any() else slice(None)
 
     def channel(self, name: str) -> np.ndarray:
-        """Return original, phasic, tonic, driver or residual, finite at every sample.
+        """Return a channel, finite at every sample.
 
-        The unit is that of `source`. At missing samples, the original is interpolated linearly
-        (the nearest sample at the ends), and the residual is 0.
+        Parameters
+        ----------
+        name : {"original", "phasic", "tonic", "driver", "residual"}
+            Name of the channel.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            The channel, in the unit of `source`. At missing samples, the original is interpolated
+            linearly (the nearest sample at the ends), and the residual is 0.
         """
         if name not in ("original", "residual"):
             return getattr(self.result, name)
@@ -69,6 +87,22 @@ class DecomposedTrial:
             return np.where(self.seen, values, 0.0)
         place = np.arange(len(values))
         return np.interp(place, place[self.seen], values[self.seen])
+
+    def rescale(self) -> Components:
+        """Return the components in the unit of the recording.
+
+        Returns
+        -------
+        Components
+            Each of shape (n_samples,); driver is None without one.
+        """
+        driver = self.result.driver
+        return Components(
+            self.scale * self.result.phasic,
+            self.scale * self.result.tonic + self.offset,
+            None if driver is None else self.scale * driver,
+            self.scale * self.result.residual,
+        )
 
     @property
     def status(self) -> str:
@@ -81,7 +115,13 @@ class DecomposedTrial:
         return bool(np.ptp(self.result.phasic) > 2 * np.ptp(self.source[self.seen]))
 
     def diagnose(self) -> dict[str, Any]:
-        """Return one row of `CvxEDATransformer.diagnostics_`."""
+        """Return one row of `CvxEDATransformer.diagnostics_`.
+
+        Returns
+        -------
+        dict of str to object
+            Column → value.
+        """
         source, result = self.source[self.seen], self.result
         variance = np.var(source)
         power = float(np.mean(result.residual[self.seen] ** 2))
@@ -113,7 +153,13 @@ class DecomposingMixin:
     method: str | DecompositionMethod
 
     def named_code(self) -> dict[str, type]:
-        """Return the user's class that `method` refers to by name, if there is one."""
+        """Return the user's class that `method` refers to by name, if there is one.
+
+        Returns
+        -------
+        dict of str to type
+            The class by the name of an attribute; empty for a method of edaemo.
+        """
         cls = find_own_class(self.method)
         return {} if cls is None else {"_class_of_method": cls}
 
@@ -159,6 +205,7 @@ def decompose_trials(
     Returns
     -------
     list of DecomposedTrial
+        The trials, in the order of `signals`.
 
     Raises
     ------
@@ -210,7 +257,15 @@ def decompose_trial(
 
 
 def check_masking(method: DecompositionMethod, missing: str) -> None:
-    """Raise a ValueError if `missing` is "mask" and the method needs every sample."""
+    """Raise a ValueError if `missing` is "mask" and the method needs every sample.
+
+    Parameters
+    ----------
+    method : DecompositionMethod
+        The decomposition.
+    missing : str
+        Treatment of missing samples.
+    """
     if missing == "mask" and not method.masks:
         raise ValueError(
             f"missing='mask' needs method='cvxeda', got {method.name!r}: {method!r} needs every "

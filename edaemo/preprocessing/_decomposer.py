@@ -9,15 +9,18 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import BaseEstimator, TransformerMixin, _fit_context
+import pandas as pd
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._saved import saved
+from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
     LARGEST,
+    is_only_signals,
     is_trials_table,
     name_trial,
     read_signals,
@@ -153,10 +156,14 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
     True
     """
 
+    n_times_: int | None
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, LOWEST_RATE, None, closed="left")],
         "method": [str, DecompositionMethod],
-        "components": [tuple, list],
+        "components": ["array-like"],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
     }
 
@@ -183,11 +190,13 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             A trials table (its column ``eda`` holds 1-D signals), a Series, object array or
             one-column frame of 1-D signals, or a 2-D array of numbers. Samples are integers or
             floats of any width; text, booleans and complex numbers are errors.
-        y : ignored
+        y : None
+            Ignored.
 
         Returns
         -------
         self
+            The fitted transformer.
 
         Raises
         ------
@@ -198,16 +207,17 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         with whole_or_nothing(self):
             lengths = {len(signal) for signal in self._read(X, reset=True)}
             self.n_times_ = None
-            if len(lengths) == 1 and not is_trials_table(X):
+            if len(lengths) == 1 and (is_only_signals(X) or not is_trials_table(X)):
                 self.n_times_ = lengths.pop()
         return self
 
-    def transform(self, X: object) -> object:
+    def transform(self, X: object) -> Any:
         """Return the components of each trial.
 
         Parameters
         ----------
-        X : as in `fit`
+        X : DataFrame, Series or array of shape (n_trials, n_samples)
+            As in `fit`.
 
         Returns
         -------
@@ -215,7 +225,8 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             For a trials table a new table: cells of ``eda`` become float32 arrays of shape
             (n_components, n_samples), and a column ``channels`` names the components, as in
             ``"phasic|tonic"``. For other X a float32 array of shape (n_trials, n_components *
-            n_samples), one component after the other.
+            n_samples), one component after the other. For a frame whose only column is ``eda``, as
+            in a ColumnTransformer, the same numbers as a DataFrame, with the index of X.
 
         Raises
         ------
@@ -227,7 +238,8 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         signals = self._read(X, reset=False)
-        if not is_trials_table(X):
+        makes_table = is_trials_table(X) and not is_only_signals(X)
+        if not makes_table:
             self._check_one_length(X, signals)
         method = find_decomposition(self.method)
         decomposed = decompose_trials(
@@ -243,12 +255,27 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         ]
         self._warn([odd for _, odd in split])
         channels = [components for components, _ in split]
-        if not is_trials_table(X):
-            return np.stack([cell.ravel() for cell in channels])
-        return channels_table(X, channels, self.components)
+        if makes_table:
+            return channels_table(X, channels, self.components)
+        rows = np.stack([cell.ravel() for cell in channels])
+        if not is_only_signals(X):
+            return rows
+        names = eda_names(self.components, channels[0].shape[1])
+        return pd.DataFrame(rows, index=X.index, columns=names)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
-        """Return the column names of an array output: ``eda_<component>_<sample>``."""
+        """Return the column names of an array output: ``eda_<component>_<sample>``.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of str of shape (n_components * n_samples,)
+            The names.
+        """
         check_is_fitted(self, "n_times_")
         if self.n_times_ is None:
             # set_output checks this type and these words, and then leaves a table unchanged.

@@ -168,16 +168,9 @@ def decompose_file(
         standardize=method.unit_variance,
         name=lambda row: str(source),
     )
-    result = trial.result
-    columns = {
-        "time": np.arange(len(eda)) / sampling_rate,
-        "eda": eda,
-        "phasic": trial.scale * result.phasic,
-        "tonic": trial.scale * result.tonic + trial.offset,
-        "driver": None if result.driver is None else trial.scale * result.driver,
-        "residual": trial.scale * result.residual,
-    }
-    table = pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+    table = trial.rescale().to_frame()
+    table.insert(0, "time", np.arange(len(eda)) / sampling_rate)
+    table.insert(1, "eda", eda)
     _write(table, target, overwrite=overwrite)
     return _remark(trial, n_missing, missing)
 
@@ -198,7 +191,13 @@ def decompose_files(
     ----------
     plan : sequence of (path, path)
         Recordings and outputs, from `plan_outputs`.
-    read, method, missing, overwrite
+    read : callable
+        As in `decompose_file`.
+    method : str or DecompositionMethod, default="cvxeda"
+        As in `decompose_file`.
+    missing : str, default="raise"
+        As in `decompose_file`.
+    overwrite : bool, default=False
         As in `decompose_file`.
     n_jobs : int or None, default=None
         Number of processes, as in joblib.

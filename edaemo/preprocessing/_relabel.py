@@ -6,17 +6,18 @@ import warnings
 from collections.abc import Sequence
 from hashlib import sha256
 from numbers import Real
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import imblearn.base  # noqa: F401  (registers fit_resample in scikit-learn's metadata routing)
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._saved import saved
+from edaemo._sklearn import UNCHANGED, BaseEstimator, Request
 from edaemo._validation import (
     LARGEST,
     as_copied,
@@ -151,7 +152,23 @@ def _lowest_midpoint(pairs: np.ndarray) -> int:
 
 
 def check_ratings(ratings: object) -> np.ndarray:
-    """Return ratings as floats of shape (n, 2): valence, arousal."""
+    """Check ratings of valence and arousal.
+
+    Parameters
+    ----------
+    ratings : DataFrame or array-like of shape (n, 2)
+        Valence and arousal of each trial.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n, 2)
+        Valence and arousal.
+
+    Raises
+    ------
+    ValueError
+        If an axis or a rating is missing or not finite.
+    """
     both = (
         "the 2-means threshold uses valence and arousal, so both are needed: pass a DataFrame with "
         "columns 'valence' and 'arousal', or an array of shape (n, 2) with valence first"
@@ -278,6 +295,23 @@ class SubjectThresholdRelabeler(BaseEstimator):
     5.0
     """
 
+    n_features_in_: int
+    rating_span_: pd.Series
+    thresholds_: pd.DataFrame
+    centers_: pd.DataFrame
+    ratings_digest_: pd.Series
+    class_balance_: pd.DataFrame
+
+    if TYPE_CHECKING:
+
+        def set_fit_request(
+            self, *, ratings: Request = UNCHANGED, subject: Request = UNCHANGED
+        ) -> Self:
+            """Set which metadata `fit` requests."""
+
+        def set_fit_resample_request(self, *, subject: Request = UNCHANGED) -> Self:
+            """Set which metadata `fit_resample` requests."""
+
     # Metadata routing passes the ids without a set_…_request call by the user.
     __metadata_request__fit = {"subject": True}  # noqa: RUF012
     __metadata_request__fit_resample = {"subject": True}  # noqa: RUF012
@@ -317,6 +351,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         Returns
         -------
         self
+            The fitted relabeler.
 
         Raises
         ------
@@ -351,6 +386,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         Returns
         -------
         labels : ndarray of int64 of shape (n,)
+            Label of each trial.
 
         Raises
         ------
@@ -386,6 +422,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         Returns
         -------
         labels : ndarray of int64 of shape (n,)
+            Label of each trial.
 
         Raises
         ------
@@ -424,6 +461,7 @@ class SubjectThresholdRelabeler(BaseEstimator):
         X : array-like
             The same object.
         labels : ndarray of int64 of shape (n,)
+            Label of each trial.
 
         Raises
         ------

@@ -5,22 +5,29 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._saved import saved
+from edaemo._sklearn import (
+    UNCHANGED,
+    BaseEstimator,
+    OneToOneFeatureMixin,
+    Request,
+    TransformerMixin,
+)
 from edaemo._validation import (
     IDENTITY,
     find_ids,
-    identity_index,
     name_some,
     name_trial,
+    output_index,
     read_rows,
     signal_cells,
     whole_or_nothing,
@@ -126,6 +133,21 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     True
     """
 
+    means_: pd.DataFrame
+    scales_: pd.DataFrame
+    global_mean_: np.ndarray
+    global_scale_: np.ndarray
+    n_features_in_: int
+    feature_names_in_: np.ndarray
+
+    if TYPE_CHECKING:
+
+        def set_fit_request(self, *, subject: Request = UNCHANGED) -> Self:
+            """Set whether `fit` requests the subjects."""
+
+        def set_transform_request(self, *, subject: Request = UNCHANGED) -> Self:
+            """Set whether `transform` requests the subjects."""
+
     # Metadata routing passes the ids without a set_…_request call by the user. The two requests
     # are equal, so fit_transform can use both.
     __metadata_request__fit = {"subject": True}  # noqa: RUF012
@@ -165,6 +187,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         self
+            The fitted standardizer.
 
         Raises
         ------
@@ -189,7 +212,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             self.scales_ = pd.DataFrame(scales, index=subjects, columns=columns, copy=False)
         return self
 
-    def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> object:
+    def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> Any:
         """Standardise each subject's trials.
 
         Parameters
@@ -202,9 +225,10 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         Returns
         -------
         DataFrame or ndarray of shape (n_trials, n_features)
-            float32 for float32, otherwise float64. A DataFrame if X is a DataFrame with subject,
-            stimulus or trial in its index or columns; its index is that of X, or is made from these
-            columns. Otherwise an array, or the container of ``set_output``.
+            Numbers of float32 for float32, otherwise of float64. A DataFrame if X is a DataFrame
+            with subject, stimulus or trial in its index or columns; its index is that of X, or is
+            made from these columns unless ``set_output(transform="pandas")`` was called. Otherwise
+            an array, or the container of ``set_output``.
 
         Raises
         ------
@@ -227,8 +251,23 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(
         self, X: object, y: object = None, *, subject: Sequence[Any] | None = None
-    ) -> object:
-        """Fit to the trials and standardise them; see `fit` and `transform`."""
+    ) -> Any:
+        """Fit to the trials and standardise them; see `fit` and `transform`.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_trials, n_features)
+            As in `fit`.
+        y : None
+            Ignored.
+        subject : array-like of shape (n_trials,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        DataFrame or ndarray of shape (n_trials, n_features)
+            As from `transform`.
+        """
         with whole_or_nothing(self):
             return self.fit(X, subject=subject).transform(X, subject=subject)
 
@@ -246,7 +285,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
                 "SubjectStandardizer needs numbers, but X has signals in its cells. Compute "
                 "features of the signals first, for example with MusicFeatureUnion."
             )
-        features, index = _split_ids(X)
+        features, index = _split_ids(X, self)
         values = read_rows(self, features, reset=reset, dtype=None)
         ids = find_ids("subject", X, subject, needed_by=type(self).__name__)
         return values, ids, getattr(features, "columns", None), index
@@ -305,14 +344,14 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         return means, scales
 
 
-def _split_ids(X: object) -> tuple[object, pd.Index | None]:
+def _split_ids(X: object, standardizer: SubjectStandardizer) -> tuple[object, pd.Index | None]:
     """Return the features of X and, if X is a DataFrame with ids, an index that holds the ids."""
     if not isinstance(X, pd.DataFrame):
         return X, None
     columns = [key for key in IDENTITY if key in X.columns]
     if not columns:
         return X, X.index if set(IDENTITY) & set(X.index.names) else None
-    return X.drop(columns=columns), identity_index(X)
+    return X.drop(columns=columns), output_index(X, standardizer)
 
 
 def _trial_order(X: object) -> np.ndarray | None:

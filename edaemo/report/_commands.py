@@ -59,20 +59,20 @@ def section_commands(
 def _describe_run(case: Case, pipeline: str) -> tuple[Any, ...]:
     """Return the options of a command.
 
-    They are study, people, threshold, protocol, the reference row at chance, folds, repeats, seed
-    and epochs.
+    They are study, people, threshold, quality, protocol, the reference row at chance, folds,
+    repeats, seed and epochs.
     """
     folds = case.folds[case.folds["pipeline"] == pipeline]
     protocol, n_people = case.about["protocol"], case.trials[pipeline]["subject"].nunique()
     n = PROTOCOLS[protocol].n_splits_of(folds["fold"].nunique(), n_people)
     epochs = None
-    if case.known[pipeline].sets_epochs:
+    if case.known[pipeline].has_network:
         counts = find_settings(case.settings(pipeline), "max_epochs")
         epochs = max((count for count in counts if isinstance(count, int)), default=None)
     seed, repeat = folds[["seed", "repeat"]].iloc[0]
     start = None if pd.isna(seed) or pd.isna(repeat) else int(seed - repeat)
     repeats = folds["repeat"].nunique()
-    about = case.about["study"], case.about["people"], case.threshold, protocol
+    about = case.about["study"], case.about["people"], case.threshold, case.quality, protocol
     return (*about, case.task.chance_row, n, repeats, start, epochs)
 
 
@@ -89,12 +89,13 @@ def _join_epochs(runs: dict[tuple[Any, ...], dict[str, Any]]) -> dict[tuple, dic
 
 
 def _write(run: tuple[Any, ...], parts: dict[str, Any], store: str) -> str:
-    study, people, threshold, protocol, chance_row, n, repeats, seed, epochs = run
+    study, people, threshold, quality, protocol, chance_row, n, repeats, seed, epochs = run
     words = ["edaemo", "compare", study, "--target", *parts["targets"], "--protocol", protocol]
     # The reference rows are always evaluated.
     words += ["--pipelines", *(parts["pipelines"] or [chance_row])]
     options = {
         "--threshold": None if threshold == "subject" else threshold,
+        "--quality": quality,
         "--people": people,
         "--folds": n,
         "--repeats": repeats,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -38,6 +39,7 @@ from edaemo.statistics import (
 )
 
 RATED = ("valence", "arousal")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 INPUTS = {
     "majority": "none",
     "trial-order": "trial order",
@@ -84,6 +86,8 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                     case.about["target"],
                     _describe_threshold(case.threshold),
                     str(case.about["people"]),
+                    NOTHING if case.quality is None else case.quality,
+                    str(first.get("n_excluded", 0)),
                     str(case.about["protocol"]),
                     *(str(first[name]) for name in ("n_people", "n_trials", "n_folds")),
                     str(first["n_repeats"]),
@@ -92,8 +96,8 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                 ]
             )
         )
-    head = ["Study", "Target", "High label", "People", "Protocol", "n people", "n trials", "Folds"]
-    head += ["Repeats", "Majority class", "Pipelines"]
+    head = ["Study", "Target", "High label", "People", "Quality rule", "Trials excluded"]
+    head += ["Protocol", "n people", "n trials", "Folds", "Repeats", "Majority class", "Pipelines"]
     section.tables.append(Table("Comparisons.", head, rows))
     for study in dict.fromkeys(case.about["study"] for case in cases if case.is_artificial):
         section.paragraphs.append(f"The study {study} is ARTIFICIAL: no person took part.")
@@ -102,17 +106,22 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
 
 
 def section_audit(cases: Sequence[Case]) -> Section:
-    """Return the section with the audit of the folds and the warnings of the pipelines."""
+    """Return the section with the audit of the folds."""
     section = Section("Audit")
     section.paragraphs.append(
         "Before the evaluation, the audit counted what the training and test trials of each fold "
         "have in common. A dash means that the study does not have this information."
     )
-    shared = ("trials", "subjects", "viewing_groups", "stimuli", "recordings")
+    shared = ("trials", "subjects", "viewing_groups", "stimuli", "recordings", "near_copies")
     head = ["Comparison", "Folds", "Training trials", "Test trials", "Trials in neither"]
     head += ["Trials shared", "People shared", "Viewing groups shared", "Stimuli shared"]
-    head += ["Identical recordings", "Share of 1 in training", "Protocol"]
-    rows, noted = [], Counter[str]()
+    head += [
+        "Identical recordings",
+        "Copied or overlapping recordings",
+        "Share of 1 in training",
+        "Protocol",
+    ]
+    rows = []
     for case in cases:
         first = case.folds.drop_duplicates(["repeat", "fold"])
         audits = [audit or {} for audit in first["audit"]]
@@ -130,14 +139,78 @@ def section_audit(cases: Sequence[Case]) -> Section:
                 ]
             )
         )
-        for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
-            for note in (audit or {}).get("warnings", ()):
-                noted[f"{pipeline} warned: {note}"] += 1
     section.tables.append(Table("Audit: minimum to maximum over folds.", head, rows))
-    section.paragraphs += [f"{note} ({n} times)" for note, n in noted.most_common(20)]
-    if not noted:
-        section.paragraphs.append("No pipeline issued a warning.")
     return section
+
+
+def section_warnings(cases: Sequence[Case]) -> Section:
+    """Return the section with the warnings about labels, inputs and fits of all folds."""
+    section = Section("Warnings")
+    rows = []
+    for title, warned in (
+        ("labels", _warnings_of_data(cases, "label_warnings")),
+        ("signals", _warnings_of_data(cases, "input_warnings")),
+        ("fit and prediction", _warnings_of_fits(cases)),
+    ):
+        rows += [Row([title, *cells]) for cells in warned]
+    if rows:
+        head = [
+            "About",
+            "Comparison or study",
+            "Pipelines",
+            "Warnings",
+            "Folds",
+            "Text, or example",
+        ]
+        notes = [
+            "Texts that differ only in their numbers are counted together, and the first is shown."
+        ]
+        section.tables.append(Table("Warnings.", head, rows, notes))
+    else:
+        section.paragraphs.append("No step issued a warning.")
+    audits = [audit or {} for case in cases for audit in case.folds["audit"]]
+    n_older = sum("input_warnings" not in audit for audit in audits)
+    if n_older:
+        section.paragraphs.append(
+            f"{n_older} of {len(audits)} folds were computed with an older edaemo, which did not "
+            "store warnings about labels and signals."
+        )
+    return section
+
+
+def _warnings_of_data(cases: Sequence[Case], kind: str) -> list[list[str]]:
+    """Return a row for each warning about labels or inputs, which all folds of a case share."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for case in cases:
+        where = case.name if kind == "label_warnings" else str(case.about["study"])
+        for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
+            for text in (audit or {}).get(kind, ()):
+                found.setdefault((where, text), {})[pipeline] = None
+    return [
+        [where, "all" if kind == "label_warnings" else ", ".join(pipelines), "1", NOTHING, text]
+        for (where, text), pipelines in found.items()
+    ]
+
+
+def _warnings_of_fits(cases: Sequence[Case]) -> list[list[str]]:
+    """Return a row for each kind of warning in the folds; kinds differ in more than numbers."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for case in cases:
+        for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
+            texts = (audit or {}).get("warnings", [])
+            counts = (audit or {}).get("warning_counts") or [1] * len(texts)
+            for text, n in zip(texts, counts, strict=True):
+                kind = found.setdefault(
+                    (case.name, _NUMBER.sub("#", text)),
+                    {"pipelines": {}, "n": 0, "folds": 0, "text": text},
+                )
+                kind["pipelines"][pipeline] = None
+                kind["n"] += n
+                kind["folds"] += 1
+    return [
+        [name, ", ".join(kind["pipelines"]), str(kind["n"]), str(kind["folds"]), kind["text"]]
+        for (name, _), kind in found.items()
+    ]
 
 
 def section_scores(cases: Sequence[Case]) -> Section:
@@ -152,9 +225,9 @@ def section_scores(cases: Sequence[Case]) -> Section:
     for case in cases:
         if not _is_binary(case):
             continue
-        key = case.about["people"], case.threshold, case.about["protocol"]
+        key = case.about["people"], case.threshold, case.about["protocol"], case.quality
         kinds.setdefault(key, []).append(case)
-    for (people, threshold, protocol), group in kinds.items():
+    for (people, threshold, protocol, quality), group in kinds.items():
         rated = {case.about["target"] for case in group}
         targets = [name for name in RATED if name in rated] + sorted(rated - set(RATED))
         rows = []
@@ -165,6 +238,7 @@ def section_scores(cases: Sequence[Case]) -> Section:
             for name in [*order, *(name for name in names if name not in order)]:
                 rows.append(_score_row(name, by_target, targets))
         labelled = "" if threshold is None else f", high: {_describe_threshold(threshold)}"
+        labelled += "" if quality is None else f", quality {quality}"
         table = Table(
             f"Protocol {protocol}, {people} people{labelled}.",
             ("Method", "Data", "Subjects", "Input", *map(_begin, targets)),

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from edaemo._sklearn import AnyBunch
 from edaemo._validation import suggest
 from edaemo._whole_file import whole_file
 from edaemo.evaluation import (
@@ -34,6 +35,7 @@ from edaemo.report._contents import (
     section_overview,
     section_scores,
     section_versions,
+    section_warnings,
     sections_case,
 )
 from edaemo.report._learning import section_learning
@@ -48,7 +50,7 @@ def write_report(
     *,
     keys: Iterable[str] | None = None,
     people: Sequence[str] = (),
-    studies: Mapping[str, Bunch] | None = None,
+    studies: Mapping[str, AnyBunch] | None = None,
     path: str | Path | None = None,
 ) -> list[Path]:
     """Write the report of a store: a web page, and tables for a paper.
@@ -99,6 +101,7 @@ def write_report(
     sections = [
         section_overview(cases, left_out, store.name),
         section_audit(cases),
+        section_warnings(cases),
         section_scores(cases),
         *(section for case in cases for section in sections_case(case)),
         section_learning(curves),
@@ -165,24 +168,25 @@ def _section_people(
     section = Section("From ratings to labels")
     if not people:
         section.paragraphs.append(
-            "No person was chosen. Run `edaemo report STORE --out DIR --person ID` to draw a "
+            "No person was chosen. Run edaemo report STORE --out DIR --person ID to draw a "
             "person's ratings and thresholds (Figure 3 of the RTCAN-1D paper). The ratings are "
             "read from the study, since a store does not contain them."
         )
         return section
-    ids_of_study: dict[str, dict[str, Hashable]] = {}
+    ids_of_study: dict[str, dict[str, list[Hashable]]] = {}
     for case in cases:
-        ids = next(iter(case.trials.values()))["subject"].unique()
-        ids_of_study.setdefault(case.about["study"], {}).update(
-            {str(person): person for person in ids}
-        )
+        known_ids = ids_of_study.setdefault(case.about["study"], {})
+        for person in next(iter(case.trials.values()))["subject"].unique():
+            same_text = known_ids.setdefault(str(person), [])
+            if person not in same_text:
+                same_text.append(person)
     known = [person for ids in ids_of_study.values() for person in ids]
     for person in people:
         if person not in known:
             raise ValueError(f"Person {person!r} is not in the store: {suggest(person, known)}")
     rated = {case.about["study"] for case in cases if case.about["target"] in RATED}
     for study, ids in ids_of_study.items():
-        chosen = [ids[person] for person in people if person in ids]
+        chosen = [subject for person in people for subject in ids.get(person, ())]
         if not chosen:
             continue
         data = (
@@ -193,6 +197,12 @@ def _section_people(
             continue
         for subject in chosen:
             ratings = data.ratings[data.trials["subject"].to_numpy() == subject]
+            if ratings.empty:
+                section.paragraphs.append(
+                    f"The ratings of {study}, {subject} are not drawn: the study has no such "
+                    "person. Pass the study with all people, such as the development people."
+                )
+                continue
             ratings = ratings.assign(subject=subject)
             try:
                 middle = float(np.mean(data.rating_range))

@@ -25,13 +25,14 @@ _MOST_STEPS = 100
 class Calibration(NamedTuple):
     """Predicted probabilities of class 1 compared with observed shares of class 1.
 
-    Attributes
+    Parameters
     ----------
     curve : DataFrame
         One row for each bin of probabilities that has trials: ``n_trials``, ``n_people``,
         ``probability`` (mean), ``share`` (of 1), ``share_low``, ``share_high`` (95 % interval over
         people, NaN if any draw of people has no trial in the bin).
     expected_calibration_error : float
+        Mean absolute difference of probability and share over the bins, weighted by their trials.
     slope, slope_low, slope_high : float
         Slope of the logistic regression of the label on the logit of the probability, and its
         interval. 1 is perfect. Below 1 the probabilities are too extreme. At 0 they are
@@ -76,6 +77,7 @@ def calibration(
     Returns
     -------
     Calibration
+        The calibration curve, its error, and the slope and intercept with their intervals.
 
     Raises
     ------

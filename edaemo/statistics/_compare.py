@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import f, friedmanchisquare, rankdata, studentized_range, t
 
+from edaemo._validation import find_ids
 from edaemo.statistics._crossed import (
     STIMULUS,
     SUBJECT,
@@ -43,7 +44,7 @@ from edaemo.statistics._tasks import (
 class PairedTest(NamedTuple):
     """Difference of two pipelines over the same people.
 
-    Attributes
+    Parameters
     ----------
     difference, difference_low, difference_high : float
         Mean of a − b over people, and its 95 % interval.
@@ -68,7 +69,17 @@ class PairedTest(NamedTuple):
 
 
 class ResampledTTest(NamedTuple):
-    """Outcome of the corrected resampled t-test, two-sided."""
+    """Outcome of the corrected resampled t-test, two-sided.
+
+    Parameters
+    ----------
+    statistic : float
+        Student's t of the mean difference over folds.
+    p_value : float
+        Two-sided p.
+    df : int
+        Degrees of freedom.
+    """
 
     statistic: float
     p_value: float
@@ -78,7 +89,7 @@ class ResampledTTest(NamedTuple):
 class CriticalDifference(NamedTuple):
     """Ranks of pipelines over studies, and tests of their differences.
 
-    Attributes
+    Parameters
     ----------
     average_ranks : Series
         Average rank by pipeline, the best first; 1 is best.
@@ -88,13 +99,15 @@ class CriticalDifference(NamedTuple):
     groups : list of tuple of str
         Largest sets of at least two pipelines without a significant difference between any two.
     p_nemenyi : DataFrame of shape (n_pipelines, n_pipelines)
-        p of each pair, adjusted for all pairs; 1 on the diagonal.
+        The p of each pair, adjusted for all pairs; 1 on the diagonal.
     friedman_statistic, p_friedman : float
         Chi² of the Friedman test, corrected for ties.
     iman_davenport_statistic, p_iman_davenport : float
         F on (k − 1, (k − 1)(n − 1)) degrees of freedom, computed from this chi²; less conservative.
     alpha : float
+        Level of the Nemenyi test.
     n_studies : int
+        Number of studies.
     """
 
     average_ranks: pd.Series
@@ -135,6 +148,7 @@ def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedT
     Returns
     -------
     PairedTest
+        Mean difference, effect size and p, with intervals.
 
     Raises
     ------
@@ -272,7 +286,24 @@ def compare_pipelines(
 def compare_case(
     case: dict[str, Any], by_pipeline: dict[str, pd.DataFrame], score: str, random_state: int = 0
 ) -> pd.DataFrame:
-    """Compare all pairs of pipelines of one case; see :func:`compare_pipelines`."""
+    """Compare all pairs of pipelines of one case; see :func:`compare_pipelines`.
+
+    Parameters
+    ----------
+    case : dict of str to object
+        Columns that identify the case, such as ``study`` and ``target``.
+    by_pipeline : dict of str to DataFrame
+        Rows of the table of predictions by pipeline, all of the same trials.
+    score : str
+        Name of the score.
+    random_state : int, default=0
+        Seed of the draws of people.
+
+    Returns
+    -------
+    DataFrame
+        One row for each pair of pipelines, with the columns of :func:`compare_pipelines`.
+    """
     _refuse_other_trials(case, by_pipeline)
     task = task_with(score, list(by_pipeline.values()))
     scored = {name: _score_units(task, trials, score) for name, trials in by_pipeline.items()}
@@ -338,10 +369,12 @@ def critical_difference(
     alpha : float, default=0.05
         Level of the Nemenyi test.
     greater_is_better : bool, default=True
+        Whether the best pipeline has the greatest score.
 
     Returns
     -------
     CriticalDifference
+        Ranks, critical difference, and the p of both tests.
 
     Raises
     ------
@@ -449,7 +482,8 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
             raise ValueError(f"score={score!r} must be one of {list(task.scores)} here.")
         return scores[score]
 
-    people = np.unique(trials["subject"].astype(str).to_numpy(), return_inverse=True)[1]
+    people = find_ids("subject", trials, needed_by="The comparison")
+    people = pd.factorize(people, sort=True)[0]
     folds = fold_codes(trials)
     of_people = score_each(people, folds)
     subject, stimulus = trials["subject"].to_numpy(), trials.get("stimulus")

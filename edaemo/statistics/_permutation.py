@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator
 from sklearn.model_selection import permutation_test_score
 
+from edaemo._sklearn import AnyEstimator
 from edaemo.statistics._compare import task_with
 from edaemo.statistics._crossed import STIMULUS, SUBJECT, Jackknife
 from edaemo.statistics._predictions import fold_codes, hashable, split_cases
@@ -57,16 +57,19 @@ _COLUMNS = (
 class PermutationTest(NamedTuple):
     """A score, and its null distribution under permutations of labels within each person.
 
-    Attributes
+    Parameters
     ----------
     score : str
+        Name of the score.
     average : str
         "people" or "pooled".
     observed : float
+        The score of the predictions.
     p_value : float
         (1 + permutations at least as good) / (1 + permutations), one-sided; NaN if the score is
         undefined.
     n_permutations : int
+        Number of permutations.
     null : ndarray of shape (n_permutations,)
         The score of each permutation.
     n_people, n_people_undefined : int
@@ -87,14 +90,16 @@ class PermutationTest(NamedTuple):
 class PermutationRefit(NamedTuple):
     """Score of a pipeline, and its scores after fits to permuted labels.
 
-    Attributes
+    Parameters
     ----------
     observed : float
         Mean over folds.
     p_value : float
         (1 + permutations at least as good) / (1 + permutations), one-sided.
     n_permutations : int
+        Number of permutations.
     null : ndarray of shape (n_permutations,)
+        The score of each permutation.
     """
 
     observed: float
@@ -140,10 +145,12 @@ def permutation_test(
     n_permutations : int, default=10_000
         Number of random permutations, in addition to the observed order.
     random_state : int, default=0
+        Seed of the permutations.
 
     Returns
     -------
     PermutationTest
+        The score, the scores of the permutations, and p.
 
     Raises
     ------
@@ -256,7 +263,9 @@ def permutation_tests(
     ----------
     predictions : DataFrame
         Table of :func:`load_predictions`.
-    score, average, n_permutations, random_state
+    score, average : str
+        As in :func:`permutation_test`.
+    n_permutations, random_state : int
         As in :func:`permutation_test`.
 
     Returns
@@ -325,7 +334,7 @@ def _test_crossed(
 
 
 def permutation_refit(
-    estimator: BaseEstimator,
+    estimator: AnyEstimator,
     X: ArrayLike | pd.DataFrame,
     y: ArrayLike,
     *,
@@ -343,8 +352,11 @@ def permutation_refit(
     Parameters
     ----------
     estimator : classifier or regressor
+        The pipeline; it is cloned before each fit.
     X : array-like or DataFrame with n_trials rows
+        The trials.
     y : array-like of shape (n_trials,)
+        Label of each trial.
     groups : sequence of shape (n_trials,)
         Subject of each trial. Labels are permuted within each subject. The splitter receives the
         groups too.
@@ -353,12 +365,16 @@ def permutation_refit(
     scoring : str, default="balanced_accuracy"
         Name of a scikit-learn scorer; greater is better.
     n_permutations : int, default=1000
+        Number of random permutations, in addition to the observed order.
     random_state : int, default=0
+        Seed of the permutations.
     n_jobs : int or None, default=None
+        Number of processes, as in joblib.
 
     Returns
     -------
     PermutationRefit
+        The score, the scores of the permutations, and p.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 # The columns that define one comparison of pipelines.
-CASE = ("study", "people", "target", "threshold", "protocol", "task")
+CASE = ("study", "people", "target", "threshold", "protocol", "task", "quality")
 # The threshold of a target that stays numerical.
 NUMBERS = "none"
 _NEEDED = ("subject", "label", "predicted")
@@ -19,6 +19,18 @@ def split_cases(
     predictions: pd.DataFrame,
 ) -> Iterator[tuple[dict[str, Any], dict[str, pd.DataFrame]]]:
     """Yield each case of a table of predictions, and its trials by pipeline.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Table of :func:`load_predictions`.
+
+    Yields
+    ------
+    case : dict of str to object
+        Columns of the case, such as ``study`` and ``target``, with their values.
+    by_pipeline : dict of str to DataFrame
+        Rows of the case by pipeline.
 
     Raises
     ------
@@ -49,7 +61,18 @@ def hashable(labels: pd.Series) -> pd.Series:
 
 
 def fold_codes(trials: pd.DataFrame) -> np.ndarray | None:
-    """Return the number of each trial's fold over all repeats; None without a column fold."""
+    """Return the number of each trial's fold over all repeats; None without a column fold.
+
+    Parameters
+    ----------
+    trials : DataFrame
+        Rows of a table of predictions, with or without ``fold`` and ``repeat``.
+
+    Returns
+    -------
+    ndarray of shape (n_trials,) or None
+        Number of the fold of each trial, from 0.
+    """
     if "fold" not in trials:
         return None
     fold, _ = pd.factorize(trials["fold"], sort=True, use_na_sentinel=False)

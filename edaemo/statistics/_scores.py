@@ -126,9 +126,21 @@ def adjust_holm(p: Sequence[float]) -> np.ndarray:
 
 @lru_cache(maxsize=2)  # pipelines of a study share the draws; 7 MB for 457 people
 def draw_people(n_people: int, random_state: int) -> np.ndarray:
-    """Draw people with replacement; return the counts of each draw, shape (2000, n_people).
+    """Draw people with replacement.
 
     Calls with the same arguments return the same array, which is read-only.
+
+    Parameters
+    ----------
+    n_people : int
+        Number of people, and of people in each draw.
+    random_state : int
+        Seed of the draws.
+
+    Returns
+    -------
+    ndarray of shape (2000, n_people)
+        How often each person occurs in each draw.
     """
     rng = np.random.default_rng(random_state)
     drawn = rng.multinomial(n_people, np.full(n_people, 1 / n_people), size=N_DRAWS)
@@ -146,7 +158,9 @@ def interval_over_people(draws: np.ndarray, n_people: int) -> tuple[float, float
     Parameters
     ----------
     draws : ndarray of shape (n_draws,)
+        The score of each draw of people.
     n_people : int
+        Number of people.
 
     Returns
     -------
@@ -261,6 +275,19 @@ def score_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def divide(a: np.ndarray, b: np.ndarray, otherwise: float = np.nan) -> np.ndarray:
-    """Return a / b, and `otherwise` where b is 0."""
+    """Return a / b, and `otherwise` where b is 0.
+
+    Parameters
+    ----------
+    a, b : ndarray
+        Numerator and denominator, of shapes that numpy can broadcast.
+    otherwise : float, default=nan
+        Value where the denominator is 0.
+
+    Returns
+    -------
+    ndarray of float64
+        The quotients.
+    """
     a, b = np.broadcast_arrays(np.asarray(a, dtype=float), b)
     return np.divide(a, b, out=np.full(a.shape, otherwise), where=b != 0)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from edaemo._validation import warn_of_near_ids
 from edaemo.statistics._crossed import (
     STIMULUS,
     SUBJECT,
@@ -67,10 +68,10 @@ def classification_summary(
         the larger class of each person), ``roc_auc``, ``brier_score``,
         ``calibration_in_the_large`` (mean probability minus share of 1). The columns are:
 
-        ``pooled``, the score of all trials together; ``pooled_low``, ``pooled_high``, its 95 %
-        interval. ``over_people``, the mean of the people's scores; ``over_people_low``,
-        ``over_people_high``, its 95 % interval; ``n_people``; ``n_people_undefined``, the number of
-        people whose score is undefined (AUC and MCC of one class, F1 without a 1 in labels and
+        ``pooled``, the score of all trials; ``pooled_low``, ``pooled_high``, its 95 % interval.
+        ``over_people``, the mean of the people's scores; ``over_people_low``, ``over_people_high``,
+        its 95 % interval; ``n_people``; ``n_people_undefined``, the number of people whose score is
+        undefined (balanced accuracy, AUC and MCC of one class, F1 without a 1 in labels and
         predictions) and who are not in the mean. ``over_folds``, the mean of the folds' scores;
         ``over_folds_sd``, ``n_folds``, ``n_folds_undefined``.
 
@@ -87,10 +88,8 @@ def classification_summary(
 
     Notes
     -----
-    ``docs/statistics.md`` explains each value. The pooled AUC compares trials of different folds,
-    but the probabilities of different models may have different scales. The mean over folds does
-    not compare across folds. Neither does the mean over people if people are held out, since each
-    person is then tested in one fold.
+    ``docs/statistics.md`` explains each value. Balanced accuracy, MCC and AUC compare trials of the
+    same fold only, so that a prediction that is constant in each fold has the score of chance.
     """
     task = Binary()
     outcome = task.read(y_true, y_pred, probability)
@@ -111,14 +110,17 @@ def regression_summary(
     ----------
     y_true, y_pred : array-like of shape (n_trials,)
         Ratings and predictions, in the same unit.
-    subject, fold, random_state
+    subject, fold : sequence of shape (n_trials,)
+        As in :func:`classification_summary`.
+    random_state : int, default=0
         As in :func:`classification_summary`.
 
     Returns
     -------
     DataFrame
         Columns as in :func:`classification_summary`, rows ``concordance_correlation``,
-        ``pearson`` and ``rmse`` (in the unit of the ratings). The concordance correlation of a
+        ``pearson`` and ``rmse`` (in the unit of the ratings). The correlations use deviations from
+        the means of the folds. The concordance correlation of a
         person or fold is undefined if all its ratings and predictions are the same number.
         Pearson's correlation is undefined if the ratings or the predictions do not vary.
 
@@ -150,11 +152,11 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
         One row for each case, pipeline and score: these columns, then those of
         :func:`classification_summary`. The scores depend on the task. Two classes: as in
         :func:`classification_summary`. More than two classes: ``accuracy``, ``balanced_accuracy``,
-        ``f1_macro``, ``majority_rate``, ``brier_score`` (summed over classes) and ``recall_…`` of
-        each class. Numbers: as in :func:`regression_summary`. Series: the same scores over all
-        concatenated steps, and ``…_per_sequence``, the mean of the scores of the sequences.
-        Intervals that cover stimuli are those of a jackknife over people and stimuli, or over
-        stimuli (``docs/statistics.md``).
+        ``f1_macro``, ``majority_rate``, ``roc_auc``, ``brier_score`` (summed over classes) and
+        ``recall_…`` of each class. Numbers: as in :func:`regression_summary`. Series: the same
+        scores over all concatenated steps, and ``…_per_sequence``, the mean of the scores of the
+        sequences. Intervals that cover stimuli are those of a jackknife over people and stimuli,
+        or over stimuli (``docs/statistics.md``).
 
     Raises
     ------
@@ -186,7 +188,22 @@ def score_people(task: Task, trials: pd.DataFrame) -> PeopleScores:
 
 
 def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Scores:
-    """Return the scores of one pipeline, from its rows of a table of predictions."""
+    """Return the scores of one pipeline, from its rows of a table of predictions.
+
+    Parameters
+    ----------
+    task : Task
+        The task of the target.
+    trials : DataFrame
+        Rows of a table of predictions.
+    random_state : int, default=0
+        Seed of the draws of people.
+
+    Returns
+    -------
+    Scores
+        The scores of these rows.
+    """
     return Scores(
         task,
         _read(task, trials),
@@ -250,7 +267,20 @@ def _read(task: Task, trials: pd.DataFrame) -> Outcome:
 
 
 def tabulate_scores(case: dict[str, Any], scores: Mapping[str, Scores]) -> pd.DataFrame:
-    """Concatenate the summaries of all pipelines of a case."""
+    """Concatenate the summaries of all pipelines of a case.
+
+    Parameters
+    ----------
+    case : dict of str to object
+        Columns of the case, with their values.
+    scores : mapping of str to Scores
+        Scores by pipeline.
+
+    Returns
+    -------
+    DataFrame
+        One row for each pipeline and score; see :func:`summarise_predictions`.
+    """
     tables = []
     for pipeline, scored in scores.items():
         table = scored.summary.reset_index()
@@ -268,6 +298,8 @@ def number_units(unit: Sequence[Any] | np.ndarray, n_trials: int, name: str) -> 
         )
     if (codes < 0).any():
         raise ValueError(f"{name} is missing for {np.sum(codes < 0)} of {n_trials} trials.")
+    if name == "subject":
+        warn_of_near_ids(name, unit)
     return codes
 
 
@@ -323,9 +355,12 @@ class Scores:
     Parameters
     ----------
     task : Task
+        The task of the target.
     outcome : Outcome
         Labels and predictions, as returned by `task.read`.
-    subject, fold, random_state
+    subject, fold : sequence of shape (n_trials,)
+        As in :func:`classification_summary`.
+    random_state : int, default=0
         As in :func:`classification_summary`.
     stimulus : sequence of shape (n_trials,) or None, default=None
         Stimulus of each trial.

@@ -33,6 +33,7 @@ def make_table(
     Parameters
     ----------
     task : Task
+        The task of the target.
     case : dict
         Columns with the same value in all rows, such as ``study``, ``target`` and ``protocol``. It
         must have ``stimuli_seen``.
@@ -171,7 +172,9 @@ def _describe_claim(row: pd.Series, claim: Claim) -> str:
     if row[claim.column]:
         return f"{name}: above every row {claim.without} (p {_say_p(p)})"
     task, nearest = make_task(row["task"]), row[f"nearest_{claim.column}"]
-    reason = f"p {_say_p(p)}" + (f", alone {_say_p(alone)}" if alone < LEVEL <= p else "")
+    reason = f"p {_say_p(p)}" + (
+        f", without adjustment p {_say_p(alone)}" if alone < LEVEL <= p else ""
+    )
     is_outside = row[f"{task.tested_column}_low"] > task.chance
     if p < LEVEL:
         reason += ", but the interval includes chance"
@@ -195,6 +198,7 @@ def format_table(table: pd.DataFrame) -> str:
     Returns
     -------
     str
+        Lines without trailing newline.
     """
     first = table.iloc[0]
     titles = title_scores(table)
@@ -329,7 +333,18 @@ def _with_interval(row: pd.Series, name: str) -> str:
 
 
 def describe(row: pd.Series) -> str:
-    """Return a short description of a table: study, target, people, protocol, labels."""
+    """Return a short description of a table: study, target, people, protocol, labels.
+
+    Parameters
+    ----------
+    row : Series
+        Any row of the table that `evaluate` returns.
+
+    Returns
+    -------
+    str
+        One or more lines.
+    """
     names = {None: "", "subject": " (by each person's own threshold)", NUMBERS: " (as rated)"}
     threshold = None if pd.isna(row["threshold"]) else row["threshold"]
     labelled = names.get(threshold, f" (above {threshold})")
@@ -343,6 +358,11 @@ def describe(row: pd.Series) -> str:
     text += f"; {make_task(row['task']).say_labels(row)}."
     if row.get("n_missing", 0) > 0:
         text += f"\n{row['n_missing']:.0f} trials without a label are left out."
+    if not pd.isna(row.get("quality")):
+        text += (
+            f"\n{row['n_excluded']:.0f} trials are excluded by the quality rule {row['quality']} "
+            f"({row['excluded'] or 'no trial is above a limit'})."
+        )
     if row["left_out"] > 0:
         text += (
             f"\nA fold trains on {row['n_training']:.0f} trials on average; "
@@ -352,6 +372,8 @@ def describe(row: pd.Series) -> str:
         text += "\nThis study is ARTIFICIAL: no person took part."
     if row["warning"]:
         text += f"\nThis protocol {row['warning']}."
+    if row.get("audit"):
+        text += f"\nAudit: {row['audit']}"
     return text
 
 

@@ -43,8 +43,17 @@ BY_PERSON, PER_SEQUENCE = "_by_person", "_per_sequence"
 class Outcome(NamedTuple):
     """Labels and predictions, with one array element for each trial.
 
-    `probability` has shape (n_trials,), for class 1, or (n_trials, n_classes), or is None. So has
-    `decision`, values that order the trials without probabilities.
+    Parameters
+    ----------
+    labels : ndarray of shape (n_trials,)
+        Label of each trial, in the form of its task.
+    predicted : ndarray of shape (n_trials,)
+        Prediction of each trial, in the same form.
+    probability : ndarray or None, default=None
+        Probability of class 1, of shape (n_trials,), or of each class, of shape (n_trials,
+        n_classes).
+    decision : ndarray or None, default=None
+        Values that order the trials without probabilities, of the same shape.
     """
 
     labels: np.ndarray
@@ -143,42 +152,174 @@ class Task(ABC):
         names: tuple[str, str] = ("y_true", "y_pred"),
         decision: Any = None,
     ) -> Outcome:
-        """Check labels and predictions of users; raise ValueError if they are invalid."""
+        """Check labels and predictions of users.
+
+        Parameters
+        ----------
+        y_true, y_pred : array-like of shape (n_trials,)
+            Labels and predictions.
+        probability : array-like or None, default=None
+            Predicted probabilities, of class 1 or of each class.
+        names : tuple of (str, str), default=("y_true", "y_pred")
+            Names of labels and predictions in messages.
+
+        Returns
+        -------
+        Outcome
+            Labels, predictions and probabilities as arrays.
+
+        Raises
+        ------
+        ValueError
+            If a label, prediction or probability is invalid.
+        """
 
     @abstractmethod
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
-        """Return sums by unit (from 0); without `across`, units cannot be added up."""
+        """Return sums by unit, from which scores follow.
+
+        Parameters
+        ----------
+        outcome : Outcome
+            Labels and predictions, as returned by `read`.
+        unit : ndarray of int of shape (n_trials,)
+            Person or fold of each trial, from 0.
+        across : bool, default=True
+            Whether sums of several units will be added up.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Sums by name; the first axis is the unit.
+        """
 
     @abstractmethod
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
-        """Return scores of sums; NaN if a score is undefined."""
+        """Return scores of sums.
+
+        Parameters
+        ----------
+        sums : dict of str to ndarray
+            Sums, as returned by `sum_up`, or weighted totals of them.
+
+        Returns
+        -------
+        dict of str to ndarray
+            Scores by name, one for each unit or total; NaN if a score is undefined.
+        """
 
     @abstractmethod
     def check_predicted(self, predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Return valid predictions for trials with these labels; else raise ValueError."""
+        """Return valid predictions of an estimator.
+
+        Parameters
+        ----------
+        predicted : ndarray
+            What the estimator's ``predict`` returned.
+        labels : ndarray of shape (n_trials,)
+            Labels of the same trials.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            The predictions in the form of the task.
+
+        Raises
+        ------
+        ValueError
+            If a prediction is invalid.
+        """
 
     @abstractmethod
     def describe_labels(self, labels: np.ndarray) -> dict[str, float]:
-        """Return the columns of a table that describe the labels of all trials."""
+        """Return the columns of a table that describe the labels of all trials.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_trials,)
+            Labels of all trials.
+
+        Returns
+        -------
+        dict of str to float
+            Column and value.
+        """
 
     @abstractmethod
     def say_labels(self, row: pd.Series) -> str:
-        """Return a clause that describes the labels, from these columns."""
+        """Return a clause that describes the labels, from these columns.
+
+        Parameters
+        ----------
+        row : Series
+            Row of a table with the columns of `describe_labels`.
+
+        Returns
+        -------
+        str
+            The clause, without a full stop.
+        """
 
     def stratify(self, labels: np.ndarray) -> np.ndarray | None:
-        """Return the labels by which splitters may stratify folds, or None."""
+        """Return the labels by which splitters may stratify folds, or None.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_trials,)
+            Labels of all trials.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,) or None
+            A class for each trial.
+        """
         return labels
 
     def decode(self, labels: np.ndarray) -> np.ndarray:
-        """Return labels or predictions in the form of the store."""
+        """Return labels or predictions in the form of the store.
+
+        Parameters
+        ----------
+        labels : ndarray of shape (n_trials,)
+            Labels or predictions, as in an `Outcome`.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            Such as names of classes.
+        """
         return labels
 
     def tell_lengths(self, trials: pd.DataFrame, labels: np.ndarray) -> pd.DataFrame:
-        """Return the trials, with the lengths of the labels if these differ."""
+        """Return the trials, with the lengths of the labels if these differ.
+
+        Parameters
+        ----------
+        trials : DataFrame
+            One row for each trial.
+        labels : ndarray of shape (n_trials,)
+            Labels of the same trials.
+
+        Returns
+        -------
+        DataFrame
+            The same rows.
+        """
         return trials
 
     def score_fold(self, labels: np.ndarray, predicted: np.ndarray) -> dict[str, float | None]:
-        """Return the scores of one fold; an undefined score is None, for the store and JSON."""
+        """Return the scores of one fold.
+
+        Parameters
+        ----------
+        labels, predicted : ndarray of shape (n_trials,)
+            Labels and predictions of the fold's test trials.
+
+        Returns
+        -------
+        dict of str to (float or None)
+            Scores by name. An undefined score is None, for the store and JSON.
+        """
         scores = self.score(self.sum_up(Outcome(labels, predicted), np.zeros(len(labels), int)))
         values = {name: float(scores[name][0]) for name in self.stored}
         otherwise = {name: 0.0 for name in self.zero}
@@ -199,9 +340,9 @@ class Binary(Task):
     margin = 0.05
     chance_row = "majority"
     stimulus_row = "stimulus-prior"
-    chance = 0.5
-    scores = (*OF_CLASSES, *OF_PROBABILITIES)
-    stored = ("accuracy", "balanced_accuracy", "f1")
+    chance: float = 0.5
+    scores: tuple[str, ...] = (*OF_CLASSES, *OF_PROBABILITIES)
+    stored: tuple[str, ...] = ("accuracy", "balanced_accuracy", "f1")
     titles: Mapping[str, str] = {
         "balanced_accuracy_by_person": "balanced accuracy",
         "roc_auc_by_person": "AUC",
@@ -213,15 +354,15 @@ class Binary(Task):
         "balanced_accuracy_by_person": ("balanced_accuracy", OVER_PEOPLE),
         "roc_auc_by_person": ("roc_auc", OVER_PEOPLE),
     }
-    reported = (
+    reported: tuple[tuple[str, str, str], ...] = (
         ("Balanced accuracy", "balanced_accuracy", OVER_PEOPLE),
         ("AUC", "roc_auc", OVER_PEOPLE),
         ("Accuracy", "accuracy", POOLED),
         ("F1", "f1", POOLED),
         ("MCC", "mcc", POOLED),
     )
-    zero = ("f1",)
-    classes = (0, 1)
+    zero: tuple[str, ...] = ("f1",)
+    classes: tuple[Any, ...] = (0, 1)
 
     def read(
         self,
@@ -284,6 +425,14 @@ class Multiclass(Task):
         *("accuracy", "balanced_accuracy", "f1_macro", "majority_rate"),
         *("roc_auc", "brier_score"),
     )
+    classes: tuple[Any, ...]
+    chance: float
+    recalls: tuple[str, ...]
+    scores: tuple[str, ...]
+    stored: tuple[str, ...]
+    titles: Mapping[str, str]
+    columns: Mapping[str, tuple[str, str]]
+    reported: tuple[tuple[str, str, str], ...]
 
     def __init__(self, classes: Sequence[Any]) -> None:
         self.classes = tuple(classes)
@@ -394,9 +543,9 @@ class Regression(Task):
     margin = 0.1
     chance_row = "mean"
     stimulus_row = "stimulus-mean"
-    chance = 0.0
-    scores = OF_NUMBERS
-    stored = OF_NUMBERS
+    chance: float = 0.0
+    scores: tuple[str, ...] = OF_NUMBERS
+    stored: tuple[str, ...] = OF_NUMBERS
     titles: Mapping[str, str] = {
         "concordance_correlation": "CCC",
         "concordance_correlation_by_person": "CCC by person",
@@ -410,7 +559,7 @@ class Regression(Task):
         for name in OF_NUMBERS
         for end, of in (("", POOLED), (BY_PERSON, OVER_PEOPLE))
     }
-    reported = tuple(
+    reported: tuple[tuple[str, str, str], ...] = tuple(
         (title, name, of)
         for name, short in zip(OF_NUMBERS, ("CCC", "Pearson", "RMSE"), strict=True)
         for title, of in ((short, POOLED), ("Mean over people", OVER_PEOPLE))
@@ -473,9 +622,9 @@ class SequenceRegression(Task):
     order_row = "step-mean"
     chance_row = "mean"
     stimulus_row = "stimulus-mean"
-    chance = 0.0
-    scores = (*OF_NUMBERS, *(name + PER_SEQUENCE for name in OF_NUMBERS))
-    stored = scores
+    chance: float = 0.0
+    scores: tuple[str, ...] = (*OF_NUMBERS, *(name + PER_SEQUENCE for name in OF_NUMBERS))
+    stored: tuple[str, ...] = scores
     titles: Mapping[str, str] = {
         "concordance_correlation": "CCC",
         "concordance_correlation_by_person": "CCC by person",
@@ -488,7 +637,7 @@ class SequenceRegression(Task):
         **{name: (name, POOLED) for name in scores},
         **{name + BY_PERSON: (name, OVER_PEOPLE) for name in OF_NUMBERS},
     }
-    reported = (
+    reported: tuple[tuple[str, str, str], ...] = (
         ("CCC", "concordance_correlation", POOLED),
         ("Mean over people", "concordance_correlation", OVER_PEOPLE),
         ("CCC per sequence", "concordance_correlation_per_sequence", POOLED),
@@ -576,7 +725,20 @@ TASKS: dict[str, type[Task]] = {
 
 
 def make_task(name: str, classes: Sequence[Any] = ()) -> Task:
-    """Return the task with this name; `classes` are the classes of a multiclass task."""
+    """Return the task with this name.
+
+    Parameters
+    ----------
+    name : str
+        Name in the store, such as "binary".
+    classes : sequence, default=()
+        The classes of a multiclass task.
+
+    Returns
+    -------
+    Task
+        A new object.
+    """
     return Multiclass(classes) if name == Multiclass.name else TASKS[name]()
 
 
@@ -604,7 +766,18 @@ def find_task(tables: Sequence[Mapping[str, pd.Series]]) -> Task:
 
 
 def name_classes(labels: pd.Series) -> list[Any]:
-    """Return the sorted classes of labels."""
+    """Return the sorted classes of labels.
+
+    Parameters
+    ----------
+    labels : Series
+        Labels, or labels and predictions.
+
+    Returns
+    -------
+    list
+        The different values, sorted.
+    """
     return sorted(pd.unique(labels.astype(object)))
 
 

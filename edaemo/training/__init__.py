@@ -1,5 +1,6 @@
 """Training of networks: batches, losses, recipes, checkpoints, seeds and threads."""
 
+from edaemo._torch import TrainingError
 from edaemo.training._batches import Batch, Batches, Blocks, Sequences, Trials, cut_rows
 from edaemo.training._checkpoint import Checkpoint, describe_fit
 from edaemo.training._losses import Concordance, CrossEntropy, SquaredError, prediction_of
@@ -11,7 +12,6 @@ from edaemo.training._net import (
     OnRows,
     OnSequences,
     RegressorNet,
-    TrainingError,
     in_memory,
     train,
 )

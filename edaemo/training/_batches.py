@@ -9,10 +9,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from skorch.dataset import Dataset
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset as TorchDataset
+
+from edaemo.training._skorch import Dataset
 
 # Name of a block, and its shape for one trial: (n_features,) or (n_chans, n_times).
 Blocks = Mapping[str, tuple[int, ...]]
@@ -20,6 +21,15 @@ Blocks = Mapping[str, tuple[int, ...]]
 
 class Batch(tuple[Any, ...]):
     """A batch of trials; skorch sees the pair ``(X, y)``.
+
+    Parameters
+    ----------
+    X : Tensor, or dict of Tensor
+        See the attributes.
+    y : Tensor
+        See the attributes.
+    **parts : object
+        `mask`, `labelled`, `group`, `weight`, and the shapes of the named blocks of rows, `shapes`.
 
     Attributes
     ----------
@@ -73,7 +83,18 @@ class Batch(tuple[Any, ...]):
         return self.X if isinstance(self.X, dict) else cut_rows(self.X, self._shapes or {})
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Batch:
-        """Return a copy of a batch of rows, with `change` applied to its rows."""
+        """Return a copy of a batch of rows, with other rows.
+
+        Parameters
+        ----------
+        change : callable
+            Function of the rows.
+
+        Returns
+        -------
+        Batch
+            The changed copy.
+        """
         assert isinstance(self.X, Tensor)  # sequences are never augmented
         return Batch(
             change(self.X),
@@ -87,7 +108,20 @@ class Batch(tuple[Any, ...]):
 
 
 def cut_rows(rows: Tensor, shapes: Blocks) -> dict[str, Tensor]:
-    """Cut rows of shape (B, n_columns) into named blocks of shape (B, *shape)."""
+    """Cut rows into named blocks.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (B, n_columns)
+        The rows.
+    shapes : mapping from str to tuple of int
+        Shapes of the blocks of a row, in order.
+
+    Returns
+    -------
+    dict of str to Tensor of shape (B, *shape)
+        The blocks.
+    """
     blocks, start = {}, 0
     for name, shape in shapes.items():
         stop = start + math.prod(shape)
@@ -102,6 +136,7 @@ class Trials(Dataset):
     Parameters
     ----------
     X : array-like of shape (n, width)
+        The rows.
     y : array-like of shape (n,) or None
         Targets. None: no targets; zeros are used instead.
     group : array-like of int of shape (n,) or None, default=None
@@ -130,16 +165,17 @@ class Trials(Dataset):
     ) -> None:
         rows = torch.as_tensor(np.ascontiguousarray(X))
         targets = torch.zeros(len(rows), dtype=torch.int64) if y is None else torch.as_tensor(y)
-        self.y = targets.to(device)
-        self.group = None if group is None else torch.as_tensor(group).to(device)
-        self.weight = None if weight is None else torch.as_tensor(weight).to(device)
+        self.y: Tensor = targets.to(device)
+        self.group: Tensor | None = None if group is None else torch.as_tensor(group).to(device)
+        self.weight: Tensor | None = None if weight is None else torch.as_tensor(weight).to(device)
         self.shapes = shapes
-        self.songs = self.heard = None
+        self.songs: Tensor | None = None
+        self.heard: Tensor | None = None
         if n_shared:
             rows, songs = rows.split([rows.shape[1] - n_shared, n_shared], dim=1)
             first, heard = _first_of_each(songs)
             self.songs, self.heard = songs[first].to(device), heard.to(device)
-        self.signals = rows.to(device)
+        self.signals: Tensor = rows.to(device)
 
     @property
     def X(self) -> Tensor:
@@ -147,13 +183,35 @@ class Trials(Dataset):
         return self.rows(slice(None))
 
     def rows(self, which: slice | Tensor) -> Tensor:
-        """Return the rows of some trials, with their music features."""
+        """Return the rows of some trials, with their music features.
+
+        Parameters
+        ----------
+        which : slice or Tensor of int
+            The trials.
+
+        Returns
+        -------
+        Tensor of shape (B, n_columns)
+            The rows.
+        """
         if self.songs is None or self.heard is None:
             return self.signals[which]
         return torch.cat([self.signals[which], self.songs[self.heard[which]]], dim=1)
 
     def batch(self, which: slice | Tensor) -> Batch:
-        """Return some trials as a batch."""
+        """Return some trials as a batch.
+
+        Parameters
+        ----------
+        which : slice or Tensor of int
+            The trials.
+
+        Returns
+        -------
+        Batch
+            The rows and their targets.
+        """
         return Batch(
             self.rows(which),
             self.y[which],
@@ -179,7 +237,7 @@ def _first_of_each(rows: Tensor) -> tuple[Tensor, Tensor]:
     return first, codes
 
 
-class Sequences(TorchDataset):
+class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
     """A data set of sequences of different lengths, with a series of targets for each.
 
     Parameters
@@ -188,7 +246,9 @@ class Sequences(TorchDataset):
         Named blocks. A trial has the same number of steps in all of them.
     y : sequence of n arrays of shape (n_steps,) or None, default=None
         Targets; NaN where a step has no label. None: no targets; zeros are used instead.
-    group, weight, device
+    group, weight : array-like of shape (n,) or None, default=None
+        As for `Trials`.
+    device : str, default="cpu"
         As for `Trials`.
     """
 
@@ -205,14 +265,27 @@ class Sequences(TorchDataset):
             name: [torch.as_tensor(cell, dtype=torch.float32).to(device) for cell in cells]
             for name, cells in X.items()
         }
-        self.lengths = [len(cell) for cell in next(iter(self.X.values()))]
+        self.lengths: list[int] = [len(cell) for cell in next(iter(self.X.values()))]
         series = [torch.zeros(length) for length in self.lengths] if y is None else y
-        self.y = [torch.as_tensor(target, dtype=torch.float32).to(device) for target in series]
-        self.group = None if group is None else torch.as_tensor(group).to(device)
-        self.weight = None if weight is None else torch.as_tensor(weight).to(device)
+        self.y: list[Tensor] = [
+            torch.as_tensor(target, dtype=torch.float32).to(device) for target in series
+        ]
+        self.group: Tensor | None = None if group is None else torch.as_tensor(group).to(device)
+        self.weight: Tensor | None = None if weight is None else torch.as_tensor(weight).to(device)
 
     def batch(self, which: slice | Tensor) -> Batch:
-        """Return some trials as a batch, padded with zeros to the longest trial."""
+        """Return some trials as a batch, padded with zeros to the longest trial.
+
+        Parameters
+        ----------
+        which : slice or Tensor of int
+            The trials.
+
+        Returns
+        -------
+        Batch
+            The padded sequences.
+        """
         indices = torch.arange(len(self))[which].tolist()
         y = pad_sequence([self.y[i] for i in indices], batch_first=True)
         lengths = torch.tensor([self.lengths[i] for i in indices], device=y.device)
@@ -245,6 +318,7 @@ class Batches:
     Parameters
     ----------
     dataset : Trials or Sequences
+        The data set.
     batch_size : int
         At least 2; -1 for one batch of all trials.
     shuffle : bool, default=False
@@ -261,7 +335,7 @@ class Batches:
         augment: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         self.dataset = dataset
-        self.batch_size = len(dataset) if batch_size < 0 else batch_size
+        self.batch_size: int = len(dataset) if batch_size < 0 else batch_size
         self.shuffle = shuffle
         self.augment = augment
 

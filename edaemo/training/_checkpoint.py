@@ -12,8 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.callbacks import EarlyStopping, LRScheduler
 from torch import nn
 from torch.optim import Optimizer
 
@@ -31,6 +30,7 @@ from edaemo._safe_file import (
     to_json,
     write_archive,
 )
+from edaemo.training._skorch import Callback, NeuralNet
 
 FORMAT = 2
 # Parameters that do not affect the weights, and `random_state`, whose seed is stored separately.
@@ -62,16 +62,38 @@ class Checkpoint(Callback):
         self.path = path
         self.facts: dict[str, Any] = {}
         self.kept: dict[str, Any] | None = None
-        self.done = False
+        self.done: bool = False
         if path.exists():
             self.kept = _read(path)
 
     def seed(self, drawn: int) -> int:
-        """Return the seed in the file, or `drawn` without a file."""
+        """Return the seed of the fit.
+
+        Parameters
+        ----------
+        drawn : int
+            A seed that was drawn for this fit.
+
+        Returns
+        -------
+        int
+            The seed in the file; `drawn` without a file.
+        """
         return drawn if self.kept is None else self.kept["facts"]["random_state's seed"]
 
     def check(self, facts: dict[str, Any]) -> None:
-        """Store the facts of the fit; raise a FileError if they differ from those in the file."""
+        """Store the facts of the fit.
+
+        Parameters
+        ----------
+        facts : dict of str to object
+            The facts, from `describe_fit`.
+
+        Raises
+        ------
+        FileError
+            If they differ from those in the file.
+        """
         self.facts = json.loads(to_json(facts))
         if self.kept is None:
             return
@@ -88,7 +110,18 @@ class Checkpoint(Callback):
             )
 
     def begin(self, net: NeuralNet) -> int:
-        """Initialise the net, restore its history, and return the number of remaining epochs."""
+        """Initialise the net, and restore its history.
+
+        Parameters
+        ----------
+        net : NeuralNet
+            The net.
+
+        Returns
+        -------
+        int
+            Number of remaining epochs.
+        """
         net.initialize()
         if self.kept is not None:
             net.history.extend(self.kept["history"])
@@ -103,7 +136,15 @@ class Checkpoint(Callback):
         self.path.unlink(missing_ok=True)
 
     def on_train_begin(self, net: NeuralNet, **kwargs: object) -> None:
-        """Restore the state after the last epoch in the file."""
+        """Restore the state after the last epoch in the file.
+
+        Parameters
+        ----------
+        net : NeuralNet
+            The net.
+        **kwargs : object
+            Not used.
+        """
         if self.kept is None:
             return
         self._restore(net.module_, self.kept["module"])
@@ -125,7 +166,15 @@ class Checkpoint(Callback):
             raise edited(self.path, error) from error
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: object) -> None:
-        """Write the file."""
+        """Write the file.
+
+        Parameters
+        ----------
+        net : NeuralNet
+            The net.
+        **kwargs : object
+            Not used.
+        """
         if self.done:
             return
         state = {
@@ -156,6 +205,28 @@ def describe_fit(
     """Return the facts that identify a fit.
 
     Training does not continue from a checkpoint with other facts.
+
+    Parameters
+    ----------
+    estimator : NetworkEstimator
+        The estimator.
+    device : str
+        The torch device.
+    seed : int
+        Seed of the fit.
+    rows : ndarray of shape (n_trials, n_columns)
+        Input of the network.
+    y : ndarray of shape (n_trials,)
+        Targets.
+    aside : ndarray of bool of shape (n_trials,)
+        The rows set aside for validation.
+    weight : ndarray of shape (n_trials,) or None
+        Weight of each row.
+
+    Returns
+    -------
+    dict of str to object
+        The facts, in a form that JSON can store.
     """
     parameters = estimator.get_params(deep=False)
     if parameters["callbacks"]:
@@ -200,7 +271,7 @@ def _others(net: NeuralNet) -> list[Callback]:
     return [callback for _, callback in net.callbacks_ if not isinstance(callback, Checkpoint)]
 
 
-def _state_of(callback: Callback) -> Any:
+def _state_of(callback: Any) -> Any:
     """Return the state of a callback, or None if it has no state to restore."""
     if isinstance(callback, LRScheduler):
         return callback.lr_scheduler_.state_dict()
@@ -211,7 +282,7 @@ def _state_of(callback: Callback) -> Any:
     return getattr(callback, "best_score_", None)
 
 
-def _restore_callback(callback: Callback, state: Any) -> None:
+def _restore_callback(callback: Any, state: Any) -> None:
     if isinstance(callback, LRScheduler):
         callback.lr_scheduler_.load_state_dict(state)
     elif isinstance(callback, EarlyStopping):

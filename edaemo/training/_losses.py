@@ -18,7 +18,18 @@ TINY = 1e-8
 
 
 def prediction_of(outputs: Outputs) -> Tensor:
-    """Return the prediction: the outputs, or the first item of a tuple of outputs."""
+    """Return the prediction in the outputs of a network.
+
+    Parameters
+    ----------
+    outputs : Tensor, or tuple of Tensor
+        The outputs.
+
+    Returns
+    -------
+    Tensor
+        The outputs, or the first item of a tuple of outputs.
+    """
     return outputs[0] if isinstance(outputs, tuple) else outputs
 
 
@@ -38,7 +49,20 @@ class CrossEntropy(nn.CrossEntropyLoss):
 
     # The base class makes skorch apply a softmax for probabilities. Its `forward` takes targets.
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:  # type: ignore[override]
-        """Return the loss of a batch."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        outputs : Tensor, or tuple of Tensor
+            Outputs of the network.
+        batch : Batch
+            The batch.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
+        """
         logits = prediction_of(outputs)
         if batch.weight is None:
             return super().forward(logits, batch.y)
@@ -58,7 +82,20 @@ class SquaredError(nn.Module):
     """Mean squared error of one number for each trial, weighted by trial."""
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        outputs : Tensor, or tuple of Tensor
+            Outputs of the network.
+        batch : Batch
+            The batch.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
+        """
         predicted = prediction_of(outputs)
         return mean_over_trials((predicted.reshape(batch.y.shape) - batch.y).square(), batch)
 
@@ -71,7 +108,20 @@ class Concordance(nn.Module):
     """
 
     def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        outputs : Tensor, or tuple of Tensor
+            Outputs of the network.
+        batch : Batch
+            The batch.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
+        """
         labelled, predicted = batch.labelled, prediction_of(outputs).reshape(batch.y.shape)
         assert labelled is not None  # set for sequences
         n_steps = labelled.sum(dim=1)

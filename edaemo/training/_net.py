@@ -11,19 +11,15 @@ from types import FrameType
 from typing import Any, NamedTuple, Self
 
 import torch
-from skorch import NeuralNet, NeuralNetClassifier, NeuralNetRegressor
-from skorch.callbacks import Callback
 from skorch.utils import to_device, to_tensor
 from torch import Tensor, nn
 
+from edaemo._torch import TrainingError
 from edaemo.networks import needed_blocks, takes_blocks, takes_mask
 from edaemo.training._batches import Batch, Blocks, Sequences, Trials, cut_rows
 from edaemo.training._checkpoint import Checkpoint
 from edaemo.training._losses import Outputs, prediction_of
-
-
-class TrainingError(RuntimeError):
-    """Training failed: the loss is not finite, or memory ran out."""
+from edaemo.training._skorch import Callback, NeuralNet, NeuralNetClassifier, NeuralNetRegressor
 
 
 class FiniteLoss(Callback):
@@ -32,7 +28,19 @@ class FiniteLoss(Callback):
     def on_batch_end(
         self, net: NeuralNet, batch: object = None, training: bool = False, **kwargs: object
     ) -> None:
-        """Check the loss of the batch."""
+        """Check the loss of the batch.
+
+        Parameters
+        ----------
+        net : NeuralNet
+            The net.
+        batch : object
+            Not used.
+        training : bool
+            Whether it is a training batch.
+        **kwargs : object
+            Not used.
+        """
         loss = net.history[-1, "batches", -1, "train_loss"] if training else 0.0
         if not math.isfinite(loss):
             raise TrainingError(
@@ -44,7 +52,7 @@ class FiniteLoss(Callback):
 class Feed(NamedTuple):
     """Description of the input of a network's ``forward``.
 
-    Attributes
+    Parameters
     ----------
     by_name : bool
         Whether ``forward`` takes each named block as an argument. If False, it takes all blocks
@@ -61,7 +69,25 @@ class Feed(NamedTuple):
 
     @classmethod
     def of(cls, network: type[nn.Module], shapes: Blocks | None) -> Self:
-        """Return the description for a class; raise a ValueError if a required block is missing."""
+        """Return the description for a class.
+
+        Parameters
+        ----------
+        network : type
+            Class of the network.
+        shapes : mapping from str to tuple of int, or None
+            The named blocks of a row, in order.
+
+        Returns
+        -------
+        Feed
+            The description.
+
+        Raises
+        ------
+        ValueError
+            If a required block is missing.
+        """
         shapes = shapes or {}
         if missing := sorted(needed_blocks(network) - set(shapes)):
             raise ValueError(
@@ -89,14 +115,36 @@ class Feed(NamedTuple):
 
 
 class OnRows(nn.Module):
-    """A network that maps rows of shape (B, n_columns) to (B, n_outputs)."""
+    """A network that maps rows of shape (B, n_columns) to (B, n_outputs).
+
+    Parameters
+    ----------
+    network : Module
+        The network.
+    feed : Feed
+        Description of its input.
+    """
+
+    network: nn.Module
+    feed: Feed
 
     def __init__(self, network: nn.Module, feed: Feed) -> None:
         super().__init__()
         self.network, self.feed = network, feed
 
     def forward(self, rows: Tensor) -> Tensor:
-        """Return the prediction for rows."""
+        """Return the prediction for rows.
+
+        Parameters
+        ----------
+        rows : Tensor of shape (B, n_columns)
+            The rows.
+
+        Returns
+        -------
+        Tensor of shape (B, n_outputs)
+            The prediction.
+        """
         predicted = prediction_of(self.feed(self.network, rows))
         return predicted if predicted.ndim > 1 else predicted.unsqueeze(1)
 
@@ -105,14 +153,35 @@ class OnSequences(nn.Module):
     """A network that maps sequences of the same length to (B, n_steps).
 
     Its arguments are the named blocks in order, each (B, n_steps, n_features).
+
+    Parameters
+    ----------
+    network : Module
+        The network.
+    feed : Feed
+        Description of its input.
     """
+
+    network: nn.Module
+    feed: Feed
 
     def __init__(self, network: nn.Module, feed: Feed) -> None:
         super().__init__()
         self.network, self.feed = network, feed
 
     def forward(self, *blocks: Tensor) -> Tensor:
-        """Return the prediction for each step."""
+        """Return the prediction for each step.
+
+        Parameters
+        ----------
+        *blocks : Tensor of shape (B, n_steps, n_features)
+            The named blocks, in order.
+
+        Returns
+        -------
+        Tensor of shape (B, n_steps)
+            The prediction.
+        """
         named = dict(zip(self.feed.shapes, blocks, strict=True))
         mask = torch.ones_like(blocks[0][:, :, 0], dtype=torch.bool)
         predicted = prediction_of(self.feed(self.network, named, mask))
@@ -124,6 +193,8 @@ class Net(NeuralNet):
 
     Parameters
     ----------
+    *args : object
+        Arguments of skorch's NeuralNet.
     amp : {"bf16"} or None, default=None
         Precision of the forward pass in the operations that torch's autocast selects. Logits, loss
         and weights are in single precision.
@@ -132,7 +203,11 @@ class Net(NeuralNet):
         it does not change the names of the weights.
     shapes : mapping from str to tuple of int or None, default=None
         The named blocks of a row, for a network that takes them as separate arguments.
+    **kwargs : object
+        Arguments of skorch's NeuralNet.
     """
+
+    feed_: Feed
 
     def __init__(
         self,
@@ -148,7 +223,13 @@ class Net(NeuralNet):
         self.shapes = shapes
 
     def initialize_module(self) -> Self:
-        """Make the network."""
+        """Make the network.
+
+        Returns
+        -------
+        Net
+            The net.
+        """
         super().initialize_module()
         self.feed_ = Feed.of(type(self.module_), self.shapes)
         self._compile_module()
@@ -177,6 +258,14 @@ class Net(NeuralNet):
         Parameters
         ----------
         x : Tensor of shape (B, n_columns), dict of Tensor, or Batch
+            Input of the network.
+        **fit_params : object
+            Further arguments of the network's ``forward``.
+
+        Returns
+        -------
+        Tensor, or tuple of Tensor
+            The outputs.
         """
         X, mask = (x.X, x.mask) if isinstance(x, Batch) else (x, None)
         X = to_tensor(X, device=self.device)
@@ -187,20 +276,59 @@ class Net(NeuralNet):
         return outputs.float()
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Return the loss and the outputs of a batch, and add the gradients of the loss."""
+        """Return the loss and the outputs of a batch, and add the gradients of the loss.
+
+        Parameters
+        ----------
+        batch : Batch, or pair of (X, y)
+            The batch.
+        **fit_params : object
+            Further arguments of the network's ``forward``.
+
+        Returns
+        -------
+        dict of str to object
+            ``loss`` and ``y_pred``.
+        """
         self._set_training(True)
         step = self._step(batch, training=True, **fit_params)
         step["loss"].backward()
         return step
 
     def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Return the loss and the outputs of a validation batch."""
+        """Return the loss and the outputs of a validation batch.
+
+        Parameters
+        ----------
+        batch : Batch, or pair of (X, y)
+            The batch.
+        **fit_params : object
+            Further arguments of the network's ``forward``.
+
+        Returns
+        -------
+        dict of str to object
+            ``loss`` and ``y_pred``.
+        """
         self._set_training(False)
         with torch.no_grad():
             return self._step(batch, training=False, **fit_params)
 
     def evaluation_step(self, batch: Any, training: bool = False) -> Outputs:
-        """Return the outputs for a batch; the network is in evaluation mode unless `training`."""
+        """Return the outputs for a batch.
+
+        Parameters
+        ----------
+        batch : Batch, or pair of (X, y)
+            The batch.
+        training : bool, default=False
+            Whether the network is in training mode. If not, no gradients are computed.
+
+        Returns
+        -------
+        Tensor, or tuple of Tensor
+            The outputs.
+        """
         self.check_is_fitted()
         with torch.set_grad_enabled(training):
             self._set_training(training)
@@ -220,24 +348,44 @@ class Net(NeuralNet):
         Parameters
         ----------
         y_pred : Tensor, or tuple of Tensor
+            Outputs of the network.
         y_true : Batch, or Tensor of shape (B,)
             The whole batch, or only its targets.
         X : Tensor or dict of Tensor
             Input of the network. Not used if `y_true` is a Batch.
         training : bool
             Passed by skorch; not used.
+
+        Returns
+        -------
+        Tensor
+            The loss, a scalar.
         """
         if not isinstance(y_true, Batch):
             y_true = Batch(X, to_device(to_tensor(y_true, self.device), self.device))
         return self.criterion_(y_pred, y_true)
 
     def made_of(self) -> tuple[Any, ...]:
-        """Return the class of the network, and the text of its arguments and blocks."""
+        """Return the class of the network, and the text of its arguments and blocks.
+
+        Returns
+        -------
+        module : type
+            Class of the network.
+        text : str
+            Its arguments and blocks.
+        """
         arguments = sorted(self.get_params_for("module").items())
         return self.module, repr((arguments, self.shapes))
 
     def precision(self) -> AbstractContextManager[Any]:
-        """Return the autocast context of the forward pass."""
+        """Return the autocast context of the forward pass.
+
+        Returns
+        -------
+        context manager
+            The context.
+        """
         kind = torch.device(self.device).type
         lower = self.amp == "bf16"
         if not lower and not torch.is_autocast_enabled(kind):
@@ -263,6 +411,15 @@ def train(net: NeuralNet, trials: Trials | Sequences, checkpoint: Checkpoint | N
 
     skorch treats a KeyboardInterrupt as an early stop, and would return a partly trained net after
     Ctrl-C. This function raises the KeyboardInterrupt.
+
+    Parameters
+    ----------
+    net : NeuralNet
+        The net.
+    trials : Trials or Sequences
+        The training trials.
+    checkpoint : Checkpoint or None, default=None
+        The checkpoint; None: none is written.
     """
     with _remember_interrupt() as interrupted, in_memory(net.batch_size):
         if checkpoint is None:
@@ -276,7 +433,13 @@ def train(net: NeuralNet, trials: Trials | Sequences, checkpoint: Checkpoint | N
 
 @contextmanager
 def in_memory(n_rows: int) -> Iterator[None]:
-    """Raise a TrainingError with advice if memory runs out with `n_rows` trials at once."""
+    """Raise a TrainingError with advice if memory runs out with `n_rows` trials at once.
+
+    Parameters
+    ----------
+    n_rows : int
+        Number of trials at once, for the message.
+    """
     try:
         yield
     except (MemoryError, RuntimeError) as error:

@@ -16,7 +16,19 @@ from edaemo.networks import CONSTANT, COSINE, Recipe, declaration_of
 
 
 def find_recipe(name: str | None, network: type[nn.Module]) -> Recipe:
-    """Return the recipe called `name` of a network, or its default recipe if `name` is None.
+    """Return a recipe of a network.
+
+    Parameters
+    ----------
+    name : str or None
+        Name of the recipe; None for the default recipe.
+    network : type
+        Class of the network.
+
+    Returns
+    -------
+    Recipe
+        The recipe.
 
     Raises
     ------
@@ -32,7 +44,18 @@ def find_recipe(name: str | None, network: type[nn.Module]) -> Recipe:
 
 
 def make_schedule(recipe: Recipe) -> LRScheduler | None:
-    """Make the schedule of the learning rate, or None for a constant rate."""
+    """Make the schedule of the learning rate, or None for a constant rate.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        The recipe.
+
+    Returns
+    -------
+    LRScheduler or None
+        A new schedule; None for a constant rate.
+    """
     schedule = recipe.lr_scheduler
     if isinstance(schedule, LRScheduler):
         return clone(schedule, safe=False)
@@ -92,7 +115,13 @@ CHANGES = Augmentation._fields[2:]
 
 
 def check_augmentation(strengths: Mapping[str, float]) -> None:
-    """Raise a ValueError if a name is not a change of `Augmentation`, or a strength is invalid."""
+    """Raise a ValueError if a name is not a change of `Augmentation`, or a strength is invalid.
+
+    Parameters
+    ----------
+    strengths : mapping of str to float
+        Strength of each change, by name.
+    """
     for name, strength in strengths.items():
         if name not in CHANGES:
             raise ValueError(f"Unknown augmentation {name!r}: {suggest(name, CHANGES)}")

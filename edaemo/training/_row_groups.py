@@ -103,6 +103,11 @@ def find_way(
     compiled : bool
         Whether the network is compiled with ``torch.compile``. If so, a forward pass on the CPU has
         one row, because each shape is compiled separately, and one row at a time is as fast.
+
+    Returns
+    -------
+    Way
+        The way to predict rows.
     """
     weight = next(network.parameters(), None)
     device = torch.device("cpu") if weight is None else weight.device

@@ -21,16 +21,26 @@ def torch_threads(n_threads: int) -> Iterator[None]:
     Three settings belong to the calling thread: the number of OpenMP threads, the number of MKL
     threads, and whether the processor replaces denormal numbers by zero. Another library can set
     only one of them. Each can change the last digits of a result, so this context sets all three.
+    The default dtype of torch, which belongs to the process, is float32 in this context: networks
+    compute in single precision.
+
+    Parameters
+    ----------
+    n_threads : int
+        Number of threads.
     """
     before, flushed = torch.get_num_threads(), _flushes_denormals()
+    dtype = torch.get_default_dtype()
     # Skip redundant calls; each slows the next operation by 0.1 ms.
     if before != n_threads or _mkl_threads() not in (n_threads, None):
         torch.set_num_threads(n_threads)
     if flushed:
         torch.set_flush_denormal(False)
+    torch.set_default_dtype(torch.float32)
     try:
         yield
     finally:
+        torch.set_default_dtype(dtype)
         if flushed:
             torch.set_flush_denormal(True)
         if torch.get_num_threads() != before:
@@ -66,7 +76,20 @@ def _read_mkl_threads() -> int | None:
 
 @contextmanager
 def torch_deterministic(on: bool, device: str) -> Iterator[None]:
-    """Restrict torch to deterministic algorithms in this context, if `on`."""
+    """Restrict torch to deterministic algorithms in this context, if `on`.
+
+    Parameters
+    ----------
+    on : bool
+        Whether to restrict torch.
+    device : str
+        The torch device.
+
+    Raises
+    ------
+    ValueError
+        If CUDA lacks the environment variable that deterministic algorithms need.
+    """
     if not on:
         yield
         return
@@ -86,7 +109,15 @@ def torch_deterministic(on: bool, device: str) -> Iterator[None]:
 
 @contextmanager
 def torch_seed(seed: int, device: str) -> Iterator[None]:
-    """Seed torch in this context, and restore its generators afterwards."""
+    """Seed torch in this context, and restore its generators afterwards.
+
+    Parameters
+    ----------
+    seed : int
+        The seed.
+    device : str
+        The torch device.
+    """
     # `manual_seed` seeds every CUDA device.
     cuda = range(torch.cuda.device_count()) if device.startswith("cuda") else []
     with torch.random.fork_rng(devices=list(cuda)):

@@ -48,6 +48,16 @@ def prefers_fast(device: torch.device) -> bool:
 
     By default, only processors with AVX-512 use it. With AVX2, oneDNN 3.12 corrupts memory in one
     of these convolutions (1 x 1 with few filters, gradient of the weights).
+
+    Parameters
+    ----------
+    device : torch.device
+        The device.
+
+    Returns
+    -------
+    bool
+        True for the fast path.
     """
     if _is_traced():
         return False

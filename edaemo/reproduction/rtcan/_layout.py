@@ -37,6 +37,7 @@ def format_reproduction(made: Reproduction) -> str:
     Parameters
     ----------
     made : Reproduction
+        A reproduced table or figure.
 
     Returns
     -------

@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.stats import spearmanr
 from sklearn.utils import Bunch
 
+from edaemo._sklearn import AnyBunch
 from edaemo.datasets import select_people
 from edaemo.evaluation import EvaluationError
 from edaemo.preprocessing import SubjectThresholdRelabeler
@@ -59,7 +60,7 @@ REPEATED = ReproductionSettings(n_repeats=3)
 class Reproduction(NamedTuple):
     """A reproduced table or figure of the paper.
 
-    Attributes
+    Parameters
     ----------
     name : str
         "table1" to "table5" or "figure4".
@@ -79,7 +80,9 @@ class Reproduction(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def reproduce_table1(studies: Bunch | Sequence[Bunch], *, people: str = "all") -> Reproduction:
+def reproduce_table1(
+    studies: AnyBunch | Sequence[AnyBunch], *, people: str = "all"
+) -> Reproduction:
     """Count high and low trials after relabelling with a threshold for each person.
 
     Parameters
@@ -128,13 +131,15 @@ def reproduce_table1(studies: Bunch | Sequence[Bunch], *, people: str = "all") -
 
 
 def reproduce_table2(
-    studies: Bunch | Sequence[Bunch], *, people: str = "all", random_state: int = 0
+    studies: AnyBunch | Sequence[AnyBunch], *, people: str = "all", random_state: int = 0
 ) -> Reproduction:
     """Compute Spearman's correlation of valence and arousal over all trials.
 
     Parameters
     ----------
-    studies, people
+    studies : Bunch or sequence of Bunch
+        As in :func:`reproduce_table1`.
+    people : {"evaluation", "development", "all"}, default="all"
         As in :func:`reproduce_table1`.
     random_state : int, default=0
         Seed of the 2000 draws of people.
@@ -180,7 +185,7 @@ def reproduce_table2(
     return Reproduction("table2", pd.DataFrame(rows), (remark,))
 
 
-def reproduce_table3(study: Bunch, settings: ReproductionSettings = DEFAULT) -> Reproduction:
+def reproduce_table3(study: AnyBunch, settings: ReproductionSettings = DEFAULT) -> Reproduction:
     """Compare RTCAN, the CNN and the SVM on EDA, music and both, also on shares of the people.
 
     Parameters
@@ -188,6 +193,7 @@ def reproduce_table3(study: Bunch, settings: ReproductionSettings = DEFAULT) -> 
     study : Bunch
         With ratings of valence and arousal. Without music, the rows with music are left out.
     settings : ReproductionSettings
+        Settings of the evaluation.
 
     Returns
     -------
@@ -236,7 +242,7 @@ def reproduce_table3(study: Bunch, settings: ReproductionSettings = DEFAULT) -> 
 
 
 def reproduce_table4(
-    study: Bunch,
+    study: AnyBunch,
     settings: ReproductionSettings = DEFAULT,
     *,
     signal: str = "eda+music",
@@ -248,6 +254,7 @@ def reproduce_table4(
     study : Bunch
         With ratings of valence and arousal, and with music unless `signal` is "eda".
     settings : ReproductionSettings
+        Settings of the evaluation.
     signal : {"eda", "eda+music"}, default="eda+music"
         Input of the networks. The paper uses EDA and music.
 
@@ -275,7 +282,7 @@ def reproduce_table4(
 
 
 def reproduce_table5(
-    study: Bunch,
+    study: AnyBunch,
     settings: ReproductionSettings = DEFAULT,
     *,
     signal: str | None = None,
@@ -287,6 +294,7 @@ def reproduce_table5(
     study : Bunch
         With ratings of valence and arousal, and with music if `signal` is "eda+music".
     settings : ReproductionSettings
+        Settings of the evaluation.
     signal : {"eda", "eda+music"} or None, default=None
         Input of the networks. None: EDA, and music if the study has it, as in the paper.
 
@@ -314,7 +322,7 @@ def reproduce_table5(
     return _finish("table5", study, rows, [*remarks, REMARK_5], printed_on=printed_on)
 
 
-def reproduce_figure4(study: Bunch, settings: ReproductionSettings = REPEATED) -> Reproduction:
+def reproduce_figure4(study: AnyBunch, settings: ReproductionSettings = REPEATED) -> Reproduction:
     """Compute learning curves on 10, 40, 70 and 100 % of the people, in nested draws.
 
     Parameters

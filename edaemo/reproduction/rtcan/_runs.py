@@ -37,12 +37,14 @@ SCORES = {
 class ReproductionSettings(NamedTuple):
     """Settings of the evaluation for tables 3 to 5 and figure 4; see :func:`evaluate`.
 
-    Attributes
+    Parameters
     ----------
     protocols : tuple of str, default=("subject",)
         Names of protocols. Figure 4 requires "subject", since it holds out whole people.
     people : {"evaluation", "development", "all"}, default="evaluation"
+        People of the study.
     n_splits : int, default=10
+        Number of folds.
     n_repeats : int, default=1
         Number of repeats. Each repeat has different folds, draws of people and seed. Scores are
         computed over all repeats.
@@ -50,7 +52,14 @@ class ReproductionSettings(NamedTuple):
         Recipe of :class:`edaemo.RTCANClassifier`; "paper" is section 5.1.
     max_epochs : int or None, default=None
         Epochs of all networks. None: the values of the recipe and of the CNN.
-    n_jobs, random_state, store, progress
+    n_jobs : int, default=2
+        Number of processes.
+    random_state : int, default=0
+        Seed of folds and pipelines.
+    store : path, default="results/results.sqlite"
+        File of the results.
+    progress : bool or None, default=None
+        Whether to show the progress; None: only in a terminal or a notebook.
     """
 
     protocols: tuple[str, ...] = ("subject",)
@@ -184,7 +193,8 @@ def _plan(
 def _repeat(protocol: Protocol, repeat: int) -> Protocol:
     """Return the protocol of a repeat, as `evaluate` does."""
     protocol = copy(protocol)
-    protocol.random_state += repeat
+    if hasattr(protocol, "random_state"):
+        protocol.random_state += repeat
     return protocol
 
 

@@ -1,0 +1,151 @@
+"""Measure how well the labels follow from what a recording has besides its signal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t as student
+
+from edaemo._validation import identity, read_cell, signal_cells
+from edaemo.preprocessing import count_levels
+
+# From this area under the curve on, a nuisance is named in the verdict of the audit.
+TELLING = 0.6
+_LENGTH, _STEP, _RATE, _ORDER = "length", "quantisation step", "sampling rate", "trial order"
+# Columns of a trials table that are nuisances themselves.
+_COLUMNS = ("duration", "session_time", "device")
+
+
+def measure_nuisances(
+    X: object,
+    codes: np.ndarray,
+    classes: Sequence[Any] | pd.Index,
+    subject: np.ndarray | None = None,
+    sampling_rate: float | Sequence[float] | np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Compute how well each nuisance separates the classes, without training.
+
+    Parameters
+    ----------
+    X : object
+        Trials, as in :func:`audit`.
+    codes : ndarray of int, shape (n,)
+        Class of each trial, as the position in `classes`.
+    classes : sequence
+    subject : ndarray of shape (n,) or None, default=None
+        The trials of a subject depend on each other. None: all trials are independent.
+    sampling_rate : float, sequence of n floats or None, default=None
+        In Hz. None: the column ``sampling_rate`` of X, if present.
+
+    Returns
+    -------
+    DataFrame
+        One row for each nuisance that varies: ``nuisance`` (length, quantisation step, sampling
+        rate, trial order, and the columns duration, session_time and device); ``value`` of a
+        nuisance without an order, against all other values; ``label``, the class that it separates
+        best from the others; ``auc``, area under the ROC curve for this class, regardless of the
+        direction, from 0.5 to 1; ``auc_low``, ``auc_high``, its 95 % interval; ``n``, trials with
+        a known value.
+
+    Notes
+    -----
+    The largest area over classes and values is returned. The interval is that of a single area. It
+    is for trials that are clustered by subject (Obuchowski, Biometrics 53, 1997, 567-578), with
+    Student's t. It is NaN if fewer than two subjects have trials of the class, or of the others.
+    """
+    units = np.arange(len(codes)) if subject is None else pd.factorize(subject)[0]
+    rows = []
+    for nuisance, values in _find(X, subject, sampling_rate).items():
+        known = ~pd.isna(values) & (units >= 0)
+        areas = [
+            {"nuisance": nuisance, "value": value, "label": label, "n": int(known.sum()), **area}
+            for value, numbers in _as_numbers(values[known])
+            for code, label in enumerate(classes)
+            if (area := _area(numbers, codes[known] == code, units[known]))
+        ]
+        if areas:
+            rows.append(max(areas, key=lambda row: row["auc"]))
+    columns = ["nuisance", "value", "label", "auc", "auc_low", "auc_high", "n"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def describe_nuisances(table: pd.DataFrame) -> list[str]:
+    """Return the nuisances that tell the label: area at least 0.6, interval above 0.5."""
+    described = []
+    for row in table[(table["auc"] >= TELLING) & ~(table["auc_low"] <= 0.5)].to_dict("records"):
+        of_value = "" if row["value"] is None else f" {row['value']}"
+        interval = f" [{row['auc_low']:.2f}, {row['auc_high']:.2f}]"
+        interval = "" if np.isnan(row["auc_low"]) else interval
+        described.append(f"{row['nuisance']}{of_value} (AUC {row['auc']:.2f}{interval})")
+    return described
+
+
+def _find(
+    X: object,
+    subject: np.ndarray | None,
+    sampling_rate: float | Sequence[float] | np.ndarray | None,
+) -> dict[str, np.ndarray]:
+    """Return the known nuisances, with one value for each trial."""
+    cells = signal_cells(X)
+    found: dict[str, np.ndarray] = {}
+    if cells is not None:
+        signals = [read_cell(X, row, cell) for row, cell in enumerate(cells)]
+        found[_LENGTH] = np.array([signal.shape[-1] for signal in signals])
+        found[_STEP] = np.array([count_levels(s[np.isfinite(s)])[1] for s in signals])
+    rate = identity(X, "sampling_rate") if sampling_rate is None else np.asarray(sampling_rate)
+    if rate is not None and rate.ndim:
+        found[_RATE] = rate
+    order = identity(X, "trial")
+    if order is None or not pd.api.types.is_numeric_dtype(order.dtype):
+        order = _count_earlier(subject)
+    if order is not None:
+        found[_ORDER] = order
+    columns = {name: identity(X, name) for name in _COLUMNS}
+    return found | {name: values for name, values in columns.items() if values is not None}
+
+
+def _count_earlier(subject: np.ndarray | None) -> np.ndarray | None:
+    """Return how many earlier rows each row's subject has; None if subjects are unknown."""
+    return None if subject is None else pd.Series(subject).groupby(subject).cumcount().to_numpy()
+
+
+def _as_numbers(values: np.ndarray) -> list[tuple[Any, np.ndarray]]:
+    """Return the values as numbers; for values without an order, each one against the others."""
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return [(None, values.astype(np.float64))]
+    different = pd.unique(values)
+    return [(value, (values == value).astype(np.float64)) for value in different]
+
+
+def _area(values: np.ndarray, is_class: np.ndarray, units: np.ndarray) -> dict[str, float]:
+    """Return the area under the ROC curve and its interval; nothing if a side or change lacks."""
+    n, m = is_class.sum(), (~is_class).sum()
+    if not n or not m or (values == values[0]).all():
+        return {}
+    # Share of the other side below each trial; ties count half.
+    inside, outside = np.sort(values[is_class]), np.sort(values[~is_class])
+    below = _share_below(values[is_class], outside)
+    above = 1 - _share_below(values[~is_class], inside)
+    area = float(below.mean())
+    of_class = np.bincount(units[is_class], below - area, minlength=units.max() + 1)
+    of_others = np.bincount(units[~is_class], above - area, minlength=units.max() + 1)
+    n_with_class, n_with_others = (len(np.unique(units[side])) for side in (is_class, ~is_class))
+    n_units = len(np.unique(units))
+    half = np.nan
+    if min(n_with_class, n_with_others) > 1:
+        variance = (
+            n_with_class / (n_with_class - 1) * (of_class @ of_class) / n**2
+            + n_with_others / (n_with_others - 1) * (of_others @ of_others) / m**2
+            + 2 * n_units / (n_units - 1) * (of_class @ of_others) / (n * m)
+        )
+        half = float(student.ppf(0.975, n_units - 1) * np.sqrt(max(variance, 0.0)))
+    area = max(area, 1 - area)
+    return {"auc": area, "auc_low": max(area - half, 0.0), "auc_high": min(area + half, 1.0)}
+
+
+def _share_below(values: np.ndarray, of_sorted: np.ndarray) -> np.ndarray:
+    below = np.searchsorted(of_sorted, values, "left") + np.searchsorted(of_sorted, values, "right")
+    return below / (2 * len(of_sorted))
