@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from edaemo.statistics import LEVEL
+from edaemo.statistics import LEVEL, PeopleScores
 from edaemo.statistics._claims import judge
 
 N_TRIALS = 32
@@ -44,7 +44,7 @@ def find(
     people["majority"] = pd.Series(np.full(n_people, 0.5))
     table = judge(
         {**dict.fromkeys(references, ()), **dict.fromkeys(pipelines, ("eda",))},
-        people,
+        {name: PeopleScores("balanced_accuracy", scores) for name, scores in people.items()},
         rows=[*references, *pipelines],
         tested=pipelines,
         references=references,

@@ -11,10 +11,10 @@ import pandas as pd
 
 import edaemo
 from edaemo.statistics._claims import CLAIMS, LEVEL, POWER, Claim, judge
-from edaemo.statistics._crossed import STIMULUS, SUBJECT, PeopleScores
+from edaemo.statistics._crossed import STIMULUS, SUBJECT, TOO_NARROW, PeopleScores
 from edaemo.statistics._predictions import NUMBERS
 from edaemo.statistics._summary import ENDS, Scores
-from edaemo.statistics._tasks import OVER_PEOPLE, Task, make_task
+from edaemo.statistics._tasks import BY_PERSON, OVER_PEOPLE, Task, make_task
 
 
 def make_table(
@@ -278,20 +278,28 @@ def describe_scores(table: pd.DataFrame) -> list[str]:
             f"{n_undefined} people without a score, such as people with one class, are "
             "left out of the means over people."
         )
-    return [*lines, describe_intervals(table.iloc[0])]
+    return [*lines, *_describe_intervals(table.iloc[0], titles)]
 
 
-def describe_intervals(row: pd.Series) -> str:
-    """Return what the intervals of a table cover."""
+def _describe_intervals(row: pd.Series, titles: Mapping[str, str]) -> list[str]:
+    """Return what the intervals of a table cover, and which of them are too narrow."""
     covers, method = row.get("covers", SUBJECT), "jackknife"
     if covers == SUBJECT:
         method = "bootstrap"
     text = f"In brackets: 95 % {method} interval over {name_covered(row)}"
+    narrow = []
     if row["n_folds"] * row["n_repeats"] > 1:
         text += ", widened because the models of different folds share training trials"
+        narrow = [titles[name] for name in titles if name.removesuffix(BY_PERSON) in TOO_NARROW]
     if covers == STIMULUS:
         text += "; it holds for these people"
-    return f"{text}."
+    if not narrow:
+        return [f"{text}."]
+    return [
+        f"{text}.",
+        f"The interval of {' and '.join(narrow)} is too narrow: it does not contain how the level "
+        "and the scale of the predictions vary with the training trials.",
+    ]
 
 
 def describe_test(row: pd.Series) -> str:
