@@ -12,7 +12,7 @@ from edaemo.evaluation._store import ResultStore
 from edaemo.model_selection import share_of
 from edaemo.statistics import Task, find_task, score_trials
 
-_CURVE = ["study", "people", "target", "threshold", "task", "quality", "base", "kind"]
+_CURVE = ["study", "people", "target", "threshold", "quality", "task", "base", "kind"]
 
 
 class LearningCurve(NamedTuple):
