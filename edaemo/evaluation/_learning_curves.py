@@ -72,7 +72,7 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
     """
     curves = []
     for about, curve in _find_folds(folds).groupby(_CURVE, sort=False, dropna=False):
-        study, _, target, _, _, _, protocol, kind = about
+        study, _, target, _, quality, _, protocol, kind = about
         places, trials = read_trials(store, curve)
         task = find_task([trials.assign(task=curve["task"].iloc[0])])
         points, failed = [], []
@@ -93,7 +93,8 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
                     "high": score["pooled_high"],
                 }
             )
-        name = f"{study}, {target}, {protocol}, shares {kind}"
+        rule = "" if pd.isna(quality) else f", quality {quality}"
+        name = f"{study}, {target}, {protocol}, shares {kind}{rule}"
         curves.append(LearningCurve(name, task, pd.DataFrame(points), failed))
     return curves
 
