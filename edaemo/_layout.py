@@ -115,6 +115,7 @@ def music_names(features: Iterable[object]) -> list[str]:
 
 def check_components(components: Sequence[str], possible: Sequence[str]) -> None:
     """Raise a ValueError unless `components` are one or more of `possible`, without duplicates."""
+    components = list(components)
     strange = [name for name in components if name not in possible]
     if strange or not components or len(set(components)) < len(components):
         raise ValueError(

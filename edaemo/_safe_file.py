@@ -9,7 +9,7 @@ import math
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +21,12 @@ from safetensors import SafetensorError
 
 from edaemo._torch import loaded_class
 from edaemo._whole_file import whole_file
-from edaemo.decomposition import DecompositionMethod, decomposition_names, find_decomposition
+from edaemo.decomposition import (
+    DecompositionMethod,
+    Weights,
+    decomposition_names,
+    find_decomposition,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -239,6 +244,8 @@ class Encoder:
             return self._schedule(value, where)
         if isinstance(value, DecompositionMethod):
             return self._decomposition(value, where)
+        if type(value) is Weights:
+            return {"$weights": self.encode(asdict(value), where)}
         raise self._refusal(value, where)
 
     def _refusal(self, value: object, where: str) -> FileError:
@@ -422,6 +429,9 @@ class Decoder:
                 "it, and load the file again."
             )
         return find_decomposition(name, self.decode(rest["settings"]))
+
+    def _make_weights(self, numbers: Any, rest: dict[str, Any]) -> Weights:
+        return Weights(**self.decode(numbers))
 
     def _make_schedule(self, name: str, rest: dict[str, Any]) -> LRScheduler:
         from skorch.callbacks import LRScheduler

@@ -327,6 +327,29 @@ def name_some(subjects: Iterable[Any]) -> str:
     return ", ".join(names[:5]) + more
 
 
+def as_plain(value: Any) -> Any:
+    """Return a parameter with Python's own numbers in place of numpy's, also in containers.
+
+    Numbers of numpy overflow (``np.uint8(200) + 100``), and torch does not accept them everywhere.
+
+    Parameters
+    ----------
+    value : object
+        A number, text, list, tuple or dict. Anything else is returned as it is.
+
+    Returns
+    -------
+    object
+    """
+    if isinstance(value, (np.number, np.bool_, np.str_)):
+        return value.item()
+    if type(value) in (list, tuple):
+        return type(value)(map(as_plain, value))
+    if type(value) is dict:
+        return {as_plain(key): as_plain(part) for key, part in value.items()}
+    return value
+
+
 @contextmanager
 def whole_or_nothing(estimator: object) -> Iterator[None]:
     """Restore the estimator's attributes if its fit raises an error or is interrupted."""

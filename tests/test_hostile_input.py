@@ -685,6 +685,7 @@ ASKING = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Some ids of subject are nearly equal")
 @pytest.mark.parametrize("kind", SUBJECTS)
 @pytest.mark.parametrize("name", ASKING)
 def test_four_people_are_four_whatever_their_ids_are(name, kind):

@@ -416,6 +416,7 @@ def test_ids_come_to_the_same_wherever_they_are(name):
         assert protocol.get_n_splits(X, y, **kwargs) == len(rows)
 
 
+@pytest.mark.filterwarnings("ignore:Some ids of subject are nearly equal")
 @pytest.mark.parametrize(
     "people",
     [

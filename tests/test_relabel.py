@@ -248,6 +248,7 @@ def test_number_is_one_threshold_for_all():
     assert named.thresholds_.index.tolist() == ["a", "b"]
 
 
+@pytest.mark.filterwarnings("ignore:Some ids of subject are nearly equal")
 def test_subject_ids_of_mixed_types():
     ids = np.array([1] * 4 + ["1"] * 4 + ["x"] * 4, dtype=object)
     ratings = pd.concat([FOUR, FOUR + 4, FOUR + 8])

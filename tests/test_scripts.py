@@ -81,9 +81,13 @@ def test_second_example_runs_as_it_stands():
 def test_picture_example_runs_as_it_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = runpy.run_path(str(EXAMPLES / "plot_decomposition.py"))
-    assert (tmp_path / "decomposition.png").read_bytes().startswith(b"\x89PNG")
+    for picture in ("decomposition.png", "decomposition-published.png"):
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
     spans = [np.ptp(parts.phasic) / np.ptp(signal) for _, signal, parts in given["recordings"]]
     assert [span > 2 for span in spans] == [False, True, False, True]
+    spans = [np.ptp(parts.phasic) / np.ptp(eda) for _, eda, parts, _ in given["good"]]
+    assert max(spans) < 1
+    assert [len(responses) >= 3 for *_, responses in given["good"]] == [True] * 4
 
 
 def test_own_recordings_become_a_picture_a_table_and_scores(tmp_path, monkeypatch, capsys):

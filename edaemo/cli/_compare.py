@@ -55,6 +55,19 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="pipelines; None: all, without torch all that train no network",
     )
     compare.add_argument(
+        "--family",
+        **several,
+        help="further pipelines that you plan to evaluate; their tests are adjusted with those of "
+        "--pipelines",
+    )
+    compare.add_argument(
+        "--margin",
+        type=float,
+        metavar="X",
+        help="margin of the equivalence test (default: 0.05 for the balanced accuracy, 0.1 for the "
+        "concordance correlation)",
+    )
+    compare.add_argument(
         "--threshold",
         nargs="+",
         metavar="T",
@@ -154,6 +167,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             n_jobs=arguments.jobs,
             scheduler=arguments.scheduler,
             random_state=arguments.seed,
+            family=arguments.family,
+            margin=arguments.margin,
             store=arguments.store or Path(arguments.out) / "results.sqlite",
             progress=True,
             on_fold=_print_fold if arguments.json else None,

@@ -22,6 +22,7 @@ from edaemo._layout import Block, Layout, agree, infer_layout, make_layout, read
 from edaemo._sklearn import UNCHANGED, BaseEstimator, Request
 from edaemo._validation import (
     SAMPLED,
+    as_plain,
     find_ids,
     read_inputs,
     whole_or_nothing,
@@ -468,7 +469,7 @@ class NetworkEstimator(BaseEstimator, ABC):
     def _recipe(self) -> Recipe:
         """Return the recipe, changed by the parameters that are not None."""
         recipe = find_recipe(getattr(self, "recipe", None), self._network)
-        given = {name: getattr(self, name, None) for name in Recipe._fields}
+        given = {name: as_plain(getattr(self, name, None)) for name in Recipe._fields}
         recipe = recipe.but_for(**given | {"network": self._network_params()})
         check_augmentation(recipe.augmentation)
         return recipe
@@ -509,7 +510,7 @@ class NetworkEstimator(BaseEstimator, ABC):
 
     def _given_sizes(self) -> dict[str, int | None]:
         """Return the sizes of the layout that the parameters give."""
-        return {name: getattr(self, name, None) for name in _LAYOUT_PARAMETERS}
+        return {name: as_plain(getattr(self, name, None)) for name in _LAYOUT_PARAMETERS}
 
     def _find_layout(self) -> Layout | None:
         """Return the layout of a row, or None if the network does not use blocks."""

@@ -11,6 +11,7 @@ import torch
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from edaemo._saved import saved
+from edaemo._validation import as_plain
 from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.networks import RTCAN
 
@@ -176,4 +177,5 @@ class RTCANClassifier(NetworkClassifier):
         given = {name: getattr(self, name) for name in (*names, "last_relu")}
         given["channels"] = tuple(self.channels)
         recipes = {"dropout": self.dropout, "init": self.init}
-        return given | {name: value for name, value in recipes.items() if value is not None}
+        given |= {name: value for name, value in recipes.items() if value is not None}
+        return as_plain(given)

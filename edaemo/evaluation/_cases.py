@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from edaemo.evaluation._exclusion import describe_counts
-from edaemo.evaluation._registry import PIPELINES_OF, PipelineSpec
+from edaemo.evaluation._family import describe_added, find_family
+from edaemo.evaluation._registry import EDA, PIPELINES_OF, PLAIN, PipelineSpec, as_entry
+from edaemo.evaluation._store import Member, ResultStore
 from edaemo.statistics import (
     CASE,
     NUMBERS,
@@ -43,11 +45,14 @@ class Case:
         The predictions by pipeline, reference rows first.
     folds : DataFrame
         The rows of the store for these pipelines.
+    family : dict of str to Member
+        The pipelines whose tests are adjusted together; empty if the store does not have them.
     """
 
     about: dict[str, Any]
     trials: dict[str, pd.DataFrame]
     folds: pd.DataFrame
+    family: dict[str, Member]
 
     @property
     def name(self) -> str:
@@ -167,6 +172,7 @@ class Case:
             "artificial": self.is_artificial,
             "warning": next((a["warning"] for a in audits if a.get("warning")), ""),
             "audit": " ".join(dict.fromkeys(a["verdict"] for a in audits if a.get("verdict"))),
+            "covers": first["covers"].iloc[0],
             **self.task.describe_labels(labels),
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),
@@ -179,6 +185,7 @@ class Case:
             "n_folds": self.folds["fold"].nunique(),
             "n_repeats": self.folds["repeat"].nunique(),
             "random_state": 0,
+            "family_added": describe_added(self.family),
             # The store has this count for each fold, but not over all folds.
             "stimuli_seen": pd.NA,
         }
@@ -186,12 +193,19 @@ class Case:
             {
                 "pipeline": name,
                 "reference": name in self.references,
+                "uses": self._find_uses(name),
                 "transductive": name in self.known and self.known[name].transductive,
+                "calibration_trials": (
+                    self.known[name].calibration_trials if name in self.known else 0
+                ),
                 "knows_stimulus": self._knows_stimulus(name),
             }
             for name in self.trials
         ]
-        return make_table(self.task, case, pipelines, self.scores, self.folds)
+        family = {name: member.uses for name, member in self.family.items()}
+        return make_table(
+            self.task, case, pipelines, self.scores, self.folds, family=family or None
+        )
 
     def settings(self, pipeline: str) -> dict[str, Any]:
         """Return the settings from which the key of a pipeline's first fold was computed.
@@ -207,6 +221,16 @@ class Case:
             The settings; empty if the store lacks them.
         """
         return self.folds.loc[self.folds["pipeline"] == pipeline, "settings"].iloc[0] or {}
+
+    def _find_uses(self, pipeline: str) -> tuple[str, ...]:
+        """Return what a pipeline uses, as `evaluate` stored it, or as far as settings tell."""
+        if pipeline in self.family:
+            return self.family[pipeline].uses
+        entry = self.known.get(pipeline)
+        if entry is None:
+            taken = self.settings(pipeline).get("takes", "trials")
+            entry = as_entry(lambda study: None, input=taken if taken in PLAIN else "features")
+        return entry.uses(EDA, self._knows_stimulus(pipeline))
 
     def _knows_stimulus(self, pipeline: str) -> bool:
         """Return whether a pipeline receives the stimulus of a trial, as `evaluate` does."""
@@ -229,11 +253,13 @@ class Case:
         return any(music is not None for music in find_settings(self.settings(pipeline), "music"))
 
 
-def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
+def make_cases(store: ResultStore, predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
     """Group the predictions of a store by comparison; reference rows come first.
 
     Parameters
     ----------
+    store : ResultStore
+        The store, which holds the families of tests.
     predictions : DataFrame
         Table of :func:`load_predictions`.
     folds : DataFrame
@@ -253,7 +279,8 @@ def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
         names = sorted(trials, key=lambda name: (order[name], name))
         of_case = by_case[_hashable(about.values())]
         kept = of_case[of_case["pipeline"].isin(names)]
-        cases.append(Case(about, {name: trials[name] for name in names}, kept))
+        family = find_family(store, list(kept.loc[kept["pipeline"] == names[0], "settings"]))
+        cases.append(Case(about, {name: trials[name] for name in names}, kept, family))
     return cases
 
 

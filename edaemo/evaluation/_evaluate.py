@@ -28,6 +28,7 @@ from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
+from edaemo.evaluation._family import describe_added, identify_comparison
 from edaemo.evaluation._fold import (
     count_warnings,
     cuda_devices,
@@ -38,6 +39,7 @@ from edaemo.evaluation._fold import (
     takes_groups,
 )
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
+from edaemo.evaluation._predictions import join_covers, read_trials
 from edaemo.evaluation._registry import (
     INPUTS,
     OUR_INPUTS,
@@ -49,12 +51,12 @@ from edaemo.evaluation._registry import (
     as_entry,
     find,
 )
-from edaemo.evaluation._store import FoldRecord, ResultStore
+from edaemo.evaluation._store import FoldRecord, Member, ResultStore
 from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
 from edaemo.preprocessing import find_copies
-from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_trials
+from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_people, score_trials
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -85,6 +87,8 @@ def evaluate(
     n_jobs: int = 2,
     scheduler: str | None = None,
     random_state: int = 0,
+    family: Several = None,
+    margin: float | None = None,
     store: str | Path = "results/results.sqlite",
     progress: bool | None = None,
     on_fold: Callable[[FoldRecord], None] | None = None,
@@ -152,6 +156,14 @@ def evaluate(
     random_state : int, default=0
         Seed of the splits, of the pipelines (parameters ``random_state`` that are None) and of the
         bootstrap.
+    family : str, mapping of name to classifier, or sequence of these, default=None
+        Pipelines whose tests are adjusted together. The family is stored before the first fold
+        runs. It always includes `pipelines`, and all pipelines that were declared or evaluated
+        before on the same folds in this store, so that a p value does not depend on which rows you
+        display. Declare all pipelines that you plan to evaluate in later calls.
+    margin : float or None, default=None
+        Margin of the equivalence test: a mean over people that is closer to chance counts as equal
+        to chance. None: 0.05 for the balanced accuracy, 0.1 for the concordance correlation.
     store : path, default="results/results.sqlite"
         File in which finished folds are stored. Several runs may share it.
     progress : bool or None, default=None
@@ -196,6 +208,8 @@ def evaluate(
         )
     if n_repeats < 1:
         raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
+    if margin is not None and not 0 < margin < np.inf:
+        raise EvaluationError(f"margin={margin!r} must be a number above 0.")
     chosen = [_load(study, people) for study in _several(studies)]
     exclusions = [[make_exclusion(study, rule) for rule in _several(quality)] for study in chosen]
     cases = [
@@ -225,12 +239,13 @@ def evaluate(
             case, _choose_pipelines(pipelines, case), settings, _find_copies(case, found)
         )
     ]
+    by_case = [(case, [job for job in jobs if job.case is case]) for case in cases]
+    planned = [{} if family is None else _choose_pipelines(family, case) for case in cases]
     with ResultStore(store) as kept:
+        for (_, of_case), entries in zip(by_case, planned, strict=True):
+            _declare(of_case, entries, kept)
         _run(jobs, kept, n_jobs, scheduler, progress, on_fold)
-        tables = [
-            _summarise(case, [job for job in jobs if job.case is case], kept, settings)
-            for case in cases
-        ]
+        tables = [_summarise(case, of_case, kept, settings, margin) for case, of_case in by_case]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -863,7 +878,7 @@ def _record(job: _Job, result: dict[str, Any], input_warnings: list[str]) -> Fol
             **{name: trials[name].iloc[rows].tolist() for name in names},
             "label": job.case.task.decode(job.case.labels[rows]),
             "predicted": job.case.task.decode(result["predicted"]),
-            "probability": result["probability"],
+            **{name: result[name] for name in ("probability", "decision")},
         }
     measured = ("error", "scores", "fit_seconds", "predict_seconds", "device")
     return FoldRecord(
@@ -885,6 +900,7 @@ def _record(job: _Job, result: dict[str, Any], input_warnings: list[str]) -> Fol
             **job.audited,
             "warning": job.protocol.warning,
             "may_share": sorted(job.protocol.may_share),
+            "covers": list(job.protocol.covers),
             "share": None if job.protocol.share is None else job.protocol.share._asdict(),
             "validation_subjects": _people(trials, job.work["validation"]),
             "warnings": result["warnings"],
@@ -903,7 +919,11 @@ def _people(trials: pd.DataFrame, rows: np.ndarray) -> list[Any]:
 
 
 def _summarise(
-    case: _Case, jobs: list[_Job], kept: ResultStore, settings: _Settings
+    case: _Case,
+    jobs: list[_Job],
+    kept: ResultStore,
+    settings: _Settings,
+    margin: float | None,
 ) -> pd.DataFrame:
     """Return the table of one case, computed from the stored folds."""
     keys = [job.work["key"] for job in jobs]
@@ -919,6 +939,7 @@ def _summarise(
         "protocol": protocol.name,
         "warning": protocol.warning,
         "audit": " ".join(audited["verdict"].unique()),
+        "covers": "+".join(protocol.covers),
         **case.task.describe_labels(labels),
         "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),
@@ -938,19 +959,64 @@ def _summarise(
         job.settings["pipeline"]: {
             "pipeline": job.settings["pipeline"],
             "reference": job.entry.reference,
+            "uses": _find_uses(job.entry, job.work["estimator"], study),
             "transductive": job.entry.transductive,
+            "calibration_trials": job.entry.calibration_trials,
             "knows_stimulus": job.entry.receives_stimulus(job.work["estimator"]),
         }
         for job in jobs
     }
-    folds = kept.folds(keys)
-    predictions = kept.predictions(keys).merge(folds[["key", "pipeline"]], on="key")
-    columns = ["subject", "label", "predicted"]
+    family = kept.family(identify_comparison([job.settings for job in jobs]))
+    others = {name: member for name, member in family.items() if name not in pipelines}
+    folds = kept.folds([*keys, *(key for member in others.values() for key in member.keys)])
+    trials_of = dict(list(_read_done(kept, folds).groupby("pipeline")))
     scores = {
-        name: score_trials(case.task, trials[columns], settings.random_state)
-        for name, trials in predictions.groupby("pipeline")
+        name: score_trials(case.task, trials_of[name], settings.random_state)
+        for name in pipelines
+        if name in trials_of
     }
-    return make_table(case.task, about, list(pipelines.values()), scores, folds)
+    stored = folds[folds["status"] == "done"].groupby("pipeline").size()
+    finished = [name for name, member in others.items() if 0 < len(member.keys) == stored.get(name)]
+    return make_table(
+        case.task,
+        {**about, "family_added": describe_added(family)},
+        list(pipelines.values()),
+        scores,
+        folds,
+        family={name: member.uses for name, member in family.items()},
+        others={name: score_people(case.task, trials_of[name]) for name in finished},
+        margin=margin,
+    )
+
+
+def _read_done(kept: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
+    """Return all test trials, with the columns of their folds that scores need."""
+    place, trials = read_trials(kept, folds)
+    about = folds[["pipeline", "repeat", "fold"]].assign(covers=join_covers(folds).to_numpy())
+    about = about.take(place).reset_index(drop=True)
+    return pd.concat([about, trials], axis=1)
+
+
+def _declare(jobs: list[_Job], planned: dict[str, PipelineSpec], kept: ResultStore) -> None:
+    """Store the family of a comparison: the pipelines of this call, and those that are planned."""
+    members: dict[str, Member] = {}
+    case = jobs[0].case
+    for name, entry in planned.items():
+        if not entry.reference and not _describe_missing(entry, case.study):
+            members[name] = Member(_find_uses(entry, entry.make(case.study), case.study))
+    keys: dict[str, list[str]] = {}
+    for job in jobs:
+        keys.setdefault(job.settings["pipeline"], []).append(job.work["key"])
+    for job in jobs:
+        name = job.settings["pipeline"]
+        if not job.entry.reference:
+            uses = _find_uses(job.entry, job.work["estimator"], case.study)
+            members[name] = Member(uses, tuple(keys[name]))
+    kept.declare(identify_comparison([job.settings for job in jobs]), members)
+
+
+def _find_uses(entry: PipelineSpec, estimator: BaseEstimator, study: Bunch) -> tuple[str, ...]:
+    return entry.uses(signal_columns(study.trials), entry.receives_stimulus(estimator))
 
 
 def _count_seen(stimulus: pd.Series | None, jobs: list[_Job]) -> int:

@@ -51,7 +51,8 @@ def run_fold(X: pd.DataFrame, job: dict[str, Any]) -> dict:
         ``key``; ``warnings``, the first warning of each line of code; ``warning_counts``, the
         number of warnings of each of these lines; ``status``. With status
         "done": ``scores``, ``predicted``, ``probability`` (None if the estimator has no
-        probabilities), ``fit_seconds``, ``predict_seconds``, ``device`` and ``losses`` (None
+        probabilities), ``decision`` (None if it has probabilities or no decision function),
+        ``fit_seconds``, ``predict_seconds``, ``device`` and ``losses`` (None
         without a network). With status "failed": ``error``, the exception of the pipeline.
     """
     with _alone, warnings.catch_warnings(record=True) as caught:
@@ -133,6 +134,7 @@ def _fit_and_predict(X: pd.DataFrame, job: dict[str, Any]) -> dict:
         if task.has_classes and hasattr(estimator, "predict_proba"):
             probability = np.asarray(estimator.predict_proba(X.iloc[test]))
             probability = _arrange(estimator, probability, task, len(test))
+        decision = _decide(estimator, X.iloc[test], task) if probability is None else None
         predicted_at = time.perf_counter()
         device, losses = _device_of(estimator), _losses_of(estimator)
     predicted = task.check_predicted(predicted, labels[test])
@@ -141,11 +143,41 @@ def _fit_and_predict(X: pd.DataFrame, job: dict[str, Any]) -> dict:
         "scores": scores,
         "predicted": predicted,
         "probability": probability,
+        "decision": decision,
         "fit_seconds": fitted - start,
         "predict_seconds": predicted_at - fitted,
         "device": device,
         "losses": losses,
     }
+
+
+def _decide(estimator: ClassifierMixin, X: pd.DataFrame, task: Task) -> np.ndarray | None:
+    """Return the decision values, which order trials if an estimator has no probabilities.
+
+    Returns
+    -------
+    ndarray of shape (n_trials,) or (n_trials, n_classes), or None
+        For two classes the value of class 1; 0 for a class without training trials. None if the
+        estimator has no decision value for each class, such as one for each pair of classes.
+    """
+    if not task.has_classes or not hasattr(estimator, "decision_function"):
+        return None
+    n_classes, settings = len(task.classes), estimator.get_params(deep=True).items()
+    known = getattr(estimator, "classes_", range(n_classes))
+    is_paired = any(
+        name.rpartition("__")[2] == "decision_function_shape" and value == "ovo"
+        for name, value in settings
+    )
+    values = np.asarray(estimator.decision_function(X), dtype=np.float64)
+    if n_classes == 2:
+        return values if values.shape == (len(X),) else None
+    if len(known) == 2 and values.shape == (len(X),):
+        values = np.column_stack([-values, values])
+    elif is_paired or values.shape != (len(X), len(known)):
+        return None
+    whole = np.zeros((len(X), n_classes))
+    whole[:, np.asarray(known, dtype=np.int64)] = values
+    return whole
 
 
 def _arrange(

@@ -170,6 +170,18 @@ class Protocol(BaseCrossValidator):
         ) -> Self:
             """Set which ids `split` requests."""
 
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """Ids of which the score is meant for new ones, so that intervals and tests cover them.
+
+        This is the unit, if it is an id, else the ids that are never on both sides of the split. A
+        protocol without such ids, as "trial", covers subjects.
+        """
+        ids = ("subject", "stimulus")
+        if self.unit in ids:
+            return (self.unit,)
+        return tuple(kind for kind in ids if kind not in self.may_share) or ("subject",)
+
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
         """Make the protocol with the arguments of `make_protocol`.

@@ -94,7 +94,7 @@ class DecomposedTrial:
         Returns
         -------
         Components
-            Each of shape (n_samples,); no driver if the method has none.
+            Each of shape (n_samples,); driver is None without one.
         """
         driver = self.result.driver
         return Components(

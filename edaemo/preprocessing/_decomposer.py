@@ -163,7 +163,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, LOWEST_RATE, None, closed="left")],
         "method": [str, DecompositionMethod],
-        "components": [tuple, list],
+        "components": ["array-like"],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
     }
 

@@ -24,7 +24,19 @@ from edaemo.report._page import (
     p_value,
     with_interval,
 )
-from edaemo.statistics import NUMBERS, Binary, describe, p_column, verdicts
+from edaemo.statistics import (
+    CLAIMS,
+    NUMBERS,
+    Binary,
+    describe,
+    describe_scores,
+    describe_test,
+    explain_marks,
+    format_claim,
+    mark_name,
+    name_covered,
+    verdicts,
+)
 
 RATED = ("valence", "arousal")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
@@ -57,8 +69,9 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
         f"{store} holds {len(cases)} comparison{'s' * (len(cases) > 1)} (a study, a target, a "
         f"protocol) of {n_studies} {'study' if n_studies == 1 else 'studies'} with {n_people} "
         "people. All scores are computed from predictions of trials that were not in training. "
-        "Intervals are 95 % intervals from 2,000 draws of people with all their trials. Grey rows "
-        "use no EDA. A pipeline shows an effect of EDA only if its scores are above the grey rows."
+        "The notes of each table state what its 95 % intervals cover. Grey rows "
+        "use no EDA. A pipeline shows an effect of EDA only if its scores are above all rows that "
+        "use no EDA, with music or without."
     )
     for protocol in dict.fromkeys(case.about["protocol"] for case in cases):
         if protocol in PROTOCOLS:
@@ -324,10 +337,10 @@ def _section_probabilities(case: Case) -> Section:
                 name in case.references,
             )
         )
-    head = ["Pipeline", "AUC, pooled", "AUC, mean over people", "Brier score"]
+    head = ["Pipeline", "AUC within folds", "AUC, mean over people", "Brier score"]
     head += ["Expected calibration error", "Calibration slope", "Intercept"]
     notes = [
-        "The pooled AUC compares trials of different folds, but the probabilities of different "
+        "Both AUC compare trials of the same fold only, since the probabilities of different "
         "models may have different scales. Perfect calibration has slope 1 and intercept 0. A dash "
         "means that a value is undefined, for example because all probabilities are equal."
     ]
@@ -364,6 +377,8 @@ def _section_pairs(case: Case) -> Section:
     if case.pairs.empty:
         section.paragraphs.append("This comparison has only one pipeline, so it has no pairs.")
         return section
+    first = case.table.iloc[0]
+    is_crossed = first["covers"] != "subject"
     rows = []
     for row in case.pairs.itertuples():
         rows.append(
@@ -373,8 +388,8 @@ def _section_pairs(case: Case) -> Section:
                     row.b,
                     with_interval(row.difference, row.difference_low, row.difference_high),
                     with_interval(row.rank_biserial, row.rank_biserial_low, row.rank_biserial_high),
-                    p_value(row.p_wilcoxon),
-                    p_value(row.p_wilcoxon_holm),
+                    p_value(row.p_crossed if is_crossed else row.p_wilcoxon),
+                    p_value(row.p_crossed_holm if is_crossed else row.p_wilcoxon_holm),
                     number(row.fold_difference),
                     p_value(row.p_t),
                     p_value(row.p_t_holm),
@@ -388,21 +403,32 @@ def _section_pairs(case: Case) -> Section:
         "Rank-biserial correlation",
     ]
     head += [
-        "p (Wilcoxon)",
+        "p (t)" if is_crossed else "p (Wilcoxon)",
         "p, Holm",
         "Mean of A minus B over folds",
         "p (corrected t)",
         "p, Holm",
     ]
     notes = [
-        f"Score: {case.task.tested_title}. Wilcoxon's signed-rank test over people tests whether "
-        "these fitted models differ on other people. For equally good pipelines, its p is small "
-        "more often than it should be. The corrected resampled t-test over folds (Nadeau and "
-        "Bengio 2003) tests whether the pipelines differ. A better pipeline should be better in "
-        "both tests. Holm: adjusted for all pairs of the table."
+        f"Score: {case.task.tested_title}. {_describe_pairs(first)} The corrected resampled t-test "
+        "over folds (Nadeau and Bengio 2003) tests whether the pipelines differ. A better pipeline "
+        "should be better in both tests. Holm: adjusted for all pairs of the table."
     ]
     section.tables.append(Table(f"All pairs: {case.name}.", head, rows, notes))
     return section
+
+
+def _describe_pairs(row: pd.Series) -> str:
+    """Return what the test of people's scores tests."""
+    if row["covers"] == "subject":
+        return (
+            "Wilcoxon's signed-rank test over people tests whether these fitted models differ on "
+            "other people. For equally good pipelines, its p is small more often than it should be."
+        )
+    return (
+        f"The t test of the mean over people tests whether the models differ on other "
+        f"{name_covered(row)}; the intervals cover the same."
+    )
 
 
 def section_versions(folds: pd.DataFrame) -> Section:
@@ -440,27 +466,26 @@ def section_versions(folds: pd.DataFrame) -> Section:
 
 
 def _table_scores(case: Case) -> Table:
-    shown = case.task.reported
-    tested = [case.task.chance_row, case.task.order_row, case.task.stimulus_row]
-    comparable = not isinstance(case.pairs, str)
+    shown, comparable = case.task.reported, not isinstance(case.pairs, str)
+    claims = [claim for claim in CLAIMS if case.table[claim.column].notna().any()]
     rows = []
-    for row in case.table.itertuples():
-        scores = case.summary.loc[row.pipeline]
+    for _, row in case.table.iterrows():
+        scores = case.summary.loc[row["pipeline"]]
         cells = [
             with_interval(*scores.loc[name, [average_over + end for end in ("", "_low", "_high")]])
             for _, name, average_over in shown
         ]
-        p = [p_value(getattr(row, p_column(name))) if comparable else NOTHING for name in tested]
-        mark = " *" if row.transductive else ""
-        rows.append(Row([row.pipeline + mark, *cells, *p], row.reference))
-    head = ["Pipeline", *(title for title, _, _ in shown), *(f"p above {name}" for name in tested)]
+        p = [format_claim(row, claim) if comparable else NOTHING for claim in claims]
+        rows.append(Row([mark_name(row), *cells, *p], row["reference"]))
+    head = ["Pipeline", *(title for title, _, _ in shown)]
+    head += [f"p: {claim.title[:1].lower()}{claim.title[1:]}" for claim in claims]
     notes = [
-        "Mean over people: the mean of each person's score. p: one-sided Wilcoxon signed-rank test "
-        f"of people's {case.task.tested_title}, with Holm's adjustment for all rows tested against "
-        "the same reference."
+        *describe_scores(case.table),
+        f"p: test of people's {case.task.tested_title} ({describe_test(case.table.iloc[0])}) "
+        "against the row in brackets, the nearest of all rows that do not use the input in "
+        "question, with Holm's adjustment for the family of tests.",
+        *explain_marks(case.table),
     ]
-    if case.table["transductive"].any():
-        notes.append("* Transductive: all of a test person's unlabelled trials set the scale.")
     unregistered = [name for name in case.trials if name not in case.known]
     if unregistered:
         names = ", ".join(unregistered)

@@ -164,10 +164,11 @@ def draw_probabilities(
             figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
         areas = ", ".join(f"{name} {number(auc[name], 2)}" for name in names)
         caption = (
-            "Left: ROC of all pooled trials, with the area under the curve in brackets. Right: "
-            "calibration in ten bins; points on the thin line are perfectly calibrated."
+            "Left: ROC of all trials together; in brackets the AUC within folds, which differs "
+            "from the area under this curve if folds have different scales. Right: calibration in "
+            "ten bins; points on the thin line are perfectly calibrated."
         )
-        alt = f"ROC and calibration curves. Area under the curve: {areas}. Numbers: see the table."
+        alt = f"ROC and calibration curves. AUC within folds: {areas}. Numbers: see the table."
         pictures.append(embed(figure, caption, alt))
     return pictures
 
@@ -244,7 +245,7 @@ def draw_shares(curve: LearningCurve) -> Picture:
         axes.set(xlabel="training people of a fold", ylabel=score)
         _fit_left(figure, axes)
         figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
-    caption = f"{curve.name}: {score} with its 95 % interval over people. Dashed: chance."
+    caption = f"{curve.name}: {score} with its 95 % interval. Dashed: chance."
     return embed(figure, caption, f"Learning curves. {'; '.join(changes)}.")
 
 

@@ -94,7 +94,7 @@ def write_report(
     with ResultStore(store) as opened, _uncollected():
         folds, predictions, left_out = _read(opened, keys)
         curves = make_learning_curves(opened, folds)
-    cases = make_cases(predictions, folds)
+        cases = make_cases(opened, predictions, folds)
     command = ["edaemo", "report", str(store), "--out", str(out)]
     command += ["--person", *people] if people else []
     command += ["--path", str(path)] if path is not None else []
@@ -173,19 +173,20 @@ def _section_people(
             "read from the study, since a store does not contain them."
         )
         return section
-    ids_of_study: dict[str, dict[str, Hashable]] = {}
+    ids_of_study: dict[str, dict[str, list[Hashable]]] = {}
     for case in cases:
-        ids = next(iter(case.trials.values()))["subject"].unique()
-        ids_of_study.setdefault(case.about["study"], {}).update(
-            {str(person): person for person in ids}
-        )
+        known_ids = ids_of_study.setdefault(case.about["study"], {})
+        for person in next(iter(case.trials.values()))["subject"].unique():
+            same_text = known_ids.setdefault(str(person), [])
+            if person not in same_text:
+                same_text.append(person)
     known = [person for ids in ids_of_study.values() for person in ids]
     for person in people:
         if person not in known:
             raise ValueError(f"Person {person!r} is not in the store: {suggest(person, known)}")
     rated = {case.about["study"] for case in cases if case.about["target"] in RATED}
     for study, ids in ids_of_study.items():
-        chosen = [ids[person] for person in people if person in ids]
+        chosen = [subject for person in people for subject in ids.get(person, ())]
         if not chosen:
             continue
         data = (
