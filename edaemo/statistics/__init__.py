@@ -12,7 +12,6 @@ from edaemo.statistics._compare import (
     critical_difference,
     paired_test,
 )
-from edaemo.statistics._crossed import Gains, Jackknife, LeftOut, PeopleScores
 from edaemo.statistics._permutation import (
     PermutationRefit,
     PermutationTest,
@@ -64,13 +63,9 @@ __all__ = [
     "Binary",
     "Calibration",
     "CriticalDifference",
-    "Gains",
-    "Jackknife",
-    "LeftOut",
     "Multiclass",
     "Outcome",
     "PairedTest",
-    "PeopleScores",
     "PermutationRefit",
     "PermutationTest",
     "Regression",
