@@ -66,6 +66,14 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="trials without a label: leave them out of this target, or raise an error",
     )
     compare.add_argument(
+        "--min-stability",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="leave out trials whose label is stable in less than this share of bootstrap draws of "
+        "the person's ratings, from 0 to 1",
+    )
+    compare.add_argument(
         "--people",
         default="evaluation",
         choices=["evaluation", "development", "all"],
@@ -128,6 +136,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             arguments.protocol,
             thresholds=arguments.threshold,
             missing_ratings=arguments.missing_ratings,
+            min_stability=arguments.min_stability,
             people=arguments.people,
             n_splits=arguments.folds,
             n_repeats=arguments.repeats,

@@ -72,6 +72,7 @@ def evaluate(
     *,
     thresholds: Several = "subject",
     missing_ratings: str = "drop",
+    min_stability: float = 0.0,
     people: str = "evaluation",
     n_splits: int = 5,
     n_repeats: int = 1,
@@ -119,6 +120,12 @@ def evaluate(
     missing_ratings : {"drop", "raise"}, default="drop"
         "drop": a trial without a label is left out of that target only, and counted in column
         ``n_missing``. "raise": such a trial is an error.
+    min_stability : float, default=0.0
+        From 0 to 1. Trials whose label by the subject's own threshold is less stable than this are
+        left out of that target, and counted in column ``n_unstable``. The stability is the share of
+        bootstrap draws of the subject's ratings in which the trial keeps its label
+        (:meth:`edaemo.SubjectThresholdRelabeler.stability`). It depends on the ratings alone.
+        Declare the value before you see any score.
     people : {"evaluation", "development", "all"}, default="evaluation"
         Whose trials are used: all people except the development people of the study, only the
         development people, or both.
@@ -178,6 +185,8 @@ def evaluate(
         raise EvaluationError(
             f"missing_ratings={missing_ratings!r} must be one of {list(MISSING)}."
         )
+    if not 0 <= min_stability <= 1:
+        raise EvaluationError(f"min_stability={min_stability} must be from 0 to 1.")
     if n_repeats < 1:
         raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
     chosen = [_load(study, people) for study in _several(studies)]
@@ -186,7 +195,7 @@ def evaluate(
         for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
         for name in _choose_targets(study, targets)
         for threshold in _choose_thresholds(study, name, _several(thresholds))
-        for target in [make_target(study, name, threshold, missing_ratings)]
+        for target in [make_target(study, name, threshold, missing_ratings, min_stability)]
         for protocol in _several(protocols)
     ]
     left_out = dict.fromkeys(name for case in cases for name in _left_out(pipelines, case))
@@ -196,7 +205,7 @@ def evaluate(
             f"{', '.join(left_out)}.",
             stacklevel=2,
         )
-    settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
+    settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state, min_stability)
     found: dict[tuple[int, bytes], pd.DataFrame | None] = {}
     jobs = [
         job
@@ -222,6 +231,7 @@ class _Settings(NamedTuple):
     n_repeats: int
     max_epochs: int
     random_state: int
+    min_stability: float
 
 
 class _Case(NamedTuple):
@@ -396,6 +406,7 @@ def _plan(
         "data": case.data,
         "labels": fingerprint(case.labels),
         "made_with": made_with(),
+        **_describe_stability(case, settings),
     }
     for repeat in range(settings.n_repeats):
         seed = settings.random_state + repeat
@@ -430,6 +441,12 @@ def _plan(
                     **rows,
                 }
                 yield _Job(case, entry, protocol, made_of, work, audited[fold])
+
+
+def _describe_stability(case: _Case, settings: _Settings) -> dict[str, float]:
+    """Return the setting `min_stability` if it applies; older stores do not have it."""
+    applies = settings.min_stability > 0 and case.threshold == "subject"
+    return {"min_stability": settings.min_stability} if applies else {}
 
 
 # The current names, and the names in the first stores. Keys are computed from the first names, so
@@ -501,9 +518,11 @@ def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list
             f"{one_class.iloc[0]}, the training trials are all of one class. Use fewer folds, or "
             "remove these people or stimuli."
         )
-    n_missing = len(case.labels) - len(case.labelled.rows)
+    n_unstable = case.labelled.n_unstable
+    n_missing = len(case.labels) - len(case.labelled.rows) - n_unstable
     about = {"verdict": table.attrs["verdict"], "nuisances": table.attrs["nuisances"]}
-    rows = table.assign(n_folds=len(table), n_missing=n_missing).to_dict("records")
+    counts = {"n_folds": len(table), "n_missing": n_missing, "n_unstable": n_unstable}
+    rows = table.assign(**counts).to_dict("records")
     return [row | about for row in rows]
 
 
@@ -820,7 +839,9 @@ def _summarise(
         **case.task.describe_labels(labels),
         "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),
-        "n_missing": len(case.labels) - len(labels),
+        "n_missing": len(case.labels) - len(labels) - case.labelled.n_unstable,
+        "n_unstable": case.labelled.n_unstable,
+        "min_stability": settings.min_stability,
         "n_training": audited["n_training"].mean(),
         "left_out": audited["n_left_out"].mean(),
         "stimuli_seen": _count_seen(stimulus, jobs),
