@@ -302,7 +302,7 @@ def as_plain(value: Any) -> Any:
     Parameters
     ----------
     value : object
-        A number, text, list, tuple or dict. Anything else is returned as it is.
+        A number, text, list, tuple or dict. Anything else is returned unchanged.
 
     Returns
     -------
