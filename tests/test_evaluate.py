@@ -409,3 +409,73 @@ class TestRefused:
 )
 def test_a_p_value_is_never_zero(p, text):
     assert format_p(p) == text
+
+
+class TestStableLabels:
+    def test_unstable_trials_are_left_out_and_counted(self, small, run, stored):
+        relabeler = SubjectThresholdRelabeler().fit(small.ratings, subject=small.trials["subject"])
+        stable = relabeler.stability(small.ratings, subject=small.trials["subject"]) >= 0.9
+        assert 0 < stable.sum() < len(stable)
+        table = run(small, "svm-music", min_stability=0.9)
+        assert (table["n_unstable"] == (~stable).sum()).all()
+        assert (table["n_trials"] == stable.sum()).all()
+        assert (table["n_missing"] == 0).all()
+        text = format_table(table)
+        assert (
+            f"{(~stable).sum()} trials are left out, because their label is stable in less" in text
+        )
+        folds, predictions = stored()
+        tested = predictions[predictions["pipeline"] == "svm-music"]["row"]
+        assert sorted(tested) == np.flatnonzero(stable).tolist()
+        assert all(settings["min_stability"] == 0.9 for settings in folds["settings"])
+        assert all(audit["n_unstable"] == (~stable).sum() for audit in folds["audit"])
+
+    def test_the_labels_are_those_of_all_ratings(self, small, run, stored):
+        run(small, "svm-music", min_stability=0.9)
+        _, predictions = stored()
+        labels = SubjectThresholdRelabeler().fit_relabel(
+            small.ratings, subject=small.trials["subject"]
+        )
+        assert_array_equal(predictions["label"], labels[predictions["row"]])
+
+    def test_without_the_rule_nothing_changes(self, small, run, stored):
+        run(small, "svm-music")
+        folds, _ = stored()
+        keys = set(folds["key"])
+        assert not any("min_stability" in settings for settings in folds["settings"])
+        run(small, "svm-music", min_stability=0.0)
+        assert set(stored()[0]["key"]) == keys
+        run(small, "svm-music", min_stability=0.9)
+        assert len(set(stored()[0]["key"])) == 2 * len(keys)
+
+    @pytest.mark.parametrize("least", [-0.1, 1.1])
+    def test_a_share_outside_its_range_is_an_error(self, small, run, least):
+        with pytest.raises(EvaluationError, match=f"min_stability={least} must be from 0 to 1"):
+            run(small, min_stability=least)
+
+    def test_fixed_thresholds_are_stable(self, small, run):
+        table = run(small, "svm-music", thresholds=0.0, min_stability=0.9)
+        assert (table["n_unstable"] == 0).all()
+
+
+class TestAudit:
+    def test_the_verdict_is_in_the_table_the_text_and_the_store(self, small, run, stored):
+        table = run(small, "svm-music")
+        (verdict,) = table["audit"].unique()
+        n = len(small.trials)
+        assert f"({n * (n - 1) // 2:,} pairs of recordings compared)" in verdict
+        assert f"Audit: {verdict}" in format_table(table)
+        assert {audit["verdict"] for audit in stored()[0]["audit"]} == {verdict}
+        assert stored()[0]["audit"].iloc[0]["nuisances"][0]["nuisance"] == "quantisation step"
+
+    @pytest.mark.parametrize("change", [lambda eda: 2 * eda + 1, lambda eda: eda[::2]])
+    def test_a_near_copy_of_another_person_stops_the_evaluation(self, small, run, change):
+        trials = small.trials.copy()
+        first = trials["subject"] == trials["subject"].iloc[0]
+        rows = [int(np.flatnonzero(first)[0]), int(np.flatnonzero(~first)[0])]
+        cells = trials["eda"].tolist()
+        cells[rows[0]] = 5 + np.random.default_rng(0).normal(size=100).cumsum() / 100
+        cells[rows[1]] = change(cells[rows[0]])
+        copied = Bunch(**{**small, "trials": trials.assign(eda=cells)})
+        with pytest.raises(EvaluationError, match="1 copied or overlapping recording on both"):
+            run(copied, "svm-music", n_splits=6)

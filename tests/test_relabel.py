@@ -526,3 +526,93 @@ def test_clone_and_pickle():
     again = pickle.loads(pickle.dumps(relabeler))
     assert_array_equal(again.relabel(ratings), relabeler.relabel(ratings))
     assert clone(relabeler).get_params() == relabeler.get_params()
+
+
+# Stability and separation
+
+
+def stability_by_kmeans(points, label, axis, n_draws, seed):
+    """Count kept labels with scikit-learn's 2-means, on the same draws."""
+    n = len(points)
+    draws = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_draws)
+    kept = np.zeros(n)
+    for counts in draws:
+        drawn = np.repeat(points, counts, axis=0)
+        middle = KMeans(2, n_init=20, random_state=0).fit(drawn).cluster_centers_.mean(axis=0)
+        kept += (points[:, axis] > middle[axis]) == label
+    return kept / n_draws
+
+
+@pytest.mark.parametrize("target", ["valence", "arousal"])
+def test_stability_is_the_share_of_draws_that_keep_the_label(target):
+    rng = np.random.default_rng(4)
+    ratings = pd.DataFrame(rng.normal(size=(24, 2)), columns=["valence", "arousal"])
+    subject = np.repeat(["a", "b"], 12)
+    relabeler = SubjectThresholdRelabeler(target, min_center_distance=0)
+    labels = relabeler.fit_relabel(ratings, subject=subject)
+    stable = relabeler.stability(ratings, subject=subject, n_draws=25, random_state=7)
+    axis = ["valence", "arousal"].index(target)
+    for person in "ab":
+        rows = subject == person
+        expected = stability_by_kmeans(ratings.to_numpy()[rows], labels[rows], axis, 25, 7)
+        assert stable[rows] == pytest.approx(expected)
+    assert stable.min() < 0.9
+
+
+def test_stability_of_clear_groups_is_one_except_for_what_lies_between():
+    low = np.arange(5.0)[:, None] * [0.1, 0.2]
+    points = np.concatenate([low, low + 10, [[5.4, 5.4]]])
+    relabeler = SubjectThresholdRelabeler()
+    relabeler.fit(points, subject=np.zeros(11))
+    stable = relabeler.stability(points, subject=np.zeros(11))
+    assert (stable[:-1] > 0.99).all()
+    assert 0.3 < stable[-1] < 0.99
+
+
+def test_stability_of_quadrants_is_that_of_both_axes():
+    rng = np.random.default_rng(2)
+    ratings = pd.DataFrame(rng.normal(size=(15, 2)), columns=["valence", "arousal"])
+    subject = np.zeros(15)
+    of = {
+        target: SubjectThresholdRelabeler(target, min_center_distance=0)
+        .fit(ratings, subject=subject)
+        .stability(ratings, subject=subject)
+        for target in ("valence", "arousal", "both")
+    }
+    assert (of["both"] <= np.minimum(of["valence"], of["arousal"]) + 1e-12).all()
+    assert (of["both"] >= of["valence"] + of["arousal"] - 1 - 1e-12).all()
+
+
+def test_stability_does_not_depend_on_other_subjects_or_the_number_type():
+    _, ratings, subject = study()
+    relabeler = SubjectThresholdRelabeler().fit(ratings)
+    stable = relabeler.stability(ratings)
+    one = subject == "p3"
+    assert_array_equal(relabeler.stability(ratings[one]), stable[one])
+    assert_array_equal(relabeler.stability(ratings, n_draws=np.int64(200)), stable)
+    assert (relabeler.stability(ratings, random_state=1) != stable).any()
+
+
+def test_stability_of_equal_ratings_and_of_a_fixed_threshold():
+    with pytest.warns(UserWarning, match="the same ratings"):
+        relabeler = SubjectThresholdRelabeler().fit(np.ones((4, 2)), subject=[1] * 4)
+    assert_array_equal(relabeler.stability(np.ones((4, 2)), subject=[1] * 4), np.ones(4))
+    fixed = SubjectThresholdRelabeler(threshold=5.0).fit(FOUR)
+    assert_array_equal(fixed.stability(FOUR), np.ones(4))
+    assert fixed.separation(FOUR).shape == (0, 2)
+    with pytest.raises(ValueError, match="n_draws must be at least 1, got 0"):
+        fixed.stability(FOUR, n_draws=0)
+    with pytest.raises(NotFittedError):
+        SubjectThresholdRelabeler().stability(FOUR)
+
+
+def test_separation_by_hand():
+    # Centres (2.5, 1.5) and (7.5, 8.5); every rating is 0.5 from its centre on each axis.
+    relabeler = SubjectThresholdRelabeler().fit(FOUR, subject=["p"] * 4)
+    separation = relabeler.separation(FOUR, subject=["p"] * 4)
+    assert separation.loc["p"].to_dict() == {"valence": 10.0, "arousal": 14.0}
+    two = np.array([[1.0, 1.0], [1.0, 3.0]])
+    relabeler = SubjectThresholdRelabeler().fit(two, subject=[0, 0])
+    assert relabeler.separation(two, subject=[0, 0]).loc[0].tolist() == [0.0, np.inf]
+    with pytest.raises(ValueError, match="not in fit: q"):
+        relabeler.separation(two, subject=["q", "q"])

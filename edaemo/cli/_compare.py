@@ -93,6 +93,14 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "Pass none and a rule to see its effect",
     )
     compare.add_argument(
+        "--min-stability",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="leave out trials whose label is stable in less than this share of bootstrap draws of "
+        "the person's ratings, from 0 to 1",
+    )
+    compare.add_argument(
         "--people",
         default="evaluation",
         choices=["evaluation", "development", "all"],
@@ -160,6 +168,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             thresholds=arguments.threshold,
             missing_ratings=arguments.missing_ratings,
             quality=arguments.quality,
+            min_stability=arguments.min_stability,
             people=arguments.people,
             n_splits=arguments.folds,
             n_repeats=arguments.repeats,

@@ -176,6 +176,8 @@ class Case:
             **self.task.describe_labels(labels),
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),
+            "n_unstable": max((audit.get("n_unstable", 0) for audit in audits), default=0),
+            "min_stability": self.settings(next(iter(self.trials))).get("min_stability", 0.0),
             "n_missing": max((audit.get("n_missing", 0) for audit in audits), default=0),
             "quality": self.quality,
             "n_excluded": max((audit.get("n_excluded", 0) for audit in audits), default=0),

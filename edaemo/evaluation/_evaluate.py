@@ -80,6 +80,7 @@ def evaluate(
     thresholds: Several = "subject",
     missing_ratings: str = "drop",
     quality: Several = None,
+    min_stability: float = 0.0,
     people: str = "evaluation",
     n_splits: int = 5,
     n_repeats: int = 1,
@@ -138,6 +139,12 @@ def evaluate(
         use all ratings in any case. Excluded trials are counted in the columns ``n_excluded`` and
         ``excluded``. ``[None, "flagged"]`` evaluates with and without the rule. Choose the rule
         before you see any score.
+    min_stability : float, default=0.0
+        From 0 to 1. Trials whose label by the subject's own threshold is less stable than this are
+        left out of that target, and counted in column ``n_unstable``. The stability is the share of
+        bootstrap draws of the subject's ratings in which the trial keeps its label
+        (:meth:`edaemo.SubjectThresholdRelabeler.stability`). It depends on the ratings alone.
+        Declare the value before you see any score.
     people : {"evaluation", "development", "all"}, default="evaluation"
         Whose trials are used: all people except the development people of the study, only the
         development people, or both.
@@ -206,6 +213,8 @@ def evaluate(
         raise EvaluationError(
             f"missing_ratings={missing_ratings!r} must be one of {list(MISSING)}."
         )
+    if not 0 <= min_stability <= 1:
+        raise EvaluationError(f"min_stability={min_stability} must be from 0 to 1.")
     if n_repeats < 1:
         raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
     if margin is not None and not 0 < margin < np.inf:
@@ -219,7 +228,7 @@ def evaluate(
         )
         for name in _choose_targets(study, targets)
         for threshold in _choose_thresholds(study, name, _several(thresholds))
-        for labelled in [_label(study, name, threshold, missing_ratings)]
+        for labelled in [_label(study, name, threshold, missing_ratings, min_stability)]
         for protocol in _several(protocols)
         for exclusion in excluding
     ]
@@ -230,7 +239,7 @@ def evaluate(
             f"{', '.join(left_out)}.",
             stacklevel=2,
         )
-    settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state)
+    settings = _Settings(people, n_splits, n_repeats, max_epochs, random_state, min_stability)
     found: dict[tuple[int, bytes], pd.DataFrame | None] = {}
     jobs = [
         job
@@ -257,6 +266,7 @@ class _Settings(NamedTuple):
     n_repeats: int
     max_epochs: int
     random_state: int
+    min_stability: float
 
 
 class _Case(NamedTuple):
@@ -300,21 +310,27 @@ class _Case(NamedTuple):
 
     @property
     def counts(self) -> dict[str, Any]:
-        """Numbers of trials without a label, and of labelled trials that are excluded."""
+        """Numbers of trials without a label, with an unstable label, and of excluded trials."""
         labelled, exclusion = self.labelled.rows, self.exclusion
+        n_unstable = self.labelled.n_unstable
         return {
-            "n_missing": len(self.labels) - len(labelled),
+            "n_missing": len(self.labels) - len(labelled) - n_unstable,
+            "n_unstable": n_unstable,
             "n_excluded": len(labelled) - len(self.rows),
             "excluded": {} if exclusion is None else exclusion.count_defects(labelled),
         }
 
 
 def _label(
-    study: Bunch, target: str, threshold: str | float | None, missing_ratings: str
+    study: Bunch,
+    target: str,
+    threshold: str | float | None,
+    missing_ratings: str,
+    min_stability: float,
 ) -> tuple[Target, list[str]]:
     """Return the labels of a target, and the warnings about them."""
     with noted_warnings() as noted:
-        labelled = make_target(study, target, threshold, missing_ratings)
+        labelled = make_target(study, target, threshold, missing_ratings, min_stability)
     return labelled, list(noted)
 
 
@@ -464,6 +480,7 @@ def _plan(
         "data": case.data,
         "labels": fingerprint(case.labels),
         "made_with": made_with(),
+        **_describe_stability(case, settings),
     }
     if case.exclusion is not None:
         common |= {"quality": case.exclusion.rule, "quality_limits": case.exclusion.limits}
@@ -502,6 +519,12 @@ def _plan(
                     **rows,
                 }
                 yield _Job(case, entry, protocol, made_of, work, audited[fold])
+
+
+def _describe_stability(case: _Case, settings: _Settings) -> dict[str, float]:
+    """Return the setting `min_stability` if it applies; older stores do not have it."""
+    applies = settings.min_stability > 0 and case.threshold == "subject"
+    return {"min_stability": settings.min_stability} if applies else {}
 
 
 # The current names, and the names in the first stores. Keys are computed from the first names, so
@@ -946,6 +969,7 @@ def _summarise(
         "n_trials": len(labels),
         "quality": None if case.exclusion is None else case.exclusion.rule,
         **{**case.counts, "excluded": describe_counts(case.counts["excluded"])},
+        "min_stability": settings.min_stability,
         "n_training": audited["n_training"].mean(),
         "left_out": audited["n_left_out"].mean(),
         "stimuli_seen": _count_seen(stimulus, jobs),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -25,11 +26,13 @@ class Target(NamedTuple):
 
     `labels`, shape (n_trials,): indices of the classes of `task`, floats, or an object array of 1-D
     float arrays. `rows`: the trials that have a label. Other entries of `labels` are not valid.
+    `n_unstable`: number of trials that are left out because their label is not stable.
     """
 
     task: Task
     labels: np.ndarray
     rows: np.ndarray
+    n_unstable: int = 0
 
 
 def is_series(study: AnyBunch, target: str) -> bool:
@@ -41,7 +44,11 @@ def is_series(study: AnyBunch, target: str) -> bool:
 
 
 def make_target(
-    study: AnyBunch, target: str, threshold: str | float | None, missing_ratings: str = "drop"
+    study: AnyBunch,
+    target: str,
+    threshold: str | float | None,
+    missing_ratings: str = "drop",
+    min_stability: float = 0.0,
 ) -> Target:
     """Read the labels of a target.
 
@@ -55,6 +62,10 @@ def make_target(
         Threshold above which valence and arousal are high; "none" keeps ratings as numbers.
     missing_ratings : {"drop", "raise"}, default="drop"
         Whether trials without a label are left out or raise an error.
+    min_stability : float, default=0.0
+        Under threshold "subject", trials whose label is less stable than this
+        (`SubjectThresholdRelabeler.stability`) are left out, and so are trials without both ratings
+        if this is above 0.
 
     Returns
     -------
@@ -76,7 +87,10 @@ def make_target(
     kind = _infer(values, where)
     is_relabelled = target in RELABELLED and kind in _NUMBERS
     if is_relabelled and threshold is not None and threshold != NUMBERS:
-        return _relabel(study, target, threshold, where, missing_ratings)
+        labelled = _relabel(study, target, threshold, where, missing_ratings)
+        if threshold == "subject" and min_stability > 0:
+            labelled = _keep_stable(study, target, labelled, min_stability, where)
+        return labelled
     if threshold == NUMBERS:
         if kind in _CLASSES:
             raise EvaluationError(
@@ -186,6 +200,26 @@ def _relabel(
         labels = np.zeros(len(axes), np.int64)
         labels[rows] = relabeler.relabel(filled.iloc[rows], subject=subject.iloc[rows])
     return _two_classes(labels > 0, rows, where)
+
+
+def _keep_stable(
+    study: Bunch, target: str, labelled: Target, min_stability: float, where: str
+) -> Target:
+    """Leave out the trials whose label is less stable than `min_stability`."""
+    axes, subject = study.ratings[list(RELABELLED)], study.trials["subject"]
+    complete = axes.notna().all(axis=1).to_numpy()
+    relabeler = SubjectThresholdRelabeler(target=target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # `_relabel` gave them
+        relabeler.fit(axes[complete], subject=subject[complete])
+        stable = relabeler.stability(axes[complete], subject=subject[complete])
+    kept = np.intersect1d(labelled.rows, np.flatnonzero(complete)[stable >= min_stability])
+    if not len(kept):
+        raise EvaluationError(
+            f"{where}: no label is stable in {min_stability:g} of the draws. Lower min_stability."
+        )
+    checked = _two_classes(labelled.labels > 0, kept, where)
+    return checked._replace(n_unstable=len(labelled.rows) - len(kept))
 
 
 def _read_series(study: Bunch, target: str, where: str, missing_ratings: str) -> Target:

@@ -119,11 +119,8 @@ def _left_of_lines(
 
     Returns the weight, (n_pivots, m + 1), and the weighted sum of the points, (n_pivots, m + 1, 2).
     """
-    x, y = np.moveaxis(at - at[pivot, None], -1, 0)
-    starts_left = (y > 0) | ((y == 0) & (x > 0))
+    starts_left, order = _turn_lines(at, pivot)
     sign = np.where(starts_left, 1.0, -1.0)
-    order = np.argsort(np.arctan2(sign * y, sign * x), axis=1, kind="stable")
-
     pivots = np.arange(len(at))[pivot]
     weight = np.tile(weights, (len(pivots), 1))
     weight[np.arange(len(pivots)), pivots] = 0.0  # the pivot itself never crosses the line
@@ -133,6 +130,74 @@ def _left_of_lines(
     crossing = np.take_along_axis(-sign[..., None] * mass, order[..., None], axis=1)
     sums = np.concatenate([at_start[:, None], crossing], axis=1).cumsum(axis=1)
     return sums[..., 0], sums[..., 1:]
+
+
+def _turn_lines(at: np.ndarray, pivot: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Turn a line through each pivot by half a circle; shapes (n_pivots, m).
+
+    Returns which points are left of it at the start, and the order in which it crosses the points.
+    """
+    x, y = np.moveaxis(at - at[pivot, None], -1, 0)
+    starts_left = (y > 0) | ((y == 0) & (x > 0))
+    sign = np.where(starts_left, 1.0, -1.0)
+    return starts_left, np.argsort(np.arctan2(sign * y, sign * x), axis=1, kind="stable")
+
+
+def _midpoints_of_draws(points: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Return the midpoint of 2-means of each draw of points, shape (n_draws, 2).
+
+    `counts`, shape (n_draws, n), is how often each point was drawn. The partitions by a line are
+    the same for all draws, so they are enumerated once, as in `_two_means`. Among optima that are
+    equal up to rounding, the lowest midpoint is selected.
+    """
+    points, which = np.unique(points, axis=0, return_inverse=True)
+    weights = np.zeros((len(counts), len(points)))
+    np.add.at(weights.T, which.ravel(), counts.T)
+    origin = points.min(axis=0)
+    at = points - origin
+    span = np.maximum(at.max(axis=0), np.finfo(float).tiny)
+    n, total = weights.sum(axis=1), weights @ at
+    mean = total / n[:, None]
+    tolerance = _SAME_OPTIMUM * (weights @ (at**2).sum(axis=1) - n * (mean**2).sum(axis=1))
+    best_gain, best = np.full(len(weights), -np.inf), mean.copy()
+    chunk = max(1, _CELLS_AT_ONCE // (len(at) + 1) // max(len(at), len(weights)))
+    for start in range(0, len(at), chunk):
+        is_left = _partitions(at, slice(start, start + chunk)).T.astype(float)
+        n_left = weights @ is_left  # (n_draws, n_partitions)
+        sum_left = np.stack([(weights * axis) @ is_left for axis in at.T], axis=-1)
+        n_right, sum_right = n[:, None] - n_left, total[:, None] - sum_left
+        split = (n_left > 0.5) & (n_right > 0.5)
+        left = sum_left / np.where(split, n_left, 1.0)[..., None]
+        right = sum_right / np.where(split, n_right, 1.0)[..., None]
+        gain = ((left - right) ** 2).sum(axis=-1) * n_left * n_right / n[:, None]
+        gain = np.column_stack([best_gain, np.where(split, gain, -np.inf)])
+        midpoint = np.concatenate([best[:, None], (left + right) / 2], axis=1)
+        chosen = _choose_lowest(gain, midpoint / span, tolerance)
+        best_gain = np.take_along_axis(gain, chosen[:, None], axis=1)[:, 0]
+        best = np.take_along_axis(midpoint, chosen[:, None, None], axis=1)[:, 0]
+    return origin + best
+
+
+def _choose_lowest(gain: np.ndarray, midpoint: np.ndarray, tolerance: np.ndarray) -> np.ndarray:
+    """Return for each draw the index of the best gain; ties: the lowest arousal, then valence."""
+    with np.errstate(invalid="ignore"):
+        equal = gain >= (gain.max(axis=1) - tolerance)[:, None]
+    for axis in (AROUSAL, VALENCE):
+        values = np.where(equal, midpoint[..., axis], np.inf)
+        equal &= values <= values.min(axis=1, keepdims=True) + _SAME_RATING
+    return equal.argmax(axis=1)
+
+
+def _partitions(at: np.ndarray, pivot: slice) -> np.ndarray:
+    """Return the points on the left side of each line, boolean, shape (n_lines, m)."""
+    starts_left, order = _turn_lines(at, pivot)
+    rank = np.argsort(order, axis=1)
+    n_pivots, m = rank.shape
+    has_crossed = rank[:, None] < np.arange(m + 1)[:, None]
+    is_left = starts_left[:, None] ^ has_crossed
+    pivots = np.arange(m)[pivot]
+    is_left[np.arange(n_pivots), :, pivots] = True  # the pivot is always on the left
+    return np.unique(is_left.reshape(-1, m), axis=0)
 
 
 def _lowest_midpoint(pairs: np.ndarray) -> int:
@@ -470,6 +535,115 @@ class SubjectThresholdRelabeler(BaseEstimator):
         """
         check_ratings(y)  # before find_ids reads the subjects from them
         return X, self.fit_relabel(y, subject=find_ids("subject", X, subject, ratings=y))
+
+    def stability(
+        self,
+        ratings: object,
+        *,
+        subject: Sequence[Any] | None = None,
+        n_draws: int = 200,
+        random_state: int = 0,
+    ) -> np.ndarray:
+        """Compute how stable each trial's label is if the subject had rated other trials.
+
+        Each draw takes as many of the subject's ratings as there are, with replacement, and
+        computes their threshold. Trials near the threshold, and trials of a subject without two
+        clear groups, change their label in many draws.
+
+        Parameters
+        ----------
+        ratings : DataFrame or array-like of shape (n, 2)
+            Valence and arousal of each trial: the ratings of `fit`, with all trials of each
+            subject.
+        subject : array-like of shape (n,), default=None
+            Subject of each trial; None uses the ratings' column or index level ``subject``.
+        n_draws : int, default=200
+            Number of draws for each subject, at least 1.
+        random_state : int, default=0
+            Seed of the draws. Each subject has the same draws regardless of the other subjects.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Share of the draws in which the trial keeps the label of `relabel`, from 0 to 1. 1 for a
+            numeric threshold.
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            As in fit, or if `n_draws` is below 1.
+        """
+        check_is_fitted(self)
+        if n_draws < 1:
+            raise ValueError(f"n_draws must be at least 1, got {n_draws}.")
+        points, ids = self._check(ratings, subject)
+        if self.threshold != "subject":
+            return np.ones(len(points))
+        axes = self._target_axes()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # `relabel` gave them
+            label = self.relabel(ratings, subject=subject)
+        stable = np.empty(len(points))
+        tolerance = _SAME_RATING * self.rating_span_.to_numpy()
+        for rows in pd.Series(range(len(ids))).groupby(pd.factorize(ids)[0]).indices.values():
+            rng = np.random.default_rng(random_state)
+            counts = rng.multinomial(len(rows), np.full(len(rows), 1 / len(rows)), size=n_draws)
+            midpoints = _midpoints_of_draws(points[rows], counts)
+            is_high = points[rows] - midpoints[:, None] > tolerance
+            drawn = is_high[..., axes[-1]].astype(int)
+            if self.target == "both":
+                drawn = 2 * is_high[..., AROUSAL] + is_high[..., VALENCE]
+            stable[rows] = (drawn == label[rows]).mean(axis=0)
+        return stable
+
+    def separation(self, ratings: object, *, subject: Sequence[Any] | None = None) -> pd.DataFrame:
+        """Compute how far the two centres of each subject are apart, in standard deviations.
+
+        Parameters
+        ----------
+        ratings : DataFrame or array-like of shape (n, 2)
+            Valence and arousal of each trial: the ratings of `fit`.
+        subject : array-like of shape (n,), default=None
+            Subject of each trial; None uses the ratings' column or index level ``subject``.
+
+        Returns
+        -------
+        DataFrame of shape (n_subjects, 2)
+            Columns valence and arousal, indexed by subject: distance of the centres on this axis,
+            divided by the standard deviation of the ratings within the two groups (the root of
+            their mean squared deviation from the nearest centre). 0 if the centres are equal;
+            infinite if they differ and the ratings within the groups do not. No rows for a numeric
+            threshold.
+
+        Raises
+        ------
+        NotFittedError
+            Before fit.
+        ValueError
+            As in fit, or if a subject was not in fit.
+        """
+        check_is_fitted(self)
+        points, ids = self._check(ratings, subject)
+        if self.threshold != "subject":
+            return self.thresholds_.iloc[:0]
+        codes, subjects = pd.factorize(ids, sort=True)
+        unknown = subjects[self.thresholds_.index.get_indexer(subjects) < 0]
+        if len(unknown):
+            raise ValueError(f"These subjects were not in fit: {name_some(unknown)}.")
+        of_fit = self.thresholds_.index.get_indexer(subjects)
+        centers = self.centers_.to_numpy().reshape(-1, 2, 2)[of_fit]
+        deviation = points[:, None] - centers[codes]  # (n, cluster, axis)
+        nearest = (deviation**2).sum(axis=-1).argmin(axis=1)
+        within = deviation[np.arange(len(points)), nearest] ** 2
+        count = np.bincount(codes)
+        spread = np.sqrt(np.stack([np.bincount(codes, axis) / count for axis in within.T], axis=1))
+        apart = np.abs(centers[:, 0] - centers[:, 1])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            separation = np.where(apart == 0, 0.0, apart / spread)
+        index = pd.Index(subjects, name="subject")
+        return pd.DataFrame(separation, index=index, columns=list(AXES))
 
     def _check(
         self, ratings: object, subject: Sequence[Any] | None

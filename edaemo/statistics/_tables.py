@@ -431,6 +431,11 @@ def describe(row: pd.Series) -> str:
             f"\n{row['n_excluded']:.0f} trials are excluded by the quality rule {row['quality']} "
             f"({row['excluded'] or 'no trial is above a limit'})."
         )
+    if row.get("n_unstable", 0) > 0:
+        text += (
+            f"\n{row['n_unstable']:.0f} trials are left out, because their label is stable in less "
+            f"than {row['min_stability']:g} of the draws of the person's ratings."
+        )
     if row["left_out"] > 0:
         text += (
             f"\nA fold trains on {row['n_training']:.0f} trials on average; "
