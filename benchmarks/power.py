@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from edaemo.statistics import LEVEL, PeopleScores
+from edaemo.statistics import LEVEL
 from edaemo.statistics._claims import judge
+from edaemo.statistics._crossed import PeopleScores
 
 N_TRIALS = 32
 GUESSING = ("trial-order", "duration", "stimulus-prior", "svm-music")

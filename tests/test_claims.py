@@ -29,8 +29,9 @@ from edaemo.benchmark import (
 )
 from edaemo.preprocessing import SubjectStandardizer
 from edaemo.reproduction.rtcan._runs import score_rows
-from edaemo.statistics import CLAIMS, Gains, describe_claims, find_detectable, format_table
+from edaemo.statistics import CLAIMS, describe_claims, find_detectable, format_table
 from edaemo.statistics._claims import find_rivals, p_equivalent
+from edaemo.statistics._crossed import Gains
 from edaemo.statistics._tables import format_p
 
 READS_EDA, READS_SIGNALS, MUSIC_HELPS = CLAIMS

@@ -12,7 +12,6 @@ from edaemo.statistics._compare import (
     critical_difference,
     paired_test,
 )
-from edaemo.statistics._crossed import Gains, Jackknife, LeftOut, PeopleScores
 from edaemo.statistics._permutation import (
     PermutationRefit,
     PermutationTest,
@@ -65,13 +64,9 @@ __all__ = [
     "Calibration",
     "Claim",
     "CriticalDifference",
-    "Gains",
-    "Jackknife",
-    "LeftOut",
     "Multiclass",
     "Outcome",
     "PairedTest",
-    "PeopleScores",
     "PermutationRefit",
     "PermutationTest",
     "Regression",

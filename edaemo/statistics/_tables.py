@@ -303,13 +303,35 @@ def _describe_intervals(row: pd.Series, titles: Mapping[str, str]) -> list[str]:
 
 
 def describe_test(row: pd.Series) -> str:
-    """Return the name of the tests of a table, and what they cover."""
+    """Return the name of the tests of a table, and what they cover.
+
+    Parameters
+    ----------
+    row : Series
+        A row of the table that `evaluate` returns.
+
+    Returns
+    -------
+    str
+        For example "over people, one-sided Wilcoxon".
+    """
     test = "one-sided Wilcoxon" if row.get("covers", SUBJECT) == SUBJECT else "one-sided t"
     return f"over {name_covered(row)}, {test}"
 
 
 def name_covered(row: pd.Series) -> str:
-    """Return the words for what the intervals and tests of a table cover."""
+    """Return the words for what the intervals and tests of a table cover.
+
+    Parameters
+    ----------
+    row : Series
+        A row of the table that `evaluate` returns.
+
+    Returns
+    -------
+    str
+        For example "people and songs".
+    """
     stimuli = row.get("stimuli", "stimuli")
     names = {SUBJECT: "people", STIMULUS: "stimuli" if pd.isna(stimuli) else stimuli}
     return " and ".join(names[kind] for kind in row.get("covers", SUBJECT).split("+"))
