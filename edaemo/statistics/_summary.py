@@ -187,7 +187,7 @@ def score_people(task: Task, trials: pd.DataFrame) -> PeopleScores:
     Returns
     -------
     PeopleScores
-        The scores, and their jackknife if the protocol holds out stimuli.
+        The score ``task.tested`` of each person, for tests against another pipeline.
     """
     outcome, subject, folds = _read(task, trials), trials["subject"].to_numpy(), fold_codes(trials)
     units = number_units(subject, len(trials), "subject")
