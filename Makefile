@@ -16,6 +16,8 @@ test: $(VENV)/installed
 
 # The tests with other packages than those of constraints.txt, in an environment of their own:
 # the lower bounds of pyproject.toml, the newest releases, and all packages except torch and skorch.
+# Old releases warn about newer releases of their own dependencies.
+test-oldest: override ARGS += -W default::DeprecationWarning
 test-oldest test-newest test-without-torch: test-%:
 	$(PYTHON) -m venv --clear $(VENV)-$*
 	$(VENV)-$*/bin/python .ci/requirements.py $* > $(VENV)-$*/requirements.txt

@@ -101,6 +101,7 @@ def compare(n: int, rate: float, count: int, reference: Callable | None) -> None
     runs = {
         "compiled": ours(),
         "compiled, no certificate": ours(certificate=False),
+        "compiled, weights from the noise": ours(weights="noise"),
         "compiled, two threads": ours(n_jobs=2),
         f"compiled, two lanes of {_compiled.widest()}": in_two_lanes,
         "scipy": ours(solver="scipy"),

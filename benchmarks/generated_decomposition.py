@@ -1,6 +1,7 @@
 """Compare estimated components and driver events of a generated study with the true ones.
 
     python benchmarks/generated_decomposition.py
+    python benchmarks/generated_decomposition.py --weights --seed 1     # docs/decomposition.md
 
 The script prints Markdown tables. Recordings are whole trials of `make_music_listening`. The input
 of cvxEDA is z-scored, and its time constants are the published ones (2.0 and 0.7 s), unless the
@@ -19,6 +20,11 @@ Sensitivity is the matched share of the true events. Positive predictive value (
 share of the estimated events. Both are computed over all events of all trials. Chance: the same
 number of events at random times of the trial.
 
+With `--weights` the script compares the weights of cvxEDA instead, also on recordings of a
+wristband (`make_music_listening(device="wristband")`), of which it uses the trials whose largest
+response has at least 0.01 µS. The size of an event is then the integral of the driver within 0.5 s
+of its maximum, because a driver of few samples has maxima of very different heights.
+
 Decibels: the ratio of the variance of the true phasic component to the variance of the noise.
 """
 
@@ -26,7 +32,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from itertools import product
+from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +42,14 @@ from scipy.signal import butter, fftconvolve, find_peaks, sosfiltfilt
 
 import edaemo
 from edaemo.datasets import make_music_listening
-from edaemo.decomposition import Decomposition, decompose, scr_events
+from edaemo.decomposition import (
+    Components,
+    Decomposition,
+    Weights,
+    decompose,
+    fit_time_constants,
+    scr_events,
+)
 from edaemo.preprocessing import EDADecomposer
 
 RECORDINGS = {
@@ -45,10 +58,17 @@ RECORDINGS = {
     "20 to 56 s, 50 Hz": (50.0, (20.0, 56.0)),
     "20 to 56 s, 4 Hz": (4.0, (20.0, 56.0)),
 }
+WRISTBAND = {
+    "wristband, 180 s, 4 Hz": (4.0, 180.0),
+    "wristband, 20 to 56 s, 4 Hz": (4.0, (20.0, 56.0)),
+}
 PUBLISHED = 2.0, 0.7  # s
 GAP = 1.0  # s
 SHARES = 0.01, 0.05, 0.1, 0.2
 SHARE = 0.2
+SHARE_OF_IMPULSE = 0.08  # chosen on the seed 1001
+FIXED = Weights(alpha=0.01, gamma=1.0)  # µS
+VISIBLE = 0.01  # µS
 TOLERANCES = 0.5, 0.25  # s
 TOLERANCE = TOLERANCES[0]
 LARGE = 0.05  # µS
@@ -75,11 +95,22 @@ class Trial(NamedTuple):
 
 
 def make_trials(
-    sampling_rate: float, duration: float | tuple, people: int, trials: int, seed: int
+    sampling_rate: float,
+    duration: float | tuple,
+    people: int,
+    trials: int,
+    seed: int,
+    device: str = "laboratory",
 ) -> Iterator[Trial]:
-    """Make a study and yield its trials."""
+    """Make a study and yield its trials, one person after the other."""
     study = make_music_listening(
-        people, trials, trials, sampling_rate=sampling_rate, duration=duration, random_state=seed
+        people,
+        trials,
+        trials,
+        sampling_rate=sampling_rate,
+        duration=duration,
+        device=device,
+        random_state=seed,
     )
     for eda, ((subject, trial), known) in zip(
         study.trials["eda"], study.truth.iterrows(), strict=True
@@ -274,6 +305,107 @@ def print_table(head: list[str], rows: list[list[str]]) -> None:
     print()
 
 
+def impulses(
+    driver: np.ndarray, sampling_rate: float, share: float = SHARE_OF_IMPULSE
+) -> np.ndarray:
+    """Return the times in s of events whose impulse reaches a share of the largest."""
+    window = np.ones(2 * round(GAP / 2 * sampling_rate) + 1)
+    impulse = np.convolve(driver, window, "same")
+    times, _ = driver_events(driver, sampling_rate)
+    size = impulse[np.round(times * sampling_rate).astype(int)]
+    return times[size >= share * size.max(initial=0.0)]
+
+
+def by_weights(
+    trial: Trial, sampling_rate: float, of_person: tuple[float, float]
+) -> dict[str, Components]:
+    """Decompose a trial with the weights that are compared; rows of bounds know the truth."""
+    of_recording = fit_time_constants([trial.eda], sampling_rate)
+    rested, ideal = trial.without(earlier=True), trial.without(noise=True, earlier=True)
+    phasic, tonic = filtered(trial, sampling_rate)["EDADecomposer, highpass"]
+    given = {
+        "fixed weights in µS": (trial.eda, PUBLISHED, FIXED),
+        "noise": (trial.eda, PUBLISHED, "noise"),
+        "noise, constants of the person": (trial.eda, of_person, "noise"),
+        "noise, constants of the recording": (trial.eda, of_recording, "noise"),
+        "bound: true constants": (trial.eda, trial.constants, "noise"),
+        "bound: and no response before the trial": (rested, trial.constants, "noise"),
+        "bound: and no noise": (ideal, trial.constants, "noise"),
+    }
+    return {
+        "high-pass": Components(phasic, tonic, None, np.zeros_like(phasic)),
+        "published, z-scored": split(z_score(trial.eda), sampling_rate),
+    } | {
+        way: decompose(eda, sampling_rate, tau0=slow, tau1=fast, weights=weights)
+        for way, (eda, (slow, fast), weights) in given.items()
+    }
+
+
+def measure_weights(
+    trial: Trial, sampling_rate: float, of_person: tuple[float, float]
+) -> list[dict]:
+    """Return one row for each way of `by_weights`."""
+    true, _ = driver_events(trial.driver, sampling_rate)
+    rows = []
+    for way, parts in by_weights(trial, sampling_rate, of_person).items():
+        rested = "before" in way or "no noise" in way
+        row = compare(parts.phasic, parts.tonic, trial, sampling_rate, rested)
+        if parts.driver is not None:
+            found = impulses(parts.driver, sampling_rate)
+            row |= {"found": len(found), "matched": len(match(found, true, TOLERANCE))}
+        rows.append({"way": way} | row)
+    return rows
+
+
+def print_weights(rows: pd.DataFrame) -> None:
+    """Print components and events by weights."""
+    kinds = rows["kind"].unique()
+    trials = rows[rows["way"] == "noise"].groupby("kind", sort=False).size()
+    print(f"Trials: {'; '.join(f'{kind}: {count}' for kind, count in trials.items())}\n")
+    for part in ("phasic", "tonic"):
+        print(f"Correlation with the true {part} component, median over trials (10th percentile):")
+        print()
+        table = [
+            [
+                way,
+                *(
+                    f"{values.median():.3f} ({values.quantile(0.1):.2f})"
+                    for values in (of_way.loc[of_way["kind"] == kind, part] for kind in kinds)
+                ),
+            ]
+            for way, of_way in rows.groupby("way", sort=False)
+        ]
+        print_table(["", *kinds], table)
+    print(
+        f"Driver events within {TOLERANCE:g} s, impulse of at least {SHARE_OF_IMPULSE:g} of the "
+        "largest: sensitivity, PPV:"
+    )
+    print()
+    table = []
+    for way, of_way in rows.dropna(subset="found").groupby("way", sort=False):
+        total = of_way.groupby("kind", sort=False)[["events", "found", "matched"]].sum()
+        sensitivity, ppv = total["matched"] / total["events"], total["matched"] / total["found"]
+        table.append([way, *(f"{sensitivity[kind]:.3f}, {ppv[kind]:.3f}" for kind in kinds)])
+    print_table(["", *kinds], table)
+
+
+def compare_weights(people: int, trials: int, seed: int) -> pd.DataFrame:
+    """Decompose the trials of all kinds of recordings with all weights."""
+    rows = []
+    for kind, (sampling_rate, duration) in (RECORDINGS | WRISTBAND).items():
+        device = "wristband" if kind in WRISTBAND else "laboratory"
+        made = make_trials(sampling_rate, duration, people, trials, seed, device)
+        while of_person := list(islice(made, trials)):
+            constants = fit_time_constants([trial.eda for trial in of_person], sampling_rate)
+            for trial in of_person:
+                visible = driver_events(trial.driver, sampling_rate)[1].max() >= VISIBLE
+                if kind in WRISTBAND and not visible:
+                    continue
+                measured = measure_weights(trial, sampling_rate, constants)
+                rows += [{"kind": kind} | row for row in measured]
+    return pd.DataFrame(rows)
+
+
 def print_components(components: pd.DataFrame) -> None:
     """Print correlations by method and by group of trials."""
 
@@ -393,7 +525,16 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=60)
     parser.add_argument("--trials", type=int, default=20, help="trials of each subject")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", action="store_true", help="compare the weights of cvxEDA")
     args = parser.parse_args()
+    print(
+        f"`python benchmarks/generated_decomposition.py{' --weights' if args.weights else ''} "
+        f"--people {args.people} --trials {args.trials} --seed {args.seed}`, edaemo "
+        f"{edaemo.__version__}, numpy {np.__version__}, scipy {scipy.__version__}\n"
+    )
+    if args.weights:
+        print_weights(compare_weights(args.people, args.trials, args.seed))
+        return
     components, counts = [], []
     for kind, (sampling_rate, duration) in RECORDINGS.items():
         rng = np.random.default_rng(args.seed)
@@ -401,11 +542,6 @@ def main() -> None:
             of_trial = measure(trial, sampling_rate, rng)
             components += [{"kind": kind} | row for row in of_trial[0]]
             counts += [{"kind": kind} | row for row in of_trial[1]]
-    print(
-        f"`python benchmarks/generated_decomposition.py --people {args.people} --trials "
-        f"{args.trials} --seed {args.seed}`, edaemo {edaemo.__version__}, numpy {np.__version__}, "
-        f"scipy {scipy.__version__}\n"
-    )
     print_components(pd.DataFrame(components))
     print_events(pd.DataFrame(counts))
 

@@ -7,8 +7,8 @@ The EDA and the music of these studies carry no information about emotion.
   tested over studies: a two-sided t-test of the balanced accuracy (mean over subjects) against 0.5,
   with Holm's correction over all cells. "!" marks p below 0.05.
 - fingerprints: first subjects, then songs have fingerprints at full strength. All other dials are
-  0. There are 40 subjects. The score is the pooled balanced accuracy, because the mean over
-  subjects does not reflect differences between subjects in the share of high labels.
+  0. There are 40 subjects. The score is the balanced accuracy over all trials, because the mean
+  over subjects does not reflect differences between subjects in the share of high labels.
 
 Cells are means over studies (standard deviation).
 

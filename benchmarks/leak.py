@@ -38,7 +38,8 @@ from edaemo.statistics._scores import (
     count_confusion,
     draw_people,
     interval_over_people,
-    score_confusion,
+    pair_trials,
+    score_pairs,
 )
 
 PROTOCOLS = ("trial", "subject", "subject+stimulus")
@@ -107,7 +108,7 @@ def score(trials: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
         counts = count_confusion(labels, predicted, tested["subject"].to_numpy())
         drawn = np.vstack([np.ones(len(counts)), draw_people(len(counts), 0)])
         total = np.einsum("dp,pij->dij", drawn, counts)
-        scores[protocol] = score_confusion(total)["balanced_accuracy"]
+        scores[protocol] = score_pairs(pair_trials(total))["balanced_accuracy"]
     return scores
 
 

@@ -8,8 +8,8 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,7 +21,12 @@ from safetensors import SafetensorError
 
 from edaemo._torch import loaded_class
 from edaemo._whole_file import whole_file
-from edaemo.decomposition import DecompositionMethod, decomposition_names, find_decomposition
+from edaemo.decomposition import (
+    DecompositionMethod,
+    Weights,
+    decomposition_names,
+    find_decomposition,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -78,16 +83,34 @@ class LackingError(FileError):
     """The file is intact, but something that it needs is not available."""
 
 
-def write_archive(path: Path, kind: str, version: int, members: Mapping[str, bytes]) -> None:
+def write_archive(
+    path: Path,
+    kind: str,
+    version: int,
+    members: Mapping[str, bytes],
+    *,
+    check: Callable[[Path], None] | None = None,
+) -> None:
     """Write named members to a file, completely or not at all.
 
     The file is a zip archive without compression. Its comment, at the end of the file, is
     ``edaemo <kind> <version> sha256 <digest>``. The digest covers all bytes before it.
 
+    Parameters
+    ----------
+    path : Path
+    kind : str
+    version : int
+    members : mapping of str to bytes
+    check : callable or None, default=None
+        Takes the path of the written file, before it gets the name `path`. Raises a FileError if
+        the file is not right.
+
     Raises
     ------
     FileError
-        If the file cannot be written. An earlier file of this name is then unchanged.
+        If the file cannot be written, or `check` raises it. An earlier file of this name is then
+        unchanged.
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
@@ -99,6 +122,8 @@ def write_archive(path: Path, kind: str, version: int, members: Mapping[str, byt
     try:
         with whole_file(path) as part:
             part.write_bytes(data)
+            if check is not None:
+                check(part)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
 
@@ -172,7 +197,10 @@ def readable(value: Any) -> Any:
         return value if np.isfinite(value) else str(value)
     if isinstance(value, loaded_class("skorch.callbacks", "LRScheduler")):
         return {"policy": readable(value.policy), **readable(value.kwargs)}
-    return value.__name__ if isinstance(value, type) else str(value)
+    if isinstance(value, type):
+        return value.__name__
+    # The text of an estimator would hold its parameters, such as folders of this machine.
+    return type(value).__name__ if hasattr(value, "get_params") else str(value)
 
 
 class Encoder:
@@ -216,6 +244,8 @@ class Encoder:
             return self._schedule(value, where)
         if isinstance(value, DecompositionMethod):
             return self._decomposition(value, where)
+        if type(value) is Weights:
+            return {"$weights": self.encode(asdict(value), where)}
         raise self._refusal(value, where)
 
     def _refusal(self, value: object, where: str) -> FileError:
@@ -399,6 +429,9 @@ class Decoder:
                 "it, and load the file again."
             )
         return find_decomposition(name, self.decode(rest["settings"]))
+
+    def _make_weights(self, numbers: Any, rest: dict[str, Any]) -> Weights:
+        return Weights(**self.decode(numbers))
 
     def _make_schedule(self, name: str, rest: dict[str, Any]) -> LRScheduler:
         from skorch.callbacks import LRScheduler

@@ -15,17 +15,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array, check_consistent_length
+from sklearn.utils import Bunch, check_array, check_consistent_length
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from edaemo._layout import Block, Layout, block_title, layout_names, make_layout, read_layout
+from edaemo.decomposition import check_sampling_rate
 
 IDENTITY = ("subject", "stimulus", "trial")
 
 # Networks compute in float32. Larger numbers count as infinite everywhere.
 LARGEST = float(np.finfo(np.float32).max)
 
+# Hint for metadata that do not fit the rows.
+SAMPLED = (
+    "(A sampler before this step, such as RandomOverSampler, resamples the rows but not their "
+    "metadata: pass a table with the ids in its index, or remove the sampler.)"
+)
 # Values that numpy would convert to floats although they are not real numbers, by numpy's kind.
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 _NO_NUMBERS = {
@@ -66,6 +73,17 @@ def identity_index(X: object) -> pd.MultiIndex | None:
         codes = [[0]] * len(levels)
         return pd.MultiIndex(levels=levels, codes=codes, names=list(known), verify_integrity=False)
     return pd.MultiIndex.from_arrays(list(known.values()), names=list(known))
+
+
+def output_index(X: object, estimator: BaseEstimator) -> pd.Index | None:
+    """Return the index of the frame that a transformer makes of X; None if X has no ids.
+
+    It holds the subject, stimulus and trial ids of X. With ``set_output(transform="pandas")`` it is
+    the index of X instead: scikit-learn's ColumnTransformer and FeatureUnion join frames by index.
+    """
+    if _get_output_config("transform", estimator)["dense"] == "pandas":
+        return X.index if isinstance(X, (pd.DataFrame, pd.Series)) else None
+    return identity_index(X)
 
 
 def _is_one_plain_id(ids: np.ndarray) -> bool:
@@ -139,7 +157,8 @@ def find_ids(
         A trials table (column `name`), a frame whose index has a level `name`, or any other
         object with one row per trial, which has no ids.
     given : sequence of length n or None, default=None
-        The ids as metadata. They take precedence over those in X.
+        The ids as metadata. They take precedence over those in X, unless X has the same ids in
+        another order, which is an error.
     ratings : object, default=None
         A second table with the same rows. Its ids are used if X has no ids. If both have ids,
         the ids must agree.
@@ -183,10 +202,10 @@ def find_ids(
     n = n_rows(X)
     if ids.shape != (n,):
         raise ValueError(
-            f"{name} must hold one id for each of the {n} trials, got shape {ids.shape}. (A "
-            "sampler before this step, such as RandomOverSampler, resamples the rows but not "
-            "their ids.)"
+            f"{name} must hold one id for each of the {n} trials, got shape {ids.shape}. {SAMPLED}"
         )
+    if given is not None:
+        _refuse_shuffled(name, ids, X)
     if not may_miss and (missing := pd.isna(ids)).any():
         raise ValueError(
             f"{name} is missing for {name_trial(X, int(np.argmax(missing)))}: fill it in, or "
@@ -195,6 +214,20 @@ def find_ids(
     if n > 1 and name in ("subject", "stimulus"):
         warn_of_near_ids(name, ids)
     return ids
+
+
+def _refuse_shuffled(name: str, given: np.ndarray, X: object) -> None:
+    """Raise a ValueError if X has the same ids as metadata in another order, after a sampler."""
+    of_x = identity(X, name)
+    if of_x is None or not set(of_x) <= set(given):
+        return
+    differs = np.flatnonzero(of_x.astype(object) != given.astype(object))
+    if len(differs):
+        row = int(differs[0])
+        raise ValueError(
+            f"{name}= holds the ids of X in another order, first in row {row}: {given[row]!r}, but "
+            f"X has {of_x[row]!r}. {SAMPLED}"
+        )
 
 
 def _agreed_ids(
@@ -260,7 +293,7 @@ def distinct_values(values: Sequence[Any] | np.ndarray) -> np.ndarray:
         objects = values.data.astype(object)
         objects[np.ma.getmaskarray(values)] = None
         return objects
-    array = np.asarray(values)
+    array = np.asarray(without_gradient(values))
     if array.dtype.kind == "U" and array.ndim and not all(isinstance(v, str) for v in values):
         return np.asarray(values, dtype=object)
     return as_copied(array)
@@ -334,6 +367,26 @@ def is_trials_table(X: object) -> TypeGuard[pd.DataFrame]:
     return holds_signals(X, "eda")
 
 
+def need_table(transformer: BaseEstimator, X: object) -> None:
+    """Raise a ValueError if X is not a trials table, for a transformer that was fitted to one."""
+    refuse_foreign_frame(X, [*IDENTITY, "eda"])
+    if not is_trials_table(X):
+        shape = f" of shape {X.shape}" if hasattr(X, "shape") else ""
+        raise ValueError(
+            f"{type(transformer).__name__} was fitted to a trials table, but X is a "
+            f"{type(X).__name__}{shape}: pass a trials table with the columns of fit, such as "
+            'pd.DataFrame({"subject": ["p1"], "stimulus": ["s1"], "trial": [0], "eda": [signal]}).'
+        )
+
+
+def is_only_signals(X: object) -> TypeGuard[pd.DataFrame]:
+    """Return whether X is a frame whose only column is ``eda``, with signals.
+
+    scikit-learn's ColumnTransformer passes such a frame, and expects one row of numbers per trial.
+    """
+    return is_trials_table(X) and X.shape[1] == 1
+
+
 def holds_signals(X: object, column: str) -> TypeGuard[pd.DataFrame]:
     """Return whether X is a frame with a column of this name that is not numeric."""
     if not isinstance(X, pd.DataFrame) or column not in X.columns:
@@ -367,7 +420,9 @@ def signal_cells(X: object) -> np.ndarray | None:
         return None
     if cells.ndim == 2 and cells.shape[1] == 1:
         cells = cells[:, 0]
-    if cells.ndim != 1 or not any(isinstance(cell, (np.ndarray, list, tuple)) for cell in cells):
+    if cells.ndim != 1 or not any(
+        isinstance(cell, (np.ndarray, list, tuple)) or hasattr(cell, "detach") for cell in cells
+    ):
         return None
     return cells
 
@@ -407,8 +462,11 @@ def plain_numbers(X: object, name: str, *, booleans: bool) -> object:
             if not plain[dtype]:
                 _refuse_non_numbers(X[column].to_numpy(), f"column {column!r} of {name}", booleans)
         return X
-    if isinstance(X, (list, tuple)) and any(map(np.ma.is_masked, X)):
-        X = np.ma.array(X)
+    X = without_gradient(X)
+    if isinstance(X, (list, tuple)):
+        X = [without_gradient(row) for row in X]
+        if any(map(np.ma.is_masked, X)):
+            X = np.ma.array(X)
     try:
         values = np.asanyarray(X)
     except ValueError:
@@ -420,6 +478,17 @@ def plain_numbers(X: object, name: str, *, booleans: bool) -> object:
     if np.ma.is_masked(values):
         return np.ma.filled(values.astype(np.float64), np.nan)
     return X
+
+
+def without_gradient(values: Any) -> Any:
+    """Return a torch tensor as an array; other values are returned unchanged.
+
+    numpy does not convert tensors that require gradients, are on a GPU, or hold bfloat16.
+    """
+    if not (hasattr(values, "detach") and hasattr(values, "numpy")):
+        return values
+    plain = values.detach().cpu()
+    return (plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy()
 
 
 def _refuse_non_numbers(values: np.ndarray, name: str, booleans: bool) -> None:
@@ -604,6 +673,7 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
     if y is None:
         name = type(estimator).__name__
         raise ValueError(f"{name} requires y to be passed, but the target y is None.")
+    y = without_gradient(y)
     if isinstance(y, (list, tuple, np.ma.MaskedArray)):
         y = distinct_values(y)
     elif isinstance(y, pd.Series) and pd.api.types.is_extension_array_dtype(y.dtype):
@@ -632,6 +702,29 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
         labels = labels.astype(np.float32)
     check_classification_targets(labels)
     return labels
+
+
+def unpack_study(trials: object, sampling_rate: float | None) -> tuple[object, float]:
+    """Return the trials of a study, or the trials unchanged, and their sampling rate in Hz.
+
+    Parameters
+    ----------
+    trials : object
+        The Bunch of a loader, or trials in any other form.
+    sampling_rate : float or None
+        Samples per second (Hz). None uses the rate of the Bunch.
+
+    Raises
+    ------
+    ValueError
+        If the sampling rate is missing or is not a positive number.
+    """
+    if isinstance(trials, Bunch):
+        sampling_rate = trials.sampling_rate if sampling_rate is None else sampling_rate
+        trials = trials.trials
+    if sampling_rate is None:
+        raise ValueError("sampling_rate is missing: set it (in Hz). Only a loader's Bunch has one.")
+    return trials, check_sampling_rate(sampling_rate)
 
 
 def read_signals(
@@ -671,6 +764,12 @@ def read_signals(
     refuse_foreign_frame(X, [*IDENTITY, "eda"])
     cells = signal_cells(X)
     if cells is None:
+        if _is_one_dimensional(X):
+            raise ValueError(
+                f"X is one signal of {n_rows(X)} samples, or holds numbers, but must hold trials. "
+                "Reshape your data: pass an array of shape (n_trials, n_samples), or a table such "
+                'as pd.DataFrame({"eda": [signal]}).'
+            )
         if isinstance(X, pd.DataFrame) and signal_columns(X):
             raise ValueError(
                 "X is not a trials table: it has no column 'eda' with a 1-D signal in each cell. "
@@ -860,6 +959,12 @@ def _is_three_dimensional(X: object) -> bool:
     if isinstance(X, (list, tuple)) and len(X):
         return getattr(X[0], "ndim", 0) == 2
     return getattr(X, "ndim", 0) == 3
+
+
+def _is_one_dimensional(X: object) -> bool:
+    if isinstance(X, (list, tuple)) and len(X):
+        return np.ndim(X[0]) == 0
+    return getattr(X, "ndim", 0) == 1 and n_rows(X) > 0
 
 
 def _check_shapes(estimator: BaseEstimator, layout: Layout, fitted: Layout) -> None:

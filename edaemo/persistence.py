@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import platform
 import sys
 import warnings
-import zipfile
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
@@ -21,18 +20,15 @@ import imblearn.pipeline
 import numpy as np
 import pandas as pd
 import sklearn.pipeline
-import skops.io
 from sklearn import config_context
 from sklearn.base import BaseEstimator
-from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.utils.validation import check_is_fitted
-from skops.io._protocol import PROTOCOL as SKOPS_PROTOCOL
 
 import edaemo.estimators
 import edaemo.features
 import edaemo.fusion
 import edaemo.preprocessing
-from edaemo import __version__
+from edaemo import __version__, _sklearn_parts
 from edaemo._safe_file import (
     ARRAYS,
     BROKEN,
@@ -69,35 +65,6 @@ for _name, _kind in (
     ("imblearn.pipeline.Pipeline", imblearn.pipeline.Pipeline),
 ):
     saved(_name)(_kind)
-# scikit-learn's estimators, which skops writes.
-_SKLEARN = {
-    "sklearn.decomposition._pca.PCA",
-    "sklearn.feature_selection._univariate_selection.SelectKBest",
-    "sklearn.feature_selection._variance_threshold.VarianceThreshold",
-    "sklearn.impute._base.SimpleImputer",
-    "sklearn.linear_model._logistic.LogisticRegression",
-    "sklearn.preprocessing._data.StandardScaler",
-    "sklearn.svm._classes.LinearSVC",
-    "sklearn.svm._classes.SVC",
-}
-_BUILTINS = ("dict", "list", "tuple", "str", "int", "float", "bool", "NoneType")
-_DATA = {f"builtins.{name}" for name in _BUILTINS} | {
-    f"numpy.{name}"
-    for name in ("ndarray", "dtype", "bool", "bool_", "str_", *map("float{}".format, (16, 32, 64)))
-}
-_DATA |= {f"numpy.{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)}
-# The classes and functions that may be in a skops file, by the skops loader that creates them.
-_SKOPS_NODES = {
-    "ObjectNode": {*_SKLEARN, "sklearn.impute._base.MissingIndicator"},
-    "FunctionNode": {
-        "sklearn.feature_selection._univariate_selection.f_classif",
-        "sklearn.feature_selection._mutual_info.mutual_info_classif",
-    },
-    **dict.fromkeys(
-        ("DictNode", "ListNode", "TupleNode", "JsonNode", "NdArrayNode", "TypeNode", "DTypeNode"),
-        _DATA,
-    ),
-}
 # Parameters that describe the machine, not the model. A joblib folder could even run code: it
 # holds pickles, which the first prediction would read.
 _LOCAL = ("memory", "checkpoint", "cache")
@@ -134,11 +101,11 @@ def save(
     Parameters
     ----------
     estimator : estimator
-        One of edaemo's classifiers, regressors and transformers, also with your own torch module
-        if it can be imported by its name; scikit-learn's StandardScaler, SimpleImputer, PCA,
-        SelectKBest (with f_classif or mutual_info_classif), VarianceThreshold,
-        LogisticRegression, LinearSVC or SVC; or a pipeline of scikit-learn or imbalanced-learn
-        made of these. It must be fitted if it has a method `predict`.
+        Any estimator of edaemo, also with your own torch module if it can be imported by its name;
+        an estimator of scikit-learn or imbalanced-learn that holds no function (except score
+        functions for the selection of features); or a composition of these, such as a pipeline, a
+        ColumnTransformer, a CalibratedClassifierCV or a VotingClassifier. It must be fitted if it
+        has a method `predict`.
     path : path
         The file, usually ``….edaemo``. It is written completely or not at all. An existing file
         is replaced.
@@ -149,8 +116,9 @@ def save(
     Raises
     ------
     FileError
-        If a part of the estimator cannot be saved (the error names the step and the solution), or
-        the file cannot be written.
+        If a part of the estimator cannot be saved (the error names the step and the solution), the
+        file cannot be written, or the written file cannot be read back. An earlier file of this
+        name is then unchanged.
     NotFittedError
         If the estimator has a method `predict` and is not fitted.
 
@@ -159,6 +127,8 @@ def save(
     ``docs/files.md`` describes the file format. The file holds ids of training subjects if a step
     stores them (`SubjectStandardizer`, `SubjectThresholdRelabeler`, subjects held out for
     validation). `memory`, `cache` and `checkpoint`, which are paths on one machine, become None.
+    Before `save` returns, it reads the file, and compares the outputs of the networks in it with
+    those of the estimator.
 
     Examples
     --------
@@ -185,7 +155,7 @@ def save(
         "audit": readable(audit),
     }
     members = {HEAD: to_json(head), ARRAYS: writer.array_bytes(), **writer.members}
-    write_archive(Path(path), "model", FORMAT, members)
+    write_archive(Path(path), "model", FORMAT, members, check=partial(writer.check, path))
 
 
 def load(
@@ -314,24 +284,29 @@ class _Writer(Encoder):
         super().__init__()
         self.members: dict[str, bytes] = {}
         self.training: list[dict[str, Any]] = []
+        self.networks: list[tuple[NetworkEstimator, str]] = []
+        self.own: set[str] = set()  # names that `load` reads only if they are trusted
 
     def encode(self, value: Any, where: str) -> Any:
         if isinstance(value, type) and issubclass(value, loaded_class("torch.nn", "Module")):
-            return {"$module": _name_network(value, where)}
+            name = _name_network(value, where)
+            self.own.add(name)
+            return {"$module": name}
         if not isinstance(value, BaseEstimator):
             return super().encode(value, where)
         if (known := name_of(type(value))) is not None:
             return self._ours(value, known, SAVED[known].state, where)
         name = f"{type(value).__module__}.{type(value).__qualname__}"
-        if name in _SKLEARN:
+        if _sklearn_parts.find_class(name) is type(value):
             return self._sklearn(value, name, where)
         if isinstance(value, loaded_class("edaemo.estimators._network", "NetworkEstimator")):
-            return self._ours(value, _importable(type(value), where), value.state, where)
+            name = _importable(type(value), where)
+            self.own.add(name)
+            return self._ours(value, name, value.state, where)
         raise FileError(
-            f"{where} is a {name}, which edaemo.save cannot save. It can save edaemo's "
-            "estimators, Pipeline, and from scikit-learn "
-            f"{', '.join(sorted(known.rpartition('.')[2] for known in _SKLEARN))}. Use one of "
-            "these, or save this step with the library that it comes from."
+            f"{where} is a {name}, which edaemo.save cannot save. It can save the estimators of "
+            "edaemo, scikit-learn and imbalanced-learn. Use one of these, or save this step with "
+            "the library that it comes from."
         )
 
     def _ours(
@@ -373,7 +348,7 @@ class _Writer(Encoder):
                 "which are code. Predicting does not need them: set_params(callbacks=None) and "
                 "save again."
             )
-        if isinstance(parameters.get("random_state"), np.random.RandomState):
+        if _draws(parameters.get("random_state")):
             raise FileError(
                 f"{where} has a RandomState as random_state. Predicting does not need it: "
                 "set_params(random_state=None), or a number, and save again."
@@ -398,10 +373,34 @@ class _Writer(Encoder):
             }
         return settings
 
+    def check(self, path: object, written: Path) -> None:
+        """Raise a FileError unless the written file can be read, and its networks predict alike."""
+        reader = _Reader(read_archive(written, "model", FORMAT), None, self.own)
+        try:
+            reader.decode(json.loads(reader.members[HEAD])["estimator"])
+        except BROKEN as error:
+            raise FileError(
+                f"{path}: not saved, because the model could not be read back: {error}"
+            ) from error
+        for (estimator, where), loaded in zip(self.networks, reader.networks, strict=True):
+            if not estimator.predicts_like(loaded):
+                raise FileError(
+                    f"{path}: not saved. {where}: the network predicts otherwise than a network of "
+                    "its class with its parameters and weights, so it was changed after the fit. "
+                    "Fit it again, or make the change in a class of your own."
+                )
+
     def _net(self, estimator: NetworkEstimator, where: str) -> dict[str, Any]:
         import safetensors.torch
 
-        weights, rest = estimator.give_network()
+        try:
+            weights, rest = estimator.give_network()
+        except KeyError as error:
+            raise FileError(
+                f"{where}: the network has no weights {error}, so it was changed after the fit: "
+                "undo the change (such as pruning), or fit it again."
+            ) from error
+        self.networks.append((estimator, where))
         member = f"net{len(self.training)}.safetensors"
         self.members[member] = safetensors.torch.save(weights)
         self.training.append(readable(estimator.describe_network()))
@@ -409,21 +408,39 @@ class _Writer(Encoder):
         return {"weights": member, **encoded}
 
     def _sklearn(self, estimator: BaseEstimator, name: str, where: str) -> dict[str, Any]:
+        """Write an estimator of scikit-learn or imbalanced-learn; edaemo's inside it are parts."""
+        for key, value in estimator.get_params(deep=True).items():
+            if key.rpartition("__")[2] == "random_state" and _draws(value):
+                raise FileError(
+                    f"{where} holds a {_type_name(value)} as {key}. Predicting does not need it: "
+                    f"set_params({key}=None), or a number, and save again."
+                )
         plain = copy.copy(estimator)
         for key in _SETTINGS:
             vars(plain).pop(key, None)
         try:
-            content = skops.io.dumps(plain)
+            content, parts = _sklearn_parts.dump(plain, _is_known)
         except BROKEN as error:
             raise FileError(f"{where} cannot be saved: {error}") from error
-        if strange := _strange_in_skops(content):
+        if strange := _sklearn_parts.find_strange(content):
+            is_search = hasattr(estimator, "best_estimator_")
             raise FileError(
                 f"{where} holds a {strange}, which cannot be saved: the file must hold no code. "
                 "Use numbers or text as parameters, and a number as random_state."
+                + " Of a search, save best_estimator_."
+                * is_search
             )
         member = f"part{len(self.members)}.skops"
         self.members[member] = content
-        return {"$estimator": name, "skops": member, **self._settings(estimator)}
+        return {
+            "$estimator": name,
+            "skops": member,
+            "parameters": readable(
+                {k: v for k, v in estimator.get_params(deep=False).items() if k not in _LOCAL}
+            ),
+            "parts": [self.encode(part, f"{where}: {_type_name(part)}") for part in parts],
+            **self._settings(estimator),
+        }
 
 
 class _Reader(Decoder):
@@ -434,14 +451,16 @@ class _Reader(Decoder):
     ) -> None:
         super().__init__(members[ARRAYS])
         self.members, self.device, self.trusted = members, device, trusted
+        self.networks: list[NetworkEstimator] = []
 
     def _make_estimator(self, name: str, node: dict[str, Any]) -> BaseEstimator:
-        if name not in SAVED and name not in _SKLEARN:
+        is_foreign = _sklearn_parts.find_class(name) is not None
+        if name not in SAVED and not is_foreign:
             _import_networks()
         if name in SAVED:
             estimator = self._ours(SAVED[name], node)
-        elif name in _SKLEARN:
-            estimator = self._sklearn(name, self.members[node["skops"]])
+        elif is_foreign:
+            estimator = self._sklearn(name, node)
         else:
             from edaemo.estimators import NetworkEstimator
 
@@ -518,21 +537,23 @@ class _Reader(Decoder):
             raise LackingError(f"{error} Or load it with device='auto'.") from error
         weights = safetensors.torch.load(self.members[node["weights"]])
         estimator.take_network(weights, **rest)
+        self.networks.append(estimator)
 
-    def _sklearn(self, name: str, content: bytes) -> BaseEstimator:
-        if strange := _strange_in_skops(content):
-            raise ValueError(f"{name} holds a {strange}, which is not allowed")
-        trusted = [*_SKOPS_NODES["FunctionNode"], "numpy.dtype"]
-        with warnings.catch_warnings():
-            # Each member would warn separately; `load` warns once.
-            warnings.simplefilter("ignore", InconsistentVersionWarning)
-            estimator = skops.io.loads(content, trusted=trusted)
+    def _sklearn(self, name: str, node: dict[str, Any]) -> BaseEstimator:
+        parts = [self.decode(part) for part in node.get("parts", [])]
+        estimator = _sklearn_parts.load(self.members[node["skops"]], parts)
         found = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
         if found != name:
-            raise ValueError(f"{found} is in the place of {name}")
-        _settle_deprecated(estimator)
-        estimator._validate_params()
+            raise ValueError(f"{found} is in the place of {name}, which is not allowed")
+        if hasattr(estimator, "_parameter_constraints"):
+            estimator._validate_params()
         return estimator
+
+
+def _is_known(estimator: BaseEstimator) -> bool:
+    """Return whether `_Writer` writes an estimator itself, without skops."""
+    network = loaded_class("edaemo.estimators._network", "NetworkEstimator")
+    return name_of(type(estimator)) is not None or isinstance(estimator, network)
 
 
 def _import_networks() -> None:
@@ -541,42 +562,8 @@ def _import_networks() -> None:
         getattr(edaemo.estimators, name)
 
 
-def _settle_deprecated(estimator: BaseEstimator) -> None:
-    """Set parameters that the file's scikit-learn deprecated to the defaults of the installed one.
-
-    The file holds the text "deprecated" for them. An older version would read it as true.
-    """
-    for name, default in type(estimator)().get_params(deep=False).items():
-        if vars(estimator).get(name) == "deprecated":
-            setattr(estimator, name, default)
-
-
-def _strange_in_skops(content: bytes) -> str | None:
-    """Return the name of the first part of a skops file that `_SKOPS_NODES` does not list.
-
-    That list is far shorter than skops' own, which has every estimator of scikit-learn, and
-    functions of numpy and scipy.
-    """
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-            return "compressed part"
-        schema = json.loads(archive.read("schema.json"))
-    if schema["protocol"] != SKOPS_PROTOCOL:
-        return f"part of skops protocol {schema['protocol']}"
-    return next(_strange_nodes(schema), None)
-
-
-def _strange_nodes(node: object) -> Iterator[str]:
-    if isinstance(node, list):
-        for child in node:
-            yield from _strange_nodes(child)
-    elif isinstance(node, dict):
-        if keys := node.keys() & {"__class__", "__module__", "__loader__"}:
-            name = f"{node.get('__module__')}.{node.get('__class__')}"
-            if len(keys) < 3 or name not in _SKOPS_NODES.get(node["__loader__"], ()):
-                yield name
-        for child in node.values():
-            yield from _strange_nodes(child)
+def _draws(value: object) -> bool:
+    return isinstance(value, np.random.RandomState | np.random.Generator)
 
 
 def _type_name(value: object) -> str:

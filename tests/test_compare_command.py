@@ -19,7 +19,7 @@ def test_prints_tables_and_writes_rows_figure_and_store(tmp_path, capsys):
     assert "This protocol leaks subjects and stimuli." in printed
     assert "songs seen in training" in printed
     assert "* Transductive" not in printed
-    assert "Music helps (above majority and stimulus-prior" in printed
+    assert "Music helps (above every row without music over people" in printed
     for name in ("majority", "trial-order", "duration", "stimulus-prior", "svm-music"):
         assert printed.count(f"\n| {name} ") == 2
     for protocol, n_rows in [("subject", 5), ("trial", 6)]:
@@ -46,8 +46,17 @@ def test_transductive_pipelines_are_marked(tmp_path, capsys):
     assert compare(tmp_path, *arguments) == 0
     printed = capsys.readouterr().out
     assert "| logistic-eda-person * " in printed
-    assert "| logistic-eda-calibrated |" in printed
+    assert "| logistic-eda-calibrated † |" in printed
     assert "* Transductive: all of a test person's unlabelled trials set the scale." in printed
+    assert "† Partly transductive: the first 5 trials of a test person" in printed
+
+
+def test_the_family_and_the_margin_are_printed(tmp_path, capsys):
+    arguments = ["hku956", "--target", "arousal", "--folds", "3", "--pipelines", "svm-music"]
+    assert compare(tmp_path, *arguments, "--family", "svm-eda", "--margin", "0.08") == 0
+    printed = capsys.readouterr().out
+    assert "Family of tests: 2 claims about svm-eda, svm-music." in printed
+    assert "Shown to be within 0.08 of majority" in printed
 
 
 @pytest.mark.parametrize(

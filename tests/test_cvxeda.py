@@ -41,12 +41,12 @@ def test_steps_come_in_the_order_of_the_paper():
     signal = make_eda(1)[0]
     z = zscore(signal)
     parts = decompose(z, 4.0)
-    place = np.linspace(0, 87, 60)  # 100 samples less the 12 of the first three seconds
+    place = np.linspace(0, 87, 120)  # 100 samples less the 12 of the first three seconds
     expected = np.stack(
         [np.interp(place, np.arange(88), zscore(c)[12:]) for c in (z, parts.phasic, parts.tonic)]
     )
-    given = CvxEDATransformer(sampling_rate=4, n_times=60).fit_transform(signal[None])
-    np.testing.assert_allclose(given.reshape(3, 60), expected, rtol=1e-5, atol=1e-5)
+    given = CvxEDATransformer(sampling_rate=4, n_times=120).fit_transform(signal[None])
+    np.testing.assert_allclose(given.reshape(3, 120), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_each_step_is_a_parameter():
@@ -102,16 +102,111 @@ def test_series_object_array_frame_and_array_give_the_same_numbers():
     assert expected.shape == (4, 90)
     for form in forms:
         given = transformer.fit_transform(form)
-        if isinstance(given, pd.DataFrame):
-            given = np.stack([cell.ravel() for cell in given["eda"]])
-        np.testing.assert_array_equal(given, expected)
+        np.testing.assert_array_equal(np.asarray(given), expected)
+    assert list(transformer.fit_transform(series.to_frame("eda")).columns) == list(
+        transformer.fit(signals).get_feature_names_out()
+    )
 
 
 def test_unequal_lengths_are_brought_to_n_times():
     cells = pd.Series([make_eda(1, 100)[0], make_eda(1, 140)[0]], dtype=object)
-    assert CvxEDATransformer(sampling_rate=4, n_times=30).fit_transform(cells).shape == (2, 90)
+    stretch = CvxEDATransformer(sampling_rate=4, n_times=30, lengths="stretch")
+    assert stretch.fit_transform(cells).shape == (2, 90)
+    alone = CvxEDATransformer(sampling_rate=4, n_times=30)
+    for row in (0, 1):
+        expected = alone.fit_transform(cells.iloc[[row]])[0]
+        np.testing.assert_array_equal(stretch.fit_transform(cells)[row], expected)
     with pytest.raises(ValueError, match=r"row 1: the trials differ in length.*n_times"):
         CvxEDATransformer(sampling_rate=4).fit_transform(cells.rename("x").iloc[[0, 1]])
+
+
+def wave(seconds: float, rate: float, hum: float = 0.0) -> np.ndarray:
+    """EDA of slow waves, and hum of 50 Hz with this amplitude."""
+    time = np.arange(round(seconds * rate)) / rate
+    slow = 2 + 0.3 * np.sin(time / 2) + 0.2 * np.cos(time / 3.3) + 0.01 * time
+    return slow + hum * np.sin(2 * np.pi * 50 * time + 0.4)
+
+
+@pytest.mark.parametrize("hum", [0.02, 0.1, 0.3])
+def test_hum_does_not_appear_in_fewer_samples(hum):
+    transformer = CvxEDATransformer(sampling_rate=128, n_times=88)
+    clean = transformer.fit_transform(wave(25, 128)[None]).reshape(3, 88)
+    given = transformer.fit_transform(wave(25, 128, hum)[None]).reshape(3, 88)
+    for channel in range(3):
+        assert np.corrcoef(clean[channel], given[channel])[0, 1] >= 0.99
+    assert np.corrcoef(clean[0], given[0])[0, 1] >= 0.9999
+
+
+@pytest.mark.parametrize("rate", [8, 50, 128, 1000])
+def test_slow_waves_have_the_same_samples_at_every_rate(rate):
+    settings = {"components": ("original",), "n_times": 88, "standardize_output": False}
+    settings |= {"standardize_input": False, "method": "highpass"}
+    given = CvxEDATransformer(sampling_rate=rate, **settings).fit_transform(wave(25, rate)[None])
+    time = np.linspace(3, 25 - 1 / rate, 88)
+    expected = 2 + 0.3 * np.sin(time / 2) + 0.2 * np.cos(time / 3.3) + 0.01 * time
+    np.testing.assert_allclose(given[0], expected, atol=0.01)
+    np.testing.assert_allclose(given[0, 5:-5], expected[5:-5], atol=1e-3)
+
+
+class TestLengths:
+    LONG = wave(35, 4)
+
+    def cells(self, *n_samples: int) -> pd.Series:
+        return pd.Series([self.LONG[:n] for n in n_samples], dtype=object)
+
+    def test_lengths_that_differ_by_more_than_a_twentieth_are_an_error_that_states_them(self):
+        transformer = CvxEDATransformer(sampling_rate=4, n_times=30)
+        assert transformer.fit_transform(self.cells(100, 95)).shape == (2, 90)
+        with pytest.raises(ValueError, match=r"row 1: 94 samples \(23.5 s\).*94 to 100 samples"):
+            transformer.fit(self.cells(100, 94))
+        with pytest.raises(ValueError, match=r"lengths='crop', 'pad' or 'stretch'"):
+            transformer.fit(self.cells(100, 94))
+        transformer.fit(self.cells(100, 97))
+        assert transformer.transform(self.cells(102, 98)).shape == (2, 90)
+        with pytest.raises(ValueError, match=r"row 1: 103 samples.*those of fit included, have 97"):
+            transformer.transform(self.cells(100, 103))
+        table = CvxEDATransformer(sampling_rate=4).fit_transform(
+            make_table([self.LONG[:100], self.LONG])
+        )
+        assert [cell.shape for cell in table["eda"]] == [(3, 88), (3, 128)]  # nothing is stretched
+
+    @pytest.mark.parametrize("n_times", [None, 40, 120])
+    def test_crop_keeps_the_beginning_of_every_trial(self, n_times):
+        settings = {"standardize_input": False, "standardize_output": False, "method": "median"}
+        settings |= {"components": ("original",), "n_times": n_times}
+        crop = CvxEDATransformer(4, lengths="crop", **settings).fit(self.cells(140, 100, 120))
+        assert crop.lengths_ == (100, 140)
+        given = crop.transform(self.cells(140, 110))
+        assert given.shape == (2, n_times or 88)
+        assert list(crop.get_feature_names_out())[-1] == f"eda_original_{(n_times or 88) - 1}"
+        place = np.linspace(12, 99, n_times or 88)
+        expected = np.interp(place, np.arange(140), self.LONG)
+        for row in given:
+            np.testing.assert_allclose(row, expected, atol=0.01)
+        with pytest.raises(ValueError, match=r"row 0: 99 samples.*error with lengths='crop'"):
+            crop.transform(self.cells(99))
+
+    @pytest.mark.parametrize("n_times", [None, 40, 200])
+    def test_pad_repeats_the_last_sample(self, n_times):
+        settings = {"standardize_input": False, "standardize_output": False, "method": "median"}
+        settings |= {"components": ("original",), "n_times": n_times}
+        pad = CvxEDATransformer(4, lengths="pad", **settings).fit(self.cells(140, 100, 120))
+        given = pad.transform(self.cells(140, 100))
+        assert given.shape == (2, n_times or 128)
+        place = np.linspace(12, 139, n_times or 128)
+        expected = np.interp(place, np.arange(140), self.LONG)
+        np.testing.assert_allclose(given[0], expected, atol=0.02)
+        expected = np.interp(place, np.arange(100), self.LONG[:100])
+        np.testing.assert_allclose(given[1], expected, atol=0.02)
+        with pytest.raises(ValueError, match=r"row 0: 142 samples.*error with lengths='pad'"):
+            pad.transform(pd.Series([wave(35.5, 4)], dtype=object))
+
+    def test_equal_trials_are_the_same_in_every_way(self):
+        signals = make_eda()
+        expected = CvxEDATransformer(sampling_rate=4, n_times=30).fit_transform(signals)
+        for lengths in ("stretch", "crop", "pad"):
+            transformer = CvxEDATransformer(sampling_rate=4, n_times=30, lengths=lengths)
+            np.testing.assert_array_equal(transformer.fit_transform(signals), expected)
 
 
 def test_a_trial_does_not_depend_on_the_others():

@@ -70,13 +70,23 @@ def stored(tmp_path):
     return stored
 
 
+def average_folds(predictions: pd.DataFrame) -> float:
+    """Return the mean over folds of scikit-learn's score, weighted by pairs of high and low."""
+    scores, n_pairs = [], []
+    for _, fold in predictions.groupby("key"):
+        labels = fold["label"].astype(int)
+        scores.append(balanced_accuracy_score(labels, fold["predicted"]))
+        n_pairs.append(labels.sum() * (1 - labels).sum())
+    return np.average(scores, weights=n_pairs)
+
+
 class TestTable:
     def test_scores_are_those_of_the_pooled_predictions(self, small, run, stored):
         table = run(small).set_index("pipeline")
         assert list(table.index) == [*REFERENCES, "svm-music"]
         for name, own in stored()[1].groupby("pipeline"):
             assert sorted(own["row"]) == list(range(len(small.trials)))
-            expected = balanced_accuracy_score(own["label"].astype(int), own["predicted"])
+            expected = average_folds(own)
             assert_allclose(table.loc[name, "balanced_accuracy"], expected)
             each = own.astype({"label": int}).groupby("subject")
             by_person = each.apply(
@@ -140,13 +150,27 @@ class TestTable:
             ).by_person.to_numpy()
             for name, own in stored()[1].groupby("pipeline")
         }
-        for names, reference in [(pipelines[:2], "trial-order"), (pipelines[2:], "stimulus-prior")]:
-            p = adjust_holm([p_above(by_person[name], by_person[reference]) for name in names])
-            assert_allclose(table.loc[names, f"p_above_{reference.replace('-', '_')}"], p)
-        p = adjust_holm([p_above(by_person[name], by_person["majority"]) for name in pipelines])
-        assert_allclose(table.loc[pipelines, "p_above_majority"], p)
-        assert table["reads_eda"].notna().sum() == table["music_helps"].notna().sum() == 2
+        for reference in REFERENCES:
+            p = adjust_holm([p_above(by_person[name], by_person[reference]) for name in pipelines])
+            assert_allclose(table.loc[pipelines, f"p_above_{reference.replace('-', '_')}"], p)
+        assert table["reads_eda"].notna().sum() == 3 and table["music_helps"].notna().sum() == 2
         assert table.loc[REFERENCES, "reads_eda"].isna().all()
+        eda, music = [*REFERENCES, "svm-music"], [*REFERENCES, "logistic-eda", "svm-eda"]
+        rivals = {
+            **{("reads_eda", name): eda for name in ("logistic-eda", "svm-eda", "svm-eda-music")},
+            ("music_helps", "svm-music"): REFERENCES,
+            ("music_helps", "svm-eda-music"): music,
+        }
+        alone = {
+            (claim, name): max(p_above(by_person[name], by_person[rival]) for rival in of)
+            for (claim, name), of in rivals.items()
+        }
+        for (claim, name), p in zip(alone, adjust_holm(list(alone.values())), strict=True):
+            assert_allclose(table.loc[name, f"p_{claim}_alone"], alone[claim, name])
+            assert_allclose(table.loc[name, f"p_{claim}"], p)
+        assert (table["family"] == ", ".join(pipelines)).all() and (
+            table["family_added"] == ""
+        ).all()
 
     def test_above_time_alone_is_not_reading_eda(self, run):
         """Where `trial-order` is below chance, what guesses is above it and yet reads nothing."""
@@ -167,8 +191,7 @@ class TestTable:
         )
         assert first.isdisjoint(second)
         assert sorted(set(folds["seed"])) == [0, 1]
-        expected = balanced_accuracy_score(own["label"].astype(int), own["predicted"])
-        assert_allclose(table.loc["cnn-eda", "balanced_accuracy"], expected)
+        assert_allclose(table.loc["cnn-eda", "balanced_accuracy"], average_folds(own))
         assert (table["n_repeats"] == 2).all()
 
 

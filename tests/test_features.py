@@ -776,7 +776,12 @@ def test_set_output_names_the_columns():
     frame = extractor.fit_transform(make_eda())
     assert list(frame.columns) == list(extractor.get_feature_names_out())
     table = make_table(make_eda())
-    assert extractor.fit_transform(table).index.names == ["subject", "stimulus", "trial"]
+    pd.testing.assert_index_equal(extractor.fit_transform(table).index, table.index)
+    assert EDAFeatureExtractor(4).fit_transform(table).index.names == [
+        "subject",
+        "stimulus",
+        "trial",
+    ]
 
 
 def test_it_needs_no_fit():

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 # here, such as the LGPL, only after it was read.
 ALLOWED = {
     *("0BSD", "Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "BSL-1.0", "CC0-1.0"),
-    *("LLVM-exception", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Zlib"),
+    *("LLVM-exception", "MIT", "MIT-CMU", "MPL-2.0", "PSF-2.0", "Unlicense", "Zlib"),
 }
 CLASSIFIERS = {
     "Apache Software License": "Apache-2.0",

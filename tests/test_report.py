@@ -10,12 +10,15 @@ import subprocess
 import warnings
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import numpy as np
+import outside
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
 from sklearn.utils import Bunch
 
@@ -30,6 +33,7 @@ from edaemo.benchmark import (
 )
 from edaemo.cli import main
 from edaemo.datasets import make_music_listening
+from edaemo.report import _pictures
 
 NASTY = "<script>alert('x')</script> a_b & c|d $x^2$ #1 50% {e} ~ \\n [f](g) *h* `i` \"j\""
 
@@ -219,11 +223,15 @@ class TestContent:
     def test_areas_under_the_curve_are_those_of_scikit_learn(self, computed, written):
         page = Page(written / "report.html")
         head, *rows = page.tables["Probabilities: small, valence, subject."]
-        assert head[1] == "AUC, pooled"
+        assert head[1] == "AUC within folds"
         for row in rows:
             told = predictions_of(computed, pipeline=row[0], target="valence", protocol="subject")
-            auc = roc_auc_score(told["label"], [p[1] for p in told["probability"]])
-            assert row[1].split()[0] == f"{auc:.3f}"
+            folds = [fold for _, fold in told.groupby("key")]
+            areas = [
+                roc_auc_score(fold["label"], [p[1] for p in fold["probability"]]) for fold in folds
+            ]
+            n_pairs = [np.prod(fold["label"].value_counts()) for fold in folds]
+            assert row[1].split()[0] == f"{np.average(areas, weights=n_pairs):.3f}"
 
     def test_all_pairs_are_tested(self, written):
         page = Page(written / "report.html")
@@ -244,8 +252,8 @@ class TestContent:
 
     def test_verdicts_are_those_of_compare(self, written):
         page = Page(written / "report.html")
-        assert "Reads EDA (above majority and trial-order over people" in page.text
-        assert "Music helps (above majority and stimulus-prior" in page.text
+        assert "Reads EDA (above every row without EDA over people" in page.text
+        assert "Music helps (above every row without music over people" in page.text
 
     def test_versions_stand_there(self, written):
         versions = dict(Page(written / "report.html").tables["Versions, devices and seeds."][1:])
@@ -346,6 +354,82 @@ class TestWhatIsMissing:
         assert "No tests: made" in text and "cannot be compared" in text
 
 
+class TestWarnings:
+    AUDIT: ClassVar = {"n_training": 0, "n_test": 24, "n_left_out": 0, "warning": ""}
+    LABELS = "5 of 30 subjects have centres that are close."
+    SIGNALS = "1 of 189 trials are flat. In 176 of 189 trials phasic and tonic cancel each other."
+
+    def page(self, path: Path, **audits: dict) -> Page:
+        with ResultStore(path / "s.sqlite") as store:
+            for fold, (key, audit) in enumerate(audits.items()):
+                pipeline = key.rstrip("0123456789")
+                settings = {"takes": "features", "pipeline": pipeline}
+                about = {"pipeline": pipeline, "fold": fold, "settings": settings}
+                if fold:
+                    predictions = predictions_of_record(store)
+                    rows = [24 * fold + row for row in range(24)]
+                    about["predictions"] = {
+                        name: values[:24] for name, values in predictions.items()
+                    } | {"row": rows}
+                add_fold(store, key, audit=self.AUDIT | audit, **about)
+        write_report(path / "s.sqlite", path)
+        return Page(path / "report.html")
+
+    def test_warnings_are_counted_by_kind_and_shown_with_an_example(self, tmp_path):
+        data = {"label_warnings": [self.LABELS], "input_warnings": [self.SIGNALS]}
+        page = self.page(
+            tmp_path,
+            svm1={**data, "warnings": ["lbfgs stopped after 100 steps"], "warning_counts": [3]},
+            svm2={**data, "warnings": ["lbfgs stopped after 200 steps"], "warning_counts": [1]},
+            svm3={**data, "warnings": [], "warning_counts": []},
+        )
+        rows = page.tables["Warnings."][1:]
+        name = "made, arousal, subject"
+        assert rows == [
+            ["labels", name, "all", "1", "-", self.LABELS],
+            ["signals", "made", "svm", "1", "-", self.SIGNALS],
+            ["fit and prediction", name, "svm", "4", "2", "lbfgs stopped after 100 steps"],
+        ]
+        assert "older edaemo" not in page.text
+        assert "No step issued a warning" not in page.text
+
+    def test_none_is_said_only_if_the_store_would_hold_them(self, tmp_path):
+        data = {"label_warnings": [], "input_warnings": [], "warnings": [], "warning_counts": []}
+        text = self.page(tmp_path, svm1=data).text
+        assert "No step issued a warning." in text
+        assert "older edaemo" not in text
+
+    def test_older_folds_hold_only_warnings_of_fits(self, tmp_path):
+        page = self.page(tmp_path, svm1={"warnings": ["odd", "even"]})
+        assert [row[-1] for row in page.tables["Warnings."][1:]] == ["odd", "even"]
+        assert "1 of 1 folds were computed with an older edaemo" in page.text
+
+    def test_evaluate_stores_what_labels_and_signals_warned_of(self, tmp_path):
+        study = outside.make_study(n_people=8)
+        study.trials.at[0, "eda"] = np.full(80, 2.0)
+        settings = {"n_splits": 2, "max_epochs": 1, "n_jobs": 1, "store": tmp_path / "s.sqlite"}
+        with pytest.warns(UserWarning) as caught:
+            evaluate("rtcan-eda", study, "valence", **settings)
+        said = " ".join(str(note.message) for note in caught)  # as before, they are also issued
+        assert "4 of 8 subjects have centres" in said
+        assert "1 of 48 trials are flat" in said
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            folds = store.folds()
+        for pipeline, audit in zip(folds["pipeline"], folds["audit"], strict=True):
+            (about_labels,) = audit["label_warnings"]
+            assert "4 of 8 subjects have centres" in about_labels
+            noted = " ".join(audit["input_warnings"])
+            assert ("1 of 48 trials are flat" in noted) == (pipeline == "rtcan-eda")
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        texts = [row[-1] for row in Page(tmp_path / "report.html").tables["Warnings."][1:]]
+        assert any("1 of 48 trials are flat" in text for text in texts)
+        assert any("4 of 8 subjects have centres" in text for text in texts)
+
+
+def test_no_backtick_of_ours_is_in_the_text(written):
+    assert "`" not in Page(written / "report.html").text
+
+
 def predictions_of_record(store: ResultStore) -> dict:
     return store.predictions().drop(columns="key").to_dict("list")
 
@@ -379,6 +463,24 @@ class TestCurves:
         # Means over the folds that still trained: (0.9 + 0.7) / 2, and 0.5 alone.
         wanted = "training loss from 0.800 to 0.500, validation loss from 0.700 to 0.750"
         assert any(wanted in alt for alt in said)
+
+    @pytest.mark.parametrize(
+        ("first", "last"), [(0.6931, 0.6898), (0.8, 0.3), (1234.5, 1100.0), (1e-6, 2e-7)]
+    )
+    def test_the_title_of_the_y_axis_is_whole(self, first, last, monkeypatch):
+        """The numbers of a narrow range are long: 0.6900, 0.6905, …"""
+        drawn = []
+        monkeypatch.setattr(_pictures, "embed", lambda figure, *texts: drawn.append(figure))
+        folds = [{"train_loss": list(np.linspace(first, last, 10))}]
+        _pictures.draw_training({"rtcan-eda": folds})
+        (figure,) = drawn
+        FigureCanvasAgg(figure).draw()
+        (axes,) = figure.axes
+        numbers = [label.get_window_extent() for label in axes.get_yticklabels()]
+        title = axes.yaxis.label.get_window_extent()
+        assert title.x0 >= 0
+        assert title.x1 <= min(box.x0 for box in numbers)
+        assert axes.get_position().width > 0.6
 
     def test_shares_of_the_people_become_a_learning_curve(self, tmp_path):
         with ResultStore(tmp_path / "s.sqlite") as store:
@@ -450,6 +552,21 @@ class TestRatings:
         alt = [p["alt"] for p in Page(tmp_path / "report.html").pictures][-1]
         assert "Ratings of a. arousal: 4 high, 2 low" in alt
         assert "valence: 4 high, 2 low" in alt
+
+    def test_development_people_in_the_store_are_drawn(self, tmp_path):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "b", people="evaluation")
+            rows = predictions_of_record(store)
+            developed = {**rows, "subject": ["z" if s == "a" else s for s in rows["subject"]]}
+            add_fold(store, "c", people="development", predictions=developed)
+        study = Bunch(**self.study, development=("z",))
+        write_report(tmp_path / "s.sqlite", tmp_path, people=["z"], studies={"made": study})
+        alt = [p["alt"] for p in Page(tmp_path / "report.html").pictures][-1]
+        assert "Ratings of z." in alt
+        others = Bunch(**{**study, "trials": study.trials[:6], "ratings": study.ratings[:6]})
+        write_report(tmp_path / "s.sqlite", tmp_path, people=["z"], studies={"made": others})
+        said = "The ratings of made, z are not drawn: the study has no such person."
+        assert said in Page(tmp_path / "report.html").text
 
     def test_a_study_that_is_not_known_is_said(self, path, tmp_path):
         write_report(path, tmp_path, people=["a"])

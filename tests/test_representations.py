@@ -92,10 +92,14 @@ def test_a_plot_is_drawn_on_the_axes_that_are_given(signal):
     recording, tonic = axes[0].lines
     assert_allclose(recording.get_ydata(), signal)
     assert_allclose(tonic.get_ydata(), parts.tonic)
-    _, onset, peak = axes[1].lines
+    _, onset, peak, recovery = axes[1].lines
     assert_allclose(onset.get_xdata(), events["onset"])
     assert_allclose(peak.get_xdata(), events["peak"])
     assert_allclose(peak.get_ydata() - onset.get_ydata(), events["amplitude"])
+    halves = events.dropna()
+    assert_allclose(recovery.get_xdata(), halves["peak"] + halves["half_recovery_time"])
+    middle = (peak.get_ydata() + onset.get_ydata()) / 2
+    assert_allclose(recovery.get_ydata(), middle[halves.index])
 
 
 def test_a_new_figure_is_one_that_a_notebook_shows(signal):
@@ -119,4 +123,4 @@ def test_responses_that_are_not_there_are_not_marked(signal):
     nothing = scr_events(np.zeros(200), 4.0)
     assert isinstance(nothing, pd.DataFrame) and nothing.empty
     axes = plot_decomposition(decompose(signal, 4.0), 4.0, responses=nothing)
-    assert [len(line.get_xdata()) for line in axes[1].lines] == [200, 0, 0]
+    assert [len(line.get_xdata()) for line in axes[1].lines] == [200, 0, 0, 0]

@@ -244,7 +244,7 @@ def test_each_fold_arrives_when_it_is_done(study, tmp_path):
     n_quick = 150
     many = [quick._replace(work=quick.work | {"key": str(i)}) for i in range(n_quick)]
     many.insert(140, slow)
-    results = _evaluate._compute(many, _evaluate._prepare([quick, slow], 1, None), 2, None)
+    results = _evaluate._compute(many, _evaluate._prepare([quick, slow], 1, None, {}), 2, None)
     for _ in range(n_quick):
         assert next(results)["key"] != slow.work["key"]
     (tmp_path / "go").touch()
@@ -612,7 +612,7 @@ def jobs_of(study: Bunch, entries: dict[str, PipelineSpec]) -> list:
 def predict_probe(study: Bunch, jobs: list, probe: str) -> dict[str, tuple]:
     """Give what each pipeline says of one of the people held out."""
     jobs = [job._replace(case=job.case._replace(study=study)) for job in jobs]
-    inputs = _evaluate._prepare(jobs, 1, None)
+    inputs = _evaluate._prepare(jobs, 1, None, {})
     told = {}
     for job in jobs:
         result = run_fold(inputs[_evaluate._input_of(job)], job.work)

@@ -1,13 +1,21 @@
 """Scores, intervals over people, and tests between pipelines."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from scipy.stats import norm, t, wilcoxon
+from scipy.stats import norm, permutation_test, rankdata, t, wilcoxon
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 
 from edaemo.statistics import Binary, Outcome, Scores
-from edaemo.statistics._scores import adjust_holm, draw_people, p_above
+from edaemo.statistics._scores import (
+    adjust_holm,
+    draw_people,
+    p_above,
+    signed_rank_p,
+    subtract,
+)
 
 
 def bootstrap_scores(labels, predicted, subject, *, random_state) -> dict[str, float]:
@@ -102,8 +110,9 @@ def test_draws_are_made_once_and_cannot_be_changed():
         drawn[0] = 0
 
 
-def test_person_with_one_class_counts_with_the_share_of_right_answers():
-    assert_allclose(score_people(np.ones(4, int), np.array([1, 1, 1, 0]), np.zeros(4)), [0.75])
+def test_person_with_one_class_has_no_score():
+    """A constant prediction would have 0 or 1, and not chance."""
+    assert np.isnan(score_people(np.ones(4, int), np.array([1, 1, 1, 0]), np.zeros(4))).all()
 
 
 def test_wilcoxon_counts_the_signed_ranks():
@@ -116,8 +125,87 @@ def test_wilcoxon_counts_the_signed_ranks():
     assert_allclose(p_above(a, b), wilcoxon(a, b, alternative="greater").pvalue)
 
 
-def test_shares_that_are_equal_but_for_rounding_are_no_difference():
+def enumerate_signs(differences: np.ndarray) -> tuple[float, float]:
+    """Return the one-sided and the two-sided p from all assignments of signs."""
+    differences = differences[differences != 0]
+    ranks = rankdata(np.abs(differences))
+    signs = np.array(list(product([0, 1], repeat=len(ranks))))
+    sums = signs @ ranks
+    gains = ranks @ (differences > 0)
+    greater, less = np.mean(sums >= gains), np.mean(sums <= gains)
+    return greater, min(1.0, 2 * min(greater, less))
+
+
+EVERY_FOURTH_NEGATIVE = 0.01 * np.arange(1, 15) * np.where(np.arange(14) % 4 == 0, -1, 1)
+
+
+@pytest.mark.parametrize(
+    ("differences", "two_sided", "greater"),
+    [
+        # 2 / 2^4 and 1 / 2^4: the 16 people without a difference do not count.
+        (np.repeat([0.1, 0], [4, 16]), 0.125, 0.0625),
+        # The binomial distribution of 15 signs: P(at least 11) = 1941 / 2^15.
+        (np.repeat([0.2, -0.2], [11, 4]), 2 * 1941 / 2**15, 1941 / 2**15),
+        # scipy's exact distribution without ties and zeros.
+        (EVERY_FOURTH_NEGATIVE, 0.1353, 0.0676),
+        (np.append(EVERY_FOURTH_NEGATIVE, 0), 0.1353, 0.0676),
+        (-EVERY_FOURTH_NEGATIVE, 0.1353, 0.9406),
+    ],
+)
+def test_signed_rank_test_is_exact_with_zeros_and_ties(differences, two_sided, greater):
+    assert_allclose(signed_rank_p(differences, "two-sided"), two_sided, atol=5e-5)
+    assert_allclose(signed_rank_p(differences, "greater"), greater, atol=5e-5)
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+def test_signed_rank_test_agrees_with_all_assignments_of_signs(n):
+    rng = np.random.default_rng(n)
+    for _ in range(10):
+        differences = rng.integers(-3, 5, size=n).astype(float)  # ties and zeros
+        greater, two_sided = enumerate_signs(differences)
+        assert_allclose(signed_rank_p(differences, "greater"), greater)
+        assert_allclose(signed_rank_p(differences, "two-sided"), two_sided)
+
+
+def test_signed_rank_test_agrees_with_scipys_exact_permutation_of_signs():
+    """scipy permutes the signs of zeros too, which have rank 0 here, so they change nothing."""
+    differences = np.random.default_rng(3).integers(-4, 6, size=13).astype(float)
+
+    def sum_ranks(d: np.ndarray) -> float:
+        kept = d != 0
+        return float(np.sum(rankdata(np.abs(d[kept])) * np.sign(d[kept])))
+
+    for alternative in ("greater", "two-sided"):
+        exact = permutation_test(
+            (differences,), sum_ranks, permutation_type="samples", alternative=alternative
+        )
+        assert len(exact.null_distribution) == 2**13
+        assert_allclose(signed_rank_p(differences, alternative), exact.pvalue)
+
+
+@pytest.mark.parametrize("n", [14, 50, 51, 200])
+def test_signed_rank_test_is_exact_for_many_people(n):
+    differences = np.random.default_rng(n).normal(0.2, 1, size=n)
+    for alternative in ("greater", "two-sided"):
+        exact = wilcoxon(differences, alternative=alternative, method="exact").pvalue
+        assert_allclose(signed_rank_p(differences, alternative), exact, rtol=1e-9)
+
+
+def test_scores_that_are_equal_except_for_rounding_have_no_difference():
     assert p_above(np.array([0.1 + 0.2, 0.7]), np.array([0.3, 0.7])) == 1
+    assert p_above(np.array([0.1 + 0.2, 0.7]) * 1e9, np.array([0.3, 0.7]) * 1e9) == 1
+    assert p_above(np.array([2e-13, 3e-13]), np.array([1e-13, 1e-13])) == 0.25
+
+
+def test_differences_that_are_equal_except_for_rounding_are_ties():
+    """0.3 - 0.2, 0.8 - 0.7 and 0.1 differ in the last bits; scipy ranks them as different."""
+    a, b = np.array([0.3, 0.8, 0.1, 0.2, 0.9]), np.array([0.2, 0.7, 0.2, 0.3, 0.4])
+    assert len(np.unique(np.abs(a - b))) > 2
+    # Ranks 2.5 (four times) and 5: with two losses, 10 of 32 sums are at most 5.
+    assert_allclose(p_above(a, b), enumerate_signs(np.array([1.0, 1, -1, -1, 5]))[0])
+    assert_allclose(subtract(a, b), [0.1, 0.1, -0.1, -0.1, 0.5])
+    assert len(np.unique(np.abs(subtract(a, b)))) == 2
+    assert np.isnan(subtract(np.array([np.nan, 1.0]), np.array([1.0, 1.0]))[0])
 
 
 def test_holm_on_a_worked_example():

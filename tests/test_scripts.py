@@ -81,9 +81,13 @@ def test_second_example_runs_as_it_stands():
 def test_picture_example_runs_as_it_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     given = runpy.run_path(str(EXAMPLES / "plot_decomposition.py"))
-    assert (tmp_path / "decomposition.png").read_bytes().startswith(b"\x89PNG")
+    for picture in ("decomposition.png", "decomposition-published.png"):
+        assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
     spans = [np.ptp(parts.phasic) / np.ptp(signal) for _, signal, parts in given["recordings"]]
     assert [span > 2 for span in spans] == [False, True, False, True]
+    spans = [np.ptp(parts.phasic) / np.ptp(eda) for _, eda, parts, _ in given["good"]]
+    assert max(spans) < 1
+    assert [len(responses) >= 3 for *_, responses in given["good"]] == [True] * 4
 
 
 def test_own_recordings_become_a_picture_a_table_and_scores(tmp_path, monkeypatch, capsys):
@@ -253,9 +257,12 @@ def test_array_series_object_array_and_one_column_frame_give_the_same_answer(few
 
 def test_pipeline_output_can_be_asked_for_as_pandas(few, y):
     pipe = make_pipe(few)
-    frame = pipe[:-1].set_output(transform="pandas").fit_transform(few.trials)
-    assert list(frame.columns) == list(pipe[:-1].get_feature_names_out())
-    assert frame.index.names == ["subject", "stimulus", "trial"]
+    pipe[:-1].set_output(transform="pandas")
+    ids = ["subject", "stimulus", "trial"]
+    for table in (few.trials, few.trials.set_index(ids)):  # scikit-learn keeps the index of X
+        frame = pipe[:-1].fit_transform(table)
+        assert list(frame.columns) == list(pipe[:-1].get_feature_names_out())
+        pd.testing.assert_index_equal(frame.index, table.index)
 
 
 class TestBadInput:

@@ -122,10 +122,40 @@ def summarise(told: dict[str, np.ndarray]) -> pd.DataFrame:
     return classification_summary(told["labels"], told["predicted"], **settings)
 
 
+def pair_within(labels, predicted, folds) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sign of the difference of labels and predictions, of all pairs within folds."""
+    first, second = np.triu_indices(len(labels), 1)
+    same = np.asarray(folds)[first] == np.asarray(folds)[second]
+    return tuple(
+        np.sign(np.subtract(*np.asarray(values, float)[[first[same], second[same]]]))
+        for values in (labels, predicted)
+    )
+
+
+def share_of_wins(labels, predicted, folds) -> float:
+    """Count the pairs of two labels that are in the right order; ties count half."""
+    of_label, of_prediction = pair_within(labels, predicted, folds)
+    return 0.5 + (of_label * of_prediction).sum() / np.abs(of_label).sum() / 2
+
+
+def rank_correlation(labels, predicted, folds) -> float:
+    """Return Kendall's tau-b of all pairs within folds."""
+    pairs = pair_within(labels, predicted, folds)
+    return np.prod(pairs, axis=0).sum() / np.sqrt(np.prod(np.abs(pairs).sum(axis=1)))
+
+
+WITHIN_FOLDS = {
+    "balanced_accuracy": share_of_wins,
+    "roc_auc": share_of_wins,
+    "mcc": rank_correlation,
+}
+
+
 class TestClassificationSummary:
     def test_scores_are_those_of_scikit_learn(self, predictions):
         table = summarise(predictions)
         frame = pd.DataFrame(predictions)
+        together = summarise(predictions | {"fold": None})
         for name, metric in (OF_CLASSES | OF_PROBABILITIES).items():
             column = "probability" if name in OF_PROBABILITIES else "predicted"
             for unit, groups in [
@@ -134,6 +164,11 @@ class TestClassificationSummary:
                 ("over_folds", "fold"),
             ]:
                 each = [metric(own["labels"], own[column]) for _, own in frame.groupby(groups)]
+                if unit == "pooled":
+                    assert_allclose(together.loc[name, unit], np.mean(each), err_msg=name)
+                    if name in WITHIN_FOLDS:
+                        within = WITHIN_FOLDS[name]
+                        each = [within(frame["labels"], frame[column], frame["fold"])]
                 assert_allclose(table.loc[name, unit], np.mean(each), err_msg=f"{name} {unit}")
             assert_allclose(table.loc[name, "over_folds_sd"], np.std(each, ddof=1))
         excess = np.mean(predictions["probability"] - predictions["labels"])
@@ -147,8 +182,9 @@ class TestClassificationSummary:
         frame.loc[frame["subject"] == "p3", "predicted"] = 0
         table = summarise({name: frame[name].to_numpy() for name in frame})
         undefined = table["n_people_undefined"]
-        assert undefined[["roc_auc", "mcc", "f1"]].tolist() == [1, 1, 1]
-        assert undefined.drop(["roc_auc", "mcc", "f1"]).eq(0).all()
+        missing = ["roc_auc", "mcc", "f1", "balanced_accuracy"]
+        assert undefined[missing].tolist() == [1, 1, 1, 1]
+        assert undefined.drop(missing).eq(0).all()
         others = frame[frame["subject"] != "p3"].groupby("subject")
         each = [roc_auc_score(own["labels"], own["probability"]) for _, own in others]
         assert_allclose(table.loc["roc_auc", "over_people"], np.mean(each))
@@ -179,13 +215,16 @@ class TestClassificationSummary:
         rows = [np.flatnonzero(predictions["subject"] == i) for i in set(predictions["subject"])]
         rng = np.random.default_rng(2)
         labels, probability = predictions["labels"], predictions["probability"]
+        fold = predictions["fold"]
         draws = []
         for _ in range(1000):
             drawn = np.concatenate([rows[i] for i in rng.integers(12, size=12)])
-            draws.append(roc_auc_score(labels[drawn], probability[drawn]))
+            draws.append(share_of_wins(labels[drawn], probability[drawn], fold[drawn]))
         # Φ(−t(0.975; 11) sqrt(12 / 11)) = Φ(−2.2988) = 0.01076
         expected = np.quantile(draws, [0.01076, 1 - 0.01076])
         told = table.loc["roc_auc", ["pooled_low", "pooled_high"]].to_numpy(float)
+        # Models of several folds: both sides are longer by sqrt(1 + 2 / π).
+        told = table.loc["roc_auc", "pooled"] + (told - table.loc["roc_auc", "pooled"]) / 1.2793
         assert_allclose(told, expected, atol=0.012)
 
     def test_intervals_over_people_cover_as_often_as_they_say(self):
@@ -243,20 +282,37 @@ class TestClassificationSummary:
             summarise(told)
 
 
+def correlate_within(score: str, y: np.ndarray, predicted: np.ndarray, fold: np.ndarray) -> float:
+    """Score numbers around the means of their folds."""
+    frame = pd.DataFrame({"y": y, "predicted": predicted})
+    means = frame.groupby(fold).transform("mean")
+    if score == "rmse":
+        return root_mean_squared_error(y, predicted)
+    if score == "pearson":
+        return pearsonr(*(frame - means).to_numpy().T).statistic
+    shift = np.sum((means["y"] - means["predicted"]) ** 2)
+    scatter = ((frame - means) ** 2).sum().sum() + shift
+    return 2 * (frame - means).prod(axis=1).sum() / scatter
+
+
 def test_regression_scores_are_those_of_other_libraries():
     rng = np.random.default_rng(3)
     subject, fold = rng.integers(9, size=200), rng.integers(4, size=200)
     y = 5 + rng.normal(size=200)
     predicted = 4 + 0.5 * (y - 5) + rng.normal(size=200)
     table = regression_summary(y, predicted, subject=subject, fold=fold)
+    together = regression_summary(y, predicted, subject=subject)
     for name, metric in OF_NUMBERS.items():
-        for unit, groups in [
-            ("pooled", np.zeros(200)),
-            ("over_people", subject),
-            ("over_folds", fold),
-        ]:
+        assert_allclose(together.loc[name, "pooled"], metric(y, predicted))
+        for groups, found in [(subject, together["over_people"]), (fold, table["over_folds"])]:
             each = [metric(y[groups == i], predicted[groups == i]) for i in np.unique(groups)]
-            assert_allclose(table.loc[name, unit], np.mean(each), err_msg=f"{name} {unit}")
+            assert_allclose(found[name], np.mean(each), err_msg=name)
+        assert_allclose(table.loc[name, "pooled"], correlate_within(name, y, predicted, fold))
+        each = [
+            correlate_within(name, *(column[subject == i] for column in (y, predicted, fold)))
+            for i in range(9)
+        ]
+        assert_allclose(table.loc[name, "over_people"], np.mean(each), err_msg=name)
     assert (table["pooled_low"] < table["pooled"]).all()
     y[subject == 2] = 5.3
     undefined = regression_summary(y, predicted, subject=subject)["n_people_undefined"]
@@ -300,6 +356,8 @@ class TestCalibration:
             atol=1e-9,
         )
 
+    # C=inf means without penalty; scikit-learn 1.8 warns of it.
+    @pytest.mark.filterwarnings("ignore:Setting penalty=None will ignore the C")
     def test_slope_and_intercept_are_found(self):
         """Labels drawn at logit = 0.3 + 0.5 logit(probability): too extreme by a factor of two."""
         rng = np.random.default_rng(0)
@@ -365,7 +423,8 @@ class TestPermutationTest:
             rows = [subject == one if one is not ... else slice(None) for one in groups]
             return np.mean([METRICS[score](order[own], predicted[own]) for own in rows])
 
-        every = np.array([measure(order) for order in found])[of]
+        # numpy 2.0 returns the inverse as a column.
+        every = np.array([measure(order) for order in found])[of.ravel()]
         better = -1 if score in ("brier_score", "rmse") else 1
         observed = measure(labels)
         p = np.mean(better * (every - observed) >= -1e-12)
@@ -566,6 +625,15 @@ class TestPairs:
             effects.append((ranks * np.sign(d)).sum() / ranks.sum())
         expected = np.quantile(effects, [0.0159, 1 - 0.0159])  # Φ(−t(0.975; 19) sqrt(20/19))
         assert_allclose([test.rank_biserial_low, test.rank_biserial_high], expected, atol=0.05)
+
+    @pytest.mark.parametrize(
+        ("gains", "losses", "zeros", "p"), [(4, 0, 16, 0.1250), (11, 4, 0, 0.1185)]
+    )
+    def test_p_is_exact_with_equal_differences(self, gains, losses, zeros, p):
+        """Worked by hand: 2 / 2^4, and twice P(at least 11 of 15 signs) = 1941 / 2^15."""
+        a = np.repeat([0.7, 0.5, 0.6], [gains, losses, zeros])
+        test = paired_test(a, np.full(len(a), 0.6))
+        assert_allclose(test.p_value, p, atol=5e-5)
 
     def test_no_difference_and_people_without_a_score(self):
         same = paired_test([0.5, 0.6, np.nan], [0.5, 0.6, 0.7])
@@ -794,9 +862,20 @@ class TestStoredPredictions:
             assert told.loc[(name, "accuracy"), "n_folds"] == 8
         assert predictions.groupby(["pipeline", "repeat"]).size().eq(64).all()
         assert predictions["n_training"].eq(48).all()
-        # Support vectors give no probabilities here, and the logistic regression does.
+        # Support vectors give decision values and no probabilities, the logistic regression does.
         unknown = told["pooled"].isna()
-        assert unknown[("svm-music", "roc_auc")] and not unknown[("logistic-eda", "roc_auc")]
+        assert (
+            unknown[("svm-music", "brier_score")] and not unknown[("logistic-eda", "brier_score")]
+        )
+        assert not unknown[[("svm-music", "roc_auc"), ("logistic-eda", "roc_auc")]].any()
+        for name, column in [("svm-music", "decision"), ("logistic-eda", "probability")]:
+            own = predictions[predictions["pipeline"] == name]
+            areas = [
+                share_of_wins(of["label"], of[column], of["repeat"])
+                for _, of in own.groupby("subject")
+            ]
+            assert_allclose(told.loc[(name, "roc_auc"), "over_people"], np.mean(areas))
+            assert_allclose(table.loc[name, "roc_auc_by_person"], np.mean(areas))
 
     def test_pipelines_are_tested_against_permuted_labels(self, evaluated):
         predictions = load_predictions(evaluated[0])

@@ -14,6 +14,7 @@ from edaemo.cli._decompose import add_decompose
 from edaemo.cli._predict import add_predict
 from edaemo.cli._report import add_report
 from edaemo.cli._reproduce import add_reproduce
+from edaemo.cli._scr import add_scr
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,10 +28,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit status: 0; 1 if folds of ``compare`` failed, if files of ``decompose`` or ``predict``
-        failed, or if ``datasets check`` found errors; 130 after Ctrl-C; 141 if the reader of its
-        output has closed the pipe. The process exits with 2 after wrong arguments or unreadable
-        data.
+        Exit status: 0; 1 if folds of ``compare`` failed, if files of ``decompose``, ``scr`` or
+        ``predict`` failed, or if ``datasets check`` found errors; 130 after Ctrl-C; 141 if the
+        reader of its output has closed the pipe. The process exits with 2 after wrong arguments or
+        unreadable data.
     """
     parser = _make_parser()
     arguments = parser.parse_args(argv)
@@ -55,6 +56,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add_compare(commands)
     add_report(commands)
     add_decompose(commands)
+    add_scr(commands)
     add_predict(commands)
     add_reproduce(commands)
     add_datasets(commands)

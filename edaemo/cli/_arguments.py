@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from ast import literal_eval
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
@@ -14,6 +15,59 @@ def positive_number(text: str) -> float:
     if not 0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"must be a positive number: {text!r}")
     return number
+
+
+def add_reading(command: argparse.ArgumentParser) -> None:
+    """Add the options --sampling-rate and --column, for reading recordings."""
+    command.add_argument(
+        "--sampling-rate",
+        type=positive_number,
+        metavar="HZ",
+        help="samples per second; the EDA.csv of an E4 contains it",
+    )
+    command.add_argument(
+        "--column",
+        metavar="NAME",
+        help="column of the EDA (default: eda or gsr, else the only numerical column)",
+    )
+
+
+def add_method(command: argparse.ArgumentParser, default: str) -> None:
+    """Add the options --method, --setting, --plugin and --missing, for a decomposition."""
+    command.add_argument(
+        "--method",
+        default=default,
+        metavar="NAME",
+        help="cvxeda, highpass, bandpass, median, smooth, or one that a --plugin registers "
+        "(default: %(default)s)",
+    )
+    command.add_argument(
+        "--setting",
+        nargs="+",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="settings of the method, such as alpha=0.001 for cvxeda, or window=8 for median",
+    )
+    add_plugins(command, "decompositions")
+    command.add_argument(
+        "--missing",
+        default="raise",
+        choices=["raise", "interpolate", "mask"],
+        help="missing samples: raise makes the file fail (default), interpolate fills them, mask "
+        "gives them no weight in the decomposition (cvxeda and other methods with masks)",
+    )
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """Return name and value of ``name=value``; a value that is not a Python literal is text."""
+    name, sign, value = text.partition("=")
+    if not (name and sign):
+        raise argparse.ArgumentTypeError(f"must be NAME=VALUE: {text!r}")
+    try:
+        return name, literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
 
 
 class CorporaHelp(str):

@@ -49,7 +49,24 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
         "paper, or one that a --plugin registers",
     )
-    compare.add_argument("--pipelines", **several, help="pipelines; None: all")
+    compare.add_argument(
+        "--pipelines",
+        **several,
+        help="pipelines; None: all, without torch all that train no network",
+    )
+    compare.add_argument(
+        "--family",
+        **several,
+        help="further pipelines that you plan to evaluate; their tests are adjusted with those of "
+        "--pipelines",
+    )
+    compare.add_argument(
+        "--margin",
+        type=float,
+        metavar="X",
+        help="margin of the equivalence test (default: 0.05 for the balanced accuracy, 0.1 for the "
+        "concordance correlation)",
+    )
     compare.add_argument(
         "--threshold",
         nargs="+",
@@ -72,6 +89,16 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         metavar="S",
         help="leave out trials whose label is stable in less than this share of bootstrap draws of "
         "the person's ratings, from 0 to 1",
+    )
+    compare.add_argument(
+        "--quality",
+        nargs="+",
+        metavar="RULE",
+        type=_rule,
+        default=[None],
+        help="rules for excluding trials by signal quality. none: no trial; flagged: every trial "
+        "with a defect; or the largest permitted values, such as flat=0,lost_contact_share=0.5. "
+        "Pass none and a rule to see its effect",
     )
     compare.add_argument(
         "--people",
@@ -114,6 +141,10 @@ def _threshold(text: str) -> str | float:
     return text if text in ("subject", "none") else float(text)
 
 
+def _rule(text: str) -> str | None:
+    return None if text == "none" else text
+
+
 def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     try:
         return _evaluate(arguments)
@@ -137,6 +168,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             thresholds=arguments.threshold,
             missing_ratings=arguments.missing_ratings,
             min_stability=arguments.min_stability,
+            quality=arguments.quality,
             people=arguments.people,
             n_splits=arguments.folds,
             n_repeats=arguments.repeats,
@@ -144,6 +176,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             n_jobs=arguments.jobs,
             scheduler=arguments.scheduler,
             random_state=arguments.seed,
+            family=arguments.family,
+            margin=arguments.margin,
             store=arguments.store or Path(arguments.out) / "results.sqlite",
             progress=True,
             on_fold=_print_fold if arguments.json else None,
@@ -164,17 +198,23 @@ def _print_fold(record: FoldRecord) -> None:
 def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
     """Print every table; write each table and its figure to a separate folder."""
     import matplotlib
+    import pandas as pd
 
     from edaemo.inspection import plot_comparison, save_figure
     from edaemo.statistics import format_table
 
     matplotlib.use("Agg")  # figures are written to files only
-    case = ["study", "target", "threshold", "protocol"]
-    for (study, target, threshold, protocol), rows in table.groupby(case, sort=False, dropna=False):
+    case = ["study", "target", "threshold", "protocol", "quality", "min_stability"]
+    for about, rows in table.groupby(case, sort=False, dropna=False):
+        study, target, threshold, protocol, quality, min_stability = about
         fixed = isinstance(threshold, float) and threshold == threshold
         rated = threshold == "none"
         name = f"{target}-above-{threshold:g}" if fixed else target + "-as-rated" * rated
         place = out / study / name / protocol
+        if not pd.isna(quality):
+            place = place / f"quality-{quality}"
+        if not pd.isna(min_stability):
+            place = place / f"stable-{min_stability:g}"
         place.mkdir(parents=True, exist_ok=True)
         rows.to_csv(place / "table.csv", index=False)
         save_figure(plot_comparison(rows), place / "figure.png")

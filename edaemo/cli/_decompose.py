@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from ast import literal_eval
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from edaemo.cli._arguments import add_plugins, import_plugins, positive_number
+from edaemo.cli._arguments import add_method, add_reading, import_plugins
 
 
 def add_decompose(commands: argparse._SubParsersAction) -> None:
@@ -36,40 +35,8 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
     decompose.add_argument(
         "out", metavar="OUT", help="folder for the results; it keeps the paths below a folder IN"
     )
-    decompose.add_argument(
-        "--sampling-rate",
-        type=positive_number,
-        metavar="HZ",
-        help="samples per second; the EDA.csv of an E4 contains it",
-    )
-    decompose.add_argument(
-        "--column",
-        metavar="NAME",
-        help="column of the EDA (default: eda or gsr, else the only numerical column)",
-    )
-    decompose.add_argument(
-        "--method",
-        default="cvxeda",
-        metavar="NAME",
-        help="cvxeda (default), highpass, bandpass, median, smooth, or one that a --plugin "
-        "registers",
-    )
-    decompose.add_argument(
-        "--setting",
-        nargs="+",
-        default=[],
-        type=_setting,
-        metavar="NAME=VALUE",
-        help="settings of the method, such as alpha=0.001 for cvxeda, or window=8 for median",
-    )
-    add_plugins(decompose, "decompositions")
-    decompose.add_argument(
-        "--missing",
-        default="raise",
-        choices=["raise", "interpolate", "mask"],
-        help="missing samples: raise makes the file fail (default), interpolate fills them, mask "
-        "gives them no weight in the decomposition (cvxeda and other methods with masks)",
-    )
+    add_reading(decompose)
+    add_method(decompose, "cvxeda")
     decompose.add_argument(
         "--format",
         default="csv",
@@ -97,17 +64,6 @@ def _n_jobs(text: str) -> int:
     if number < 1 and number != -1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, or -1: {text!r}")
     return number
-
-
-def _setting(text: str) -> tuple[str, object]:
-    """Return name and value of ``name=value``; a value that is not a Python literal is text."""
-    name, sign, value = text.partition("=")
-    if not (name and sign):
-        raise argparse.ArgumentTypeError(f"must be NAME=VALUE: {text!r}")
-    try:
-        return name, literal_eval(value)
-    except (ValueError, SyntaxError):
-        return name, value
 
 
 def _can_import(name: str) -> bool:

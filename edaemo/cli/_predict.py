@@ -85,9 +85,9 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
 def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     import pandas as pd
 
-    from edaemo._predict import Stimuli, find_needs, predict_file, read_file, read_stimuli
+    from edaemo._predict import Stimuli, find_needs, predict_file, read_stimuli
     from edaemo._whole_file import whole_file
-    from edaemo.datasets import find_recordings
+    from edaemo.datasets import find_recordings, read_file_trials
 
     try:
         import_plugins(arguments.plugin)
@@ -110,7 +110,7 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     except (ValueError, OSError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     read = partial(
-        read_file,
+        read_file_trials,
         sampling_rate=arguments.sampling_rate,
         column=arguments.column,
         tags=arguments.tags,

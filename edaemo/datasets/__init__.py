@@ -23,6 +23,7 @@ from edaemo.datasets._deap import load_deap
 from edaemo.datasets._development import select_people
 from edaemo.datasets._e4 import load_e4
 from edaemo.datasets._empatica import TAGS
+from edaemo.datasets._file_trials import read_file_trials
 from edaemo.datasets._generated import make_music_listening
 from edaemo.datasets._hku956 import load_hku956
 from edaemo.datasets._induced_stress import load_induced_stress
@@ -86,6 +87,7 @@ __all__ = [
     "load_seed_vii",
     "make_music_listening",
     "read_csv_rows",
+    "read_file_trials",
     "read_recording",
     "read_trials",
     "recognise",

@@ -8,10 +8,12 @@ from numbers import Integral, Real
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils._param_validation import HasMethods, Interval, validate_params
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions, validate_params
 
 from edaemo.datasets._generated_eda import (
     ARTEFACTS,
+    DEVICES,
+    Device,
     Physiology,
     Recording,
     record,
@@ -102,6 +104,7 @@ def _make_components(
     seed: int,
     sampling_rate: float,
     follows: float,
+    device: Device,
     truth: pd.DataFrame,
     songs: pd.DataFrame,
     subject: str,
@@ -133,7 +136,7 @@ def _make_components(
         )
     row = truth.index.get_loc((subject, trial))
     known = next(truth.iloc[[row]].itertuples())
-    made = _record_row(seed, sampling_rate, follows, songs, row, known)
+    made = _record_row(seed, sampling_rate, follows, device, songs, row, known)
     parts = {name: getattr(made, name) for name in ("phasic", "tonic", "noise", "driver")}
     parts["artefact"] = made.eda - (made.phasic + made.tonic + made.noise)
     return pd.DataFrame(
@@ -162,7 +165,9 @@ def _listener_table(people: People) -> pd.DataFrame:
     return pd.DataFrame(columns, index=_names("p", len(people.spread), "subject"))
 
 
-def _truth_table(trials: pd.DataFrame, drawn: Trials, artefact: np.ndarray) -> pd.DataFrame:
+def _truth_table(
+    trials: pd.DataFrame, drawn: Trials, artefact: np.ndarray, device: Device
+) -> pd.DataFrame:
     """Return the ground truth of each trial, with the physiology in physical units."""
     columns = {
         "stimulus": trials["stimulus"].to_numpy(),
@@ -171,7 +176,7 @@ def _truth_table(trials: pd.DataFrame, drawn: Trials, artefact: np.ndarray) -> p
         "felt_arousal": drawn.felt[:, 1],
         "shown_valence": drawn.shown[:, 0],
         "shown_arousal": drawn.shown[:, 1],
-        **physiology(drawn),
+        **physiology(drawn, device),
         "artefact": artefact,
     }
     return pd.DataFrame(columns, index=pd.MultiIndex.from_frame(trials[["subject", "trial"]]))
@@ -191,12 +196,13 @@ def _record_row(
     seed: int,
     sampling_rate: float,
     follows: float,
+    device: Device,
     songs: pd.DataFrame,
     row: int,
     known: Physiology,
 ) -> Recording:
     accents = songs.at[known.stimulus, "accents"]
-    return record(make_rng(seed, SIGNAL, row), known, accents, follows, sampling_rate)
+    return record(make_rng(seed, SIGNAL, row), known, accents, follows, sampling_rate, device)
 
 
 def _names(letter: str, n: int, kind: str) -> pd.Index:
@@ -265,6 +271,7 @@ def _counts(
         "valence_arousal_correlation": [Interval(Real, -0.9, 0.9, closed="both")],
         "scale_use": [Interval(Real, 0, 3, closed="both")],
         "artefact_share": [Interval(Real, 0, 1, closed="both")],
+        "device": [StrOptions(set(DEVICES))],
         "music_extractor": [HasMethods(["fit_transform", "get_params"]), None],
         "random_state": [Interval(Integral, 0, None, closed="left")],
     },
@@ -285,6 +292,7 @@ def make_music_listening(
     valence_arousal_correlation: float = 0.52,
     scale_use: float = 1.0,
     artefact_share: float = 0.0,
+    device: str = "laboratory",
     music_extractor: object = None,
     random_state: int = 0,
 ) -> Study:
@@ -336,6 +344,11 @@ def make_music_listening(
     artefact_share : float, 0 to 1
         Share of the trials with an artefact: a spike, lost contact, saturation or quantization
         steps, equally often.
+    device : {"laboratory", "wristband"}
+        "laboratory": finger electrodes, with responses of 0.3 µS. "wristband": the range, noise,
+        converter steps and movements of the wrist recordings of HKU956 and of the induced-stress
+        study (their development people), with responses of 0.03 µS. Movements and the rounding to
+        steps are part of ``artefact`` in ``make_components``, and have no positions.
     music_extractor : transformer or None
         Extractor of the music features, such as ``MusicFeatureExtractor(sampling_rate=16000)``. Its
         ``fit_transform`` is called for each song with a Series of one array, and must return one
@@ -429,10 +442,12 @@ def make_music_listening(
     )
 
     trials = _trial_table(listeners.index[subject], songs, stimulus, counts)
-    truth = _truth_table(trials, drawn, artefact)
+    truth = _truth_table(trials, drawn, artefact, DEVICES[device])
     eda, positions = [], []
     for row, known in enumerate(truth.itertuples()):
-        made = _record_row(random_state, sampling_rate, stimulus_fingerprint, songs, row, known)
+        made = _record_row(
+            random_state, sampling_rate, stimulus_fingerprint, DEVICES[device], songs, row, known
+        )
         eda.append(made.eda)
         positions.append(made.positions)
     trials.insert(3, "eda", pd.Series(eda, dtype=object))
@@ -450,6 +465,7 @@ def make_music_listening(
         "valence_arousal_correlation": valence_arousal_correlation,
         "scale_use": scale_use,
         "artefact_share": artefact_share,
+        "device": device,
         "random_state": random_state,
     }
     return Study(
@@ -479,7 +495,13 @@ def make_music_listening(
         audio_rate=AUDIO_RATE,
         make_audio=partial(_make_audio, random_state, songs),
         make_components=partial(
-            _make_components, random_state, sampling_rate, stimulus_fingerprint, truth, songs
+            _make_components,
+            random_state,
+            sampling_rate,
+            stimulus_fingerprint,
+            DEVICES[device],
+            truth,
+            songs,
         ),
         bayes_rate=partial(bayes_rate, random_state, dials, counts),
     )

@@ -18,6 +18,30 @@ SPIKE_HEIGHT = 3.0, 6.0  # µS
 LOST_SECONDS = 1.0, 4.0
 SATURATED = 0.3  # of the trial
 QUANTUM = 0.02  # µS
+MOTION_SECONDS = 0.25, 1.5
+MOTION_UP = 1 / 3  # share of the movements that increase the conductance
+
+
+class Device(NamedTuple):
+    """Signal and noise of a device and its site; pairs are median and spread of the logarithm."""
+
+    gain: tuple[float, float]  # µS, of a response
+    level: tuple[float, float]  # µS
+    drift: float  # of the level in a minute, standard deviation
+    depth: tuple[float, float]  # µS, amplitude of breathing in the recording
+    noise: tuple[float, float]  # µS, of the sensor
+    step: float = 0.0  # µS, of the converter
+    motions: float = 0.0  # a minute
+    motion: tuple[float, float] = (0.0, 0.0)  # µS
+
+
+DEVICES = {
+    "laboratory": Device((0.3, 0.7), (5.0, 0.6), 0.06, (0.02, 0.9), (0.004, 0.5)),
+    # Matched to the development people of HKU956 and of the induced-stress study.
+    "wristband": Device(
+        (0.03, 2.2), (0.8, 1.2), 0.02, (0.002, 1.0), (0.0013, 0.6), 0.00128, 1.5, (0.01, 1.5)
+    ),
+}
 
 
 class Physiology(Protocol):
@@ -55,6 +79,7 @@ def record(
     accents: np.ndarray,
     follows: float,
     sampling_rate: float,
+    device: Device,
 ) -> Recording:
     """Simulate one trial; a share `follows` of its responses follows the song's accents (s)."""
     n = round(trial.duration * sampling_rate)
@@ -67,7 +92,24 @@ def record(
     breath = np.sin(2 * np.pi * (trial.breathing_rate * time + rng.random()))
     noise = trial.breathing_depth * breath + trial.sensor_noise * rng.standard_normal(n)
     eda, positions = _spoil(rng, trial.artefact, phasic + tonic + noise, sampling_rate)
+    if device.motions:
+        eda = eda + _move(rng, device, n, sampling_rate)
+    if device.step:
+        eda = np.round(eda / device.step) * device.step
     return Recording(eda, phasic, tonic, noise, driver[-n:], positions)
+
+
+def _move(rng: np.random.Generator, device: Device, n: int, sampling_rate: float) -> np.ndarray:
+    """Draw the changes of a recording by movements of the electrodes."""
+    changes, median = np.zeros(n), device.motion[0]
+    for _ in range(rng.poisson(device.motions * n / sampling_rate / 60)):
+        width = min(n, max(1, round(rng.uniform(*MOTION_SECONDS) * sampling_rate)))
+        start = int(rng.integers(0, n - width + 1))
+        height = median * np.exp(device.motion[1] * rng.standard_normal())
+        sign = 1 if rng.random() < MOTION_UP else -1
+        hump = np.sin(np.pi * np.arange(1, width + 1) / (width + 1))
+        changes[start : start + width] += sign * height * hump
+    return changes
 
 
 def _driver(

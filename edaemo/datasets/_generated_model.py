@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from edaemo.datasets._generated_eda import Device
 from edaemo.preprocessing import SubjectThresholdRelabeler
 
 RATING_RANGE = (1.0, 9.0)
@@ -30,14 +31,9 @@ KEPT_CORRELATION = 0.94  # share of the correlation that remains after rounding 
 # The physiology in a trial. For positive quantities: median, and spread of the logarithm.
 BODY = ("gain", "level", "drift", "latency", "rise", "breathing", "depth", "noise")
 HABITUATES = np.isin(BODY, ("gain", "level")).astype(float)
-GAIN = 0.3, 0.7  # µS, of a response
-LEVEL = 5.0, 0.6  # µS
-DRIFT = 0.06  # of the level in a minute, standard deviation
 LATENCY = 1.8, 0.2  # s
 FAST = 0.7, 0.3  # s
 BREATHING = 0.27, 0.25  # Hz
-DEPTH = 0.02, 0.9  # µS, amplitude of breathing in the recording
-NOISE = 0.004, 0.5  # µS, of the sensor
 # Effects of arousal and valence on the physiology.
 RATE = 7.0, 0.6  # responses a minute, by arousal
 SIZE_BY_AROUSAL = 0.25
@@ -181,22 +177,22 @@ def _skewed(z: np.ndarray, skew: np.ndarray) -> np.ndarray:
     return (-np.expm1(-k * z) / k - mean) / spread
 
 
-def physiology(trials: Trials) -> dict[str, np.ndarray]:
-    """Return the physiology of each trial in physical units."""
+def physiology(trials: Trials, device: Device) -> dict[str, np.ndarray]:
+    """Return the physiology of each trial in physical units, as the device records it."""
     body = dict(zip(BODY, trials.body.T, strict=True))
     valence, arousal = trials.shown.T
     fast = _lognormal(FAST, body["rise"])
     return {
         "response_rate": _lognormal(RATE, arousal),
-        "response_size": _lognormal(GAIN, body["gain"]) * np.exp(SIZE_BY_AROUSAL * arousal),
+        "response_size": _lognormal(device.gain, body["gain"]) * np.exp(SIZE_BY_AROUSAL * arousal),
         "slow_constant": fast + _lognormal(SLOWER, valence),
         "fast_constant": fast,
         "latency": _lognormal(LATENCY, body["latency"]),
-        "level": _lognormal(LEVEL, body["level"]),
-        "drift": DRIFT * body["drift"],
+        "level": _lognormal(device.level, body["level"]),
+        "drift": device.drift * body["drift"],
         "breathing_rate": _lognormal(BREATHING, body["breathing"]),
-        "breathing_depth": _lognormal(DEPTH, body["depth"]),
-        "sensor_noise": _lognormal(NOISE, body["noise"]),
+        "breathing_depth": _lognormal(device.depth, body["depth"]),
+        "sensor_noise": _lognormal(device.noise, body["noise"]),
     }
 
 

@@ -9,6 +9,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from edaemo.decomposition._compiled import kernel_facts
+from edaemo.decomposition._constants import fit_time_constants
 from edaemo.decomposition._cvxeda import CvxEDA
 from edaemo.decomposition._decompose import decompose, decompose_many
 from edaemo.decomposition._events import (
@@ -37,6 +38,7 @@ from edaemo.decomposition._result import (
     DecompositionWarning,
 )
 from edaemo.decomposition._smooth import Smooth
+from edaemo.decomposition._weights import Weights, noise_weights
 
 __all__ = [
     "RESOLUTION",
@@ -53,6 +55,7 @@ __all__ = [
     "Median",
     "Responses",
     "Smooth",
+    "Weights",
     "adopt_class",
     "check_sampling_rate",
     "decompose",
@@ -61,7 +64,9 @@ __all__ = [
     "find_decomposition",
     "find_own_class",
     "find_responses",
+    "fit_time_constants",
     "kernel_facts",
+    "noise_weights",
     "register_decomposition",
     "scr_events",
     "silence_rounding",

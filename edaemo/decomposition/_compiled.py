@@ -20,7 +20,7 @@ import numpy as np
 from edaemo.decomposition._problem import discretise, knot_step, place_knots, spline
 
 # Increase it here and in _kernel.h whenever the interface between them changes.
-ABI = 1
+ABI = 2
 
 # In shorter recordings, the head and the margins of segments make up most of the rows.
 MIN_SAMPLES = 16
@@ -41,6 +41,7 @@ class _Structure(ctypes.Structure):
         [(name, ctypes.c_int64) for name in ("lanes", "n", "rows", "groups")]
         + [(name, ctypes.c_int64) for name in ("segments", "splines", "slots")]
         + [(name, ctypes.c_double) for name in ("b1", "b2", "settle", "lead")]
+        + [(name, ctypes.c_double) for name in ("rho", "slope", "fading")]
         + [(name, ctypes.c_void_p) for name in ("filtered", "local", "spread", "first")]
         + [(name, ctypes.c_void_p) for name in ("head", "filtered_head", "penalty")]
     )
@@ -90,6 +91,7 @@ class Answer(NamedTuple):
     residual: np.ndarray
     spline: np.ndarray
     drift: np.ndarray
+    initial: float
     objective: float
     gap: float
     n_iter: int
@@ -125,7 +127,7 @@ def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.edaemo_workspace.restype = ctypes.c_int64
     library.edaemo_solve.argtypes = [
         *(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
-        *(ctypes.c_double, ctypes.c_double, ctypes.c_int, ctypes.c_int),
+        *(ctypes.c_void_p, ctypes.c_double, ctypes.c_int, ctypes.c_int),
         *(ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p),
     ]
     library.edaemo_solve.restype = None
@@ -164,7 +166,7 @@ def kernel_facts() -> dict[str, object]:
 def solve(
     structures: Sequence[Structure],
     recordings: Sequence[np.ndarray],
-    alpha: float,
+    alpha: float | Sequence[float],
     *,
     tol: float,
     max_iter: int,
@@ -174,6 +176,8 @@ def solve(
 ) -> list[Answer | int]:
     """Decompose recordings (contiguous float64); return an answer or a failure code for each.
 
+    `alpha` is one number, or one for each recording.
+
     An answer depends neither on the other recordings nor on earlier content of `workspace`.
 
     Raises
@@ -182,7 +186,8 @@ def solve(
         If `stop` was set to a value other than 0.
     """
     count = len(recordings)
-    out = [np.empty(4 * s.n + s.n_splines + 2) for s in structures]
+    out = [np.empty(4 * s.n + s.n_splines + 3) for s in structures]
+    alphas = np.array(np.broadcast_to(alpha, count), np.float64)
     reports = (_Report * count)()
     pointers = ctypes.c_void_p * count
     _kernel().edaemo_solve(
@@ -190,7 +195,7 @@ def solve(
         pointers(*(ctypes.addressof(s.c) for s in structures)),
         workspace.reserve(max(s.workspace_bytes for s in structures)),
         pointers(*(y.ctypes.data for y in recordings)),
-        alpha,
+        alphas.ctypes.data,
         tol,
         max_iter,
         certificate,
@@ -212,8 +217,9 @@ def _read(structure: Structure, out: np.ndarray, report: _Report) -> Answer | in
         out[n : 2 * n],
         out[2 * n : 3 * n],
         out[3 * n : 4 * n],
-        out[4 * n : -2],
-        out[-2:],
+        out[4 * n : -3],
+        out[-3:-1],
+        float(out[-1]),
         report.objective,
         report.gap,
         report.iterations,
@@ -230,11 +236,14 @@ def build_structure(
     gamma: float,
     variant: str,
     lanes: int,
+    slope: float = 0.0,
+    fading: float = 0.0,
 ) -> Structure | None:
     """Return the kernel's tables, or None for a recording that it cannot solve.
 
     The kernel solves recordings of at least `MIN_SAMPLES` samples whose knots are at least four
-    samples apart, and only the variant "reference".
+    samples apart, and only the variant "reference". `slope` and `fading` are those of
+    `_problem.build_problem`.
     """
     step = knot_step(delta_knot, sampling_rate)
     if n < MIN_SAMPLES or step < _MIN_ROWS or variant != "reference":
@@ -282,6 +291,7 @@ def build_structure(
     c = _Structure(
         *(lanes, n, rows, groups, segments, len(knots), slots),
         *(phasic.b1, phasic.b2, phasic.settle, phasic.lead),
+        *(phasic.rho1, slope * (step / n) ** 2, fading),
         *(table.ctypes.data for table in tables),
     )
     n_bytes = _kernel().edaemo_workspace(ctypes.addressof(c))

@@ -18,7 +18,8 @@ from edaemo.decomposition._settings import CvxEDASettings, Run, prepare_run
 class CvxEDA(CvxEDASettings, DecompositionMethod):
     """Decomposition by cvxEDA, with a driver and a residual.
 
-    Its penalties are made for recordings of unit variance. NaN samples have no weight. The variant
+    The published penalties are made for recordings of unit variance; the decomposition with
+    ``weights="noise"`` does not depend on the scale. NaN samples have no weight. The variant
     "neurokit" does not accept NaN.
 
     Parameters
@@ -32,6 +33,8 @@ class CvxEDA(CvxEDASettings, DecompositionMethod):
     max_iter : int
         As in :func:`decompose`.
     certificate : bool
+        As in :func:`decompose`.
+    weights : {"published", "noise"} or Weights
         As in :func:`decompose`.
     """
 

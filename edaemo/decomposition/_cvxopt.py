@@ -43,17 +43,26 @@ def solve(
     averages = sparse.block_diag(
         [sparse.csr_array((head, head)), _lower_banded(1.0, 2.0, 1.0, n - head)]
     )
+    columns, prices = problem.design, np.zeros(m)
+    if problem.fades:  # one more column, with a price and a coefficient that is not negative
+        columns = np.column_stack((columns, problem.rho0 ** np.arange(n)))
+        penalties, prices = np.append(problem.penalty, 0.0), np.append(prices, problem.price[-1])
+    else:
+        penalties = problem.penalty
     seen = slice(None) if problem.missing is None else ~problem.missing
-    model = sparse.hstack([averages, sparse.csr_array(problem.design)], format="csr")[seen]
-    penalty = sparse.diags_array(np.concatenate((np.zeros(n), problem.penalty)))
-    total = np.concatenate((autoregression.T @ np.ones(n), np.zeros(m)))
-    nonnegative = sparse.hstack([-autoregression, sparse.csr_array((n, m))])
+    model = sparse.hstack([averages, sparse.csr_array(columns)], format="csr")[seen]
+    penalty = sparse.diags_array(np.concatenate((np.zeros(n), penalties)))
+    total = np.concatenate((autoregression.T @ np.ones(n), prices))
+    nonnegative = sparse.hstack([-autoregression, sparse.csr_array((n, len(prices)))])
+    if problem.fades:
+        last = sparse.csr_array(([-1.0], ([0], [n + m])), shape=(1, n + m + 1))
+        nonnegative = sparse.vstack([nonnegative, last])
     try:
         result = solvers.qp(
             to_cvxopt(model.T @ model + penalty),
             matrix(alpha * total - model.T @ y[seen]),
             to_cvxopt(nonnegative),
-            matrix(0.0, (n, 1)),
+            matrix(0.0, (nonnegative.shape[0], 1)),
             # Passed with the call, so that the user's global cvxopt options are not changed.
             options={
                 "show_progress": False,
@@ -65,10 +74,14 @@ def solve(
         )
     except (ArithmeticError, ValueError) as error:
         # The first system is singular. An infinite gap marks the failure.
-        return Solution(np.zeros(n), np.zeros(m), np.inf, np.inf, 0, f"cvxopt failed: {error}")
+        return Solution(
+            np.zeros(len(problem.price)), np.zeros(m), np.inf, np.inf, 0, f"cvxopt failed: {error}"
+        )
     x = np.array(result["x"]).ravel()
     driver = np.maximum(autoregression @ x[:n], 0.0)
-    theta = x[n:]
+    if problem.fades:
+        driver = np.append(driver, max(x[-1], 0.0))
+    theta = x[n : n + m]
     phasic, tonic = problem.split(driver, theta)
     residual = y - phasic - tonic
     objective, gap = problem.certify(y, alpha, driver, theta, residual)

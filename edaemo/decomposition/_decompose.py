@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -25,6 +25,7 @@ from edaemo.decomposition._result import (
     DecompositionWarning,
 )
 from edaemo.decomposition._settings import CvxEDASettings, Run, prepare_run
+from edaemo.decomposition._weights import Weights
 
 # Solvers aim at this share of `tol`. This costs one or two more iterations and is needed: near the
 # optimum, the error of the split into phasic and tonic grows with the square root of the gap, while
@@ -66,6 +67,8 @@ def decompose(
     tol: float = 1e-8,
     max_iter: int = 100,
     certificate: bool = True,
+    weights: str | Weights = "published",
+    context: float = 0.0,
     on_failure: str = "raise",
     missing: str = "raise",
 ) -> Decomposition:
@@ -126,6 +129,17 @@ def decompose(
     certificate : bool
         Whether `gap` is computed independently from the result. Without it the solution is the
         same, unless a solver computed a wrong gap.
+    weights : {"published", "noise"} or Weights, default="published"
+        ``"published"``: the objective above, with `alpha` and `gamma`. ``"noise"``: penalties that
+        follow the noise of the recording (:func:`noise_weights`), so that the driver does not
+        depend on the unit of y, except for its own unit. A `Weights` object: its numbers, in the
+        unit of y. The last two have a price for the initial state and a penalty on the slope of the
+        drift (see `Weights`); `alpha` and `gamma` must then have their defaults, and `variant` must
+        be "reference".
+    context : float, default=0
+        Seconds at the beginning of y that are decomposed and then left out of the result, so that
+        responses before the trial are part of the model. `phasic`, `tonic`, `driver` and `residual`
+        begin after the context. All other attributes describe y with its context.
     on_failure : {"raise", "nan"}
         Treatment of a recording that no solver can decompose: an error, or a `Decomposition` of NaN
         with status ``"failed"``. Invalid input always raises an error.
@@ -175,11 +189,22 @@ def decompose(
     """
     run = prepare_run(
         CvxEDASettings(
-            tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
+            tau0,
+            tau1,
+            delta_knot,
+            alpha,
+            gamma,
+            variant,
+            solver,
+            tol,
+            max_iter,
+            certificate,
+            weights,
         ),
         sampling_rate,
         on_failure=on_failure,
         missing=missing,
+        context=context,
     )
     return solve(y, run)
 
@@ -199,6 +224,8 @@ def decompose_many(
     tol: float = 1e-8,
     max_iter: int = 100,
     certificate: bool = True,
+    weights: str | Weights = "published",
+    context: float = 0.0,
     on_failure: str = "raise",
     missing: str = "raise",
     progress: Callable[[int, int], object] | None = None,
@@ -226,6 +253,10 @@ def decompose_many(
         As in `decompose`.
     certificate : bool
         As in `decompose`.
+    weights : {"published", "noise"} or Weights
+        As in `decompose`.
+    context : float, default=0
+        As in `decompose`, for each trial.
     on_failure : {"raise", "nan"}
         As in `decompose`; with ``"nan"``, one warning names all rows that failed.
     missing : {"raise", "mask"}
@@ -250,11 +281,22 @@ def decompose_many(
     """
     run = prepare_run(
         CvxEDASettings(
-            tau0, tau1, delta_knot, alpha, gamma, variant, solver, tol, max_iter, certificate
+            tau0,
+            tau1,
+            delta_knot,
+            alpha,
+            gamma,
+            variant,
+            solver,
+            tol,
+            max_iter,
+            certificate,
+            weights,
         ),
         sampling_rate,
         on_failure=on_failure,
         missing=missing,
+        context=context,
     )
     if progress is not None and not callable(progress):
         raise ValueError(f"progress must be callable or None, got {progress!r}.")
@@ -272,7 +314,7 @@ def decompose_many(
 
 def solve(y: ArrayLike, run: Run) -> Decomposition:
     """Decompose one recording; see `decompose`."""
-    return next(_decompose_all([_check_recording(y, run)], run))
+    return _cut(next(_decompose_all([_check_recording(y, run)], run)), run)
 
 
 def solve_many(
@@ -311,7 +353,7 @@ class _Rows:
                 break
         try:
             for result in _decompose_all(checked, self.run, workspace, stop):
-                results.append(result)  # their number gives the row that failed
+                results.append(_cut(result, self.run))  # their number gives the row that failed
         except DecompositionError as error:
             message = f"trial in row {begin + len(results)}: {error}"
             raise DecompositionError(message, error.status, error.gap) from error
@@ -350,8 +392,19 @@ def _decompose_all(
                 np.full(size, np.nan) for size in sizes
             )
             yield Decomposition(
-                *(phasic, tonic, driver, residual, spline, drift), np.nan, np.nan, 0, "failed"
+                *(phasic, tonic, driver, residual, spline, drift),
+                *(np.nan, np.nan, np.nan, 0, "failed"),
             )
+
+
+def _cut(result: Decomposition, run: Run) -> Decomposition:
+    """Return the result without its context."""
+    if not run.context:
+        return result
+    components = ("phasic", "tonic", "driver", "residual")
+    return replace(
+        result, **{name: getattr(result, name)[run.context :].copy() for name in components}
+    )
 
 
 def _run_kernel(
@@ -363,7 +416,9 @@ def _run_kernel(
     """Return the kernel's answer or failure code; None for recordings that it cannot solve."""
     lanes = _compiled.widest()
     structures = [
-        None if np.isnan(y).any() else _compiled.build_structure(len(y), *run.shape, lanes)
+        None
+        if np.isnan(y).any()
+        else _compiled.build_structure(len(y), *run.shape, lanes, *run.extras)
         for y in recordings
     ]
     taken = {i: structure for i, structure in enumerate(structures) if structure is not None}
@@ -372,7 +427,7 @@ def _run_kernel(
         solved = _compiled.solve(
             [*taken.values()],
             [recordings[i] for i in taken],
-            run.settings.alpha,
+            [run.alpha(recordings[i]) for i in taken],
             tol=AIM * run.settings.tol,
             max_iter=run.settings.max_iter,
             certificate=run.settings.certificate,
@@ -396,8 +451,13 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
         objective = float(0.5 * (around_line * around_line).sum())
         spline = np.zeros(knots)
         return Decomposition(
-            zero, line, zero.copy(), y - line, spline, drift, objective, 0.0, 0, "optimal"
+            zero, line, zero.copy(), y - line, spline, drift, 0.0, objective, 0.0, 0, "optimal"
         )
+    if run.extras.slope:  # then the line has a cost
+        drift = np.array([y[~missing].mean(), 0.0])
+        line = np.full(len(y), drift[0])
+        around_line = np.where(missing, 0.0, y - line)
+        peak = np.abs(around_line).max()
 
     masked = bool(missing.any())
     handed_over = tried or (masked and run.settings.solver == "compiled")
@@ -410,10 +470,11 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
             why,
             np.inf,
         )
-    problem = build_problem(len(y), *run.shape)
+    problem = build_problem(len(y), *run.shape, *run.extras)
     # Divide by the peak first: squares of extreme values would overflow.
     scale = float(peak * (around_line[~missing] / peak).std())
-    solution = _solve_python(problem, around_line / scale, scale, missing, run)
+    alpha = run.alpha(y) * problem.lead / scale
+    solution = _solve_python(problem, around_line / scale, alpha, missing, run)
     accepted = max(run.settings.tol, LOOSEST_GAP)
     if not solution.gap <= accepted:
         raise DecompositionError(
@@ -425,14 +486,16 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
         )
     phasic, tonic = problem.split(solution.driver, solution.theta)
     phasic, tonic, theta = scale * phasic, line + scale * tonic, scale * solution.theta
-    solution.driver[: problem.head] = 0
+    driver = solution.driver[: len(y)]
+    driver[: problem.head] = 0
     return Decomposition(
         phasic=phasic,
         tonic=tonic,
-        driver=solution.driver * (scale * problem.lead),
+        driver=driver * (scale * problem.lead),
         residual=y - phasic - tonic,
         spline=theta[:knots],
         drift=drift + theta[knots : knots + 2],
+        initial=scale * float(solution.driver[-1]) if problem.fades else 0.0,
         objective=solution.objective * scale**2,
         gap=solution.gap,
         n_iter=solution.n_iter,
@@ -441,16 +504,16 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
 
 
 def _solve_python(
-    problem: Problem, y: np.ndarray, scale: float, missing: np.ndarray, run: Run
+    problem: Problem, y: np.ndarray, alpha: float, missing: np.ndarray, run: Run
 ) -> Solution:
-    """Solve the problem of a recording that was divided by `scale`, by scipy or cvxopt."""
+    """Solve the problem of a recording of unit variance, by scipy or cvxopt; `alpha` is α̃."""
     solve = _cvxopt.solve if run.settings.solver == "cvxopt" else _interior_point.solve
 
     def attempt(problem: Problem) -> Solution:
         return solve(
             problem,
             y,
-            run.settings.alpha * problem.lead / scale,
+            alpha,
             AIM * run.settings.tol,
             run.settings.max_iter,
             run.settings.certificate,
@@ -473,6 +536,8 @@ def _count_knots(n: int, run: Run) -> int:
 
 def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
     """Return the recording as a contiguous float64 array, with NaN for missing samples."""
+    if hasattr(y, "detach"):  # a torch tensor, perhaps with a gradient or on a GPU
+        y = y.detach().cpu()
     mask, y = np.ma.getmask(y), np.asarray(y)
     if y.ndim != 1:
         raise ValueError(
@@ -484,6 +549,11 @@ def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
     least = MIN_SAMPLES[run.settings.variant]
     if len(y) < least:
         raise ValueError(f"y must have at least {least} samples, got {len(y)}.")
+    if len(y) <= run.context:
+        raise ValueError(
+            f"y has {len(y)} samples, and the context takes {run.context} of them: at least one "
+            "must remain. Use a shorter context, or remove the trial."
+        )
     y = np.ascontiguousarray(y, dtype=np.float64)
     if mask.any():
         y = np.where(mask, np.nan, y)

@@ -59,6 +59,10 @@ class _NewtonSystem:
         self, problem: Problem, weight: np.ndarray, b: np.ndarray, border_b: np.ndarray
     ) -> None:
         bands = problem.filter_gram.copy(order="F")
+        if problem.fades:
+            initial, weight = weight[-1], weight[:-1]
+            bands[0, :2] += initial * np.array([1.0, problem.rho1**2])
+            bands[1, 0] -= initial * problem.rho1
         weight = weight.copy()
         weight[: problem.head] = 0
         twice = 2 * weight
@@ -139,7 +143,7 @@ class _Iterate:
         self.mismatch = self.unexplained - problem.average(p)
         self.pz = p * z
         self.gap = self.pz.sum()
-        self.objective = alpha * p.sum() + 0.5 * (
+        self.objective = alpha * (problem.price * p).sum() + 0.5 * (
             (self.residual * self.residual).sum() + (problem.penalty * theta * theta).sum()
         )
 
@@ -207,15 +211,14 @@ def solve(
     `tol`, it returns the best of the last iterates: if rounding errors spoil a factor, the last
     iterate may be worse than earlier ones.
     """
-    n, target = len(y), problem.autoregress(y)
+    target = problem.autoregress(y)
+    price, m = problem.price, len(problem.penalty)
     # This point and every step from it satisfy (1) and (3). If α̃ is large, p̃ starts so small that
     # the penalty alone does not exceed ½‖y‖².
-    point: _Point = (
-        np.full(n, min(30 * problem.settle / 4, 0.5 / alpha)),
-        np.full(n, alpha),
-        np.zeros(n),
-        np.zeros(len(problem.penalty)),
-    )
+    p = np.full(len(price), min(30 * problem.settle / 4, 0.5 / alpha))
+    if problem.fades:
+        p[-1] = min(1.0, 0.5 / (alpha * price[-1]))
+    point: _Point = p, alpha * price, np.zeros(len(y)), np.zeros(m)
     recent: deque[_Iterate] = deque(maxlen=4)
 
     def conclude(iterate: _Iterate, n_iter: int, ended: str) -> Solution:

@@ -58,14 +58,14 @@ PUBLIC int64_t edaemo_workspace(const Structure* structure) {
 }
 
 // Decompose `count` recordings one after another, in one workspace that is large enough for each.
-// Each entry of `out` receives phasic, tonic, driver and residual (n values each), then the splines
-// and the drift, all in the unit of y. It is complete only if the status in its report is
+// Each entry of `out` receives phasic, tonic, driver and residual (n values each), then the splines,
+// the drift and the initial state, all in the unit of y. It is complete only if the status in its report is
 // CONVERGED. If *stop is not 0, the current recording ends at its next iteration and the others
 // are not started.
 PUBLIC void edaemo_solve(int64_t count, const Structure* const* structure, void* workspace,
-                         const double* const* y, double alpha, double tol, int max_iter,
-                         int certify, const volatile int32_t* stop, double* const* out,
-                         Report* report) {
+                         const double* const* y, const double* alpha, double tol,
+                         int max_iter, int certify, const volatile int32_t* stop,
+                         double* const* out, Report* report) {
     FlushDenormals flush;
     for (int64_t i = 0; i < count; i++) {
         const auto solve =
@@ -74,7 +74,7 @@ PUBLIC void edaemo_solve(int64_t count, const Structure* const* structure, void*
 #endif
                                      solve_2;
         report[i].status = *stop ? int(STOPPED)
-                                 : solve(structure[i], workspace, y[i], alpha, tol, max_iter,
+                                 : solve(structure[i], workspace, y[i], alpha[i], tol, max_iter,
                                          certify, stop, out[i], report + i);
     }
 }

@@ -4,7 +4,7 @@
 #include <cstdint>
 
 // Increase it here and in _compiled.py whenever the interface changes.
-constexpr int KERNEL_ABI = 1;
+constexpr int KERNEL_ABI = 2;
 
 // Tables that depend on length, rate and parameters only; see `Structure` in _compiled.py.
 struct Structure {
@@ -16,6 +16,9 @@ struct Structure {
     int64_t splines;   // splines of the problem
     int64_t slots;     // splines -1, 0, 1, ..., including slots for splines that do not exist
     double b1, b2, settle, lead;
+    double rho;        // of the fast exponential
+    double slope;      // penalty on the square of the coefficient of the ramp; 0: none
+    double fading;     // price of the initial state, over alpha; 0: the filter starts at rest
     const double* filtered;       // (rows, 4)        A times the polynomials
     const double* local;          // (rows, 4)        the polynomials
     const double* spread;         // (segments, 4, 6) polynomials <- four splines, constant, ramp

@@ -12,6 +12,9 @@
 // blocks whose border has at most six columns, four splines and the drift: each spline is
 // eliminated at the end of its support. Time and memory are therefore linear in the length.
 //
+// If the initial state is free, the phasic component has the additional part x rho0^i with x >= 0.
+// A rho0^i is (1, -rho1) in the head and 0 after it, so x is one more driver of the head.
+//
 // This header is compiled once per instruction set. It does not instantiate templates of the
 // standard library, because the linker would merge their inline functions across instruction sets.
 
@@ -102,6 +105,7 @@ class Solver {
     const int64_t n, stride;
     const int H, groups, segments;
     const double b1, b2;
+    const bool fades;                         // whether the initial state is free
 
     // One vector per row of a group of segments, with two rows of the neighbours on both sides.
     vd *p, *z, *inv_z, *v, *target, *misfit;  // misfit: residual of (2)
@@ -110,6 +114,9 @@ class Solver {
     vd *u[2], *w[4];                          // L^-1 of the couplings to the left and of G
     vd *coefficients, *onto;                  // of the polynomials, four vectors per group
     double p0[2], z0[2], inv_z0[2], v0[2], target0[2], misfit0[2], x0[2], dz0[2], dp0[2];  // head
+    double px, zx, dzx, dpx;                  // initial state; px is 0 if it is not free
+    const double cosine;                      // of the angle between (1, -rho1) and (1, 0)
+    double along;                             // (1, -rho1)'x
     double *theta, *d_theta, *border_rhs;     // splines -1, 0, 1, ..., then constant and ramp
     Segment* segment;
     Pivot* pivot;                             // of separator k, to the left of segment k
@@ -123,7 +130,8 @@ class Solver {
    public:
     Solver(const Structure& structure, Carver& carve)
         : S(structure), n(S.n), stride(S.rows + 4), H(int(S.rows)), groups(int(S.groups)),
-          segments(int(S.segments)), b1(S.b1), b2(S.b2) {
+          segments(int(S.segments)), b1(S.b1), b2(S.b2), fades(S.fading > 0),
+          cosine(1 / std::sqrt(1 + S.rho * S.rho)) {
         const size_t count = size_t(groups) * stride;
         vd** const per_row[] = {&p,     &z,  &inv_z, &v,  &target, &misfit, &l1,   &l2,   &inv_d, &f,
                                 &x,     &dz, &dp,    &u[0], &u[1], &w[0],   &w[1], &w[2], &w[3]};
@@ -159,6 +167,12 @@ class Solver {
     }
     // 1 in rows that hold samples, 0 in rows that only fill the lanes.
     static vd inside(vd rows, int t) { return rows > all(t) ? all(1) : all(0); }
+    // Turn a vector of the head so that its first coordinate is along (1, -rho1). The weight of the
+    // initial state can be as large as 1e15. It is then in one coordinate only and cannot cancel.
+    void turn(double& first, double& second) const {
+        const double before = first;
+        first = cosine * (before - S.rho * second), second = cosine * (S.rho * before + second);
+    }
     void share(vd* a, const double* head, bool both_sides) const;
     void spread(const double* th, vd* out) const;
     void forward(int g);
@@ -356,6 +370,7 @@ inline bool Solver::factor_chain() {
     double(*C)[6] = reinterpret_cast<double(*)[6]>(schur);
     for (int i = 0; i < 36; i++) schur[i] = 0;
     for (int j = 0; j < 4; j++) C[j][j] = S.penalty[j];
+    C[5][5] = S.slope;
 
     for (int k = 0; k <= segments; k++) {
         Pivot& at = pivot[k];
@@ -398,6 +413,15 @@ inline bool Solver::factor_chain() {
                 for (int i = 0; i < 6; i++)
                     for (int j = 0; j < 6; j++) C[i][j] += E[6 * r + i] * GE[j];
             }
+        }
+        if (fades && k == 0) {
+            double row[2] = {D[0], D[1]}, other[2] = {D[1], D[2]};
+            turn(row[0], row[1]), turn(other[0], other[1]);  // the columns of Q'D
+            turn(row[0], other[0]), turn(row[1], other[1]);
+            D[0] = row[0] + px / zx / (cosine * cosine), D[1] = other[0], D[2] = other[1];
+            for (int j = 0; j < 6; j++) turn(B[0][j], B[1][j]);
+            double* O = segment[0].cross;
+            turn(O[0], O[1]), turn(O[2], O[3]);
         }
         const double det = D[0] * D[2] - D[1] * D[1];
         if (!(det > 0) || !(D[0] > 0)) return false;
@@ -455,6 +479,7 @@ inline void Solver::solve_chain(double b_0, double b_1) {
                 g[j] += (s.poly_rhs[0] * E[j] + s.poly_rhs[1] * E[6 + j]) +
                         (s.poly_rhs[2] * E[12 + j] + s.poly_rhs[3] * E[18 + j]);
         }
+        if (fades && k == 0) turn(b_0, b_1);
         at.b[0] = b_0, at.b[1] = b_1;
         const double x_0 = at.inverse[0] * b_0 + at.inverse[1] * b_1;
         const double x_1 = at.inverse[1] * b_0 + at.inverse[2] * b_1;
@@ -486,6 +511,10 @@ inline void Solver::solve_chain(double b_0, double b_1) {
         x_0 = at.inverse[0] * r_0 + at.inverse[1] * r_1;
         x_1 = at.inverse[1] * r_0 + at.inverse[2] * r_1;
         separator[2 * k] = x_0, separator[2 * k + 1] = x_1;
+        if (fades && k == 0) {
+            along = x_0 / cosine;
+            separator[0] = cosine * (x_0 + S.rho * x_1), separator[1] = cosine * (x_1 - S.rho * x_0);
+        }
         if (at.retires) {
             double back = at.retired_rhs * at.retired_inverse + at.retired_border[0] * x_0 +
                           at.retired_border[1] * x_1;
@@ -558,6 +587,17 @@ void Solver::backward(double centre) {
         }
         dz0[r] = step, x0[r] = X[r];
     }
+    if (fades) {
+        const double step = -along / zx;
+        if (CORRECTOR) {
+            dpx = dzx * (1 + dzx) - 1 + centre / (px * zx) - step;
+            furthest = larger(furthest, larger(-step, -dpx));
+        } else {
+            furthest = larger(furthest, larger(-step, 1 + step));
+            second_order += px * zx * step * (1 + step);
+        }
+        dzx = step;
+    }
 }
 
 inline int Solver::solve(const double* recording, double alpha, double tol, int max_iter,
@@ -567,12 +607,14 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     const double middle = 0.5 * (n + 1), spin = n * (double(n) * n - 1) / 12;
     const double part = 1.0 / n;
     const double mean = total(n, [&](int64_t i) { return recording[i] * part; });
-    const double slope =
+    double slope =
         total(n, [&](int64_t i) { return (i + 1 - middle) * (recording[i] - mean); }) / spin;
     auto around_line = [&](int64_t i) { return recording[i] - (mean + slope * (i + 1 - middle)); };
-    const double peak = largest(n, [&](int64_t i) { return std::fabs(around_line(i)); });
+    auto distance = [&](int64_t i) { return std::fabs(around_line(i)); };
+    double peak = largest(n, distance);
     const double size = largest(n, [&](int64_t i) { return std::fabs(recording[i]); });
     if (!(peak > larger(1e-11 * size, 1e-290))) return LINE;  // as in _decompose.py
+    if (S.slope > 0) slope = 0, peak = largest(n, distance);  // then the line has a cost
     const double over_peak = 1 / peak;
     auto square = [&](int64_t i) { return around_line(i) * over_peak * around_line(i) * over_peak; };
     const double scale = peak * std::sqrt(total(n, square) / n), over_scale = 1 / scale;
@@ -600,12 +642,15 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     }
     target0[0] = y[0], target0[1] = y[1] + b1 * y[0];
     for (int r = 0; r < 2; r++) p0[r] = p_start, z0[r] = alpha, inv_z0[r] = 1 / alpha, v0[r] = 0;
+    zx = S.fading * alpha / S.lead, px = fades ? smaller(1, 0.5 / zx) : 0, dzx = dpx = 0;
     for (int64_t j = 0; j < S.slots + 2; j++) theta[j] = d_theta[j] = 0;
     for (int k = 0; k < 2 * (groups * L + 1); k++) separator[k] = 0;
     for (int g = 0; g < 4 * groups; g++) coefficients[g] = all(0);
     share(p, p0, true), share(inv_z, inv_z0, true), share(v, v0, true);
 
     double gap = p_start * alpha * n, driver = p_start * n, objective;
+    const double price = zx;
+    gap += px * zx;
     int status, iteration = 0;
     for (;; iteration++) {
         spread(theta, coefficients);
@@ -619,10 +664,14 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
             b_0 -= S.filtered_head[j] * th, b_1 -= S.filtered_head[6 + j] * th;
         }
         misfit0[0] = b_0 - p0[0], misfit0[1] = b_1 - (p0[1] + 2 * p0[0]);
+        if (fades) misfit0[0] -= px, misfit0[1] += S.rho * px;
         energy += e0 * e0 + e1 * e1;
         cost_of_misfit += v0[0] * misfit0[0] + v0[1] * misfit0[1];
         objective = 0.5 * energy + alpha * driver;
         for (int64_t j = 0; j < S.slots; j++) objective += 0.5 * S.penalty[j] * theta[j] * theta[j];
+        const double rise = theta[S.slots + 1];
+        if (fades) objective += price * px;
+        if (S.slope > 0) objective += 0.5 * S.slope * rise * rise;
 
         // With d = A^-1 misfit the residual is A'v + d, and the objective exceeds that of v by
         // v'misfit + |d|^2 / 2. Both terms are part of the gap.
@@ -637,6 +686,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
         // (3): border_rhs = G'v - Gamma theta.
         for (int64_t j = 0; j < S.slots; j++) border_rhs[j] = -S.penalty[j] * theta[j];
         border_rhs[S.slots] = border_rhs[S.slots + 1] = 0;
+        if (S.slope > 0) border_rhs[S.slots + 1] = -S.slope * rise;
         for (int j = 0; j < 6; j++)
             border_rhs[j < 4 ? j : S.slots + j - 4] +=
                 S.filtered_head[j] * v0[0] + S.filtered_head[6 + j] * v0[1];
@@ -660,7 +710,8 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
         for (int g = 0; g < groups; g++) forward_again(g, centre);
         const double q0 = p0[0] * (1 - dz0[0] * (1 + dz0[0])) - centre * inv_z0[0];
         const double q1 = p0[1] * (1 - dz0[1] * (1 + dz0[1])) - centre * inv_z0[1];
-        solve_chain(misfit0[0] + q0, misfit0[1] + q1 + 2 * q0);
+        const double qx = fades ? px * (1 - dzx * (1 + dzx)) - centre / zx : 0;
+        solve_chain(misfit0[0] + q0 + qx, misfit0[1] + q1 + 2 * q0 - S.rho * qx);
         backward<true>(centre);
 
         // Multiplication keeps p and z positive, and keeps the full precision of small entries.
@@ -685,6 +736,7 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
             p0[r] *= 1 + length * dp0[r], z0[r] *= 1 + length * dz0[r], inv_z0[r] = 1 / z0[r];
             v0[r] += length * x0[r], gap += p0[r] * z0[r], driver += p0[r];
         }
+        if (fades) px *= 1 + length * dpx, zx *= 1 + length * dzx, gap += px * zx;
         for (int64_t j = 0; j < S.slots + 2; j++) theta[j] += length * d_theta[j];
         share(p, p0, true), share(inv_z, inv_z0, true), share(v, v0, true);
     }
@@ -697,6 +749,8 @@ inline int Solver::solve(const double* recording, double alpha, double tol, int 
     double cost = 0.5 * total(n, [&](int64_t i) { return e[i] * e[i]; });
     for (int64_t j = 0; j < S.slots; j++) cost += 0.5 * S.penalty[j] * theta[j] * theta[j];
     cost += alpha * total(n, [&](int64_t i) { return out[2 * n + i]; }) / (scale * S.lead);
+    if (fades) cost += price * px;
+    if (S.slope > 0) cost += 0.5 * S.slope * theta[S.slots + 1] * theta[S.slots + 1];
     report->objective = cost * scale * scale;
     report->gap = report->own_gap;
     if (certify) report->gap = (cost - bound(alpha)) / larger(cost, OBJECTIVE_FLOOR * n);
@@ -717,8 +771,8 @@ inline double Solver::misfit_energy() const {
     return energy_of_d;
 }
 
-// Write phasic, tonic, driver, residual, splines and drift in the unit of the recording, and store
-// the residual, divided by the scale, in `dual`.
+// Write phasic, tonic, driver, residual, splines, drift and initial state in the unit of the
+// recording, and store the residual, divided by the scale, in `dual`.
 inline void Solver::write(const double* recording, double mean, double slope, double scale,
                           double* out) {
     double *phasic = out, *tonic = out + n, *driver = out + 2 * n, *residual = out + 3 * n;
@@ -743,7 +797,9 @@ inline void Solver::write(const double* recording, double mean, double slope, do
     const double middle = 0.5 * (n + 1);
     double r1 = 0, r2 = 0, p1 = 0, p2 = 0;
     for (int64_t i = 0; i < n; i++) {
-        const double p_i = driver[i], r = (p_i + 2 * p1 + p2 - b2 * r2) - b1 * r1;
+        const double p_i = driver[i];
+        double r = (p_i + 2 * p1 + p2 - b2 * r2) - b1 * r1;
+        if (fades && i < 2) r += i ? -S.rho * px : px;
         dual[i] = y[i] - r - tonic[i];
         phasic[i] = scale * r, driver[i] = scale * S.lead * p_i;
         tonic[i] = mean + slope * (i + 1 - middle) + scale * tonic[i];
@@ -753,6 +809,7 @@ inline void Solver::write(const double* recording, double mean, double slope, do
     for (int64_t j = 0; j < S.splines; j++) spline[j] = scale * theta[1 + j];
     spline[S.splines] = scale * theta[S.slots] + mean - slope * middle;
     spline[S.splines + 1] = scale * theta[S.slots + 1] + slope * n;
+    spline[S.splines + 2] = scale * px;
 }
 
 // Return a lower bound on the optimum from the dual point e = A'v, which is made feasible first.
@@ -768,7 +825,8 @@ inline double Solver::bound(double alpha) {
     }
     const double middle = 0.5 * (n + 1), spin = n * (double(n) * n - 1) / 12;
     const double mean = total(n, [&](int64_t i) { return e[i]; }) / n;
-    const double slope = total(n, [&](int64_t i) { return (i + 1 - middle) * e[i]; }) / spin;
+    const double slope =
+        S.slope > 0 ? 0 : total(n, [&](int64_t i) { return (i + 1 - middle) * e[i]; }) / spin;
     double pressure = alpha, r1 = 0, r2 = 0, e1 = 0, e2 = 0;
     for (int64_t i = n - 1; i >= 0; i--) {
         const double e_i = e[i] -= mean + slope * (i + 1 - middle);
@@ -788,8 +846,18 @@ inline double Solver::bound(double alpha) {
             for (int j = 0; j < 4; j++)
                 d_theta[S.first[k] + j] += S.spread[24 * k + 6 * r + j] * c[r];
     }
+    if (fades) {  // the price of the initial state bounds the dual too
+        double weight = 1, onto_state = 0;
+        const double rho0 = b2 / S.rho;
+        for (int64_t i = 0; i < n; i++) onto_state += weight * e[i], weight *= rho0;
+        pressure = larger(onto_state * S.lead / S.fading, pressure);
+    }
     const double shrink = alpha / pressure;
     double squares = total(n, [&](int64_t i) { return e[i] * e[i]; });
+    if (S.slope > 0) {
+        const double onto_ramp = total(n, [&](int64_t i) { return (i + 1.0) / n * e[i]; });
+        squares += onto_ramp * onto_ramp / S.slope;
+    }
     for (int64_t j = 0; j < S.slots; j++) squares += d_theta[j] * d_theta[j] / S.penalty[j];
     const double against = total(n, [&](int64_t i) { return y[i] * e[i]; });
     return shrink * against - 0.5 * shrink * shrink * squares;

@@ -5,13 +5,19 @@ Electrodermal Activity Processing", IEEE TBME 63(4), model a recording as
 
     y = phasic + tonic + residual,    phasic = A⁻¹ M driver,    tonic = B l + C d,
 
-with the driver p ≥ 0, and minimise  ½‖residual‖² + α Σp + ½ γ‖l‖².  With the one-sample delay S,
-the bilinear transform of the Bateman function gives
+with the driver p ≥ 0, and minimise  ½‖residual‖² + α Σp + ½ γ‖l‖².  Weights other than the
+published ones also have a penalty on the slope of C d. With the one-sample delay S, the bilinear
+transform of the Bateman function gives
 
     A = a₀ Ã,    Ã = (1 - ρ₀S)(1 - ρ₁S) = 1 + b₁S + b₂S²,    M = (1 + S)² = 1 + 2S + S²,
 
-all lower triangular with zero initial state. Solvers work on p̃ = p/a₀ with α̃ = α a₀, so that
-every filter below has the leading coefficient 1, and on theta = (l, d) with the design X = [B | C].
+all lower triangular with zero initial state. If the initial state is free, responses before the
+recording leave the part x ρ₀ⁱ, x ≥ 0, in the phasic component: a driver before the first sample
+leaves a mixture of this part and of the response to a driver at the first sample. Ã ρ₀ⁱ is
+(1, -ρ₁, 0, …), so x is one more entry of the driver, at the end, with its own price.
+
+Solvers work on p̃ = p/a₀ with α̃ = α a₀, so that every filter below has the leading coefficient 1,
+and on theta = (l, d) with the design X = [B | C].
 
 Sums over samples use numpy's loops (``sum``, ``einsum``), not products of a matrix and a vector.
 BLAS distributes such products over its threads. Their number differs in worker processes and would
@@ -84,6 +90,11 @@ class Problem:
         a₀, the leading coefficient of A.
     settle : float
         (1 - ρ₀)(1 - ρ₁), the gain of Ã for a constant.
+    rho0, rho1 : float
+        Decay per sample of the slow and of the fast exponential.
+    price : ndarray of shape (n,) or (n + 1,)
+        Penalty on each entry of the driver, over α̃: 1 for each sample, and the price of the initial
+        state if that is free.
     head : int
         Number of samples at the start without filter and driver: 0, or 2 if the initial state is
         free.
@@ -92,8 +103,8 @@ class Problem:
         responses of the filter to impulses in the two samples after the head. Rows of missing
         samples are 0.
     penalty : ndarray of shape (m,)
-        γ for each spline, 0 for the other columns.
-    free : ndarray of shape (2 or 4, n)
+        γ for each spline, the penalty on the slope for the ramp, 0 for the other columns.
+    free : ndarray of shape (1, 2 or 4, n)
         Orthonormal basis of the columns without penalty, as rows.
     filtered_design : ndarray of shape (n, m)
         Ã X, in Fortran order.
@@ -112,6 +123,9 @@ class Problem:
     b2: float
     lead: float
     settle: float
+    rho0: float
+    rho1: float
+    price: np.ndarray
     head: int
     design: np.ndarray
     penalty: np.ndarray
@@ -161,26 +175,42 @@ class Problem:
         return out
 
     def average(self, x: np.ndarray) -> np.ndarray:
-        """Return M x = (1 + S)² x."""
+        """Return M x = (1 + S)² x, and Ã of the part of the initial state."""
+        x, initial = self._detach(x)
         out, behind = x.copy(), x[self.head :]
         out[: self.head] = 0
         out[self.head + 1 :] += 2 * behind[:-1]
         out[self.head + 2 :] += behind[:-2]
+        if self.fades:
+            out[:2] += initial * np.array([1.0, -self.rho1])
         return out
 
     def average_transposed(self, x: np.ndarray) -> np.ndarray:
-        """Return M' x."""
+        """Return the transposed operation of `average`."""
         out, behind = x.copy(), x[self.head :]
         out[: self.head] = 0
         out[self.head : -1] += 2 * behind[1:]
         out[self.head : -2] += behind[2:]
-        return out
+        return np.append(out, x[0] - self.rho1 * x[1]) if self.fades else out
 
     def respond(self, driver: np.ndarray) -> np.ndarray:
-        """Return Ã⁻¹ M p̃, the response to a scaled driver from rest."""
+        """Return Ã⁻¹ M p̃, the response to a scaled driver."""
+        driver, initial = self._detach(driver)
         out = np.zeros(len(driver))
         out[self.head :] = self._respond(driver[self.head :])
-        return out
+        return out + initial * self._decay() if self.fades else out
+
+    @property
+    def fades(self) -> bool:
+        """Whether the driver ends with the free initial state."""
+        return len(self.price) > len(self.design)
+
+    def _detach(self, driver: np.ndarray) -> tuple[np.ndarray, float]:
+        """Return the driver of the samples, and the initial state."""
+        return (driver[:-1], float(driver[-1])) if self.fades else (driver, 0.0)
+
+    def _decay(self) -> np.ndarray:
+        return self.rho0 ** np.arange(len(self.design))
 
     def _respond(self, driver: np.ndarray) -> np.ndarray:
         return lfilter([1.0, 2.0, 1.0], [1.0, self.b1, self.b2], driver)
@@ -203,10 +233,10 @@ class Problem:
         """Return the objective and an upper bound on its relative distance from the optimum.
 
         The dual of the problem is  max  y'e - ½‖e‖² - ‖B'e‖²/(2γ)  over all e with
-        M'Ã'⁻¹e ≤ α̃ and C'e = 0, where C includes the columns of a free initial state. Any such e
-        gives a lower bound on the optimum, regardless of its origin. A projection and a scaling
-        make the solver's `dual` satisfy both conditions, so the bound does not rely on the solver's
-        own gap.
+        M'Ã'⁻¹e ≤ α̃ times the price and C'e = 0, where C holds the columns without penalty, and B
+        the others. Any such e gives a lower bound on the optimum, regardless of its origin. A
+        projection and a scaling make the solver's `dual` satisfy both conditions, so the bound does
+        not rely on the solver's own gap.
 
         The gap is relative to the objective or, if that is smaller, to `OBJECTIVE_FLOOR` per
         sample; `y` has unit variance. The dual is 0 at missing samples.
@@ -215,13 +245,15 @@ class Problem:
         residual = y - phasic - tonic
         if self.missing is not None:
             residual, dual = (np.where(self.missing, 0.0, x) for x in (residual, dual))
-        objective = alpha * driver.sum() + 0.5 * (
+        objective = alpha * (self.price * driver).sum() + 0.5 * (
             (residual * residual).sum() + (self.penalty * theta * theta).sum()
         )
         for unit in self.free:
             dual = dual - (unit * dual).sum() * unit
         # M'Ã'⁻¹ is the phasic filter applied backwards in time.
         pressure = self._respond(dual[self.head :][::-1]).max()
+        if self.fades:
+            pressure = max(pressure, (self._decay() * dual).sum() / self.price[-1])
         e = dual * (alpha / max(pressure, alpha))
         splines = self.penalty > 0
         onto_splines = np.einsum("ij,i->j", self.design[:, splines], e)
@@ -314,12 +346,14 @@ def spline(distance: np.ndarray, step: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Filter:
-    """The phasic filter at a sampling rate: b₁, b₂, the lead a₀ and settle = (1 - ρ₀)(1 - ρ₁)."""
+    """The phasic filter at a sampling rate: b₁, b₂, a₀, settle = (1 - ρ₀)(1 - ρ₁), ρ₀ and ρ₁."""
 
     b1: float
     b2: float
     lead: float
     settle: float
+    rho0: float
+    rho1: float
 
 
 def discretise(sampling_rate: float, tau0: float, tau1: float) -> Filter:
@@ -328,7 +362,7 @@ def discretise(sampling_rate: float, tau0: float, tau1: float) -> Filter:
     delta = 1 / sampling_rate
     rho0, rho1 = ((2 - rate * delta) / (2 + rate * delta) for rate in (slow, fast))
     lead = (fast * delta + 2) * (slow * delta + 2) / ((fast - slow) * delta * delta)
-    return Filter(-(rho0 + rho1), rho0 * rho1, lead, (1 - rho0) * (1 - rho1))
+    return Filter(-(rho0 + rho1), rho0 * rho1, lead, (1 - rho0) * (1 - rho1), rho0, rho1)
 
 
 def _build(
@@ -339,6 +373,8 @@ def _build(
     delta_knot: float,
     gamma: float,
     variant: str,
+    slope: float,
+    fading: float,
 ) -> Problem:
     phasic = discretise(sampling_rate, tau0, tau1)
     b1, b2 = phasic.b1, phasic.b2
@@ -352,11 +388,18 @@ def _build(
         free = np.hstack((free, lfilter([1.0], [1.0, b1, b2], impulses, axis=0)))
 
     penalty = np.repeat([gamma, 0.0], [splines.shape[1], free.shape[1]])
+    penalty[splines.shape[1] + 1] = slope * (step / n) ** 2
+    price = np.ones(n)
+    if fading > 0:
+        price = np.append(price, fading / phasic.lead)
     problem = Problem(
         b1=b1,
         b2=b2,
         lead=phasic.lead,
         settle=phasic.settle,
+        rho0=phasic.rho0,
+        rho1=phasic.rho1,
+        price=price,
         head=head,
         penalty=penalty,
         filter_gram=_filter_gram(np.ones(n), b1, b2, head),
@@ -379,8 +422,15 @@ def build_problem(
     delta_knot: float,
     gamma: float,
     variant: str = "reference",
+    slope: float = 0.0,
+    fading: float = 0.0,
 ) -> Problem:
-    """Return the problem for `n` samples; the other parameters are those of `decompose`."""
+    """Return the problem for `n` samples.
+
+    `slope` is the penalty on the square of the ramp's rise from knot to knot, and `fading` the
+    price of the initial state over alpha (0: at rest). The other parameters are those of
+    `decompose`.
+    """
     elements = n * (n / (delta_knot * sampling_rate) + 3)
     build = _build_cached if elements <= _CACHED_ELEMENTS else _build
-    return build(n, sampling_rate, tau0, tau1, delta_knot, gamma, variant)
+    return build(n, sampling_rate, tau0, tau1, delta_knot, gamma, variant, slope, fading)

@@ -144,6 +144,9 @@ class Decomposition(Components):
         sampling_rate)-th sample, beginning with the first; in the unit of y.
     drift : ndarray of shape (2,)
         Coefficients of the constant 1 and of the ramp (i + 1)/n, i = 0, …, n - 1.
+    initial : float
+        Height, at the first sample, of the part initial·exp(-t/tau0) of the phasic component that
+        fades from before the recording; in the unit of y. 0 with the published weights.
     objective : float
         ½‖residual‖² + alpha Σ driver + ½ gamma ‖spline‖², in the squared unit of y; without the
         residual of missing samples.
@@ -163,6 +166,7 @@ class Decomposition(Components):
     driver: np.ndarray
     spline: np.ndarray
     drift: np.ndarray
+    initial: float
     objective: float
     gap: float
     n_iter: int

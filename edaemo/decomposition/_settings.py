@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
+from typing import NamedTuple
 
 import numpy as np
 
 from edaemo.decomposition import _compiled
 from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition._weights import FADING, GAMMA, SLOPE, Weights, noise_weights
 
 VARIANTS = ("neurokit", "reference")
 SOLVERS = ("auto", "compiled", "cvxopt", "scipy")
+WEIGHTS = ("noise", "published")
 POSITIVE = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "tol")
 
 
@@ -29,6 +32,7 @@ class CvxEDASettings:
     tol: float = 1e-8
     max_iter: int = 100
     certificate: bool = True
+    weights: str | Weights = "published"
 
     def check(self, sampling_rate: float) -> None:
         """Raise a ValueError if a setting is out of its range at this sampling rate.
@@ -57,6 +61,7 @@ class CvxEDASettings:
         check_choice("variant", self.variant, VARIANTS)
         check_choice("solver", self.solver, SOLVERS)
         check_choice("certificate", self.certificate, (False, True))
+        self._check_weights()
         if self.tau0 == self.tau1:
             raise ValueError(
                 f"tau0 and tau1 must differ, got {self.tau0!r} for both: the Bateman function of "
@@ -73,6 +78,35 @@ class CvxEDASettings:
                 f"{1 / sampling_rate:g} s at {sampling_rate:g} Hz."
             )
 
+    def _check_weights(self) -> None:
+        if isinstance(self.weights, Weights):
+            self.weights.check()
+        elif self.weights not in WEIGHTS:
+            raise ValueError(
+                f"weights must be one of {list(WEIGHTS)} or a Weights object, got {self.weights!r}."
+            )
+        if self.weights == "published":
+            return
+        defaults = {field.name: field.default for field in fields(CvxEDASettings)}
+        for name in ("alpha", "gamma"):
+            if getattr(self, name) != defaults[name]:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} has no effect with weights={self.weights!r}: "
+                    f"use Weights({name}=…), or weights='published'."
+                )
+        if self.variant == "neurokit":
+            raise ValueError(
+                f"weights={self.weights!r} needs variant='reference': 'neurokit' has another "
+                "initial state."
+            )
+
+
+class Extras(NamedTuple):
+    """Penalty on the slope of the drift, and the price of the initial state over alpha."""
+
+    slope: float
+    fading: float
+
 
 @dataclass(frozen=True)
 class Run:
@@ -82,28 +116,65 @@ class Run:
     sampling_rate: float
     on_failure: str
     missing: str
+    context: int = 0  # leading samples that are left out of the result
 
     @property
     def shape(self) -> tuple[float, float, float, float, float, str]:
-        """Arguments that, with the length of the recording, determine the problem."""
-        settings = self.settings
+        """Arguments that, with those of `extras` and the length, determine the problem."""
+        settings, gamma = self.settings, self.settings.gamma
+        if isinstance(settings.weights, Weights):
+            gamma = settings.weights.gamma
+        elif settings.weights == "noise":
+            gamma = GAMMA * self.sampling_rate
         return (
             self.sampling_rate,
             settings.tau0,
             settings.tau1,
             settings.delta_knot,
-            settings.gamma,
+            gamma,
             settings.variant,
         )
 
+    @property
+    def extras(self) -> Extras:
+        """The parts that the published weights do not have."""
+        weights = self.settings.weights
+        if isinstance(weights, Weights):
+            return Extras(weights.slope, weights.fading * self.sampling_rate)
+        if weights == "noise":
+            return Extras(SLOPE * self.sampling_rate, FADING * self.sampling_rate)
+        return Extras(0.0, 0.0)
+
+    def alpha(self, y: np.ndarray) -> float:
+        """Return the penalty on the driver of a recording."""
+        settings = self.settings
+        if isinstance(settings.weights, Weights):
+            return settings.weights.alpha
+        if settings.weights == "published":
+            return settings.alpha
+        constants = {"tau0": settings.tau0, "tau1": settings.tau1}
+        return noise_weights(y, self.sampling_rate, **constants).alpha
+
 
 def prepare_run(
-    settings: CvxEDASettings, sampling_rate: float, *, on_failure: str, missing: str
+    settings: CvxEDASettings,
+    sampling_rate: float,
+    *,
+    on_failure: str,
+    missing: str,
+    context: float = 0.0,
 ) -> Run:
     """Check the settings, choose the solver and return both; see :func:`decompose`."""
     settings.check(sampling_rate)
     check_choice("on_failure", on_failure, ("nan", "raise"))
     check_choice("missing", missing, ("mask", "raise"))
+    if (
+        isinstance(context, bool)
+        or not isinstance(context, Real)
+        or not np.isfinite(context)
+        or context < 0
+    ):
+        raise ValueError(f"context must be a number of seconds of at least 0, got {context!r}.")
     if missing == "mask" and settings.variant == "neurokit":
         raise ValueError(
             "missing='mask' needs variant='reference': if the first samples are missing, the free "
@@ -121,7 +192,8 @@ def prepare_run(
         gamma=float(settings.gamma),
         tol=float(settings.tol),
     )
-    return Run(settings, float(sampling_rate), on_failure, missing)
+    rate = float(sampling_rate)
+    return Run(settings, rate, on_failure, missing, round(context * rate))
 
 
 def check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:

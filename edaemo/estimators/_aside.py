@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupShuffleSplit
 
+from edaemo._validation import SAMPLED
+
 
 def choose_people(subject: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     """Draw a share of the subjects at random and return a mask of all their rows."""
@@ -34,7 +36,8 @@ def check_mask(validation: Sequence[bool], n: int) -> np.ndarray:
         )
     if mask.shape != (n,):
         raise ValueError(
-            f"validation must hold one boolean for each of the {n} trials, got shape {mask.shape}."
+            f"validation must hold one boolean for each of the {n} trials, got shape {mask.shape}. "
+            f"{SAMPLED}"
         )
     if mask.all() or not mask.any():
         raise ValueError(

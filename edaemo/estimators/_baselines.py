@@ -356,6 +356,7 @@ class SubjectMeanRegressor(_MeanRegressor):
     _key = "subject"
 
 
+@saved("edaemo.estimators.SeriesMeanRegressor", "mean_", "means_")
 class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
     """Predict a mean series of the training trials.
 

@@ -20,7 +20,14 @@ from torch import Tensor, nn
 
 from edaemo._layout import Block, Layout, agree, infer_layout, make_layout, read_layout, sizes
 from edaemo._sklearn import UNCHANGED, BaseEstimator, Request
-from edaemo._validation import as_plain, find_ids, read_inputs, whole_or_nothing
+from edaemo._validation import (
+    SAMPLED,
+    as_plain,
+    find_ids,
+    read_inputs,
+    whole_or_nothing,
+    without_gradient,
+)
 from edaemo.estimators._aside import check_mask, choose_people
 from edaemo.estimators._parameters import constrain, describe_parameters
 from edaemo.networks import (
@@ -157,6 +164,30 @@ class NetworkEstimator(BaseEstimator, ABC):
     def _n_outputs(self) -> int:
         """Number of outputs of the network for a trial."""
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; ``optimizer_params__momentum`` sets one key of a dict.
+
+        Parameters
+        ----------
+        **params : dict
+            As for other estimators. ``<parameter>__<key>`` sets a key of a parameter that is a
+            dict, and keeps its other keys.
+
+        Returns
+        -------
+        self
+            This estimator.
+        """
+        nested: dict[str, dict[str, Any]] = {}
+        for name in list(params):
+            parameter, _, key = name.partition("__")
+            if key and dict in self._parameter_constraints.get(parameter, ()):
+                nested.setdefault(parameter, {})[key] = params.pop(name)
+        super().set_params(**params)
+        for parameter, values in nested.items():
+            setattr(self, parameter, {**(getattr(self, parameter) or {}), **values})
+        return self
+
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -280,16 +311,26 @@ class NetworkEstimator(BaseEstimator, ABC):
     def give_network(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return the weights of the network, and the other arguments of `take_network`.
 
+        Only the weights of the class of the network are returned. A tool that explains
+        predictions may have left others in the modules.
+
         Returns
         -------
         weights : dict of str to Tensor
             The weights, on the CPU.
         others : dict of str to object
             ``loss`` and ``history``.
+
+        Raises
+        ------
+        KeyError
+            If the network lacks weights of its class.
         """
         net = self.net_
-        weights = {key: value.cpu().contiguous() for key, value in net.module_.state_dict().items()}
         loss = dict(net.criterion_.state_dict())
+        there = net.module_.state_dict()
+        names = self._make_like(loss).module_.state_dict()
+        weights = {name: there[name].cpu().contiguous() for name in names}
         return weights, {"loss": loss, "history": net.history.to_list()}
 
     def take_network(
@@ -312,16 +353,49 @@ class NetworkEstimator(BaseEstimator, ABC):
         if not hasattr(self, "sizes_"):  # files of format 1
             self.blocks_ = shapes_of(self._layout)
             self.sizes_ = self._find_sizes()
-        kind, arguments = self._make_loss(None)
-        arguments = {name: loss.get(name, value) for name, value in arguments.items()}
-        net = self._make_net(find_device(self.device), Loss(kind, arguments))
-        with torch_threads(self.n_threads), torch_seed(0, net.device):
-            net.initialize()
+        net = self._make_like(loss)
         net.module_.load_state_dict(weights)
         net.module_.eval()
         net.criterion_.load_state_dict(loss)
         net.history = History(history)
         self.net_ = net
+
+    def _make_like(self, loss: Mapping[str, Tensor]) -> Net:
+        """Make a net like that of the fit, with new weights; `loss` holds the state of its loss."""
+        kind, arguments = self._make_loss(None)
+        arguments = {name: loss.get(name, value) for name, value in arguments.items()}
+        net = self._make_net(find_device(self.device), Loss(kind, arguments))
+        with torch_threads(self.n_threads), torch_seed(0, net.device):
+            net.initialize()
+        return net
+
+    def predicts_like(self, other: NetworkEstimator) -> bool:
+        """Return whether another network has equal outputs for random inputs.
+
+        Parameters
+        ----------
+        other : NetworkEstimator
+            A fitted estimator of the same class.
+
+        Returns
+        -------
+        bool
+            True if the outputs differ only by rounding, as on a GPU.
+        """
+        inputs = [torch.from_numpy(values) for values in self.example_inputs(4).values()]
+        outputs = []
+        for estimator in (self, other):
+            module, device = estimator.to_module(), estimator.net_.device
+            was_training = module.training
+            with (
+                torch.no_grad(),
+                torch_seed(0, device),
+                torch_threads(estimator.n_threads),
+                torch.compiler.set_stance("force_eager"),  # compiling takes a minute
+            ):
+                outputs.append(module.eval()(*(values.to(device) for values in inputs)))
+            module.train(was_training)
+        return torch.allclose(outputs[0], outputs[1], rtol=1e-4, atol=1e-6, equal_nan=True)
 
     def example_inputs(self, n: int) -> dict[str, np.ndarray]:
         """Return random inputs for `to_module`.
@@ -631,11 +705,11 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
     """Return the weights as float32, one for each of the n rows."""
     if sample_weight is None:
         return None
-    weight = np.asarray(sample_weight, dtype=np.float64)
+    weight = np.asarray(without_gradient(sample_weight), dtype=np.float64)
     if weight.shape != (n,):
         raise ValueError(
             f"sample_weight must hold one number for each of the {n} trials, got shape "
-            f"{weight.shape}."
+            f"{weight.shape}. {SAMPLED}"
         )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         raise ValueError("sample_weight must be finite and not negative.")

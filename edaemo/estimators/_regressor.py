@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from edaemo._saved import saved
 from edaemo._sklearn import RegressorMixin
+from edaemo._validation import without_gradient
 from edaemo.estimators._network import Data, Loss, NetworkEstimator
 from edaemo.networks import declaration_of
 from edaemo.training import RegressorNet, SquaredError
@@ -138,7 +139,7 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         return predicted * self.target_scale_ + self.target_mean_
 
     def _read_target(self, X: object, y: object) -> np.ndarray:
-        target = _check_y(y, y_numeric=True, estimator=self)
+        target = _check_y(without_gradient(y), y_numeric=True, estimator=self)
         check_consistent_length(X, target)
         return target.astype(np.float64)
 

@@ -11,7 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from edaemo.evaluation._registry import PIPELINES_OF, PipelineSpec
+from edaemo.evaluation._exclusion import describe_counts
+from edaemo.evaluation._family import describe_added, find_family
+from edaemo.evaluation._registry import EDA, PIPELINES_OF, PLAIN, PipelineSpec, as_entry
+from edaemo.evaluation._store import Member, ResultStore
 from edaemo.statistics import (
     CASE,
     NUMBERS,
@@ -42,17 +45,22 @@ class Case:
         The predictions by pipeline, reference rows first.
     folds : DataFrame
         The rows of the store for these pipelines.
+    family : dict of str to Member
+        The pipelines whose tests are adjusted together; empty if the store does not have them.
     """
 
     about: dict[str, Any]
     trials: dict[str, pd.DataFrame]
     folds: pd.DataFrame
+    family: dict[str, Member]
 
     @property
     def name(self) -> str:
         """Return the name for headings: study, target and protocol."""
         rated = " as rated" * (self.threshold == NUMBERS)
-        return f"{self.about['study']}, {self.about['target']}{rated}, {self.about['protocol']}"
+        about = self.about
+        names = (about["study"], about["target"] + rated, about["protocol"], *self.rules)
+        return ", ".join(map(str, names))
 
     @cached_property
     def task(self) -> Task:
@@ -73,6 +81,26 @@ class Case:
     def threshold(self) -> str | None:
         """Return the threshold, or None."""
         return None if pd.isna(self.about["threshold"]) else self.about["threshold"]
+
+    @property
+    def quality(self) -> str | None:
+        """Return the rule by which trials were excluded, or None."""
+        rule = self.about.get("quality")
+        return None if pd.isna(rule) else str(rule)
+
+    @property
+    def min_stability(self) -> float | None:
+        """Return the least stability of the labels, or None."""
+        least = self.about.get("min_stability")
+        return None if least is None or pd.isna(least) else float(least)
+
+    @property
+    def rules(self) -> list[str]:
+        """Return the rules by which trials were excluded, in words."""
+        rules = [] if self.quality is None else [f"quality {self.quality}"]
+        if self.min_stability is not None:
+            rules.append(f"labels stable in {self.min_stability:g} of the draws")
+        return rules
 
     @property
     def pipelines(self) -> list[str]:
@@ -158,17 +186,22 @@ class Case:
             "artificial": self.is_artificial,
             "warning": next((a["warning"] for a in audits if a.get("warning")), ""),
             "audit": " ".join(dict.fromkeys(a["verdict"] for a in audits if a.get("verdict"))),
+            "covers": first["covers"].iloc[0],
             **self.task.describe_labels(labels),
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),
             "n_unstable": max((audit.get("n_unstable", 0) for audit in audits), default=0),
-            "min_stability": self.settings(next(iter(self.trials))).get("min_stability", 0.0),
+            "min_stability": self.min_stability,
             "n_missing": max((audit.get("n_missing", 0) for audit in audits), default=0),
+            "quality": self.quality,
+            "n_excluded": max((audit.get("n_excluded", 0) for audit in audits), default=0),
+            "excluded": describe_counts(audits[0].get("excluded", {}) if audits else {}),
             "n_training": _mean(audits, "n_training"),
             "left_out": _mean(audits, "n_left_out"),
             "n_folds": self.folds["fold"].nunique(),
             "n_repeats": self.folds["repeat"].nunique(),
             "random_state": 0,
+            "family_added": describe_added(self.family),
             # The store has this count for each fold, but not over all folds.
             "stimuli_seen": pd.NA,
         }
@@ -176,12 +209,19 @@ class Case:
             {
                 "pipeline": name,
                 "reference": name in self.references,
+                "uses": self._find_uses(name),
                 "transductive": name in self.known and self.known[name].transductive,
+                "calibration_trials": (
+                    self.known[name].calibration_trials if name in self.known else 0
+                ),
                 "knows_stimulus": self._knows_stimulus(name),
             }
             for name in self.trials
         ]
-        return make_table(self.task, case, pipelines, self.scores, self.folds)
+        family = {name: member.uses for name, member in self.family.items()}
+        return make_table(
+            self.task, case, pipelines, self.scores, self.folds, family=family or None
+        )
 
     def settings(self, pipeline: str) -> dict[str, Any]:
         """Return the settings from which the key of a pipeline's first fold was computed.
@@ -197,6 +237,16 @@ class Case:
             The settings; empty if the store lacks them.
         """
         return self.folds.loc[self.folds["pipeline"] == pipeline, "settings"].iloc[0] or {}
+
+    def _find_uses(self, pipeline: str) -> tuple[str, ...]:
+        """Return what a pipeline uses, as `evaluate` stored it, or as far as settings tell."""
+        if pipeline in self.family:
+            return self.family[pipeline].uses
+        entry = self.known.get(pipeline)
+        if entry is None:
+            taken = self.settings(pipeline).get("takes", "trials")
+            entry = as_entry(lambda study: None, input=taken if taken in PLAIN else "features")
+        return entry.uses(EDA, self._knows_stimulus(pipeline))
 
     def _knows_stimulus(self, pipeline: str) -> bool:
         """Return whether a pipeline receives the stimulus of a trial, as `evaluate` does."""
@@ -219,11 +269,13 @@ class Case:
         return any(music is not None for music in find_settings(self.settings(pipeline), "music"))
 
 
-def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
+def make_cases(store: ResultStore, predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
     """Group the predictions of a store by comparison; reference rows come first.
 
     Parameters
     ----------
+    store : ResultStore
+        The store, which holds the families of tests.
     predictions : DataFrame
         Table of :func:`load_predictions`.
     folds : DataFrame
@@ -243,7 +295,8 @@ def make_cases(predictions: pd.DataFrame, folds: pd.DataFrame) -> list[Case]:
         names = sorted(trials, key=lambda name: (order[name], name))
         of_case = by_case[_hashable(about.values())]
         kept = of_case[of_case["pipeline"].isin(names)]
-        cases.append(Case(about, {name: trials[name] for name in names}, kept))
+        family = find_family(store, list(kept.loc[kept["pipeline"] == names[0], "settings"]))
+        cases.append(Case(about, {name: trials[name] for name in names}, kept, family))
     return cases
 
 

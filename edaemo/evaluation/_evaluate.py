@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.base import BaseEstimator, clone
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Bunch, get_tags
 
 from edaemo._progress import progress_bar
@@ -26,13 +27,19 @@ from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import select_people
 from edaemo.evaluation._audit import audit, leaks
+from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
+from edaemo.evaluation._family import describe_added, identify_comparison
 from edaemo.evaluation._fold import (
+    count_warnings,
     cuda_devices,
     find_validation,
     may_use_gpu,
+    noted_warnings,
     run_fold,
+    takes_groups,
 )
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
+from edaemo.evaluation._predictions import join_covers, read_trials
 from edaemo.evaluation._registry import (
     INPUTS,
     OUR_INPUTS,
@@ -44,12 +51,12 @@ from edaemo.evaluation._registry import (
     as_entry,
     find,
 )
-from edaemo.evaluation._store import FoldRecord, ResultStore
+from edaemo.evaluation._store import FoldRecord, Member, ResultStore
 from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
 from edaemo.preprocessing import find_copies
-from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_trials
+from edaemo.statistics import NUMBERS, Task, make_table, make_task, score_people, score_trials
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -73,6 +80,7 @@ def evaluate(
     thresholds: Several = "subject",
     missing_ratings: str = "drop",
     min_stability: float = 0.0,
+    quality: Several = None,
     people: str = "evaluation",
     n_splits: int = 5,
     n_repeats: int = 1,
@@ -80,6 +88,8 @@ def evaluate(
     n_jobs: int = 2,
     scheduler: str | None = None,
     random_state: int = 0,
+    family: Several = None,
+    margin: float | None = None,
     store: str | Path = "results/results.sqlite",
     progress: bool | None = None,
     on_fold: Callable[[FoldRecord], None] | None = None,
@@ -126,6 +136,15 @@ def evaluate(
         bootstrap draws of the subject's ratings in which the trial keeps its label
         (:meth:`edaemo.SubjectThresholdRelabeler.stability`). It depends on the ratings alone.
         Declare the value before you see any score.
+    quality : None, "flagged", str, mapping of str to float, or sequence of these, default=None
+        Rule for excluding trials from training and test, by the values of
+        :func:`edaemo.preprocessing.signal_quality` with its default thresholds. A mapping holds the
+        largest permitted values, such as ``{"flat": 0, "lost_contact_share": 0.5,
+        "missing_share": 0.2}``. A str holds the same, as in ``"flat=0,lost_contact_share=0.5"``.
+        "flagged": all defects have the limit 0. None: no trial is excluded. Thresholds of subjects
+        use all ratings in any case. Excluded trials are counted in the columns ``n_excluded`` and
+        ``excluded``. ``[None, "flagged"]`` evaluates with and without the rule. Choose the rule
+        before you see any score.
     people : {"evaluation", "development", "all"}, default="evaluation"
         Whose trials are used: all people except the development people of the study, only the
         development people, or both.
@@ -144,6 +163,14 @@ def evaluate(
     random_state : int, default=0
         Seed of the splits, of the pipelines (parameters ``random_state`` that are None) and of the
         bootstrap.
+    family : str, mapping of name to classifier, or sequence of these, default=None
+        Pipelines whose tests are adjusted together. The family is stored before the first fold
+        runs. It always includes `pipelines`, and all pipelines that were declared or evaluated
+        before on the same folds in this store, so that a p value does not depend on which rows you
+        display. Declare all pipelines that you plan to evaluate in later calls.
+    margin : float or None, default=None
+        Margin of the equivalence test: a mean over people that is closer to chance counts as equal
+        to chance. None: 0.05 for the balanced accuracy, 0.1 for the concordance correlation.
     store : path, default="results/results.sqlite"
         File in which finished folds are stored. Several runs may share it.
     progress : bool or None, default=None
@@ -164,7 +191,8 @@ def evaluate(
     Raises
     ------
     EvaluationError
-        If a name is unknown, the study lacks required data, a label cannot be used, a fold leaks
+        If a name or `quality` is invalid, the study lacks required data, a label cannot be used, or
+        `quality` excludes all trials; if a fold leaks
         something that is not in the protocol's ``may_share``, a fold would train on one class, a
         classifier is given ratings or a regressor classes, a pipeline needs torch and torch is not
         installed, or no scheduler answers.
@@ -189,14 +217,20 @@ def evaluate(
         raise EvaluationError(f"min_stability={min_stability} must be from 0 to 1.")
     if n_repeats < 1:
         raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
+    if margin is not None and not 0 < margin < np.inf:
+        raise EvaluationError(f"margin={margin!r} must be a number above 0.")
     chosen = [_load(study, people) for study in _several(studies)]
+    exclusions = [[make_exclusion(study, rule) for rule in _several(quality)] for study in chosen]
     cases = [
-        _Case(study, data, name, threshold, protocol, target)
-        for study, data in zip(chosen, map(_fingerprint_data, chosen), strict=True)
+        _Case(study, data, name, threshold, protocol, *labelled, exclusion)
+        for study, data, excluding in zip(
+            chosen, map(_fingerprint_data, chosen), exclusions, strict=True
+        )
         for name in _choose_targets(study, targets)
         for threshold in _choose_thresholds(study, name, _several(thresholds))
-        for target in [make_target(study, name, threshold, missing_ratings, min_stability)]
+        for labelled in [_label(study, name, threshold, missing_ratings, min_stability)]
         for protocol in _several(protocols)
+        for exclusion in excluding
     ]
     left_out = dict.fromkeys(name for case in cases for name in _left_out(pipelines, case))
     if left_out:
@@ -214,12 +248,13 @@ def evaluate(
             case, _choose_pipelines(pipelines, case), settings, _find_copies(case, found)
         )
     ]
+    by_case = [(case, [job for job in jobs if job.case is case]) for case in cases]
+    planned = [{} if family is None else _choose_pipelines(family, case) for case in cases]
     with ResultStore(store) as kept:
+        for (_, of_case), entries in zip(by_case, planned, strict=True):
+            _declare(of_case, entries, kept)
         _run(jobs, kept, n_jobs, scheduler, progress, on_fold)
-        tables = [
-            _summarise(case, [job for job in jobs if job.case is case], kept, settings)
-            for case in cases
-        ]
+        tables = [_summarise(case, of_case, kept, settings, margin) for case, of_case in by_case]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -243,6 +278,8 @@ class _Case(NamedTuple):
     threshold: str | float | None
     protocol: object
     labelled: Target
+    label_warnings: Sequence[str] = ()
+    exclusion: Exclusion | None = None
 
     @property
     def task(self) -> Task:
@@ -255,15 +292,45 @@ class _Case(NamedTuple):
         return self.labelled.labels
 
     @property
+    def rows(self) -> np.ndarray:
+        """The trials that have a label and are not excluded."""
+        labelled = self.labelled.rows
+        return labelled if self.exclusion is None else self.exclusion.keep(labelled)
+
+    @property
     def trials(self) -> pd.DataFrame:
-        """The trials that have a label."""
-        rows, trials = self.labelled.rows, self.study.trials
+        """The trials of `rows`."""
+        rows, trials = self.rows, self.study.trials
         return trials if len(rows) == len(trials) else trials.iloc[rows]
 
     @property
     def classes(self) -> np.ndarray | None:
         """The classes that stratify the folds; None for series."""
-        return self.task.stratify(self.labels[self.labelled.rows])
+        return self.task.stratify(self.labels[self.rows])
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """Numbers of trials without a label, with an unstable one, and of excluded trials."""
+        labelled, exclusion = self.labelled.rows, self.exclusion
+        return {
+            "n_missing": len(self.labels) - len(labelled) - self.labelled.n_unstable,
+            "n_unstable": self.labelled.n_unstable,
+            "n_excluded": len(labelled) - len(self.rows),
+            "excluded": {} if exclusion is None else exclusion.count_defects(labelled),
+        }
+
+
+def _label(
+    study: Bunch,
+    target: str,
+    threshold: str | float | None,
+    missing_ratings: str,
+    min_stability: float,
+) -> tuple[Target, list[str]]:
+    """Return the labels of a target, and the warnings about them."""
+    with noted_warnings() as noted:
+        labelled = make_target(study, target, threshold, missing_ratings, min_stability)
+    return labelled, list(noted)
 
 
 class _Job(NamedTuple):
@@ -293,6 +360,12 @@ def _load(study: str | Bunch, people: str) -> Bunch:
             f"A study must be a name from {list(STUDIES)} or a Bunch that a loader returned, got "
             f"{study!r:.80}."
         )
+    for key in ("trials", "ratings", "targets", "music"):
+        if hasattr(study.get(key), "to_pandas"):
+            raise EvaluationError(
+                f"The {key} of the study {study.get('name', '')!r} are a "
+                f"{type(study[key]).__module__.split('.')[0]} frame: call .to_pandas()."
+            )
     missing = [key for key in NEEDED if key not in study]
     missing += [f"trials[{key!r}]" for key in ("subject", "trial") if key not in study.trials]
     if missing:
@@ -408,11 +481,14 @@ def _plan(
         "made_with": made_with(),
         **_describe_stability(case, settings),
     }
+    if case.exclusion is not None:
+        common |= {"quality": case.exclusion.rule, "quality_limits": case.exclusion.limits}
     for repeat in range(settings.n_repeats):
         seed = settings.random_state + repeat
         protocol = _make_protocol(case.protocol, settings.n_splits, seed, repeat)
         audited = _audit(case, protocol, copies)
         folds = cache(partial(_split, case, protocol))
+        groups = cache(partial(protocol.find_groups, study.trials))
         for name, entry in entries.items():
             if not _takes_part(entry, study, protocol):
                 continue
@@ -438,6 +514,7 @@ def _plan(
                     "task": case.task,
                     "labels": case.labels,
                     "made_with": common["made_with"],
+                    "groups": groups() if _splits_by_groups(estimator) else None,
                     **rows,
                 }
                 yield _Job(case, entry, protocol, made_of, work, audited[fold])
@@ -498,7 +575,7 @@ def _find_copies(
     case: _Case, found: dict[tuple[int, bytes], pd.DataFrame | None]
 ) -> pd.DataFrame | None:
     """Return the copies among the trials of a case; each set of trials is searched once."""
-    which = id(case.study), case.labelled.rows.tobytes()
+    which = id(case.study), case.rows.tobytes()
     if which not in found:
         found[which] = find_copies(case.trials) if is_trials_table(case.trials) else None
     return found[which]
@@ -507,6 +584,8 @@ def _find_copies(
 def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
+    if not len(case.rows):
+        raise EvaluationError(f"{where}: the quality rule excludes all trials. Raise its limits.")
     table = audit(protocol, case.trials, case.classes, music=case.study.get("music"), copies=copies)
     leaking = leaks(table, protocol.may_share)
     if leaking:
@@ -518,17 +597,14 @@ def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list
             f"{one_class.iloc[0]}, the training trials are all of one class. Use fewer folds, or "
             "remove these people or stimuli."
         )
-    n_unstable = case.labelled.n_unstable
-    n_missing = len(case.labels) - len(case.labelled.rows) - n_unstable
     about = {"verdict": table.attrs["verdict"], "nuisances": table.attrs["nuisances"]}
-    counts = {"n_folds": len(table), "n_missing": n_missing, "n_unstable": n_unstable}
-    rows = table.assign(**counts).to_dict("records")
-    return [row | about for row in rows]
+    records = table.assign(n_folds=len(table)).to_dict("records")
+    return [{**record, **case.counts, **about} for record in records]
 
 
 def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[str, np.ndarray]]:
     """Return the rows of each fold; without `n_inner` no rows are held out for validation."""
-    labelled, names = case.labelled.rows, ("training", "validation", "test")
+    used, names = case.rows, ("training", "validation", "test")
     folds: Iterable[tuple[np.ndarray, ...]]
     if n_inner is None:
         folds = [
@@ -537,7 +613,7 @@ def _split(case: _Case, protocol: Protocol, n_inner: int | None) -> list[dict[st
         ]
     else:
         folds = protocol.split_with_validation(case.trials, case.classes, n_inner=n_inner)
-    return [dict(zip(names, (labelled[rows] for rows in fold), strict=True)) for fold in folds]
+    return [dict(zip(names, (used[rows] for rows in fold), strict=True)) for fold in folds]
 
 
 def _count_inner(estimator: BaseEstimator, protocol: Protocol) -> int | None:
@@ -576,12 +652,28 @@ def _make_estimator(
             estimator.set_params(**{name: max_epochs})
         elif last == "cv" and (value is None or isinstance(value, Integral)):
             estimator.set_params(**{name: protocol.inner(5 if value is None else int(value))})
+        elif last == "cv" and takes_groups(value):
+            if protocol.find_groups(study.trials[:1]) is None:
+                raise EvaluationError(
+                    f"{name}={value!r} needs groups, but the protocol {protocol.name!r} does not "
+                    f"hold out whole groups of one kind: set {name} to a number of folds, or to "
+                    f"{protocol.inner(5)!r}."
+                )
         elif last == "cv" and not getattr(value, "may_share", {"all"}) <= protocol.may_share:
             raise EvaluationError(
                 f"{name}={value!r} may hold out less than the protocol {protocol.name!r} does: "
                 f"set {name} to a number of folds, or to {protocol.inner(5)!r}."
             )
     return estimator
+
+
+def _splits_by_groups(estimator: BaseEstimator) -> bool:
+    """Return whether a search in the estimator has a splitter that takes groups."""
+    return any(
+        takes_groups(value)
+        for name, value in estimator.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "cv"
+    )
 
 
 def _run(
@@ -598,16 +690,19 @@ def _run(
     # Long folds first, so that no single long fold runs alone at the end.
     todo = [job for key, job in by_key.items() if key not in done]
     todo.sort(key=lambda job: job.entry.input != "signals")
+    input_warnings: dict[_Input, list[str]] = {}
     with (
         _cluster(scheduler) as client,
         progress_bar(len(by_key), initial=len(done), unit="fold", shown=progress) as bar,
-        closing(_compute(todo, _prepare(todo, n_jobs, client), n_jobs, client)) as results,
+        closing(
+            _compute(todo, _prepare(todo, n_jobs, client, input_warnings), n_jobs, client)
+        ) as results,
     ):
         scores: dict[tuple[Any, ...], list[float]] = {}
         noted: dict[str, list[str]] = {}
         for result in results:
             job = by_key[result.pop("key")]
-            record = _record(job, result)
+            record = _record(job, result, input_warnings[_input_of(job)])
             kept.add(record)
             if on_fold is not None:
                 on_fold(record)
@@ -717,10 +812,19 @@ def _input_of(job: _Job) -> _Input:
     return id(job.case.study), name, target
 
 
-def _prepare(todo: list[_Job], n_jobs: int, client: Client | None) -> dict[_Input, Any]:
-    """Compute every input once for all folds and pipelines; each trial is computed alone."""
-    wanted = {_input_of(job): job.case for job in todo}
-    return {which: _prepare_input(case, which[1], n_jobs, client) for which, case in wanted.items()}
+def _prepare(
+    todo: list[_Job], n_jobs: int, client: Client | None, input_warnings: dict[_Input, list[str]]
+) -> dict[_Input, Any]:
+    """Compute every input once for all folds and pipelines; each trial is computed alone.
+
+    The warnings about each input are added to `input_warnings`.
+    """
+    inputs: dict[_Input, Any] = {}
+    for which, case in {_input_of(job): job.case for job in todo}.items():
+        with noted_warnings() as noted:
+            inputs[which] = _prepare_input(case, which[1], n_jobs, client)
+        input_warnings[which] = list(noted)
+    return inputs
 
 
 def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -> pd.DataFrame:
@@ -734,13 +838,26 @@ def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -
     if "n_jobs" in step.get_params():
         step.set_params(n_jobs=n_jobs if client is None else 1)
     if client is None:
-        return step.fit_transform(study.trials)
+        # The index of features holds the ids, regardless of the user's configuration.
+        with config_context(transform_output="default"):
+            return step.fit_transform(study.trials)
     parts = np.array_split(np.arange(len(study.trials)), -(-len(study.trials) // TRIALS_PER_TASK))
     with _report_lost_scheduler():
         done = [
-            client.submit(step.fit_transform, study.trials.iloc[rows], pure=False) for rows in parts
+            client.submit(_transform_part, step, study.trials.iloc[rows], pure=False)
+            for rows in parts
         ]
-        return pd.concat(client.gather(done))
+        tables, noted = zip(*client.gather(done), strict=True)
+    for text in dict.fromkeys(text for texts in noted for text in texts):
+        warnings.warn(text, stacklevel=1)
+    return pd.concat(tables)
+
+
+def _transform_part(step: TransformerMixin, X: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the transformed trials, and the warnings about them, from another process."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        return step.fit_transform(X), list(count_warnings(caught))
 
 
 @contextmanager
@@ -771,7 +888,7 @@ def _cluster(scheduler: str | None) -> Iterator[Client | None]:
         yield client
 
 
-def _record(job: _Job, result: dict[str, Any]) -> FoldRecord:
+def _record(job: _Job, result: dict[str, Any], input_warnings: list[str]) -> FoldRecord:
     """Return the record of a finished fold for the store."""
     trials, settings, rows = job.case.study.trials, job.settings, job.work["test"]
     predictions = None
@@ -783,7 +900,7 @@ def _record(job: _Job, result: dict[str, Any]) -> FoldRecord:
             **{name: trials[name].iloc[rows].tolist() for name in names},
             "label": job.case.task.decode(job.case.labels[rows]),
             "predicted": job.case.task.decode(result["predicted"]),
-            "probability": result["probability"],
+            **{name: result[name] for name in ("probability", "decision")},
         }
     measured = ("error", "scores", "fit_seconds", "predict_seconds", "device")
     return FoldRecord(
@@ -805,9 +922,13 @@ def _record(job: _Job, result: dict[str, Any]) -> FoldRecord:
             **job.audited,
             "warning": job.protocol.warning,
             "may_share": sorted(job.protocol.may_share),
+            "covers": list(job.protocol.covers),
             "share": None if job.protocol.share is None else job.protocol.share._asdict(),
             "validation_subjects": _people(trials, job.work["validation"]),
             "warnings": result["warnings"],
+            "warning_counts": result.get("warning_counts", []),
+            "label_warnings": job.case.label_warnings,
+            "input_warnings": input_warnings,
             "losses": result.get("losses"),
         },
         predictions=predictions,
@@ -820,12 +941,16 @@ def _people(trials: pd.DataFrame, rows: np.ndarray) -> list[Any]:
 
 
 def _summarise(
-    case: _Case, jobs: list[_Job], kept: ResultStore, settings: _Settings
+    case: _Case,
+    jobs: list[_Job],
+    kept: ResultStore,
+    settings: _Settings,
+    margin: float | None,
 ) -> pd.DataFrame:
     """Return the table of one case, computed from the stored folds."""
     keys = [job.work["key"] for job in jobs]
     study, trials, audited = case.study, case.trials, pd.DataFrame([job.audited for job in jobs])
-    labels, stimulus = case.labels[case.labelled.rows], study.trials.get("stimulus")
+    labels, stimulus = case.labels[case.rows], study.trials.get("stimulus")
     protocol = jobs[0].protocol
     about = {
         "study": study.name,
@@ -836,12 +961,13 @@ def _summarise(
         "protocol": protocol.name,
         "warning": protocol.warning,
         "audit": " ".join(audited["verdict"].unique()),
+        "covers": "+".join(protocol.covers),
         **case.task.describe_labels(labels),
         "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),
-        "n_missing": len(case.labels) - len(labels) - case.labelled.n_unstable,
-        "n_unstable": case.labelled.n_unstable,
-        "min_stability": settings.min_stability,
+        "quality": None if case.exclusion is None else case.exclusion.rule,
+        "min_stability": _describe_stability(case, settings).get("min_stability"),
+        **{**case.counts, "excluded": describe_counts(case.counts["excluded"])},
         "n_training": audited["n_training"].mean(),
         "left_out": audited["n_left_out"].mean(),
         "stimuli_seen": _count_seen(stimulus, jobs),
@@ -856,19 +982,64 @@ def _summarise(
         job.settings["pipeline"]: {
             "pipeline": job.settings["pipeline"],
             "reference": job.entry.reference,
+            "uses": _find_uses(job.entry, job.work["estimator"], study),
             "transductive": job.entry.transductive,
+            "calibration_trials": job.entry.calibration_trials,
             "knows_stimulus": job.entry.receives_stimulus(job.work["estimator"]),
         }
         for job in jobs
     }
-    folds = kept.folds(keys)
-    predictions = kept.predictions(keys).merge(folds[["key", "pipeline"]], on="key")
-    columns = ["subject", "label", "predicted"]
+    family = kept.family(identify_comparison([job.settings for job in jobs]))
+    others = {name: member for name, member in family.items() if name not in pipelines}
+    folds = kept.folds([*keys, *(key for member in others.values() for key in member.keys)])
+    trials_of = dict(list(_read_done(kept, folds).groupby("pipeline")))
     scores = {
-        name: score_trials(case.task, trials[columns], settings.random_state)
-        for name, trials in predictions.groupby("pipeline")
+        name: score_trials(case.task, trials_of[name], settings.random_state)
+        for name in pipelines
+        if name in trials_of
     }
-    return make_table(case.task, about, list(pipelines.values()), scores, folds)
+    stored = folds[folds["status"] == "done"].groupby("pipeline").size()
+    finished = [name for name, member in others.items() if 0 < len(member.keys) == stored.get(name)]
+    return make_table(
+        case.task,
+        {**about, "family_added": describe_added(family)},
+        list(pipelines.values()),
+        scores,
+        folds,
+        family={name: member.uses for name, member in family.items()},
+        others={name: score_people(case.task, trials_of[name]) for name in finished},
+        margin=margin,
+    )
+
+
+def _read_done(kept: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
+    """Return all test trials, with the columns of their folds that scores need."""
+    place, trials = read_trials(kept, folds)
+    about = folds[["pipeline", "repeat", "fold"]].assign(covers=join_covers(folds).to_numpy())
+    about = about.take(place).reset_index(drop=True)
+    return pd.concat([about, trials], axis=1)
+
+
+def _declare(jobs: list[_Job], planned: dict[str, PipelineSpec], kept: ResultStore) -> None:
+    """Store the family of a comparison: the pipelines of this call, and those that are planned."""
+    members: dict[str, Member] = {}
+    case = jobs[0].case
+    for name, entry in planned.items():
+        if not entry.reference and not _describe_missing(entry, case.study):
+            members[name] = Member(_find_uses(entry, entry.make(case.study), case.study))
+    keys: dict[str, list[str]] = {}
+    for job in jobs:
+        keys.setdefault(job.settings["pipeline"], []).append(job.work["key"])
+    for job in jobs:
+        name = job.settings["pipeline"]
+        if not job.entry.reference:
+            uses = _find_uses(job.entry, job.work["estimator"], case.study)
+            members[name] = Member(uses, tuple(keys[name]))
+    kept.declare(identify_comparison([job.settings for job in jobs]), members)
+
+
+def _find_uses(entry: PipelineSpec, estimator: BaseEstimator, study: Bunch) -> tuple[str, ...]:
+    return entry.uses(signal_columns(study.trials), entry.receives_stimulus(estimator))
 
 
 def _count_seen(stimulus: pd.Series | None, jobs: list[_Job]) -> int:

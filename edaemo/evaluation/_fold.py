@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
+from sklearn import config_context
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from threadpoolctl import threadpool_limits
 
 from edaemo.evaluation._keys import made_with
+from edaemo.model_selection import Protocol
 from edaemo.statistics import Task
 
 # Warnings, torch's generator and torch's number of threads are global to the process. A Dask worker
@@ -38,30 +40,59 @@ def run_fold(X: pd.DataFrame, job: dict[str, Any]) -> dict:
     job : dict
         ``key``; ``estimator``; ``task``; ``labels`` (n_trials,), in the task's form; the row
         numbers ``training``, ``validation`` (empty if the estimator takes no validation rows) and
-        ``test``; ``made_with``, the versions that are stored with the result. It is a dict and not
-        a class, so that a Dask cluster sends it with the task and does not lose it with a worker.
+        ``test``; ``groups``, the unit of each trial (n_trials,), if a search in the estimator
+        splits by groups, else None; ``made_with``, the versions that are stored with the result. It
+        is a dict and not a class, so that a Dask cluster sends it with the task and does not lose
+        it with a worker.
 
     Returns
     -------
     dict
-        ``key``; ``warnings``, the first warning of each line of code; ``status``. With status
+        ``key``; ``warnings``, the first warning of each line of code; ``warning_counts``, the
+        number of warnings of each of these lines; ``status``. With status
         "done": ``scores``, ``predicted``, ``probability`` (None if the estimator has no
-        probabilities), ``fit_seconds``, ``predict_seconds``, ``device`` and ``losses`` (None
+        probabilities), ``decision`` (None if it has probabilities or no decision function),
+        ``fit_seconds``, ``predict_seconds``, ``device`` and ``losses`` (None
         without a network). With status "failed": ``error``, the exception of the pipeline.
     """
-    with _alone, warnings.catch_warnings(record=True) as notes:
-        # The same filters in every process. Warnings for developers are ignored.
-        warnings.simplefilter("default")
-        for kind in (DeprecationWarning, PendingDeprecationWarning, ResourceWarning):
-            warnings.simplefilter("ignore", kind)
+    with _alone, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")  # the same filters in every process
         try:
             result = {"status": "done", **_fit_and_predict(X, job)}
         except Exception as error:  # noqa: BLE001  a pipeline may raise any error; it is stored
             result = {"status": "failed", "error": f"{type(error).__name__}: {error}"}
-    messages: dict[tuple[str, int], str] = {}
-    for note in notes:
-        messages.setdefault((note.filename, note.lineno), str(note.message))
-    return {"key": job["key"], "warnings": list(messages.values()), **result}
+    noted = count_warnings(caught)
+    return {
+        "key": job["key"],
+        "warnings": list(noted),
+        "warning_counts": list(noted.values()),
+        **result,
+    }
+
+
+def count_warnings(caught: Iterable[warnings.WarningMessage]) -> dict[str, int]:
+    """Return the first warning of each line of code, and the number of warnings of this line.
+
+    Warnings for developers are left out.
+    """
+    by_line: dict[tuple[str, int], list[str]] = {}
+    for_developers = (DeprecationWarning, PendingDeprecationWarning, ResourceWarning)
+    for note in caught:
+        if not issubclass(note.category, for_developers):
+            by_line.setdefault((note.filename, note.lineno), []).append(str(note.message))
+    return {texts[0]: len(texts) for texts in by_line.values()}
+
+
+@contextmanager
+def noted_warnings() -> Iterator[dict[str, int]]:
+    """Yield a dict that receives the warnings in this context; afterwards issue them again."""
+    noted: dict[str, int] = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield noted
+    noted.update(count_warnings(caught))
+    for note in caught:
+        warnings.warn_explicit(note.message, note.category, note.filename, note.lineno)
 
 
 def end_with(driver: int) -> None:
@@ -91,14 +122,19 @@ def _fit_and_predict(X: pd.DataFrame, job: dict[str, Any]) -> dict:
             argument = find_validation(estimator)
             assert argument is not None  # otherwise no rows are held out
             settings[argument] = is_validation
+        if job["groups"] is not None:  # metadata routing passes them to every search
+            settings = {name.rpartition("__")[2]: value for name, value in settings.items()}
+            settings["groups"] = job["groups"][learned]
         start = time.perf_counter()
-        estimator.fit(X.iloc[learned], labels[learned], **settings)
+        with config_context(enable_metadata_routing=job["groups"] is not None):
+            estimator.fit(X.iloc[learned], labels[learned], **settings)
         fitted = time.perf_counter()
         predicted = np.asarray(estimator.predict(X.iloc[test]))
         probability = None
         if task.has_classes and hasattr(estimator, "predict_proba"):
             probability = np.asarray(estimator.predict_proba(X.iloc[test]))
             probability = _arrange(estimator, probability, task, len(test))
+        decision = _decide(estimator, X.iloc[test], task) if probability is None else None
         predicted_at = time.perf_counter()
         device, losses = _device_of(estimator), _losses_of(estimator)
     predicted = task.check_predicted(predicted, labels[test])
@@ -107,11 +143,41 @@ def _fit_and_predict(X: pd.DataFrame, job: dict[str, Any]) -> dict:
         "scores": scores,
         "predicted": predicted,
         "probability": probability,
+        "decision": decision,
         "fit_seconds": fitted - start,
         "predict_seconds": predicted_at - fitted,
         "device": device,
         "losses": losses,
     }
+
+
+def _decide(estimator: ClassifierMixin, X: pd.DataFrame, task: Task) -> np.ndarray | None:
+    """Return the decision values, which order trials if an estimator has no probabilities.
+
+    Returns
+    -------
+    ndarray of shape (n_trials,) or (n_trials, n_classes), or None
+        For two classes the value of class 1; 0 for a class without training trials. None if the
+        estimator has no decision value for each class, such as one for each pair of classes.
+    """
+    if not task.has_classes or not hasattr(estimator, "decision_function"):
+        return None
+    n_classes, settings = len(task.classes), estimator.get_params(deep=True).items()
+    known = getattr(estimator, "classes_", range(n_classes))
+    is_paired = any(
+        name.rpartition("__")[2] == "decision_function_shape" and value == "ovo"
+        for name, value in settings
+    )
+    values = np.asarray(estimator.decision_function(X), dtype=np.float64)
+    if n_classes == 2:
+        return values if values.shape == (len(X),) else None
+    if len(known) == 2 and values.shape == (len(X),):
+        values = np.column_stack([-values, values])
+    elif is_paired or values.shape != (len(X), len(known)):
+        return None
+    whole = np.zeros((len(X), n_classes))
+    whole[:, np.asarray(known, dtype=np.int64)] = values
+    return whole
 
 
 def _arrange(
@@ -131,6 +197,13 @@ def _arrange(
             "classes."
         )
     return probability
+
+
+def takes_groups(splitter: object) -> bool:
+    """Return whether a splitter of scikit-learn, such as GroupKFold, needs ``groups=``."""
+    if isinstance(splitter, Protocol) or not hasattr(splitter, "get_metadata_routing"):
+        return False
+    return splitter.get_metadata_routing().split.requests.get("groups") is True
 
 
 def find_validation(estimator: ClassifierMixin) -> str | None:

@@ -7,12 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from edaemo.evaluation._predictions import read_trials
+from edaemo.evaluation._predictions import join_covers, read_trials
 from edaemo.evaluation._store import ResultStore
 from edaemo.model_selection import share_of
 from edaemo.statistics import Task, find_task, score_trials
 
-_CURVE = ["study", "people", "target", "threshold", "task", "base", "kind"]
+_CURVE = ["study", "people", "target", "threshold", "task", "quality", "min_stability"]
+_CURVE += ["base", "kind"]
 
 
 class LearningCurve(NamedTuple):
@@ -26,8 +27,8 @@ class LearningCurve(NamedTuple):
         The task of the target; `points` contain its score ``task.tested``.
     points : DataFrame
         One row for each pipeline and share: ``pipeline``, ``percent``, ``n_training_people`` (mean
-        over folds), ``n_people`` (tested), ``score`` (all trials pooled), ``low`` and ``high``
-        (limits of the 95 % interval over people).
+        over folds), ``n_people`` (tested), ``score`` (of all trials, compared within folds),
+        ``low`` and ``high`` (limits of its 95 % interval).
     failed : list of (str, float)
         Pipelines and shares in percent that have no row because a fold failed.
     """
@@ -72,8 +73,10 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
     """
     curves = []
     for about, curve in _find_folds(folds).groupby(_CURVE, sort=False, dropna=False):
-        study, _, target, _, _, protocol, kind = about
+        study, _, target, *_, protocol, kind = about
         places, trials = read_trials(store, curve)
+        about_folds = curve[["repeat", "fold"]].assign(covers=join_covers(curve).to_numpy())
+        trials = trials.assign(**about_folds.take(places).reset_index(drop=True))
         task = find_task([trials.assign(task=curve["task"].iloc[0])])
         points, failed = [], []
         for (pipeline, percent), point in curve.groupby(["pipeline", "percent"]):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from edaemo.evaluation._store import ResultStore, series
-from edaemo.model_selection import share_of
+from edaemo.model_selection import covers_of, share_of
 from edaemo.statistics import CASE, Binary, Regression, SequenceRegression
 
 # The settings that differ between the folds of one run.
@@ -40,12 +40,15 @@ def load_predictions(
     -------
     DataFrame
         One row for each test trial in each repeat: ``study``, ``people``, ``target``,
-        ``threshold``, ``protocol``, ``task``, ``pipeline``, ``repeat``, ``fold``, ``row`` (row
-        number of the trial in the study), ``subject``, ``stimulus``, ``trial``, ``label``,
+        ``threshold``, ``protocol``, ``task``, ``quality`` and ``min_stability`` (rules by which
+        trials were excluded, or None), ``pipeline``, ``repeat``, ``fold``, ``row`` (row number of
+        the trial in the study), ``subject``, ``stimulus``, ``trial``, ``label``,
         ``predicted`` (depending on the task 0 or 1, names of classes, floats, or 1-D float arrays),
         ``probability`` (of class 1; for more than two classes an array with one value for each
-        class in sorted order; NaN if the pipeline has no probabilities), ``n_training`` (number of
-        training trials of the fold).
+        class in sorted order; NaN if the pipeline has no probabilities), ``decision`` (the decision
+        value, in the same form; NaN without them), ``n_training`` (number of training
+        trials of the fold), ``covers`` (what intervals and tests cover under the protocol:
+        ``subject``, ``stimulus`` or ``subject+stimulus``).
 
     Raises
     ------
@@ -101,7 +104,13 @@ def read_complete(store: ResultStore, folds: pd.DataFrame) -> pd.DataFrame:
     about = folds[names].take(which[complete]).reset_index(drop=True)
     table = pd.concat([about, trials[complete].reset_index(drop=True)], axis=1)
     n_training = pd.Series([(audit or {}).get("n_training") for audit in folds["audit"]])
-    return table.assign(n_training=n_training.take(which[complete]).to_numpy())
+    covers = join_covers(folds).take(which[complete]).to_numpy()
+    return table.assign(n_training=n_training.take(which[complete]).to_numpy(), covers=covers)
+
+
+def join_covers(folds: pd.DataFrame) -> pd.Series:
+    """Return what intervals and tests of each fold cover, such as "subject+stimulus"."""
+    return pd.Series(list(map("+".join, map(covers_of, folds["audit"], folds["protocol"]))))
 
 
 def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
@@ -112,6 +121,7 @@ def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd
     table: dict[str, list[Any]] = {name: [] for name in names}
     tasks = dict(zip(folds["key"], folds["task"], strict=True))
     probability: list[object] = []
+    decision: list[object] = []
     for key, fold in store.read_trials(list(place)):
         which.append(np.full(len(fold["row"]), place[key]))
         for name in names:
@@ -124,12 +134,20 @@ def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd
             np.nan if p is None else p[1] if len(p) == 2 else np.array(p)
             for p in fold["probability"]
         ]
+        decision += [
+            np.array(value) if isinstance(value, list) else np.nan if value is None else value
+            for value in fold["decision"]
+        ]
     trials = pd.DataFrame({name: series(values) for name, values in table.items()})
     if set(tasks.values()) <= {Binary.name, Regression.name}:
         number = np.int64 if set(tasks.values()) <= {Binary.name} else np.float64
         trials = trials.astype({"label": number, "predicted": number})
-        return np.concatenate(which), trials.assign(probability=np.array(probability, dtype=float))
-    return np.concatenate(which), trials.assign(probability=pd.Series(probability, dtype=object))
+        kind: type = float
+    else:
+        kind = object
+    optional = {"probability": probability, "decision": decision}
+    columns = {name: pd.Series(values, dtype=kind) for name, values in optional.items()}
+    return np.concatenate(which), trials.assign(**columns)
 
 
 def newest_keys(store: ResultStore | str | Path) -> list[str]:

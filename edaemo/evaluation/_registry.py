@@ -109,6 +109,9 @@ class PipelineSpec(NamedTuple):
     has_network : bool, default=False
         Whether the pipeline trains a network. It then needs torch, and `evaluate` sets its number
         of epochs.
+    calibration_trials : int, default=0
+        Number of a test person's first trials that set the scale of all of this person's trials,
+        also of these trials themselves.
     """
 
     make: Callable[[Any], AnyEstimator]
@@ -120,6 +123,32 @@ class PipelineSpec(NamedTuple):
     needs: tuple[str, ...] = ()
     knows_subject: bool = False
     has_network: bool = False
+    calibration_trials: int = 0
+
+    def uses(self, signals: Iterable[str], has_stimulus: bool) -> tuple[str, ...]:
+        """Return the signals that the pipeline uses, and "music" if it receives the stimulus.
+
+        Parameters
+        ----------
+        signals : iterable of str
+            Signals of the study. A pipeline that takes the trials table and does not declare the
+            columns that it reads may use all of them.
+        has_stimulus : bool
+            Whether the pipeline receives the stimulus of a trial.
+
+        Returns
+        -------
+        tuple of str
+            In alphabetical order; empty for a reference row.
+        """
+        if self.reference:
+            return ()
+        used = set(self.needs) if self.input != "no-signals" else set()
+        if self.input not in PLAIN:
+            used |= set(EDA)
+        elif self.input == "trials" and not self.needs:
+            used |= set(signals)
+        return tuple(sorted(used | ({"music"} if has_stimulus else set())))
 
     def receives_stimulus(self, estimator: AnyEstimator) -> bool:
         """Return whether the estimator receives the stimulus of a trial.
@@ -168,8 +197,16 @@ def _on_features(make: Callable[..., AnyEstimator], eda: object) -> PipelineSpec
         lambda study: make(eda=eda),
         "features",
         needs=EDA,
-        transductive=getattr(eda, "transductive", False),
+        **_find_scale(eda),
     )
+
+
+def _find_scale(eda: object) -> dict[str, Any]:
+    """Return which trials of a test person set the scale of the features."""
+    return {
+        "transductive": getattr(eda, "transductive", False),
+        "calibration_trials": getattr(eda, "calibrate_on", None) or 0,
+    }
 
 
 def _on_music(make: Callable[..., AnyEstimator], eda: str = "drop") -> PipelineSpec:
@@ -274,9 +311,7 @@ def _around_network(name: str, network: Inputs, task: str) -> dict[str, Pipeline
         return {name: entry(needs=names)} if names else {}
     if not names:
         return {
-            f"{name}-eda{suffix}": entry(
-                eda, input="features", transductive=getattr(eda, "transductive", False)
-            )
+            f"{name}-eda{suffix}": entry(eda, input="features", **_find_scale(eda))
             for suffix, eda in _BY_PERSON.items()
         }
     columns = tuple(block for block in names if block != "music")
@@ -380,12 +415,14 @@ def register_pipeline(
     needs : sequence of str or None, default=None
         Columns of the trials table that the pipeline requires, such as ("eda", "eeg"). If a study
         lacks a column, the pipeline is left out, or an error is raised if you named the pipeline.
-        None: no column if `input` is "trials" or "no-signals", otherwise the EDA.
+        None: no column if `input` is "trials" or "no-signals", otherwise the EDA. These columns,
+        `input` and `knows_stimulus` also decide with which rows a table compares the pipeline. With
+        `input` "trials" and no columns, the pipeline counts as using all signals of the study.
     needs_music : bool, default=False
         Whether the pipeline is left out of studies without music.
     knows_stimulus : bool or None, default=None
-        Whether the pipeline receives the stimulus of a trial, as music or as a name. It is then
-        compared with ``stimulus-prior``. None: True if any of its parameters ``music`` is set.
+        Whether the pipeline receives the stimulus of a trial, as music or as a name. Whether music
+        helps is then tested. None: True if any of its parameters ``music`` is set.
     transductive : bool, default=False
         Whether each prediction uses all unlabelled trials of the test person. Such rows are marked.
     task : {"classification", "regression", "sequence-regression"}, default="classification"

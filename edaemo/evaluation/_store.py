@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import index
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 
 # The version is in bytes 60 to 63 of the file, the application id in bytes 68 to 71. Every change
-# of the table increases the version. Version 2 added task and artificial. Version 3 renamed two
-# reference rows and the value of people for evaluation.
-SCHEMA_VERSION = 3
+# of the tables increases the version. Version 2 added task and artificial. Version 3 renamed two
+# reference rows and the value of people for evaluation. Version 4 added the table of families.
+SCHEMA_VERSION = 4
 APPLICATION_ID = int.from_bytes(b"edam", "big")
 
 _TEXT = (
@@ -41,10 +41,21 @@ _COLUMNS = (
     *("fit_seconds", "predict_seconds", "versions", "seed", "device", "audit", "settings"),
     "created",
 )
-_TRIAL = ("row", "subject", "stimulus", "trial", "label", "predicted", "probability")
+_TRIAL = ("row", "subject", "stimulus", "trial", "label", "predicted")
+_OPTIONAL = ("probability", "decision")  # columns of trials that not every pipeline has
 
 # The predictions are the last column, so that reading the other columns skips them.
 _CREATE = f"CREATE TABLE folds ({', '.join(_COLUMNS)}, predictions, PRIMARY KEY (key))"
+# A comparison is the fingerprint of the data, the labels and the folds. `uses` and `keys` are JSON.
+_CREATE_FAMILIES = (
+    "CREATE TABLE IF NOT EXISTS families (comparison, pipeline, uses, keys, added, "
+    "PRIMARY KEY (comparison, pipeline))"
+)
+_DECLARE = (
+    "INSERT INTO families VALUES (:comparison, :pipeline, :uses, :keys, :added) "
+    "ON CONFLICT (comparison, pipeline) DO UPDATE SET uses = excluded.uses, "
+    "keys = CASE WHEN excluded.keys = '[]' THEN families.keys ELSE excluded.keys END"
+)
 _ADD = (
     f"INSERT INTO folds ({', '.join(_COLUMNS)}, predictions) "
     f"VALUES ({', '.join(f':{name}' for name in _COLUMNS)}, :predictions) "
@@ -52,7 +63,7 @@ _ADD = (
     + ", ".join(f"{name} = excluded.{name}" for name in (*_COLUMNS[1:], "predictions"))
     + " WHERE folds.status = 'failed'"
 )
-# The statements that upgrade a store of version 1 to 2, and of version 2 to 3. Version 1 had only
+# The statements that upgrade a store of each version to the next one. Version 1 had only
 # two tasks: binary, and regression under threshold "none". It had two generated studies.
 _UPGRADES: dict[int, tuple[str, ...]] = {
     1: (
@@ -67,6 +78,7 @@ _UPGRADES: dict[int, tuple[str, ...]] = {
         "AND task = 'sequence-regression'",
         "UPDATE folds SET pipeline = 'trial-order' WHERE pipeline = 'time'",
     ),
+    3: (_CREATE_FAMILIES,),
 }
 _ORDER = "study, people, target, threshold, pipeline, protocol, repeat, fold, key"
 
@@ -123,8 +135,9 @@ class FoldRecord:
     predictions : DataFrame, dict of columns or None, default=None
         One row for each test trial: ``row`` (row number in the study), ``subject``, ``stimulus``,
         ``trial``, ``label``, ``predicted`` (a member of `classes`, a number, or a series of
-        numbers) and, if the pipeline has probabilities, ``probability`` (one float for each of
-        `classes`, or None). Required if the status is "done".
+        numbers) and, if the pipeline has them, ``probability`` (one float for each of `classes`, or
+        None) and ``decision`` (the decision value: a float for two classes, otherwise one for each
+        of `classes`). Required if the status is "done".
     fit_seconds, predict_seconds : float or None, default=None
         Duration of fit and prediction.
 
@@ -162,6 +175,14 @@ class FoldRecord:
     def status(self) -> str:
         """Return "failed" if there is an error, otherwise "done"."""
         return "done" if self.error is None else "failed"
+
+
+class Member(NamedTuple):
+    """A pipeline of a family: what it uses, the keys of its folds, and when it was added (UTC)."""
+
+    uses: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+    added: str = ""
 
 
 class ResultStore:
@@ -278,8 +299,9 @@ class ResultStore:
         -------
         DataFrame
             The fields of :class:`FoldRecord` except the predictions; ``status``, "done" or
-            "failed"; and ``created`` (UTC). Sorted by study, people, target, threshold, pipeline,
-            protocol, repeat and fold.
+            "failed"; ``created`` (UTC); and ``quality`` and ``min_stability``, the rules in the
+            settings by which trials were excluded, or None. Sorted by study, people, target,
+            threshold, pipeline, protocol, repeat and fold.
         """
         rows = self._select(_COLUMNS, keys)
         table = {name: [row[i] for row in rows] for i, name in enumerate(_COLUMNS)}
@@ -288,6 +310,8 @@ class ResultStore:
             table[name] = [
                 self._decode(*cell) for cell in zip(table["key"], table[name], strict=True)
             ]
+        for name in ("quality", "min_stability"):
+            table[name] = [(settings or {}).get(name) for settings in table["settings"]]
         return pd.DataFrame({name: series(values) for name, values in table.items()})
 
     def predictions(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
@@ -304,10 +328,11 @@ class ResultStore:
             ``key`` and the columns of :class:`FoldRecord`'s predictions. Folds are sorted as in
             :meth:`folds`. The trials of a fold keep the order in which they were added.
         """
-        table: dict[str, list[Any]] = {name: [] for name in ("key", *_TRIAL)}
+        names = (*_TRIAL, *_OPTIONAL)
+        table: dict[str, list[Any]] = {name: [] for name in ("key", *names)}
         for key, fold in self.read_trials(keys):
             table["key"] += [key] * len(fold["row"])
-            for name in _TRIAL:
+            for name in names:
                 table[name] += fold[name]
         return pd.DataFrame({name: series(values) for name, values in table.items()})
 
@@ -330,7 +355,51 @@ class ResultStore:
         """
         for key, packed in self._select(("key", "predictions"), keys):
             if packed is not None:
-                yield key, self._decode(key, packed)
+                trials = self._decode(key, packed)
+                # Stores of older versions have no decision values.
+                nothing = [None] * len(trials["row"])
+                yield key, {name: nothing for name in _OPTIONAL} | trials
+
+    def declare(self, comparison: str, members: Mapping[str, Member]) -> None:
+        """Add pipelines to the family of a comparison, whose tests are adjusted together.
+
+        A pipeline is never removed. If it was declared before, its keys are replaced unless the
+        new ones are empty.
+
+        Parameters
+        ----------
+        comparison : str
+            The fingerprint of the data, the labels and the folds.
+        members : mapping of str to Member
+            ``added`` is ignored.
+        """
+        added = _now()
+        rows = [
+            {
+                "comparison": comparison,
+                "pipeline": name,
+                "uses": json.dumps(list(member.uses)),
+                "keys": json.dumps(list(member.keys)),
+                "added": added,
+            }
+            for name, member in members.items()
+        ]
+        with self._explained():
+            for row in rows:
+                self._connection.execute(_DECLARE, row)
+
+    def family(self, comparison: str) -> dict[str, Member]:
+        """Return the family of a comparison by pipeline, in the order in which it was declared."""
+        query = (
+            "SELECT pipeline, uses, keys, added FROM families WHERE comparison = ? "
+            "ORDER BY added, rowid"
+        )
+        with self._explained():
+            rows = self._connection.execute(query, (comparison,)).fetchall()
+        return {
+            name: Member(tuple(json.loads(uses)), tuple(json.loads(keys)), added)
+            for name, uses, keys, added in rows
+        }
 
     def _select(self, columns: Sequence[str], keys: Iterable[str] | None) -> list[tuple[Any, ...]]:
         where = "" if keys is None else "WHERE key IN (SELECT value FROM json_each(:keys))"
@@ -450,6 +519,7 @@ def _make(path: Path, journal: str) -> None:
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute(_CREATE)
+        connection.execute(_CREATE_FAMILIES)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
@@ -469,11 +539,15 @@ def _remove(path: Path) -> None:
         file.unlink(missing_ok=True)
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
 def _encode(record: FoldRecord) -> dict[str, object]:
     """Return the columns of a record as values that SQLite accepts."""
     row: dict[str, object] = {"status": record.status}
     row["artificial"] = int(record.artificial)
-    row["created"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+    row["created"] = _now()
     for name in _TEXT:
         value = row[name] = getattr(record, name)
         if not isinstance(value, str | None) or (name == "key" and not value):
@@ -497,13 +571,14 @@ def _encode(record: FoldRecord) -> dict[str, object]:
 def _pack(predictions: pd.DataFrame | Mapping[str, Sequence[Any]] | None) -> bytes:
     if predictions is None:
         raise ValueError("it has neither predictions nor an error")
-    missing = [name for name in _TRIAL[:-1] if name not in predictions]
+    missing = [name for name in _TRIAL if name not in predictions]
     if missing:
         raise ValueError(f"predictions lack the columns {missing}")
     n_trials = len(predictions["row"])
-    table = {name: list(predictions[name]) for name in _TRIAL[:-1]}
-    probability = predictions.get("probability")
-    table["probability"] = [None] * n_trials if probability is None else list(probability)
+    table = {name: list(predictions[name]) for name in _TRIAL}
+    for name in _OPTIONAL:
+        values = predictions.get(name)
+        table[name] = [None] * n_trials if values is None else list(values)
     if any(len(column) != n_trials for column in table.values()):
         raise ValueError("the columns of its predictions differ in length")
     return zlib.compress(_dump(table, "predictions").encode(), 1)

@@ -20,9 +20,9 @@ from edaemo._layout import EDA
 from edaemo._saved import saved
 from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
-    identity_index,
     is_trials_table,
     name_trial,
+    output_index,
     read_signals,
     whole_or_nothing,
 )
@@ -195,8 +195,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         -------
         DataFrame or ndarray, float32, of shape (n_trials, 128)
             A DataFrame if X is a trials table. Its index holds the subject, stimulus and trial ids
-            of X, or is the index of X if X has no ids. Its columns are `get_feature_names_out`.
-            For other X an array.
+            of X, or is the index of X if X has no ids, or after ``set_output(transform="pandas")``.
+            Its columns are `get_feature_names_out`. For other X an array.
 
         Raises
         ------
@@ -216,7 +216,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         values = np.stack(rows)
         if not is_trials_table(X):
             return values
-        index = identity_index(X)
+        index = output_index(X, self)
         index = X.index if index is None else index
         return pd.DataFrame(values, index=index, columns=self.get_feature_names_out())
 

@@ -21,9 +21,9 @@ from edaemo._validation import (
     LARGEST,
     find_ids,
     holds_signals,
-    identity_index,
     n_rows,
     name_trial,
+    output_index,
     plain_numbers,
     read_rows,
     same_names,
@@ -195,8 +195,9 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         -------
         DataFrame or ndarray, float32, of shape (n_trials, n_columns)
             A DataFrame if X is a trials table or a DataFrame with ids in its index. Its index holds
-            the subject, stimulus and trial ids of X. Its column names begin with the name of the
-            block; music (``music_…``) comes last. For other X an array.
+            the subject, stimulus and trial ids of X, or is the index of X after
+            ``set_output(transform="pandas")``. Its column names begin with the name of the block;
+            music (``music_…``) comes last. For other X an array.
         """
         check_is_fitted(self, "_names")
         read = [self._read_block(name, X, None, fit=False) for name in self.blocks]
@@ -387,7 +388,9 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             # In batches, so that the music of all trials is not in memory twice.
             for batch in gen_batches(n, 512):
                 joined[batch, end:] = music.distinct[music.place[batch]]
-        index = identity_index(X)
+        index = output_index(X, self)
+        if index is None and signal_columns(X):
+            index = X.index  # type: ignore[attr-defined]
         if index is None:
             return joined
         return pd.DataFrame(joined, index=index, columns=self._names, copy=False)

@@ -14,6 +14,7 @@ from edaemo.inspection._decomposition import plot_decomposition
 from edaemo.inspection._importance import feature_group_importance
 from edaemo.inspection._learning_curve import plot_learning_curve
 from edaemo.inspection._relabelling import plot_relabelling
+from edaemo.inspection._responses import plot_responses
 from edaemo.inspection._results import Attribution, GradCAM, IntegratedGradients
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "plot_decomposition",
     "plot_learning_curve",
     "plot_relabelling",
+    "plot_responses",
     "save_figure",
 ]
 

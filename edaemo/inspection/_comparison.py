@@ -15,8 +15,8 @@ from edaemo.statistics import make_task
 def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Draw the score of each model, its confidence interval over subjects, and chance.
 
-    The score is the one that the statistical tests use: balanced accuracy for classes, concordance
-    correlation for numbers and series.
+    The score is the one that the statistical tests use, as the mean over people: balanced accuracy
+    for classes, concordance correlation for numbers and series.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     n = len(table)
     axes = use_axes(ax, 1, 1, (7, 1.6 + 0.4 * n))[0, 0]
     task = make_task(table["task"].iloc[0])
-    score, low, high = (table[task.tested + end].to_numpy() for end in ("", "_low", "_high"))
+    score, low, high = (table[task.tested_column + end].to_numpy() for end in ("", "_low", "_high"))
     error = [score - low, high - score]
     rows = range(n)
     axes.axvline(table["chance"].iloc[0], color="0.6", linestyle="--", linewidth=1, label="chance")
@@ -43,7 +43,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         axes.annotate(f"{value:.2f}", (value, row), (0, 6), textcoords="offset points", ha="center")
     axes.set_yticks(rows, table["pipeline"])
     axes.set_ylim(n - 0.4, -0.8)
-    axes.set_xlabel(f"{task.tested_title}, 95 % bootstrap interval over people")
+    axes.set_xlabel(f"{task.tested_title}, mean over people with 95 % interval")
     first = table.iloc[0]
     held_out = f"protocol {first['protocol']}, {first['n_folds']} folds"
     if first["warning"]:

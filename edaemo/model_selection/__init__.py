@@ -3,6 +3,7 @@
 from edaemo.model_selection._fewer_people import (
     FewerPeople,
     FewerTrainingPeople,
+    covers_of,
     draw_rows,
     share_of,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "TrialCodes",
     "TrialKFold",
     "WithinSubjectKFold",
+    "covers_of",
     "draw_rows",
     "make_protocol",
     "read_classes",

@@ -71,6 +71,32 @@ def share_of(audit: Mapping[str, Any] | None, protocol: str | None) -> Share | N
     return None if match is None else Share(match[1], float(match[2]), match[3])
 
 
+def covers_of(audit: Mapping[str, Any] | None, protocol: str | None) -> tuple[str, ...]:
+    """Return the ids that intervals and tests of a stored fold cover.
+
+    Parameters
+    ----------
+    audit : dict or None
+        Stored facts of the data of the fold. Its key ``covers`` holds the ids. For folds stored
+        before 2026-11-29, which lack this key, the ids are those of the registered protocol, or of
+        an unregistered one the ids that are never on both sides.
+    protocol : str or None
+        Name of the protocol of the fold.
+
+    Returns
+    -------
+    tuple of {"subject", "stimulus"}
+    """
+    if audit and "covers" in audit:
+        return tuple(audit["covers"])
+    share = share_of(audit, protocol)
+    name = protocol if share is None else share.protocol
+    if name in PROTOCOLS:
+        return make_protocol(name).covers
+    shared = (audit or {}).get("may_share", ["stimulus"])
+    return tuple(kind for kind in ("subject", "stimulus") if kind not in shared) or ("subject",)
+
+
 class FewerTrainingPeople(SubjectKFold):
     """Hold out whole subjects, and train each fold on a share of the other subjects.
 
@@ -157,6 +183,11 @@ class FewerPeople(Protocol):
     def may_share(self) -> frozenset[str]:  # type: ignore[override]
         """Ids that can be on both sides of the split, as for the protocol."""
         return PROTOCOLS[self.protocol].may_share
+
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """Ids that intervals and tests cover, as for the protocol."""
+        return make_protocol(self.protocol, self.n_splits, self.random_state).covers
 
     @property
     def warning(self) -> str:  # type: ignore[override]

@@ -170,6 +170,18 @@ class Protocol(BaseCrossValidator):
         ) -> Self:
             """Set which ids `split` requests."""
 
+    @property
+    def covers(self) -> tuple[str, ...]:
+        """Ids of which the score is meant for new ones, so that intervals and tests cover them.
+
+        This is the unit, if it is an id, else the ids that are never on both sides of the split. A
+        protocol without such ids, as "trial", covers subjects.
+        """
+        ids = ("subject", "stimulus")
+        if self.unit in ids:
+            return (self.unit,)
+        return tuple(kind for kind in ids if kind not in self.may_share) or ("subject",)
+
     @classmethod
     def make(cls, n_splits: int, random_state: int) -> Self:
         """Make the protocol with the arguments of `make_protocol`.
@@ -349,6 +361,29 @@ class Protocol(BaseCrossValidator):
         """
         return self.make(n_splits, getattr(self, "random_state", 0))
 
+    def find_groups(self, X: object) -> np.ndarray | None:
+        """Return the code of the unit of each trial, for splitters that take ``groups=``.
+
+        Parameters
+        ----------
+        X : DataFrame with n rows
+            As in `split`.
+
+        Returns
+        -------
+        ndarray of int of shape (n,) or None
+            Subjects who are connected by viewing groups have the same code. None if the protocol
+            does not hold out whole units of one kind: then no groups suit it.
+
+        Raises
+        ------
+        ValueError
+            As in `split`, if an id is unknown or missing.
+        """
+        if self.unit in (None, "trial", *self.may_share):
+            return None
+        return self._read(X, None, None, dict.fromkeys(_IDS)).units(str(self.unit))[0]
+
     @abstractmethod
     def folds(self, trials: TrialCodes) -> list[Fold]:
         """Return the rows of each fold.
@@ -434,7 +469,20 @@ class Protocol(BaseCrossValidator):
     def ids_in_groups(
         self, groups: Sequence[Any] | np.ndarray | None, name: str
     ) -> np.ndarray | None:
-        """Return the ids called `name` in the ``groups`` of `split`; None if they hold none."""
+        """Return the ids called `name` in the ``groups`` of `split`.
+
+        Parameters
+        ----------
+        groups : array-like, DataFrame or None
+            As `split` takes them.
+        name : {"subject", "stimulus", "viewing_group"}
+            Which ids.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,) or None
+            None if `groups` does not hold these ids.
+        """
         if groups is None:
             return None
         if isinstance(groups, pd.DataFrame):

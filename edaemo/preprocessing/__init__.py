@@ -6,16 +6,18 @@ from edaemo.preprocessing._decomposed import (
     DecomposedTrial,
     DecomposingMixin,
     SignalQualityWarning,
+    check_masking,
     decompose_trials,
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import decompose_files, plan_outputs
-from edaemo.preprocessing._quality import count_levels, signal_quality
+from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
     "AXES",
+    "DEFECTS",
     "CvxEDATransformer",
     "DecomposedTrial",
     "DecomposingMixin",
@@ -23,6 +25,7 @@ __all__ = [
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
+    "check_masking",
     "check_ratings",
     "count_levels",
     "decompose_files",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
+from math import ceil
 from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from joblib import Memory
+from scipy.signal import butter, sosfiltfilt
 from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
@@ -20,12 +23,14 @@ from edaemo._layout import channels_table, check_components, eda_names
 from edaemo._saved import saved
 from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
+    is_only_signals,
     is_trials_table,
     name_trial,
+    need_table,
     read_signals,
     whole_or_nothing,
 )
-from edaemo.decomposition import CvxEDA, DecompositionMethod, find_decomposition
+from edaemo.decomposition import CvxEDA, DecompositionMethod, Weights, find_decomposition
 from edaemo.preprocessing._decomposed import (
     DecomposedTrial,
     DecomposingMixin,
@@ -38,14 +43,19 @@ COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
 # A channel with a smaller standard deviation (relative to that of the trial) holds only the
 # solver's rounding errors. Standardising would amplify them to look like a signal.
 RESOLUTION = 1e-4
+# With lengths="raise", lengths of trials may differ by this share of the longest.
+SIMILAR = 0.05
+# Cutoff of the anti-alias filter, as a share of half the new sampling rate.
+ANTI_ALIAS = 0.8
 # Settings of cvxEDA that are parameters of the transformer.
-SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "solver")
+SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "weights", "solver")
 
 
 @saved(
     "edaemo.CvxEDATransformer",
     "diagnostics_",
     "n_times_",
+    "lengths_",
     "_makes_tables",
     "n_features_in_",
     "feature_names_in_",
@@ -55,8 +65,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     The steps, for each trial independently: z-score; decomposition by cvxEDA [1]_ or another
     `method`; z-score of each channel; removal of the first `trim_seconds`; linear interpolation to
-    `n_times` samples ([2]_, sections 3.1 and 5.1). Nothing is learned from other trials, so no
-    information leaks between trials.
+    `n_times` samples ([2]_, sections 3.1 and 5.1), after a low-pass if these are fewer. Only the
+    lengths of other trials are learned, so no information about their samples leaks.
 
     Parameters
     ----------
@@ -64,7 +74,18 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         Samples per second (Hz) of the recordings.
     n_times : int or None, default=None
         Samples of each channel in the output. None keeps the samples of the recording; if X is not
-        a trials table, the trials must then have equal length.
+        a trials table, the trials must then have equal length (see `lengths`). If `n_times` is
+        smaller than the number of samples, a Butterworth low-pass of order 8 at 0.8 times half the
+        new sampling rate, forwards and backwards, precedes the interpolation, so that faster
+        oscillations such as hum do not appear as slow ones.
+    lengths : {"raise", "stretch", "crop", "pad"}, default="raise"
+        Treatment of trials of unequal length. "raise": an error if `n_times` is set and the
+        shortest and the longest trial differ by more than 5 % of the longest, those of `fit`
+        included; `n_times` samples would mean different times in them. "stretch": each trial is
+        resampled to `n_times`, regardless of its length. "crop": the trials are cut at their end,
+        to the length of the shortest in `fit`. "pad": the channels are continued with their last
+        sample, to the length of the longest trial in `fit`. "crop" and "pad" come after the
+        z-scores.
     method : str or DecompositionMethod, default="cvxeda"
         The decomposition: a registered name
         (:func:`edaemo.decomposition.register_decomposition`; "cvxeda", "highpass", "bandpass",
@@ -90,6 +111,10 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         Distance between the knots of the tonic spline, in seconds.
     alpha, gamma : float, default=8e-4, 1e-2
         Penalties on the driver and on the coefficients of the tonic spline.
+    weights : {"published", "noise"} or Weights, default="published"
+        "published": `alpha` and `gamma`. "noise": penalties that follow the noise of each trial.
+        A :class:`edaemo.decomposition.Weights` object: its numbers. As in
+        :func:`edaemo.decomposition.decompose`.
     missing : {"raise", "interpolate", "mask"}, default="raise"
         Treatment of samples that are missing (NaN, NA, None, masked), infinite or beyond float32's
         range. "raise": an error that names the trial. "interpolate": linear interpolation in time
@@ -123,6 +148,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         ``flat``, ``n_missing``. For other trials call :meth:`diagnose`.
     n_times_ : int or None
         Samples of each channel in the output; None if the trials differ in length.
+    lengths_ : tuple of int
+        Number of samples of the shortest and of the longest trial in `fit`.
     n_features_in_ : int
         Number of columns of X seen in `fit`; only for a 2-D array of numbers.
 
@@ -153,12 +180,14 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     diagnostics_: pd.DataFrame
     n_times_: int | None
+    lengths_: tuple[int, int]
     n_features_in_: int
     feature_names_in_: np.ndarray
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "n_times": [Interval(Integral, 2, None, closed="left"), None],
+        "lengths": [StrOptions({"raise", "stretch", "crop", "pad"})],
         "method": [str, DecompositionMethod],
         "components": ["array-like"],
         "standardize_input": ["boolean"],
@@ -169,6 +198,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "delta_knot": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "gamma": [Interval(Real, 0, None, closed="neither")],
+        "weights": [StrOptions({"published", "noise"}), Weights],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
         "n_jobs": [Integral, None],
@@ -180,6 +210,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         sampling_rate: float,
         *,
         n_times: int | None = None,
+        lengths: str = "raise",
         method: str | DecompositionMethod = "cvxeda",
         components: Sequence[str] = ("original", "phasic", "tonic"),
         standardize_input: bool = True,
@@ -190,6 +221,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         delta_knot: float = 10.0,
         alpha: float = 8e-4,
         gamma: float = 1e-2,
+        weights: str | Weights = "published",
         missing: str = "raise",
         solver: str = "auto",
         n_jobs: int | None = None,
@@ -197,6 +229,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     ) -> None:
         self.sampling_rate = sampling_rate
         self.n_times = n_times
+        self.lengths = lengths
         self.method = method
         self.components = components
         self.standardize_input = standardize_input
@@ -207,13 +240,14 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.delta_knot = delta_knot
         self.alpha = alpha
         self.gamma = gamma
+        self.weights = weights
         self.missing = missing
         self.solver = solver
         self.n_jobs = n_jobs
         self.memory = memory
 
     def fit(self, X: object, y: object = None) -> Self:
-        """Decompose the trials and keep their diagnostics; nothing else is learned.
+        """Decompose the trials and keep their diagnostics and lengths; nothing else is learned.
 
         Parameters
         ----------
@@ -232,8 +266,9 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a parameter is out of its range, or a trial has missing samples (see `missing`),
-            does not hold real numbers or is too short; the error names the trial.
+            If a parameter is out of its range, the trials differ in length (see `lengths`), or a
+            trial has missing samples (see `missing`), does not hold real numbers or is too short;
+            the error names the trial.
         DecompositionError
             If cvxEDA finds no acceptable solution for a trial; the error names the trial.
         """
@@ -271,15 +306,19 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             For a trials table a new table: cells of ``eda`` become float32 arrays of shape
             (n_chans, n_times), and a column ``channels`` names the channels, as in
             ``"original|phasic|tonic"``. For other X a float32 array of shape (n_trials, n_chans *
-            n_times), one channel after the other.
+            n_times), one channel after the other. For a frame whose only column is ``eda``, as in
+            a ColumnTransformer, the same numbers as a DataFrame, with the index of X.
 
         Raises
         ------
         ValueError
             As in `fit`. Or if X is not a trials table and the channels differ in length (set
-            `n_times`).
+            `n_times`). Or if X is not a trials table, but was one in `fit`. Or if a trial is
+            shorter (for "crop") or longer (for "pad") than all trials in `fit`.
         """
         check_is_fitted(self, "diagnostics_")
+        if self._makes_tables:
+            need_table(self, X)
         trials = self._decompose(X, reset=False)
         self._warn(trials, of_fit=False)
         return self._to_output(X, trials)
@@ -341,12 +380,13 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             check_masking(method, self.missing)
             trials = self._decompose(X, reset=True)
             diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
-            lengths = {len(trial.source) - self._n_trimmed for trial in trials}
+            lengths = {len(trial.source) for trial in trials}
             self.diagnostics_ = diagnostics
-            self._makes_tables = is_trials_table(X)
+            self.lengths_ = (min(lengths), max(lengths))
+            self._makes_tables = is_trials_table(X) and not is_only_signals(X)
             self.n_times_ = self.n_times
-            if self.n_times is None and len(lengths) == 1:
-                self.n_times_ = lengths.pop()
+            if self.n_times is None and (len(lengths) == 1 or self._length is not None):
+                self.n_times_ = (self._length or lengths.pop()) - self._n_trimmed
         self._warn(trials, of_fit=True)
         return trials
 
@@ -363,6 +403,9 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                     f"{self.sampling_rate} Hz and two must remain. Remove the trial, or lower "
                     "trim_seconds."
                 )
+        if reset is not None:
+            fitted = () if reset else getattr(self, "lengths_", ())  # older files have none
+            self._check_lengths(X, [len(signal) for signal in signals], fitted)
         trials = decompose_trials(
             signals,
             self.sampling_rate,
@@ -373,6 +416,35 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             name=lambda row: name_trial(X, row),
         )
         return [replace(trial, n_missing=n) for trial, n in zip(trials, n_missing, strict=True)]
+
+    def _check_lengths(self, X: object, lengths: list[int], fitted: Sequence[int]) -> None:
+        """Raise a ValueError if a trial has a length that `lengths` does not allow."""
+        shortest, longest = int(np.argmin(lengths)), int(np.argmax(lengths))
+        least, most = min([*lengths, *fitted]), max([*lengths, *fitted])
+        if self.lengths == "raise":
+            row = shortest if lengths[shortest] == least else longest
+            allowed = self.n_times is None or least >= (1 - SIMILAR) * most
+            way_out = "set lengths='crop', 'pad' or 'stretch', or "
+        elif self.lengths == "crop":
+            row, allowed, way_out = shortest, not fitted or least == min(fitted), ""
+        else:
+            row, way_out = longest, ""
+            allowed = self.lengths == "stretch" or not fitted or most == max(fitted)
+        if not allowed:
+            seconds = [length / self.sampling_rate for length in (lengths[row], least, most)]
+            raise ValueError(
+                f"{name_trial(X, row)}: {lengths[row]} samples ({seconds[0]:g} s), but the trials, "
+                f"those of fit included, have {least} to {most} samples ({seconds[1]:g} to "
+                f"{seconds[2]:g} s). This is an error with lengths={self.lengths!r}: {way_out}cut "
+                "all trials to the same length (window= of the loaders, cut_window)."
+            )
+
+    @property
+    def _length(self) -> int | None:
+        """Number of samples to which each trial is cropped or padded; None: its own."""
+        if self.lengths not in ("crop", "pad"):
+            return None
+        return self.lengths_[0] if self.lengths == "crop" else self.lengths_[1]
 
     def _find_method(self) -> DecompositionMethod:
         settings = {name: getattr(self, name) for name in SETTINGS}
@@ -401,25 +473,34 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             channels = channels - np.mean(seen, axis=1, keepdims=True)
             varies = spread > RESOLUTION * np.std(trial.source[trial.seen])
             channels = np.where(varies, channels / np.where(varies, spread, 1.0), 0.0)
-        channels = channels[:, self._n_trimmed :]
+        length = channels.shape[1] if self._length is None else self._length
+        n_left = length - self._n_trimmed
+        if self.n_times is not None and self.n_times < n_left:
+            channels = _low_pass(channels, (n_left - 1) / (self.n_times - 1))
+        short = max(length - channels.shape[1], 0)
+        channels = np.pad(channels, ((0, 0), (0, short)), mode="edge")
+        channels = channels[:, self._n_trimmed : length]
         if self.n_times is not None:
-            place = np.linspace(0, channels.shape[1] - 1, self.n_times)
-            samples = np.arange(channels.shape[1])
+            place = np.linspace(0, n_left - 1, self.n_times)
+            samples = np.arange(n_left)
             channels = np.stack([np.interp(place, samples, channel) for channel in channels])
         return channels.astype(np.float32)
 
     def _to_output(self, X: object, trials: list[DecomposedTrial]) -> Any:
         channels = [self._channels(trial) for trial in trials]
-        if is_trials_table(X):
+        if is_trials_table(X) and (self._makes_tables or not is_only_signals(X)):
             return channels_table(X, channels, self.components)
         length = self.n_times_ or channels[0].shape[1]
         odd = [row for row, cell in enumerate(channels) if cell.shape[1] != length]
         if odd:
             raise ValueError(
                 f"{name_trial(X, odd[0])}: the trials differ in length, so they do not fit in an "
-                "array. Set n_times to interpolate them to the same length."
+                "array. Set n_times to interpolate them to the same length, or lengths='crop'."
             )
-        return np.stack([cell.ravel() for cell in channels])
+        rows = np.stack([cell.ravel() for cell in channels])
+        if not is_only_signals(X):
+            return rows
+        return pd.DataFrame(rows, index=X.index, columns=eda_names(self.components, length))
 
     def _warn(self, trials: list[DecomposedTrial], *, of_fit: bool) -> None:
         """Issue one warning about unusual trials, with the rows of the first three."""
@@ -441,8 +522,22 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                 messages.append(
                     f"In {n_cancelled} of {n} trials the range of the phasic component is more "
                     "than twice that of the signal, so phasic and tonic largely cancel each "
-                    "other; see diagnostics_['cancellation']. Other values of alpha and gamma may "
-                    "suit these recordings."
+                    "other; see diagnostics_['cancellation']. weights='noise' or other values of "
+                    "alpha and gamma may suit these recordings."
                 )
         if messages:
             warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=4)
+
+
+def _low_pass(channels: np.ndarray, ratio: float) -> np.ndarray:
+    """Return the channels without frequencies that a sampling rate lower by `ratio` cannot hold."""
+    # The reflection at the ends is four periods of the cutoff long. Unlike scipy's default, its
+    # level does not depend on the hum in the last sample.
+    padding = min(ceil(8 * ratio / ANTI_ALIAS), channels.shape[1] - 1)
+    return sosfiltfilt(_anti_alias(ratio), channels, axis=1, padtype="even", padlen=padding)
+
+
+@lru_cache(maxsize=64)
+def _anti_alias(ratio: float) -> np.ndarray:
+    """Return the sections of the low-pass for a sampling rate that is lower by `ratio`."""
+    return butter(8, ANTI_ALIAS / ratio, output="sos")

@@ -88,6 +88,22 @@ class DecomposedTrial:
         place = np.arange(len(values))
         return np.interp(place, place[self.seen], values[self.seen])
 
+    def rescale(self) -> Components:
+        """Return the components in the unit of the recording.
+
+        Returns
+        -------
+        Components
+            Each of shape (n_samples,); driver is None without one.
+        """
+        driver = self.result.driver
+        return Components(
+            self.scale * self.result.phasic,
+            self.scale * self.result.tonic + self.offset,
+            None if driver is None else self.scale * driver,
+            self.scale * self.result.residual,
+        )
+
     @property
     def status(self) -> str:
         """Status of the solver: "optimal" if it reached its tolerance, or without solver."""
@@ -241,7 +257,15 @@ def decompose_trial(
 
 
 def check_masking(method: DecompositionMethod, missing: str) -> None:
-    """Raise a ValueError if `missing` is "mask" and the method needs every sample."""
+    """Raise a ValueError if `missing` is "mask" and the method needs every sample.
+
+    Parameters
+    ----------
+    method : DecompositionMethod
+        The decomposition.
+    missing : str
+        Treatment of missing samples.
+    """
     if missing == "mask" and not method.masks:
         raise ValueError(
             f"missing='mask' needs method='cvxeda', got {method.name!r}: {method!r} needs every "

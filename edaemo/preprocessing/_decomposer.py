@@ -9,6 +9,7 @@ from numbers import Real
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -19,6 +20,7 @@ from edaemo._saved import saved
 from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
     LARGEST,
+    is_only_signals,
     is_trials_table,
     name_trial,
     read_signals,
@@ -205,7 +207,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         with whole_or_nothing(self):
             lengths = {len(signal) for signal in self._read(X, reset=True)}
             self.n_times_ = None
-            if len(lengths) == 1 and not is_trials_table(X):
+            if len(lengths) == 1 and (is_only_signals(X) or not is_trials_table(X)):
                 self.n_times_ = lengths.pop()
         return self
 
@@ -223,7 +225,8 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             For a trials table a new table: cells of ``eda`` become float32 arrays of shape
             (n_components, n_samples), and a column ``channels`` names the components, as in
             ``"phasic|tonic"``. For other X a float32 array of shape (n_trials, n_components *
-            n_samples), one component after the other.
+            n_samples), one component after the other. For a frame whose only column is ``eda``, as
+            in a ColumnTransformer, the same numbers as a DataFrame, with the index of X.
 
         Raises
         ------
@@ -235,7 +238,8 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         """
         self._validate_params()
         signals = self._read(X, reset=False)
-        if not is_trials_table(X):
+        makes_table = is_trials_table(X) and not is_only_signals(X)
+        if not makes_table:
             self._check_one_length(X, signals)
         method = find_decomposition(self.method)
         decomposed = decompose_trials(
@@ -251,9 +255,13 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         ]
         self._warn([odd for _, odd in split])
         channels = [components for components, _ in split]
-        if not is_trials_table(X):
-            return np.stack([cell.ravel() for cell in channels])
-        return channels_table(X, channels, self.components)
+        if makes_table:
+            return channels_table(X, channels, self.components)
+        rows = np.stack([cell.ravel() for cell in channels])
+        if not is_only_signals(X):
+            return rows
+        names = eda_names(self.components, channels[0].shape[1])
+        return pd.DataFrame(rows, index=X.index, columns=names)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Return the column names of an array output: ``eda_<component>_<sample>``.

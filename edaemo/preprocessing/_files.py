@@ -168,16 +168,9 @@ def decompose_file(
         standardize=method.unit_variance,
         name=lambda row: str(source),
     )
-    result = trial.result
-    columns = {
-        "time": np.arange(len(eda)) / sampling_rate,
-        "eda": eda,
-        "phasic": trial.scale * result.phasic,
-        "tonic": trial.scale * result.tonic + trial.offset,
-        "driver": None if result.driver is None else trial.scale * result.driver,
-        "residual": trial.scale * result.residual,
-    }
-    table = pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+    table = trial.rescale().to_frame()
+    table.insert(0, "time", np.arange(len(eda)) / sampling_rate)
+    table.insert(1, "eda", eda)
     _write(table, target, overwrite=overwrite)
     return _remark(trial, n_missing, missing)
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_params
 
 from edaemo._validation import (
@@ -17,13 +16,23 @@ from edaemo._validation import (
     read_cell,
     read_rows,
     signal_cells,
+    unpack_study,
 )
-from edaemo.decomposition import check_sampling_rate
 
 # Values that differ by at most this share of the trial's largest value are the same level.
 ROUNDING = 1e-9
 # Minimum number of samples for a level (their median), so that one outlier is not a level.
 ENOUGH = 3
+
+# The columns of `signal_quality` that count defects. They are 0 for a trial without a defect.
+DEFECTS = (
+    "missing_share",
+    "flat",
+    "saturated_share",
+    "clipped_share",
+    "n_spikes",
+    "lost_contact_share",
+)
 
 Ranges = list[tuple[int, int]]
 
@@ -162,12 +171,7 @@ def signal_quality(
     >>> float(quality["lost_contact_share"][0]), quality["positions"][0]["lost_contact"]
     (0.1, [(40, 50)])
     """
-    if isinstance(trials, Bunch):
-        sampling_rate = trials.sampling_rate if sampling_rate is None else sampling_rate
-        trials = trials.trials
-    if sampling_rate is None:
-        raise ValueError("sampling_rate is missing: set it (in Hz). Only a loader's Bunch has one.")
-    rate = check_sampling_rate(sampling_rate)
+    trials, rate = unpack_study(trials, sampling_rate)
     lowest, highest = _check_range(recording_range)
     rows = []
     for signal in _read_trials(trials):
@@ -226,8 +230,9 @@ def count_levels(values: np.ndarray) -> tuple[int, float]:
     Returns
     -------
     n_levels : int
+        Number of different values.
     step : float
-        NaN if there are fewer than two different values.
+        Smallest difference; NaN if there are fewer than two different values.
     """
     if not len(values):
         return 0, np.nan

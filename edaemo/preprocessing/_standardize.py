@@ -25,9 +25,9 @@ from edaemo._sklearn import (
 from edaemo._validation import (
     IDENTITY,
     find_ids,
-    identity_index,
     name_some,
     name_trial,
+    output_index,
     read_rows,
     signal_cells,
     whole_or_nothing,
@@ -227,7 +227,8 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         DataFrame or ndarray of shape (n_trials, n_features)
             Numbers of float32 for float32, otherwise of float64. A DataFrame if X is a DataFrame
             with subject, stimulus or trial in its index or columns; its index is that of X, or is
-            made from these columns. Otherwise an array, or the container of ``set_output``.
+            made from these columns unless ``set_output(transform="pandas")`` was called. Otherwise
+            an array, or the container of ``set_output``.
 
         Raises
         ------
@@ -284,7 +285,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
                 "SubjectStandardizer needs numbers, but X has signals in its cells. Compute "
                 "features of the signals first, for example with MusicFeatureUnion."
             )
-        features, index = _split_ids(X)
+        features, index = _split_ids(X, self)
         values = read_rows(self, features, reset=reset, dtype=None)
         ids = find_ids("subject", X, subject, needed_by=type(self).__name__)
         return values, ids, getattr(features, "columns", None), index
@@ -343,14 +344,14 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         return means, scales
 
 
-def _split_ids(X: object) -> tuple[object, pd.Index | None]:
+def _split_ids(X: object, standardizer: SubjectStandardizer) -> tuple[object, pd.Index | None]:
     """Return the features of X and, if X is a DataFrame with ids, an index that holds the ids."""
     if not isinstance(X, pd.DataFrame):
         return X, None
     columns = [key for key in IDENTITY if key in X.columns]
     if not columns:
         return X, X.index if set(IDENTITY) & set(X.index.names) else None
-    return X.drop(columns=columns), identity_index(X)
+    return X.drop(columns=columns), output_index(X, standardizer)
 
 
 def _trial_order(X: object) -> np.ndarray | None:

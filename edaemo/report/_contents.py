@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -23,9 +24,22 @@ from edaemo.report._page import (
     p_value,
     with_interval,
 )
-from edaemo.statistics import NUMBERS, Binary, describe, p_column, verdicts
+from edaemo.statistics import (
+    CLAIMS,
+    NUMBERS,
+    Binary,
+    describe,
+    describe_scores,
+    describe_test,
+    explain_marks,
+    format_claim,
+    mark_name,
+    name_covered,
+    verdicts,
+)
 
 RATED = ("valence", "arousal")
+_NUMBER = re.compile(r"\d+(\.\d+)?")
 INPUTS = {
     "majority": "none",
     "trial-order": "trial order",
@@ -55,8 +69,9 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
         f"{store} holds {len(cases)} comparison{'s' * (len(cases) > 1)} (a study, a target, a "
         f"protocol) of {n_studies} {'study' if n_studies == 1 else 'studies'} with {n_people} "
         "people. All scores are computed from predictions of trials that were not in training. "
-        "Intervals are 95 % intervals from 2,000 draws of people with all their trials. Grey rows "
-        "use no EDA. A pipeline shows an effect of EDA only if its scores are above the grey rows."
+        "The notes of each table state what its 95 % intervals cover. Grey rows "
+        "use no EDA. A pipeline shows an effect of EDA only if its scores are above all rows that "
+        "use no EDA, with music or without."
     )
     for protocol in dict.fromkeys(case.about["protocol"] for case in cases):
         if protocol in PROTOCOLS:
@@ -71,6 +86,8 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                     case.about["target"],
                     _describe_threshold(case.threshold),
                     str(case.about["people"]),
+                    ", ".join(case.rules) or NOTHING,
+                    str(first.get("n_excluded", 0) + first.get("n_unstable", 0)),
                     str(case.about["protocol"]),
                     *(str(first[name]) for name in ("n_people", "n_trials", "n_folds")),
                     str(first["n_repeats"]),
@@ -79,8 +96,8 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                 ]
             )
         )
-    head = ["Study", "Target", "High label", "People", "Protocol", "n people", "n trials", "Folds"]
-    head += ["Repeats", "Majority class", "Pipelines"]
+    head = ["Study", "Target", "High label", "People", "Excluding rules", "Trials excluded"]
+    head += ["Protocol", "n people", "n trials", "Folds", "Repeats", "Majority class", "Pipelines"]
     section.tables.append(Table("Comparisons.", head, rows))
     for study in dict.fromkeys(case.about["study"] for case in cases if case.is_artificial):
         section.paragraphs.append(f"The study {study} is ARTIFICIAL: no person took part.")
@@ -89,7 +106,7 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
 
 
 def section_audit(cases: Sequence[Case]) -> Section:
-    """Return the section with the audit of the folds and the warnings of the pipelines."""
+    """Return the section with the audit of the folds."""
     section = Section("Audit")
     section.paragraphs.append(
         "Before the evaluation, the audit counted what the training and test trials of each fold "
@@ -104,7 +121,7 @@ def section_audit(cases: Sequence[Case]) -> Section:
         "Share of 1 in training",
         "Protocol",
     ]
-    rows, noted = [], Counter[str]()
+    rows = []
     for case in cases:
         first = case.folds.drop_duplicates(["repeat", "fold"])
         audits = [audit or {} for audit in first["audit"]]
@@ -122,14 +139,78 @@ def section_audit(cases: Sequence[Case]) -> Section:
                 ]
             )
         )
-        for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
-            for note in (audit or {}).get("warnings", ()):
-                noted[f"{pipeline} warned: {note}"] += 1
     section.tables.append(Table("Audit: minimum to maximum over folds.", head, rows))
-    section.paragraphs += [f"{note} ({n} times)" for note, n in noted.most_common(20)]
-    if not noted:
-        section.paragraphs.append("No pipeline issued a warning.")
     return section
+
+
+def section_warnings(cases: Sequence[Case]) -> Section:
+    """Return the section with the warnings about labels, inputs and fits of all folds."""
+    section = Section("Warnings")
+    rows = []
+    for title, warned in (
+        ("labels", _warnings_of_data(cases, "label_warnings")),
+        ("signals", _warnings_of_data(cases, "input_warnings")),
+        ("fit and prediction", _warnings_of_fits(cases)),
+    ):
+        rows += [Row([title, *cells]) for cells in warned]
+    if rows:
+        head = [
+            "About",
+            "Comparison or study",
+            "Pipelines",
+            "Warnings",
+            "Folds",
+            "Text, or example",
+        ]
+        notes = [
+            "Texts that differ only in their numbers are counted together, and the first is shown."
+        ]
+        section.tables.append(Table("Warnings.", head, rows, notes))
+    else:
+        section.paragraphs.append("No step issued a warning.")
+    audits = [audit or {} for case in cases for audit in case.folds["audit"]]
+    n_older = sum("input_warnings" not in audit for audit in audits)
+    if n_older:
+        section.paragraphs.append(
+            f"{n_older} of {len(audits)} folds were computed with an older edaemo, which did not "
+            "store warnings about labels and signals."
+        )
+    return section
+
+
+def _warnings_of_data(cases: Sequence[Case], kind: str) -> list[list[str]]:
+    """Return a row for each warning about labels or inputs, which all folds of a case share."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for case in cases:
+        where = case.name if kind == "label_warnings" else str(case.about["study"])
+        for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
+            for text in (audit or {}).get(kind, ()):
+                found.setdefault((where, text), {})[pipeline] = None
+    return [
+        [where, "all" if kind == "label_warnings" else ", ".join(pipelines), "1", NOTHING, text]
+        for (where, text), pipelines in found.items()
+    ]
+
+
+def _warnings_of_fits(cases: Sequence[Case]) -> list[list[str]]:
+    """Return a row for each kind of warning in the folds; kinds differ in more than numbers."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for case in cases:
+        for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
+            texts = (audit or {}).get("warnings", [])
+            counts = (audit or {}).get("warning_counts") or [1] * len(texts)
+            for text, n in zip(texts, counts, strict=True):
+                kind = found.setdefault(
+                    (case.name, _NUMBER.sub("#", text)),
+                    {"pipelines": {}, "n": 0, "folds": 0, "text": text},
+                )
+                kind["pipelines"][pipeline] = None
+                kind["n"] += n
+                kind["folds"] += 1
+    return [
+        [name, ", ".join(kind["pipelines"]), str(kind["n"]), str(kind["folds"]), kind["text"]]
+        for (name, _), kind in found.items()
+    ]
 
 
 def section_scores(cases: Sequence[Case]) -> Section:
@@ -144,9 +225,9 @@ def section_scores(cases: Sequence[Case]) -> Section:
     for case in cases:
         if not _is_binary(case):
             continue
-        key = case.about["people"], case.threshold, case.about["protocol"]
+        key = case.about["people"], case.threshold, case.about["protocol"], tuple(case.rules)
         kinds.setdefault(key, []).append(case)
-    for (people, threshold, protocol), group in kinds.items():
+    for (people, threshold, protocol, rules), group in kinds.items():
         rated = {case.about["target"] for case in group}
         targets = [name for name in RATED if name in rated] + sorted(rated - set(RATED))
         rows = []
@@ -157,6 +238,7 @@ def section_scores(cases: Sequence[Case]) -> Section:
             for name in [*order, *(name for name in names if name not in order)]:
                 rows.append(_score_row(name, by_target, targets))
         labelled = "" if threshold is None else f", high: {_describe_threshold(threshold)}"
+        labelled += "".join(f", {rule}" for rule in rules)
         table = Table(
             f"Protocol {protocol}, {people} people{labelled}.",
             ("Method", "Data", "Subjects", "Input", *map(_begin, targets)),
@@ -255,10 +337,10 @@ def _section_probabilities(case: Case) -> Section:
                 name in case.references,
             )
         )
-    head = ["Pipeline", "AUC, pooled", "AUC, mean over people", "Brier score"]
+    head = ["Pipeline", "AUC within folds", "AUC, mean over people", "Brier score"]
     head += ["Expected calibration error", "Calibration slope", "Intercept"]
     notes = [
-        "The pooled AUC compares trials of different folds, but the probabilities of different "
+        "Both AUC compare trials of the same fold only, since the probabilities of different "
         "models may have different scales. Perfect calibration has slope 1 and intercept 0. A dash "
         "means that a value is undefined, for example because all probabilities are equal."
     ]
@@ -295,6 +377,8 @@ def _section_pairs(case: Case) -> Section:
     if case.pairs.empty:
         section.paragraphs.append("This comparison has only one pipeline, so it has no pairs.")
         return section
+    first = case.table.iloc[0]
+    is_crossed = first["covers"] != "subject"
     rows = []
     for row in case.pairs.itertuples():
         rows.append(
@@ -304,8 +388,8 @@ def _section_pairs(case: Case) -> Section:
                     row.b,
                     with_interval(row.difference, row.difference_low, row.difference_high),
                     with_interval(row.rank_biserial, row.rank_biserial_low, row.rank_biserial_high),
-                    p_value(row.p_wilcoxon),
-                    p_value(row.p_wilcoxon_holm),
+                    p_value(row.p_crossed if is_crossed else row.p_wilcoxon),
+                    p_value(row.p_crossed_holm if is_crossed else row.p_wilcoxon_holm),
                     number(row.fold_difference),
                     p_value(row.p_t),
                     p_value(row.p_t_holm),
@@ -319,21 +403,32 @@ def _section_pairs(case: Case) -> Section:
         "Rank-biserial correlation",
     ]
     head += [
-        "p (Wilcoxon)",
+        "p (t)" if is_crossed else "p (Wilcoxon)",
         "p, Holm",
         "Mean of A minus B over folds",
         "p (corrected t)",
         "p, Holm",
     ]
     notes = [
-        f"Score: {case.task.tested_title}. Wilcoxon's signed-rank test over people tests whether "
-        "these fitted models differ on other people. For equally good pipelines, its p is small "
-        "more often than it should be. The corrected resampled t-test over folds (Nadeau and "
-        "Bengio 2003) tests whether the pipelines differ. A better pipeline should be better in "
-        "both tests. Holm: adjusted for all pairs of the table."
+        f"Score: {case.task.tested_title}. {_describe_pairs(first)} The corrected resampled t-test "
+        "over folds (Nadeau and Bengio 2003) tests whether the pipelines differ. A better pipeline "
+        "should be better in both tests. Holm: adjusted for all pairs of the table."
     ]
     section.tables.append(Table(f"All pairs: {case.name}.", head, rows, notes))
     return section
+
+
+def _describe_pairs(row: pd.Series) -> str:
+    """Return what the test of people's scores tests."""
+    if row["covers"] == "subject":
+        return (
+            "Wilcoxon's signed-rank test over people tests whether these fitted models differ on "
+            "other people. For equally good pipelines, its p is small more often than it should be."
+        )
+    return (
+        f"The t test of the mean over people tests whether the models differ on other "
+        f"{name_covered(row)}; the intervals cover the same."
+    )
 
 
 def section_versions(folds: pd.DataFrame) -> Section:
@@ -371,27 +466,26 @@ def section_versions(folds: pd.DataFrame) -> Section:
 
 
 def _table_scores(case: Case) -> Table:
-    shown = case.task.reported
-    tested = [case.task.chance_row, case.task.order_row, case.task.stimulus_row]
-    comparable = not isinstance(case.pairs, str)
+    shown, comparable = case.task.reported, not isinstance(case.pairs, str)
+    claims = [claim for claim in CLAIMS if case.table[claim.column].notna().any()]
     rows = []
-    for row in case.table.itertuples():
-        scores = case.summary.loc[row.pipeline]
+    for _, row in case.table.iterrows():
+        scores = case.summary.loc[row["pipeline"]]
         cells = [
             with_interval(*scores.loc[name, [average_over + end for end in ("", "_low", "_high")]])
             for _, name, average_over in shown
         ]
-        p = [p_value(getattr(row, p_column(name))) if comparable else NOTHING for name in tested]
-        mark = " *" if row.transductive else ""
-        rows.append(Row([row.pipeline + mark, *cells, *p], row.reference))
-    head = ["Pipeline", *(title for title, _, _ in shown), *(f"p above {name}" for name in tested)]
+        p = [format_claim(row, claim) if comparable else NOTHING for claim in claims]
+        rows.append(Row([mark_name(row), *cells, *p], row["reference"]))
+    head = ["Pipeline", *(title for title, _, _ in shown)]
+    head += [f"p: {claim.title[:1].lower()}{claim.title[1:]}" for claim in claims]
     notes = [
-        "Mean over people: the mean of each person's score. p: one-sided Wilcoxon signed-rank test "
-        f"of people's {case.task.tested_title}, with Holm's adjustment for all rows tested against "
-        "the same reference."
+        *describe_scores(case.table),
+        f"p: test of people's {case.task.tested_title} ({describe_test(case.table.iloc[0])}) "
+        "against the row in brackets, the nearest of all rows that do not use the input in "
+        "question, with Holm's adjustment for the family of tests.",
+        *explain_marks(case.table),
     ]
-    if case.table["transductive"].any():
-        notes.append("* Transductive: all of a test person's unlabelled trials set the scale.")
     unregistered = [name for name in case.trials if name not in case.known]
     if unregistered:
         names = ", ".join(unregistered)

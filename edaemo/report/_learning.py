@@ -14,7 +14,7 @@ def section_learning(curves: Sequence[LearningCurve]) -> Section:
     section = Section("Learning curves")
     if not curves:
         section.paragraphs.append(
-            "The store has no evaluations on shares of the people. Run `edaemo reproduce figure4` "
+            "The store has no evaluations on shares of the people. Run edaemo reproduce figure4 "
             "to evaluate three models on 10, 40, 70 and 100 % of the people."
         )
         return section

@@ -21,6 +21,7 @@ from edaemo.statistics import Calibration
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.typing import RcKeyType
 
@@ -163,10 +164,11 @@ def draw_probabilities(
             figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
         areas = ", ".join(f"{name} {number(auc[name], 2)}" for name in names)
         caption = (
-            "Left: ROC of all pooled trials, with the area under the curve in brackets. Right: "
-            "calibration in ten bins; points on the thin line are perfectly calibrated."
+            "Left: ROC of all trials together; in brackets the AUC within folds, which differs "
+            "from the area under this curve if folds have different scales. Right: calibration in "
+            "ten bins; points on the thin line are perfectly calibrated."
         )
-        alt = f"ROC and calibration curves. Area under the curve: {areas}. Numbers: see the table."
+        alt = f"ROC and calibration curves. AUC within folds: {areas}. Numbers: see the table."
         pictures.append(embed(figure, caption, alt))
     return pictures
 
@@ -203,6 +205,7 @@ def draw_training(
                 changes.append(f"{name} loss from {mean[0]:.3f} to {mean[-1]:.3f}")
             axes.set(xlabel="epoch", ylabel=loss)
             axes.locator_params(axis="x", integer=True)
+            _fit_left(figure, axes)
             axes.legend(frameon=False, fontsize=8)
         caption = (
             f"{pipeline}: loss by epoch. Thin: each of {len(folds)} folds, {MOST_FOLDS} at most. "
@@ -240,8 +243,9 @@ def draw_shares(curve: LearningCurve) -> Picture:
             points = zip(rows["n_training_people"], rows["score"], strict=True)
             changes.append(f"{name}: " + ", ".join(f"{s:.2f} of {n:.0f} people" for n, s in points))
         axes.set(xlabel="training people of a fold", ylabel=score)
+        _fit_left(figure, axes)
         figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
-    caption = f"{curve.name}: {score} with its 95 % interval over people. Dashed: chance."
+    caption = f"{curve.name}: {score} with its 95 % interval. Dashed: chance."
     return embed(figure, caption, f"Learning curves. {'; '.join(changes)}.")
 
 
@@ -278,6 +282,12 @@ def _figure(
     margins |= {"bottom": bottom / height, "top": 1 - 0.1 / height}
     figure.subplots_adjust(**margins, wspace=between)
     return figure
+
+
+def _fit_left(figure: Figure, axes: Axes) -> None:
+    """Widen the left margin to the longest number at the y axis and the title of the axis."""
+    ticks = axes.yaxis.get_major_formatter().format_ticks(list(axes.get_yticks()))
+    figure.subplots_adjust(left=(0.4 + LETTER * max(map(len, ticks))) / WIDTH)
 
 
 def _measure(text: str) -> int:

@@ -35,6 +35,7 @@ from edaemo.report._contents import (
     section_overview,
     section_scores,
     section_versions,
+    section_warnings,
     sections_case,
 )
 from edaemo.report._learning import section_learning
@@ -93,13 +94,14 @@ def write_report(
     with ResultStore(store) as opened, _uncollected():
         folds, predictions, left_out = _read(opened, keys)
         curves = make_learning_curves(opened, folds)
-    cases = make_cases(predictions, folds)
+        cases = make_cases(opened, predictions, folds)
     command = ["edaemo", "report", str(store), "--out", str(out)]
     command += ["--person", *people] if people else []
     command += ["--path", str(path)] if path is not None else []
     sections = [
         section_overview(cases, left_out, store.name),
         section_audit(cases),
+        section_warnings(cases),
         section_scores(cases),
         *(section for case in cases for section in sections_case(case)),
         section_learning(curves),
@@ -166,7 +168,7 @@ def _section_people(
     section = Section("From ratings to labels")
     if not people:
         section.paragraphs.append(
-            "No person was chosen. Run `edaemo report STORE --out DIR --person ID` to draw a "
+            "No person was chosen. Run edaemo report STORE --out DIR --person ID to draw a "
             "person's ratings and thresholds (Figure 3 of the RTCAN-1D paper). The ratings are "
             "read from the study, since a store does not contain them."
         )
@@ -195,6 +197,12 @@ def _section_people(
             continue
         for subject in chosen:
             ratings = data.ratings[data.trials["subject"].to_numpy() == subject]
+            if ratings.empty:
+                section.paragraphs.append(
+                    f"The ratings of {study}, {subject} are not drawn: the study has no such "
+                    "person. Pass the study with all people, such as the development people."
+                )
+                continue
             ratings = ratings.assign(subject=subject)
             try:
                 middle = float(np.mean(data.rating_range))

@@ -1,6 +1,7 @@
-"""Compute scores with intervals over people, tests, comparisons and calibration."""
+"""Compute scores with intervals over people and stimuli, tests, comparisons and calibration."""
 
 from edaemo.statistics._calibration import Calibration, calibration
+from edaemo.statistics._claims import CLAIMS, LEVEL, Claim, find_detectable, find_rivals
 from edaemo.statistics._compare import (
     CriticalDifference,
     PairedTest,
@@ -11,6 +12,7 @@ from edaemo.statistics._compare import (
     critical_difference,
     paired_test,
 )
+from edaemo.statistics._crossed import Gains, Jackknife, LeftOut, PeopleScores
 from edaemo.statistics._permutation import (
     PermutationRefit,
     PermutationTest,
@@ -24,16 +26,22 @@ from edaemo.statistics._summary import (
     Scores,
     classification_summary,
     regression_summary,
+    score_people,
     score_trials,
     summarise_predictions,
     tabulate_scores,
 )
 from edaemo.statistics._tables import (
-    LEVEL,
     describe,
+    describe_claims,
+    describe_scores,
+    describe_test,
+    explain_marks,
+    format_claim,
     format_table,
     make_table,
-    p_column,
+    mark_name,
+    name_covered,
     verdicts,
 )
 from edaemo.statistics._tasks import (
@@ -50,14 +58,20 @@ from edaemo.statistics._tasks import (
 
 __all__ = [
     "CASE",
+    "CLAIMS",
     "LEVEL",
     "NUMBERS",
     "Binary",
     "Calibration",
+    "Claim",
     "CriticalDifference",
+    "Gains",
+    "Jackknife",
+    "LeftOut",
     "Multiclass",
     "Outcome",
     "PairedTest",
+    "PeopleScores",
     "PermutationRefit",
     "PermutationTest",
     "Regression",
@@ -72,21 +86,30 @@ __all__ = [
     "corrected_resampled_t_test",
     "critical_difference",
     "describe",
+    "describe_claims",
+    "describe_scores",
+    "describe_test",
     "divide",
     "draw_people",
+    "explain_marks",
+    "find_detectable",
+    "find_rivals",
     "find_task",
     "fold_codes",
+    "format_claim",
     "format_table",
     "interval_over_people",
     "make_table",
     "make_task",
+    "mark_name",
     "name_classes",
-    "p_column",
+    "name_covered",
     "paired_test",
     "permutation_refit",
     "permutation_test",
     "permutation_tests",
     "regression_summary",
+    "score_people",
     "score_trials",
     "split_cases",
     "summarise_predictions",

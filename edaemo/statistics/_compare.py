@@ -12,6 +12,13 @@ from numpy.typing import ArrayLike
 from scipy.stats import f, friedmanchisquare, rankdata, studentized_range, t
 
 from edaemo._validation import find_ids
+from edaemo.statistics._crossed import (
+    STIMULUS,
+    SUBJECT,
+    Jackknife,
+    LeftOut,
+    inflate_variance,
+)
 from edaemo.statistics._predictions import fold_codes, hashable, split_cases
 from edaemo.statistics._scores import (
     adjust_holm,
@@ -20,8 +27,10 @@ from edaemo.statistics._scores import (
     interval_over_people,
     signed_rank_p,
     subtract,
+    widen,
 )
-from edaemo.statistics._sums import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES, each
+from edaemo.statistics._summary import find_covers, make_jackknife, score_units
+from edaemo.statistics._sums import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES
 from edaemo.statistics._tasks import (
     PER_SEQUENCE,
     Binary,
@@ -43,7 +52,7 @@ class PairedTest(NamedTuple):
         Matched-pairs rank-biserial correlation: (rank sum of people with a above b − rank sum of
         people with a below b) / (sum of both), in [−1, 1]; 0 if all differences are 0.
     p_value : float
-        The p of the two-sided Wilcoxon signed-rank test; 1 if all differences are 0.
+        Exact p of the two-sided Wilcoxon signed-rank test; 1 if all differences are 0.
     n_people, n_people_undefined : int
         Number of people, and number of people for whom a score is undefined; these are left out.
     """
@@ -114,9 +123,13 @@ class CriticalDifference(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """Scores of one pipeline for each person and fold, and the average size of a fold."""
+    """Scores of one pipeline for each person and fold, and the average size of a fold.
+
+    `crossed` has the scores without each person and stimulus; None if stimuli are not covered.
+    """
 
     people: np.ndarray
+    crossed: Jackknife | None
     folds: np.ndarray
     n_training: float | None
     n_test: float
@@ -144,11 +157,13 @@ def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedT
 
     Notes
     -----
-    The test is Wilcoxon's (Biometrics Bulletin 1(6), 1945), computed by scipy; people without a
-    difference are left out. The effect size is Kerby's (Comprehensive Psychology 3, 2014). The
-    intervals are those of :func:`classification_summary`. The test treats people as independent,
-    but they are independent only given the fitted models. For two equally good pipelines, p <= 0.05
-    occurred twice as often as it should (``docs/statistics.md``). Use
+    The test is Wilcoxon's (Biometrics Bulletin 1(6), 1945). People without a difference are left
+    out, and equal differences get their average rank. p is exact for any number of people: it
+    counts the assignments of signs to these ranks. Two differences are equal if their sizes differ
+    by at most 1e-12 of the largest score. The effect size is Kerby's (Comprehensive Psychology 3,
+    2014). The intervals are those of :func:`classification_summary` without folds. The test treats
+    people as independent, but they are independent only given the fitted models. For two equally
+    good pipelines, p <= 0.05 occurred twice as often as it should (``docs/statistics.md``). Use
     :func:`corrected_resampled_t_test` as well.
     """
     a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
@@ -156,6 +171,11 @@ def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedT
         raise ValueError(
             f"a and b must have one score for each person, got shapes {a.shape} and {b.shape}."
         )
+    return _pair(a, b, random_state)
+
+
+def _pair(a: np.ndarray, b: np.ndarray, random_state: int, factor: float = 1.0) -> PairedTest:
+    """Compare scores of people; the sides of the intervals are multiplied by a factor."""
     differences = subtract(a, b)
     n_undefined = int(np.isnan(differences).sum())
     differences = differences[~np.isnan(differences)]
@@ -165,10 +185,10 @@ def paired_test(a: ArrayLike, b: ArrayLike, *, random_state: int = 0) -> PairedT
         return PairedTest(nan, nan, nan, nan, nan, nan, nan, len(a), n_undefined)
     once, drawn = np.ones((1, n)), draw_people(n, random_state)
     effects = []
-    for effect in (_mean, _rank_biserial):
+    for effect, limits in ((_mean, (-np.inf, np.inf)), (_rank_biserial, (-1.0, 1.0))):
         draws = effect(differences, drawn)
-        low, high = interval_over_people(draws, n)
-        effects.append((float(effect(differences, once)[0]), low, high))
+        estimate = float(effect(differences, once)[0])
+        effects.append((estimate, *widen(estimate, interval_over_people(draws, n), factor, limits)))
     return PairedTest(
         *effects[0], *effects[1], signed_rank_p(differences, "two-sided"), len(a), n_undefined
     )
@@ -237,10 +257,13 @@ def compare_pipelines(
     DataFrame
         One row for each case and pair: the columns of the case; ``a``, ``b``, the pipelines;
         ``score``; the fields of :class:`PairedTest` (a − b; a lower Brier score or RMSE is better),
-        with its p as ``p_wilcoxon``; ``p_wilcoxon_holm``, adjusted for all pairs of the case. Over
-        folds: ``fold_difference`` (mean), ``n_folds``, ``n_folds_undefined`` (not in the mean), and
-        ``t``, ``p_t``, ``p_t_holm`` of the corrected resampled t-test. These are NaN with fewer
-        than two folds, or if the table has no ``fold`` or no ``n_training``.
+        with its p as ``p_wilcoxon``; ``p_wilcoxon_holm``, adjusted for all pairs of the case. If
+        the column ``covers`` of the table contains ``stimulus``, the intervals cover stimuli too,
+        and p is that of a t test of the mean difference (``p_crossed``, ``p_crossed_holm``).
+        ``p_wilcoxon`` is then NaN, since it holds for these stimuli only. Over folds:
+        ``fold_difference`` (mean), ``n_folds``, ``n_folds_undefined`` (not in the mean), and ``t``,
+        ``p_t``, ``p_t_holm`` of the corrected resampled t-test. These are NaN with fewer than two
+        folds, or if the table has no ``fold`` or no ``n_training``.
 
     Raises
     ------
@@ -286,17 +309,51 @@ def compare_case(
     scored = {name: _score_units(task, trials, score) for name, trials in by_pipeline.items()}
     rows = []
     for a, b in combinations(by_pipeline, 2):
-        people = scored[a].people, scored[b].people
-        test = paired_test(*people, random_state=random_state)._asdict()
+        test = _test_people(scored[a], scored[b], score, random_state)._asdict()
         p = test.pop("p_value")
-        folds = _test_folds(scored[a], scored[b])
+        is_crossed = scored[a].crossed is not None
         names = {**case, "a": a, "b": b, "score": score}
-        rows.append({**names, **test, "p_wilcoxon": p, **folds})
+        tests = {
+            "p_wilcoxon": np.nan if is_crossed else p,
+            "p_crossed": p if is_crossed else np.nan,
+            **_test_folds(scored[a], scored[b]),
+        }
+        rows.append({**names, **test, **tests})
     table = pd.DataFrame(rows)
-    for p in ("p_wilcoxon", "p_t"):
+    for p in ("p_wilcoxon", "p_crossed", "p_t"):
         if rows:
             table[f"{p}_holm"] = adjust_holm(table[p])
     return table
+
+
+def _test_people(a: _Scored, b: _Scored, score: str, random_state: int) -> PairedTest:
+    """Compare the scores of people; over stimuli too if these are covered."""
+    if a.crossed is None or b.crossed is None:
+        factor = inflate_variance(score) ** 0.5 if len(a.folds) > 1 else 1.0
+        return _pair(a.people, b.people, random_state, factor)
+    mean = a.crossed.over_people(score, minus=b.crossed)
+    kinds = [kind for kind in mean.without if kind in (SUBJECT, STIMULUS)]
+    without = {}
+    for kind in kinds:
+        of_people, rows = a.crossed.each_person(score, b.crossed, kind)
+        without[kind] = np.array([_correlate_ranks(differences) for differences in rows])
+    correlation = LeftOut(_correlate_ranks(of_people), without, mean.inflation)
+    return PairedTest(
+        mean.estimate,
+        *mean.interval(-np.inf, np.inf),
+        correlation.estimate,
+        *correlation.interval(-1, 1),
+        mean.p_different(),
+        len(of_people),
+        int(np.isnan(of_people).sum()),
+    )
+
+
+def _correlate_ranks(differences: np.ndarray) -> float:
+    """Return the matched-pairs rank-biserial correlation of one set of people."""
+    differences = differences[~np.isnan(differences) & (differences != 0)]
+    ranks = rankdata(np.abs(differences))
+    return float(divide(np.sum(ranks * np.sign(differences)), ranks.sum(), 0.0))
 
 
 def critical_difference(
@@ -419,8 +476,8 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
     probability = trials.get("probability") if score in OF_PROBABILITIES else None
     outcome = task.read(trials["label"], trials["predicted"], probability, ("label", "predicted"))
 
-    def score_each(unit: np.ndarray) -> np.ndarray:
-        scores = task.score(each(task.sum_up(outcome, unit, False)))
+    def score_each(units: np.ndarray, folds: np.ndarray | None = None) -> np.ndarray:
+        scores = score_units(task, outcome, units, folds)
         if score not in scores:
             raise ValueError(f"score={score!r} must be one of {list(task.scores)} here.")
         return scores[score]
@@ -428,13 +485,17 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
     people = find_ids("subject", trials, needed_by="The comparison")
     people = pd.factorize(people, sort=True)[0]
     folds = fold_codes(trials)
+    of_people = score_each(people, folds)
+    subject, stimulus = trials["subject"].to_numpy(), trials.get("stimulus")
+    crossed = make_jackknife(task, outcome, subject, stimulus, find_covers(trials), folds)
     if folds is None:
-        return _Scored(score_each(people), np.empty(0), None, np.nan)
+        return _Scored(of_people, crossed, np.empty(0), None, np.nan)
     n_training = None
     if "n_training" in trials:
         _, first = np.unique(folds, return_index=True)
         n_training = trials["n_training"].iloc[first].mean()
-    return _Scored(score_each(people), score_each(folds), n_training, np.bincount(folds).mean())
+    n_test = np.bincount(folds).mean()
+    return _Scored(of_people, crossed, score_each(folds), n_training, n_test)
 
 
 def _test_folds(a: _Scored, b: _Scored) -> dict[str, float]:

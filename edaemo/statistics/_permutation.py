@@ -14,9 +14,10 @@ from sklearn.model_selection import permutation_test_score
 
 from edaemo._sklearn import AnyEstimator
 from edaemo.statistics._compare import task_with
-from edaemo.statistics._predictions import hashable, split_cases
+from edaemo.statistics._crossed import STIMULUS, SUBJECT, Jackknife
+from edaemo.statistics._predictions import fold_codes, hashable, split_cases
 from edaemo.statistics._scores import adjust_holm, divide
-from edaemo.statistics._summary import number_units
+from edaemo.statistics._summary import find_covers, has_several_models, number_units
 from edaemo.statistics._sums import (
     OF_CLASSES,
     OF_NUMBERS,
@@ -49,7 +50,7 @@ _LOWER_IS_BETTER = ("brier_score", "rmse")
 _BLOCK = 1000
 _COLUMNS = (
     *("score", "average", "observed", "null_mean", "p_value", "n_permutations"),
-    *("n_people", "n_people_undefined"),
+    *("n_people", "n_people_undefined", "test"),
 )
 
 
@@ -271,8 +272,11 @@ def permutation_tests(
     -------
     DataFrame
         One row for each case and pipeline: the columns of the case and ``pipeline``, the fields of
-        :class:`PermutationTest` with ``null_mean`` in place of ``null``, and ``p_holm``, adjusted
-        for the pipelines of the case. Pipelines without probabilities have no AUC and no Brier
+        :class:`PermutationTest` with ``null_mean`` in place of ``null``, ``test``, and ``p_holm``,
+        adjusted for the pipelines of the case. ``test`` is "permutation", or "t": if the column
+        ``covers`` of the table contains ``stimulus``, p is that of a one-sided t test over people
+        and stimuli of the score against ``null_mean``, since the trials of a person with different
+        stimuli are not exchangeable. Pipelines without probabilities have no AUC and no Brier
         score; their p is NaN.
 
     Raises
@@ -301,12 +305,32 @@ def permutation_tests(
                     random_state=random_state,
                     **row,
                 )
-                row = test._asdict() | {"null_mean": test.null.mean()}
+                row = test._asdict() | {"null_mean": test.null.mean(), "test": "permutation"}
                 del row["null"]
+                if STIMULUS in find_covers(trials):
+                    p = _test_crossed(task, trials, score, average, row["null_mean"])
+                    row |= {"p_value": p, "test": "t"}
             rows.append({**case, "pipeline": pipeline, **row})
         table = pd.DataFrame(rows).reindex(columns=[*case, "pipeline", *_COLUMNS])
         tables.append(table.assign(p_holm=adjust_holm(table["p_value"])))
     return pd.concat(tables, ignore_index=True)
+
+
+def _test_crossed(
+    task: Task, trials: pd.DataFrame, score: str, average: str, chance: float
+) -> float:
+    """Return p of the one-sided t test over people and stimuli against the score of chance."""
+    probability = trials["probability"] if score in OF_PROBABILITIES else None
+    outcome = task.read(trials["label"], trials["predicted"], probability)
+    jackknife = Jackknife(
+        task,
+        outcome,
+        {kind: trials[kind].to_numpy() for kind in (SUBJECT, STIMULUS)},
+        find_covers(trials),
+        cross_validated=has_several_models(fold_codes(trials)),
+    )
+    left = jackknife.over_people(score) if average == "people" else jackknife.pooled(score)
+    return left.p_below(chance) if score in _LOWER_IS_BETTER else left.p_above(chance)
 
 
 def permutation_refit(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import norm, t, wilcoxon
+from scipy.stats import norm, rankdata, t
 
 N_DRAWS = 2000
+# Scores that differ by less than this share of the largest score are equal except for rounding.
+_ROUNDING = 1e-12
 
 
 def p_above(scores: np.ndarray, reference: np.ndarray) -> float:
@@ -22,23 +24,89 @@ def p_above(scores: np.ndarray, reference: np.ndarray) -> float:
     Returns
     -------
     float
-        p of the one-sided Wilcoxon signed-rank test (Wilcoxon, Biometrics Bulletin 1(6), 1945).
-        People without a difference or without a score are left out. 1 if all people are left out.
+        p of the one-sided Wilcoxon signed-rank test. People without a difference or without a score
+        are left out. 1 if all people are left out.
     """
     differences = subtract(scores, reference)
     return signed_rank_p(differences[~np.isnan(differences)], "greater")
 
 
 def signed_rank_p(differences: np.ndarray, alternative: str) -> float:
-    """Return p of the Wilcoxon signed-rank test; 1 if all differences are 0."""
-    if not differences.any():
-        return 1.0
-    return float(wilcoxon(differences, alternative=alternative).pvalue)
+    """Compute the exact p of the signed-rank test (Wilcoxon, Biometrics Bulletin 1(6), 1945).
+
+    Differences of 0 are left out, and equal sizes get their average rank. The null distribution
+    gives each of the 2^n assignments of signs to these ranks the same probability, for any n.
+
+    Parameters
+    ----------
+    differences : ndarray of shape (n,)
+        Finite differences. Sizes that are equal except for rounding must be equal, as `subtract`
+        returns them.
+    alternative : {"greater", "two-sided"}
+
+    Returns
+    -------
+    float
+        1 if all differences are 0. Two-sided: twice the smaller tail, at most 1.
+    """
+    differences = differences[differences != 0]
+    # Average ranks are multiples of 1/2.
+    ranks = np.round(2 * rankdata(np.abs(differences))).astype(np.int64)
+    gains = int(ranks[differences > 0].sum())
+    losses = int(ranks.sum()) - gains
+    if alternative == "two-sided":
+        return min(1.0, 2 * _share_of_signs(ranks, min(gains, losses)))
+    # The distribution is symmetric, and only its lower half is computed.
+    if gains >= losses:
+        return _share_of_signs(ranks, losses)
+    return 1 - _share_of_signs(ranks, gains - 1)
+
+
+def _share_of_signs(ranks: np.ndarray, most: int) -> float:
+    """Return the share of all choices of ranks whose sum is at most `most`; `ranks` are int > 0."""
+    if most < 0:
+        return 0.0
+    shares = np.zeros(most + 1)  # of the choices from the ranks so far, by their sum
+    shares[0] = 1.0
+    reached = 0
+    for rank in np.sort(ranks):
+        end = min(reached + rank, most)
+        if rank <= end:
+            shares[rank : end + 1] += shares[: end + 1 - rank].copy()
+        shares[: end + 1] /= 2
+        reached = end
+    return float(shares.sum())
 
 
 def subtract(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Subtract scores, rounded to 12 digits, since equal fractions may differ in the last bit."""
-    return np.round(a - b, 12)
+    """Subtract scores so that differences of the same size are equal despite rounding errors.
+
+    Two sizes are the same if they, or the sizes between them in order, differ by at most 1e-12 of
+    the largest absolute score. The same rule decides which differences are 0.
+
+    Parameters
+    ----------
+    a, b : ndarray of shape (n,)
+        NaN if a score is undefined.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        a − b. Each size is replaced by the smallest of the sizes that are the same.
+    """
+    differences = a - b
+    defined = np.flatnonzero(~np.isnan(differences))
+    if not len(defined):
+        return differences
+    tolerance = _ROUNDING * np.max(np.abs([a[defined], b[defined]]))
+    sizes = np.abs(differences[defined])
+    order = np.argsort(sizes)
+    ordered = np.concatenate([[0.0], sizes[order]])
+    first = np.maximum.accumulate(
+        np.where(np.diff(ordered) > tolerance, np.arange(1, len(ordered)), 0)
+    )
+    differences[defined[order]] = np.sign(differences[defined[order]]) * ordered[first]
+    return differences
 
 
 def adjust_holm(p: Sequence[float]) -> np.ndarray:
@@ -111,6 +179,17 @@ def _expanded_level(n_people: int) -> float:
     return float(norm.cdf(np.sqrt(n_people / (n_people - 1)) * t.ppf(0.025, n_people - 1)))
 
 
+def widen(
+    estimate: float,
+    interval: tuple[float, float],
+    factor: float,
+    limits: tuple[float, float],
+) -> tuple[float, float]:
+    """Return an interval with both sides multiplied by a factor, cut at the limits of the score."""
+    low, high = np.clip([estimate + factor * (end - estimate) for end in interval], *limits)
+    return float(low), float(high)
+
+
 def count_confusion(
     labels: np.ndarray, predicted: np.ndarray, unit: np.ndarray, n_classes: int = 2
 ) -> np.ndarray:
@@ -121,35 +200,78 @@ def count_confusion(
     return counts.reshape(-1, n_classes, n_classes).astype(float)
 
 
+def pair_trials(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Count pairs of trials of two classes within each stratum; the counts can be added up.
+
+    Parameters
+    ----------
+    confusion : ndarray of shape (..., k, k)
+        Confusion matrix (label by prediction) of each stratum.
+
+    Returns
+    -------
+    dict
+        ``pairs``, shape (..., k, k): the number of pairs of a trial of class i and a trial of class
+        j; 0 for i = j. ``gained``, shape (..., k, k): the pairs in which only the trial of class i
+        is predicted as i, minus the pairs in which only the trial of class j is. A prediction that
+        is the same for all trials of a stratum gains 0. ``pairs_predicted``, shape (...): the pairs
+        of trials with two different predictions.
+    """
+    n_label, n_predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    among_others = np.swapaxes(confusion, -2, -1)  # [i, j]: trials of class j predicted as i
+    gained = right[..., :, None] * n_label[..., None, :] - among_others * n_label[..., :, None]
+    between = 1 - np.eye(confusion.shape[-1])
+    squares = (n_predicted**2).sum(axis=-1)
+    return {
+        "pairs": n_label[..., :, None] * n_label[..., None, :] * between,
+        "gained": gained,
+        "pairs_predicted": (n_predicted.sum(axis=-1) ** 2 - squares) / 2,
+    }
+
+
+def score_pairs(paired: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the balanced accuracy, and for two classes MCC, of the counts of `pair_trials`.
+
+    Within one stratum that has all classes, both are the usual scores, since the mean of gained /
+    pairs over pairs of classes is (balanced accuracy - 1/k) / (1 - 1/k), and MCC is the rank
+    correlation tau-b of two columns of 0 and 1. A pair of classes that no stratum has together is
+    left out. Both are NaN if no stratum has two classes. MCC is 0 if no stratum has two different
+    predictions.
+    """
+    pairs, gained = paired["pairs"], paired["gained"]
+    k = pairs.shape[-1]
+    gain = divide(gained, pairs, 0.0).sum(axis=(-2, -1))
+    above = divide(gain, (pairs > 0).sum(axis=(-2, -1)))
+    scores = {"balanced_accuracy": 1 / k + (1 - 1 / k) * above}
+    if k > 2:
+        return scores
+    n_pairs = pairs[..., 0, 1]
+    mcc = divide(gained[..., 0, 1], np.sqrt(n_pairs * paired["pairs_predicted"]), 0.0)
+    return scores | {"mcc": np.where(n_pairs > 0, mcc, np.nan)}
+
+
 def score_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Compute scores of confusion matrices (label by prediction), shape (..., k, k).
 
-    F1 and MCC are only computed for k = 2. As in scikit-learn, the balanced accuracy ignores a
-    class without trials, the macro F1 ignores a class that is neither label nor prediction, and MCC
-    is 0 if all predictions are equal. F1 is NaN if the positive class is neither label nor
-    prediction. MCC is NaN if all labels are of one class. All scores are NaN without trials.
+    F1 is only computed for k = 2. As in scikit-learn, the macro F1 ignores a class that is neither
+    label nor prediction. F1 is NaN if the positive class is neither label nor prediction. All
+    scores are NaN without trials.
     """
     confusion = np.asarray(confusion, dtype=float)
     n_label, n_predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
     n = n_label.sum(axis=-1)
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
-    recall = divide(right, n_label, 0.0)
     f1 = divide(2 * right, n_label + n_predicted, 0.0)
     occurs = n_label + n_predicted > 0
     scores = {
         "accuracy": divide(right.sum(axis=-1), n),
-        "balanced_accuracy": divide(recall.sum(axis=-1), (n_label > 0).sum(axis=-1)),
         "f1_macro": divide(f1.sum(axis=-1), occurs.sum(axis=-1)),
         "majority_rate": divide(n_label.max(axis=-1), n),
     }
     if confusion.shape[-1] > 2:
         return scores
-    determinant = right.prod(axis=-1) - confusion[..., 0, 1] * confusion[..., 1, 0]
-    margins = np.sqrt(n_label.prod(axis=-1) * n_predicted.prod(axis=-1))
-    return scores | {
-        "f1": np.where(occurs[..., 1], f1[..., 1], np.nan),
-        "mcc": np.where(n_label.all(axis=-1), divide(determinant, margins, 0.0), np.nan),
-    }
+    return scores | {"f1": np.where(occurs[..., 1], f1[..., 1], np.nan)}
 
 
 def divide(a: np.ndarray, b: np.ndarray, otherwise: float = np.nan) -> np.ndarray:

@@ -10,9 +10,17 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from edaemo._validation import warn_of_near_ids
+from edaemo.statistics._crossed import (
+    STIMULUS,
+    SUBJECT,
+    Jackknife,
+    PeopleScores,
+    inflate_variance,
+    limits_of,
+)
 from edaemo.statistics._predictions import fold_codes, split_cases
-from edaemo.statistics._scores import divide, draw_people, interval_over_people
-from edaemo.statistics._sums import each, weigh
+from edaemo.statistics._scores import divide, draw_people, interval_over_people, widen
+from edaemo.statistics._sums import Sums, add_up, compare_within, weigh
 from edaemo.statistics._tasks import (
     OVER_PEOPLE,
     POOLED,
@@ -60,16 +68,18 @@ def classification_summary(
         the larger class of each person), ``roc_auc``, ``brier_score``,
         ``calibration_in_the_large`` (mean probability minus share of 1). The columns are:
 
-        ``pooled``, the score of all trials together; ``pooled_low``, ``pooled_high``, its 95 %
-        interval. ``over_people``, the mean of the people's scores; ``over_people_low``,
-        ``over_people_high``, its 95 % interval; ``n_people``; ``n_people_undefined``, the number of
-        people whose score is undefined (AUC and MCC of one class, F1 without a 1 in labels and
+        ``pooled``, the score of all trials; ``pooled_low``, ``pooled_high``, its 95 % interval.
+        ``over_people``, the mean of the people's scores; ``over_people_low``, ``over_people_high``,
+        its 95 % interval; ``n_people``; ``n_people_undefined``, the number of people whose score is
+        undefined (balanced accuracy, AUC and MCC of one class, F1 without a 1 in labels and
         predictions) and who are not in the mean. ``over_folds``, the mean of the folds' scores;
         ``over_folds_sd``, ``n_folds``, ``n_folds_undefined``.
 
         The bootstrap for the intervals draws people with replacement, with all their trials. The
         intervals are expanded percentiles (:func:`interval_over_people`). They are NaN if a score
-        was undefined in any draw.
+        was undefined in any draw. With several folds, both sides are longer by the square root of
+        1 + 2/π for scores of classes and of 2 for scores of numbers, since models of different
+        folds share training trials (``docs/statistics.md``).
 
     Raises
     ------
@@ -78,10 +88,8 @@ def classification_summary(
 
     Notes
     -----
-    ``docs/statistics.md`` explains each value. The pooled AUC compares trials of different folds,
-    but the probabilities of different models may have different scales. The mean over folds does
-    not compare across folds. Neither does the mean over people if people are held out, since each
-    person is then tested in one fold.
+    ``docs/statistics.md`` explains each value. Balanced accuracy, MCC and AUC compare trials of the
+    same fold only, so that a prediction that is constant in each fold has the score of chance.
     """
     task = Binary()
     outcome = task.read(y_true, y_pred, probability)
@@ -111,7 +119,8 @@ def regression_summary(
     -------
     DataFrame
         Columns as in :func:`classification_summary`, rows ``concordance_correlation``,
-        ``pearson`` and ``rmse`` (in the unit of the ratings). The concordance correlation of a
+        ``pearson`` and ``rmse`` (in the unit of the ratings). The correlations use deviations from
+        the means of the folds. The concordance correlation of a
         person or fold is undefined if all its ratings and predictions are the same number.
         Pearson's correlation is undefined if the ratings or the predictions do not vary.
 
@@ -132,7 +141,8 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     ----------
     predictions : DataFrame
         Table of :func:`load_predictions`; ``pipeline``, ``subject``, ``label`` and ``predicted``
-        are enough.
+        are enough. ``covers`` (``subject``, ``stimulus`` or ``subject+stimulus``) states what the
+        intervals cover. Without this column they cover people.
     random_state : int, default=0
         As in :func:`classification_summary`; all pipelines share the same draws of people.
 
@@ -142,14 +152,16 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
         One row for each case, pipeline and score: these columns, then those of
         :func:`classification_summary`. The scores depend on the task. Two classes: as in
         :func:`classification_summary`. More than two classes: ``accuracy``, ``balanced_accuracy``,
-        ``f1_macro``, ``majority_rate``, ``brier_score`` (summed over classes) and ``recall_…`` of
-        each class. Numbers: as in :func:`regression_summary`. Series: the same scores over all
-        concatenated steps, and ``…_per_sequence``, the mean of the scores of the sequences.
+        ``f1_macro``, ``majority_rate``, ``roc_auc``, ``brier_score`` (summed over classes) and
+        ``recall_…`` of each class. Numbers: as in :func:`regression_summary`. Series: the same
+        scores over all concatenated steps, and ``…_per_sequence``, the mean of the scores of the
+        sequences. Intervals that cover stimuli are those of a jackknife over people and stimuli,
+        or over stimuli (``docs/statistics.md``).
 
     Raises
     ------
     ValueError
-        If a column is missing.
+        If a column or a stimulus is missing, or ``covers`` is invalid.
     """
     tables = []
     for case, by_pipeline in split_cases(predictions):
@@ -160,6 +172,19 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
         }
         tables.append(tabulate_scores(case, scores))
     return pd.concat(tables, ignore_index=True)
+
+
+def score_people(task: Task, trials: pd.DataFrame) -> PeopleScores:
+    """Return each person's tested score of one pipeline, as `Scores.people` does."""
+    outcome, subject, folds = _read(task, trials), trials["subject"].to_numpy(), fold_codes(trials)
+    units = number_units(subject, len(trials), "subject")
+    scores = score_units(task, outcome, units, folds)[task.tested]
+    stimulus, covers = trials.get("stimulus"), find_covers(trials)
+    return PeopleScores(
+        task.tested,
+        pd.Series(scores, index=pd.unique(pd.Series(subject, dtype=object))),
+        make_jackknife(task, outcome, subject, stimulus, covers, folds),
+    )
 
 
 def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Scores:
@@ -179,9 +204,66 @@ def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Sco
     Scores
         The scores of these rows.
     """
-    outcome = task.read(trials["label"], trials["predicted"], trials.get("probability"))
-    subject, fold = trials["subject"].to_numpy(), fold_codes(trials)
-    return Scores(task, outcome, subject, fold=fold, random_state=random_state)
+    return Scores(
+        task,
+        _read(task, trials),
+        trials["subject"].to_numpy(),
+        fold=fold_codes(trials),
+        stimulus=trials.get("stimulus"),
+        covers=find_covers(trials),
+        random_state=random_state,
+    )
+
+
+def find_covers(trials: pd.DataFrame) -> tuple[str, ...]:
+    """Return what intervals and tests cover, "subject" and "stimulus", from a table's ``covers``.
+
+    Trials without stimuli have no stimuli to cover. Without the column, only people are covered.
+    """
+    given = trials["covers"].unique() if "covers" in trials else [SUBJECT]
+    covers = tuple(str(given[0]).split("+"))
+    if len(given) > 1 or not {SUBJECT, STIMULUS}.issuperset(covers):
+        raise ValueError(
+            f"The column covers of one case must be 'subject', 'stimulus' or 'subject+stimulus' in "
+            f"all rows, got {list(given)}."
+        )
+    if "stimulus" not in trials or trials["stimulus"].isna().all():
+        return (SUBJECT,)
+    return covers
+
+
+def make_jackknife(
+    task: Task,
+    outcome: Outcome,
+    subject: Sequence[Any] | np.ndarray,
+    stimulus: Sequence[Any] | np.ndarray | None,
+    covers: Sequence[str],
+    folds: np.ndarray | None,
+) -> Jackknife | None:
+    """Return the scores without each person and stimulus; None if only people are covered."""
+    if STIMULUS not in covers:
+        return None
+    if stimulus is None:
+        raise ValueError(f"covers={covers!r} needs the stimulus of each trial.")
+    number_units(stimulus, len(outcome.labels), STIMULUS)
+    ids = {SUBJECT: subject, STIMULUS: np.asarray(stimulus, dtype=object)}
+    return Jackknife(
+        task, outcome, ids, covers, folds=folds, cross_validated=has_several_models(folds)
+    )
+
+
+def has_several_models(folds: np.ndarray | None) -> bool:
+    """Return whether the trials were predicted by models of several folds."""
+    return folds is not None and bool(folds.max() > 0)
+
+
+def _read(task: Task, trials: pd.DataFrame) -> Outcome:
+    return task.read(
+        trials["label"],
+        trials["predicted"],
+        trials.get("probability"),
+        decision=trials.get("decision"),
+    )
 
 
 def tabulate_scores(case: dict[str, Any], scores: Mapping[str, Scores]) -> pd.DataFrame:
@@ -221,6 +303,50 @@ def number_units(unit: Sequence[Any] | np.ndarray, n_trials: int, name: str) -> 
     return codes
 
 
+def score_units(
+    task: Task, outcome: Outcome, units: np.ndarray, folds: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """Compute the scores of each person or other unit; trials are compared within folds only.
+
+    Parameters
+    ----------
+    task : Task
+    outcome : Outcome
+    units, folds : ndarray of int, shape (n_trials,)
+        Unit and fold of each trial, from 0. None: all trials are of one fold.
+
+    Returns
+    -------
+    dict
+        Arrays of length n_units.
+    """
+    n_folds = 1 if folds is None else folds.max() + 1
+    strata, stratum = np.unique(
+        units * n_folds + (0 if folds is None else folds), return_inverse=True
+    )
+    sums = compare_within(task.sum_up(outcome, stratum, False))
+    return task.score(add_up(sums, strata // n_folds, units.max() + 1))
+
+
+def _add_folds(
+    task: Task,
+    outcome: Outcome,
+    subjects: np.ndarray,
+    folds: np.ndarray | None,
+    weights: np.ndarray,
+) -> Sums:
+    """Return the sums over all folds, for each draw of people, shape (n_draws, n_people)."""
+    folds = np.zeros(len(subjects), int) if folds is None else folds
+    order = np.argsort(folds, kind="stable")
+    added: Sums = {}
+    for rows in np.split(order, np.cumsum(np.bincount(folds))[:-1]):
+        people, person = np.unique(subjects[rows], return_inverse=True)
+        sums = task.sum_up(outcome.take(rows), person, True)
+        drawn = compare_within(weigh(sums, weights[:, people]))
+        added = {name: added.get(name, 0) + values for name, values in drawn.items()}
+    return added
+
+
 class Scores:
     """The scores of one pipeline's predictions: pooled, for draws of people, for each person.
 
@@ -236,6 +362,11 @@ class Scores:
         As in :func:`classification_summary`.
     random_state : int, default=0
         As in :func:`classification_summary`.
+    stimulus : sequence of shape (n_trials,) or None, default=None
+        Stimulus of each trial.
+    covers : sequence of {"subject", "stimulus"}, default=("subject",)
+        What intervals and tests cover. With "stimulus", intervals are those of the jackknife
+        (`LeftOut.spread`) in place of the bootstrap.
     """
 
     def __init__(
@@ -245,26 +376,39 @@ class Scores:
         subject: Sequence[Any] | np.ndarray,
         *,
         fold: Sequence[Any] | np.ndarray | None = None,
+        stimulus: Sequence[Any] | np.ndarray | None = None,
+        covers: Sequence[str] = (SUBJECT,),
         random_state: int = 0,
     ) -> None:
         n_trials = len(outcome.labels)
-        sums = task.sum_up(outcome, number_units(subject, n_trials, "subject"), True)
+        subjects = number_units(subject, n_trials, "subject")
+        folds = None if fold is None else number_units(fold, n_trials, "fold")
         self.task = task
         self._subjects = pd.unique(pd.Series(subject, dtype=object))
         self._n_people = len(self._subjects)
         self._drawn = draw_people(self._n_people, random_state)
-        self._of_people = task.score(each(sums))
-        self._pooled = task.score(weigh(sums, np.ones((1, self._n_people))))
-        self._draws = task.score(weigh(sums, self._drawn))
+        self._cross_validated = has_several_models(folds)
+        self._jackknife = make_jackknife(task, outcome, subject, stimulus, covers, folds)
+        weights = np.ones((1, self._n_people))
+        if self._jackknife is None:
+            weights = np.vstack([weights, self._drawn])
+        self._of_people = score_units(task, outcome, subjects, folds)
+        of_all = task.score(_add_folds(task, outcome, subjects, folds, weights))
+        self._pooled = {name: values[:1] for name, values in of_all.items()}
+        self._draws = {name: values[1:] for name, values in of_all.items()}
         self._of_folds: dict[str, np.ndarray] = {}
-        if fold is not None:
-            folds = number_units(fold, n_trials, "fold")
-            self._of_folds = task.score(each(task.sum_up(outcome, folds, False)))
+        if folds is not None:
+            self._of_folds = score_units(task, outcome, folds)
 
     @property
     def by_person(self) -> pd.Series:
         """Return each person's value of the tested score, by id in the order of appearance."""
         return pd.Series(self._of_people[self.task.tested], index=self._subjects)
+
+    @property
+    def people(self) -> PeopleScores:
+        """Return each person's value of the tested score, for tests against another pipeline."""
+        return PeopleScores(self.task.tested, self.by_person, self._jackknife)
 
     @property
     def columns(self) -> dict[str, float]:
@@ -303,14 +447,24 @@ class Scores:
         pooled, draws = self._pooled[score], self._draws[score]
         if zero:
             pooled, draws = np.nan_to_num(pooled), np.nan_to_num(draws)
-        return pooled[0], *interval_over_people(draws, self._n_people)
+        if self._jackknife is not None:
+            return pooled[0], *self._jackknife.pooled(score, zero=zero).interval(*limits_of(score))
+        return pooled[0], *self._interval(score, pooled[0], draws)
 
     def _over_people(self, score: str) -> tuple[float, float, float]:
         """Return the mean of people's scores and its interval."""
         people = self._of_people[score]
-        draws = average(people, self._drawn)
         mean = average(people, np.ones((1, self._n_people)))[0]
-        return mean, *interval_over_people(draws, self._n_people)
+        if self._jackknife is not None:
+            return mean, *self._jackknife.over_people(score).interval(*limits_of(score))
+        return mean, *self._interval(score, mean, average(people, self._drawn))
+
+    def _interval(self, score: str, estimate: float, draws: np.ndarray) -> tuple[float, float]:
+        """Return the interval over people."""
+        interval = interval_over_people(draws, self._n_people)
+        if not self._cross_validated:
+            return interval
+        return widen(estimate, interval, inflate_variance(score) ** 0.5, limits_of(score))
 
 
 def _name(prefix: str, values: tuple[float, float, float]) -> dict[str, float]:

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from edaemo.statistics._scores import count_confusion, divide, score_confusion
+from edaemo.statistics._scores import (
+    count_confusion,
+    divide,
+    pair_trials,
+    score_confusion,
+    score_pairs,
+)
 
 Sums = dict[str, np.ndarray]
 
@@ -25,6 +31,7 @@ def sum_classes(
     probability: np.ndarray | None,
     unit: np.ndarray,
     *,
+    decision: np.ndarray | None = None,
     across: bool = True,
 ) -> Sums:
     """Compute the sums of binary classifications by unit.
@@ -37,6 +44,8 @@ def sum_classes(
         Predicted probability of 1, or None.
     unit : ndarray of int, shape (n_trials,)
         Unit of each trial, from 0 to n_units − 1; each unit has at least one trial.
+    decision : ndarray of shape (n_trials,) or None, default=None
+        Decision values, which order the trials without probabilities.
     across : bool, default=True
         Whether to compare trials of different units too. If False, units cannot be added up.
 
@@ -44,12 +53,15 @@ def sum_classes(
     -------
     dict
         Arrays of length n_units. ``wins`` has shape (n_units, n_units): the number of pairs of a 1
-        of the first unit and a 0 of the second unit in which the 1 has the higher probability; ties
-        count half. Without `across` it has shape (n_units,), for pairs within a unit.
+        of the first unit and a 0 of the second unit in which the 1 has the higher probability (or
+        decision value); ties count half. Without `across` it has shape (n_units,), for pairs within
+        a unit.
     """
     sums = {"confusion": count_confusion(labels, predicted, unit)}
+    order = decision if probability is None else probability
+    if order is not None:
+        sums["wins"] = (_count_wins if across else _count_wins_within)(labels, order, unit)
     if probability is not None:
-        sums["wins"] = (_count_wins if across else _count_wins_within)(labels, probability, unit)
         sums["squared_error"] = np.bincount(unit, (probability - labels) ** 2)
         sums["excess"] = np.bincount(unit, probability - labels)
     return sums
@@ -85,6 +97,9 @@ def sum_many_classes(
     probability: np.ndarray | None,
     unit: np.ndarray,
     n_classes: int,
+    *,
+    decision: np.ndarray | None = None,
+    across: bool = True,
 ) -> Sums:
     """Compute the sums of classifications into three or more classes by unit.
 
@@ -96,15 +111,24 @@ def sum_many_classes(
     unit : ndarray of int, shape (n_trials,)
         Unit of each trial, from 0 to n_units − 1; each unit has at least one trial.
     n_classes : int
+    decision : ndarray of shape (n_trials, n_classes) or None, default=None
+    across : bool, default=True
+        As in `sum_classes`.
 
     Returns
     -------
     dict
         ``confusion``, shape (n_units, n_classes, n_classes). With probabilities also
         ``squared_error``, shape (n_units,), summed over classes (Brier, Monthly Weather Review
-        78(1), 1950).
+        78(1), 1950). With probabilities or decision values also ``wins``, as in `sum_classes` with
+        a last axis for the classes, each against all others.
     """
     sums = {"confusion": count_confusion(labels, predicted, unit, n_classes)}
+    order = decision if probability is None else probability
+    if order is not None:
+        count = _count_wins if across else _count_wins_within
+        of_class = [count((labels == i).astype(int), order[:, i], unit) for i in range(n_classes)]
+        sums["wins"] = np.stack(of_class, axis=-1)
     if probability is not None:
         wrong = probability - np.eye(n_classes)[labels]
         sums["squared_error"] = np.bincount(unit, (wrong**2).sum(axis=1))
@@ -169,60 +193,111 @@ def weigh(sums: Sums, weights: np.ndarray) -> Sums:
         if name != "wins"
     }
     if "wins" in sums:
-        added["wins"] = ((weights @ sums["wins"]) * weights).sum(axis=-1)
+        partly = np.tensordot(weights, sums["wins"], axes=1)
+        added["wins"] = np.einsum("dp...,dp->d...", partly, weights)
     return added
 
 
-def each(sums: Sums) -> Sums:
-    """Return the sums of each unit alone, with the pairs within the unit only."""
-    if "wins" not in sums or sums["wins"].ndim == 1:
-        return sums
-    return sums | {"wins": np.diagonal(sums["wins"])}
+def compare_within(sums: Sums) -> Sums:
+    """Return sums of strata that can be added up, with comparisons within each stratum only.
+
+    Scores that compare trials with each other (balanced accuracy, MCC, AUC, concordance, Pearson's
+    correlation) compare trials of one stratum, such as a fold: a prediction that is constant in
+    each stratum then has the score of chance, also if the constants differ between strata.
+
+    Parameters
+    ----------
+    sums : dict
+        Sums of each stratum alone, with its own pairs only.
+
+    Returns
+    -------
+    dict
+        For classes the counts of `pair_trials` in addition. For numbers ``covariance``,
+        ``variance``, ``variance_predicted`` and ``scatter`` (times the number of trials, around the
+        means of the stratum) and ``squared``, in place of sums that depend on an origin.
+    """
+    if "confusion" in sums:
+        return sums | pair_trials(sums["confusion"])
+    return {name: of_stratum for name, of_stratum in sums.items() if name not in _OF_ORIGIN} | (
+        _centre(sums)
+    )
+
+
+def add_up(strata: Sums, group: np.ndarray, n_groups: int) -> Sums:
+    """Return the sums of strata by group, from `compare_within`; `group` has shape (n_strata,)."""
+    added = {name: np.zeros((n_groups, *of.shape[1:])) for name, of in strata.items()}
+    for name, of_stratum in strata.items():
+        np.add.at(added[name], group, of_stratum)
+    return added
 
 
 def score_classes(sums: Sums) -> dict[str, np.ndarray]:
     """Return the scores of classifications; scores of probabilities are NaN without them."""
-    confusion = sums["confusion"]
-    scores = score_confusion(confusion)
-    n_label = confusion.sum(axis=-1)
+    sums = sums if "pairs" in sums else compare_within(sums)
+    n = sums["confusion"].sum(axis=(-2, -1))
+    scores = score_confusion(sums["confusion"]) | score_pairs(sums)
     for name, part, total in [
-        ("roc_auc", "wins", n_label.prod(axis=-1)),
-        ("brier_score", "squared_error", n_label.sum(axis=-1)),
-        ("calibration_in_the_large", "excess", n_label.sum(axis=-1)),
+        ("roc_auc", "wins", sums["pairs"][..., 0, 1]),
+        ("brier_score", "squared_error", n),
+        ("calibration_in_the_large", "excess", n),
     ]:
         scores[name] = divide(sums[part], total) if part in sums else np.full(total.shape, np.nan)
     return scores
 
 
 def score_many_classes(sums: Sums, recalls: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the scores of three or more classes; `recalls` has the names of the recalls."""
+    """Return the scores of three or more classes; `recalls` has the names of the recalls.
+
+    The AUC is the mean over classes of the AUC of a class against all others (macro one-vs-rest);
+    a class that no stratum has together with another is left out.
+    """
+    sums = sums if "pairs" in sums else compare_within(sums)
     confusion = sums["confusion"]
     n_label = confusion.sum(axis=-1)
     n = n_label.sum(axis=-1)
-    scores = score_confusion(confusion)
-    error = (
-        divide(sums["squared_error"], n) if "squared_error" in sums else np.full(n.shape, np.nan)
-    )
+    scores = score_confusion(confusion) | score_pairs(sums)
+    scores |= dict.fromkeys(("roc_auc", "brier_score"), np.full(n.shape, np.nan))
+    if "squared_error" in sums:
+        scores["brier_score"] = divide(sums["squared_error"], n)
+    if "wins" in sums:
+        against_others = sums["pairs"].sum(axis=-1)
+        areas = divide(sums["wins"], against_others, 0.0).sum(axis=-1)
+        scores["roc_auc"] = divide(areas, (against_others > 0).sum(axis=-1))
     recall = divide(np.diagonal(confusion, axis1=-2, axis2=-1), n_label)
-    of_class = {name: recall[..., i] for i, name in enumerate(recalls)}
-    return scores | {"brier_score": error} | of_class
+    return scores | {name: recall[..., i] for i, name in enumerate(recalls)}
 
 
 def score_numbers(sums: Sums) -> dict[str, np.ndarray]:
     """Return the scores of numerical predictions; NaN where the denominator is 0."""
+    sums = sums if "scatter" in sums else compare_within(sums)
+    spread = np.sqrt(sums["variance"] * sums["variance_predicted"])
+    return {
+        "concordance_correlation": divide(2 * sums["covariance"], sums["scatter"]),
+        "pearson": divide(sums["covariance"], spread),
+        "rmse": np.sqrt(divide(sums["squared"], sums["n"])),
+    }
+
+
+_OF_ORIGIN = ("true", "predicted", "true_squared", "predicted_squared", "product")
+
+
+def _centre(sums: Sums) -> Sums:
+    """Return sums of squares and products around the means of each stratum; 0 without numbers."""
     n = sums["n"]
-    mean, mean_predicted = divide(sums["true"], n), divide(sums["predicted"], n)
-    variance = _variance(divide(sums["true_squared"], n), mean)
-    variance_predicted = _variance(divide(sums["predicted_squared"], n), mean_predicted)
+    mean, mean_predicted = divide(sums["true"], n, 0.0), divide(sums["predicted"], n, 0.0)
+    variance = _variance(divide(sums["true_squared"], n, 0.0), mean)
+    variance_predicted = _variance(divide(sums["predicted_squared"], n, 0.0), mean_predicted)
     # The covariance with a constant is only a rounding error.
     varies = (variance > 0) & (variance_predicted > 0)
-    covariance = np.where(varies, divide(sums["product"], n) - mean * mean_predicted, 0.0)
-    scatter = variance + variance_predicted + (mean - mean_predicted) ** 2
+    covariance = divide(sums["product"], n, 0.0) - mean * mean_predicted
     squared = sums["true_squared"] - 2 * sums["product"] + sums["predicted_squared"]
     return {
-        "concordance_correlation": divide(2 * covariance, scatter),
-        "pearson": divide(covariance, np.sqrt(variance * variance_predicted)),
-        "rmse": np.sqrt(divide(np.maximum(squared, 0), n)),
+        "covariance": n * np.where(varies, covariance, 0.0),
+        "variance": n * variance,
+        "variance_predicted": n * variance_predicted,
+        "scatter": n * (variance + variance_predicted + (mean - mean_predicted) ** 2),
+        "squared": np.maximum(squared, 0),
     }
 
 

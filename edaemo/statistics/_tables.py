@@ -1,4 +1,4 @@
-"""Make the table of results: one row for each pipeline, with intervals and tests over people."""
+"""Make the table of results: one row for each pipeline, with intervals and tests."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 import edaemo
+from edaemo.statistics._claims import CLAIMS, LEVEL, POWER, Claim, judge
+from edaemo.statistics._crossed import STIMULUS, SUBJECT, PeopleScores
 from edaemo.statistics._predictions import NUMBERS
-from edaemo.statistics._scores import adjust_holm, p_above
 from edaemo.statistics._summary import ENDS, Scores
-from edaemo.statistics._tasks import Task, make_task
-
-LEVEL = 0.05
+from edaemo.statistics._tasks import OVER_PEOPLE, Task, make_task
 
 
 def make_table(
@@ -24,6 +23,10 @@ def make_table(
     pipelines: Sequence[dict[str, Any]],
     scores: Mapping[str, Scores],
     folds: pd.DataFrame,
+    *,
+    family: Mapping[str, Sequence[str]] | None = None,
+    others: Mapping[str, PeopleScores] | None = None,
+    margin: float | None = None,
 ) -> pd.DataFrame:
     """Return the scores of one study, target, threshold and protocol, with tests.
 
@@ -33,21 +36,38 @@ def make_table(
         The task of the target.
     case : dict
         Columns with the same value in all rows, such as ``study``, ``target`` and ``protocol``. It
-        must have ``random_state``, the seed of the bootstrap, and ``stimuli_seen``.
+        must have ``stimuli_seen``.
     pipelines : sequence of dict
-        ``pipeline``, ``reference``, ``transductive``, ``knows_stimulus`` of each one, in order.
+        ``pipeline``, ``reference``, ``uses``, ``transductive``, ``calibration_trials``,
+        ``knows_stimulus`` of each one, in order.
     scores : mapping of str to Scores
         Scores by pipeline, at least for all pipelines without failed folds.
     folds : DataFrame
         Columns ``pipeline``, ``status``, ``error``, ``fit_seconds``, one row for each fold.
+    family : mapping of str to sequence of str, or None, default=None
+        The pipelines whose claims are adjusted together, and what each one uses. None: all of
+        `pipelines` that are not references.
+    others : mapping of str to PeopleScores, or None, default=None
+        Scores of people of the pipelines of the family that are not in `pipelines`.
+    margin : float or None, default=None
+        Margin of the equivalence test; None for ``task.margin``.
 
     Returns
     -------
     DataFrame
         See ``docs/evaluation.md``.
     """
-    case = {**case, "task": task.name, "chance": task.chance}
-    by_person: dict[str, pd.Series] = {}
+    others = others or {}
+    margin = task.margin if margin is None else margin
+    tested = [row["pipeline"] for row in pipelines if not row["reference"]]
+    case = {
+        **case,
+        "task": task.name,
+        "chance": task.chance,
+        "family": ", ".join(tested if family is None else family),
+        "margin": margin,
+    }
+    people: dict[str, PeopleScores] = dict(others)
     undefined = {name + end: np.nan for name in task.columns for end in ENDS}
     rows = []
     for pipeline in pipelines:
@@ -55,12 +75,16 @@ def make_table(
         run = folds[folds["pipeline"] == name]
         failed = run[run["status"] == "failed"]
         if failed.empty:
-            by_person[name] = scores[name].by_person
+            people[name] = scores[name].people
         rows.append(
             {
                 **case,
                 **pipeline,
+                "uses": ", ".join(pipeline["uses"]),
                 **(scores[name].columns if failed.empty else undefined),
+                "n_people_undefined": people[name].by_person.isna().sum()
+                if failed.empty
+                else pd.NA,
                 "stimuli_seen": case["stimuli_seen"] if pipeline["knows_stimulus"] else pd.NA,
                 "fit_seconds": run["fit_seconds"].sum(),
                 "n_failed": len(failed),
@@ -69,61 +93,98 @@ def make_table(
                 "edaemo": edaemo.__version__,
             }
         )
-    table = pd.DataFrame(rows).astype({"stimuli_seen": "Int64"})
-    knowing = table["knows_stimulus"] & ~table["reference"]
-    unknowing = ~table["knows_stimulus"] & ~table["reference"]
-    _test(table, by_person, knowing | unknowing, task.chance_row)
-    _test(table, by_person, unknowing, task.order_row)
-    _test(table, by_person, knowing, task.stimulus_row)
-    above_chance = table[p_column(task.chance_row)] < LEVEL
-    for verdict, rows, reference in [
-        ("reads_eda", unknowing, task.order_row),
-        ("music_helps", knowing, task.stimulus_row),
+    table = pd.DataFrame(rows).astype({"stimuli_seen": "Int64", "n_people_undefined": "Int64"})
+    uses = {row["pipeline"]: tuple(row["uses"]) for row in pipelines}
+    references = [row["pipeline"] for row in pipelines if row["reference"]]
+    named = (task.chance_row, task.order_row, task.stimulus_row)
+    judged = judge(
+        {**(family or {}), **uses},
+        people,
+        rows=[*uses, *others],
+        tested=tested if family is None else list(family),
+        references=list(dict.fromkeys([*named, *references])),
+        chance_row=task.chance_row,
+        margin=margin,
+    )
+    return _decide(table.merge(judged, "left", left_on="pipeline", right_index=True), task)
+
+
+def _decide(table: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Add the verdict of each claim; a verdict needs both the test and the displayed interval."""
+    low, high = (table[task.tested_column + end] for end in ("_low", "_high"))
+    margin = table["margin"]
+    for column, p, inside in [
+        *((claim.column, f"p_{claim.column}", low > task.chance) for claim in CLAIMS),
+        (
+            "equivalent",
+            "p_equivalent",
+            (low > task.chance - margin) & (high < task.chance + margin),
+        ),
     ]:
-        p = p_column(reference)
-        table[verdict] = (above_chance & (table[p] < LEVEL)).where(rows & table[p].notna(), pd.NA)
-        table[verdict] = table[verdict].astype("boolean")
-    return table
+        table[p] = table[p].astype(float)
+        holds = (table[p] < LEVEL) & inside
+        table[column] = holds.where(table[p].notna(), pd.NA).astype("boolean")
+    return table.astype({"n_claims": "Int64"})
 
 
 def format_p(p: float) -> str:
-    """Return a p value as text with three decimals: never "0.000", and "-" for a missing one."""
+    """Return a p value as text: "-" if it is missing, never "0.000", never rounded to the level."""
     if pd.isna(p):
         return "-"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+    if p < 0.001:
+        return "< 0.001"
+    digits = 3
+    while p != LEVEL and float(f"{p:.{digits}f}") == LEVEL and digits < 17:
+        digits += 1
+    return f"{p:.{digits}f}"
 
 
-def p_column(reference: str) -> str:
-    """Return the column name of the tests against a reference row.
+def describe_claims(row: pd.Series) -> str:
+    """Return what a row of a table shows and does not show, in the words of all tables.
 
     Parameters
     ----------
-    reference : str
-        Name of the reference row, such as ``trial-order``.
+    row : Series
+        A row of the table that `evaluate` returns.
 
     Returns
     -------
     str
-        Such as ``p_above_trial_order``.
+        For example "EDA: not shown above trial-order (p = 0.292)".
     """
-    return f"p_above_{reference.replace('-', '_')}"
+    if row["n_failed"]:
+        return f"{row['n_failed']} folds failed, first with {row['error']}"
+    if row["reference"]:
+        return "uses no EDA"
+    used = row["uses"].split(", ") if row["uses"] else []
+    parts = [_describe_claim(row, claim) for claim in CLAIMS if claim.inputs(used)]
+    if pd.notna(row["equivalent"]) and row["equivalent"]:
+        chance_row = make_task(row["task"]).chance_row
+        parts.append(f"within {row['margin']:g} of {chance_row} (p {_say_p(row['p_equivalent'])})")
+    return "; ".join(parts) or "uses no signal and no music"
 
 
-def _test(
-    table: pd.DataFrame, by_person: dict[str, pd.Series], rows: pd.Series, reference: str
-) -> None:
-    """Add the p values of these rows against a reference, with Holm's correction."""
-    column = p_column(reference)
-    table[column] = np.nan
-    tested = [i for i in table.index[rows] if table.loc[i, "pipeline"] in by_person]
-    if reference not in by_person:
-        return
-    against = by_person[reference]
-    p = [
-        p_above(by_person[table.loc[i, "pipeline"]][against.index].to_numpy(), against.to_numpy())
-        for i in tested
-    ]
-    table.loc[tested, column] = adjust_holm(p)
+def _describe_claim(row: pd.Series, claim: Claim) -> str:
+    """Return the words for one claim; they never contradict p or the interval over people."""
+    name, p, alone = claim.what, row[f"p_{claim.column}"], row[f"p_{claim.column}_alone"]
+    if pd.isna(p):
+        return f"{name}: not tested, since a row {claim.without} has no scores"
+    if row[claim.column]:
+        return f"{name}: above every row {claim.without} (p {_say_p(p)})"
+    task, nearest = make_task(row["task"]), row[f"nearest_{claim.column}"]
+    reason = f"p {_say_p(p)}" + (
+        f", without adjustment p {_say_p(alone)}" if alone < LEVEL <= p else ""
+    )
+    is_outside = row[f"{task.tested_column}_low"] > task.chance
+    if p < LEVEL:
+        reason += ", but the interval includes chance"
+    elif is_outside and alone >= LEVEL and nearest == task.chance_row:
+        reason += ", although the interval excludes chance"
+    return f"{name}: not shown above {nearest} ({reason})"
+
+
+def _say_p(p: float) -> str:
+    return format_p(p) if p < 0.001 else f"= {format_p(p)}"
 
 
 def format_table(table: pd.DataFrame) -> str:
@@ -140,12 +201,12 @@ def format_table(table: pd.DataFrame) -> str:
         Lines without trailing newline.
     """
     first = table.iloc[0]
-    task, titles = make_task(first["task"]), title_scores(table)
-    references = (task.chance_row, task.order_row, task.stimulus_row)
+    titles = title_scores(table)
+    claims = [claim for claim in CLAIMS if table[f"nearest_{claim.column}"].notna().any()]
     head = [
         "pipeline",
         *titles.values(),
-        *(f"p above {name}" for name in references),
+        *(f"p: {claim.title[:1].lower()}{claim.title[1:]}" for claim in claims),
         f"{first['stimuli']} seen in training",
         "fit (s)",
     ]
@@ -155,25 +216,95 @@ def format_table(table: pd.DataFrame) -> str:
             f"{row['n_failed']} folds failed" if row["n_failed"] else _with_interval(row, name)
             for name in titles
         ]
-        p = [format_p(row[p_column(name)]) for name in references]
+        p = [format_claim(row, claim) for claim in claims]
         has_count = pd.notna(row["stimuli_seen"])
         seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if has_count else "-"
-        mark = " *" if row["transductive"] else ""
-        rows.append([row["pipeline"] + mark, *scores, *p, seen, f"{row['fit_seconds']:.1f}"])
+        rows.append([mark_name(row), *scores, *p, seen, f"{row['fit_seconds']:.1f}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    lines = [describe(first), "In brackets: 95 % bootstrap interval over people.", ""]
+    lines = [describe(first), *describe_scores(table), ""]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append(f"| {' | '.join(cells)} |")
-    lines.append("")
-    if table["transductive"].any():
-        lines.append("* Transductive: all of a test person's unlabelled trials set the scale.")
-    lines += verdicts(table)
+    lines += ["", *explain_marks(table), *verdicts(table)]
     lines += [
         f"{row['pipeline']}: {row['n_failed']} folds failed, first with {row['error']}"
         for _, row in table[table["n_failed"] > 0].iterrows()
     ]
     return "\n".join([*lines, ""])
+
+
+def format_claim(row: pd.Series, claim: Claim) -> str:
+    """Return the adjusted p of a claim, with the nearest row, for a cell of a table."""
+    p = row[f"p_{claim.column}"]
+    return "-" if pd.isna(p) else f"{format_p(p)} ({row[f'nearest_{claim.column}']})"
+
+
+def mark_name(row: pd.Series) -> str:
+    """Return the name of a row, with a mark if unlabelled test trials set its scale."""
+    mark = " *" if row["transductive"] else " †" if row["calibration_trials"] else ""
+    return f"{row['pipeline']}{mark}"
+
+
+def explain_marks(table: pd.DataFrame) -> list[str]:
+    """Return a line for each mark of `mark_name` in a table."""
+    lines = []
+    if table["transductive"].any():
+        lines.append("* Transductive: all of a test person's unlabelled trials set the scale.")
+    n_trials = table.loc[~table["transductive"], "calibration_trials"].max()
+    if n_trials > 0:
+        lines.append(
+            f"† Partly transductive: the first {n_trials:.0f} trials of a test person, unlabelled, "
+            "set the scale, also of these trials themselves, which are scored too."
+        )
+    return lines
+
+
+def describe_scores(table: pd.DataFrame) -> list[str]:
+    """Return which mean each displayed score is, and what the brackets are."""
+    columns, titles = make_task(table["task"].iloc[0]).columns, title_scores(table)
+    kinds = {name: columns[name][1] if name in columns else "" for name in titles}
+    lines = []
+    for is_mean, text in [
+        (True, "mean over people; only trials of the same fold are compared"),
+        (False, "over all test trials"),
+    ]:
+        names = [titles[name] for name in titles if (kinds[name] == OVER_PEOPLE) == is_mean]
+        if names:
+            joined = ", ".join(names)
+            lines.append(f"{joined[:1].upper()}{joined[1:]}: {text}.")
+    n_undefined = table["n_people_undefined"].max()
+    if pd.notna(n_undefined) and n_undefined > 0:
+        lines.append(
+            f"{n_undefined} people without a score, such as people with one class, are "
+            "left out of the means over people."
+        )
+    return [*lines, describe_intervals(table.iloc[0])]
+
+
+def describe_intervals(row: pd.Series) -> str:
+    """Return what the intervals of a table cover."""
+    covers, method = row.get("covers", SUBJECT), "jackknife"
+    if covers == SUBJECT:
+        method = "bootstrap"
+    text = f"In brackets: 95 % {method} interval over {name_covered(row)}"
+    if row["n_folds"] * row["n_repeats"] > 1:
+        text += ", widened because the models of different folds share training trials"
+    if covers == STIMULUS:
+        text += "; it holds for these people"
+    return f"{text}."
+
+
+def describe_test(row: pd.Series) -> str:
+    """Return the name of the tests of a table, and what they cover."""
+    test = "one-sided Wilcoxon" if row.get("covers", SUBJECT) == SUBJECT else "one-sided t"
+    return f"over {name_covered(row)}, {test}"
+
+
+def name_covered(row: pd.Series) -> str:
+    """Return the words for what the intervals and tests of a table cover."""
+    stimuli = row.get("stimuli", "stimuli")
+    names = {SUBJECT: "people", STIMULUS: "stimuli" if pd.isna(stimuli) else stimuli}
+    return " and ".join(names[kind] for kind in row.get("covers", SUBJECT).split("+"))
 
 
 def title_scores(table: pd.DataFrame) -> dict[str, str]:
@@ -224,6 +355,11 @@ def describe(row: pd.Series) -> str:
             f"\n{row['n_unstable']:.0f} trials are left out, because their label is stable in less "
             f"than {row['min_stability']:g} of the draws of the person's ratings."
         )
+    if not pd.isna(row.get("quality")):
+        text += (
+            f"\n{row['n_excluded']:.0f} trials are excluded by the quality rule {row['quality']} "
+            f"({row['excluded'] or 'no trial is above a limit'})."
+        )
     if row["left_out"] > 0:
         text += (
             f"\nA fold trains on {row['n_training']:.0f} trials on average; "
@@ -239,7 +375,7 @@ def describe(row: pd.Series) -> str:
 
 
 def verdicts(table: pd.DataFrame) -> list[str]:
-    """Return the pipelines that read EDA, and the pipelines that gain by music, if any use it.
+    """Return what a table shows, and what it could have shown with this number of people.
 
     Parameters
     ----------
@@ -249,21 +385,42 @@ def verdicts(table: pd.DataFrame) -> list[str]:
     Returns
     -------
     list of str
-        One line on EDA, and one on music if any pipeline uses it.
+        A line for each claim, a line for the equivalence to chance, and a line for the family.
     """
-    task = make_task(table["task"].iloc[0])
-    lines = [_verdict(table, "reads_eda", "Reads EDA", task.chance_row, task.order_row)]
-    if table["music_helps"].notna().any():
-        lines.append(
-            _verdict(table, "music_helps", "Music helps", task.chance_row, task.stimulus_row)
-        )
+    first = table.iloc[0]
+    lines = [_say_claim(table, claim) for claim in CLAIMS if table[claim.column].notna().any()]
+    if not lines:
+        return ["No row uses a signal or music."]
+    chance_row, rows = make_task(first["task"]).chance_row, table[table["equivalent"].notna()]
+    equal = rows.loc[rows["equivalent"], "pipeline"]
+    lines.append(
+        f"Shown to be within {first['margin']:g} of {chance_row} (two one-sided tests, p < {LEVEL} "
+        f"after Holm): {', '.join(equal) or 'none'} of {len(rows)}."
+    )
+    n_claims, family = table["n_claims"].max(), first["family"]
+    lines.append(f"Family of tests: {n_claims} claims about {family}.")
+    if first.get("family_added"):
+        lines.append(f"Added to the family after its first evaluation: {first['family_added']}.")
     return lines
 
 
-def _verdict(table: pd.DataFrame, column: str, what: str, chance: str, reference: str) -> str:
-    n_tested = table[column].notna().sum()
-    names = table.loc[table[column].fillna(False), "pipeline"]
+def _say_claim(table: pd.DataFrame, claim: Claim) -> str:
+    rows = table[table[claim.column].notna()]
+    names = rows.loc[rows[claim.column], "pipeline"]
+    text = (
+        f"{claim.title} (above every row {claim.without} {describe_test(table.iloc[0])}, "
+        f"p < {LEVEL} after Holm): {', '.join(names) or 'none'} of {len(rows)}."
+    )
+    if rows[claim.column].all():
+        return text
+    effects = rows.loc[~rows[claim.column], f"detectable_{claim.column}"].dropna()
+    size = f"{table['n_people'].iloc[0]} people and {table['n_trials'].iloc[0]} trials"
+    if np.isinf(effects).any():
+        return f"{text} With {size} no gain could be found: the smallest possible p is too large."
+    if effects.empty:
+        return f"{text} Not shown is not absent."
     return (
-        f"{what} (above {chance} and {reference} over people, one-sided Wilcoxon, p < {LEVEL} "
-        f"after Holm): {', '.join(names) or 'none'} of {n_tested}."
+        f"{text} Not shown is not absent: with {size}, a gain of {effects.median():.3f} over each "
+        f"of these rows (median over the pipelines) is found with a probability of at least "
+        f"{POWER:g}."
     )

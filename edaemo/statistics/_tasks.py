@@ -52,11 +52,20 @@ class Outcome(NamedTuple):
     probability : ndarray or None, default=None
         Probability of class 1, of shape (n_trials,), or of each class, of shape (n_trials,
         n_classes).
+    decision : ndarray or None, default=None
+        Values that order the trials without probabilities, of the same shape.
     """
 
     labels: np.ndarray
     predicted: np.ndarray
     probability: np.ndarray | None = None
+    decision: np.ndarray | None = None
+
+    def take(self, rows: np.ndarray) -> Outcome:
+        """Return the labels and predictions of some trials."""
+        labels, predicted, *optional = self
+        probability, decision = (None if part is None else part[rows] for part in optional)
+        return Outcome(labels[rows], predicted[rows], probability, decision)
 
 
 class Task(ABC):
@@ -78,6 +87,9 @@ class Task(ABC):
         The score for tests over people.
     chance : float
         This score for predictions that use no input.
+    margin : float
+        Default margin of the equivalence test: a mean of this score that is closer to chance is
+        treated as equal to chance.
     chance_row, order_row, stimulus_row : str
         The reference rows that use no input, only the order of the trials (for series the number
         of the step), and only the stimulus.
@@ -103,6 +115,7 @@ class Task(ABC):
     asks: ClassVar[str]
     has_lengths: ClassVar[bool] = False
     tested: ClassVar[str]
+    margin: ClassVar[float]
     chance_row: ClassVar[str]
     order_row: ClassVar[str] = "trial-order"
     stimulus_row: ClassVar[str]
@@ -118,7 +131,12 @@ class Task(ABC):
     @property
     def tested_title(self) -> str:
         """The title of the tested score."""
-        return self.titles[self.tested]
+        return self.titles.get(self.tested) or self.titles[self.tested_column]
+
+    @property
+    def tested_column(self) -> str:
+        """The column of tables with the mean over people of the tested score."""
+        return self.tested + BY_PERSON
 
     @property
     def has_classes(self) -> bool:
@@ -132,6 +150,7 @@ class Task(ABC):
         y_pred: Any,
         probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
+        decision: Any = None,
     ) -> Outcome:
         """Check labels and predictions of users.
 
@@ -318,24 +337,27 @@ class Binary(Task):
     predictor = "classifier"
     asks = _ASKS_CLASSES
     tested = "balanced_accuracy"
+    margin = 0.05
     chance_row = "majority"
     stimulus_row = "stimulus-prior"
     chance: float = 0.5
     scores: tuple[str, ...] = (*OF_CLASSES, *OF_PROBABILITIES)
     stored: tuple[str, ...] = ("accuracy", "balanced_accuracy", "f1")
     titles: Mapping[str, str] = {
+        "balanced_accuracy_by_person": "balanced accuracy",
+        "roc_auc_by_person": "AUC",
         "accuracy": "accuracy",
-        "balanced_accuracy": "balanced accuracy",
         "f1": "F1",
     }
     columns: Mapping[str, tuple[str, str]] = {
         **{name: (name, POOLED) for name in stored},
         "balanced_accuracy_by_person": ("balanced_accuracy", OVER_PEOPLE),
+        "roc_auc_by_person": ("roc_auc", OVER_PEOPLE),
     }
     reported: tuple[tuple[str, str, str], ...] = (
+        ("Balanced accuracy", "balanced_accuracy", OVER_PEOPLE),
+        ("AUC", "roc_auc", OVER_PEOPLE),
         ("Accuracy", "accuracy", POOLED),
-        ("Balanced accuracy", "balanced_accuracy", POOLED),
-        ("Mean over people", "balanced_accuracy", OVER_PEOPLE),
         ("F1", "f1", POOLED),
         ("MCC", "mcc", POOLED),
     )
@@ -348,17 +370,21 @@ class Binary(Task):
         y_pred: Any,
         probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
+        decision: Any = None,
     ) -> Outcome:
-        """Read 0 and 1, and the probability of 1."""
+        """Read 0 and 1, the probability of 1, and the decision value of 1."""
         labels, predicted = read_classes(y_true, names[0]), read_classes(y_pred, names[1])
         check_consistent_length(labels, predicted)
         if probability is not None:
             probability = read_probability(probability, len(labels))
-        return Outcome(labels, predicted, probability)
+        if decision is not None:
+            decision = read_decision(decision, (len(labels),))
+        return Outcome(labels, predicted, probability, decision)
 
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
         """Return confusion matrices, and pairs and errors of probabilities."""
-        return sum_classes(*outcome, unit, across=across)
+        labels, predicted, probability, decision = outcome
+        return sum_classes(labels, predicted, probability, unit, decision=decision, across=across)
 
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
         """Return scores of classifications."""
@@ -392,9 +418,13 @@ class Multiclass(Task):
     predictor = "classifier"
     asks = _ASKS_CLASSES
     tested = "balanced_accuracy"
+    margin = 0.05
     chance_row = "majority"
     stimulus_row = "stimulus-prior"
-    _SCORES = ("accuracy", "balanced_accuracy", "f1_macro", "majority_rate", "brier_score")
+    _SCORES = (
+        *("accuracy", "balanced_accuracy", "f1_macro", "majority_rate"),
+        *("roc_auc", "brier_score"),
+    )
     classes: tuple[Any, ...]
     chance: float
     recalls: tuple[str, ...]
@@ -411,14 +441,16 @@ class Multiclass(Task):
         self.scores = (*self._SCORES, *self.recalls)
         self.stored = ("accuracy", "balanced_accuracy", "f1_macro", *self.recalls)
         self.titles = {
+            "balanced_accuracy_by_person": "balanced accuracy",
+            "roc_auc_by_person": "AUC",
             "accuracy": "accuracy",
-            "balanced_accuracy": "balanced accuracy",
             "f1_macro": "macro F1",
             **{f"recall_{name}": f"recall of {name}" for name in self.classes},
         }
         self.columns = {
             **{name: (name, POOLED) for name in self.stored},
             "balanced_accuracy_by_person": ("balanced_accuracy", OVER_PEOPLE),
+            "roc_auc_by_person": ("roc_auc", OVER_PEOPLE),
         }
         self.reported = (
             *Binary.reported[:3],
@@ -432,14 +464,18 @@ class Multiclass(Task):
         y_pred: Any,
         probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
+        decision: Any = None,
     ) -> Outcome:
-        """Read names of classes, and a probability of each class."""
+        """Read names of classes, and a probability and a decision value of each class."""
         labels, predicted = (
             self._read_names(values, name)
             for values, name in zip((y_true, y_pred), names, strict=True)
         )
         check_consistent_length(labels, predicted)
-        return Outcome(labels, predicted, self._read_probabilities(probability, len(labels)))
+        if decision is not None:
+            decision = read_decision(decision, (len(labels), len(self.classes)))
+        probability = self._read_probabilities(probability, len(labels))
+        return Outcome(labels, predicted, probability, decision)
 
     def _read_names(self, values: Sequence[Any] | np.ndarray | pd.Series, what: str) -> np.ndarray:
         labels = pd.Series(values, dtype=object)
@@ -468,8 +504,12 @@ class Multiclass(Task):
         return values
 
     def sum_up(self, outcome: Outcome, unit: np.ndarray, across: bool = True) -> Sums:
-        """Return confusion matrices, and squared errors of probabilities."""
-        return sum_many_classes(*outcome, unit, len(self.classes))
+        """Return confusion matrices, and pairs and errors of probabilities."""
+        labels, predicted, probability, decision = outcome
+        n_classes = len(self.classes)
+        return sum_many_classes(
+            labels, predicted, probability, unit, n_classes, decision=decision, across=across
+        )
 
     def score(self, sums: Sums) -> dict[str, np.ndarray]:
         """Return scores of classifications, with the recall of each class."""
@@ -500,6 +540,7 @@ class Regression(Task):
     predictor = "regressor"
     asks = f"with thresholds={NUMBERS!r} ratings stay numbers: use regressors"
     tested = "concordance_correlation"
+    margin = 0.1
     chance_row = "mean"
     stimulus_row = "stimulus-mean"
     chance: float = 0.0
@@ -530,6 +571,7 @@ class Regression(Task):
         y_pred: Any,
         probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
+        decision: Any = None,
     ) -> Outcome:
         """Read finite numbers."""
         true, predicted = read_numbers(y_true, names[0]), read_numbers(y_pred, names[1])
@@ -576,6 +618,7 @@ class SequenceRegression(Task):
     asks = "the targets are series: use sequence regressors"
     has_lengths = True
     tested = "concordance_correlation"
+    margin = 0.1
     order_row = "step-mean"
     chance_row = "mean"
     stimulus_row = "stimulus-mean"
@@ -609,6 +652,7 @@ class SequenceRegression(Task):
         y_pred: Any,
         probability: Any = None,
         names: tuple[str, str] = ("y_true", "y_pred"),
+        decision: Any = None,
     ) -> Outcome:
         """Read a series for each trial; a prediction must have the length of its label."""
         true, predicted = read_series(y_true, names[0]), read_series(y_pred, names[1])
@@ -805,6 +849,17 @@ def read_probability(values: ArrayLike, n_trials: int) -> np.ndarray | None:
     if values.min() < 0 or values.max() > 1:
         raise ValueError("probability must be in [0, 1].")
     return values
+
+
+def read_decision(values: Iterable[Any], shape: tuple[int, ...]) -> np.ndarray | None:
+    """Read decision values, a number or an array for each trial; return None if any is missing."""
+    rows = list(values)
+    if any(row is None or np.isnan(row).any() for row in rows):
+        return None
+    decision = np.array(rows, dtype=np.float64)
+    if decision.shape != shape:
+        raise ValueError(f"decision must have the shape {shape}, got {decision.shape}.")
+    return decision
 
 
 def _check_classes(predicted: np.ndarray, labels: np.ndarray, n_classes: int) -> np.ndarray:

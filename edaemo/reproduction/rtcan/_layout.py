@@ -19,11 +19,13 @@ HEADINGS = {
 }
 # The scores of the paper in tables 3 to 5 and figure 4, with their titles.
 PRINTED = {"accuracy": "Ave-Acc", "f1": "F1"}
-BALANCED = "balanced [95 %]"
+# The scores that are means over people, with their titles.
+MEANS = {"balanced_accuracy": "balanced [95 %]", "roc_auc": "AUC [95 %]"}
 NONE = "-"
 LEGEND = (
-    "Scores in percent. Balanced: balanced accuracy with its 95 % bootstrap interval over people; "
-    f"chance is 50 in each setting. {NONE}: not in the paper, or not run."
+    "Scores in percent. Balanced and AUC: balanced accuracy and area under the ROC curve, each the "
+    "mean over people with its 95 % bootstrap interval; chance is 50 in each setting. "
+    f"{NONE}: not in the paper, not run, or undefined."
 )
 _BY_METHOD = ("method", "dataset", "n_people", "signal")
 _BY_WAY = ("method", "way", "percent", "n_training_people", "n_test_people")
@@ -95,7 +97,7 @@ def _models(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
     for letter in "VA":
         for name in PRINTED.values():
             head += [f"{letter}: {name}", published]
-        head.append(f"{letter}: {BALANCED}")
+        head += [f"{letter}: {name}" for name in MEANS.values()]
     rows = []
     for values, of_model in table.groupby(list(keys), sort=False, dropna=False):
         cells = [cell for target in ("valence", "arousal") for cell in _cells(of_model, target)]
@@ -116,7 +118,7 @@ def _trade_off(table: pd.DataFrame) -> list[str]:
         published,
         "F1-Score",
         published,
-        BALANCED,
+        *MEANS.values(),
         "note",
     ]
     rows = []
@@ -151,7 +153,7 @@ def _modules(table: pd.DataFrame) -> list[str]:
             for name in PRINTED.values()
             for end in (f"{target[0].upper()}: {name}", f"{target[0].upper()}: {name}, {published}")
         ]
-        names.append(f"{target[0].upper()}: {BALANCED}")
+        names += [f"{target[0].upper()}: {name}" for name in MEANS.values()]
         cells = zip(*(_cells(of_variant, target) for of_variant in columns.values()), strict=True)
         rows += [[name, *row] for name, row in zip(names, cells, strict=True)]
         notes = [
@@ -164,14 +166,16 @@ def _modules(table: pd.DataFrame) -> list[str]:
 
 
 def _cells(table: pd.DataFrame, target: str) -> list[str]:
-    """Return accuracy and F1, each with the published number, and balanced accuracy."""
+    """Return accuracy and F1, each with the published number, and the means over people."""
     by_score = table[table["target"] == target].set_index("score")
     cells = []
     for score in PRINTED:
         cells += [_number(by_score.loc[score, name]) for name in ("measured", "published")]
-    row = by_score.loc["balanced_accuracy"]
-    balanced = f"{row['measured']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
-    return [*cells, NONE if pd.isna(row["measured"]) else balanced]
+    for score in MEANS:
+        row = by_score.loc[score]
+        mean = f"{row['measured']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+        cells.append(NONE if pd.isna(row["measured"]) else mean)
+    return cells
 
 
 def _published(table: pd.DataFrame) -> str:

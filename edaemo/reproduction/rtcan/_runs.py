@@ -21,10 +21,17 @@ from edaemo.model_selection import FewerPeople, FewerTrainingPeople, Protocol, d
 from edaemo.networks import RTCAN
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
-from edaemo.statistics import LEVEL, Binary
+from edaemo.statistics import Binary, describe_claims
 from edaemo.training import find_recipe
 
 TARGETS = ("valence", "arousal")
+# The scores of a row, and their columns in the table of `evaluate`.
+SCORES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": Binary().tested_column,
+    "roc_auc": "roc_auc_by_person",
+    "f1": "f1",
+}
 
 
 class ReproductionSettings(NamedTuple):
@@ -278,8 +285,9 @@ def score_rows(
     for key in _keys(published):
         row = results[results["target"] == key["target"]].iloc[0]
         names = {"measured": "", "low": "_low", "high": "_high"}
-        measured = {name: 100 * row[key["score"] + end] for name, end in names.items()}
-        rows.append({"reference": False, **about, **key, **measured, "note": _verdict(row)})
+        column = SCORES[key["score"]]
+        measured = {name: 100 * row[column + end] for name, end in names.items()}
+        rows.append({"reference": False, **about, **key, **measured, "note": describe_claims(row)})
     return rows
 
 
@@ -292,23 +300,8 @@ def _keys(published: Scores | None) -> list[dict[str, Any]]:
             "published": getattr(published, f"{target}_{score}", np.nan),
         }
         for target in TARGETS
-        for score in Binary.stored
+        for score in SCORES
     ]
-
-
-def _verdict(row: pd.Series) -> str:
-    """Return a note: whether a pipeline is above chance and above its reference row."""
-    if row["n_failed"]:
-        return f"{row['n_failed']} folds failed, first with {row['error']}"
-    if row["reference"]:
-        return "uses no EDA"
-    if not row["p_above_majority"] < LEVEL:
-        return f"at chance (p = {row['p_above_majority']:.2f})"
-    rival = "stimulus-prior" if row["knows_stimulus"] else "trial-order"
-    p = row[f"p_above_{rival.replace('-', '_')}"]
-    if pd.isna(p):
-        return f"above chance; not compared with {rival}"
-    return f"above chance and {rival}" if p < LEVEL else f"above chance, not above {rival}"
 
 
 def references(
