@@ -40,7 +40,7 @@ def small(few: Bunch) -> Bunch:
     """Six people of HKU956 as a study of its own, without development people."""
     return Bunch(
         name="small",
-        trials=few.trials,
+        trials=few.trials.copy(),
         ratings=few.ratings,
         targets={name: few.ratings[name] for name in ("arousal", "valence")},
         music=few.music,

@@ -796,6 +796,7 @@ def not_here(function: Callable) -> Callable:
 
 
 @pytest.mark.same_bits
+@pytest.mark.filterwarnings("ignore:In .* trials the range of the phasic:UserWarning")
 def test_a_cluster_gives_the_same_and_this_process_alone_writes(
     study, store, tmp_path, cluster, monkeypatch
 ):

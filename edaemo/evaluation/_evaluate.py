@@ -266,7 +266,7 @@ class _Settings(NamedTuple):
     n_repeats: int
     max_epochs: int
     random_state: int
-    min_stability: float
+    min_stability: float = 0.0
 
 
 class _Case(NamedTuple):

@@ -193,8 +193,12 @@ def choose_newest(folds: pd.DataFrame) -> list[str]:
 
 def _format_pipeline(pipeline: tuple[Any, ...]) -> str:
     """Return the name of a case and its pipeline for messages."""
-    *case, _, name = pipeline
-    return ", ".join(filter(None, [*case, name]))
+    parts = dict(zip([*CASE, "pipeline"], pipeline, strict=True))
+    del parts["task"]
+    for rule in ("quality", "min_stability"):
+        if parts[rule] is not None:
+            parts[rule] = f"{rule}={parts[rule]}"
+    return ", ".join(part for part in parts.values() if part)
 
 
 def _identify(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
