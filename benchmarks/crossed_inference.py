@@ -21,6 +21,9 @@ people with new songs in blocks of the same shape.
 
     python benchmarks/crossed_inference.py crossed-32 --studies 300
     python benchmarks/crossed_inference.py crossed-32 --task regression
+    python benchmarks/crossed_inference.py crossed-32 --pairs
+
+With `--pairs`, two pipelines with different features that are equally informative are compared.
 """
 
 from __future__ import annotations
@@ -34,6 +37,7 @@ from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.tree import DecisionTreeClassifier
 
+from edaemo.benchmark import paired_test
 from edaemo.model_selection import make_protocol
 from edaemo.statistics import Outcome, Scores, Task, make_task
 from edaemo.statistics._crossed import Jackknife, inflate_variance, limits_of
@@ -208,6 +212,43 @@ def judge(
         yield found
 
 
+def test_pair(design: Design, task: Task, effect: float, seed: int) -> tuple[float, float]:
+    """Return the old and the new p of two pipelines whose features are equally informative."""
+    rng = np.random.default_rng([seed, 12])
+    songs = draw_songs(design, rng)
+    study = make_study(design, songs, draw_people(design, rng), effect, rng)
+    other = make_study(design, songs, draw_people(design, rng), 0, rng).features
+    protocol = make_protocol(design.protocol, N_FOLDS, seed)
+    target = (study.rating > 0).astype(int) if task.has_classes else study.rating
+    ids = {"subject": study.person, "stimulus": study.song}
+    held_out = {name: ids[name] for name in protocol.uses if name in ids}
+    folds, predicted = np.empty(len(target), int), np.empty((2, len(target)))
+    both = study.features, other + effect * study.rating[:, None]
+    for fold, (training, test) in enumerate(protocol.split(study.features, target, **held_out)):
+        folds[test] = fold
+        for i, features in enumerate(both):
+            model = make_model(task, design).fit(features[training], target[training])
+            predicted[i, test] = predict(task, model, features[test])
+    outcomes = [read(task, study.rating, values) for values in predicted]
+    people = [score_units(task, of, study.person, folds)[task.tested] for of in outcomes]
+    crossed = [
+        Jackknife(task, of, ids, protocol.covers, folds=folds, cross_validated=True)
+        for of in outcomes
+    ]
+    gain = crossed[0].over_people(task.tested, minus=crossed[1])
+    return paired_test(*people).p_value, gain.p_different()
+
+
+def show_pairs(name: str, task: Task, n_studies: int) -> None:
+    """Print how often two equally good pipelines differ."""
+    for effect in (0.0, EFFECT):
+        p = [test_pair(DESIGNS[name], task, effect, seed) for seed in range(n_studies)]
+        found = " | ".join(f"{share:.3f}" for share in np.mean(np.array(p) <= 0.05, axis=0))
+        print(
+            f"| {name} | {'effect' if effect else 'null'} | {task.tested} | {found} |", flush=True
+        )
+
+
 def show(name: str, task: Task, n_studies: int) -> None:
     """Print the rows of one design."""
     design = DESIGNS[name]
@@ -239,12 +280,19 @@ def main() -> None:
     parser.add_argument("designs", nargs="+", choices=DESIGNS)
     parser.add_argument("--task", choices=list(SHOWN), default="binary")
     parser.add_argument("--studies", type=int, default=300)
+    parser.add_argument("--pairs", action="store_true")
     args = parser.parse_args()
+    task = make_task(args.task)
+    if args.pairs:
+        print("| design | truth | score | old p <= 0.05 | new p <= 0.05 |\n|---|---|---|---|---|")
+        for name in args.designs:
+            show_pairs(name, task, args.studies)
+        return
     head = ["design", "truth", "score", "average", "true score", "old covers", "width"]
     head += ["new covers", "width", "old p <= 0.05", "new p <= 0.05"]
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
     for name in args.designs:
-        show(name, make_task(args.task), args.studies)
+        show(name, task, args.studies)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from scipy.stats import binomtest
 
 from edaemo.statistics import LEVEL
 from edaemo.statistics._claims import judge
+from edaemo.statistics._crossed import PeopleScores
 
 N_TRIALS = 32
 GUESSING = ("trial-order", "duration", "stimulus-prior", "svm-music")
@@ -44,7 +45,7 @@ def find(
     people["majority"] = pd.Series(np.full(n_people, 0.5))
     table = judge(
         {**dict.fromkeys(references, ()), **dict.fromkeys(pipelines, ("eda",))},
-        people,
+        {name: PeopleScores("balanced_accuracy", scores) for name, scores in people.items()},
         rows=[*references, *pipelines],
         tested=pipelines,
         references=references,

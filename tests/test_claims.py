@@ -29,8 +29,9 @@ from edaemo.benchmark import (
 )
 from edaemo.preprocessing import SubjectStandardizer
 from edaemo.reproduction.rtcan._runs import score_rows
-from edaemo.statistics import CLAIMS, describe_claims, find_detectable, format_table
-from edaemo.statistics._claims import find_rivals, p_equivalent
+from edaemo.statistics import CLAIMS, describe_claims, format_table
+from edaemo.statistics._claims import find_detectable, find_rivals, p_equivalent
+from edaemo.statistics._crossed import Gains
 from edaemo.statistics._tables import format_p
 
 READS_EDA, READS_SIGNALS, MUSIC_HELPS = CLAIMS
@@ -312,8 +313,8 @@ class TestNotShown:
             wilcoxon(gains - 0.05, alternative="less").pvalue,
             wilcoxon(gains + 0.05, alternative="greater").pvalue,
         )
-        assert_allclose(p_equivalent(gains, 0.05), expected)
-        assert p_equivalent(gains + 0.05, 0.05) > 0.05
+        assert_allclose(p_equivalent(Gains(gains), 0.05), expected)
+        assert p_equivalent(Gains(gains + 0.05), 0.05) > 0.05
 
     def test_the_table_says_what_could_have_been_found(self, length, tmp_path):
         table = run(length, tmp_path / "s", margin=0.07)

@@ -39,6 +39,7 @@ from sklearn.svm import SVC
 from skorch.callbacks import EarlyStopping, EpochScoring, LRScheduler
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion
+from edaemo._torch import has_torch
 from edaemo.benchmark import make_rtcan, make_svm_baseline
 from edaemo.evaluation import _keys
 from edaemo.evaluation._keys import UnkeyableError, canonical, fingerprint, made_with
@@ -506,6 +507,7 @@ def run(code: str, folder: Path, hash_seed: int = 0) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.skipif(not has_torch(), reason="needs torch")
 def test_another_process_with_another_hash_seed_gives_the_same_key(tmp_path):
     (tmp_path / "others.py").write_text(Path(__file__).read_text())
     code = """

@@ -77,6 +77,7 @@ from edaemo import (
     save,
 )
 from edaemo._safe_file import ARRAYS, HEAD, FileError, read_archive, write_archive
+from edaemo._torch import has_torch
 from edaemo.benchmark import StimulusPriorClassifier, SubjectPriorClassifier, audit
 from edaemo.datasets import make_music_listening
 from edaemo.estimators import CNNClassifier
@@ -1047,6 +1048,7 @@ STOPPING = NARROW | {
 
 
 class TestCheckpoint:
+    @pytest.mark.skipif(not has_torch(), reason="needs torch")
     def test_killed_fit_ends_with_the_weights_of_an_unbroken_one(self, tmp_path):
         path = tmp_path / "ck"
         done = subprocess.run([sys.executable, "-c", FIT, path], cwd=EXAMPLE.parents[1])

@@ -32,7 +32,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch
 
-from edaemo import CvxEDATransformer
+# Processes that tests start import this file, also without torch.
+from edaemo import CvxEDATransformer, benchmark
 from edaemo.benchmark import (
     PIPELINES,
     STUDIES,
@@ -40,8 +41,6 @@ from edaemo.benchmark import (
     FoldRecord,
     ResultStore,
     evaluate,
-    make_cnn_baseline,
-    make_rtcan,
     make_svm_baseline,
     register_pipeline,
     register_study,
@@ -570,12 +569,12 @@ def test_a_thing_is_held_by_one_process_until_it_lets_go_or_dies(start_holder):
 
 
 def test_which_pipelines_run_on_a_gpu():
-    assert may_use_gpu(make_rtcan())
-    assert may_use_gpu(make_pipeline(make_cnn_baseline(eda="passthrough")))
-    assert may_use_gpu(GridSearchCV(make_rtcan(), {}))
-    assert may_use_gpu(make_rtcan().set_params(rtcan__device="cuda"))
-    assert not may_use_gpu(make_rtcan().set_params(rtcan__device="cpu"))
-    assert not may_use_gpu(make_rtcan().set_params(rtcan__device="cuda:0"))
+    assert may_use_gpu(benchmark.make_rtcan())
+    assert may_use_gpu(make_pipeline(benchmark.make_cnn_baseline(eda="passthrough")))
+    assert may_use_gpu(GridSearchCV(benchmark.make_rtcan(), {}))
+    assert may_use_gpu(benchmark.make_rtcan().set_params(rtcan__device="cuda"))
+    assert not may_use_gpu(benchmark.make_rtcan().set_params(rtcan__device="cpu"))
+    assert not may_use_gpu(benchmark.make_rtcan().set_params(rtcan__device="cuda:0"))
     assert not may_use_gpu(make_svm_baseline())
 
 
@@ -605,7 +604,7 @@ def jobs_of(study: Bunch, entries: dict[str, PipelineSpec]) -> list:
     data = _evaluate._fingerprint_data(study)
     case = _evaluate._Case(study, data, "arousal", "subject", "subject", target)
     settings = _evaluate._Settings("evaluation", 2, 1, 1, 0)
-    jobs = _evaluate._plan(case, entries, settings)
+    jobs = _evaluate._plan(case, entries, settings, None)
     return [job for job in jobs if job.settings["fold"] == 0]
 
 
@@ -719,10 +718,12 @@ def test_without_a_fraction_nothing_is_set_aside_but_under_paper(store, monkeypa
 
 
 def test_nets_take_validation_rows_through_their_pipelines(study, store):
-    assert find_validation(make_rtcan()) == "rtcan__validation"
+    assert find_validation(benchmark.make_rtcan()) == "rtcan__validation"
     assert find_validation(make_svm_baseline()) is None
     features = EDAFeatureExtractor(sampling_rate=4)
-    cnn = make_cnn_baseline(eda=features, max_epochs=1).set_params(cnn__validation_fraction=0.3)
+    cnn = benchmark.make_cnn_baseline(eda=features, max_epochs=1).set_params(
+        cnn__validation_fraction=0.3
+    )
     table = evaluate({"cnn": cnn}, study, protocols="stimulus", store=store, **FOLDS)
     assert not table["n_failed"].any(), table["error"].iloc[-1]
 

@@ -4,7 +4,7 @@ benchmarks/library_paths.py runs these tests with other kernels of torch's libra
 """
 
 import copy
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -257,12 +257,8 @@ def test_rows_are_split_into_passes_of_known_sizes(sizes, n, passes):
 
 
 def in_thread(work):
-    results = []
-    thread = threading.Thread(target=lambda: results.append(work()))
-    thread.start()
-    thread.join()
-    (result,) = results
-    return result
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
 
 
 def mkl_threads():

@@ -36,7 +36,7 @@ class Absent:
     __call__ = __getitem__ = __or__ = __ror__ = __enter__ = _use
 
     def __getattr__(self, name: str) -> "Absent":
-        if name.startswith("__"):
+        if name.startswith("__") and name != "__version__":
             raise AttributeError(name)
         return self._use()
 
@@ -52,9 +52,13 @@ class Absent:
 
 
 def needs_torch(error: BaseException | None) -> bool:
+    """Return whether an error, or one that it replaces, is about torch or skorch being absent."""
+    if error is None:
+        return False
     if isinstance(error, ModuleNotFoundError):
         return (error.name or "").partition(".")[0] in PACKAGES
-    return error is not None and f"needs {NEEDS_TORCH}" in str(error)
+    named = any(f"{need} {NEEDS_TORCH}" in str(error) for need in ("need", "needs"))
+    return named or needs_torch(error.__context__)
 
 
 def import_for_test(
@@ -101,6 +105,14 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, A
     ):
         report.outcome, report.longrepr = "skipped", (str(collector.path), 0, "needs torch")
     return report
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that a stand-in parametrizes."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    for value in parameters.values():
+        if isinstance(value, Absent):
+            pytest.skip(f"{value._name} needs torch")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -575,6 +575,11 @@ def _find_copies(
     case: _Case, found: dict[tuple[int, bytes], pd.DataFrame | None]
 ) -> pd.DataFrame | None:
     """Return the copies among the trials of a case; each set of trials is searched once."""
+    if not len(case.rows):
+        raise EvaluationError(
+            f"{case.study.name}, {case.target}: the quality rule excludes all trials. Raise its "
+            "limits."
+        )
     which = id(case.study), case.rows.tobytes()
     if which not in found:
         found[which] = find_copies(case.trials) if is_trials_table(case.trials) else None
@@ -584,8 +589,6 @@ def _find_copies(
 def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
-    if not len(case.rows):
-        raise EvaluationError(f"{where}: the quality rule excludes all trials. Raise its limits.")
     table = audit(protocol, case.trials, case.classes, music=case.study.get("music"), copies=copies)
     leaking = leaks(table, protocol.may_share)
     if leaking:
@@ -900,7 +903,8 @@ def _record(job: _Job, result: dict[str, Any], input_warnings: list[str]) -> Fol
             **{name: trials[name].iloc[rows].tolist() for name in names},
             "label": job.case.task.decode(job.case.labels[rows]),
             "predicted": job.case.task.decode(result["predicted"]),
-            **{name: result[name] for name in ("probability", "decision")},
+            "probability": result["probability"],
+            "decision": result.get("decision"),
         }
     measured = ("error", "scores", "fit_seconds", "predict_seconds", "device")
     return FoldRecord(

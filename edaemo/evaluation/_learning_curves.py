@@ -73,7 +73,7 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
     """
     curves = []
     for about, curve in _find_folds(folds).groupby(_CURVE, sort=False, dropna=False):
-        study, _, target, *_, protocol, kind = about
+        study, _, target, _, _, quality, _, protocol, kind = about
         places, trials = read_trials(store, curve)
         about_folds = curve[["repeat", "fold"]].assign(covers=join_covers(curve).to_numpy())
         trials = trials.assign(**about_folds.take(places).reset_index(drop=True))
@@ -96,7 +96,8 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
                     "high": score["pooled_high"],
                 }
             )
-        name = f"{study}, {target}, {protocol}, shares {kind}"
+        rule = "" if pd.isna(quality) else f", quality {quality}"
+        name = f"{study}, {target}, {protocol}, shares {kind}{rule}"
         curves.append(LearningCurve(name, task, pd.DataFrame(points), failed))
     return curves
 

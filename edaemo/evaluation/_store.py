@@ -389,7 +389,18 @@ class ResultStore:
                 self._connection.execute(_DECLARE, row)
 
     def family(self, comparison: str) -> dict[str, Member]:
-        """Return the family of a comparison by pipeline, in the order in which it was declared."""
+        """Return the family of a comparison, in the order in which it was declared.
+
+        Parameters
+        ----------
+        comparison : str
+            Digest of the comparison.
+
+        Returns
+        -------
+        dict of str to Member
+            By pipeline; empty if no family was declared.
+        """
         query = (
             "SELECT pipeline, uses, keys, added FROM families WHERE comparison = ? "
             "ORDER BY added, rowid"

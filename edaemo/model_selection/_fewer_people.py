@@ -86,6 +86,7 @@ def covers_of(audit: Mapping[str, Any] | None, protocol: str | None) -> tuple[st
     Returns
     -------
     tuple of {"subject", "stimulus"}
+        One or both ids.
     """
     if audit and "covers" in audit:
         return tuple(audit["covers"])

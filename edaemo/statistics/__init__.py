@@ -1,7 +1,7 @@
 """Compute scores with intervals over people and stimuli, tests, comparisons and calibration."""
 
 from edaemo.statistics._calibration import Calibration, calibration
-from edaemo.statistics._claims import CLAIMS, LEVEL, Claim, find_detectable, find_rivals
+from edaemo.statistics._claims import CLAIMS, LEVEL
 from edaemo.statistics._compare import (
     CriticalDifference,
     PairedTest,
@@ -12,7 +12,6 @@ from edaemo.statistics._compare import (
     critical_difference,
     paired_test,
 )
-from edaemo.statistics._crossed import Gains, Jackknife, LeftOut, PeopleScores
 from edaemo.statistics._permutation import (
     PermutationRefit,
     PermutationTest,
@@ -63,15 +62,10 @@ __all__ = [
     "NUMBERS",
     "Binary",
     "Calibration",
-    "Claim",
     "CriticalDifference",
-    "Gains",
-    "Jackknife",
-    "LeftOut",
     "Multiclass",
     "Outcome",
     "PairedTest",
-    "PeopleScores",
     "PermutationRefit",
     "PermutationTest",
     "Regression",
@@ -92,8 +86,6 @@ __all__ = [
     "divide",
     "draw_people",
     "explain_marks",
-    "find_detectable",
-    "find_rivals",
     "find_task",
     "fold_codes",
     "format_claim",

@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.optimize import brentq
 from scipy.stats import nct, t
 
-from edaemo.statistics._crossed import LeftOut, PeopleScores
+from edaemo.statistics._crossed import Gains, LeftOut, PeopleScores
 from edaemo.statistics._scores import adjust_holm
 
 LEVEL = 0.05
@@ -238,12 +238,15 @@ def _find_shift(level: float, power: float, df: float) -> float:
 def _p_equivalent(
     people: Mapping[str, PeopleScores], name: str, chance_row: str, margin: float
 ) -> float:
-    """Return p of two one-sided tests that the gain over chance is within −margin and margin.
+    if name not in people or chance_row not in people:
+        return np.nan
+    return p_equivalent(people[name].minus(people[chance_row]), margin)
+
+
+def p_equivalent(gains: Gains, margin: float) -> float:
+    """Return p of two one-sided tests that the gain is between −margin and margin.
 
     It is the larger p of the two tests (Schuirmann, Journal of Pharmacokinetics and
     Biopharmaceutics 15(6), 1987).
     """
-    if name not in people or chance_row not in people:
-        return np.nan
-    gains = people[name].minus(people[chance_row])
     return max(gains.p_below(margin), gains.p_above(-margin))

@@ -18,6 +18,10 @@ SUBJECT, STIMULUS = "subject", "stimulus"
 _CELL = "cell"
 _SIGNED = ("mcc", "calibration_in_the_large", "concordance_correlation", "pearson")
 _UNBOUNDED = ("rmse", "brier_score")
+# Scores whose intervals are too narrow for cross-validated predictions, also after
+# `inflate_variance`, since they depend on the level or scale of all predictions
+# (`benchmarks/crossed_inference.py`).
+TOO_NARROW = ("f1", "concordance_correlation")
 
 
 def limits_of(score: str) -> tuple[float, float]:

@@ -175,7 +175,20 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
 
 
 def score_people(task: Task, trials: pd.DataFrame) -> PeopleScores:
-    """Return each person's tested score of one pipeline, as `Scores.people` does."""
+    """Return each person's tested score of one pipeline, as `Scores.people` does.
+
+    Parameters
+    ----------
+    task : Task
+        The task of the target.
+    trials : DataFrame
+        Rows of a table of predictions.
+
+    Returns
+    -------
+    PeopleScores
+        The score ``task.tested`` of each person, for tests against another pipeline.
+    """
     outcome, subject, folds = _read(task, trials), trials["subject"].to_numpy(), fold_codes(trials)
     units = number_units(subject, len(trials), "subject")
     scores = score_units(task, outcome, units, folds)[task.tested]
@@ -365,13 +378,13 @@ class Scores:
         Labels and predictions, as returned by `task.read`.
     subject, fold : sequence of shape (n_trials,)
         As in :func:`classification_summary`.
-    random_state : int, default=0
-        As in :func:`classification_summary`.
     stimulus : sequence of shape (n_trials,) or None, default=None
         Stimulus of each trial.
     covers : sequence of {"subject", "stimulus"}, default=("subject",)
         What intervals and tests cover. With "stimulus", intervals are those of the jackknife
         (`LeftOut.spread`) in place of the bootstrap.
+    random_state : int, default=0
+        As in :func:`classification_summary`.
     """
 
     def __init__(

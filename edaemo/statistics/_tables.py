@@ -11,10 +11,10 @@ import pandas as pd
 
 import edaemo
 from edaemo.statistics._claims import CLAIMS, LEVEL, POWER, Claim, judge
-from edaemo.statistics._crossed import STIMULUS, SUBJECT, PeopleScores
+from edaemo.statistics._crossed import STIMULUS, SUBJECT, TOO_NARROW, PeopleScores
 from edaemo.statistics._predictions import NUMBERS
 from edaemo.statistics._summary import ENDS, Scores
-from edaemo.statistics._tasks import OVER_PEOPLE, Task, make_task
+from edaemo.statistics._tasks import BY_PERSON, OVER_PEOPLE, Task, make_task
 
 
 def make_table(
@@ -234,19 +234,54 @@ def format_table(table: pd.DataFrame) -> str:
 
 
 def format_claim(row: pd.Series, claim: Claim) -> str:
-    """Return the adjusted p of a claim, with the nearest row, for a cell of a table."""
+    """Return the adjusted p of a claim, with the nearest row, for a cell of a table.
+
+    Parameters
+    ----------
+    row : Series
+        A row of the table that `evaluate` returns.
+    claim : Claim
+        The claim.
+
+    Returns
+    -------
+    str
+        "-" if the claim was not tested.
+    """
     p = row[f"p_{claim.column}"]
     return "-" if pd.isna(p) else f"{format_p(p)} ({row[f'nearest_{claim.column}']})"
 
 
 def mark_name(row: pd.Series) -> str:
-    """Return the name of a row, with a mark if unlabelled test trials set its scale."""
+    """Return the name of a row, with a mark if unlabelled test trials set its scale.
+
+    Parameters
+    ----------
+    row : Series
+        A row of the table that `evaluate` returns.
+
+    Returns
+    -------
+    str
+        The name, and "*" or "†".
+    """
     mark = " *" if row["transductive"] else " †" if row["calibration_trials"] else ""
     return f"{row['pipeline']}{mark}"
 
 
 def explain_marks(table: pd.DataFrame) -> list[str]:
-    """Return a line for each mark of `mark_name` in a table."""
+    """Return a line for each mark of `mark_name` in a table.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `evaluate` returns it.
+
+    Returns
+    -------
+    list of str
+        Empty without marks.
+    """
     lines = []
     if table["transductive"].any():
         lines.append("* Transductive: all of a test person's unlabelled trials set the scale.")
@@ -260,7 +295,18 @@ def explain_marks(table: pd.DataFrame) -> list[str]:
 
 
 def describe_scores(table: pd.DataFrame) -> list[str]:
-    """Return which mean each displayed score is, and what the brackets are."""
+    """Return which mean each displayed score is, and what the brackets are.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The rows of one study, target, threshold and protocol, as `evaluate` returns them.
+
+    Returns
+    -------
+    list of str
+        Sentences.
+    """
     columns, titles = make_task(table["task"].iloc[0]).columns, title_scores(table)
     kinds = {name: columns[name][1] if name in columns else "" for name in titles}
     lines = []
@@ -278,30 +324,60 @@ def describe_scores(table: pd.DataFrame) -> list[str]:
             f"{n_undefined} people without a score, such as people with one class, are "
             "left out of the means over people."
         )
-    return [*lines, describe_intervals(table.iloc[0])]
+    return [*lines, *_describe_intervals(table.iloc[0], titles)]
 
 
-def describe_intervals(row: pd.Series) -> str:
-    """Return what the intervals of a table cover."""
+def _describe_intervals(row: pd.Series, titles: Mapping[str, str]) -> list[str]:
+    """Return what the intervals of a table cover, and which of them are too narrow."""
     covers, method = row.get("covers", SUBJECT), "jackknife"
     if covers == SUBJECT:
         method = "bootstrap"
     text = f"In brackets: 95 % {method} interval over {name_covered(row)}"
+    narrow = []
     if row["n_folds"] * row["n_repeats"] > 1:
         text += ", widened because the models of different folds share training trials"
+        narrow = [titles[name] for name in titles if name.removesuffix(BY_PERSON) in TOO_NARROW]
     if covers == STIMULUS:
         text += "; it holds for these people"
-    return f"{text}."
+    if not narrow:
+        return [f"{text}."]
+    return [
+        f"{text}.",
+        f"The interval of {' and '.join(narrow)} is too narrow: it does not contain how the level "
+        "and the scale of the predictions vary with the training trials.",
+    ]
 
 
 def describe_test(row: pd.Series) -> str:
-    """Return the name of the tests of a table, and what they cover."""
+    """Return the name of the tests of a table, and what they cover.
+
+    Parameters
+    ----------
+    row : Series
+        A row of the table that `evaluate` returns.
+
+    Returns
+    -------
+    str
+        For example "over people, one-sided Wilcoxon".
+    """
     test = "one-sided Wilcoxon" if row.get("covers", SUBJECT) == SUBJECT else "one-sided t"
     return f"over {name_covered(row)}, {test}"
 
 
 def name_covered(row: pd.Series) -> str:
-    """Return the words for what the intervals and tests of a table cover."""
+    """Return the words for what the intervals and tests of a table cover.
+
+    Parameters
+    ----------
+    row : Series
+        A row of the table that `evaluate` returns.
+
+    Returns
+    -------
+    str
+        For example "people and songs".
+    """
     stimuli = row.get("stimuli", "stimuli")
     names = {SUBJECT: "people", STIMULUS: "stimuli" if pd.isna(stimuli) else stimuli}
     return " and ".join(names[kind] for kind in row.get("covers", SUBJECT).split("+"))

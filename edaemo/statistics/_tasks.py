@@ -62,7 +62,18 @@ class Outcome(NamedTuple):
     decision: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> Outcome:
-        """Return the labels and predictions of some trials."""
+        """Return the labels and predictions of some trials.
+
+        Parameters
+        ----------
+        rows : ndarray
+            Numbers of the trials, or a mask.
+
+        Returns
+        -------
+        Outcome
+            In the order of `rows`.
+        """
         labels, predicted, *optional = self
         probability, decision = (None if part is None else part[rows] for part in optional)
         return Outcome(labels[rows], predicted[rows], probability, decision)
@@ -162,11 +173,13 @@ class Task(ABC):
             Predicted probabilities, of class 1 or of each class.
         names : tuple of (str, str), default=("y_true", "y_pred")
             Names of labels and predictions in messages.
+        decision : array-like or None, default=None
+            Values of a decision function, of class 1 or of each class.
 
         Returns
         -------
         Outcome
-            Labels, predictions and probabilities as arrays.
+            Labels, predictions, probabilities and decision values as arrays.
 
         Raises
         ------
