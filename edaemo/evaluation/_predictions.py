@@ -193,8 +193,9 @@ def choose_newest(folds: pd.DataFrame) -> list[str]:
 
 def _format_pipeline(pipeline: tuple[Any, ...]) -> str:
     """Return the name of a case and its pipeline for messages."""
-    *case, _, name = pipeline
-    return ", ".join(filter(None, [*case, name]))
+    *case, name = pipeline
+    shown = (value for column, value in zip(CASE, case, strict=True) if column != "task")
+    return ", ".join(str(part) for part in (*shown, name) if part is not None)
 
 
 def _identify(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
