@@ -193,12 +193,12 @@ def choose_newest(folds: pd.DataFrame) -> list[str]:
 
 def _format_pipeline(pipeline: tuple[Any, ...]) -> str:
     """Return the name of a case and its pipeline for messages."""
-    parts = dict(zip([*CASE, "pipeline"], pipeline, strict=True))
-    del parts["task"]
-    for rule in ("quality", "min_stability"):
-        if parts[rule] is not None:
-            parts[rule] = f"{rule}={parts[rule]}"
-    return ", ".join(part for part in parts.values() if part)
+    *case, name = pipeline
+    shown = {column: value for column, value in zip(CASE, case, strict=True) if value is not None}
+    shown.pop("task", None)
+    for rule in {"quality", "min_stability"} & set(shown):
+        shown[rule] = f"{rule}={shown[rule]}"
+    return ", ".join(map(str, (*shown.values(), name)))
 
 
 def _identify(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
