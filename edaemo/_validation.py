@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 import weakref
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,6 +18,7 @@ from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
+from edaemo._ids import warn_of_near_ids
 from edaemo._layout import Block, Layout, block_title, layout_names, make_layout, read_layout
 from edaemo.decomposition import check_sampling_rate
 
@@ -246,47 +245,6 @@ def _agreed_ids(
     return of_x
 
 
-def near_ids(ids: Iterable[Any]) -> list[list[Any]]:
-    """Return the groups of different ids that may be one id, written in several ways.
-
-    Parameters
-    ----------
-    ids : iterable
-        Ids, in any order; missing ids are ignored.
-
-    Returns
-    -------
-    list of list
-        Each group in the order of appearance. Ids are in one group if they are equal as text,
-        except for spaces, upper case, leading zeros, and ".0" after a whole number: 1 and "1",
-        "p0" and "p0 ", "P01" and "p1".
-    """
-    groups: dict[str, list[Any]] = {}
-    for value in pd.unique(pd.Series(list(ids), dtype=object)):
-        if not pd.api.types.is_scalar(value) or pd.isna(value):
-            continue
-        text = re.sub(r"\s", "", str(value)).casefold()
-        text = re.sub(r"^(\d+)\.0+$", r"\1", text)
-        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", text), []).append(value)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def warn_of_near_ids(name: str, ids: Iterable[Any]) -> None:
-    """Warn if some ids may be one id, written in several ways; see `near_ids`.
-
-    `name` is the kind of id: "subject" or "stimulus".
-    """
-    groups = near_ids(ids)
-    if groups:
-        pairs = name_some(" and ".join(map(repr, group)) for group in groups)
-        warnings.warn(
-            f"Some ids of {name} are nearly equal and count as different: {pairs}. If they are "
-            f"the same {name}, write the id in the same way everywhere.",
-            UserWarning,
-            stacklevel=3,
-        )
-
-
 def distinct_values(values: Sequence[Any] | np.ndarray) -> np.ndarray:
     """Return ids or labels as an array; 1 and "1" stay different, missing values stay missing."""
     if isinstance(values, np.ma.MaskedArray):
@@ -318,13 +276,6 @@ def suggest(name: object, known: Iterable[str]) -> str:
     known = list(known)
     near = get_close_matches(str(name), known, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {known}."
-
-
-def name_some(subjects: Iterable[Any]) -> str:
-    """Return the names of the first five subjects, and the number of the others."""
-    names = [str(subject) for subject in subjects]
-    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(names[:5]) + more
 
 
 def as_plain(value: Any) -> Any:

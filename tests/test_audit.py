@@ -15,7 +15,7 @@ from sklearn import config_context
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
-from edaemo._validation import near_ids
+from edaemo._ids import near_ids
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._nuisances import measure_nuisances
 from edaemo.model_selection import PROTOCOLS, SubjectKFold, TrialKFold, make_protocol

@@ -21,8 +21,6 @@ from edaemo.model_selection import PROTOCOLS, covers_of, make_protocol
 from edaemo.model_selection._fewer_people import FewerPeople, FewerTrainingPeople
 from edaemo.statistics import (
     Binary,
-    Jackknife,
-    LeftOut,
     Multiclass,
     Outcome,
     Regression,
@@ -31,6 +29,7 @@ from edaemo.statistics import (
     Task,
     format_table,
 )
+from edaemo.statistics._crossed import Jackknife, LeftOut
 
 BOTH = ("subject", "stimulus")
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from edaemo import SubjectThresholdRelabeler
-from edaemo._validation import near_ids
+from edaemo._ids import near_ids
 from edaemo.benchmark import audit
 from edaemo.estimators import SubjectPriorClassifier
 from edaemo.model_selection import SubjectKFold, make_protocol

@@ -280,7 +280,7 @@ def test_defaults_are_written_alike_everywhere():
     transformer = CvxEDATransformer(RATE).get_params()
     shared = transformer.keys() & vars(default).keys()
     assert {name: transformer[name] for name in shared} == {n: vars(default)[n] for n in shared}
-    assert len(shared) == 6
+    assert len(shared) == 7
 
 
 def test_neurokits_variant_is_at_hand():

@@ -101,7 +101,8 @@ def test_a_record_comes_back_as_it_went_in(path):
         predictions = store.predictions()
     created = pd.Timestamp(fold.pop("created"))
     assert abs(created - pd.Timestamp.now("UTC")) < pd.Timedelta("1min")
-    assert fold == {**DONE, "key": "k", "status": "done", "error": None, "quality": None}
+    rules = {"quality": None, "min_stability": None}
+    assert fold == {**DONE, "key": "k", "status": "done", "error": None, **rules}
     expected = {
         "key": ["k", "k"],
         "row": [0, 1],

@@ -83,6 +83,14 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="trials without a label: leave them out of this target, or raise an error",
     )
     compare.add_argument(
+        "--min-stability",
+        type=float,
+        default=0.0,
+        metavar="S",
+        help="leave out trials whose label is stable in less than this share of bootstrap draws of "
+        "the person's ratings, from 0 to 1",
+    )
+    compare.add_argument(
         "--quality",
         nargs="+",
         metavar="RULE",
@@ -91,14 +99,6 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="rules for excluding trials by signal quality. none: no trial; flagged: every trial "
         "with a defect; or the largest permitted values, such as flat=0,lost_contact_share=0.5. "
         "Pass none and a rule to see its effect",
-    )
-    compare.add_argument(
-        "--min-stability",
-        type=float,
-        default=0.0,
-        metavar="S",
-        help="leave out trials whose label is stable in less than this share of bootstrap draws of "
-        "the person's ratings, from 0 to 1",
     )
     compare.add_argument(
         "--people",
@@ -167,8 +167,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             arguments.protocol,
             thresholds=arguments.threshold,
             missing_ratings=arguments.missing_ratings,
-            quality=arguments.quality,
             min_stability=arguments.min_stability,
+            quality=arguments.quality,
             people=arguments.people,
             n_splits=arguments.folds,
             n_repeats=arguments.repeats,
@@ -204,15 +204,17 @@ def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) 
     from edaemo.statistics import format_table
 
     matplotlib.use("Agg")  # figures are written to files only
-    case = ["study", "target", "threshold", "protocol", "quality"]
+    case = ["study", "target", "threshold", "protocol", "quality", "min_stability"]
     for about, rows in table.groupby(case, sort=False, dropna=False):
-        study, target, threshold, protocol, quality = about
+        study, target, threshold, protocol, quality, min_stability = about
         fixed = isinstance(threshold, float) and threshold == threshold
         rated = threshold == "none"
         name = f"{target}-above-{threshold:g}" if fixed else target + "-as-rated" * rated
         place = out / study / name / protocol
         if not pd.isna(quality):
             place = place / f"quality-{quality}"
+        if not pd.isna(min_stability):
+            place = place / f"stable-{min_stability:g}"
         place.mkdir(parents=True, exist_ok=True)
         rows.to_csv(place / "table.csv", index=False)
         save_figure(plot_comparison(rows), place / "figure.png")

@@ -11,8 +11,9 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from edaemo._ids import name_some
 from edaemo._sklearn import AnyBunch
-from edaemo._validation import IDENTITY, name_some
+from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import join_left_out, take_trials
 from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._study import Study

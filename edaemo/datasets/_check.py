@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from edaemo._validation import name_some
+from edaemo._ids import name_some
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import OwnRecordings
 from edaemo.datasets._specification import CorpusSpec

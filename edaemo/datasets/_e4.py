@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from edaemo._validation import IDENTITY, name_some, suggest
+from edaemo._ids import name_some
+from edaemo._validation import IDENTITY, suggest
 from edaemo.datasets._assemble import assemble, join_left_out
 from edaemo.datasets._corpus import (
     CorpusFiles,

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from edaemo._validation import IDENTITY, name_some
+from edaemo._ids import name_some
+from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import assemble
 from edaemo.datasets._cache import take_rows
 from edaemo.datasets._corpus import Problems

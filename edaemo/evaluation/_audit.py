@@ -15,12 +15,11 @@ from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import get_routing_for_object
 
+from edaemo._ids import name_some, near_ids
 from edaemo._validation import (
     IDENTITY,
     find_ids,
     n_rows,
-    name_some,
-    near_ids,
     read_cell,
     signal_cells,
 )

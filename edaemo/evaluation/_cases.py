@@ -58,9 +58,9 @@ class Case:
     def name(self) -> str:
         """Return the name for headings: study, target and protocol."""
         rated = " as rated" * (self.threshold == NUMBERS)
-        rule = "" if self.quality is None else f", quality {self.quality}"
         about = self.about
-        return f"{about['study']}, {about['target']}{rated}, {about['protocol']}{rule}"
+        names = (about["study"], about["target"] + rated, about["protocol"], *self.rules)
+        return ", ".join(map(str, names))
 
     @cached_property
     def task(self) -> Task:
@@ -87,6 +87,20 @@ class Case:
         """Return the rule by which trials were excluded, or None."""
         rule = self.about.get("quality")
         return None if pd.isna(rule) else str(rule)
+
+    @property
+    def min_stability(self) -> float | None:
+        """Return the least stability of the labels, or None."""
+        least = self.about.get("min_stability")
+        return None if least is None or pd.isna(least) else float(least)
+
+    @property
+    def rules(self) -> list[str]:
+        """Return the rules by which trials were excluded, in words."""
+        rules = [] if self.quality is None else [f"quality {self.quality}"]
+        if self.min_stability is not None:
+            rules.append(f"labels stable in {self.min_stability:g} of the draws")
+        return rules
 
     @property
     def pipelines(self) -> list[str]:
@@ -177,7 +191,7 @@ class Case:
             "n_people": first["subject"].nunique(),
             "n_trials": len(labels),
             "n_unstable": max((audit.get("n_unstable", 0) for audit in audits), default=0),
-            "min_stability": self.settings(next(iter(self.trials))).get("min_stability", 0.0),
+            "min_stability": self.min_stability,
             "n_missing": max((audit.get("n_missing", 0) for audit in audits), default=0),
             "quality": self.quality,
             "n_excluded": max((audit.get("n_excluded", 0) for audit in audits), default=0),

@@ -79,8 +79,8 @@ def evaluate(
     *,
     thresholds: Several = "subject",
     missing_ratings: str = "drop",
-    quality: Several = None,
     min_stability: float = 0.0,
+    quality: Several = None,
     people: str = "evaluation",
     n_splits: int = 5,
     n_repeats: int = 1,
@@ -130,6 +130,12 @@ def evaluate(
     missing_ratings : {"drop", "raise"}, default="drop"
         "drop": a trial without a label is left out of that target only, and counted in column
         ``n_missing``. "raise": such a trial is an error.
+    min_stability : float, default=0.0
+        From 0 to 1. Trials whose label by the subject's own threshold is less stable than this are
+        left out of that target, and counted in column ``n_unstable``. The stability is the share of
+        bootstrap draws of the subject's ratings in which the trial keeps its label
+        (:meth:`edaemo.SubjectThresholdRelabeler.stability`). It depends on the ratings alone.
+        Declare the value before you see any score.
     quality : None, "flagged", str, mapping of str to float, or sequence of these, default=None
         Rule for excluding trials from training and test, by the values of
         :func:`edaemo.preprocessing.signal_quality` with its default thresholds. A mapping holds the
@@ -139,12 +145,6 @@ def evaluate(
         use all ratings in any case. Excluded trials are counted in the columns ``n_excluded`` and
         ``excluded``. ``[None, "flagged"]`` evaluates with and without the rule. Choose the rule
         before you see any score.
-    min_stability : float, default=0.0
-        From 0 to 1. Trials whose label by the subject's own threshold is less stable than this are
-        left out of that target, and counted in column ``n_unstable``. The stability is the share of
-        bootstrap draws of the subject's ratings in which the trial keeps its label
-        (:meth:`edaemo.SubjectThresholdRelabeler.stability`). It depends on the ratings alone.
-        Declare the value before you see any score.
     people : {"evaluation", "development", "all"}, default="evaluation"
         Whose trials are used: all people except the development people of the study, only the
         development people, or both.
@@ -310,12 +310,11 @@ class _Case(NamedTuple):
 
     @property
     def counts(self) -> dict[str, Any]:
-        """Numbers of trials without a label, with an unstable label, and of excluded trials."""
+        """Numbers of trials without a label, with an unstable one, and of excluded trials."""
         labelled, exclusion = self.labelled.rows, self.exclusion
-        n_unstable = self.labelled.n_unstable
         return {
-            "n_missing": len(self.labels) - len(labelled) - n_unstable,
-            "n_unstable": n_unstable,
+            "n_missing": len(self.labels) - len(labelled) - self.labelled.n_unstable,
+            "n_unstable": self.labelled.n_unstable,
             "n_excluded": len(labelled) - len(self.rows),
             "excluded": {} if exclusion is None else exclusion.count_defects(labelled),
         }
@@ -576,6 +575,11 @@ def _find_copies(
     case: _Case, found: dict[tuple[int, bytes], pd.DataFrame | None]
 ) -> pd.DataFrame | None:
     """Return the copies among the trials of a case; each set of trials is searched once."""
+    if not len(case.rows):
+        raise EvaluationError(
+            f"{case.study.name}, {case.target}: the quality rule excludes all trials. Raise its "
+            "limits."
+        )
     which = id(case.study), case.rows.tobytes()
     if which not in found:
         found[which] = find_copies(case.trials) if is_trials_table(case.trials) else None
@@ -585,8 +589,6 @@ def _find_copies(
 def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
-    if not len(case.rows):
-        raise EvaluationError(f"{where}: the quality rule excludes all trials. Raise its limits.")
     table = audit(protocol, case.trials, case.classes, music=case.study.get("music"), copies=copies)
     leaking = leaks(table, protocol.may_share)
     if leaking:
@@ -968,8 +970,8 @@ def _summarise(
         "n_people": trials["subject"].nunique(),
         "n_trials": len(labels),
         "quality": None if case.exclusion is None else case.exclusion.rule,
+        "min_stability": _describe_stability(case, settings).get("min_stability"),
         **{**case.counts, "excluded": describe_counts(case.counts["excluded"])},
-        "min_stability": settings.min_stability,
         "n_training": audited["n_training"].mean(),
         "left_out": audited["n_left_out"].mean(),
         "stimuli_seen": _count_seen(stimulus, jobs),

@@ -12,7 +12,8 @@ from edaemo.evaluation._store import ResultStore
 from edaemo.model_selection import share_of
 from edaemo.statistics import Task, find_task, score_trials
 
-_CURVE = ["study", "people", "target", "threshold", "quality", "task", "base", "kind"]
+_CURVE = ["study", "people", "target", "threshold", "task", "quality", "min_stability"]
+_CURVE += ["base", "kind"]
 
 
 class LearningCurve(NamedTuple):
@@ -72,7 +73,7 @@ def make_learning_curves(store: ResultStore, folds: pd.DataFrame) -> list[Learni
     """
     curves = []
     for about, curve in _find_folds(folds).groupby(_CURVE, sort=False, dropna=False):
-        study, _, target, _, quality, _, protocol, kind = about
+        study, _, target, _, _, quality, _, protocol, kind = about
         places, trials = read_trials(store, curve)
         about_folds = curve[["repeat", "fold"]].assign(covers=join_covers(curve).to_numpy())
         trials = trials.assign(**about_folds.take(places).reset_index(drop=True))

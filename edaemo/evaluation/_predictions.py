@@ -40,9 +40,9 @@ def load_predictions(
     -------
     DataFrame
         One row for each test trial in each repeat: ``study``, ``people``, ``target``,
-        ``threshold``, ``protocol``, ``task``, ``quality`` (rule by which trials were excluded,
-        or None), ``pipeline``, ``repeat``, ``fold``, ``row`` (row number of the trial in the
-        study), ``subject``, ``stimulus``, ``trial``, ``label``,
+        ``threshold``, ``protocol``, ``task``, ``quality`` and ``min_stability`` (rules by which
+        trials were excluded, or None), ``pipeline``, ``repeat``, ``fold``, ``row`` (row number of
+        the trial in the study), ``subject``, ``stimulus``, ``trial``, ``label``,
         ``predicted`` (depending on the task 0 or 1, names of classes, floats, or 1-D float arrays),
         ``probability`` (of class 1; for more than two classes an array with one value for each
         class in sorted order; NaN if the pipeline has no probabilities), ``decision`` (the decision

@@ -299,9 +299,9 @@ class ResultStore:
         -------
         DataFrame
             The fields of :class:`FoldRecord` except the predictions; ``status``, "done" or
-            "failed"; ``created`` (UTC); and ``quality``, the rule in the settings by which trials
-            were excluded, or None. Sorted by study, people, target, threshold, pipeline,
-            protocol, repeat and fold.
+            "failed"; ``created`` (UTC); and ``quality`` and ``min_stability``, the rules in the
+            settings by which trials were excluded, or None. Sorted by study, people, target,
+            threshold, pipeline, protocol, repeat and fold.
         """
         rows = self._select(_COLUMNS, keys)
         table = {name: [row[i] for row in rows] for i, name in enumerate(_COLUMNS)}
@@ -310,7 +310,8 @@ class ResultStore:
             table[name] = [
                 self._decode(*cell) for cell in zip(table["key"], table[name], strict=True)
             ]
-        table["quality"] = [(settings or {}).get("quality") for settings in table["settings"]]
+        for name in ("quality", "min_stability"):
+            table[name] = [(settings or {}).get(name) for settings in table["settings"]]
         return pd.DataFrame({name: series(values) for name, values in table.items()})
 
     def predictions(self, keys: Iterable[str] | None = None) -> pd.DataFrame:

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.metrics import check_scoring, get_scorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
-from edaemo._validation import find_ids, name_some
+from edaemo._ids import name_some
+from edaemo._validation import find_ids
 from edaemo.preprocessing import SubjectThresholdRelabeler, check_ratings
 
 

@@ -16,13 +16,13 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._ids import name_some
 from edaemo._saved import saved
 from edaemo._sklearn import UNCHANGED, BaseEstimator, Request
 from edaemo._validation import (
     LARGEST,
     as_copied,
     find_ids,
-    name_some,
     name_trial,
     plain_numbers,
     refuse_foreign_frame,

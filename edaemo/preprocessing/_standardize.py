@@ -14,6 +14,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from edaemo._ids import name_some
 from edaemo._saved import saved
 from edaemo._sklearn import (
     UNCHANGED,
@@ -25,7 +26,6 @@ from edaemo._sklearn import (
 from edaemo._validation import (
     IDENTITY,
     find_ids,
-    name_some,
     name_trial,
     output_index,
     read_rows,

@@ -59,8 +59,8 @@ def section_commands(
 def _describe_run(case: Case, pipeline: str) -> tuple[Any, ...]:
     """Return the options of a command.
 
-    They are study, people, threshold, quality, protocol, the reference row at chance, the least
-    stability of labels, folds, repeats, seed and epochs.
+    They are study, people, threshold, quality, least stability of labels, protocol, the reference
+    row at chance, folds, repeats, seed and epochs.
     """
     folds = case.folds[case.folds["pipeline"] == pipeline]
     protocol, n_people = case.about["protocol"], case.trials[pipeline]["subject"].nunique()
@@ -72,9 +72,9 @@ def _describe_run(case: Case, pipeline: str) -> tuple[Any, ...]:
     seed, repeat = folds[["seed", "repeat"]].iloc[0]
     start = None if pd.isna(seed) or pd.isna(repeat) else int(seed - repeat)
     repeats = folds["repeat"].nunique()
-    about = case.about["study"], case.about["people"], case.threshold, case.quality, protocol
-    min_stability = case.settings(pipeline).get("min_stability")
-    return (*about, case.task.chance_row, min_stability, n, repeats, start, epochs)
+    rules = case.quality, case.min_stability
+    about = case.about["study"], case.about["people"], case.threshold, *rules, protocol
+    return (*about, case.task.chance_row, n, repeats, start, epochs)
 
 
 def _join_epochs(runs: dict[tuple[Any, ...], dict[str, Any]]) -> dict[tuple, dict]:
@@ -90,8 +90,8 @@ def _join_epochs(runs: dict[tuple[Any, ...], dict[str, Any]]) -> dict[tuple, dic
 
 
 def _write(run: tuple[Any, ...], parts: dict[str, Any], store: str) -> str:
-    about, (chance_row, min_stability, n, repeats, seed, epochs) = run[:5], run[5:]
-    study, people, threshold, quality, protocol = about
+    study, people, threshold, quality, min_stability, protocol, *others = run
+    chance_row, n, repeats, seed, epochs = others
     words = ["edaemo", "compare", study, "--target", *parts["targets"], "--protocol", protocol]
     # The reference rows are always evaluated.
     words += ["--pipelines", *(parts["pipelines"] or [chance_row])]

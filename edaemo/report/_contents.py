@@ -86,8 +86,8 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                     case.about["target"],
                     _describe_threshold(case.threshold),
                     str(case.about["people"]),
-                    NOTHING if case.quality is None else case.quality,
-                    str(first.get("n_excluded", 0)),
+                    ", ".join(case.rules) or NOTHING,
+                    str(first.get("n_excluded", 0) + first.get("n_unstable", 0)),
                     str(case.about["protocol"]),
                     *(str(first[name]) for name in ("n_people", "n_trials", "n_folds")),
                     str(first["n_repeats"]),
@@ -96,7 +96,7 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
                 ]
             )
         )
-    head = ["Study", "Target", "High label", "People", "Quality rule", "Trials excluded"]
+    head = ["Study", "Target", "High label", "People", "Excluding rules", "Trials excluded"]
     head += ["Protocol", "n people", "n trials", "Folds", "Repeats", "Majority class", "Pipelines"]
     section.tables.append(Table("Comparisons.", head, rows))
     for study in dict.fromkeys(case.about["study"] for case in cases if case.is_artificial):
@@ -225,9 +225,9 @@ def section_scores(cases: Sequence[Case]) -> Section:
     for case in cases:
         if not _is_binary(case):
             continue
-        key = case.about["people"], case.threshold, case.about["protocol"], case.quality
+        key = case.about["people"], case.threshold, case.about["protocol"], tuple(case.rules)
         kinds.setdefault(key, []).append(case)
-    for (people, threshold, protocol, quality), group in kinds.items():
+    for (people, threshold, protocol, rules), group in kinds.items():
         rated = {case.about["target"] for case in group}
         targets = [name for name in RATED if name in rated] + sorted(rated - set(RATED))
         rows = []
@@ -238,7 +238,7 @@ def section_scores(cases: Sequence[Case]) -> Section:
             for name in [*order, *(name for name in names if name not in order)]:
                 rows.append(_score_row(name, by_target, targets))
         labelled = "" if threshold is None else f", high: {_describe_threshold(threshold)}"
-        labelled += "" if quality is None else f", quality {quality}"
+        labelled += "".join(f", {rule}" for rule in rules)
         table = Table(
             f"Protocol {protocol}, {people} people{labelled}.",
             ("Method", "Data", "Subjects", "Input", *map(_begin, targets)),

@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.stats import f, friedmanchisquare, rankdata, studentized_range, t
 
-from edaemo._validation import find_ids
 from edaemo.statistics._crossed import (
     STIMULUS,
     SUBJECT,
@@ -29,7 +28,12 @@ from edaemo.statistics._scores import (
     subtract,
     widen,
 )
-from edaemo.statistics._summary import find_covers, make_jackknife, score_units
+from edaemo.statistics._summary import (
+    find_covers,
+    make_jackknife,
+    number_units,
+    score_units,
+)
 from edaemo.statistics._sums import OF_CLASSES, OF_NUMBERS, OF_PROBABILITIES
 from edaemo.statistics._tasks import (
     PER_SEQUENCE,
@@ -482,8 +486,7 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
             raise ValueError(f"score={score!r} must be one of {list(task.scores)} here.")
         return scores[score]
 
-    people = find_ids("subject", trials, needed_by="The comparison")
-    people = pd.factorize(people, sort=True)[0]
+    people = number_units(trials["subject"], len(trials), "subject", sort=True)
     folds = fold_codes(trials)
     of_people = score_each(people, folds)
     subject, stimulus = trials["subject"].to_numpy(), trials.get("stimulus")

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from edaemo._validation import warn_of_near_ids
+from edaemo._ids import warn_of_near_ids
 from edaemo.statistics._crossed import (
     STIMULUS,
     SUBJECT,
@@ -187,7 +187,7 @@ def score_people(task: Task, trials: pd.DataFrame) -> PeopleScores:
     Returns
     -------
     PeopleScores
-        The scores, and their jackknife if the protocol holds out stimuli.
+        The score ``task.tested`` of each person, for tests against another pipeline.
     """
     outcome, subject, folds = _read(task, trials), trials["subject"].to_numpy(), fold_codes(trials)
     units = number_units(subject, len(trials), "subject")
@@ -302,9 +302,14 @@ def tabulate_scores(case: dict[str, Any], scores: Mapping[str, Scores]) -> pd.Da
     return pd.concat(tables, ignore_index=True)
 
 
-def number_units(unit: Sequence[Any] | np.ndarray, n_trials: int, name: str) -> np.ndarray:
-    """Return codes of people or folds from 0, by first appearance; raise for missing ids."""
-    codes, _ = pd.factorize(pd.Series(unit, dtype=object), sort=False)
+def number_units(
+    unit: Sequence[Any] | np.ndarray | pd.Series, n_trials: int, name: str, *, sort: bool = False
+) -> np.ndarray:
+    """Return codes of people or folds from 0, by first appearance or sorted by id.
+
+    Missing ids are an error, and nearly equal ids of people are named in a warning.
+    """
+    codes, _ = pd.factorize(pd.Series(unit, dtype=object), sort=sort)
     if len(codes) != n_trials:
         raise ValueError(
             f"{name} must have one id for each of {n_trials} trials, got {len(codes)}."

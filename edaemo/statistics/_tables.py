@@ -426,15 +426,15 @@ def describe(row: pd.Series) -> str:
     text += f"; {make_task(row['task']).say_labels(row)}."
     if row.get("n_missing", 0) > 0:
         text += f"\n{row['n_missing']:.0f} trials without a label are left out."
-    if not pd.isna(row.get("quality")):
-        text += (
-            f"\n{row['n_excluded']:.0f} trials are excluded by the quality rule {row['quality']} "
-            f"({row['excluded'] or 'no trial is above a limit'})."
-        )
     if row.get("n_unstable", 0) > 0:
         text += (
             f"\n{row['n_unstable']:.0f} trials are left out, because their label is stable in less "
             f"than {row['min_stability']:g} of the draws of the person's ratings."
+        )
+    if not pd.isna(row.get("quality")):
+        text += (
+            f"\n{row['n_excluded']:.0f} trials are excluded by the quality rule {row['quality']} "
+            f"({row['excluded'] or 'no trial is above a limit'})."
         )
     if row["left_out"] > 0:
         text += (

@@ -1,0 +1,58 @@
+"""Ids that may be one id, written in several ways; this module imports no other of edaemo."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+
+def name_some(subjects: Iterable[Any]) -> str:
+    """Return the names of the first five subjects, and the number of the others."""
+    names = [str(subject) for subject in subjects]
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more
+
+
+def near_ids(ids: Iterable[Any]) -> list[list[Any]]:
+    """Return the groups of different ids that may be one id, written in several ways.
+
+    Parameters
+    ----------
+    ids : iterable
+        Ids, in any order; missing ids are ignored.
+
+    Returns
+    -------
+    list of list
+        Each group in the order of appearance. Ids are in one group if they are equal as text,
+        except for spaces, upper case, leading zeros, and ".0" after a whole number: 1 and "1",
+        "p0" and "p0 ", "P01" and "p1".
+    """
+    groups: dict[str, list[Any]] = {}
+    for value in pd.unique(pd.Series(list(ids), dtype=object)):
+        if not pd.api.types.is_scalar(value) or pd.isna(value):
+            continue
+        text = re.sub(r"\s", "", str(value)).casefold()
+        text = re.sub(r"^(\d+)\.0+$", r"\1", text)
+        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", text), []).append(value)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def warn_of_near_ids(name: str, ids: Iterable[Any]) -> None:
+    """Warn if some ids may be one id, written in several ways; see `near_ids`.
+
+    `name` is the kind of id: "subject" or "stimulus".
+    """
+    groups = near_ids(ids)
+    if groups:
+        pairs = name_some(" and ".join(map(repr, group)) for group in groups)
+        warnings.warn(
+            f"Some ids of {name} are nearly equal and count as different: {pairs}. If they are "
+            f"the same {name}, write the id in the same way everywhere.",
+            UserWarning,
+            stacklevel=3,
+        )
