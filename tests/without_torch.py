@@ -41,7 +41,8 @@ class Absent:
         return self._use()
 
     def __iter__(self) -> Iterator["Absent"]:
-        return iter([self._use()])
+        self._use()
+        return iter(())  # pytest skips a test that has no parameters
 
     def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
         return ()
