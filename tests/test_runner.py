@@ -603,7 +603,7 @@ def jobs_of(study: Bunch, entries: dict[str, PipelineSpec]) -> list:
     target = make_target(study, "arousal", "subject")
     data = _evaluate._fingerprint_data(study)
     case = _evaluate._Case(study, data, "arousal", "subject", "subject", target)
-    settings = _evaluate._Settings("evaluation", 2, 1, 1, 0)
+    settings = _evaluate._Settings("evaluation", 2, 1, 1, 0, 0.0)
     jobs = _evaluate._plan(case, entries, settings, None)
     return [job for job in jobs if job.settings["fold"] == 0]
 
