@@ -459,21 +459,6 @@ class TestStableLabels:
 
 
 class TestAudit:
-    def test_recordings_that_may_be_copies_are_named_and_do_not_end_the_evaluation(
-        self, small, run, monkeypatch
-    ):
-        pair = pd.DataFrame(
-            [(0, 128, "same rate", 0, 100, 0.95)],
-            columns=["first", "second", "kind", "lag", "n_common", "correlation"],
-        )
-        pair.attrs = {"n_recordings": 129, "n_pairs": 8256, "n_constant": 0, "n_short": 0}
-        monkeypatch.setattr("edaemo.evaluation._evaluate.find_copies", lambda trials: pair)
-        with pytest.warns(UserWarning, match=r"1 pairs .* such as rows 0 and 128 .* by 0\.95"):
-            assert run(small)["n_failed"].sum() == 0
-        pair["correlation"] = 0.999
-        with pytest.raises(ValueError, match="1 copied or overlapping recording"):
-            run(small)
-
     def test_the_verdict_is_in_the_table_the_text_and_the_store(self, small, run, stored):
         table = run(small, "svm-music")
         (verdict,) = table["audit"].unique()
@@ -484,7 +469,9 @@ class TestAudit:
         assert stored()[0]["audit"].iloc[0]["nuisances"][0]["nuisance"] == "quantisation step"
 
     @pytest.mark.parametrize("change", [lambda eda: 2 * eda + 1, lambda eda: eda[::2]])
-    def test_a_near_copy_of_another_person_stops_the_evaluation(self, small, run, change):
+    def test_a_near_copy_of_another_person_is_named_and_does_not_end_the_evaluation(
+        self, small, run, change
+    ):
         trials = small.trials.copy()
         first = trials["subject"] == trials["subject"].iloc[0]
         rows = [int(np.flatnonzero(first)[0]), int(np.flatnonzero(~first)[0])]
@@ -492,5 +479,7 @@ class TestAudit:
         cells[rows[0]] = 5 + np.random.default_rng(0).normal(size=100).cumsum() / 100
         cells[rows[1]] = change(cells[rows[0]])
         copied = Bunch(**{**small, "trials": trials.assign(eda=cells)})
-        with pytest.raises(EvaluationError, match="1 copied or overlapping recording on both"):
-            run(copied, "svm-music", n_splits=6)
+        with pytest.warns(UserWarning, match="1 copied or overlapping recording.*find_copies"):
+            table = run(copied, "svm-music", n_splits=6)
+        assert table["n_failed"].sum() == 0
+        assert "1 copied or overlapping recording" in table["audit"].iloc[0]

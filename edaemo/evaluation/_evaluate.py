@@ -258,10 +258,6 @@ def evaluate(
     return pd.concat(tables, ignore_index=True)
 
 
-# Correlation of the changes of two recordings from which on evaluate treats them as copies.
-CERTAIN_COPY = 0.99
-
-
 class _Settings(NamedTuple):
     """The settings that apply to all studies, pipelines and protocols of a call."""
 
@@ -578,10 +574,7 @@ def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> P
 def _find_copies(
     case: _Case, found: dict[tuple[int, bytes], pd.DataFrame | None]
 ) -> pd.DataFrame | None:
-    """Return the certain copies among the trials of a case; each set of trials is searched once.
-
-    Other pairs are named in a warning, since a leak ends the evaluation.
-    """
+    """Return the copies among the trials of a case; each set of trials is searched once."""
     if not len(case.rows):
         raise EvaluationError(
             f"{case.study.name}, {case.target}: the quality rule excludes all trials. Raise its "
@@ -590,33 +583,21 @@ def _find_copies(
     which = id(case.study), case.rows.tobytes()
     if which not in found:
         found[which] = find_copies(case.trials) if is_trials_table(case.trials) else None
-        found[which] = _keep_certain(found[which], case.study.name)
     return found[which]
-
-
-def _keep_certain(copies: pd.DataFrame | None, study: str) -> pd.DataFrame | None:
-    """Return the pairs of recordings that are certainly copies; warn of the others."""
-    if copies is None:
-        return None
-    certain = copies["correlation"] >= CERTAIN_COPY
-    if not certain.all():
-        pair = copies[~certain].iloc[0]
-        warnings.warn(
-            f"{study}: {np.sum(~certain)} pairs of recordings may be copies, such as rows "
-            f"{pair['first']} and {pair['second']} (their changes correlate by "
-            f"{pair['correlation']:.2f}). Look at them with edaemo.preprocessing.find_copies.",
-            stacklevel=4,
-        )
-    kept = copies[certain]
-    kept.attrs = copies.attrs
-    return kept
 
 
 def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list[dict[str, Any]]:
     """Audit the folds; raise for leaks that the name does not announce and for a single class."""
     where = f"{case.study.name}, {case.target}, protocol {protocol.name}"
     table = audit(protocol, case.trials, case.classes, music=case.study.get("music"), copies=copies)
-    leaking = leaks(table, protocol.may_share)
+    # Recordings of a simulator can be copies by their formula, so near-copies end no evaluation.
+    leaking = leaks(table.assign(near_copies_shared=0), protocol.may_share)
+    if not leaking and table["near_copies_shared"].sum() > 0:
+        warnings.warn(
+            f"{where}: {table.attrs['verdict']} The scores may be too high. "
+            "edaemo.preprocessing.find_copies lists the pairs of recordings.",
+            stacklevel=5,
+        )
     if leaking:
         raise EvaluationError(f"{where}: its name does not announce these leaks: {leaking}.")
     one_class = table.loc[table["n_classes_training"] < 2, "fold"]
