@@ -13,14 +13,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, DTypeLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import Bunch, check_array, check_consistent_length
+from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from edaemo._ids import warn_of_near_ids
 from edaemo._layout import Block, Layout, block_title, layout_names, make_layout, read_layout
-from edaemo.decomposition import check_sampling_rate
 
 IDENTITY = ("subject", "stimulus", "trial")
 
@@ -120,6 +119,7 @@ def find_ids(
     needed_by: str,
     or_pass: str = "",
     may_miss: bool = False,
+    in_order: bool = False,
 ) -> np.ndarray: ...
 
 
@@ -133,6 +133,7 @@ def find_ids(
     needed_by: str | None = None,
     or_pass: str = "",
     may_miss: bool = False,
+    in_order: bool = False,
 ) -> np.ndarray | None: ...
 
 
@@ -145,6 +146,7 @@ def find_ids(
     needed_by: str | None = None,
     or_pass: str = "",
     may_miss: bool = False,
+    in_order: bool = False,
 ) -> np.ndarray | None:
     """Return the id (subject, stimulus, trial or viewing group) of each row of X.
 
@@ -156,8 +158,7 @@ def find_ids(
         A trials table (column `name`), a frame whose index has a level `name`, or any other
         object with one row per trial, which has no ids.
     given : sequence of length n or None, default=None
-        The ids as metadata. They take precedence over those in X, unless X has the same ids in
-        another order, which is an error.
+        The ids as metadata. They take precedence over those in X.
     ratings : object, default=None
         A second table with the same rows. Its ids are used if X has no ids. If both have ids,
         the ids must agree.
@@ -167,6 +168,9 @@ def find_ids(
         Another parameter that may hold the ids, such as "groups=", for the error message.
     may_miss : bool, default=False
         Whether some rows may have no id.
+    in_order : bool, default=False
+        Whether it is an error if X has the ids of the metadata in another order, as after a
+        sampler.
 
     Returns
     -------
@@ -203,7 +207,7 @@ def find_ids(
         raise ValueError(
             f"{name} must hold one id for each of the {n} trials, got shape {ids.shape}. {SAMPLED}"
         )
-    if given is not None:
+    if in_order and given is not None:
         _refuse_shuffled(name, ids, X)
     if not may_miss and (missing := pd.isna(ids)).any():
         raise ValueError(
@@ -655,29 +659,6 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
     return labels
 
 
-def unpack_study(trials: object, sampling_rate: float | None) -> tuple[object, float]:
-    """Return the trials of a study, or the trials unchanged, and their sampling rate in Hz.
-
-    Parameters
-    ----------
-    trials : object
-        The Bunch of a loader, or trials in any other form.
-    sampling_rate : float or None
-        Samples per second (Hz). None uses the rate of the Bunch.
-
-    Raises
-    ------
-    ValueError
-        If the sampling rate is missing or is not a positive number.
-    """
-    if isinstance(trials, Bunch):
-        sampling_rate = trials.sampling_rate if sampling_rate is None else sampling_rate
-        trials = trials.trials
-    if sampling_rate is None:
-        raise ValueError("sampling_rate is missing: set it (in Hz). Only a loader's Bunch has one.")
-    return trials, check_sampling_rate(sampling_rate)
-
-
 def read_signals(
     estimator: BaseEstimator, X: object, *, reset: bool | None, missing: str
 ) -> list[tuple[np.ndarray, int]]:
@@ -717,7 +698,7 @@ def read_signals(
     if cells is None:
         if _is_one_dimensional(X):
             raise ValueError(
-                f"X is one signal of {n_rows(X)} samples, or holds numbers, but must hold trials. "
+                f"X is a 1D array: one signal of {n_rows(X)} samples, or numbers, not trials. "
                 "Reshape your data: pass an array of shape (n_trials, n_samples), or a table such "
                 'as pd.DataFrame({"eda": [signal]}).'
             )
@@ -915,7 +896,8 @@ def _is_three_dimensional(X: object) -> bool:
 def _is_one_dimensional(X: object) -> bool:
     if isinstance(X, (list, tuple)) and len(X):
         return np.ndim(X[0]) == 0
-    return getattr(X, "ndim", 0) == 1 and n_rows(X) > 0
+    has_fields = getattr(getattr(X, "dtype", None), "names", None) is not None
+    return getattr(X, "ndim", 0) == 1 and not has_fields and n_rows(X) > 0
 
 
 def _check_shapes(estimator: BaseEstimator, layout: Layout, fitted: Layout) -> None:

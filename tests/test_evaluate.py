@@ -40,7 +40,7 @@ def small(few: Bunch) -> Bunch:
     """Six people of HKU956 as a study of its own, without development people."""
     return Bunch(
         name="small",
-        trials=few.trials,
+        trials=few.trials.copy(),
         ratings=few.ratings,
         targets={name: few.ratings[name] for name in ("arousal", "valence")},
         music=few.music,
@@ -459,6 +459,21 @@ class TestStableLabels:
 
 
 class TestAudit:
+    def test_recordings_that_may_be_copies_are_named_and_do_not_end_the_evaluation(
+        self, small, run, monkeypatch
+    ):
+        pair = pd.DataFrame(
+            [(0, 128, "same rate", 0, 100, 0.95)],
+            columns=["first", "second", "kind", "lag", "n_common", "correlation"],
+        )
+        pair.attrs = {"n_recordings": 129, "n_pairs": 8256, "n_constant": 0, "n_short": 0}
+        monkeypatch.setattr("edaemo.evaluation._evaluate.find_copies", lambda trials: pair)
+        with pytest.warns(UserWarning, match=r"1 pairs .* such as rows 0 and 128 .* by 0\.95"):
+            assert run(small)["n_failed"].sum() == 0
+        pair["correlation"] = 0.999
+        with pytest.raises(ValueError, match="1 copied or overlapping recording"):
+            run(small)
+
     def test_the_verdict_is_in_the_table_the_text_and_the_store(self, small, run, stored):
         table = run(small, "svm-music")
         (verdict,) = table["audit"].unique()

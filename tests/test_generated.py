@@ -2,7 +2,6 @@
 
 import pickle
 import runpy
-import time
 import tracemalloc
 from pathlib import Path
 
@@ -47,13 +46,12 @@ def small(n_subjects=6, n_stimuli=12, trials_per_subject=8, **dials):
 
 @pytest.fixture(scope="module")
 def moderate():
-    """A study of 60 people, the time it took and the memory at its peak."""
+    """A study of 60 people, and the memory at its peak."""
     tracemalloc.start()
-    before = time.process_time()
     study = make_music_listening(60, 100, 20)
-    seconds, peak = time.process_time() - before, tracemalloc.get_traced_memory()[1]
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    return study, seconds, peak
+    return study, peak
 
 
 def labels(study, target="arousal"):
@@ -162,9 +160,8 @@ def test_study_can_be_pickled_with_all_it_can_do():
     assert_array_equal(copy.make_audio("s07"), study.make_audio("s07"))
 
 
-def test_moderate_study_takes_seconds_and_little_more_than_its_recordings(moderate):
-    study, seconds, peak = moderate
-    assert seconds < 30  # 3 on an idle machine
+def test_moderate_study_takes_little_more_memory_than_its_recordings(moderate):
+    study, peak = moderate
     assert peak < 2 * sum(eda.nbytes for eda in study.trials["eda"]) + 60e6
 
 

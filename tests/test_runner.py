@@ -757,7 +757,7 @@ def test_folds_in_two_threads_of_one_process_do_not_mix():
     study = outside.make_study()
     entry = PIPELINES["cnn-eda"]
     jobs = jobs_of(study, {"cnn-eda": entry})
-    (X,) = _evaluate._prepare(jobs, 1, None).values()
+    (X,) = _evaluate._prepare(jobs, 1, None, {}).values()
     expected = run_fold(X, jobs[0].work)["probability"]
     results = []
     threads = [
@@ -796,6 +796,7 @@ def not_here(function: Callable) -> Callable:
 
 
 @pytest.mark.same_bits
+@pytest.mark.filterwarnings("ignore:In .* trials the range of the phasic:UserWarning")
 def test_a_cluster_gives_the_same_and_this_process_alone_writes(
     study, store, tmp_path, cluster, monkeypatch
 ):

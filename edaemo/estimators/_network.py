@@ -549,7 +549,7 @@ class NetworkEstimator(BaseEstimator, ABC):
             needed_by = "validation_fraction"
         if needed_by is None and validation is None:
             return None
-        return find_ids("subject", X, subject, needed_by=needed_by)
+        return find_ids("subject", X, subject, needed_by=needed_by, in_order=True)
 
     def _set_aside(
         self,

@@ -258,6 +258,10 @@ def evaluate(
     return pd.concat(tables, ignore_index=True)
 
 
+# Correlation of the changes of two recordings from which on evaluate treats them as copies.
+CERTAIN_COPY = 0.99
+
+
 class _Settings(NamedTuple):
     """The settings that apply to all studies, pipelines and protocols of a call."""
 
@@ -266,7 +270,7 @@ class _Settings(NamedTuple):
     n_repeats: int
     max_epochs: int
     random_state: int
-    min_stability: float
+    min_stability: float = 0.0
 
 
 class _Case(NamedTuple):
@@ -574,7 +578,10 @@ def _make_protocol(protocol: object, n_splits: int, seed: int, repeat: int) -> P
 def _find_copies(
     case: _Case, found: dict[tuple[int, bytes], pd.DataFrame | None]
 ) -> pd.DataFrame | None:
-    """Return the copies among the trials of a case; each set of trials is searched once."""
+    """Return the certain copies among the trials of a case; each set of trials is searched once.
+
+    Other pairs are named in a warning, since a leak ends the evaluation.
+    """
     if not len(case.rows):
         raise EvaluationError(
             f"{case.study.name}, {case.target}: the quality rule excludes all trials. Raise its "
@@ -583,7 +590,26 @@ def _find_copies(
     which = id(case.study), case.rows.tobytes()
     if which not in found:
         found[which] = find_copies(case.trials) if is_trials_table(case.trials) else None
+        found[which] = _keep_certain(found[which], case.study.name)
     return found[which]
+
+
+def _keep_certain(copies: pd.DataFrame | None, study: str) -> pd.DataFrame | None:
+    """Return the pairs of recordings that are certainly copies; warn of the others."""
+    if copies is None:
+        return None
+    certain = copies["correlation"] >= CERTAIN_COPY
+    if not certain.all():
+        pair = copies[~certain].iloc[0]
+        warnings.warn(
+            f"{study}: {np.sum(~certain)} pairs of recordings may be copies, such as rows "
+            f"{pair['first']} and {pair['second']} (their changes correlate by "
+            f"{pair['correlation']:.2f}). Look at them with edaemo.preprocessing.find_copies.",
+            stacklevel=4,
+        )
+    kept = copies[certain]
+    kept.attrs = copies.attrs
+    return kept
 
 
 def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -91,8 +92,10 @@ def noted_warnings() -> Iterator[dict[str, int]]:
         warnings.simplefilter("always")
         yield noted
     noted.update(count_warnings(caught))
+    modules = {getattr(module, "__file__", None): name for name, module in sys.modules.items()}
     for note in caught:
-        warnings.warn_explicit(note.message, note.category, note.filename, note.lineno)
+        module = modules.get(note.filename)  # filters may name it
+        warnings.warn_explicit(note.message, note.category, note.filename, note.lineno, module)
 
 
 def end_with(driver: int) -> None:

@@ -193,8 +193,12 @@ def choose_newest(folds: pd.DataFrame) -> list[str]:
 
 def _format_pipeline(pipeline: tuple[Any, ...]) -> str:
     """Return the name of a case and its pipeline for messages."""
-    *case, _, name = pipeline
-    return ", ".join(filter(None, [*case, name]))
+    *case, name = pipeline
+    shown = {column: value for column, value in zip(CASE, case, strict=True) if value is not None}
+    shown.pop("task", None)
+    for rule in {"quality", "min_stability"} & set(shown):
+        shown[rule] = f"{rule}={shown[rule]}"
+    return ", ".join(map(str, (*shown.values(), name)))
 
 
 def _identify(table: pd.DataFrame) -> Iterator[tuple[Any, ...]]:

@@ -20,7 +20,6 @@ from edaemo._validation import (
     name_trial,
     plain_numbers,
     read_signals,
-    unpack_study,
 )
 from edaemo.decomposition import (
     SMALLEST_US,
@@ -32,7 +31,7 @@ from edaemo.decomposition import (
     scr_events,
     silence_rounding,
 )
-from edaemo.preprocessing import check_masking, decompose_trials, signal_quality
+from edaemo.preprocessing import check_masking, decompose_trials, signal_quality, unpack_study
 
 QUALITY = ("missing_share", "flat", "saturated_share", "n_spikes", "lost_contact_share")
 EVENT_COLUMNS = (

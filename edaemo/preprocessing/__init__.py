@@ -11,7 +11,7 @@ from edaemo.preprocessing._decomposed import (
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import decompose_files, plan_outputs
-from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality
+from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality, unpack_study
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
@@ -33,4 +33,5 @@ __all__ = [
     "find_copies",
     "plan_outputs",
     "signal_quality",
+    "unpack_study",
 ]

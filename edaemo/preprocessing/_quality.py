@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_params
 
 from edaemo._validation import (
@@ -16,8 +17,8 @@ from edaemo._validation import (
     read_cell,
     read_rows,
     signal_cells,
-    unpack_study,
 )
+from edaemo.decomposition import check_sampling_rate
 
 # Values that differ by at most this share of the trial's largest value are the same level.
 ROUNDING = 1e-9
@@ -211,6 +212,36 @@ def _summarise(
         "n_levels": levels,
         "positions": positions | {"spike": spikes},
     }
+
+
+def unpack_study(trials: object, sampling_rate: float | None) -> tuple[object, float]:
+    """Return the trials of a study, or the trials unchanged, and their sampling rate in Hz.
+
+    Parameters
+    ----------
+    trials : object
+        The Bunch of a loader, or trials in any other form.
+    sampling_rate : float or None
+        Samples per second (Hz). None uses the rate of the Bunch.
+
+    Returns
+    -------
+    trials : object
+        The trials.
+    sampling_rate : float
+        In Hz.
+
+    Raises
+    ------
+    ValueError
+        If the sampling rate is missing or is not a positive number.
+    """
+    if isinstance(trials, Bunch):
+        sampling_rate = trials.sampling_rate if sampling_rate is None else sampling_rate
+        trials = trials.trials
+    if sampling_rate is None:
+        raise ValueError("sampling_rate is missing: set it (in Hz). Only a loader's Bunch has one.")
+    return trials, check_sampling_rate(sampling_rate)
 
 
 def _runs(mask: np.ndarray) -> Ranges:

@@ -287,7 +287,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             )
         features, index = _split_ids(X, self)
         values = read_rows(self, features, reset=reset, dtype=None)
-        ids = find_ids("subject", X, subject, needed_by=type(self).__name__)
+        ids = find_ids("subject", X, subject, needed_by=type(self).__name__, in_order=True)
         return values, ids, getattr(features, "columns", None), index
 
     def _sessions(self, X: object, ids: np.ndarray) -> tuple[pd.Index, list[np.ndarray]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 # The columns that define one comparison of pipelines.
-CASE = ("study", "people", "target", "threshold", "protocol", "task", "quality", "min_stability")
+CASE = ("study", "people", "target", "threshold", "protocol", "quality", "min_stability", "task")
 # The threshold of a target that stays numerical.
 NUMBERS = "none"
 _NEEDED = ("subject", "label", "predicted")

@@ -350,7 +350,7 @@ class Binary(Task):
     predictor = "classifier"
     asks = _ASKS_CLASSES
     tested = "balanced_accuracy"
-    margin = 0.05
+    margin: ClassVar[float] = 0.05
     chance_row = "majority"
     stimulus_row = "stimulus-prior"
     chance: float = 0.5
@@ -431,7 +431,7 @@ class Multiclass(Task):
     predictor = "classifier"
     asks = _ASKS_CLASSES
     tested = "balanced_accuracy"
-    margin = 0.05
+    margin: ClassVar[float] = 0.05
     chance_row = "majority"
     stimulus_row = "stimulus-prior"
     _SCORES = (
@@ -553,7 +553,7 @@ class Regression(Task):
     predictor = "regressor"
     asks = f"with thresholds={NUMBERS!r} ratings stay numbers: use regressors"
     tested = "concordance_correlation"
-    margin = 0.1
+    margin: ClassVar[float] = 0.1
     chance_row = "mean"
     stimulus_row = "stimulus-mean"
     chance: float = 0.0
@@ -631,7 +631,7 @@ class SequenceRegression(Task):
     asks = "the targets are series: use sequence regressors"
     has_lengths = True
     tested = "concordance_correlation"
-    margin = 0.1
+    margin: ClassVar[float] = 0.1
     order_row = "step-mean"
     chance_row = "mean"
     stimulus_row = "stimulus-mean"
