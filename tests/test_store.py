@@ -214,7 +214,7 @@ def test_numpy_scalars_and_undefined_scores_are_taken(path):
         ({"fit_seconds": "fast"}, "could not convert"),
         ({"scores": {0: 0.5}}, "scores has the name 0, which is not a str"),
         ({"audit": [{"a": {1: 2}}]}, r"audit\['a'\] has the name 1"),
-        ({"settings": {"file": sys.stdout}}, "settings holds <.*TextIOWrapper"),
+        ({"settings": {"file": sys.stdout}}, "settings holds <.*(TextIOWrapper|EncodedFile)"),
         ({"test_subjects": [pd.Timestamp(0)]}, "test_subjects holds Timestamp"),
         ({"test_subjects": [np.datetime64(1, "ns")]}, "test_subjects holds np.datetime64"),
         ({"predictions": None}, "it has neither predictions nor an error"),

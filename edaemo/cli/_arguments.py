@@ -74,6 +74,7 @@ class CorporaHelp(str):
     """A help text in which ``%(corpora)s`` is replaced by the names of the corpora.
 
     The names are read when the help is printed, so that no command imports edaemo.datasets before.
+    Set it as attribute ``help`` of an action: Python 3.14's `add_argument` formats its argument.
     """
 
     def __mod__(self, values: Mapping[str, object]) -> str:

@@ -33,13 +33,9 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         interrupted="Finished folds are stored: repeat the same command to resume.",
     )
     several = {"nargs": "+", "metavar": "NAME"}
-    compare.add_argument(
-        "study",
-        nargs="*",
-        default=["hku956"],
-        help=CorporaHelp(
-            "studies: %(corpora)s, if you have the files; or generated, which is artificial"
-        ),
+    study = compare.add_argument("study", nargs="*", default=["hku956"])
+    study.help = CorporaHelp(
+        "studies: %(corpora)s, if you have the files; or generated, which is artificial"
     )
     compare.add_argument("--target", **several, help="targets; None: all")
     compare.add_argument(

@@ -55,14 +55,10 @@ def _add_table(actions: argparse._SubParsersAction, name: str, what: str) -> Non
         run=_reproduce, name=name, interrupted=kept if trains else "Nothing was changed."
     )
     count = {"nargs": "?", "default": "hku956"} if trains else {"nargs": "*", "default": ["hku956"]}
-    table.add_argument(
-        "study",
-        metavar="STUDY",
-        help=CorporaHelp(
-            "studies: %(corpora)s, if you have the files; or the artificial studies generated and "
-            "generated-pmemo-size"
-        ),
-        **count,
+    study = table.add_argument("study", metavar="STUDY", **count)
+    study.help = CorporaHelp(
+        "studies: %(corpora)s, if you have the files; or the artificial studies generated and "
+        "generated-pmemo-size"
     )
     table.add_argument("--path", metavar="DIR", help="original folder or zip of the corpus")
     add_plugins(table, "studies")
