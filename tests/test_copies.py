@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.signal import resample
 
-from edaemo.datasets import load_hku956, load_induced_stress
+from edaemo.datasets import load_hku956, load_induced_stress, make_music_listening
 from edaemo.preprocessing import find_copies
 
 
@@ -91,6 +91,18 @@ def test_equal_responses_in_different_recordings_are_not_copies():
     response[50:200] = np.exp(-time / 20) - np.exp(-time / 5)
     shifts = rng.integers(0, 100, 50)
     assert find_copies([np.roll(response, s) + rng.normal(0, 2e-3, 300) for s in shifts]).empty
+
+
+def test_independent_recordings_without_noise_are_rarely_copies():
+    # benchmarks/near_copies.py has more studies.
+    found = 0
+    for seed in range(200, 212):
+        study = make_music_listening(
+            20, 12, 12, sampling_rate=8, duration=20,
+            eda_informativeness=0, stimulus_fingerprint=1, random_state=seed,
+        )  # fmt: skip
+        found += len(find_copies(study.trials))
+    assert found == 0
 
 
 def test_quantised_recordings_with_few_changes_are_not_copies():
