@@ -149,7 +149,8 @@ def predict_file(
         try:
             found = describe_quality(eda, sampling_rate)
             row["quality"] = " ".join(found.findings)
-            if found.share < 0.5 and not any_quality and not _is_missing(eda):
+            # A model raises an error of its own if all samples are missing.
+            if found.share < 0.5 and not any_quality and not np.isnan(eda).all():
                 row["quality"] = f"Not predicted: {found.share:.0%} usable. {row['quality']}"
                 rows.append(row)
                 continue
@@ -159,11 +160,6 @@ def predict_file(
             where = f"{source}: trial {name}" if len(trials) > 1 else str(source)
             errors.append(f"{where}: {_format_error(error, source)}")
     return rows, errors
-
-
-def _is_missing(eda: np.ndarray) -> bool:
-    """Return whether samples are missing; the model then raises an error or fills them."""
-    return bool(np.isnan(eda).all())
 
 
 def _predict_trial(

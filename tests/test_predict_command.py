@@ -321,7 +321,7 @@ def test_known_person_keeps_the_own_scale(tmp_path, capsys):
     status, out, err = run(capsys, path, a, "--subject", "p1")
     assert (status, err) == (0, "")
     # An SVC gives no probabilities.
-    assert list(read(out).columns) == ["file", "trial", "predicted"]
+    assert list(read(out).columns) == ["file", "trial", "predicted", "quality"]
     assert read(out)["predicted"][0] == model.predict(TRIALS[:1])[0]
     status, _, err = run(capsys, path, a, "--subject", "p9")
     assert status == 0

@@ -128,7 +128,7 @@ def test_files_of_an_e4_give_their_own_rate(tmp_path):
 def test_ohm_become_microsiemens_and_what_is_no_resistance_is_masked(tmp_path):
     (tmp_path / "r.csv").write_text("eda\n500000\n0\n250000\n-3\n1e6\n")
     frame = pd.DataFrame({"subject": ["a"], "stimulus": ["x"], "file": ["r.csv"]})
-    study = read_trials(frame, ratings=(), folder=tmp_path, sampling_rate=1, recorded_in="ohm")
+    study = read_trials(frame, ratings=(), folder=tmp_path, sampling_rate=1, unit="ohm")
     np.testing.assert_array_equal(study.trials["eda"][0], [2, np.nan, 4, np.nan, 1])
     assert study.report["masked_samples"] == 2
 
@@ -231,7 +231,7 @@ def test_different_rates_are_named(tmp_path):
         ({"ratings": ("valence", "trial")}, "none of them can be called 'trial'"),
         ({"sampling_rate": 0}, "sampling_rate"),
         ({"rating_range": (1,)}, "rating_range"),
-        ({"recorded_in": "siemens"}, "recorded_in"),
+        ({"unit": "volt"}, "unit"),
         ({"window": "middle"}, "window"),
     ],
 )

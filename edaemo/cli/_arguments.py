@@ -56,7 +56,10 @@ def add_reading(command: argparse.ArgumentParser) -> None:
         help="column of the times; none ignores it (default: found by its name)",
     )
     group.add_argument(
-        "--time-unit", default="auto", metavar="UNIT", help="s, ms, us, ns, min or h (default: found)"
+        "--time-unit",
+        default="auto",
+        metavar="UNIT",
+        help="s, ms, us, ns, min or h (default: found)",
     )
     group.add_argument(
         "--delimiter", metavar="SIGN", help="sign between columns; tab and space as words"

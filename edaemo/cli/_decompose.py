@@ -22,8 +22,8 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
     decompose = commands.add_parser(
         "decompose",
         help="decompose recordings into phasic, tonic and driver with cvxEDA or a filter",
-        description="Decompose recordings of EDA (E4, text, parquet and other files) with cvxEDA or "
-        "another --method. OUT contains one file for each recording, with the columns time (s), "
+        description="Decompose recordings of EDA (E4, text, parquet and other files) with cvxEDA "
+        "or another --method. OUT contains one file for each recording, with the columns time (s), "
         "eda, phasic, tonic, driver (per second; if the method has one) and residual, in "
         "microsiemens, and quality (1: usable, 0: missing, no contact, saturated, or settling of "
         "the sensor).",

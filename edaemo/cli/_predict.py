@@ -24,11 +24,11 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         "predict",
         help="predict the emotion in recordings with a saved model",
         description="Predict the emotion in recordings of EDA (E4, text, parquet and other files) "
-        "with a model of edaemo.save. A table with a column trial has one trial for each value of this "
-        "column. An E4 session has one trial between two presses of the button. Any other file is "
-        "one trial. The output is a CSV with one row for each trial: file, trial, predicted, "
-        "probability_CLASS for each class, and quality (what is wrong with the recording). The "
-        "prediction is missing if more than half of the samples are not usable.",
+        "with a model of edaemo.save. A table with a column trial has one trial for each value of "
+        "this column. An E4 session has one trial between two presses of the button. Any other "
+        "file is one trial. The output is a CSV with one row for each trial: file, trial, "
+        "predicted, probability_CLASS for each class, and quality (what is wrong with the "
+        "recording). The prediction is missing if more than half of the samples are not usable.",
         epilog="Exit status: 0 if all trials were predicted, 1 if some failed, 2 for wrong "
         "arguments or an unusable model, 130 after Ctrl-C.",
     )

@@ -34,10 +34,10 @@ def add_scr(commands: argparse._SubParsersAction) -> None:
         "scr",
         help="write a table of skin conductance responses, for R or SPSS",
         description="Write a table of the skin conductance responses in recordings of EDA (E4, "
-        "text, parquet and other files), in microsiemens. It has one row for each file; for each trial of "
-        "a table with a column trial; or, with --events, for each event. The columns are those of "
-        "edaemo.features.scr_table, after file and trial. A yes is 1, a no is 0, a missing value "
-        "is empty.",
+        "text, parquet and other files), in microsiemens. It has one row for each file; for each "
+        "trial of a table with a column trial; or, with --events, for each event. The columns are "
+        "those of edaemo.features.scr_table, after file and trial. A yes is 1, a no is 0, a "
+        "missing value is empty.",
         epilog="Exit status: 0 if all files were analysed, 1 if some failed, 2 for wrong "
         "arguments, 130 after Ctrl-C.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from edaemo.datasets._units import CONDUCTANCES, EDA_UNITS, RESISTANCES, find_un
 
 # Names of EDA that need no other hint, in upper or lower case.
 EXACT = ("eda", "gsr")
+# Words in the names of files that hold another signal of a wristband.
+OTHER_SIGNALS = {"temp", "temperature", "hr", "bvp", "acc", "ibi", "ppg", "ecg", "tags"}
 
 
 class NoEDAError(DatasetError):
@@ -105,9 +108,13 @@ def find_eda(file: OpenFile, path: Path) -> list[int]:
         others = [channels[i] for i in named if i not in conductances]
         if all(find_unit(other.unit) in (*RESISTANCES, "adc") for other in others):
             return conductances  # one sensor in two units
-    if not named and (is_eda_name(path.stem) or is_eda_name(path.parent.name)):
-        return find_only(file)
-    return named
+    return named or (find_only(file) if names_eda(path) else [])
+
+
+def names_eda(path: Path) -> bool:
+    """Return whether the name of a file, or the whole name of its folder, is one of EDA."""
+    other = OTHER_SIGNALS & set(re.findall("[a-z]+", path.stem.lower()))
+    return is_eda_name(path.stem) or (path.parent.name.lower() in EXACT and not other)
 
 
 def find_only(file: OpenFile) -> list[int]:
@@ -134,7 +141,9 @@ def choose_channel(file: OpenFile, path: Path, column: str | None) -> tuple[int,
     names = file.names
     if column is not None:
         found = [i for i, name in enumerate(names) if name == column]
-        found = found or [i for i, c in enumerate(file.channels) if f"{c.name} ({c.unit})" == column]
+        found = found or [
+            i for i, c in enumerate(file.channels) if f"{c.name} ({c.unit})" == column
+        ]
         if not file.named:
             raise DatasetError(f"{path}: the file has no header, so no column is named {column!r}.")
         if not found:
@@ -195,7 +204,9 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
 def describe(file: OpenFile) -> str:
     """Return a sentence on what a file holds, and the call that reads it."""
     example = next((name for name in file.names if name), None)
-    call = f" To read it: read_recording(path, column={example!r}, sampling_rate=…)." * bool(example)
+    call = f" To read it: read_recording(path, column={example!r}, sampling_rate=…)." * bool(
+        example
+    )
     rows = f" The first row is {[*file.first]}." if file.first else ""
     return f"The columns are {file.names[:50]}.{rows}{call}"
 

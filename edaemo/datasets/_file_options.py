@@ -58,7 +58,9 @@ class FileOptions:
     def __post_init__(self) -> None:
         """Check the values."""
         if self.time_unit not in ("auto", *TIME_UNITS):
-            raise ValueError(f"time_unit must be auto or one of {[*TIME_UNITS]}: {self.time_unit!r}")
+            raise ValueError(
+                f"time_unit must be auto or one of {[*TIME_UNITS]}: {self.time_unit!r}"
+            )
         if self.device not in (None, *DEVICES):
             raise ValueError(f"device must be one of {[*DEVICES]}, got {self.device!r}.")
         if self.decimal not in (None, ".", ","):

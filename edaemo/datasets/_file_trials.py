@@ -79,8 +79,8 @@ def _is_pressed(path: Path) -> bool:
     """Return whether a recording is of an E4 session with button presses."""
     if path.suffix.lower() == ".zip":
         with open_archives(path) as archive:
-            tags = [name for name in archive.names if f"/{name}".endswith(f"/{TAGS}")]
-            return any(archive.read_bytes(name).strip() for name in tags)
+            names = [name for name in archive.names if f"/{name}".endswith(f"/{TAGS}")]
+            return any(archive.read_bytes(name).strip() for name in names)
     tags = path.with_name(TAGS)
     return path.name == "EDA.csv" and tags.is_file() and bool(tags.read_bytes().strip())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from edaemo._ids import name_some
 from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import assemble
 from edaemo.datasets._cache import take_rows
-from edaemo.datasets._corpus import Problems
+from edaemo.datasets._corpus import DatasetError, Problems
+from edaemo.datasets._file_options import FileOptions, RecordingWarning
 from edaemo.datasets._own_table import (
     Table,
     check_rating_range,
@@ -28,12 +30,15 @@ from edaemo.datasets._own_table import (
 )
 from edaemo.datasets._recordings import read_columns
 from edaemo.datasets._study import Study
+from edaemo.datasets._units import EDA_UNITS
 from edaemo.datasets._window import Window, window_samples
 from edaemo.decomposition import check_sampling_rate
 
 NAME = "own study"
 COLUMNS = ("subject", "stimulus", "file")
 RATED = ("valence", "arousal")
+# An error that holds for this many files is given once, with their number.
+SEVERAL = 4
 HOW_TO_GET = (
     "The table needs the columns subject, stimulus and file, and one row for each trial. Each file "
     "holds one trial. docs/datasets.md has an example."
@@ -59,7 +64,9 @@ What to know before believing a score:
         "sampling_rate": "no_validation",
         "rating_range": [tuple, list, None],
         "folder": [str, os.PathLike, None],
-        "recorded_in": [StrOptions({"microsiemens", "ohm"})],
+        "unit": [StrOptions({*EDA_UNITS})],
+        "columns": [Mapping, None],
+        "options": [FileOptions, None],
         "name": [str],
         "window": "no_validation",
     },
@@ -74,7 +81,9 @@ def read_trials(
     sampling_rate: float | None = None,
     rating_range: tuple[float, float] | None = None,
     folder: str | os.PathLike[str] | None = None,
-    recorded_in: str = "microsiemens",
+    unit: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    options: FileOptions | None = None,
     name: str = NAME,
     window: Window = None,
 ) -> Study:
@@ -101,15 +110,22 @@ def read_trials(
         Columns of the table that hold classes to predict: text, booleans or whole numbers. They
         become targets and are not columns of the trials.
     sampling_rate : float or None
-        Samples per second (Hz) of all signals. Only files of an E4 contain it.
+        Samples per second (Hz) of all signals; not needed if the files contain it or have a column
+        of times.
     rating_range : tuple (lowest, highest) or None
         Valid range of the ratings. None does not check them.
     folder : path-like or None
         Folder that the paths in ``file`` are relative to. None is the folder of the table file, or
         the current folder if `table` is a frame.
-    recorded_in : {"microsiemens", "ohm"}
-        Unit of ``eda`` in the files. Ohm are converted to microsiemens; values at or below zero,
-        which are not valid resistances, become NaN.
+    unit : {"auto", "microsiemens", "siemens", "nanosiemens", "ohm", "kiloohm", "megaohm", "adc"}
+        Unit of ``eda`` in the files. It is converted to microsiemens; values at or below zero,
+        which are not valid resistances, become NaN. "auto" is the unit in the header of each file,
+        else microsiemens. "adc": readings of a converter, of the device in `options`.
+    columns : dict or None, default=None
+        Name of a column in the table → the name that edaemo uses, such as
+        ``{"participant": "subject"}``.
+    options : FileOptions or None, default=None
+        Format of the files, where it must not be found by their content.
     name : str
         Name of the study in tables.
     window : tuple (start, stop), 'end' or None
@@ -143,14 +159,16 @@ def read_trials(
     -----
     UserWarning
         If trials are shorter than the window.
+    RecordingWarning
+        As in `read_recording`; once for all files with the same remark.
 
     Examples
     --------
     >>> study = read_trials("study/trials.csv", sampling_rate=4)  # doctest: +SKIP
     """
-    columns = _check_columns(signals)
+    of_signals = _check_columns(signals)
     for what, names in (("ratings", ratings or ()), ("classes", classes)):
-        if taken := sorted({*COLUMNS, *columns, "trial", "duration"} & set(names)):
+        if taken := sorted({*COLUMNS, *of_signals, "trial", "duration"} & set(names)):
             raise ValueError(f"{what}={names!r}: none of them can be called {taken[0]!r}.")
     if both := sorted(set(ratings or ()) & set(classes)):
         raise ValueError(f"{both[0]!r} is in ratings and in classes: remove it from one of them.")
@@ -162,7 +180,7 @@ def read_trials(
     place = Path("the table") if is_frame else Path(table).expanduser()
     if folder is None:
         folder = Path() if is_frame else place.parent
-    frame = read_own_table(table, COLUMNS, "table of trials")
+    frame = read_own_table(table, COLUMNS, "table of trials", columns)
     problems = Problems("your own study", place, HOW_TO_GET)
     if ratings is None:
         ratings = [name for name in RATED if name in frame.columns and name not in classes]
@@ -171,22 +189,27 @@ def read_trials(
                 f"The table has neither valence nor arousal; it has {list(frame.columns)}. Name "
                 "the columns to predict: ratings=(…) for numbers, classes=(…) for classes."
             )
-    rows = _read_rows(frame, columns, ratings, problems)
+    rows = _read_rows(frame, of_signals, ratings, problems)
     missing = [name for name in (*ratings, *classes) if name not in frame.columns]
     if missing:
         problems.add(f"The table lacks the columns {missing}; it has {list(frame.columns)}.")
     there = [rating for rating in ratings if rating in frame.columns]
     rated = read_rating_columns(frame, there, rating_range, problems)
     _check_complete(rated, rows, problems)
-    cells, rates = _read_files(frame, columns, Path(folder).expanduser(), sampling_rate, problems)
+    cells, rates = _read_files(
+        frame,
+        of_signals,
+        Path(folder).expanduser(),
+        {"sampling_rate": sampling_rate, "unit": unit, "options": options},
+        problems,
+    )
     problems.raise_all()
     in_order = np.lexsort((rows["trial"], rows["subject"]))
     trials, (ratings_kept,), counted = assemble(
         take_rows({**rows, **cells}, in_order),
         [take_rows(rated, in_order)],
-        rates=dict.fromkeys(columns, rates[0]),
+        rates=dict.fromkeys(of_signals, rates[0]),
         window=window,
-        from_ohm=recorded_in == "ohm",
     )
     notes = (
         [] if "trial" in frame.columns else ["The order of the trials is not known: trial is 0."]
@@ -209,7 +232,9 @@ def read_trials(
         music=None,
         sampling_rate=rates[0],
         rating_range=rating_range,
-        units={signal: "microsiemens" if signal == "eda" else "as recorded" for signal in columns},
+        units={
+            signal: "microsiemens" if signal == "eda" else "as recorded" for signal in of_signals
+        },
         development=(),
         licence=LICENCE,
         citation=CITATION,
@@ -287,10 +312,13 @@ def _read_files(
     frame: pd.DataFrame,
     columns: Mapping[str, str | None],
     folder: Path,
-    sampling_rate: float | None,
+    settings: Mapping[str, Any],
     problems: Problems,
 ) -> tuple[dict[str, list[np.ndarray]], list[float]]:
-    """Return the signals by name and row, and the distinct sampling rates; note more than one."""
+    """Return the signals by name and row, and the distinct sampling rates; note more than one.
+
+    A warning is given once for all files with the same one; so is an error of four or more files.
+    """
     cells: dict[str, list[np.ndarray]] = {signal: [] for signal in columns}
     of_rate: dict[float, list[str]] = {}
     files = read_ids(frame, "file", problems)
@@ -298,19 +326,34 @@ def _read_files(
         problems.add(
             f"{file} is the file of {files.count(file)} trials: give each trial its own file."
         )
-    for file in files:
-        if not file:
+    said: dict[str, list[str]] = {}
+    wrong: dict[str, list[str]] = {}
+    for file in filter(None, files):
+        path = folder / file
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                read, rate = read_columns(path, list(columns.values()), **settings)
+        except DatasetError as error:
+            wrong.setdefault(str(error).removeprefix(f"{path}: "), []).append(str(path))
             continue
-        with problems.collect():
-            read, rate = read_columns(
-                folder / file, list(columns.values()), sampling_rate=sampling_rate
-            )
-            of_rate.setdefault(rate, []).append(file)
-            for signal, samples in zip(columns, read, strict=True):
-                cells[signal].append(samples)
+        for warning in caught:
+            said.setdefault(str(warning.message).removeprefix(f"{path}: "), []).append(file)
+        of_rate.setdefault(rate, []).append(file)
+        for signal, samples in zip(columns, read, strict=True):
+            cells[signal].append(samples)
+    for message, paths in wrong.items():
+        for group in [[path] for path in paths] if len(paths) < SEVERAL else [paths]:
+            problems.add(f"{_name_files(group)}: {message}")
+    for message, names in said.items():
+        warnings.warn(f"{_name_files(names)}: {message}", RecordingWarning, stacklevel=4)
     if len(of_rate) > 1:
         listed = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of_rate.items())
         problems.add(
             f"The files have different sampling rates: {listed}. Resample them to the same rate."
         )
     return cells, list(of_rate)
+
+
+def _name_files(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} files ({name_some(names)})"

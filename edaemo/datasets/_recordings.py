@@ -7,36 +7,37 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from edaemo.datasets._channels import (
+    OTHER_SIGNALS,
     Channel,
     NoEDAError,
     OpenFile,
     check_unit,
     choose_channel,
     find_eda,
+    names_eda,
 )
 from edaemo.datasets._corpus import DatasetError, is_hidden, open_archives
 from edaemo.datasets._empatica import FILES, is_start, parse_signal
 from edaemo.datasets._file_options import FileOptions, RecordingWarning
-from edaemo.datasets._text import find_layout, is_eda_name, read_head, read_numbers_of
+from edaemo.datasets._text import find_layout, read_head, read_numbers_of
 from edaemo.datasets._time_axis import is_time_name, make_axis, read_times
 from edaemo.datasets._units import EDA_UNITS, doubt_unit, split_name, to_microsiemens
+from edaemo.datasets._workbook import WORKBOOKS, read_sheets
 from edaemo.decomposition import check_sampling_rate
 
 # Suffixes of files that are recordings unless their content says otherwise.
-SUFFIXES = (".csv", ".parquet")
+SUFFIXES = (".csv", ".parquet", *WORKBOOKS)
 # Suffixes of files that are recordings only if their content says so.
 TEXTS = (".txt", ".tsv", ".asc")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
 E4_OTHERS = FILES - {"EDA.csv"}
-# Words in the names of files that hold another signal of a wristband.
-_OTHERS = {"temp", "temperature", "hr", "bvp", "acc", "ibi", "ppg", "ecg", "tags"}
 # Samples that recorders write for "no value".
 CODES = (-9999.0, -999.0, -99999.0, -32768.0)
 
@@ -203,7 +204,9 @@ def read_rows(
     return rows
 
 
-def place_rows(path: Path, rows: Rows, inside: slice = slice(None)) -> tuple[list[np.ndarray], float]:
+def place_rows(
+    path: Path, rows: Rows, inside: slice = slice(None)
+) -> tuple[list[np.ndarray], float]:
     """Return the signals of some rows on a regular grid of times, and its rate in Hz.
 
     Raises
@@ -232,12 +235,31 @@ def open_file(path: Path, options: FileOptions) -> OpenFile:
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         return _open_parquet(path)
+    if suffix in WORKBOOKS:
+        return _open_workbook(path, options)
     return _open_text(path, options)
+
+
+def _open_workbook(path: Path, options: FileOptions) -> OpenFile:
+    """Open the sheet that the user names, or the only sheet with a column of EDA."""
+    sheets = read_sheets(path)
+    if options.sheet is not None and options.sheet not in sheets:
+        raise DatasetError(f"{path}: no sheet is named {options.sheet!r}: {[*sheets]}.")
+    wanted = [*sheets] if options.sheet is None else [options.sheet]
+    plain = replace(options, delimiter=",", decimal=".", encoding="utf-8")
+    opened = {name: _open_text(path, plain, sheets[name]) for name in wanted}
+    with_eda = [name for name in wanted if find_eda(opened[name], path)] or wanted
+    if len(with_eda) > 1:
+        raise DatasetError(
+            f"{path}: more than one sheet may hold the recording: {with_eda}. Choose one with "
+            "sheet (--sheet)."
+        )
+    return opened[with_eda[0]]
 
 
 def _open_text(path: Path, options: FileOptions, content: bytes | None = None) -> OpenFile:
     layout = find_layout(path, options, content)
-    bits = layout.bits or [None] * layout.width
+    bits: list[int | None] = [*layout.bits] if layout.bits else [None] * layout.width
     channels = [
         Channel(name, unit, numeric, bits=n)
         for name, unit, numeric, n in zip(
@@ -340,7 +362,8 @@ def _agree(
     path: Path, sampling_rate: float | None, file: OpenFile, chosen: Sequence[int]
 ) -> float | None:
     """Return the sampling rate that the file or the user states; raise if they differ."""
-    own = {file.channels[i].sampling_rate or file.sampling_rate for i in chosen} - {None}
+    rates = (file.channels[i].sampling_rate or file.sampling_rate for i in chosen)
+    own = {rate for rate in rates if rate is not None}
     if len(own) > 1:
         raise DatasetError(f"{path}: the channels have different sampling rates: {sorted(own)} Hz.")
     stated = next(iter(own), None)
@@ -482,21 +505,22 @@ def choose_recordings(
 
 
 def _refuse(file: Path, column: str | None, options: FileOptions) -> str | None:
-    """Return why a file in a folder is not a recording of EDA; None if it is, or is not readable."""
+    """Return why a file in a folder is not a recording of EDA; None if it is or is unreadable."""
     weak = file.suffix.lower() in TEXTS
     try:
         check_file(file)
         if file.suffix.lower() == ".zip":
             return None
         if _is_e4(file):
-            if is_eda_name(file.stem) or is_eda_name(file.parent.name):
+            if names_eda(file):
                 return None
             return "it has the format of an E4, but its name does not say EDA."
         opened = open_file(file, options)
         if column is not None:
             there = column in opened.names
             return None if there else f"it has no column {column!r}, but {opened.names[:20]}."
-        if find_eda(opened, file):
+        found = find_eda(opened, file)
+        if any(opened.channels[i].numeric for i in found) or (found and not weak):
             return None
     except (DatasetError, OSError):
         return "it is not a table." if weak else None
@@ -553,7 +577,7 @@ def _is_e4(path: Path) -> bool:
 
 def _read_e4(path: Path, sampling_rate: float | None) -> Rows:
     if path.name in E4_OTHERS or (
-        _OTHERS & set(re.findall("[a-z]+", path.stem.lower())) and not is_eda_name(path.stem)
+        OTHER_SIGNALS & set(re.findall("[a-z]+", path.stem.lower())) and not names_eda(path)
     ):
         raise NoEDAError(f"{path}: this is not EDA. Use EDA.csv, in which an E4 records it.")
     with naming(path):
@@ -572,7 +596,7 @@ def _unpack(path: Path) -> bytes:
         names = [name for name in archive.names if re.search(r"(?:^|/)EDA\.csv$", name)]
         if len(names) != 1:
             raise DatasetError(
-                f"{path}: the archive holds {len(names)} files EDA.csv, it must be 1. Unpack it and "
-                "pass the folder."
+                f"{path}: the archive holds {len(names)} files EDA.csv, it must be 1. Unpack it "
+                "and pass the folder."
             )
         return archive.read_bytes(names[0])

@@ -33,7 +33,9 @@ _EXACT = (
     if tuple(map(int, pd.__version__.split(".")[:2])) < (3, 1)
     else {}
 )
-_TIME_CELL = re.compile(r"(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}[T ]?)?(\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?\S*")
+_TIME_CELL = re.compile(
+    r"(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}[T ]?)?(\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?\S*"
+)
 _RATE = re.compile(
     r"(?:sampl\w*|output)[ _-]*(?:rate|freq\w*)[^\d\n]{0,12}(\d+(?:[.,]\d+)?)", re.IGNORECASE
 )
@@ -145,7 +147,7 @@ def find_layout(path: Path, options: FileOptions, content: bytes | None = None) 
         If the file is not a text, is empty, or is not a table.
     """
     head = read_head(path, content)
-    encoding = options.encoding or _find_encoding(path, head)
+    encoding = options.encoding or find_encoding(path, head)
     lines = _split_lines(path, head, encoding)
     if options.skip_rows is not None:
         lines = lines[options.skip_rows :]
@@ -159,7 +161,8 @@ def find_layout(path: Path, options: FileOptions, content: bytes | None = None) 
     return _note(layout, options)
 
 
-def _find_encoding(path: Path, head: bytes) -> str:
+def find_encoding(path: Path, head: bytes) -> str:
+    """Return the encoding of a text; raise a DatasetError if it is not a text."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     if b"\0" in head:
@@ -213,10 +216,10 @@ def _is_number(cell: str, decimal: str) -> bool:
 
 def _find_dialect(
     path: Path, lines: list[str], options: FileOptions
-) -> tuple[float, str | None, str, list[list[str]]]:
+) -> tuple[tuple[float, bool], str | None, str, list[list[str]]]:
     """Return score, delimiter, decimal sign and the cells of the lines."""
-    delimiters: Sequence[str | None] = _DELIMITERS if options.delimiter is None else (
-        options.delimiter,
+    delimiters: Sequence[str | None] = (
+        _DELIMITERS if options.delimiter is None else (options.delimiter,)
     )
     named = re.fullmatch(r'"?sep=(.)"?', lines[0].strip())
     if named and options.delimiter is None:
@@ -271,7 +274,7 @@ def _holds_fractions(lines: list[str]) -> bool:
 def _score(
     lines: list[str], rows: list[list[str]], delimiter: str | None, decimal: str
 ) -> tuple[float, bool]:
-    """Return how well a dialect fits: the share of cells that hold numbers or times, and headers."""
+    """Return the share of cells that hold numbers or times, and whether the header fits."""
     rows = rows[1:] if len(rows) > 1 else rows
     width = Counter(map(len, rows)).most_common(1)[0][0]
     whole = [row for row in rows if len(row) == width]
@@ -417,7 +420,8 @@ def _find_header(rows: list[list[str]], start: int, width: int) -> int | None:
         if any(is_eda_name(name) or is_time_name(name) for name in names):
             return at
     words = [at for at in fit if not all(find_unit(cell) for cell in rows[at] if cell)]
-    return (words or fit or [None])[-1]
+    usual = words or fit
+    return usual[-1] if usual else None
 
 
 _EDA_WORDS = {"eda", "gsr", "electrodermal", "galvanic", "conductance", "sc", "scl", "edr", "gsc"}
@@ -557,9 +561,7 @@ def read_numbers_of(
     }
     dtypes = {i: str if i in texts else np.float64 for i in wanted}
     try:
-        table = pd.read_csv(
-            _open(source), dtype=dtypes, index_col=False, **settings, **_EXACT
-        )
+        table = pd.read_csv(_open(source), dtype=dtypes, index_col=False, **settings, **_EXACT)
     except (ValueError, OverflowError) as error:
         table = pd.read_csv(_open(source), dtype=str, index_col=False, **settings)
         _refuse_text(table, [i for i in wanted if i not in texts], layout, error)

@@ -138,7 +138,7 @@ def _parse_texts(texts: pd.Series, name: str) -> np.ndarray:
         return _parse_clock(texts.str.replace(",", "."))
     times = pd.to_datetime(texts, format="ISO8601", utc=True, errors="coerce")
     for form in _FORMATS:
-        if not times.isna().any():
+        if not times.isna().iloc[:10].all():
             break
         times = pd.to_datetime(texts.str.replace(",", "."), format=form, utc=True, errors="coerce")
     if times.isna().any():
@@ -208,8 +208,8 @@ def make_axis(
     step = float(np.mean(ordinary))
     if not unit:
         unit = _guess_unit(step, sampling_rate, column)
-        times, steps, step = (value * TIME_UNITS[unit] for value in (times, steps, step))
-        ordinary = ordinary * TIME_UNITS[unit]
+        scale = TIME_UNITS[unit]
+        times, steps, ordinary, step = times * scale, steps * scale, ordinary * scale, step * scale
     error = float(np.std(ordinary)) / (len(ordinary) * step)
     rate = _choose_rate(1 / step, DRIFT + 3 * error, sampling_rate, column)
     resolution = _find_resolution(times)
@@ -217,8 +217,8 @@ def make_axis(
     if np.mean(short) > IRREGULAR:
         raise ValueError(
             f"the steps of {column} vary from {np.min(ordinary):g} to {np.max(steps):g} s around "
-            f"{step:g} s, and {np.mean(short):.0%} of them are shorter than half of it: this is too "
-            "irregular. Resample the recording, or ignore the times with --time none and "
+            f"{step:g} s, and {np.mean(short):.0%} of them are shorter than half of it: this is "
+            "too irregular. Resample the recording, or ignore the times with --time none and "
             "--sampling-rate."
         )
     positions = times * rate
@@ -241,14 +241,14 @@ def _check_order(steps: np.ndarray, column: str) -> None:
         raise ValueError(f"{column} runs backwards: sort the rows by time.")
     if len(back) and len(back) <= max(1, len(steps) // 20):
         raise ValueError(
-            f"{column} jumps back by {-steps[back[0]]:g} at sample {back[0] + 2} (in all {len(back)} "
-            "times), as if recordings were appended. Put each recording into its own file, or add "
-            "a column trial."
+            f"{column} jumps back by {-steps[back[0]]:g} at sample {back[0] + 2} (in all "
+            f"{len(back)} times), as if recordings were appended. Put each recording into its "
+            "own file, or add a column trial."
         )
     if len(back):
         raise ValueError(
-            f"{column} goes back {len(back)} times, first at sample {back[0] + 2}: the rows are not "
-            "in order. Sort them by time."
+            f"{column} goes back {len(back)} times, first at sample {back[0] + 2}: the rows are "
+            "not in order. Sort them by time."
         )
     if len(same):
         raise ValueError(
@@ -265,9 +265,9 @@ def _guess_unit(step: float, sampling_rate: float | None, column: str) -> str:
             if abs(step * TIME_UNITS[unit] * sampling_rate - 1) <= CLOCK:
                 return unit
         raise ValueError(
-            f"{column} has steps of {step:g} ({1 / step:.4g} Hz if in seconds), but sampling_rate is "
-            f"{sampling_rate:g} Hz. Pass the correct rate, or do not pass it. If the column counts "
-            "samples, ignore it with --time none."
+            f"{column} has steps of {step:g} ({1 / step:.4g} Hz if in seconds), but sampling_rate "
+            f"is {sampling_rate:g} Hz. Pass the correct rate, or do not pass it. If the column "
+            "counts samples, ignore it with --time none."
         )
     if abs(step - 1) < 1e-9:
         raise ValueError(
@@ -277,14 +277,12 @@ def _guess_unit(step: float, sampling_rate: float | None, column: str) -> str:
     return "s" if step < 1 else "ms" if step <= 1000 else "us"
 
 
-def _choose_rate(
-    rate: float, tolerance: float, sampling_rate: float | None, column: str
-) -> float:
+def _choose_rate(rate: float, tolerance: float, sampling_rate: float | None, column: str) -> float:
     if sampling_rate is not None:
         if abs(rate / sampling_rate - 1) > CLOCK:
             raise ValueError(
-                f"{column} gives {rate:.4g} Hz, but sampling_rate is {sampling_rate:g} Hz. Pass the "
-                "correct rate, or do not pass it."
+                f"{column} gives {rate:.4g} Hz, but sampling_rate is {sampling_rate:g} Hz. Pass "
+                "the correct rate, or do not pass it."
             )
         return sampling_rate
     whole = float(np.rint(rate)) if rate >= 1 else 1 / float(np.rint(1 / rate))

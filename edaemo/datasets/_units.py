@@ -153,9 +153,8 @@ def doubt_unit(values: np.ndarray) -> str | None:
         return f"all samples are below 0.01 µS (median {middle:.3g}); the unit may be siemens"
     if largest > 64 and len(np.unique(used[:100_000])) > 2 and np.all(used == np.round(used)):
         unit = "ohm" if middle > 65_535 else "adc"
-        return (
-            f"all samples are whole numbers up to {largest:g}; the unit may be {unit}"
-            + (" (readings of a converter)" if unit == "adc" else "")
+        return f"all samples are whole numbers up to {largest:g}; the unit may be {unit}" + (
+            " (readings of a converter)" if unit == "adc" else ""
         )
     if float(np.min(used)) > 100:
         unit = "ohm" if middle > 20_000 else "kiloohm or nanosiemens"

@@ -83,9 +83,7 @@ def describe_quality(eda: np.ndarray, sampling_rate: float) -> RecordingQuality:
     n_settling = _count_settling(eda, sampling_rate)
     if n_settling > 1:
         usable[:n_settling] = False
-        findings.append(
-            f"the sensor settles during the first {n_settling / sampling_rate:.3g} s."
-        )
+        findings.append(f"the sensor settles during the first {n_settling / sampling_rate:.3g} s.")
     for kind, words in _KINDS.items():
         bad = [(start, stop) for start, stop in row["positions"][kind] if stop > max(n_settling, 1)]
         for start, stop in bad:
