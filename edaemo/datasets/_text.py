@@ -8,9 +8,10 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from edaemo.datasets._units import find_unit, split_name
 
 # Bytes of the beginning of a file that determine its layout.
 HEAD = 1 << 18
-_CHUNK = 1 << 23
+_CHUNK = 1 << 18
 _DELIMITERS = ("\t", ";", ",", "|", " ", None)
 # All ways in which pandas may meet a text of MISSING.
 _NA = sorted({form(text) for text in MISSING for form in (str, str.upper, str.title)} | {"NaN"})
@@ -538,38 +539,21 @@ def read_numbers_of(
         If a line has another number of columns, a cell does not hold a number, or the file has no
         samples. The message begins with "line" or "the file".
     """
-    if layout.encoding.startswith("utf-16"):
-        content = source if isinstance(source, bytes) else source.read_bytes()
-        source = content.decode(layout.encoding).lstrip("\ufeff").encode()
-        layout = replace(layout, encoding="utf-8")
-    n_rows = _count_rows(source, layout)
     wanted = sorted({*columns, *texts})
-    settings = {
-        "sep": r"\s+" if layout.delimiter == " " else layout.delimiter or "\x1f",
-        "decimal": layout.decimal,
-        "encoding": layout.encoding,
-        "skiprows": layout.start,
-        "header": None,
-        "names": range(layout.width),
-        "usecols": wanted,
-        "nrows": n_rows,
-        "skip_blank_lines": False,
-        "skipinitialspace": True,
-        "keep_default_na": False,
-        "na_values": {i: _NA for i in columns if i not in texts},
-        "engine": "c",
-    }
-    dtypes = {i: str if i in texts else np.float64 for i in wanted}
-    try:
-        table = pd.read_csv(_open(source), dtype=dtypes, index_col=False, **settings, **_EXACT)
-    except (ValueError, OverflowError) as error:
-        table = pd.read_csv(_open(source), dtype=str, index_col=False, **settings)
-        _refuse_text(table, [i for i in wanted if i not in texts], layout, error)
-    return {i: table[i] for i in wanted}
-
-
-def _open(source: Path | bytes) -> Path | io.BytesIO:
-    return io.BytesIO(source) if isinstance(source, bytes) else source
+    numbers = [i for i in wanted if i not in texts]
+    types = {i: str if i in texts else np.float64 for i in wanted}
+    with _Samples(source, layout) as samples:
+        try:
+            table = samples.read_table(wanted, dtype=types, na_values=dict.fromkeys(numbers, _NA))
+        except (ValueError, OverflowError) as error:
+            wrong = error
+        else:
+            samples.check()
+            return {i: table[i] for i in wanted}
+    _check_widths(source, layout)
+    with _Samples(source, layout) as samples:
+        _refuse_text(samples.read_table(wanted, dtype=str), numbers, layout, wrong)
+    raise wrong
 
 
 def _refuse_text(
@@ -584,46 +568,138 @@ def _refuse_text(
                     "Correct it, or pass delimiter, decimal or skip_rows if the file was not "
                     "understood."
                 ) from error
-    raise error
 
 
-def _count_rows(source: Path | bytes, layout: TextLayout) -> int:
-    """Return the number of lines of samples; raise if one has another number of columns."""
-    file: io.BufferedIOBase = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-    n_lines, last = 0, 0
-    rest, inside, first = b"", 0, True
-    with file:
+class _Samples:
+    """The lines of samples in a text file, as UTF-8; it counts their cells while pandas reads it.
+
+    pandas leaves out cells beyond the header, and fills lines that are too short.
+    """
+
+    def __init__(self, source: Path | bytes, layout: TextLayout) -> None:
+        self._source, self._layout = source, layout
+        self._file: BinaryIO = (
+            io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+        )
+        plain = layout.encoding.startswith("utf-8")
+        self._decoder = None if plain else codecs.getincrementaldecoder(layout.encoding)()
+        self._has_nul, self._n_lines, self._n_blank, self._n_delimiters = False, 0, 0, 0
+        first = self._read(_CHUNK)
+        # Files of old Macintosh computers end lines by a return alone.
+        self._mac = b"\n" not in first and b"\r" in first
+        first = first.replace(b"\r", b"\n") if self._mac else first
+        for _ in range(layout.start):
+            while b"\n" not in first and (more := self.read(_CHUNK)):
+                first += more
+            first = first.partition(b"\n")[2]
+        # pandas is faster with a header.
+        sign = (layout.delimiter or "\x1f").encode()
+        self._begin = sign.join(str(i).encode() for i in range(layout.width)) + b"\n" + first
+        self._count(first)
+
+    def __enter__(self) -> _Samples:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Make pandas accept the object as a file."""
+        return iter((self.read(),))
+
+    def _read(self, size: int) -> bytes:
+        chunk = self._file.read(size)
+        if self._decoder is not None:
+            text = self._decoder.decode(chunk, final=not chunk)
+            while not text and chunk:
+                chunk = self._file.read(size)
+                text = self._decoder.decode(chunk, final=not chunk)
+            return text.lstrip("\ufeff").encode()
+        return chunk.removeprefix(codecs.BOM_UTF8)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next part of the lines, empty at the end."""
+        if self._begin:
+            begin, self._begin = self._begin, b""
+            return begin
+        chunk = self._read(_CHUNK)
+        chunk = chunk.replace(b"\r", b"\n") if self._mac else chunk
+        self._count(chunk)
+        return chunk
+
+    def _count(self, chunk: bytes) -> None:
+        codes = np.frombuffer(chunk, np.uint8)
+        n_lines = int(np.count_nonzero(codes == 10))
+        self._n_lines += n_lines
+        if self._layout.delimiter is not None:
+            self._n_delimiters += int(np.count_nonzero(codes == ord(self._layout.delimiter)))
+        self._has_nul |= b"\0" in chunk
+        filled = chunk.rstrip()
+        if filled:
+            self._n_blank = chunk.count(b"\n", len(filled))
+        else:
+            self._n_blank += n_lines
+
+    def read_table(self, columns: list[int], **settings: Any) -> pd.DataFrame:
+        """Return columns as pandas reads them, without blank lines at the end."""
+        layout = self._layout
+        table = pd.read_csv(
+            self,
+            sep=r"\s+" if layout.delimiter == " " else layout.delimiter or "\x1f",
+            decimal=layout.decimal,
+            header=0,
+            names=range(layout.width),
+            usecols=columns,
+            index_col=False,
+            skip_blank_lines=False,
+            skipinitialspace=True,
+            keep_default_na=False,
+            engine="c",
+            **settings,
+            **_EXACT,
+        )
+        n_rows = self._n_lines - self._n_blank + 1
+        if not len(table) or n_rows < 1:
+            raise ValueError("the file has no samples.")
+        return table.iloc[:n_rows]
+
+    def check(self) -> None:
+        """Raise a ValueError if a line has another number of columns, or the file has NUL bytes."""
+        layout = self._layout
+        n_rows = self._n_lines - self._n_blank + 1
+        due = n_rows * (layout.width - 1)
+        if self._has_nul or layout.delimiter == " " or self._n_delimiters != due:
+            _check_widths(self._source, layout)
+
+
+def _check_widths(source: Path | bytes, layout: TextLayout) -> None:
+    """Raise if a line of samples has another number of columns than the others, or NUL bytes."""
+    n_lines, last, rest, inside = layout.start, layout.start, b"", 0
+    with _Samples(source, layout) as samples:
+        block = samples.read().partition(b"\n")[2]
         while True:
-            chunk = file.read(_CHUNK)
-            if not chunk and not rest:
-                break
-            if b"\n" not in chunk and b"\r" in chunk:
-                chunk = chunk.replace(b"\r", b"\n")
-            block = rest + chunk
-            if not chunk:
-                block, rest = block + b"\n", b""
-            else:
-                cut = block.rfind(b"\n") + 1
-                block, rest = block[:cut], block[cut:]
-            if first:
-                block, first = block.removeprefix(codecs.BOM_UTF8), False
-            widths, inside = _count_cells(block, layout.delimiter, inside, n_lines)
-            skip = max(0, layout.start - n_lines)
-            filled = np.flatnonzero(widths[skip:] > 0)
+            chunk = samples.read()
+            whole = rest + block
+            if not chunk and whole:
+                whole += b"\n"
+            cut = whole.rfind(b"\n") + 1
+            rest = whole[cut:]
+            widths, inside = _count_cells(whole[:cut], layout.delimiter, inside, n_lines)
+            filled = np.flatnonzero(widths)
             if len(filled):
-                good = widths[skip : skip + filled[-1] + 1]
+                good = widths[: filled[-1] + 1]
                 # A blank line is one missing sample if there is one column.
                 wrong = (good != layout.width) & ~((good == 0) & (layout.width == 1))
                 if wrong.any():
                     at = int(np.argmax(wrong))
-                    raise WrongWidthError(n_lines + skip + at + 1, int(good[at]), layout)
-                if last < n_lines + skip and layout.width > 1 and last > layout.start:
+                    raise WrongWidthError(n_lines + at + 1, int(good[at]), layout)
+                if last < n_lines and layout.width > 1:
                     raise WrongWidthError(last + 1, 0, layout)
-                last = n_lines + skip + int(filled[-1]) + 1
+                last = n_lines + int(filled[-1]) + 1
             n_lines += len(widths)
-    if last <= layout.start:
-        raise ValueError("the file has no samples.")
-    return last - layout.start
+            if not chunk:
+                break
+            block = chunk
 
 
 def _count_cells(
