@@ -542,22 +542,25 @@ def read_numbers_of(
     wanted = sorted({*columns, *texts})
     numbers = [i for i in wanted if i not in texts]
     types = {i: str if i in texts else np.float64 for i in wanted}
-    with _Samples(source, layout) as samples:
-        try:
-            table = samples.read_table(wanted, dtype=types, na_values=dict.fromkeys(numbers, _NA))
-        except (ValueError, OverflowError) as error:
-            wrong = error
-        else:
-            samples.check()
-            return {i: table[i] for i in wanted}
+    settings = {"dtype": types, "na_values": dict.fromkeys(numbers, _NA)}
+    wrong: Exception | None = None
+    for skip in (False, True):  # reading is slow if pandas skips the space before a cell
+        with _Samples(source, layout) as samples:
+            try:
+                table = samples.read_table(wanted, skipinitialspace=skip, **settings)
+            except (ValueError, OverflowError) as error:
+                wrong = error
+            else:
+                samples.check()
+                return {i: table[i] for i in wanted}
     _check_widths(source, layout)
     with _Samples(source, layout) as samples:
         _refuse_text(samples.read_table(wanted, dtype=str), numbers, layout, wrong)
-    raise wrong
+    raise wrong or ValueError("the file cannot be read.")
 
 
 def _refuse_text(
-    table: pd.DataFrame, columns: list[int], layout: TextLayout, error: Exception
+    table: pd.DataFrame, columns: list[int], layout: TextLayout, error: Exception | None
 ) -> None:
     """Raise a ValueError that names the first cell that does not hold a number."""
     for i in columns:
@@ -652,7 +655,6 @@ class _Samples:
             usecols=columns,
             index_col=False,
             skip_blank_lines=False,
-            skipinitialspace=True,
             keep_default_na=False,
             engine="c",
             **settings,
