@@ -81,9 +81,8 @@ def main() -> None:
         write_table(timed, 8, times=True)
         write_session(Path(place) / "P01", 24)
         both = "import pandas, edaemo.datasets"
-        print(
-            "| file | reader | s | MB | time to pandas | memory to pandas |\n|---|---|---|---|---|---|"
-        )
+        print("| file | reader | s | MB | time to pandas | memory to pandas |")
+        print("|---|---|---|---|---|---|")
         for file in (plain, timed):
             size = file.stat().st_size / 1e6
             base = measure(PANDAS.format(file=str(file)), both)

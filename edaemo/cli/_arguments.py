@@ -35,7 +35,7 @@ def add_reading(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--column",
         metavar="NAME",
-        help="column of the EDA (default: the one whose name or unit says so)",
+        help="column of the EDA (default: found by its name or unit)",
     )
     group.add_argument(
         "--unit",

@@ -1,4 +1,4 @@
-"""The channels of a file, whatever its format, and which of them is the EDA."""
+"""The channels of a file of any format, and which of them is the EDA."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class OpenFile:
 
     @property
     def names(self) -> list[str]:
-        """Names of the channels, with the unit if there is no name."""
+        """Names of the channels, or their units if they have no name."""
         return [channel.name or channel.unit for channel in self.channels]
 
 

@@ -35,7 +35,7 @@ class FileOptions:
     encoding : str or None, default=None
         Encoding of a text file. None finds UTF-8, UTF-16 and cp1252.
     skip_rows : int or None, default=None
-        Number of lines of a text file before the header, or before the samples if there is no
+        Number of lines of a text file before the header, or before the samples without a
         header. None finds it.
     sheet : str or None, default=None
         Sheet of a workbook. None is the only sheet that has a column of EDA.

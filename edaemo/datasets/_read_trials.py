@@ -340,7 +340,7 @@ def _cut(
     return {**take_rows(rows, take), **places}, take_rows(rated, take), cut, counts
 
 
-def _number(subjects: Sequence[str]) -> np.ndarray:
+def _number(subjects: Column) -> np.ndarray:
     """Return the number of each row among those of its subject, from 1."""
     return pd.Series(subjects).groupby(pd.Series(subjects)).cumcount().to_numpy() + 1
 
@@ -432,7 +432,7 @@ def _read_files(
             f"{file} is the file of {files.count(file)} trials: give each trial its own file, or "
             "add the column onset (seconds) for trials of one long recording."
         )
-    said: dict[str, list[str]] = {}
+    notes: dict[str, list[str]] = {}
     wrong: dict[str, list[str]] = {}
     signals_of: dict[str, list[np.ndarray]] = {}
     for file in dict.fromkeys(filter(None, files)):
@@ -445,7 +445,7 @@ def _read_files(
             wrong.setdefault(str(error).removeprefix(f"{path}: "), []).append(str(path))
             continue
         for warning in caught:
-            said.setdefault(str(warning.message).removeprefix(f"{path}: "), []).append(file)
+            notes.setdefault(str(warning.message).removeprefix(f"{path}: "), []).append(file)
         of_rate.setdefault(rate, []).append(file)
         signals_of[file] = read
     for file in files:
@@ -454,7 +454,7 @@ def _read_files(
     for message, paths in wrong.items():
         for group in [[path] for path in paths] if len(paths) < SEVERAL else [paths]:
             problems.add(f"{_name_files(group)}: {message}")
-    for message, names in said.items():
+    for message, names in notes.items():
         warnings.warn(f"{_name_files(names)}: {message}", RecordingWarning, stacklevel=4)
     if len(of_rate) > 1:
         listed = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of_rate.items())

@@ -32,9 +32,9 @@ from edaemo.datasets._units import EDA_UNITS, doubt_unit, split_name, to_microsi
 from edaemo.datasets._workbook import WORKBOOKS, read_sheets
 from edaemo.decomposition import check_sampling_rate
 
-# Suffixes of files that are recordings unless their content says otherwise.
+# Suffixes of files that are recordings unless their content is of another kind.
 SUFFIXES = (".csv", ".parquet", *WORKBOOKS)
-# Suffixes of files that are recordings only if their content says so.
+# Suffixes of files that are recordings only if a column is EDA.
 TEXTS = (".txt", ".tsv", ".asc")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
 E4_OTHERS = FILES - {"EDA.csv"}
@@ -44,7 +44,7 @@ CODES = (-9999.0, -999.0, -99999.0, -32768.0)
 
 @dataclass(frozen=True)
 class Rows:
-    """Columns of a file as they are in its rows.
+    """Columns of a file, row by row.
 
     Attributes
     ----------
@@ -77,8 +77,8 @@ def read_recording(
     Parameters
     ----------
     path : path
-        A text, parquet or other file; ``docs/input.md`` lists the formats. ``EDA.csv`` of an E4 is
-        recognised by its content: the start time in the first line (UTC, in unix seconds or
+        A text, parquet or other file; ``docs/recordings.md`` lists the formats. ``EDA.csv`` of an
+        E4 is recognised by its content: the start time in the first line (UTC, in unix seconds or
         milliseconds or as ``YYYY-MM-DD hh:mm:ss``), the sampling rate in the second line, then one
         sample in each line.
     sampling_rate : float or None, default=None
@@ -363,10 +363,12 @@ def _agree(
 ) -> float | None:
     """Return the sampling rate that the file or the user states; raise if they differ."""
     rates = (file.channels[i].sampling_rate or file.sampling_rate for i in chosen)
-    own = {rate for rate in rates if rate is not None}
-    if len(own) > 1:
-        raise DatasetError(f"{path}: the channels have different sampling rates: {sorted(own)} Hz.")
-    stated = next(iter(own), None)
+    stated_rates = {rate for rate in rates if rate is not None}
+    if len(stated_rates) > 1:
+        raise DatasetError(
+            f"{path}: the channels have different sampling rates: {sorted(stated_rates)}."
+        )
+    stated = next(iter(stated_rates), None)
     if stated is not None and sampling_rate not in (None, stated):
         raise DatasetError(
             f"{path}: the file states {stated:g} Hz, but sampling_rate is {sampling_rate:g} Hz. "
@@ -378,7 +380,7 @@ def _agree(
 def _find_times(
     path: Path, file: OpenFile, chosen: Sequence[int], options: FileOptions
 ) -> int | None:
-    """Return the column of the times; None if there is none, or the user ignores it."""
+    """Return the column of the times; None without one, or if the user ignores it."""
     if not file.is_table or not file.named or options.time is None:
         return None
     names = file.names

@@ -59,7 +59,7 @@ class TextLayout:
     Attributes
     ----------
     names, units : list of str
-        Of the columns; "" where the file has none.
+        Of the columns; "" where the file has no name or unit.
     start : int
         Number of lines before the samples.
     width : int
@@ -434,7 +434,7 @@ _OTHER_WORDS = {
 
 
 def is_eda_name(name: str) -> bool:
-    """Return whether a name is one of EDA: EDA, GSR, skin conductance and the like."""
+    """Return whether a name is one of EDA: EDA, GSR, skin conductance and similar names."""
     words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
     if _OTHER_WORDS & set(words):
         return False

@@ -95,7 +95,7 @@ def read_times(values: np.ndarray | pd.Series, name: str, unit: str) -> tuple[np
     name : str
         Header of the column.
     unit : str
-        Unit in the header or given by the user; "" if there is none.
+        Unit in the header or given by the user; "" for no unit.
 
     Returns
     -------

@@ -54,7 +54,7 @@ def find_unit(text: str) -> str | None:
 
 
 def split_name(header: str) -> tuple[str, str]:
-    """Return the name of a column and the unit in its header, "" if it has none.
+    """Return the name of a column and the unit in its header, "" if it has no unit.
 
     Examples
     --------
