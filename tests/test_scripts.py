@@ -116,7 +116,7 @@ def test_own_recordings_become_a_picture_a_table_and_scores(tmp_path, monkeypatc
 def test_own_csv_files_become_scores(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     rows = ["subject,file,onset,duration,stimulus,condition"]
-    for person in range(4):
+    for person in range(5):
         time = np.arange(100 * 8) / 8
         eda = 5 + rng.normal(0, 0.005, len(time))
         for onset in (32, 35, 38, 41, 44, 82, 85, 88, 91, 94):
@@ -129,12 +129,12 @@ def test_own_csv_files_become_scores(tmp_path, monkeypatch, capsys):
         rows += [f"p{person},p{person}.csv,{at},20,{at},{what}" for at, what in events.items()]
     (tmp_path / "events.csv").write_text("\n".join(rows))
     monkeypatch.chdir(tmp_path)
-    with pytest.warns(RecordingWarning, match=r"4 files .*found: .*delimiter ;, decimal comma"):
+    with pytest.warns(RecordingWarning, match=r"5 files .*found: .*delimiter ;, decimal comma"):
         study = runpy.run_path(str(EXAMPLES / "own_csv_files.py"))["study"]
-    assert study.trials["start"].tolist() == [5, 30, 55, 80] * 4
+    assert study.trials["start"].tolist() == [5, 30, 55, 80] * 5
     printed = capsys.readouterr().out
-    assert "16 trials at 8.0 Hz" in printed
-    assert "| svm-eda " in printed and "4 evaluation people, 16 trials" in printed
+    assert "20 trials at 8.0 Hz" in printed
+    assert "| svm-eda " in printed and "5 evaluation people, 20 trials" in printed
 
 
 @pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning")
