@@ -45,7 +45,7 @@ class FeatureCNN(nn.Module):
         signals=(),
         features=(),
         # The default weight decay of AdamW, 0.01.
-        recipes={"default": Recipe(weight_decay=None, class_weight="balanced")},
+        recipes={"default": Recipe(weight_decay=None)},
         layers={"convolve": Layer("convolve", (2**3,))},
     )
 
