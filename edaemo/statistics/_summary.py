@@ -19,7 +19,13 @@ from edaemo.statistics._crossed import (
     limits_of,
 )
 from edaemo.statistics._predictions import fold_codes, split_cases
-from edaemo.statistics._scores import divide, draw_people, interval_over_people, widen
+from edaemo.statistics._scores import (
+    divide,
+    draw_people,
+    interval_over_people,
+    widen,
+    widen_by_repeats,
+)
 from edaemo.statistics._sums import Sums, add_up, compare_within, weigh
 from edaemo.statistics._tasks import (
     OVER_PEOPLE,
@@ -73,7 +79,8 @@ def classification_summary(
         its 95 % interval; ``n_people``; ``n_people_undefined``, the number of people whose score is
         undefined (balanced accuracy, AUC and MCC of one class, F1 without a 1 in labels and
         predictions) and who are not in the mean. ``over_folds``, the mean of the folds' scores;
-        ``over_folds_sd``, ``n_folds``, ``n_folds_undefined``.
+        ``over_folds_sd``, ``n_folds``, ``n_folds_undefined``. ``over_repeats_sd``, the standard
+        deviation of the pooled score over repeats (NaN with one), and ``n_repeats``.
 
         The bootstrap for the intervals draws people with replacement, with all their trials. The
         intervals are expanded percentiles (:func:`interval_over_people`). They are NaN if a score
@@ -222,6 +229,7 @@ def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Sco
         _read(task, trials),
         trials["subject"].to_numpy(),
         fold=fold_codes(trials),
+        repeat=trials.get("repeat"),
         stimulus=trials.get("stimulus"),
         covers=find_covers(trials),
         random_state=random_state,
@@ -378,6 +386,8 @@ class Scores:
         Labels and predictions, as returned by `task.read`.
     subject, fold : sequence of shape (n_trials,)
         As in :func:`classification_summary`.
+    repeat : sequence of shape (n_trials,) or None, default=None
+        Repeat in which each trial was predicted.
     stimulus : sequence of shape (n_trials,) or None, default=None
         Stimulus of each trial.
     covers : sequence of {"subject", "stimulus"}, default=("subject",)
@@ -394,6 +404,7 @@ class Scores:
         subject: Sequence[Any] | np.ndarray,
         *,
         fold: Sequence[Any] | np.ndarray | None = None,
+        repeat: Sequence[Any] | np.ndarray | pd.Series | None = None,
         stimulus: Sequence[Any] | np.ndarray | None = None,
         covers: Sequence[str] = (SUBJECT,),
         random_state: int = 0,
@@ -417,6 +428,20 @@ class Scores:
         self._of_folds: dict[str, np.ndarray] = {}
         if folds is not None:
             self._of_folds = score_units(task, outcome, folds)
+        repeats = np.zeros(n_trials, int)
+        if repeat is not None:
+            repeats = number_units(repeat, n_trials, "repeat")
+        self._n_repeats = int(repeats.max()) + 1
+        self._of_repeats: dict[str, np.ndarray] = {}
+        self._people_of_repeats: dict[str, np.ndarray] = {}
+        if self._n_repeats > 1:
+            self._of_repeats = score_units(task, outcome, repeats, folds)
+            units = np.unique(repeats * self._n_people + subjects, return_inverse=True)
+            of_people = score_units(task, outcome, units[1], folds)
+            self._people_of_repeats = {
+                name: _average_by(units[0] // self._n_people, values)
+                for name, values in of_people.items()
+            }
 
     @property
     def by_person(self) -> pd.Series:
@@ -439,6 +464,9 @@ class Scores:
                 values = self._over_trials(score, score in self.task.zero)
             names = (column + end for end in ENDS)
             row |= dict(zip(names, map(float, values), strict=True))
+        row[f"{self.task.tested_column}_sd"] = _deviate(
+            self._people_of_repeats.get(self.task.tested, np.empty(0))
+        )
         return row
 
     @property
@@ -457,6 +485,8 @@ class Scores:
                 "over_folds_sd": defined.std(ddof=1) if len(defined) > 1 else np.nan,
                 "n_folds": len(folds),
                 "n_folds_undefined": np.isnan(folds).sum(),
+                "over_repeats_sd": _deviate(self._of_repeats.get(score, np.empty(0))),
+                "n_repeats": self._n_repeats,
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
 
@@ -466,16 +496,23 @@ class Scores:
         if zero:
             pooled, draws = np.nan_to_num(pooled), np.nan_to_num(draws)
         if self._jackknife is not None:
-            return pooled[0], *self._jackknife.pooled(score, zero=zero).interval(*limits_of(score))
-        return pooled[0], *self._interval(score, pooled[0], draws)
+            interval = self._jackknife.pooled(score, zero=zero).interval(*limits_of(score))
+        else:
+            interval = self._interval(score, pooled[0], draws)
+        of_repeats = self._of_repeats.get(score, np.empty(0))
+        of_repeats = np.nan_to_num(of_repeats) if zero else of_repeats
+        return pooled[0], *widen_by_repeats(pooled[0], interval, of_repeats, limits_of(score))
 
     def _over_people(self, score: str) -> tuple[float, float, float]:
         """Return the mean of people's scores and its interval."""
         people = self._of_people[score]
         mean = average(people, np.ones((1, self._n_people)))[0]
         if self._jackknife is not None:
-            return mean, *self._jackknife.over_people(score).interval(*limits_of(score))
-        return mean, *self._interval(score, mean, average(people, self._drawn))
+            interval = self._jackknife.over_people(score).interval(*limits_of(score))
+        else:
+            interval = self._interval(score, mean, average(people, self._drawn))
+        of_repeats = self._people_of_repeats.get(score, np.empty(0))
+        return mean, *widen_by_repeats(mean, interval, of_repeats, limits_of(score))
 
     def _interval(self, score: str, estimate: float, draws: np.ndarray) -> tuple[float, float]:
         """Return the interval over people."""
@@ -487,6 +524,18 @@ class Scores:
 
 def _name(prefix: str, values: tuple[float, float, float]) -> dict[str, float]:
     return dict(zip((prefix + end for end in ENDS), values, strict=True))
+
+
+def _average_by(group: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the mean of the defined scores of each group."""
+    defined = ~np.isnan(scores)
+    totals = np.bincount(group, np.where(defined, scores, 0.0))
+    return divide(totals, np.bincount(group, defined))
+
+
+def _deviate(of_repeats: np.ndarray) -> float:
+    """Return the standard deviation over repeats; NaN with fewer than two."""
+    return float(of_repeats.std(ddof=1)) if len(of_repeats) > 1 else np.nan
 
 
 def average(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:
