@@ -47,6 +47,7 @@ def classification_summary(
     subject: Sequence[Any],
     probability: ArrayLike | None = None,
     fold: Sequence[Any] | None = None,
+    repeat: Sequence[Any] | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Summarise binary out-of-fold predictions: each score pooled, over people, over folds.
@@ -62,7 +63,9 @@ def classification_summary(
         Predicted probability of 1. If it is None, or has any NaN, the scores of probabilities are
         NaN.
     fold : sequence of shape (n_trials,) or None, default=None
-        Fold in which each trial was tested.
+        Fold in which each trial was tested; different folds of different repeats.
+    repeat : sequence of shape (n_trials,) or None, default=None
+        Repeat of each prediction, with its folds and seed. None: one repeat.
     random_state : int, default=0
         Seed of the 2000 draws of people.
 
@@ -86,7 +89,8 @@ def classification_summary(
         intervals are expanded percentiles (:func:`interval_over_people`). They are NaN if a score
         was undefined in any draw. With several folds, both sides are longer by the square root of
         1 + 2/π for scores of classes and of 2 for scores of numbers, since models of different
-        folds share training trials (``docs/statistics.md``).
+        folds share training trials. With several repeats, they also hold the spread over repeats
+        (``docs/statistics.md``).
 
     Raises
     ------
@@ -100,7 +104,9 @@ def classification_summary(
     """
     task = Binary()
     outcome = task.read(y_true, y_pred, probability)
-    return Scores(task, outcome, subject, fold=fold, random_state=random_state).summary
+    return Scores(
+        task, outcome, subject, fold=fold, repeat=repeat, random_state=random_state
+    ).summary
 
 
 def regression_summary(
@@ -109,6 +115,7 @@ def regression_summary(
     *,
     subject: Sequence[Any],
     fold: Sequence[Any] | None = None,
+    repeat: Sequence[Any] | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Summarise out-of-fold predictions of numbers: each score pooled, over people, over folds.
@@ -117,7 +124,7 @@ def regression_summary(
     ----------
     y_true, y_pred : array-like of shape (n_trials,)
         Ratings and predictions, in the same unit.
-    subject, fold : sequence of shape (n_trials,)
+    subject, fold, repeat : sequence of shape (n_trials,)
         As in :func:`classification_summary`.
     random_state : int, default=0
         As in :func:`classification_summary`.
@@ -138,7 +145,9 @@ def regression_summary(
     """
     task = Regression()
     outcome = task.read(y_true, y_pred)
-    return Scores(task, outcome, subject, fold=fold, random_state=random_state).summary
+    return Scores(
+        task, outcome, subject, fold=fold, repeat=repeat, random_state=random_state
+    ).summary
 
 
 def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -> pd.DataFrame:
