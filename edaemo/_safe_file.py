@@ -117,10 +117,10 @@ def write_archive(
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
         archive.comment = f"edaemo {kind} {version} sha256 {'0' * 64}".encode()
-    data = buffer.getbuffer()
-    data[-64:] = hashlib.sha256(data[:-64]).hexdigest().encode()
     try:
-        with whole_file(path) as part:
+        # The view is closed before its buffer is freed, also after an error.
+        with buffer.getbuffer() as data, whole_file(path) as part:
+            data[-64:] = hashlib.sha256(data[:-64]).hexdigest().encode()
             part.write_bytes(data)
             if check is not None:
                 check(part)
