@@ -117,11 +117,11 @@ def write_archive(
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
         archive.comment = f"edaemo {kind} {version} sha256 {'0' * 64}".encode()
+    # Without a view of the buffer: Python 3.13 warns if the buffer is collected before its view.
+    content = buffer.getvalue()[:-64]
     try:
-        # The view is closed before its buffer is freed, also after an error.
-        with buffer.getbuffer() as data, whole_file(path) as part:
-            data[-64:] = hashlib.sha256(data[:-64]).hexdigest().encode()
-            part.write_bytes(data)
+        with whole_file(path) as part:
+            part.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
             if check is not None:
                 check(part)
     except OSError as error:
