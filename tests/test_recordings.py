@@ -295,6 +295,49 @@ class TestDialects:
             read_recording(file, options=FileOptions(sheet="x"))
 
 
+class TestPhysiologicalFiles:
+    """EDF and BDF files written by pyEDFlib."""
+
+    def write(self, path: Path, label: str, unit: str, values: np.ndarray, highest: float) -> Path:
+        edf = pytest.importorskip("pyedflib")
+        kind, digits = (edf.FILETYPE_BDF, 23) if path.suffix == ".bdf" else (edf.FILETYPE_EDF, 15)
+        with edf.EdfWriter(str(path), 2, file_type=kind) as file:
+            for i, (name, dimension, rate) in enumerate((("ECG", "mV", 64), (label, unit, 4))):
+                header = {
+                    **{"label": name, "dimension": dimension, "sample_frequency": rate},
+                    **{"physical_min": 0, "physical_max": highest if i else 5},
+                    **{"digital_min": -(2**digits), "digital_max": 2**digits - 1},
+                    **{"prefilter": "", "transducer": ""},
+                }
+                file.setSignalHeader(i, header)
+            file.writeSamples([np.ones(N * 16), values])
+        return path
+
+    def test_a_channel_is_read_at_its_own_rate_and_in_its_unit(self, tmp_path):
+        pytest.importorskip("mne")
+        for name, unit, values, highest in (
+            ("a.edf", "uS", EDA, 10),
+            ("b.bdf", "kOhm", 1e3 / EDA, 2000),
+            ("c.edf", "nS", 1e3 * EDA, 5000),
+        ):
+            file = self.write(tmp_path / name, "GSR", unit, values, highest)
+            eda, rate, _ = read(file)
+            assert rate == 4.0
+            assert_allclose(eda, EDA, rtol=0, atol=4 * 10 / 2**16)  # steps of 16 bits
+
+    def test_files_without_eda_list_their_channels_and_truncated_ones_are_named(self, tmp_path):
+        pytest.importorskip("mne")
+        file = self.write(tmp_path / "a.edf", "Resp", "mV", EDA, 10)
+        with pytest.raises(DatasetError, match=r"no channel is EDA.*\['ECG', 'Resp'\]"):
+            read_recording(file)
+        file.write_bytes(file.read_bytes()[:-100])
+        with pytest.raises(DatasetError, match=r"may be truncated"):
+            read_recording(file)
+        file.write_bytes(b"0       nothing")
+        with pytest.raises(DatasetError, match="not an EDF or BDF file"):
+            read_recording(file)
+
+
 class TestUnits:
     @pytest.mark.parametrize(
         ("unit", "header", "values"),

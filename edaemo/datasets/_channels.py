@@ -160,6 +160,8 @@ def choose_channel(file: OpenFile, path: Path, column: str | None) -> tuple[int,
     found = find_eda(file, path)
     if len(found) == 1:
         return found[0], ()
+    if not found and not file.is_table:
+        raise NoEDAError(f"{path}: no channel is EDA by its name or unit. {describe(file)}")
     only = found or find_only(file)
     if len(only) > 1:
         raise _too_many(file, path, only)
@@ -188,7 +190,11 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
             f"{path}: more than one column is named {names[0]!r}: rename one. The columns are "
             f"{file.names}."
         )
-    kind = DatasetError if find_eda(file, path) else NoEDAError
+    is_named = bool(find_eda(file, path))
+    kind = DatasetError if is_named else NoEDAError
+    wrong = (
+        "more than one column may be the EDA" if is_named else "no column is EDA by name or unit"
+    )
     listed = []
     for i in found[:10]:
         channel, values = file.channels[i], file.read([i], [])[i]
@@ -196,7 +202,7 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
         unit = f" {channel.unit}" if channel.unit else ""
         listed.append(f"{file.names[i]} ({values.min():g} to {values.max():g}{unit}{rate})")
     return kind(
-        f"{path}: more than one column may be the EDA: choose one with column (--column). "
+        f"{path}: {wrong}: choose one with column (--column). "
         f"{'; '.join(listed)}. The columns are {file.names}."
     )
 

@@ -26,6 +26,7 @@ from edaemo.datasets._channels import (
 from edaemo.datasets._corpus import DatasetError, is_hidden, open_archives
 from edaemo.datasets._empatica import FILES, is_start, parse_signal
 from edaemo.datasets._file_options import FileOptions, RecordingWarning
+from edaemo.datasets._physiological import READERS, open_physiological
 from edaemo.datasets._text import find_layout, read_head, read_numbers_of
 from edaemo.datasets._time_axis import is_time_name, make_axis, read_times
 from edaemo.datasets._units import EDA_UNITS, doubt_unit, split_name, to_microsiemens
@@ -33,7 +34,7 @@ from edaemo.datasets._workbook import WORKBOOKS, read_sheets
 from edaemo.decomposition import check_sampling_rate
 
 # Suffixes of files that are recordings unless their content is of another kind.
-SUFFIXES = (".csv", ".parquet", *WORKBOOKS)
+SUFFIXES = (".csv", ".parquet", *WORKBOOKS, *READERS)
 # Suffixes of files that are recordings only if a column is EDA.
 TEXTS = (".txt", ".tsv", ".asc")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
@@ -235,6 +236,8 @@ def open_file(path: Path, options: FileOptions) -> OpenFile:
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         return _open_parquet(path)
+    if suffix in READERS:
+        return open_physiological(path)
     if suffix in WORKBOOKS:
         return _open_workbook(path, options)
     return _open_text(path, options)
