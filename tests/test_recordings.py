@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.io import savemat
 
 from edaemo.datasets import (
     DatasetError,
@@ -293,6 +294,41 @@ class TestDialects:
         assert said == ["converted from kiloohm, the unit in the file, to microsiemens."]
         with pytest.raises(DatasetError, match=r"no sheet is named 'x': \['info', 'signal'\]"):
             read_recording(file, options=FileOptions(sheet="x"))
+
+
+class TestMatlab:
+    """Files written by scipy, with the fields that the manuals of Ledalab and PsPM describe."""
+
+    def test_ledalab_has_conductance_and_time(self, tmp_path):
+        data = {"conductance": EDA, "time": TIME + 3, "timeoff": 0, "event": np.zeros(0)}
+        savemat(tmp_path / "a.mat", {"data": data})
+        eda, rate, said = read(tmp_path / "a.mat")
+        assert_array_equal(eda, EDA)
+        assert (rate, said) == (4.0, [])
+
+    def test_pspm_has_channels_with_headers(self, tmp_path):
+        cells = np.empty((3, 1), dtype=object)
+        for i, (kind, unit, rate, values) in enumerate(
+            (("ecg", "mV", 100, np.ones(9)), ("scr", "uS", 4, EDA), ("marker", "events", 1, [1.0]))
+        ):
+            header = {"chantype": kind, "units": unit, "sr": rate}
+            cells[i, 0] = {"header": header, "data": np.reshape(values, (-1, 1))}
+        savemat(tmp_path / "a.mat", {"data": cells, "infos": {"duration": 100}})
+        eda, rate, _ = read(tmp_path / "a.mat")
+        assert_array_equal(eda, EDA)
+        assert rate == 4.0
+        cells[1, 0]["header"]["chantype"] = "resp"
+        savemat(tmp_path / "a.mat", {"data": cells[:1]})
+        with pytest.raises(DatasetError, match=r"no channel is EDA.*\['ecg'\]"):
+            read_recording(tmp_path / "a.mat")
+
+    def test_other_files_are_one_error(self, tmp_path):
+        savemat(tmp_path / "a.mat", {"data": np.ones(9)})
+        with pytest.raises(DatasetError, match=r"neither a struct of Ledalab nor a cell of PsPM"):
+            read_recording(tmp_path / "a.mat")
+        savemat(tmp_path / "a.mat", {"other": np.ones(9)})
+        with pytest.raises(DatasetError, match=r"a\.mat: .*lacks the variables \['data'\]"):
+            read_recording(tmp_path / "a.mat")
 
 
 class TestPhysiologicalFiles:

@@ -178,7 +178,9 @@ class CorpusFiles:
 
         Parameters
         ----------
-        name, what, remedy
+        name, what : str
+            As in `error`.
+        remedy : str or None, default=None
             As in `error`.
         """
         self.problems.note(self.error(name, what, remedy))

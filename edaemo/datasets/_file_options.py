@@ -17,7 +17,7 @@ class RecordingWarning(UserWarning):
 class FileOptions:
     r"""Format of a file of recordings, for what must not be found by its content.
 
-    Attributes
+    Parameters
     ----------
     time : str or None, default="auto"
         Column of the times of the samples. "auto" finds it by its name. None: the file is read

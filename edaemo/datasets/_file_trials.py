@@ -31,7 +31,13 @@ def read_file_trials(
     ----------
     path : path
         The file, in a format of `read_recording`.
-    sampling_rate, column, unit, options
+    sampling_rate : float or None, default=None
+        As for `read_recording`.
+    column : str or None, default=None
+        As for `read_recording`.
+    unit : str, default="auto"
+        As for `read_recording`.
+    options : FileOptions or None, default=None
         As for `read_recording`.
     tags : {"consecutive", "pairs", "ignore"}, default="ignore"
         As for `load_e4`: how the button presses of an E4 session (``EDA.csv`` and ``tags.csv`` in

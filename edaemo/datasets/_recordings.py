@@ -26,6 +26,7 @@ from edaemo.datasets._channels import (
 from edaemo.datasets._corpus import DatasetError, is_hidden, open_archives
 from edaemo.datasets._empatica import FILES, is_start, parse_signal
 from edaemo.datasets._file_options import FileOptions, RecordingWarning
+from edaemo.datasets._matlab_recording import open_matlab
 from edaemo.datasets._physiological import READERS, open_physiological
 from edaemo.datasets._text import find_layout, read_head, read_numbers_of
 from edaemo.datasets._time_axis import is_time_name, make_axis, read_times
@@ -34,7 +35,7 @@ from edaemo.datasets._workbook import WORKBOOKS, read_sheets
 from edaemo.decomposition import check_sampling_rate
 
 # Suffixes of files that are recordings unless their content is of another kind.
-SUFFIXES = (".csv", ".parquet", *WORKBOOKS, *READERS)
+SUFFIXES = (".csv", ".parquet", ".mat", *WORKBOOKS, *READERS)
 # Suffixes of files that are recordings only if a column is EDA.
 TEXTS = (".txt", ".tsv", ".asc")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
@@ -238,6 +239,8 @@ def open_file(path: Path, options: FileOptions) -> OpenFile:
         return _open_parquet(path)
     if suffix in READERS:
         return open_physiological(path)
+    if suffix == ".mat":
+        return open_matlab(path)
     if suffix in WORKBOOKS:
         return _open_workbook(path, options)
     return _open_text(path, options)
@@ -434,16 +437,19 @@ def _convert(
 def find_recordings(
     inputs: Sequence[str | os.PathLike[str]], *, leave_out: str | os.PathLike[str] | None = None
 ) -> list[tuple[Path, Path]]:
-    """Find the recordings in files and folders; see `choose_recordings`.
+    """Find the recordings in files and folders.
 
     Parameters
     ----------
     inputs : sequence of path
+        As in `choose_recordings`.
     leave_out : path or None, default=None
+        As in `choose_recordings`.
 
     Returns
     -------
     list of (path, relative path)
+        The first result of `choose_recordings`.
     """
     return choose_recordings(inputs, leave_out=leave_out)[0]
 

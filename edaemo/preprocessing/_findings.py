@@ -25,7 +25,7 @@ _KINDS = {
 class RecordingQuality:
     """Quality of one recording.
 
-    Attributes
+    Parameters
     ----------
     usable : ndarray of shape (n_samples,)
         bool; False for samples that are missing, without contact, saturated or from the settling of
