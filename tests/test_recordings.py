@@ -482,6 +482,14 @@ class TestWhatIsEDA:
             archive.writestr("tags.csv", "1600000010.0\n1600000030.0\n")
         eda, _, _ = read(tmp_path / "P01.zip")
         assert_array_equal(eda, EDA)
+        with zipfile.ZipFile(tmp_path / "other.zip", "w") as archive:
+            archive.writestr("notes.txt", "EDA")
+        found, _ = choose_recordings([tmp_path])
+        assert [relative.name for _, relative in found] == ["P01.zip"]
+        (tmp_path / "P01").mkdir()
+        write(tmp_path / "P01" / "EDA.csv", ["1600000000.0", "4.0", *map(str, EDA)])
+        found, _ = choose_recordings([tmp_path])
+        assert [relative.as_posix() for _, relative in found] == ["P01/EDA.csv"]
         trials, _ = read_file_trials(tmp_path / "P01.zip", tags="consecutive")
         assert_array_equal(trials["1"], EDA[40:120])
 

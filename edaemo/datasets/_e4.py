@@ -560,6 +560,8 @@ def _cut(signal: E4Signal, start: datetime, onset: float, seconds: float) -> np.
     first = round((onset - (signal.start - start).total_seconds()) * signal.sampling_rate)
     last = first + round(seconds * signal.sampling_rate)
     n = signal.samples.shape[-1]
+    if (first, last) == (0, n):
+        return signal.samples
     cell = np.full((*signal.samples.shape[:-1], last - first), np.nan)
     inside = slice(min(max(first, 0), n), max(min(last, n), 0))
     taken = signal.samples[..., inside]

@@ -148,12 +148,14 @@ def parse_signal(source: Path | bytes, file: str = "EDA.csv") -> E4Signal:
 
 def read_signal(corpus: CorpusFiles, name: str) -> E4Signal:
     """Read a signal file of a session; its name selects the signal, and errors name the file."""
-    content = corpus.read_bytes(name)
-    try:
-        return parse_signal(content, name.rpartition("/")[2])
-    except ValueError as error:
-        what = f"does not have the format of an E4: {error}"
-        raise corpus.error(name, what) from error
+    with corpus.on_disk(name) as path:
+        try:
+            return parse_signal(path, name.rpartition("/")[2])
+        except ValueError as error:
+            what = f"does not have the format of an E4: {error}"
+            raise corpus.error(name, what) from error
+        except OSError as error:
+            raise corpus.error(name, f"cannot be read: {error.strerror or error}.") from error
 
 
 def read_tags(corpus: CorpusFiles, name: str) -> list[datetime]:

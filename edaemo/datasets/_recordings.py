@@ -37,7 +37,7 @@ from edaemo.decomposition import check_sampling_rate
 # Suffixes of files that are recordings unless their content is of another kind.
 SUFFIXES = (".csv", ".parquet", ".mat", *WORKBOOKS, *READERS)
 # Suffixes of files that are recordings only if a column is EDA.
-TEXTS = (".txt", ".tsv", ".asc")
+TEXTS = (".txt", ".tsv", ".asc", ".zip")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
 E4_OTHERS = FILES - {"EDA.csv"}
 # Samples that recorders write for "no value".
@@ -521,7 +521,9 @@ def _refuse(file: Path, column: str | None, options: FileOptions) -> str | None:
     try:
         check_file(file)
         if file.suffix.lower() == ".zip":
-            return None
+            _unpack(file)
+            # a session may be there unpacked too.
+            return "it is unpacked." if file.with_suffix("").is_dir() else None
         if _is_e4(file):
             if names_eda(file):
                 return None
