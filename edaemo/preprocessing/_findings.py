@@ -28,7 +28,7 @@ class RecordingQuality:
     Parameters
     ----------
     usable : ndarray of shape (n_samples,)
-        bool; False for samples that are missing, without contact, saturated or from the settling of
+        Of dtype bool; False for samples that are missing, without contact, saturated or from the settling of
         the sensor, and for all samples of a flat recording.
     findings : tuple of str
         A sentence for each defect.
