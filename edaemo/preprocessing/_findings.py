@@ -28,8 +28,8 @@ class RecordingQuality:
     Parameters
     ----------
     usable : ndarray of shape (n_samples,)
-        Of dtype bool; False for samples that are missing, without contact, saturated or from the settling of
-        the sensor, and for all samples of a flat recording.
+        Of dtype bool; False for samples that are missing, without contact, saturated or from the
+        settling of the sensor, and for all samples of a flat recording.
     findings : tuple of str
         A sentence for each defect.
     """
