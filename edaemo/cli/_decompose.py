@@ -8,7 +8,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from edaemo.cli._arguments import add_method, add_reading, import_plugins
+from edaemo.cli._arguments import add_method, add_reading, import_plugins, read_repair
 
 
 def add_decompose(commands: argparse._SubParsersAction) -> None:
@@ -36,7 +36,7 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
         "out", metavar="OUT", help="folder for the results; it keeps the paths below a folder IN"
     )
     add_reading(decompose)
-    add_method(decompose, "cvxeda")
+    add_method(decompose, "cvxeda", repair="none")
     decompose.add_argument(
         "--format",
         default="csv",
@@ -94,7 +94,7 @@ def _plot(result: Path) -> None:
         parts,
         sampling_rate,
         signal=columns["eda"],
-        responses=scr_events(parts.phasic, sampling_rate),
+        responses=scr_events(parts.phasic, sampling_rate, recording=columns["eda"]),
         unit="unit of the recording",
         title=result.stem,
     )
@@ -127,6 +127,7 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         partial(read_recording, sampling_rate=arguments.sampling_rate, column=arguments.column),
         method=method,
         missing=arguments.missing,
+        repair=read_repair(arguments),
         overwrite=arguments.overwrite,
         n_jobs=arguments.jobs,
         progress=True,

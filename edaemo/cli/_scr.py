@@ -9,7 +9,13 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edaemo.cli._arguments import add_method, add_reading, import_plugins, positive_number
+from edaemo.cli._arguments import (
+    add_method,
+    add_reading,
+    import_plugins,
+    positive_number,
+    read_repair,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +77,7 @@ def add_scr(commands: argparse._SubParsersAction) -> None:
         metavar="US",
         help="smallest amplitude of a response, in microsiemens (default: 0.01)",
     )
-    add_method(scr, "bandpass")
+    add_method(scr, "bandpass", repair="interpolate")
     scr.add_argument("--overwrite", action="store_true", help="replace an earlier table")
 
 
@@ -95,6 +101,8 @@ def _scr(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
             parser.exit(2, f"edaemo: error: {out}: cannot be written: {error}\n")
     n_done = len(found) - len(failed)
     print(f"{n_done} of {len(found)} files done, {len(failed)} failed: {out}")
+    if n_repaired := sum(int((table["repaired_share"] > 0).sum()) for table in tables):
+        print(f"Note: {n_repaired} rows have repaired samples, see repaired_share.")
     sys.stdout.flush()
     for message in failed:
         print(message, file=sys.stderr)
@@ -236,6 +244,7 @@ def _measure(
         baseline=arguments.baseline,
         min_amplitude_us=arguments.min_amplitude,
         missing=arguments.missing,
+        repair=read_repair(arguments),
     )
     table.insert(0, "file", str(file))
     return table

@@ -12,12 +12,14 @@ from edaemo.preprocessing._decomposed import (
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import decompose_files, plan_outputs
 from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality, unpack_study
+from edaemo.preprocessing._repair import REPAIRS, describe_repairs, repair_signals
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
     "AXES",
     "DEFECTS",
+    "REPAIRS",
     "CvxEDATransformer",
     "DecomposedTrial",
     "DecomposingMixin",
@@ -30,8 +32,10 @@ __all__ = [
     "count_levels",
     "decompose_files",
     "decompose_trials",
+    "describe_repairs",
     "find_copies",
     "plan_outputs",
+    "repair_signals",
     "signal_quality",
     "unpack_study",
 ]
