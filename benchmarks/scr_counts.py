@@ -137,9 +137,7 @@ def sine(noise: np.ndarray, cycles: float) -> np.ndarray:
 def simulate(python: str, rate: int, duration: int, n: int, seed: int) -> tuple[Recordings, str]:
     """Return recordings that NeuroKit2 simulates, and its version."""
     arguments = [str(number) for number in (rate, duration, SPACING, n, seed)]
-    done = subprocess.run(
-        [python, "-c", SIMULATE, *arguments], stdout=subprocess.PIPE, check=True
-    )
+    done = subprocess.run([python, "-c", SIMULATE, *arguments], stdout=subprocess.PIPE, check=True)
     with np.load(io.BytesIO(done.stdout)) as held:
         forms = {"as recorded": list(held["eda"]), "no response": list(held["nothing"])}
         return Recordings(forms, held["numbers"], None, float(rate)), str(held["version"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 from sklearn.utils import Bunch
 
 from edaemo.decomposition import (
@@ -117,7 +117,14 @@ def test_first_and_largest_response_may_differ():
     assert np.isnan(row["first_half_recovery_time"])
     assert row["amplitude_sum"] == row["first_amplitude"] + row["largest_amplitude"]
     assert row["largest_rise_time"] == pytest.approx(TOP, abs=0.1)
-    assert row["largest_half_recovery_time"] == pytest.approx(HALF, abs=0.1)
+
+    def height(since: float) -> float:  # since the onset of the second
+        return (0.1 * bateman(since + 1.75) + 0.5 * bateman(since)) / HIGH
+
+    top = minimize_scalar(lambda since: -height(since), (0.5, TOP, 3)).x
+    half = (height(0) + height(top)) / 2
+    recovery = brentq(lambda since: height(since) - half, top, 20) - top
+    assert row["largest_half_recovery_time"] == pytest.approx(recovery, abs=0.02)
 
 
 @pytest.mark.parametrize(("latency", "belongs"), [(0.75, 0), (1.0, 1), (4.0, 1), (4.25, 0)])
@@ -178,13 +185,14 @@ def test_flat_trial_and_straight_line_have_no_response_by_any_method(method):
 
 @pytest.mark.parametrize("method", ["bandpass", "highpass", "smooth"])
 @pytest.mark.parametrize("rate", [4, 32, 200])
-@pytest.mark.parametrize("slope", [-0.005, 0.0])
+@pytest.mark.parametrize("slope", [-0.02, 0.0, 0.02])
 def test_undershoot_of_a_filter_is_not_a_second_response(method, rate, slope):
     time = np.arange(round(80 * rate)) / rate
     eda = LEVEL + slope * time + 0.6 / HIGH * bateman(time - 20)
     table = scr_table(eda[None], rate, method=method)
     assert table["n_responses"].tolist() == [1]
-    assert table["latency"][0] == pytest.approx(20, abs=1 / rate)
+    # The low-pass of "bandpass" begins to rise before the recording.
+    assert table["latency"][0] == pytest.approx(20, abs=1 / rate + 0.1 * (method == "bandpass"))
     assert table["amplitude_sum"][0] == pytest.approx(0.6, rel=0.05)
 
 
@@ -207,7 +215,7 @@ def test_iscr_is_the_area_under_the_phasic_activity(taus):
         return np.exp(-since / slow) - np.exp(-since / fast)
 
     eda = LEVEL + sum(size * pulse(time - onset) for onset, size in pulses.items())
-    method = CvxEDA(tau0=slow, tau1=fast)
+    method = CvxEDA(tau0=slow, tau1=fast, weights="published")
     trial = scr_table(eda[None], 10, method=method)
     assert trial["iscr"][0] == pytest.approx(0.9 * (slow - fast), rel=0.02)
     events = scr_table(eda[None], 10, method=method, events=[6, 28, 50])
@@ -252,7 +260,9 @@ FOUR = {10.0: 0.3, 25.0: 0.5, 40.0: 0.2, 60.0: 0.4}
 
 
 class TestRepair:
-    @pytest.mark.parametrize(("method", "repair"), [("bandpass", "interpolate"), ("cvxeda", "mask")])
+    @pytest.mark.parametrize(
+        ("method", "repair"), [("bandpass", "interpolate"), ("cvxeda", "mask")]
+    )
     @pytest.mark.parametrize("rate", [4, 50])
     def test_one_spike_of_6_microsiemens_does_not_displace_four_responses(
         self, method, repair, rate
@@ -270,7 +280,7 @@ class TestRepair:
         assert whole["repaired_share"] == 0
         # The spike counts if nothing is repaired, and hides others.
         as_recorded = scr_table(spoilt[None], rate, method=method, repair=None).iloc[0]
-        assert as_recorded["magnitude"] > 1
+        assert abs(as_recorded["amplitude_sum"] - whole["amplitude_sum"]) > 0.2
         assert as_recorded["repaired_share"] == 0
 
     def test_repaired_samples_are_counted_in_the_window_of_their_event(self):
@@ -279,11 +289,11 @@ class TestRepair:
         events = scr_table(eda[None], 4, events=[30.0, 31.75, 50.0])
         assert_allclose(events["repaired_share"], [3 / 13, 3 / 13, 0])
         eda[136] += 6
-        events = scr_table(eda[None], 4, events=[32.25], latency=(0.25, 1.5))
+        events = scr_table(eda[None], 4, events=[32.25], latency=(0.5, 1.5))
         assert_allclose(events["repaired_share"], [1.0])
 
     def test_trial_without_sound_samples_is_measured_as_recorded(self):
-        eda = record({10.0: 0.6}, 4) - LEVEL - 1.0  # below zero throughout
+        eda = record({10.0: 0.6}, 4) - LEVEL - 3.0  # below zero throughout
         row = scr_table(eda[None], 4).iloc[0]
         assert np.isnan(row["repaired_share"])
         assert row["lost_contact_share"] > 0.9

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.ndimage import uniform_filter1d
+from scipy.signal import detrend
 
 from edaemo.decomposition._problem import check_sampling_rate
 from edaemo.decomposition._weights import largest_rise_of_noise, samples_of_average
@@ -176,12 +177,13 @@ def scr_events(
         waveform of pure noise then has many small SCRs: check the column ``amplitude``.
     recording : array-like of shape (n,) or None, default=None
         The recording whose phasic component is `phasic`, in its unit; NaN samples are interpolated.
-        If given, the recording must rise, too: its average over a quarter of a second must increase
-        from the onset to the peak by at least `min_amplitude_us`, and by more than the largest rise
-        that the noise of the recording is expected to cause [2]_: 2 σ √(ln N), where N is the
-        number of such averages and σ their noise, estimated from third differences as in
-        :func:`noise_weights`. This excludes the rise of a high-pass from its undershoot after a
-        response, and noise that is faster than responses.
+        If given, the recording must rise, too, relative to its least-squares line: its average over
+        a quarter of a second must increase from the onset to the peak by at least
+        `min_amplitude_us`, and by more than the largest rise that the noise of the recording is
+        expected to cause [2]_: 2 σ √(ln N), where N is the number of samples and σ the noise of
+        such averages, estimated from third differences as in :func:`noise_weights`. This excludes
+        the rise of a high-pass from its undershoot after a response, and noise that is faster than
+        responses.
 
     Returns
     -------
@@ -296,7 +298,7 @@ def find_rises(
             f"recording must have the shape of phasic, {phasic.shape}, and a finite sample; got "
             f"shape {samples.shape} with {len(seen)} finite samples."
         )
-    samples = np.interp(np.arange(len(samples)), seen, samples[seen])
+    samples = detrend(np.interp(np.arange(len(samples)), seen, samples[seen]))
     averages = uniform_filter1d(samples, samples_of_average(len(samples), sampling_rate))
     by_noise = largest_rise_of_noise(samples, sampling_rate)
 

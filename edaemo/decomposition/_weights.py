@@ -175,7 +175,7 @@ def largest_rise_of_noise(y: np.ndarray, sampling_rate: float) -> float:
 
     The rises are those of averages over a quarter of a second. The difference of two averages with
     independent noise of standard deviation σ has √2 σ, and the largest of N such differences is
-    about √2 σ √(2 ln N) (Donoho & Johnstone, Biometrika 81, 1994). N is the number of averages. σ
+    about √2 σ √(2 ln N) (Donoho & Johnstone, Biometrika 81, 1994). N is the number of samples. σ
     is the larger of the estimate from third differences and the rounding error, as in
     `noise_weights`. Slow noise, such as breathing, is not part of it.
 
@@ -195,7 +195,7 @@ def largest_rise_of_noise(y: np.ndarray, sampling_rate: float) -> float:
     blocks = len(y) // averaged
     means = y[: blocks * averaged].reshape(blocks, averaged).mean(axis=1)
     noise = max(_from_differences(means), _step(y) / np.sqrt(12 * averaged))
-    return float(2 * noise * np.sqrt(np.log(blocks)))
+    return float(2 * noise * np.sqrt(np.log(len(y))))
 
 
 def _from_differences(means: np.ndarray) -> float:

@@ -34,6 +34,7 @@ from edaemo.decomposition import (
 )
 from edaemo.preprocessing import (
     REPAIRS,
+    Repaired,
     check_masking,
     decompose_trials,
     repair_signals,

@@ -12,8 +12,8 @@ from edaemo.preprocessing._decomposed import (
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import decompose_files, plan_outputs
 from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality, unpack_study
-from edaemo.preprocessing._repair import REPAIRS, describe_repairs, repair_signals
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
+from edaemo.preprocessing._repair import REPAIRS, Repaired, describe_repairs, repair_signals
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "DecomposedTrial",
     "DecomposingMixin",
     "EDADecomposer",
+    "Repaired",
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",

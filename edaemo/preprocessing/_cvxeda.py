@@ -153,7 +153,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         largest; a few percent mean separate responses, 50 % means that noise was fitted as
         responses; NaN without a driver. ``cancellation``: the range of the phasic component is
         more than twice that of the signal, so that phasic and tonic largely cancel each other.
-        ``flat``, ``n_missing``, ``n_repaired`` (samples of artefacts), ``beyond_repair``. For other trials call :meth:`diagnose`.
+        ``flat``, ``n_missing``, ``n_repaired`` (samples of artefacts), ``beyond_repair`` (see
+        `repair`). For other trials call :meth:`diagnose`.
     n_times_ : int or None
         Samples of each channel in the output; None if the trials differ in length.
     lengths_ : tuple of int

@@ -142,8 +142,8 @@ def decompose_file(
     Returns
     -------
     tuple of str
-        Remarks: missing samples, repaired samples, a constant recording, a solver that missed its tolerance, phasic
-        and tonic that cancel each other.
+        Remarks: missing samples, repaired samples, a constant recording, a solver that missed its
+        tolerance, phasic and tonic that cancel each other.
 
     Raises
     ------

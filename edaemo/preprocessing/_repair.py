@@ -31,7 +31,8 @@ class Repaired(NamedTuple):
     replaced : ndarray of bool of shape (n_samples,)
         Which samples were interpolated or masked.
     beyond_repair : bool
-        Whether there are artefacts and fewer than two samples are free of artefacts. The signal is then as recorded.
+        Whether there are artefacts and fewer than two samples are free of them. The signal is then
+        as recorded.
     """
 
     signal: np.ndarray
