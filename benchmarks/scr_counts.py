@@ -1,4 +1,4 @@
-"""Compare the number of responses in `scr_table` with the true number on simulated recordings.
+"""Compare the responses in `scr_table` with the true ones on simulated recordings.
 
     python benchmarks/scr_counts.py --python ENV/bin/python      # docs/responses.md
 
@@ -6,7 +6,8 @@ ENV is an environment with NeuroKit2, which simulates the recordings of the last
 `--python` this group is left out. The script prints Markdown tables.
 
 True number, of `make_music_listening`: the responses of at least 0.01 µS whose peak is in the
-trial. Of NeuroKit2: the number that its simulation was given (1 to one every 10 s).
+trial; the true sum is that of their amplitudes. Of NeuroKit2: the number that its simulation was
+given (1 to one every 10 s).
 
 The bound counts the rises of the true phasic component. It differs from the true number where
 responses overlap, or where the decay of an earlier one hides a small one. The recordings without
@@ -80,11 +81,16 @@ sys.stdout.buffer.write(held.getvalue())
 """
 
 
+# Method, kind and form of the recordings → table.
+Tables = dict[tuple[str, str, str], pd.DataFrame]
+
+
 class Recordings(NamedTuple):
     """Recordings in µS by the name of their form, and the true number of responses of each."""
 
     forms: dict[str, list[np.ndarray]]
     numbers: np.ndarray
+    sums: np.ndarray | None  # of the true amplitudes
     bound: np.ndarray | None  # counted in the true phasic component
     rate: float
 
@@ -103,7 +109,7 @@ def generate(
         random_state=seed,
     )
     forms: dict[str, list[np.ndarray]] = {}
-    numbers, bound = [], []
+    numbers, sums, bound = [], [], []
     for eda, ((subject, trial), known) in zip(
         study.trials["eda"], study.truth.iterrows(), strict=True
     ):
@@ -122,9 +128,11 @@ def generate(
         rise = np.log(slow / fast) / (1 / fast - 1 / slow)  # s
         sizes = parts["driver"].to_numpy() / rate  # µS
         ended = np.arange(len(eda)) / rate + rise < (len(eda) - 1) / rate
-        numbers.append(np.count_nonzero((sizes >= SMALLEST_US) & ended))
+        counting = (sizes >= SMALLEST_US) & ended
+        numbers.append(np.count_nonzero(counting))
+        sums.append(np.sum(sizes[counting]))
         bound.append(len(scr_events(phasic, rate, min_amplitude=0.0)))
-    return Recordings(forms, np.array(numbers), np.array(bound), rate)
+    return Recordings(forms, np.array(numbers), np.array(sums), np.array(bound), rate)
 
 
 def sine(noise: np.ndarray, cycles: float) -> np.ndarray:
@@ -140,27 +148,26 @@ def simulate(python: str, rate: int, duration: int, n: int, seed: int) -> tuple[
     done = subprocess.run([python, "-c", SIMULATE, *arguments], stdout=subprocess.PIPE, check=True)
     with np.load(io.BytesIO(done.stdout)) as held:
         forms = {"as recorded": list(held["eda"]), "no response": list(held["nothing"])}
-        return Recordings(forms, held["numbers"], None, float(rate)), str(held["version"])
+        return Recordings(forms, held["numbers"], None, None, float(rate)), str(held["version"])
 
 
-def count(
+def measure(
     recordings: Sequence[np.ndarray], rate: float, method: str | DecompositionMethod
-) -> np.ndarray:
-    """Return the number of responses of each recording."""
-    trials = pd.Series(list(recordings), dtype=object)
-    return scr_table(trials, rate, method=method)["n_responses"].to_numpy()
+) -> pd.DataFrame:
+    """Return the table of the responses of each recording."""
+    return scr_table(pd.Series(list(recordings), dtype=object), rate, method=method)
 
 
-def agreement(counts: np.ndarray, numbers: np.ndarray) -> str:
-    """Return correlation, and mean count over mean true number, as text."""
-    with np.errstate(invalid="ignore"):
-        r = np.corrcoef(counts, numbers)[0, 1]
-    return f"{r:.3f}; {counts.mean() / numbers.mean():.2f}"
+def agreement(measured: np.ndarray, true: np.ndarray) -> str:
+    """Return correlation, and mean measured value over mean true value, as text."""
+    r = np.corrcoef(measured, true)[0, 1]
+    return f"{r:.3f}; {measured.mean() / true.mean():.2f}"
 
 
-def false_alarms(counts: np.ndarray, seconds: float) -> str:
+def false_alarms(table: pd.DataFrame) -> str:
     """Return the share of recordings without response, and responses per minute, as text."""
-    return f"{np.mean(counts == 0):.2f}; {60 * counts.sum() / seconds:.1f}"
+    counts, minutes = table["n_responses"], table["duration"].sum() / 60
+    return f"{np.mean(counts == 0):.2f}; {counts.sum() / minutes:.1f}"
 
 
 def print_table(head: str, kinds: Sequence[str], rows: dict[str, list[str]]) -> None:
@@ -171,6 +178,46 @@ def print_table(head: str, kinds: Sequence[str], rows: dict[str, list[str]]) -> 
     for name, cells in rows.items():
         print(f"| {name} | " + " | ".join(cells) + " |")
     print()
+
+
+def print_agreement(tables: Tables, groups: dict[str, Recordings]) -> None:
+    """Print how counts and sums agree with the true ones."""
+    for form, column, head in (
+        ("as recorded", "n_responses", "Number of responses: correlation with the true number; "
+         "mean over mean true number:"),
+        ("without breathing", "n_responses", "The same without breathing:"),
+        ("as recorded", "amplitude_sum", "Sum of the amplitudes, with breathing: correlation with "
+         "the true sum; mean over mean true sum:"),
+    ):  # fmt: skip
+        true = {
+            kind: group.numbers if column == "n_responses" else group.sums
+            for kind, group in groups.items()
+            if form in group.forms
+        }
+        kinds = [kind for kind, values in true.items() if values is not None]
+        rows = {
+            name: [agreement(tables[name, kind, form][column], true[kind]) for kind in kinds]
+            for name in METHODS
+        }
+        if (form, column) == ("as recorded", "n_responses"):
+            rows[BOUND] = [
+                "" if group.bound is None else agreement(group.bound, group.numbers)
+                for group in groups.values()
+            ]
+        print_table(head, kinds, rows)
+
+
+def print_false_alarms(tables: Tables, groups: dict[str, Recordings]) -> None:
+    """Print the responses that are found where nothing happens."""
+    for form, head in {
+        "no response": "Nothing happens: share of recordings with count 0; counted per minute:",
+        "no response, no breathing": "Nothing happens, without breathing:",
+    }.items():
+        kinds = [kind for kind, group in groups.items() if form in group.forms]
+        rows = {
+            name: [false_alarms(tables[name, kind, form]) for kind in kinds] for name in METHODS
+        }
+        print_table(head, kinds, rows)
 
 
 def main() -> None:
@@ -193,37 +240,14 @@ def main() -> None:
         f"`python benchmarks/scr_counts.py{' --python ENV/bin/python' if args.python else ''} "
         f"--people {args.people} --trials {args.trials} --seed {args.seed}`, {versions}\n"
     )
-    counts = {
-        (method_name, kind, form): count(recordings, group.rate, method)
-        for method_name, method in METHODS.items()
+    tables = {
+        (name, kind, form): measure(recordings, group.rate, method)
+        for name, method in METHODS.items()
         for kind, group in groups.items()
         for form, recordings in group.forms.items()
     }
-    heads = {
-        "as recorded": "Correlation with the true number; mean count over mean true number:",
-        "without breathing": "The same without breathing:",
-        "no response": "Nothing happens: share of recordings with count 0; counted per minute:",
-        "no response, no breathing": "Nothing happens, without breathing:",
-    }
-    for form, head in heads.items():
-        kinds = [kind for kind, group in groups.items() if form in group.forms]
-        rows: dict[str, list[str]] = {}
-        for name in METHODS:
-            rows[name] = []
-            for kind in kinds:
-                found, group = counts[name, kind, form], groups[kind]
-                seconds = sum(map(len, group.forms[form])) / group.rate
-                rows[name].append(
-                    false_alarms(found, seconds)
-                    if form.startswith("no response")
-                    else agreement(found, group.numbers)
-                )
-        if form == "as recorded":
-            rows[BOUND] = [
-                "" if group.bound is None else agreement(group.bound, group.numbers)
-                for group in groups.values()
-            ]
-        print_table(head, kinds, rows)
+    print_agreement(tables, groups)
+    print_false_alarms(tables, groups)
 
 
 if __name__ == "__main__":

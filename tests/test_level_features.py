@@ -134,7 +134,7 @@ def test_docs_name_every_feature_and_its_dependence_on_the_scale():
     pulses = sum(bateman(time - onset) for onset in (2.0, 20.0, 41.0))
     eda = 4 + 0.4 * pulses + 0.05 * np.cumsum(rng.standard_normal(240)) / 4
     once, thrice = features_of(eda, 4), features_of(3 * eda, 4)
-    expected = {"same": 1, "× factor": 3, "× factor²": 9}
+    expected = {"same": 1, "by factor": 3, "by factor²": 9}
     documented = table_of_docs()
     assert list(documented) == ["eda_" + name for name in once.index]
     for name, effect in documented.items():

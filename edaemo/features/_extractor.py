@@ -89,9 +89,9 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         compared between subjects or trials. SumAreas equals auc, meanNegativeDerivative equals
         -meanDerivative, and signalEnergy equals the sum of the bands. The spectrum is two-sided,
         and its area is integrated along a frequency axis that jumps back in the middle. Energies
-        grow with the length of the clip. MFCC frames have 2,048 samples at any rate: a 40-s clip at 50 Hz has
-        four frames and a 25-s clip at 4 Hz has one, so the statistics over frames carry little or
-        no information.
+        grow with the length of the clip. MFCC frames have 2,048 samples at any rate: a 40-s clip at
+        50 Hz has four frames and a 25-s clip at 4 Hz has one, so the statistics over frames carry
+        little or no information.
     missing : {"raise", "interpolate"}, default="raise"
         Treatment of NaN and infinite samples. "raise": an error that names the trial.
         "interpolate": linear interpolation between finite neighbours (the nearest finite sample
