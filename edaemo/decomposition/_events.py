@@ -298,8 +298,8 @@ def find_rises(
             f"recording must have the shape of phasic, {phasic.shape}, and a finite sample; got "
             f"shape {samples.shape} with {len(seen)} finite samples."
         )
-    samples = detrend(np.interp(np.arange(len(samples)), seen, samples[seen]))
-    averages = uniform_filter1d(samples, samples_of_average(len(samples), sampling_rate))
+    samples = np.interp(np.arange(len(samples)), seen, samples[seen])
+    averages = uniform_filter1d(detrend(samples), samples_of_average(len(samples), sampling_rate))
     by_noise = largest_rise_of_noise(samples, sampling_rate)
 
     def rises(onset: np.ndarray, peak: np.ndarray) -> np.ndarray:
