@@ -256,7 +256,7 @@ def test_rises_by_one_step_of_the_recorder_are_its_noise(steps, n_events, ramp):
     blips = np.zeros(400)
     for start in (100, 200, 300):
         blips[start : start + 8] = steps
-    level = (np.arange(400) + 20) // 40 if ramp else np.arange(400) >= 350  # rises step by step
+    level = (np.arange(400) + 10) // 40 if ramp else np.arange(400) >= 350  # rises step by step
     recording = 0.5 * (blips + level)
     events = scr_events(0.5 * blips, 4, min_amplitude_us=None, recording=recording)
     assert len(events) == n_events
