@@ -249,6 +249,43 @@ def test_sampling_rate_out_of_range_is_refused(rate):
         scr_events([0, 0, 1, 0], rate)
 
 
+@pytest.mark.parametrize(("steps", "n_events"), [(1, 0), (2, 3), (3, 3)])
+@pytest.mark.parametrize("ramp", [False, True])
+def test_rises_by_one_step_of_the_recorder_are_its_noise(steps, n_events, ramp):
+    # 400 samples: 2 σ √(ln 400) with σ = step/√12 is 1.41 steps.
+    blips = np.zeros(400)
+    for start in (100, 200, 300):
+        blips[start : start + 8] = steps
+    level = (np.arange(400) + 10) // 40 if ramp else np.arange(400) >= 350  # rises step by step
+    recording = 0.5 * (blips + level)
+    events = scr_events(0.5 * blips, 4, min_amplitude_us=None, recording=recording)
+    assert len(events) == n_events
+    assert len(scr_events(0.5 * blips, 4, min_amplitude_us=None)) == 3
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_what_the_recording_does_not_show_is_left_out(scale):
+    time = np.arange(320) / 4
+    true, false = bateman(time - 10), bateman(time - 40)
+    phasic = scale * (true + false)
+    recording = scale * (5 + 0.05 * time + true)
+    options = {"min_amplitude_us": 0.01 * scale}
+    events = scr_events(phasic, 4, recording=recording, **options)
+    assert events["onset"].tolist() == [10.0]
+    holed = recording.copy()
+    holed[[40, 200]] = np.nan  # at the onset, and far from it
+    assert scr_events(phasic, 4, recording=holed, **options)["onset"].tolist() == [10.0]
+
+
+@pytest.mark.parametrize(
+    ("recording", "message"),
+    [(np.ones(5), "shape of phasic"), (np.full(4, np.nan), "0 finite samples")],
+)
+def test_a_recording_of_another_shape_or_without_samples_is_refused(recording, message):
+    with pytest.raises(ValueError, match=message):
+        scr_events([0, 0, 1, 0], 4, recording=recording)
+
+
 def test_the_module_takes_neither_pandas_nor_scikit_learn_before_it_is_called():
     code = (
         "import sys\nfrom edaemo.decomposition import _events\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 from sklearn.utils import Bunch
 
 from edaemo.decomposition import (
@@ -95,6 +95,10 @@ def test_events_have_the_measures_of_their_formula(rate):
     assert_allclose(events["baseline_level"], before, atol=1e-3)
     window = LEVEL + SLOPE * (events["onset"] + 2.5)
     assert_allclose(events["tonic_level"], window)
+    assert_allclose(events["tonic_slope"], SLOPE)
+    assert_allclose(events["amplitude_sum"], events["magnitude"])
+    for name in ("amplitude", "latency", "rise_time", "half_recovery_time"):  # one response each
+        assert_allclose(events[f"largest_{name}"], events[f"first_{name}"])
     change = [0.6, 0.3, 0.02 / HIGH * bateman(0.5 + sample / 2), 0.0]
     rise = SLOPE * (np.array([2 + TOP, 2.5 + TOP, 1.0 + TOP, 4.0]) + 1 + sample / 2)
     assert_allclose(events["level_change"][[0, 1, 3]], (change + rise)[[0, 1, 3]], atol=0.02)
@@ -111,6 +115,16 @@ def test_first_and_largest_response_may_differ():
     assert row["largest_latency"] == pytest.approx(3.75, abs=0.021)
     assert row["largest_amplitude"] == pytest.approx(0.5, abs=left)
     assert np.isnan(row["first_half_recovery_time"])
+    assert row["amplitude_sum"] == row["first_amplitude"] + row["largest_amplitude"]
+    assert row["largest_rise_time"] == pytest.approx(TOP, abs=0.1)
+
+    def height(since: float) -> float:  # since the onset of the second
+        return (0.1 * bateman(since + 1.75) + 0.5 * bateman(since)) / HIGH
+
+    top = minimize_scalar(lambda since: -height(since), (0.5, TOP, 3)).x
+    half = (height(0) + height(top)) / 2
+    recovery = brentq(lambda since: height(since) - half, top, 20) - top
+    assert row["largest_half_recovery_time"] == pytest.approx(recovery, abs=0.02)
 
 
 @pytest.mark.parametrize(("latency", "belongs"), [(0.75, 0), (1.0, 1), (4.0, 1), (4.25, 0)])
@@ -169,6 +183,27 @@ def test_flat_trial_and_straight_line_have_no_response_by_any_method(method):
     assert table["flat"].tolist() == [True, False]
 
 
+@pytest.mark.parametrize("method", ["bandpass", "highpass", "smooth"])
+@pytest.mark.parametrize("rate", [4, 32, 200])
+@pytest.mark.parametrize("slope", [-0.02, 0.0, 0.02])
+def test_undershoot_of_a_filter_is_not_a_second_response(method, rate, slope):
+    time = np.arange(round(80 * rate)) / rate
+    eda = LEVEL + slope * time + 0.6 / HIGH * bateman(time - 20)
+    table = scr_table(eda[None], rate, method=method)
+    assert table["n_responses"].tolist() == [1]
+    # The low-pass of "bandpass" begins to rise before the recording.
+    assert table["latency"][0] == pytest.approx(20, abs=1 / rate + 0.1 * (method == "bandpass"))
+    assert table["amplitude_sum"][0] == pytest.approx(0.6, rel=0.05)
+
+
+@pytest.mark.parametrize("rate", [4, 50])
+def test_noise_alone_has_no_responses(rate):
+    noise = 0.02 * np.random.default_rng(0).standard_normal((20, 180 * rate))
+    counts = scr_table(LEVEL + noise, rate)["n_responses"]
+    assert (counts == 0).mean() >= 0.8
+    assert counts.max() <= 3  # 599 for each at 50 Hz, before the recording had to rise
+
+
 @pytest.mark.parametrize("taus", [(2.0, 0.7), (4.0, 0.5)])
 def test_iscr_is_the_area_under_the_phasic_activity(taus):
     slow, fast = taus
@@ -221,6 +256,54 @@ def test_measures_agree_with_neurokit2_on_its_simulated_recording():
     trial = scr_table(eda[None], 25).iloc[0]
     assert trial["n_responses"] == 6  # SCR_Peaks_N
     assert trial["amplitude_mean"] == pytest.approx(1.0199305306, rel=3e-4)
+
+
+FOUR = {10.0: 0.3, 25.0: 0.5, 40.0: 0.2, 60.0: 0.4}
+
+
+class TestRepair:
+    @pytest.mark.parametrize(
+        ("method", "repair"), [("bandpass", "interpolate"), ("cvxeda", "mask")]
+    )
+    @pytest.mark.parametrize("rate", [4, 50])
+    def test_one_spike_of_6_microsiemens_does_not_displace_four_responses(
+        self, method, repair, rate
+    ):
+        eda = record(FOUR, rate)
+        spoilt = eda.copy()
+        spoilt[round(50 * rate) : round(50.4 * rate)] += 6
+        options = {"method": method, "repair": repair}
+        whole, row = (scr_table(eda[None], rate, **options).iloc[0] for eda in (eda, spoilt))
+        assert row["n_responses"] == whole["n_responses"] == 4
+        for name in ("amplitude_sum", "magnitude", "latency", "tonic_level", "rise_time_mean"):
+            assert row[name] == pytest.approx(whole[name], rel=0.02), name
+        assert row["n_spikes"] == 1
+        assert row["repaired_share"] == pytest.approx(0.9 / 80, abs=2 / (80 * rate))
+        assert whole["repaired_share"] == 0
+        # The spike counts if nothing is repaired, and hides others.
+        as_recorded = scr_table(spoilt[None], rate, method=method, repair=None).iloc[0]
+        assert abs(as_recorded["amplitude_sum"] - whole["amplitude_sum"]) > 0.2
+        assert as_recorded["repaired_share"] == 0
+
+    def test_repaired_samples_are_counted_in_the_window_of_their_event(self):
+        eda = record(FOUR, 4)
+        eda[132] += 6  # 33 s; a quarter of a second on each side is replaced, too
+        events = scr_table(eda[None], 4, events=[30.0, 31.75, 50.0])
+        assert_allclose(events["repaired_share"], [3 / 13, 3 / 13, 0])
+        eda[136] += 6
+        events = scr_table(eda[None], 4, events=[32.25], latency=(0.5, 1.5))
+        assert_allclose(events["repaired_share"], [1.0])
+
+    def test_trial_without_sound_samples_is_measured_as_recorded(self):
+        eda = record({10.0: 0.6}, 4) - LEVEL - 3.0  # below zero throughout
+        row = scr_table(eda[None], 4).iloc[0]
+        assert np.isnan(row["repaired_share"])
+        assert row["lost_contact_share"] > 0.9
+        assert row["amplitude_sum"] == scr_table(eda[None], 4, repair=None)["amplitude_sum"][0]
+
+    def test_a_filter_cannot_mask(self):
+        with pytest.raises(ValueError, match="repair='mask' needs method='cvxeda'"):
+            scr_table(record({}, 4)[None], 4, repair="mask")
 
 
 class TestQuality:

@@ -115,8 +115,8 @@ def print_left_out(left_out: Mapping[Path, str], file: TextIO) -> None:
         print(f"  {path}: {reason}", file=file)
 
 
-def add_method(command: argparse.ArgumentParser, default: str) -> None:
-    """Add the options --method, --setting, --plugin and --missing, for a decomposition."""
+def add_method(command: argparse.ArgumentParser, default: str, *, repair: str) -> None:
+    """Add --method, --setting, --plugin, --missing and --repair, with the default `repair`."""
     command.add_argument(
         "--method",
         default=default,
@@ -140,6 +140,19 @@ def add_method(command: argparse.ArgumentParser, default: str) -> None:
         help="missing samples: raise makes the file fail (default), interpolate fills them, mask "
         "gives them no weight in the decomposition (cvxeda and other methods with masks)",
     )
+    command.add_argument(
+        "--repair",
+        default=repair,
+        choices=["none", "interpolate", "mask"],
+        help="artefacts (spikes, lost contact, clipped samples): none keeps them, "
+        "interpolate replaces them, mask gives them no weight in the decomposition "
+        "(default: %(default)s)",
+    )
+
+
+def read_repair(arguments: argparse.Namespace) -> str | None:
+    """Return the value of --repair for the parameter `repair`."""
+    return None if arguments.repair == "none" else arguments.repair
 
 
 def _setting(text: str) -> tuple[str, object]:

@@ -13,6 +13,7 @@ from edaemo.cli._arguments import (
     add_reading,
     import_plugins,
     print_left_out,
+    read_repair,
     reading_settings,
 )
 
@@ -43,7 +44,7 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
         "out", metavar="OUT", help="folder for the results; it keeps the paths below a folder IN"
     )
     add_reading(decompose)
-    add_method(decompose, "cvxeda")
+    add_method(decompose, "cvxeda", repair="none")
     decompose.add_argument(
         "--format",
         default="csv",
@@ -101,7 +102,7 @@ def _plot(result: Path) -> None:
         parts,
         sampling_rate,
         signal=columns["eda"],
-        responses=scr_events(parts.phasic, sampling_rate),
+        responses=scr_events(parts.phasic, sampling_rate, recording=columns["eda"]),
         unit="µS",
         title=result.stem,
     )
@@ -141,6 +142,7 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         partial(read_recording, **settings),
         method=method,
         missing=arguments.missing,
+        repair=read_repair(arguments),
         overwrite=arguments.overwrite,
         n_jobs=arguments.jobs,
         progress=True,

@@ -16,6 +16,7 @@ from edaemo.cli._arguments import (
     positive_number,
     print_left_out,
     print_notes,
+    read_repair,
     reading_settings,
 )
 
@@ -79,7 +80,7 @@ def add_scr(commands: argparse._SubParsersAction) -> None:
         metavar="US",
         help="smallest amplitude of a response, in microsiemens (default: 0.01)",
     )
-    add_method(scr, "bandpass")
+    add_method(scr, "bandpass", repair="interpolate")
     scr.add_argument("--overwrite", action="store_true", help="replace an earlier table")
 
 
@@ -105,6 +106,8 @@ def _scr(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     n_done = len(found) - len(failed)
     print_left_out(left_out, sys.stdout)
     print(f"{n_done} of {len(found)} files done, {len(failed)} failed: {out}")
+    if n_repaired := sum(int((table["repaired_share"] > 0).sum()) for table in tables):
+        print(f"Note: {n_repaired} rows have repaired samples, see repaired_share.")
     sys.stdout.flush()
     for message in failed:
         print(message, file=sys.stderr)
@@ -253,6 +256,7 @@ def _measure(
         baseline=arguments.baseline,
         min_amplitude_us=arguments.min_amplitude,
         missing=arguments.missing,
+        repair=read_repair(arguments),
     )
     table.insert(0, "file", str(file))
     return table

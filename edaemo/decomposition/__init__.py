@@ -17,6 +17,7 @@ from edaemo.decomposition._events import (
     SMALLEST_US,
     Responses,
     find_responses,
+    find_rises,
     scr_events,
 )
 from edaemo.decomposition._filter import Filter, silence_rounding
@@ -64,6 +65,7 @@ __all__ = [
     "find_decomposition",
     "find_own_class",
     "find_responses",
+    "find_rises",
     "fit_time_constants",
     "kernel_facts",
     "noise_weights",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.ndimage import uniform_filter1d
+from scipy.signal import detrend
 
 from edaemo.decomposition._problem import check_sampling_rate
+from edaemo.decomposition._weights import largest_rise_of_noise, samples_of_average
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,6 +56,22 @@ class Responses:
             The counts.
         """
         return np.bincount(self.trial, minlength=self.n_trials).astype(float)
+
+    def select(self, kept: np.ndarray) -> Responses:
+        """Return some of the SCRs.
+
+        Parameters
+        ----------
+        kept : ndarray of bool of shape (n_responses,)
+            Which SCRs to keep.
+
+        Returns
+        -------
+        Responses
+            The SCRs that are kept.
+        """
+        values = (self.trial, self.onset, self.peak, self.amplitude)
+        return Responses(self.n_trials, *(array[kept] for array in values))
 
     def total(self, values: np.ndarray) -> np.ndarray:
         """Return the sum of values of the SCRs of each trial.
@@ -128,6 +148,7 @@ def scr_events(
     *,
     min_amplitude: float = SMALLEST,
     min_amplitude_us: float | None = SMALLEST_US,
+    recording: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Return a table of the skin conductance responses (SCRs) of one phasic waveform.
 
@@ -154,6 +175,15 @@ def scr_events(
         Minimum amplitude of an SCR in microsiemens, 0 or more. 0.01 to 0.05 are usual [1]_. Pass
         None for a waveform in another unit, such as the phasic component of z-scored EDA. A
         waveform of pure noise then has many small SCRs: check the column ``amplitude``.
+    recording : array-like of shape (n,) or None, default=None
+        The recording whose phasic component is `phasic`, in its unit; NaN samples are interpolated.
+        If given, the recording must rise, too, relative to its least-squares line: its average over
+        a quarter of a second must increase from the onset to the peak by at least
+        `min_amplitude_us`, and by more than the largest rise that the noise of the recording is
+        expected to cause [2]_: 2 σ √(ln N), where N is the number of samples and σ the noise of
+        such averages, estimated from third differences as in :func:`noise_weights`. This excludes
+        the rise of a high-pass from its undershoot after a response, and noise that is faster than
+        responses.
 
     Returns
     -------
@@ -173,7 +203,8 @@ def scr_events(
     ------
     ValueError
         If `phasic` has another shape or no samples, has samples that are masked, NaN, infinite,
-        beyond float32's range or not real numbers, or if a parameter is out of its range.
+        beyond float32's range or not real numbers, if `recording` has another shape or no finite
+        sample, or if a parameter is out of its range.
 
     Notes
     -----
@@ -185,6 +216,8 @@ def scr_events(
     .. [1] W. Boucsein, D. C. Fowles, S. Grimnes, G. Ben-Shakhar, W. T. Roth, M. E. Dawson, D. L.
        Filion, "Publication recommendations for electrodermal measurements", Psychophysiology 49
        (2012), 1017-1034.
+    .. [2] D. L. Donoho, I. M. Johnstone, "Ideal spatial adaptation by wavelet shrinkage",
+       Biometrika 81 (1994), 425-455.
 
     Examples
     --------
@@ -218,6 +251,9 @@ def scr_events(
     responses = find_responses(
         phasic[None], min_amplitude=min_amplitude, min_amplitude_us=min_amplitude_us
     )
+    if recording is not None:
+        rises = find_rises(recording, phasic, sampling_rate, min_amplitude_us)
+        responses = responses.select(rises(responses.onset, responses.peak))
     return pd.DataFrame(
         {
             "onset": responses.onset / sampling_rate,
@@ -229,6 +265,48 @@ def scr_events(
             "peak_sample": responses.peak.astype(np.int64),
         }
     )
+
+
+def find_rises(
+    recording: ArrayLike,
+    phasic: np.ndarray,
+    sampling_rate: float,
+    min_amplitude_us: float | None,
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """Return a function of onset and peak samples that tells where the recording rises, too.
+
+    Parameters
+    ----------
+    recording : array-like of shape (n,)
+        As in `scr_events`.
+    phasic : ndarray of shape (n,)
+        Its phasic component.
+    sampling_rate : float
+        Samples per second (Hz).
+    min_amplitude_us : float or None
+        As in `scr_events`.
+
+    Returns
+    -------
+    callable
+        Takes onsets and peaks (samples); returns an array of bool.
+    """
+    samples = np.asarray(recording, dtype=np.float64)
+    seen = np.flatnonzero(np.abs(samples) <= LARGEST)
+    if samples.shape != phasic.shape or not len(seen):
+        raise ValueError(
+            f"recording must have the shape of phasic, {phasic.shape}, and a finite sample; got "
+            f"shape {samples.shape} with {len(seen)} finite samples."
+        )
+    samples = np.interp(np.arange(len(samples)), seen, samples[seen])
+    averages = uniform_filter1d(detrend(samples), samples_of_average(len(samples), sampling_rate))
+    by_noise = largest_rise_of_noise(samples, sampling_rate)
+
+    def rises(onset: np.ndarray, peak: np.ndarray) -> np.ndarray:
+        rise = averages[peak] - averages[onset]
+        return (rise >= (min_amplitude_us or 0.0)) & (rise > by_noise)
+
+    return rises
 
 
 def _half_recovery(phasic: np.ndarray, responses: Responses) -> np.ndarray:

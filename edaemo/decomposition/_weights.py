@@ -154,7 +154,7 @@ def noise_weights(
     # Squares of extreme values would overflow.
     scale = float(np.abs(recording).max()) or 1.0
     recording = recording / scale
-    averaged = max(1, min(int(rate / _RATE), len(recording) // 8))
+    averaged = samples_of_average(len(recording), rate)
     blocks = len(recording) // averaged
     means = recording[: blocks * averaged].reshape(blocks, averaged).sum(axis=1) / averaged
     noise = max(_from_differences(means), _from_driver(means, rate / averaged))
@@ -163,6 +163,39 @@ def noise_weights(
     detectable = noise * _response_norm(rate, tau0, tau1) * np.sqrt(2 * np.log(places))
     alpha = scale * np.hypot(NOISE_SHARE * detectable, SPREAD_SHARE * _spread(means))
     return Weights(float(max(alpha, np.finfo(np.float64).tiny)), GAMMA * rate, SLOPE * rate, FADING)
+
+
+def samples_of_average(n_samples: int, sampling_rate: float) -> int:
+    """Return the number of samples in a quarter of a second, at most an eighth of the recording."""
+    return max(1, min(int(sampling_rate / _RATE), n_samples // 8))
+
+
+def largest_rise_of_noise(y: np.ndarray, sampling_rate: float) -> float:
+    """Return the largest rise that the noise of a recording is expected to cause.
+
+    The rises are those of averages over a quarter of a second. The difference of two averages with
+    independent noise of standard deviation σ has √2 σ, and the largest of N such differences is
+    about √2 σ √(2 ln N) (Donoho & Johnstone, Biometrika 81, 1994). N is the number of samples. σ
+    is the larger of the estimate from third differences and the rounding error, as in
+    `noise_weights`. Slow noise, such as breathing, is not part of it.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n,)
+        The recording, finite.
+    sampling_rate : float
+        Samples per second (Hz).
+
+    Returns
+    -------
+    float
+        In the unit of y.
+    """
+    averaged = samples_of_average(len(y), sampling_rate)
+    blocks = len(y) // averaged
+    means = y[: blocks * averaged].reshape(blocks, averaged).mean(axis=1)
+    noise = max(_from_differences(means), _step(y) / np.sqrt(12 * averaged))
+    return float(2 * noise * np.sqrt(np.log(len(y))))
 
 
 def _from_differences(means: np.ndarray) -> float:
@@ -221,5 +254,7 @@ def _spread(y: np.ndarray) -> float:
 def _step(y: np.ndarray) -> float:
     """Return the smallest difference of two samples in a row; 0 if all are equal."""
     differences = np.abs(np.diff(y))
+    if not len(differences):
+        return 0.0
     changes = differences[differences > 1e-9 * differences.max()]
     return float(changes.min()) if len(changes) else 0.0

@@ -50,6 +50,13 @@ MFCC_NAMES = tuple(
     for statistic in ("mean", "std", "median", "kurtosis", "skewness")
 )
 NAMES = (*SCR_NAMES, *TIME_NAMES, *SPECTRUM_NAMES, *BAND_NAMES, *MFCC_NAMES)
+FAMILIES = {
+    "SCR": SCR_NAMES,
+    "time": TIME_NAMES,
+    "spectrum": SPECTRUM_NAMES,
+    "band power": BAND_NAMES,
+    "cepstrum": MFCC_NAMES,
+}
 
 
 def features(phasic: np.ndarray, sampling_rate: float) -> np.ndarray:
@@ -91,15 +98,17 @@ def power_spectrum(phasic: np.ndarray, sampling_rate: float) -> tuple[np.ndarray
     return np.fft.rfftfreq(n_samples, 1 / sampling_rate)[1:], power
 
 
-def band_shares(frequency: np.ndarray, width: float, nyquist: float) -> np.ndarray:
-    """Return the share of each frequency's power in each band, shape (n_frequencies, 5).
+def band_shares(
+    frequency: np.ndarray, width: float, nyquist: float, edges: np.ndarray = BAND_EDGES
+) -> np.ndarray:
+    """Return the share of each frequency's power in each band, shape (n_frequencies, n_bands).
 
     The power of a frequency is spread evenly over `width` Hz around it; that of the Nyquist
     frequency over the half below it. A band that covers part of this range gets that part.
     """
     low = frequency[:, None] - width / 2
     high = np.minimum(frequency[:, None] + width / 2, nyquist)
-    inside = np.minimum(high, BAND_EDGES[1:]) - np.maximum(low, BAND_EDGES[:-1])
+    inside = np.minimum(high, edges[1:]) - np.maximum(low, edges[:-1])
     return np.maximum(inside, 0.0) / (high - low)
 
 

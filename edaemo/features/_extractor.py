@@ -1,7 +1,8 @@
-"""Transformer from the raw EDA of each trial to 128 features."""
+"""Transformer from the raw EDA of each trial to features."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from math import ceil
@@ -27,16 +28,25 @@ from edaemo._validation import (
     whole_or_nothing,
 )
 from edaemo.decomposition import (
+    Components,
     DecompositionMethod,
     Filter,
     check_sampling_rate,
     find_decomposition,
     silence_rounding,
 )
-from edaemo.features import _edaemo, _pmemo
-from edaemo.preprocessing import DecomposingMixin, decompose_trials
+from edaemo.features import _pmemo
+from edaemo.features._presets import PRESETS
+from edaemo.preprocessing import (
+    REPAIRS,
+    DecomposingMixin,
+    SignalQualityWarning,
+    check_masking,
+    decompose_trials,
+    describe_repairs,
+    repair_signals,
+)
 
-PRESETS = {"edaemo": _edaemo, "pmemo": _pmemo}
 # Default of `method`; values of the older parameter `decomposition` → values of `method`.
 METHOD = "bandpass"
 EARLIER = {"highpass": METHOD, "cvxeda": "cvxeda"}
@@ -49,9 +59,9 @@ _cache = TrialCache(max_bytes=64 * 2**20)
 
 @saved("edaemo.features.EDAFeatureExtractor", "n_features_in_", "feature_names_in_")
 class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
-    """Compute 128 hand-crafted features of each trial's phasic EDA.
+    """Compute hand-crafted features of each trial's EDA: 128 of its phasic component by default.
 
-    The features are 6 of the skin conductance responses (SCRs), 7 in the time domain, 6 of the
+    The 128 features are 6 of the skin conductance responses (SCRs), 7 in the time domain, 6 of the
     spectrum, 9 of the power in five bands up to 0.5 Hz, and mean, standard deviation, median,
     kurtosis and skewness over frames of 20 cepstral coefficients. This is the set of [1]_ as
     published by the authors of [2]_, with corrections. ``docs/features.md`` lists each feature,
@@ -71,19 +81,24 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         filters, high-pass at 0.05 Hz and, if the rate exceeds 6 Hz, low-pass at 3 Hz. "cvxeda":
         the trial is z-scored, decomposed by cvxEDA [3]_ with default settings, and the phasic
         component is scaled back. For every method, the component has the unit of the recording.
-    preset : {"edaemo", "pmemo"}, default="edaemo"
-        Definitions of the features. "pmemo" reproduces the notebook published with [2]_, including
-        its errors. Each recording is scaled to 0…1, so that amplitudes cannot be compared between
-        subjects or trials. SumAreas equals auc, meanNegativeDerivative equals -meanDerivative, and
-        signalEnergy equals the sum of the bands. The spectrum is two-sided, and its area is
-        integrated along a frequency axis that jumps back in the middle. Energies grow with the
-        length of the clip. MFCC frames have 2,048 samples at any rate: a 40-s clip at 50 Hz has
-        four frames and a 25-s clip at 4 Hz has one, so the statistics over frames carry little or
-        no information.
+    preset : {"edaemo", "pmemo", "level"}, default="edaemo"
+        Definitions of the features. "level": 23 features of the skin conductance level, of
+        responses to the onset of the trial, and of sympathetic spectra, which describe what the 128
+        do not; ``docs/features.md`` defines them. "pmemo" reproduces the notebook published with
+        [2]_, including its errors. Each recording is scaled to 0…1, so that amplitudes cannot be
+        compared between subjects or trials. SumAreas equals auc, meanNegativeDerivative equals
+        -meanDerivative, and signalEnergy equals the sum of the bands. The spectrum is two-sided,
+        and its area is integrated along a frequency axis that jumps back in the middle. Energies
+        grow with the length of the clip. MFCC frames have 2,048 samples at any rate: a 40-s clip at
+        50 Hz has four frames and a 25-s clip at 4 Hz has one, so the statistics over frames carry
+        little or no information.
     missing : {"raise", "interpolate"}, default="raise"
         Treatment of NaN and infinite samples. "raise": an error that names the trial.
         "interpolate": linear interpolation between finite neighbours (the nearest finite sample
         at the ends). A trial without a finite sample raises an error in both cases.
+    repair : {"interpolate", "mask"} or None, default=None
+        Treatment of artefacts, as in :class:`edaemo.preprocessing.EDADecomposer`; the recordings
+        must be in µS. "mask" needs a `method` that can mask.
     decomposition : {"highpass", "cvxeda"} or None, default=None
         Older name of `method`, which it replaces if set: "highpass" is ``method="bandpass"``,
         "cvxeda" is ``method="cvxeda"``. None: use `method`.
@@ -93,6 +108,12 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     n_features_in_ : int
         Number of columns of X seen in `fit`; only for a 2-D array of numbers.
 
+    Warns
+    -----
+    SignalQualityWarning
+        One warning per `transform`, with the number of trials that `repair` changed or could not
+        repair.
+
     Notes
     -----
     Pass raw microsiemens. Z-scored channels have lost the amplitude; if phasic and tonic component
@@ -100,7 +121,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     An SCR starts at a sample after which the phasic component rises and ends at the next sample
     after which it falls. Both must be within the trial, and the rise must be at least a tenth of
-    the trial's largest rise and, with ``preset="edaemo"``, at least 0.01 µS.
+    the trial's largest rise and, except with ``preset="pmemo"``, at least 0.01 µS. With
+    ``preset="level"`` the recording must rise, too (:func:`edaemo.decomposition.scr_events`).
 
     A trial must last 2 s, one period of the highest band edge. The frequency resolution is one
     over the length of the trial: below 10 s, neighbouring bands share their content.
@@ -138,6 +160,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         "method": [str, DecompositionMethod],
         "preset": [StrOptions(set(PRESETS))],
         "missing": [StrOptions({"raise", "interpolate"})],
+        "repair": [StrOptions(set(REPAIRS)), None],
         "decomposition": [StrOptions(set(EARLIER)), None],
     }
 
@@ -148,12 +171,14 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         method: str | DecompositionMethod = METHOD,
         preset: str = "edaemo",
         missing: str = "raise",
+        repair: str | None = None,
         decomposition: str | None = None,
     ) -> None:
         self.sampling_rate = sampling_rate
         self.method = method
         self.preset = preset
         self.missing = missing
+        self.repair = repair
         self.decomposition = decomposition
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -193,7 +218,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        DataFrame or ndarray, float32, of shape (n_trials, 128)
+        DataFrame or ndarray, float32, of shape (n_trials, n_features)
             A DataFrame if X is a trials table. Its index holds the subject, stimulus and trial ids
             of X, or is the index of X if X has no ids, or after ``set_output(transform="pandas")``.
             Its columns are `get_feature_names_out`. For other X an array.
@@ -206,7 +231,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             If the decomposition fails on a trial; the error names it.
         """
         self._validate_params()
-        signals = self._read(X, reset=False)
+        repaired = repair_signals(self._read(X, reset=False), self.sampling_rate, self.repair)
+        signals = [repairs.signal for repairs in repaired]
+        if messages := describe_repairs(
+            [repairs.n_repaired for repairs in repaired],
+            [repairs.beyond_repair for repairs in repaired],
+        ):
+            warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=2)
         rows = _cache.get_many(
             signals,
             ("features", self.preset, *self._find_method().key, float(self.sampling_rate)),
@@ -230,10 +261,10 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of str of shape (128,)
+        ndarray of str of shape (n_features,)
             The names.
         """
-        return np.asarray([EDA + name for name in PRESETS[self.preset].NAMES], dtype=object)
+        return np.asarray([EDA + name for name in PRESETS[self.preset].names], dtype=object)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -250,7 +281,9 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
                 f"sampling_rate={rate} Hz covers frequencies up to {rate / 2} Hz only, but the "
                 f"bands reach {HIGHEST_BAND} Hz: use recordings of at least {2 * HIGHEST_BAND} Hz."
             )
-        self._find_method().check(rate)
+        method = self._find_method()
+        method.check(rate)
+        check_masking(method, repair=self.repair)
         signals = [signal for signal, _ in read_signals(self, X, reset=reset, missing=self.missing)]
         shortest = ceil(SHORTEST * rate)
         for row, signal in enumerate(signals):
@@ -268,20 +301,20 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         """Compute the features of the `wanted` trials, in batches of trials of equal length."""
         preset = PRESETS[self.preset]
         rate = float(self.sampling_rate)
-        values = np.empty((len(wanted), len(preset.NAMES)), dtype=np.float32)
+        values = np.empty((len(wanted), len(preset.names)), dtype=np.float32)
         lengths = np.array([len(signals[row]) for row in wanted])
         for length in np.unique(lengths):
             places = np.flatnonzero(lengths == length)
             for block in np.array_split(places, ceil(len(places) * length / BLOCK)):
                 rows = [wanted[place] for place in block]
-                phasic = self._phasic(X, rows, np.stack([signals[row] for row in rows]))
+                parts = self._decompose(X, rows, np.stack([signals[row] for row in rows]))
                 # Threads do not speed up products this small, slow them down on busy cores, and
                 # make the rounding depend on the number of threads.
                 with (
                     threadpool_limits(1, user_api="blas"),
                     np.errstate(over="ignore", invalid="ignore"),
                 ):
-                    values[block] = preset.features(phasic, rate)
+                    values[block] = preset.compute(parts, rate)
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
             raise ValueError(
@@ -290,15 +323,16 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             )
         return [row.copy() for row in values]
 
-    def _phasic(self, X: object, rows: list[int], signals: np.ndarray) -> np.ndarray:
-        """Compute the phasic component of each signal, shape (n_trials, n_samples)."""
+    def _decompose(self, X: object, rows: list[int], signals: np.ndarray) -> Components:
+        """Compute the components of the signals, each of shape (n_trials, n_samples)."""
         if self.preset == "pmemo":
             signals = _pmemo.scale(signals)
         method, rate = self._find_method(), float(self.sampling_rate)
         if isinstance(method, Filter) and not method.unit_variance and signals.shape[1] > 1:
             # Filtering all trials at once is faster than asking the cache for each of them.
             with suppress(ValueError):  # raised again below, with the name of the trial
-                return silence_rounding(method.phasic(signals, rate), signals)
+                phasic = silence_rounding(method.phasic(signals, rate), signals)
+                return Components.from_phasic(signals, phasic)
         trials = decompose_trials(
             list(signals),
             rate,
@@ -306,8 +340,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             standardize=method.unit_variance,
             name=lambda place: name_trial(X, rows[place]),
         )
-        phasic = np.stack([trial.scale * trial.result.phasic for trial in trials])
-        return silence_rounding(phasic, signals)
+        parts = [trial.rescale() for trial in trials]
+        phasic, tonic, residual = (
+            np.stack([getattr(part, name) for part in parts])
+            for name in ("phasic", "tonic", "residual")
+        )
+        phasic = silence_rounding(phasic, np.nan_to_num(signals))
+        return Components(phasic, tonic, None, residual)
 
     def _find_method(self) -> DecompositionMethod:
         if self.decomposition is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import numpy as np
 
+from edaemo.features import _edaemo
 from edaemo.features._cepstrum import dct_matrix, hann, over_frames, triangles
 from edaemo.features._moments import moments
 from edaemo.features._scr import find_responses, scr_statistics
@@ -26,11 +29,18 @@ NAMES = (
     ),
 )
 
+# The families are those of the other preset, in the same order.
+_SIZES = [len(names) for names in _edaemo.FAMILIES.values()]
+FAMILIES = {
+    family: NAMES[stop - size : stop]
+    for family, size, stop in zip(_edaemo.FAMILIES, _SIZES, accumulate(_SIZES), strict=True)
+}
+
 
 def scale(signals: np.ndarray) -> np.ndarray:
-    """Scale each recording to the range from 0 to 1; a flat recording becomes zeros."""
-    low = np.min(signals, axis=1, keepdims=True)
-    span = np.max(signals, axis=1, keepdims=True) - low
+    """Scale each recording to 0 to 1; a flat one becomes zeros. NaN, masked samples, stay NaN."""
+    low = np.nanmin(signals, axis=1, keepdims=True)
+    span = np.nanmax(signals, axis=1, keepdims=True) - low
     return (signals - low) / np.where(span > 0, span, 1.0)
 
 

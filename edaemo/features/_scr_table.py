@@ -28,10 +28,19 @@ from edaemo.decomposition import (
     DecompositionMethod,
     find_decomposition,
     find_responses,
+    find_rises,
     scr_events,
     silence_rounding,
 )
-from edaemo.preprocessing import check_masking, decompose_trials, signal_quality, unpack_study
+from edaemo.preprocessing import (
+    REPAIRS,
+    Repaired,
+    check_masking,
+    decompose_trials,
+    repair_signals,
+    signal_quality,
+    unpack_study,
+)
 
 QUALITY = ("missing_share", "flat", "saturated_share", "n_spikes", "lost_contact_share")
 EVENT_COLUMNS = (
@@ -44,12 +53,17 @@ EVENT_COLUMNS = (
     "first_half_recovery_time",
     "largest_amplitude",
     "largest_latency",
+    "largest_rise_time",
+    "largest_half_recovery_time",
+    "amplitude_sum",
     "magnitude",
     "baseline_level",
     "level_change",
     "tonic_level",
+    "tonic_slope",
     "iscr",
     *QUALITY,
+    "repaired_share",
 )
 # Types with a missing value, for the columns that are not float64.
 EVENT_TYPES = {
@@ -75,6 +89,7 @@ Events: TypeAlias = pd.DataFrame | Sequence[float] | np.ndarray
         "min_amplitude": [Interval(Real, 0, 1, closed="both")],
         "min_amplitude_us": [Interval(Real, 0, None, closed="left"), None],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
+        "repair": [StrOptions(set(REPAIRS)), None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -89,11 +104,13 @@ def scr_table(
     min_amplitude: float = 0.1,
     min_amplitude_us: float | None = SMALLEST_US,
     missing: str = "raise",
+    repair: str | None = "interpolate",
 ) -> pd.DataFrame:
     """Return a table of skin conductance responses (SCRs), with one row for each trial or event.
 
     Each trial is decomposed independently. SCRs are those of
-    :func:`edaemo.decomposition.scr_events` on its phasic component. The terms are those of [1]_: an
+    :func:`edaemo.decomposition.scr_events` on its phasic component, in which the recording rises,
+    too (its parameter `recording`). The terms are those of [1]_: an
     *amplitude* is that of a response that exists, and the mean over amplitudes leaves
     non-responses out; a *magnitude* is 0 for a non-response, so that its mean over trials or events
     includes them.
@@ -108,7 +125,8 @@ def scr_table(
         Samples per second (Hz). None uses the rate of the Bunch and is an error for other input.
     method : str or DecompositionMethod, default="bandpass"
         The decomposition: a registered name, or an object with settings, as in
-        :class:`edaemo.preprocessing.EDADecomposer`.
+        :class:`edaemo.preprocessing.EDADecomposer`. ``docs/responses.md`` compares the counts of
+        the methods with the true ones.
     events : DataFrame, sequence of float or None, default=None
         Events within the trials, such as the onsets of stimuli; the table then has one row for each
         event. None: one row for each trial.
@@ -133,6 +151,10 @@ def scr_table(
         range. "raise": an error that names the trial. "interpolate": linear interpolation in time
         between finite neighbours (the nearest finite sample at the ends). "mask", for "cvxeda" and
         other methods that can mask: no weight in the decomposition.
+    repair : {"interpolate", "mask"} or None, default="interpolate"
+        Treatment of artefacts before the decomposition, as in
+        :class:`edaemo.preprocessing.EDADecomposer`, which does nothing by default. None for
+        recordings in another unit than µS: the thresholds are for µS.
 
     Returns
     -------
@@ -160,7 +182,11 @@ def scr_table(
         ``iscr`` : float64, µS s, integrated SCR [2]_: the integral of the driver from the first to
         the last sample (trapezoidal rule); see Notes. NaN if the method is not "cvxeda".
         ``missing_share``, ``flat``, ``saturated_share``, ``n_spikes``, ``lost_contact_share`` : as
-        in :func:`edaemo.preprocessing.signal_quality` with its default thresholds.
+        in :func:`edaemo.preprocessing.signal_quality` with its default thresholds, of the recording
+        before `repair`.
+        ``repaired_share`` : float64, share of samples that were interpolated or masked as parts of
+        artefacts; NaN if fewer than two samples are free of artefacts, so that the trial was not
+        repaired.
 
         With events:
 
@@ -175,16 +201,19 @@ def scr_table(
         response), ``first_rise_time`` (s), ``first_half_recovery_time`` (s) : float64, of the first
         of these responses; NaN without response. The half recovery time is also NaN if the response
         does not recover by half before the next one or the end.
-        ``largest_amplitude`` (µS), ``largest_latency`` (s) : float64, of the largest of them.
+        ``largest_amplitude`` (µS), ``largest_latency``, ``largest_rise_time``,
+        ``largest_half_recovery_time`` (s) : float64, of the largest of them.
+        ``amplitude_sum`` : float64, µS, of all of them; 0 for a non-response.
         ``magnitude`` : float64, µS, the first amplitude; 0 for a non-response.
         ``baseline_level`` : float64, µS, mean of the EDA in the `baseline` seconds before the
         onset; NaN if these are not wholly inside the recording.
         ``level_change`` : float64, µS, largest EDA in the window minus ``baseline_level``.
-        ``tonic_level`` : float64, µS, mean of the tonic component in the window.
+        ``tonic_level`` (µS), ``tonic_slope`` (µS/s) : float64, mean and slope of the tonic
+        component in the window, as above.
         ``iscr`` : float64, µS s, as above, in the window.
         ``missing_share``, ``flat`` (boolean), ``saturated_share``, ``n_spikes`` (Int64),
-        ``lost_contact_share`` : as above, for the samples in the window. The defects are those
-        found in the whole trial.
+        ``lost_contact_share``, ``repaired_share`` : as above, for the samples in the window. The
+        defects are those found in the whole trial.
 
     Raises
     ------
@@ -223,14 +252,15 @@ def scr_table(
     trials, rate = unpack_study(trials, sampling_rate)
     method = find_decomposition(method)
     method.check(rate)
-    check_masking(method, missing)
+    check_masking(method, missing, repair)
     window = _check_windows(latency, baseline, rate)
     quality = signal_quality(trials, rate)
     ids = _read_ids(trials, quality.index)
     placed = None if events is None else _place_events(events, ids)
     signals = [signal for signal, _ in read_signals(None, trials, reset=None, missing=missing)]
+    repaired = repair_signals(signals, rate, repair)
     decomposed = decompose_trials(
-        signals,
+        [repairs.signal for repairs in repaired],
         rate,
         method,
         standardize=method.unit_variance,
@@ -238,12 +268,14 @@ def scr_table(
     )
     limits = {"min_amplitude": min_amplitude, "min_amplitude_us": min_amplitude_us}
     recordings = [
-        _Recording(signal, trial.rescale(), rate, _response_area(method), limits)
-        for signal, trial in zip(signals, decomposed, strict=True)
+        _Recording(repairs, trial.rescale(), rate, _response_area(method), limits)
+        for repairs, trial in zip(repaired, decomposed, strict=True)
     ]
     if placed is None:
         measures = pd.DataFrame([recording.measure() for recording in recordings])
-        return pd.concat([ids, measures, quality[list(QUALITY)].reset_index(drop=True)], axis=1)
+        quality = quality[list(QUALITY)].reset_index(drop=True)
+        shares = pd.Series([recording.repaired_share(slice(None)) for recording in recordings])
+        return pd.concat([ids, measures, quality.assign(repaired_share=shares)], axis=1)
     measures = _measure_events(placed, recordings, quality["positions"].tolist(), window, baseline)
     named = ids.iloc[placed["row"]].reset_index(drop=True)
     return pd.concat([named, placed[["event", "onset"]], measures], axis=1)
@@ -255,7 +287,7 @@ class _Recording:
 
     Attributes
     ----------
-    eda : ndarray of shape (n_samples,)
+    repaired : Repaired
         The recording; masked samples are NaN.
     parts : Components
     rate : float
@@ -266,11 +298,20 @@ class _Recording:
         Minimum amplitudes, as in `scr_events`.
     """
 
-    eda: np.ndarray
+    repaired: Repaired
     parts: Components
     rate: float
     response_area: float
     limits: dict[str, Any]
+
+    @property
+    def eda(self) -> np.ndarray:
+        """The recording, with repaired artefacts."""
+        return self.repaired.signal
+
+    def repaired_share(self, window: slice) -> float:
+        """Return the share of repaired samples in a window; NaN if the trial is beyond repair."""
+        return np.nan if self.repaired.beyond_repair else np.mean(self.repaired.replaced[window])
 
     @cached_property
     def phasic(self) -> np.ndarray:
@@ -281,7 +322,7 @@ class _Recording:
     @cached_property
     def responses(self) -> dict[str, np.ndarray]:
         """The columns of `scr_events`."""
-        events = scr_events(self.phasic, self.rate, **self.limits)
+        events = scr_events(self.phasic, self.rate, recording=self.eda, **self.limits)
         return {name: values.to_numpy() for name, values in events.items()}
 
     @cached_property
@@ -289,7 +330,9 @@ class _Recording:
         """Onset sample of the response that still rises at the last sample: none or one."""
         drop = self.phasic[-1] - np.ptp(self.phasic)
         ended = find_responses(np.append(self.phasic, drop)[None], **self.limits)
-        return ended.onset[ended.peak == len(self.phasic) - 1]
+        ended = ended.select(ended.peak == len(self.phasic) - 1)
+        rises = find_rises(self.eda, self.phasic, self.rate, self.limits["min_amplitude_us"])
+        return ended.onset[rises(ended.onset, ended.peak)]
 
     def samples(self, start: float, stop: float) -> slice | None:
         """Return the samples from `start` to `stop`, in s, both included; None if not all exist."""
@@ -310,10 +353,17 @@ class _Recording:
         area = np.trapezoid(self.parts.driver[window], dx=1 / self.rate)
         return float(self.response_area * area)
 
+    def tonic_slope(self, window: slice) -> float:
+        """Return the slope of the least-squares line of the tonic component, per second."""
+        tonic = self.parts.tonic[window]
+        if len(tonic) < 2:
+            return np.nan
+        time = np.arange(len(tonic)) / self.rate
+        return float(np.polyfit(time - np.mean(time), tonic, 1)[0])
+
     def measure(self) -> dict[str, Any]:
         """Return the measures of the whole trial."""
         n_responses, amplitudes = len(self.responses["onset"]), self.responses["amplitude"]
-        time = np.arange(len(self.eda)) / self.rate
         duration = len(self.eda) / self.rate
         return {
             "duration": duration,
@@ -326,7 +376,7 @@ class _Recording:
             "rise_time_mean": _mean(self.responses["rise_time"]),
             "half_recovery_time_mean": _mean(self.responses["half_recovery_time"]),
             "tonic_level": np.mean(self.parts.tonic),
-            "tonic_slope": np.polyfit(time - np.mean(time), self.parts.tonic, 1)[0],
+            "tonic_slope": self.tonic_slope(slice(None)),
             "iscr": self.iscr(slice(None)),
         }
 
@@ -344,28 +394,28 @@ class _Recording:
             "baseline_level": level,
             "level_change": np.max(eda) - level if len(eda) else np.nan,
             "tonic_level": np.mean(self.parts.tonic[window]),
+            "tonic_slope": self.tonic_slope(window),
             "iscr": self.iscr(window),
+            "repaired_share": self.repaired_share(window),
         }
 
     def _measure_responses(self, onset: float, window: slice) -> dict[str, Any]:
         """Return number, first and largest of the responses that begin in a window."""
         within = _inside(self.responses["onset_sample"], window)
         if not within.any():
-            return {"response": False, "n_responses": 0, "magnitude": 0.0}
+            return {"response": False, "n_responses": 0, "amplitude_sum": 0.0, "magnitude": 0.0}
         responses = {name: values[within] for name, values in self.responses.items()}
         latencies, amplitudes = responses["onset"] - onset, responses["amplitude"]
         largest = np.argmax(amplitudes)
-        return {
-            "response": True,
-            "n_responses": len(amplitudes),
-            "first_amplitude": amplitudes[0],
-            "first_latency": latencies[0],
-            "first_rise_time": responses["rise_time"][0],
-            "first_half_recovery_time": responses["half_recovery_time"][0],
-            "largest_amplitude": amplitudes[largest],
-            "largest_latency": latencies[largest],
-            "magnitude": amplitudes[0],
-        }
+        measures = {"response": True, "n_responses": len(amplitudes)}
+        for name, number in (("first", 0), ("largest", largest)):
+            measures |= {
+                f"{name}_amplitude": amplitudes[number],
+                f"{name}_latency": latencies[number],
+                f"{name}_rise_time": responses["rise_time"][number],
+                f"{name}_half_recovery_time": responses["half_recovery_time"][number],
+            }
+        return measures | {"amplitude_sum": np.sum(amplitudes), "magnitude": amplitudes[0]}
 
 
 def _measure_events(

@@ -118,7 +118,7 @@ def plot_decomposition(
     else:
         axes[1].plot(time, parts.phasic, color=PHASIC, label="phasic")
         if responses is None and unit == MICROSIEMENS:
-            responses = scr_events(parts.phasic, sampling_rate)
+            responses = scr_events(parts.phasic, sampling_rate, recording=eda)
         if responses is not None:
             mark_responses(axes[1], time, parts.phasic, responses)
             axes[1].legend(fontsize="small", frameon=False, loc="best")

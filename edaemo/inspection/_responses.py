@@ -87,6 +87,7 @@ def plot_responses(
         sampling_rate,
         min_amplitude=min_amplitude,
         min_amplitude_us=min_amplitude_us if in_microsiemens else None,
+        recording=eda,
     )
     axes: Axes = use_axes(ax, 1, 1, (7, 2.6))[0, 0]
     time = np.arange(len(eda)) / sampling_rate

@@ -14,16 +14,19 @@ from edaemo.preprocessing._files import decompose_files, plan_outputs
 from edaemo.preprocessing._findings import RecordingQuality, describe_quality
 from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality, unpack_study
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
+from edaemo.preprocessing._repair import REPAIRS, Repaired, describe_repairs, repair_signals
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
     "AXES",
     "DEFECTS",
+    "REPAIRS",
     "CvxEDATransformer",
     "DecomposedTrial",
     "DecomposingMixin",
     "EDADecomposer",
     "RecordingQuality",
+    "Repaired",
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
@@ -33,8 +36,10 @@ __all__ = [
     "decompose_files",
     "decompose_trials",
     "describe_quality",
+    "describe_repairs",
     "find_copies",
     "plan_outputs",
+    "repair_signals",
     "signal_quality",
     "unpack_study",
 ]

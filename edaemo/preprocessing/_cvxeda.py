@@ -38,6 +38,7 @@ from edaemo.preprocessing._decomposed import (
     check_masking,
     decompose_trials,
 )
+from edaemo.preprocessing._repair import REPAIRS, describe_repairs, repair_signals
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
 # A channel with a smaller standard deviation (relative to that of the trial) holds only the
@@ -126,6 +127,13 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         follow from the samples around them, the original is interpolated, so that networks get
         finite input, and the residual is 0. A trial without a finite sample (with fewer than two
         for "mask") raises an error in all cases.
+    repair : {"interpolate", "mask"} or None, default=None
+        Treatment of artefacts: samples that are clipped, part of a spike or without contact, by the
+        default thresholds of :func:`signal_quality` (which are for µS), and 0.25 s around them.
+        None: none. "interpolate": linear interpolation in time between the nearest samples without
+        artefact. "mask": no weight in the decomposition, for methods as in `missing`. A trial with
+        fewer than two samples without artefact is not repaired. A step to another level remains.
+        Repairs of long artefacts hide the responses in them.
     solver : {"auto", "compiled", "scipy", "cvxopt"}, default="auto"
         Solver of cvxEDA, as in :func:`edaemo.decomposition.decompose`.
     n_jobs : int or None, default=None
@@ -147,7 +155,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         largest; a few percent mean separate responses, 50 % means that noise was fitted as
         responses; NaN without a driver. ``cancellation``: the range of the phasic component is
         more than twice that of the signal, so that phasic and tonic largely cancel each other.
-        ``flat``, ``n_missing``. For other trials call :meth:`diagnose`.
+        ``flat``, ``n_missing``, ``n_repaired`` (samples of artefacts), ``beyond_repair`` (see
+        `repair`). For other trials call :meth:`diagnose`.
     n_times_ : int or None
         Samples of each channel in the output; None if the trials differ in length.
     lengths_ : tuple of int
@@ -159,8 +168,9 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     -----
     SignalQualityWarning
         One warning per `fit`, with the number of flat trials (all their channels become zeros), of
-        decompositions that miss the solver's tolerance, and of trials with cancellation. One
-        warning per `transform`, with the number of flat trials.
+        decompositions that miss the solver's tolerance, of trials with cancellation, and of trials
+        that were repaired or could not be. One warning per `transform`, with the number of flat
+        trials.
 
     References
     ----------
@@ -202,6 +212,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "gamma": [Interval(Real, 0, None, closed="neither")],
         "weights": [StrOptions({"noise", "published"}), Weights],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
+        "repair": [StrOptions(set(REPAIRS)), None],
         "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
         "n_jobs": [Integral, None],
         "memory": [str, HasMethods(["cache"]), None],
@@ -225,6 +236,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         gamma: float = 1e-2,
         weights: str | Weights = "noise",
         missing: str = "raise",
+        repair: str | None = None,
         solver: str = "auto",
         n_jobs: int | None = None,
         memory: str | Memory | None = None,
@@ -244,6 +256,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.gamma = gamma
         self.weights = weights
         self.missing = missing
+        self.repair = repair
         self.solver = solver
         self.n_jobs = n_jobs
         self.memory = memory
@@ -379,7 +392,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                     f"components has 'driver', which method={self.method!r} does not compute: "
                     "remove it, or use method='cvxeda'."
                 )
-            check_masking(method, self.missing)
+            check_masking(method, self.missing, self.repair)
             trials = self._decompose(X, reset=True)
             diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
             lengths = {len(trial.source) for trial in trials}
@@ -408,8 +421,9 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         if reset is not None:
             fitted = () if reset else getattr(self, "lengths_", ())  # older files have none
             self._check_lengths(X, [len(signal) for signal in signals], fitted)
+        repaired = repair_signals(signals, self.sampling_rate, self.repair)
         trials = decompose_trials(
-            signals,
+            [repairs.signal for repairs in repaired],
             self.sampling_rate,
             self._find_method(),
             standardize=self.standardize_input,
@@ -417,7 +431,15 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             memory=self.memory,
             name=lambda row: name_trial(X, row),
         )
-        return [replace(trial, n_missing=n) for trial, n in zip(trials, n_missing, strict=True)]
+        return [
+            replace(
+                trial,
+                n_missing=n,
+                n_repaired=repairs.n_repaired,
+                beyond_repair=repairs.beyond_repair,
+            )
+            for trial, n, repairs in zip(trials, n_missing, repaired, strict=True)
+        ]
 
     def _check_lengths(self, X: object, lengths: list[int], fitted: Sequence[int]) -> None:
         """Raise a ValueError if a trial has a length that `lengths` does not allow."""
@@ -527,6 +549,9 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                     "other; see diagnostics_['cancellation']. weights='noise' or other values of "
                     "alpha and gamma may suit these recordings."
                 )
+            messages += describe_repairs(
+                [trial.n_repaired for trial in trials], [trial.beyond_repair for trial in trials]
+            )
         if messages:
             warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=4)
 

@@ -49,6 +49,10 @@ class DecomposedTrial:
         Whether the recording is constant.
     n_missing : int, default=0
         Number of missing samples.
+    n_repaired : int, default=0
+        Number of samples of artefacts that were interpolated or masked.
+    beyond_repair : bool, default=False
+        Whether artefacts could not be repaired, because fewer than two samples are free of them.
     """
 
     source: np.ndarray
@@ -57,6 +61,8 @@ class DecomposedTrial:
     scale: float
     flat: bool
     n_missing: int = 0
+    n_repaired: int = 0
+    beyond_repair: bool = False
 
     @cached_property
     def seen(self) -> np.ndarray | slice:
@@ -141,6 +147,8 @@ class DecomposedTrial:
             "cancellation": self.cancellation,
             "flat": self.flat,
             "n_missing": self.n_missing,
+            "n_repaired": self.n_repaired,
+            "beyond_repair": self.beyond_repair,
         }
 
 
@@ -256,21 +264,26 @@ def decompose_trial(
     return decompose_trials([signal], sampling_rate, method, **parameters)[0]
 
 
-def check_masking(method: DecompositionMethod, missing: str) -> None:
-    """Raise a ValueError if `missing` is "mask" and the method needs every sample.
+def check_masking(
+    method: DecompositionMethod, missing: str = "raise", repair: str | None = None
+) -> None:
+    """Raise a ValueError if samples are to be masked and the method needs every sample.
 
     Parameters
     ----------
     method : DecompositionMethod
         The decomposition.
-    missing : str
+    missing : str, default="raise"
         Treatment of missing samples.
+    repair : str or None, default=None
+        Treatment of artefacts.
     """
-    if missing == "mask" and not method.masks:
-        raise ValueError(
-            f"missing='mask' needs method='cvxeda', got {method.name!r}: {method!r} needs every "
-            "sample. Set missing='interpolate'."
-        )
+    for name, treatment in (("missing", missing), ("repair", repair)):
+        if treatment == "mask" and not method.masks:
+            raise ValueError(
+                f"{name}='mask' needs method='cvxeda', got {method.name!r}: {method!r} needs every "
+                f"sample. Set {name}='interpolate'."
+            )
 
 
 def _decompose_one(

@@ -40,6 +40,7 @@ from edaemo.preprocessing._decomposed import (
     check_masking,
     decompose_trials,
 )
+from edaemo.preprocessing._repair import REPAIRS, describe_repairs, repair_signals
 
 COMPONENTS = ("phasic", "tonic", "residual")
 SHORTEST = 2.0  # seconds: half the window of the moving median
@@ -107,6 +108,14 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         samples have no weight. At these samples the phasic and tonic component follow from the
         samples around them, and the residual is 0. A trial without a finite sample (with fewer than
         two for "mask") raises an error in all cases.
+    repair : {"interpolate", "mask"} or None, default=None
+        Treatment of artefacts: samples that are clipped, part of a spike or without contact, by the
+        default thresholds of :func:`signal_quality` (which are for µS), and 0.25 s around them.
+        None: none. "interpolate": linear interpolation in time between the nearest samples without
+        artefact. "mask": no weight in the decomposition, for methods as in `missing`. A trial with
+        fewer than two samples without artefact is not repaired. A step to another level remains.
+        Repairs of long artefacts hide the responses in them.
+        The components add up to the repaired recording.
 
     Attributes
     ----------
@@ -120,7 +129,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
     SignalQualityWarning
         One warning per `transform`: the number of flat trials (all tonic), of decompositions that
         miss the solver's tolerance, and of trials whose phasic and tonic component largely cancel
-        each other.
+        each other, and of trials that were repaired or could not be.
 
     Notes
     -----
@@ -165,6 +174,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "method": [str, DecompositionMethod],
         "components": ["array-like"],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
+        "repair": [StrOptions(set(REPAIRS)), None],
     }
 
     def __init__(
@@ -174,11 +184,13 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         method: str | DecompositionMethod = "cvxeda",
         components: Sequence[str] = ("phasic", "tonic"),
         missing: str = "raise",
+        repair: str | None = None,
     ) -> None:
         self.sampling_rate = sampling_rate
         self.method = method
         self.components = components
         self.missing = missing
+        self.repair = repair
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object = None) -> Self:
@@ -242,6 +254,8 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         if not makes_table:
             self._check_one_length(X, signals)
         method = find_decomposition(self.method)
+        repaired = repair_signals(signals, self.sampling_rate, self.repair)
+        signals = [repairs.signal for repairs in repaired]
         decomposed = decompose_trials(
             signals,
             self.sampling_rate,
@@ -253,7 +267,13 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             self._split(X, row, *of_trial)
             for row, of_trial in enumerate(zip(signals, decomposed, strict=True))
         ]
-        self._warn([odd for _, odd in split])
+        self._warn(
+            [odd for _, odd in split],
+            describe_repairs(
+                [repairs.n_repaired for repairs in repaired],
+                [repairs.beyond_repair for repairs in repaired],
+            ),
+        )
         channels = [components for components, _ in split]
         if makes_table:
             return channels_table(X, channels, self.components)
@@ -298,7 +318,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         check_components(self.components, COMPONENTS)
         method = find_decomposition(self.method)
         method.check(rate)
-        check_masking(method, self.missing)
+        check_masking(method, self.missing, self.repair)
         signals = [signal for signal, _ in read_signals(self, X, reset=reset, missing=self.missing)]
         shortest = ceil(SHORTEST * rate)
         for row, signal in enumerate(signals):
@@ -344,9 +364,8 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             )
         return channels.astype(np.float32), {kind for kind, present in odd.items() if present}
 
-    def _warn(self, odd: list[set[str]]) -> None:
+    def _warn(self, odd: list[set[str]], messages: list[str]) -> None:
         """Issue one warning about unusual trials, with the rows of the first three."""
-        messages = []
         for kind, what in ODD.items():
             rows = [row for row, kinds in enumerate(odd) if kind in kinds]
             if rows:

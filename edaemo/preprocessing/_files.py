@@ -20,6 +20,7 @@ from edaemo._whole_file import whole_file
 from edaemo.decomposition import DecompositionError, DecompositionMethod, find_decomposition
 from edaemo.preprocessing._decomposed import DecomposedTrial, check_masking, decompose_trial
 from edaemo.preprocessing._findings import describe_quality
+from edaemo.preprocessing._repair import Repaired, repair_signals
 
 # Returns the EDA of a file, float64 with NaN for missing samples, and its sampling rate in Hz.
 Read = Callable[[Path], tuple[np.ndarray, float]]
@@ -106,6 +107,7 @@ def decompose_file(
     *,
     method: str | DecompositionMethod = "cvxeda",
     missing: str = "raise",
+    repair: str | None = None,
     overwrite: bool = False,
 ) -> tuple[str, ...]:
     """Decompose one recording and write its components to a file.
@@ -134,15 +136,18 @@ def decompose_file(
         Treatment of samples that are missing (NaN), infinite or beyond float32's range. "raise": an
         error. "interpolate": linear interpolation between finite neighbours (the nearest finite
         sample at the ends). "mask": no weight in the decomposition, if the method can mask.
+    repair : {"interpolate", "mask"} or None, default=None
+        Treatment of artefacts, as in `EDADecomposer`. At repaired samples, ``residual`` is
+        ``eda - phasic - tonic``, so that the components add up to the samples as read.
     overwrite : bool, default=False
         Whether an existing output is replaced.
 
     Returns
     -------
     tuple of str
-        Remarks: the warnings of `read`, the findings of `describe_quality`, missing samples, a
-        constant recording, a solver that missed its tolerance, phasic and tonic that cancel each
-        other.
+        Remarks: the warnings of `read`, the findings of `describe_quality`, missing samples,
+        repaired samples, a constant recording, a solver that missed its tolerance, phasic and tonic
+        that cancel each other.
 
     Raises
     ------
@@ -164,24 +169,27 @@ def decompose_file(
     try:
         method = find_decomposition(method)
         method.check(sampling_rate)
-        check_masking(method, missing)
+        check_masking(method, missing, repair)
         signal, n_missing = _fill(eda, missing)
+        repaired = repair_signals([signal], sampling_rate, repair)[0]
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
     trial = decompose_trial(
-        signal,
+        repaired.signal,
         sampling_rate,
         method,
         standardize=method.unit_variance,
         name=lambda row: str(source),
     )
     table = trial.rescale().to_frame()
+    rest = eda - table["phasic"] - table["tonic"]
+    table["residual"] = np.where(repaired.replaced, rest, table["residual"])
     table.insert(0, "time", np.arange(len(eda)) / sampling_rate)
     table.insert(1, "eda", eda)
     quality = describe_quality(eda, sampling_rate)
     table["quality"] = quality.usable.astype(np.float64)
     _write(table, target, overwrite=overwrite)
-    return (*dict.fromkeys(notes), *quality.findings, *_remark(trial, n_missing, missing))
+    return (*dict.fromkeys(notes), *quality.findings, *_remark(trial, n_missing, missing, repaired))
 
 
 def decompose_files(
@@ -190,6 +198,7 @@ def decompose_files(
     *,
     method: str | DecompositionMethod = "cvxeda",
     missing: str = "raise",
+    repair: str | None = None,
     overwrite: bool = False,
     n_jobs: int | None = None,
     progress: bool | None = False,
@@ -206,6 +215,8 @@ def decompose_files(
         As in `decompose_file`.
     missing : str, default="raise"
         As in `decompose_file`.
+    repair : str or None, default=None
+        As in `decompose_file`.
     overwrite : bool, default=False
         As in `decompose_file`.
     n_jobs : int or None, default=None
@@ -221,7 +232,7 @@ def decompose_files(
     """
     outcomes: dict[Path, Outcome] = {}
     work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(_try_file)(source, target, read, method, missing, overwrite)
+        delayed(_try_file)(source, target, read, method, missing, repair, overwrite)
         for source, target in plan
     )
     try:
@@ -247,11 +258,18 @@ def _try_file(
     read: Read,
     method: str | DecompositionMethod,
     missing: str,
+    repair: str | None,
     overwrite: bool,
 ) -> tuple[Path, Outcome]:
     try:
         notes = decompose_file(
-            source, target, read, method=method, missing=missing, overwrite=overwrite
+            source,
+            target,
+            read,
+            method=method,
+            missing=missing,
+            repair=repair,
+            overwrite=overwrite,
         )
     except MemoryError:
         error = "not enough memory for a recording of this length. Split it into parts."
@@ -297,12 +315,20 @@ def _write(table: pd.DataFrame, target: Path, *, overwrite: bool) -> None:
             table.to_csv(part, index=False)
 
 
-def _remark(trial: DecomposedTrial, n_missing: int, missing: str) -> tuple[str, ...]:
+def _remark(
+    trial: DecomposedTrial, n_missing: int, missing: str, repaired: Repaired
+) -> tuple[str, ...]:
     """Return the remarks on a decomposition."""
     diagnostics = trial.diagnose()
     treatment = "masked" if missing == "mask" else "interpolated"
     remarks = {
         f"{n_missing} of {len(trial.source)} samples were {treatment}.": n_missing > 0,
+        f"artefacts: {repaired.n_repaired} of {len(trial.source)} samples were repaired.": (
+            repaired.n_repaired > 0
+        ),
+        "artefacts: fewer than two samples are free of them; nothing was repaired.": (
+            repaired.beyond_repair
+        ),
         "constant: all of it is tonic.": diagnostics["flat"],
         f"the solver missed its tolerance, relative gap {diagnostics['gap']:.1e}.": (
             diagnostics["status"] != "optimal"
