@@ -9,6 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.estimators._cnn import CNNClassifier
+from edaemo.estimators._maet import MAETClassifier
 from edaemo.estimators._network import NetworkEstimator
 from edaemo.estimators._pipelines import scaled_pipeline
 from edaemo.estimators._regressor import NetworkRegressor
