@@ -17,7 +17,7 @@ from edaemo._layout import Layout, block_title
 from edaemo._saved import saved
 from edaemo._validation import as_plain, name_trial, read_inputs
 from edaemo.estimators._classifier import NetworkClassifier
-from edaemo.estimators._network import shapes_of
+from edaemo.estimators._network import Data, shapes_of
 from edaemo.networks import MAET, BlockNames
 
 _FEATURES, _SIGNAL = "features", "signal"
@@ -59,8 +59,11 @@ class MAETClassifier(NetworkClassifier):
         Number of learned tokens for each block and modality, read by trials with one modality.
     dropout : float, default=0.0
         Share of units dropped in training.
-    modality_dropout : float, default=0.0
-        Probability that a modality of a trial is left out in training. One is always kept.
+    modality_dropout : float, default=0.2
+        Probability that a modality of a trial is left out in training. One is always kept. A trial
+        with a single modality has layers of its own. Without this dropout they are trained only by
+        such trials; if there was none in `fit`, such a trial is refused in prediction. The source
+        uses no dropout.
     reversal : {"every", "first"}, default="every"
         For `domain_loss`: the class tokens from which the subject is predicted. "every": those of
         all present modalities. "first": that of the first present modality, as in the released
@@ -84,6 +87,8 @@ class MAETClassifier(NetworkClassifier):
         Number of columns seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns seen in `fit`, if they were strings.
+    trained_alone_ : tuple of str
+        The modalities from which a trial can be predicted alone.
 
     Notes
     -----
@@ -108,7 +113,7 @@ class MAETClassifier(NetworkClassifier):
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "modalities": [dict, None],
-        **dict.fromkeys(("embed_dim", "depth", "n_heads", "n_views", "patch_size"), [_COUNT]),
+        **{name: [_COUNT] for name in ("embed_dim", "depth", "n_heads", "n_views", "patch_size")},
         "mixffn_start_layer_index": [Interval(Integral, 0, None, closed="left")],
         "n_prompts": [Interval(Integral, 0, None, closed="left")],
         "dropout": [_SHARE],
@@ -117,6 +122,8 @@ class MAETClassifier(NetworkClassifier):
         "recipe": [str],
     }
     network: ClassVar[type[torch.nn.Module] | None] = MAET
+    state: ClassVar[tuple[str, ...]] = (*NetworkClassifier.state, "trained_alone_")
+    trained_alone_: tuple[str, ...]
 
     def __init__(
         self,
@@ -130,7 +137,7 @@ class MAETClassifier(NetworkClassifier):
         mixffn_start_layer_index: int = 2,
         n_prompts: int = 0,
         dropout: float = 0.0,
-        modality_dropout: float = 0.0,
+        modality_dropout: float = 0.2,
         reversal: str = "every",
         recipe: str = "default",
         domain_loss: bool = False,
@@ -177,7 +184,7 @@ class MAETClassifier(NetworkClassifier):
             counts = (value,) if isinstance(value, Integral) else value
             is_shape = isinstance(counts, tuple | list) and len(counts) in (1, 2)
             if value not in (_FEATURES, _SIGNAL) and not (
-                is_shape and all(isinstance(n, Integral) and n > 0 for n in counts)
+                is_shape and all(isinstance(n, Integral) and int(n) > 0 for n in counts)
             ):
                 raise ValueError(
                     f"modalities[{name!r}] must be {_FEATURES!r}, {_SIGNAL!r}, a number of "
@@ -203,24 +210,30 @@ class MAETClassifier(NetworkClassifier):
             if not isinstance(value, str)
         }
 
+    @property
+    def _modalities(self) -> Layout:
+        """The layout of a row; unlike other networks, MAET has one for any row."""
+        assert self._layout is not None
+        return self._layout
+
     def _learn_rows(self, X: object) -> np.ndarray:
         names = self._block_names()
         rows, layout = read_inputs(self, X, reset=True, min_rows=2, missing=True, **names)
         self.blocks_ = self._shapes_in_array() if layout is None else shapes_of(layout)
-        self._layout = layout = self._find_layout()
-        assert layout is not None and self.blocks_ is not None
+        self._layout = self._find_layout()
+        layout = self._modalities
         for name, shape in self._given_shapes().items():
-            if self.blocks_.get(name, shape) != shape:
+            if name in layout and layout[name].shape != shape:
                 raise ValueError(
                     f"modalities[{name!r}] gives the shape {shape}, but the columns of X have "
-                    f"{self.blocks_[name]}."
+                    f"{layout[name].shape}."
                 )
         present = self._check_modalities(X, rows)
-        unused = [name for name, known in zip(layout, present.any(axis=0), strict=True) if not known]
-        if unused:
-            raise ValueError(
-                f"All trials lack {block_title(unused[0])}: remove its columns to train without it."
-            )
+        for name, column in zip(layout, present.T, strict=True):
+            if not column.any():
+                raise ValueError(
+                    f"All trials lack {block_title(name)}: remove its columns to train without it."
+                )
         return rows
 
     def _shapes_in_array(self) -> dict[str, tuple[int, ...]]:
@@ -253,18 +266,35 @@ class MAETClassifier(NetworkClassifier):
             The rows; NaN for absent modalities.
         """
         X = self._with_absent(X)
-        names = self._block_names()
-        rows, _ = read_inputs(self, X, reset=False, fitted=self._layout, missing=True, **names)
-        self._check_modalities(X, rows)
+        layout = self._modalities
+        blocks = self._block_names()
+        rows, _ = read_inputs(self, X, reset=False, fitted=layout, missing=True, **blocks)
+        present = self._check_modalities(X, rows)
+        names = np.array([*layout])
+        untrained = ~np.isin(names, self.trained_alone_)
+        refused = (present.sum(axis=1) == 1) & present[:, untrained].any(axis=1)
+        if refused.any():
+            row = int(np.argmax(refused))
+            name = block_title(names[np.argmax(present[row])])
+            raise ValueError(
+                f"{name_trial(X, row)} has {name} only, but no training trial was of "
+                "this kind: set modality_dropout above 0, and fit again."
+            )
         return rows
+
+    def _check_training(self, data: Data) -> None:
+        super()._check_training(data)
+        layout = self._modalities
+        present = self._find_present(data.rows[data.training])
+        alone = present[present.sum(axis=1) == 1].any(axis=0) | bool(self.modality_dropout)
+        self.trained_alone_ = tuple(np.array([*layout])[alone].tolist())
 
     def _with_absent(self, X: object) -> object:
         """Return X with columns of NaN for each modality of which a frame has no column."""
         fitted = getattr(self, "feature_names_in_", None)
         if fitted is None or not isinstance(X, pd.DataFrame) or len(X.columns) >= len(fitted):
             return X
-        assert self._layout is not None
-        columns = [fitted[block.columns] for block in self._layout.values()]
+        columns = [fitted[block.columns] for block in self._modalities.values()]
         there = [names for names in columns if np.isin(names, X.columns).any()]
         if not there or list(X.columns) != np.concatenate(there).tolist():
             return X  # the check of the columns raises an error that names them
@@ -275,12 +305,9 @@ class MAETClassifier(NetworkClassifier):
 
         Raise a ValueError if a modality is NaN in part, or a trial has none.
         """
-        assert self._layout is not None
-        layout: Layout = self._layout
-        present = np.empty((len(rows), len(layout)), dtype=bool)
-        for place, block in enumerate(layout.values()):
+        layout = self._modalities
+        for block in layout.values():
             missing = np.isnan(rows[:, block.columns])
-            present[:, place] = ~missing.any(axis=1)
             partly = missing.any(axis=1) & ~missing.all(axis=1)
             if partly.any():
                 row = int(np.argmax(partly))
@@ -289,9 +316,15 @@ class MAETClassifier(NetworkClassifier):
                     f"{block_title(block.name)} in {name_trial(X, row)}. Fill them in, or set all "
                     "columns of this modality to NaN, so that the trial lacks it."
                 )
+        present = self._find_present(rows)
         if not present.any(axis=1).all():
             row = int(np.argmin(present.any(axis=1)))
             raise ValueError(
-                f"X contains only NaN in {name_trial(X, row)}: the trial has no modality. Remove it."
+                f"X contains only NaN in {name_trial(X, row)}: remove this trial, which has no "
+                "modality."
             )
         return present
+
+    def _find_present(self, rows: np.ndarray) -> np.ndarray:
+        blocks = self._modalities.values()
+        return np.stack([~np.isnan(rows[:, block.start]) for block in blocks], axis=1)

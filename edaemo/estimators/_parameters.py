@@ -97,8 +97,8 @@ SHARED = {
         "bool",
         "Whether the network is also trained against recognising the subject. In training, a head "
         "predicts the subject from inner features, and its gradient is reversed before them "
-        "(``docs/models.md``). Subjects are required in `fit`, and not in prediction. Its schedules "
-        "are those of the released code of MAET.",
+        "(``docs/models.md``). Subjects are required in `fit`, and not in prediction. The "
+        "schedules are those of the released code of MAET.",
         ["boolean"],
     ),
     "gradient_clip": Parameter(

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from edaemo.networks._declaration import COSINE, Declaration, Recipe
 from edaemo.networks._domain import DomainHead
+from edaemo.networks._head import Head
 from edaemo.networks._registry import register_network
 
 EPSILON = 1e-6  # of the layer norms
@@ -49,8 +50,8 @@ class MultiViewEmbedding(nn.Module):
 
     def __init__(self, n_features: int, dim: int, n_views: int) -> None:
         super().__init__()
-        self.project = nn.Linear(n_features, dim)
-        self.gate = nn.Linear(n_features, n_views * dim)
+        self.project = Head(nn.Linear(n_features, dim))
+        self.gate = Head(nn.Linear(n_features, n_views * dim))
         self.norm = _TokenNorm(dim)
         self.n_tokens = n_views
 
@@ -162,7 +163,8 @@ class Block(nn.Module):
         self.feed_gain = nn.Parameter(torch.full((dim,), layer_scale))
         self.feed = nn.ModuleList(make_feed_forward(dim, n_hidden, dropout) for _ in lengths)
         self.shared = make_feed_forward(dim, n_hidden, dropout) if shared else None
-        self.prompts = nn.Parameter(torch.empty(len(lengths) * n_prompts, dim))
+        size = (len(lengths) * n_prompts, dim)
+        self.prompts = nn.Parameter(torch.empty(size)) if n_prompts else None
 
     def forward(self, x: Tensor, hidden: Tensor, alone: Tensor) -> Tensor:
         """Return tokens (B, T, D).
@@ -172,7 +174,7 @@ class Block(nn.Module):
         """
         n_tokens = x.shape[1]
         read = x
-        if len(self.prompts):
+        if self.prompts is not None:
             read = torch.cat([x, self.prompts.expand(len(x), -1, -1)], dim=1)
         x = x + self.attention_gain * self.attention(self.norm(read), hidden, n_tokens)
         return x + self.feed_gain * self._feed(x, alone)
@@ -282,6 +284,8 @@ class MAET(nn.Module):
         # The source gives no optimiser, rate, batch size or number of epochs.
         recipes={"default": Recipe(lr_scheduler=COSINE, weight_decay=0.05, max_epochs=30)},
     )
+    modality_of_token: Tensor
+    modality_of_prompt: Tensor
     embed: nn.ModuleList
     tokens: nn.Identity
     blocks: nn.ModuleList
@@ -315,16 +319,21 @@ class MAET(nn.Module):
         if not blocks:
             raise ValueError("blocks is empty: MAET needs at least one modality.")
         self.names = tuple(blocks)
-        self.n_prompts, self.modality_dropout = n_prompts, modality_dropout
-        self.reversal = reversal
-        self.embed = nn.ModuleList(
-            MultiViewEmbedding(*shape, embed_dim, n_views)
-            if len(shape) == 1
-            else PatchEmbedding(*shape, embed_dim, patch_size)
-            for shape in blocks.values()
-        )
-        self.lengths = [1 + embed.n_tokens for embed in self.embed]
+        self.modality_dropout, self.reversal = modality_dropout, reversal
+        embeddings: list[MultiViewEmbedding | PatchEmbedding] = []
+        for shape in blocks.values():
+            if len(shape) == 1:
+                embeddings.append(MultiViewEmbedding(shape[0], embed_dim, n_views))
+            else:
+                embeddings.append(PatchEmbedding(shape[0], shape[1], embed_dim, patch_size))
+        self.embed = nn.ModuleList(embeddings)
+        self.lengths: list[int] = [1 + embed.n_tokens for embed in embeddings]
         several = len(blocks) > 1
+        places = torch.arange(len(blocks))
+        of_token = places.repeat_interleave(torch.tensor(self.lengths))
+        self.register_buffer("modality_of_token", of_token, persistent=False)
+        of_prompt = places.repeat_interleave(n_prompts)
+        self.register_buffer("modality_of_prompt", of_prompt, persistent=False)
         self.class_token = nn.Parameter(torch.empty(len(blocks), embed_dim))
         self.position = nn.Parameter(torch.empty(sum(self.lengths), embed_dim))
         self.modality_type = nn.Parameter(torch.empty(len(blocks), embed_dim))
@@ -343,20 +352,20 @@ class MAET(nn.Module):
             for layer in range(depth)
         )
         self.norm = nn.LayerNorm(embed_dim, eps=EPSILON)
-        self.heads = nn.ModuleList(nn.Linear(embed_dim, n_outputs) for _ in blocks)
+        self.heads = nn.ModuleList(Head(nn.Linear(embed_dim, n_outputs)) for _ in blocks)
         self.fuse = Fusion(embed_dim) if several else None
-        self.fused_head = nn.Linear(embed_dim, n_outputs) if several else None
+        self.fused_head = Head(nn.Linear(embed_dim, n_outputs)) if several else None
         self.domain = None if n_groups is None else DomainHead(embed_dim, n_groups)
         self._draw_weights()
 
     def _draw_weights(self) -> None:
-        drawn = [self.class_token, self.position, self.modality_type]
+        drawn: list[Tensor] = [self.class_token, self.position, self.modality_type]
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 drawn.append(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-            elif isinstance(module, Block):
+            elif isinstance(module, Block) and module.prompts is not None:
                 drawn.append(module.prompts)
         for weight in drawn:
             nn.init.trunc_normal_(weight, std=DEVIATION)
@@ -413,16 +422,15 @@ class MAET(nn.Module):
         """
         x = self.tokens(self._embed(blocks, present))
         alone = present.sum(dim=1) == 1
-        lengths = torch.tensor(self.lengths, device=x.device)
-        hidden = ~present.repeat_interleave(lengths, dim=1, output_size=sum(self.lengths))
-        if self.n_prompts:
-            unused = ~(present & alone[:, None])
-            prompts = unused.repeat_interleave(
-                self.n_prompts, dim=1, output_size=self.n_prompts * len(self.names)
-            )
-            hidden = torch.cat([hidden, prompts], dim=1)
+        read = torch.cat(
+            [
+                present[:, self.modality_of_token],
+                (present & alone[:, None])[:, self.modality_of_prompt],
+            ],
+            dim=1,
+        )
         for block in self.blocks:
-            x = block(x, hidden, alone)
+            x = block(x, ~read, alone)
         return self.norm(x)
 
     def _find_present(self, blocks: Mapping[str, Tensor], size: int) -> Tensor:
@@ -453,18 +461,14 @@ class MAET(nn.Module):
             else:
                 views = self.modality_type.new_zeros(shape)
             parts += [self.class_token[i].expand(len(present), 1, -1), views]
-        lengths = torch.tensor(self.lengths, device=present.device)
-        types = self.modality_type.repeat_interleave(lengths, dim=0, output_size=sum(self.lengths))
+        types = self.modality_type[self.modality_of_token]
         return torch.cat(parts, dim=1) + (self.position + types)
 
     def _classify(self, x: Tensor, classes: Tensor, present: Tensor) -> Tensor:
         """Return the logits of trials with one modality, and of those with several."""
         parts = x.split(self.lengths, dim=1)
         single = torch.stack(
-            [
-                head(part[:, 1:].mean(dim=1))
-                for head, part in zip(self.heads, parts, strict=True)
-            ],
+            [head(part[:, 1:].mean(dim=1)) for head, part in zip(self.heads, parts, strict=True)],
             dim=1,
         )
         single = torch.where(present.unsqueeze(2), single, 0).sum(dim=1)

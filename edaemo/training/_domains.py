@@ -32,7 +32,7 @@ class DomainCrossEntropy(CrossEntropy):
 
     smoothing: float = 0.0
 
-    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:
+    def forward(self, outputs: Outputs, batch: Batch) -> Tensor:  # type: ignore[override]
         """Return the loss of a batch.
 
         Parameters
