@@ -3,11 +3,11 @@
 Usage: python benchmarks/maet_domains.py [N_STUDIES]
 
 Each artificial study has 12 people with 24 trials each; 8 people train, 4 are tested. A trial has
-24 features of EDA and 12 of music. Both hold the class, in one direction each. The EDA features also
-hold a fingerprint: a vector that all trials of a person share, orthogonal to the direction of the
-class. The share of class 1 differs between people (0.15 to 0.85), so in training the fingerprint
-predicts the class. The table has the area under the ROC curve and the accuracy, each the mean over
-test people, and the differences with their 95 % t intervals over studies.
+24 features of EDA and 12 of music. Both hold the class, in one direction each. The EDA features
+also hold a fingerprint: a vector that all trials of a person share, orthogonal to the direction of
+the class. The share of class 1 differs between people (0.15 to 0.85), so in training the
+fingerprint predicts the class. The table has the area under the ROC curve and the accuracy, each
+the mean over test people, and the differences with their 95 % t intervals over studies.
 """
 
 import sys
@@ -62,6 +62,7 @@ def score(seed: int, fingerprint: float) -> list[list[float]]:
 
 
 def main(n_studies: int) -> None:
+    """Print the table."""
     print("| fingerprint | score | without | every | first | every - without | first - without |")
     print("|---|---|---|---|---|---|---|")
     for fingerprint in (0.0, 1.0, 3.0):

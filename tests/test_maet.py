@@ -379,12 +379,14 @@ class TestClassifier:
         assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
         assert_array_equal(loaded.predict_proba(X[MUSIC]), fitted.predict_proba(X[MUSIC]))
 
-    def test_onnx_predicts_trials_that_lack_modalities(self, fitted, tmp_path):
+    def test_onnx_predicts_trials_that_lack_modalities(self, tmp_path):
         onnxruntime = pytest.importorskip("onnxruntime")
         from edaemo import export_onnx
 
-        X, _ = make_trials(7, seed=5)
+        X, y = make_trials(7, seed=5)
         X.iloc[0, :5], X.iloc[1, 5:] = np.nan, np.nan
+        small = {**QUICK, "max_epochs": 1, "embed_dim": 4, "depth": 1, "n_prompts": 1}
+        fitted = MAETClassifier(mixffn_start_layer_index=0, **small).fit(X, y)
         export_onnx(fitted, tmp_path / "m.onnx")
         session = onnxruntime.InferenceSession(tmp_path / "m.onnx")
         (found,) = session.run(None, {"rows": X.to_numpy(np.float32)})
@@ -550,3 +552,41 @@ class TestDomains:
         net.domain.register_forward_pre_hook(lambda module, args: pooled.append(args[0]))
         net(torch.randn(6, 2 * 64 + 3))
         assert pooled[0].shape[1] == net.classify[0].in_features - 3  # without the music
+
+
+class TestAttribution:
+    def test_weights_add_up_and_name_the_modality_that_decided(self, fitted):
+        pytest.importorskip("captum")
+        from edaemo.inspection import integrated_gradients, modality_attribution
+
+        X, y = make_trials(30, seed=8)
+        X.iloc[0, :5], X.iloc[1, 5:] = np.nan, np.nan
+        found = modality_attribution(fitted, X, target=0)
+        assert found.modalities == ("eda", "music")
+        assert found.modality_of_token.tolist() == ["eda"] * 6 + ["music"] * 6
+        assert_allclose(found.weights.sum(axis=1), found.tokens.sum(axis=1), atol=1e-5)
+        module = fitted.to_module().network.eval()
+        rows = torch.tensor(X.to_numpy(np.float32))
+        with torch.no_grad():
+            gain = module(rows)[:, 0] - module(torch.where(rows.isnan(), torch.nan, 0.0))[:, 0]
+        total = found.weights.sum(axis=1)
+        assert_allclose(total - found.deviation, gain.numpy(), atol=1e-4)
+        finer = modality_attribution(fitted, X, target=0, n_steps=512)
+        assert_allclose(finer.weights.sum(axis=1), gain.numpy(), atol=0.1)
+        assert_allclose(found.tokens[:, [0, 6]], 0, atol=1e-7)  # the class tokens
+        assert found.weights[0, 0] == 0
+        assert found.weights[1, 1] == 0
+        assert_allclose(found.fusion.sum(axis=1), 1, rtol=1e-5)
+        assert found.fusion[:2].tolist() == [[0, 1], [1, 0]]
+        # Where only EDA tells the classes apart, it decides.
+        labels = (y > 0).astype(int)
+        of_eda = MAETClassifier(**QUICK).fit(X[2:], labels[2:])
+        share = np.abs(modality_attribution(of_eda, X[2:]).weights).mean(axis=0)
+        assert share[0] > 3 * share[1]
+        by_column = integrated_gradients(fitted, X[2:], target=0)
+        assert by_column.weights.shape == (28, 1, 5)
+        assert by_column.music.shape == (28, 4)
+        with pytest.raises(TypeError, match="modality_attribution explains MAET, got RTCAN"):
+            signal = np.random.default_rng(0).normal(size=(6, 32))
+            rtcan = RTCANClassifier(n_chans=1, channels=(4, 4, 4, 4), max_epochs=1)
+            modality_attribution(rtcan.fit(signal, [0, 1] * 3), signal)

@@ -99,16 +99,16 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.n_heads = n_heads
 
-    def forward(self, x: Tensor, hidden: Tensor, n_queries: int) -> Tensor:
-        """Return (B, n_queries, D) for the first tokens of x; `hidden` (B, T) masks the keys."""
+    def forward(self, x: Tensor, read: Tensor, n_queries: int) -> Tensor:
+        """Return (B, n_queries, D) for the first tokens of x; `read` (B, T) selects the keys."""
         query, key, value = self.query_key_value(x).chunk(3, dim=2)
         heads = (self.n_heads, -1)
         query = (query[:, :n_queries] + self.query_bias).unflatten(2, heads).transpose(1, 2)
-        key = key.unflatten(2, heads).permute(0, 2, 3, 1)
+        key = key.unflatten(2, heads).transpose(1, 2)
         value = (value + self.value_bias).unflatten(2, heads).transpose(1, 2)
-        scores = query @ key * query.shape[-1] ** -0.5
-        weights = scores.masked_fill(hidden[:, None, None], -torch.inf).softmax(dim=-1)
-        return self.dropout(self.project((weights @ value).transpose(1, 2).flatten(2)))
+        mask = read[:, None, None].expand(-1, -1, n_queries, -1)
+        response = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.dropout(self.project(response.transpose(1, 2).flatten(2)))
 
 
 def make_feed_forward(dim: int, n_hidden: int, dropout: float) -> nn.Sequential:
@@ -166,17 +166,16 @@ class Block(nn.Module):
         size = (len(lengths) * n_prompts, dim)
         self.prompts = nn.Parameter(torch.empty(size)) if n_prompts else None
 
-    def forward(self, x: Tensor, hidden: Tensor, alone: Tensor) -> Tensor:
+    def forward(self, x: Tensor, read: Tensor, alone: Tensor) -> Tensor:
         """Return tokens (B, T, D).
 
-        `hidden` (B, T + prompts) is True for tokens that attention does not read. `alone` (B,) is
-        True for trials with one modality.
+        `read` (B, T + prompts) is True for the tokens that attention reads. `alone` (B,) is True
+        for trials with one modality.
         """
-        n_tokens = x.shape[1]
-        read = x
+        tokens = x
         if self.prompts is not None:
-            read = torch.cat([x, self.prompts.expand(len(x), -1, -1)], dim=1)
-        x = x + self.attention_gain * self.attention(self.norm(read), hidden, n_tokens)
+            tokens = torch.cat([x, self.prompts.expand(len(x), -1, -1)], dim=1)
+        x = x + self.attention_gain * self.attention(self.norm(tokens), read, x.shape[1])
         return x + self.feed_gain * self._feed(x, alone)
 
     def _feed(self, x: Tensor, alone: Tensor) -> Tensor:
@@ -328,6 +327,7 @@ class MAET(nn.Module):
                 embeddings.append(PatchEmbedding(shape[0], shape[1], embed_dim, patch_size))
         self.embed = nn.ModuleList(embeddings)
         self.lengths: list[int] = [1 + embed.n_tokens for embed in embeddings]
+        self.class_places = [sum(self.lengths[:i]) for i in range(len(blocks))]
         several = len(blocks) > 1
         places = torch.arange(len(blocks))
         of_token = places.repeat_interleave(torch.tensor(self.lengths))
@@ -388,38 +388,39 @@ class MAET(nn.Module):
         read : Tensor of bool of shape (B, n_tokens)
             True for the tokens of present modalities; only in training.
         """
-        if unknown := sorted(set(blocks) - set(self.names)):
-            raise TypeError(f"MAET has the modalities {self.names}, got {unknown[0]!r}.")
-        size = len(next(iter(blocks.values())))
-        present = self._find_present(blocks, size)
-        x = self.encode(blocks, present)
-        firsts = [sum(self.lengths[:i]) for i in range(len(self.lengths))]
-        classes = x[:, firsts]
+        present = self._find_present(blocks)
+        x = self._encode(blocks, present)
+        classes = x[:, self.class_places]
         logits = self._classify(x, classes, present)
         if self.domain is None or not self.training:
             return logits
         read = present
         if self.reversal == "first":
             first = present.int().argmax(dim=1)
-            classes = classes[torch.arange(size, device=x.device), first].unsqueeze(1)
+            classes = classes[torch.arange(len(x), device=x.device), first].unsqueeze(1)
             read = torch.ones_like(present[:, :1])
         return logits, self.domain(classes), read
 
-    def encode(self, blocks: Mapping[str, Tensor], present: Tensor) -> Tensor:
-        """Return the tokens after all blocks, (B, T, D).
+    def weigh_modalities(self, **blocks: Tensor) -> Tensor:
+        """Return the weight of each class token in the fusion.
 
         Parameters
         ----------
-        blocks : mapping of str to Tensor
+        **blocks : Tensor of shape (B, n_features) or (B, n_chans, n_times)
             As in `forward`.
-        present : Tensor of bool of shape (B, M)
-            True for the modalities that are used.
 
         Returns
         -------
-        Tensor of shape (B, T, D)
-            For each modality its class token, then its other tokens.
+        Tensor of shape (B, n_modalities)
+            The weights; 0 for absent modalities. They sum to 1.
         """
+        present = self._find_present(blocks)
+        if self.fuse is None:
+            return present.float()
+        return self.fuse.weigh(self._encode(blocks, present)[:, self.class_places], present)
+
+    def _encode(self, blocks: Mapping[str, Tensor], present: Tensor) -> Tensor:
+        """Return the tokens after all blocks, (B, T, D), of the modalities in `present` (B, M)."""
         x = self.tokens(self._embed(blocks, present))
         alone = present.sum(dim=1) == 1
         read = torch.cat(
@@ -430,13 +431,15 @@ class MAET(nn.Module):
             dim=1,
         )
         for block in self.blocks:
-            x = block(x, ~read, alone)
+            x = block(x, read, alone)
         return self.norm(x)
 
-    def _find_present(self, blocks: Mapping[str, Tensor], size: int) -> Tensor:
+    def _find_present(self, blocks: Mapping[str, Tensor]) -> Tensor:
         """Return which modalities each trial has, (B, M); draw those to leave out in training."""
+        if unknown := sorted(set(blocks) - set(self.names)):
+            raise TypeError(f"MAET has the modalities {self.names}, got {unknown[0]!r}.")
         first = next(iter(blocks.values()))
-        absent = torch.zeros(size, dtype=torch.bool, device=first.device)
+        absent = torch.zeros(len(first), dtype=torch.bool, device=first.device)
         present = torch.stack(
             [
                 ~blocks[name].flatten(1).isnan().any(dim=1) if name in blocks else absent
