@@ -34,7 +34,7 @@ class CvxEDA(CvxEDASettings, DecompositionMethod):
         As in :func:`decompose`.
     certificate : bool
         As in :func:`decompose`.
-    weights : {"published", "noise"} or Weights
+    weights : {"noise", "published"} or Weights
         As in :func:`decompose`.
     """
 

@@ -67,7 +67,7 @@ def decompose(
     tol: float = 1e-8,
     max_iter: int = 100,
     certificate: bool = True,
-    weights: str | Weights = "published",
+    weights: str | Weights = "noise",
     context: float = 0.0,
     on_failure: str = "raise",
     missing: str = "raise",
@@ -129,7 +129,7 @@ def decompose(
     certificate : bool
         Whether `gap` is computed independently from the result. Without it the solution is the
         same, unless a solver computed a wrong gap.
-    weights : {"published", "noise"} or Weights, default="published"
+    weights : {"noise", "published"} or Weights, default="noise"
         ``"published"``: the objective above, with `alpha` and `gamma`. ``"noise"``: penalties that
         follow the noise of the recording (:func:`noise_weights`), so that the driver does not
         depend on the unit of y, except for its own unit. A `Weights` object: its numbers, in the
@@ -224,7 +224,7 @@ def decompose_many(
     tol: float = 1e-8,
     max_iter: int = 100,
     certificate: bool = True,
-    weights: str | Weights = "published",
+    weights: str | Weights = "noise",
     context: float = 0.0,
     on_failure: str = "raise",
     missing: str = "raise",
@@ -253,7 +253,7 @@ def decompose_many(
         As in `decompose`.
     certificate : bool
         As in `decompose`.
-    weights : {"published", "noise"} or Weights
+    weights : {"noise", "published"} or Weights
         As in `decompose`.
     context : float, default=0
         As in `decompose`, for each trial.
@@ -496,7 +496,7 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
         spline=theta[:knots],
         drift=drift + theta[knots : knots + 2],
         initial=scale * float(solution.driver[-1]) if problem.fades else 0.0,
-        objective=solution.objective * scale**2,
+        objective=solution.objective * scale * scale,  # inf if it exceeds float64
         gap=solution.gap,
         n_iter=solution.n_iter,
         status="optimal" if solution.gap <= run.settings.tol else "inaccurate",

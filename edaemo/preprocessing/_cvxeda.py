@@ -111,7 +111,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         Distance between the knots of the tonic spline, in seconds.
     alpha, gamma : float, default=8e-4, 1e-2
         Penalties on the driver and on the coefficients of the tonic spline.
-    weights : {"published", "noise"} or Weights, default="published"
+    weights : {"noise", "published"} or Weights, default="noise"
         "published": `alpha` and `gamma`. "noise": penalties that follow the noise of each trial.
         A :class:`edaemo.decomposition.Weights` object: its numbers. As in
         :func:`edaemo.decomposition.decompose`.
@@ -198,7 +198,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "delta_knot": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "gamma": [Interval(Real, 0, None, closed="neither")],
-        "weights": [StrOptions({"published", "noise"}), Weights],
+        "weights": [StrOptions({"noise", "published"}), Weights],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
         "n_jobs": [Integral, None],
@@ -221,7 +221,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         delta_knot: float = 10.0,
         alpha: float = 8e-4,
         gamma: float = 1e-2,
-        weights: str | Weights = "published",
+        weights: str | Weights = "noise",
         missing: str = "raise",
         solver: str = "auto",
         n_jobs: int | None = None,
