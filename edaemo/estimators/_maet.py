@@ -62,8 +62,8 @@ class MAETClassifier(NetworkClassifier):
     modality_dropout : float, default=0.2
         Probability that a modality of a trial is left out in training. One is always kept. A trial
         with a single modality has layers of its own. Without this dropout they are trained only by
-        such trials; if there was none in `fit`, such a trial is refused in prediction. The source
-        uses no dropout.
+        such trials. If `fit` had no such trial, prediction refuses them. The source does not use
+        this dropout.
     reversal : {"every", "first"}, default="every"
         For `domain_loss`: the class tokens from which the subject is predicted. "every": those of
         all present modalities. "first": that of the first present modality, as in the released
@@ -303,7 +303,7 @@ class MAETClassifier(NetworkClassifier):
     def _check_modalities(self, X: object, rows: np.ndarray) -> np.ndarray:
         """Return which modalities each trial has, (n_trials, n_modalities).
 
-        Raise a ValueError if a modality is NaN in part, or a trial has none.
+        Raise a ValueError if a modality is NaN in part, or a trial has no modality.
         """
         layout = self._modalities
         for block in layout.values():

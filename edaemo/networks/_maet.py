@@ -226,7 +226,7 @@ class MAET(nn.Module):
         Number of classes.
     n_groups : int or None, default=None
         Number of training subjects. In training, a :class:`DomainHead` then predicts the subject
-        from class tokens. None: there is no such head.
+        from class tokens. None: no such head.
     embed_dim : int, default=32
         Number of dimensions of a token.
     depth : int, default=3

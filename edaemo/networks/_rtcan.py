@@ -294,7 +294,7 @@ class RTCAN(nn.Module):
         In all four, batch norms start with gain 1 and bias 0; the norm in RNTA starts with gain 0.
     n_groups : int or None, default=None
         Number of training subjects. In training, a :class:`DomainHead` then predicts the subject
-        from the pooled features of the EDA. None: there is no such head.
+        from the pooled features of the EDA. None: no such head.
 
     Raises
     ------

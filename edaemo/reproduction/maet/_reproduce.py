@@ -207,13 +207,14 @@ def _make_folds(windows: Windows, settings: MAETSettings) -> Iterator[Fold]:
     place = (windows.X.index.get_level_values("trial").to_numpy() - 1) % CLIPS_PER_SESSION
     for protocol in settings.protocols:
         for person in pd.unique(subject):
-            own = subject == person
+            of_person = subject == person
             if protocol == ACROSS:
-                yield Fold(protocol, person, 0, ~own, own)
+                yield Fold(protocol, person, 0, ~of_person, of_person)
                 continue
             for number in range(N_FOLDS):
                 held_out = place // HELD_OUT == number
-                yield Fold(protocol, person, number, own & ~held_out, own & held_out)
+                train, test = of_person & ~held_out, of_person & held_out
+                yield Fold(protocol, person, number, train, test)
 
 
 def _run_fold(fold: Fold, windows: Windows, settings: MAETSettings) -> list[dict[str, Any]]:
