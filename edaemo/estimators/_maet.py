@@ -124,6 +124,7 @@ class MAETClassifier(NetworkClassifier):
     network: ClassVar[type[torch.nn.Module] | None] = MAET
     state: ClassVar[tuple[str, ...]] = (*NetworkClassifier.state, "trained_alone_")
     trained_alone_: tuple[str, ...]
+    blocks_: dict[str, tuple[int, ...]] | None
 
     def __init__(
         self,

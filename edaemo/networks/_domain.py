@@ -45,6 +45,9 @@ class DomainHead(nn.Module):
         Factor of the reversed gradient, a scalar. It is 0 until a schedule sets it.
     """
 
+    hidden: nn.Linear
+    activation: nn.GELU
+    classify: nn.Linear
     strength: Tensor
 
     def __init__(self, n_features: int, n_groups: int) -> None:

@@ -196,6 +196,8 @@ class Block(nn.Module):
 class Fusion(nn.Module):
     """Average the class tokens, weighted by the softmax of their products with one vector."""
 
+    vector: nn.Parameter
+
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.vector = nn.Parameter(torch.randn(dim))
@@ -283,12 +285,23 @@ class MAET(nn.Module):
         # The source gives no optimiser, rate, batch size or number of epochs.
         recipes={"default": Recipe(lr_scheduler=COSINE, weight_decay=0.05, max_epochs=30)},
     )
+    names: tuple[str, ...]
+    lengths: list[int]
+    class_places: list[int]
+    modality_dropout: float
+    reversal: str
     modality_of_token: Tensor
     modality_of_prompt: Tensor
     embed: nn.ModuleList
+    class_token: nn.Parameter
+    position: nn.Parameter
+    modality_type: nn.Parameter
     tokens: nn.Identity
     blocks: nn.ModuleList
+    norm: nn.LayerNorm
+    heads: nn.ModuleList
     fuse: Fusion | None
+    fused_head: Head | None
     domain: DomainHead | None
 
     def __init__(
@@ -326,7 +339,7 @@ class MAET(nn.Module):
             else:
                 embeddings.append(PatchEmbedding(shape[0], shape[1], embed_dim, patch_size))
         self.embed = nn.ModuleList(embeddings)
-        self.lengths: list[int] = [1 + embed.n_tokens for embed in embeddings]
+        self.lengths = [1 + embed.n_tokens for embed in embeddings]
         self.class_places = [sum(self.lengths[:i]) for i in range(len(blocks))]
         several = len(blocks) > 1
         places = torch.arange(len(blocks))
