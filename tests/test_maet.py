@@ -571,7 +571,7 @@ class TestAttribution:
             gain = module(rows)[:, 0] - module(torch.where(rows.isnan(), torch.nan, 0.0))[:, 0]
         total = found.weights.sum(axis=1)
         assert_allclose(total - found.deviation, gain.numpy(), atol=1e-4)
-        finer = modality_attribution(fitted, X, target=0, n_steps=512)
+        finer = modality_attribution(fitted, X, target=0, n_steps=128)
         assert_allclose(finer.weights.sum(axis=1), gain.numpy(), atol=0.1)
         assert_allclose(found.tokens[:, [0, 6]], 0, atol=1e-7)  # the class tokens
         assert found.weights[0, 0] == 0
