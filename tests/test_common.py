@@ -47,7 +47,7 @@ ESTIMATORS = [
     MusicFeatureUnion(),
     RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=30),
     CNNClassifier(n_filters=16, max_epochs=30),
-    MAETClassifier(embed_dim=8, depth=1, max_epochs=30, batch_size=16),
+    MAETClassifier(embed_dim=16, depth=1, lr=0.01, max_epochs=30, batch_size=16),
     NetworkClassifier(FeatureCNN, module_params={"n_filters": 16}, max_epochs=30),
     NetworkClassifier(Line, max_epochs=100, lr=0.05),
     NetworkRegressor(Line, max_epochs=100, lr=0.05),
