@@ -590,3 +590,16 @@ class TestAttribution:
             signal = np.random.default_rng(0).normal(size=(6, 32))
             rtcan = RTCANClassifier(n_chans=1, channels=(4, 4, 4, 4), max_epochs=1)
             modality_attribution(rtcan.fit(signal, [0, 1] * 3), signal)
+
+
+@pytest.mark.filterwarnings("ignore:.*subjects:UserWarning")
+def test_evaluation_has_rows_for_eda_and_for_eda_with_music(tmp_path):
+    from edaemo.benchmark import evaluate
+    from edaemo.datasets import make_music_listening
+
+    study = make_music_listening(6, 8, 8, sampling_rate=4, duration=15, random_state=0)
+    names = ["maet-eda", "maet-eda-music"]
+    settings = {"people": "all", "n_splits": 2, "max_epochs": 2, "n_jobs": 1}
+    table = evaluate(names, study, "arousal", **settings, store=tmp_path / "s")
+    rows = table.set_index("pipeline").loc[names]
+    assert (rows["n_failed"] == 0).all()
