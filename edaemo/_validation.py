@@ -473,6 +473,7 @@ def read_rows(
     dtype: type | None = np.float64,
     booleans: bool = True,
     finite: bool = True,
+    missing: bool = False,
     min_rows: int = 1,
 ) -> np.ndarray:
     """Read X as rows of numbers. Replaces scikit-learn's ``validate_data``.
@@ -493,6 +494,8 @@ def read_rows(
         Whether booleans are accepted, as 0 and 1.
     finite : bool, default=True
         Whether NaN, infinite numbers and numbers beyond float32's range are refused.
+    missing : bool, default=False
+        Whether NaN is accepted even if `finite`.
     min_rows : int, default=1
         Minimum number of rows.
 
@@ -528,7 +531,13 @@ def read_rows(
         else:
             rows = validate_data(estimator, plain, reset=reset, **checks)
     if finite and not np.abs(rows).max() <= LARGEST:
-        bad = np.argwhere(~(np.abs(rows) <= LARGEST))
+        refused = ~(np.abs(rows) <= LARGEST)
+        if missing:
+            refused &= ~np.isnan(rows)
+        bad = np.argwhere(refused)
+    else:
+        bad = np.empty((0, 2), dtype=int)
+    if len(bad):
         row, column = bad[0]
         name = repr(X.columns[column]) if isinstance(X, pd.DataFrame) else column
         raise ValueError(
@@ -819,6 +828,7 @@ def read_inputs(
     signals: Sequence[str] = ("eda",),
     features: Sequence[str] = ("music",),
     fitted: Layout | None = None,
+    missing: bool = False,
     min_rows: int = 1,
 ) -> tuple[np.ndarray, Layout | None]:
     """Read the input of a network as rows of numbers, and the layout of these rows in blocks.
@@ -839,6 +849,8 @@ def read_inputs(
         of numbers with any content are accepted.
     fitted : dict of str to Block or None, default=None
         Layout in `fit`, if `reset` is False. A table or a 3-D array must have the same layout.
+    missing : bool, default=False
+        Whether NaN is accepted in rows of numbers.
     min_rows : int, default=1
         Minimum number of rows.
 
@@ -872,7 +884,9 @@ def read_inputs(
         if fitted is not None:
             _check_shapes(estimator, layout, fitted)
         X = cells.reshape(len(cells), -1)
-    rows = read_rows(estimator, X, reset=reset, dtype=np.float32, min_rows=min_rows)
+    rows = read_rows(
+        estimator, X, reset=reset, dtype=np.float32, missing=missing, min_rows=min_rows
+    )
     learned = getattr(estimator, "feature_names_in_", None)
     if layout is None and reset and learned is not None:
         layout = read_layout(learned, signals, features)

@@ -14,7 +14,12 @@ from edaemo.benchmark import (
     SubjectMeanRegressor,
     SubjectPriorClassifier,
 )
-from edaemo.estimators import CNNClassifier, NetworkClassifier, NetworkRegressor
+from edaemo.estimators import (
+    CNNClassifier,
+    MAETClassifier,
+    NetworkClassifier,
+    NetworkRegressor,
+)
 from edaemo.features import EDAFeatureExtractor
 from edaemo.networks import FeatureCNN
 from edaemo.preprocessing import EDADecomposer, SubjectStandardizer
@@ -42,6 +47,7 @@ ESTIMATORS = [
     MusicFeatureUnion(),
     RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=30),
     CNNClassifier(n_filters=16, max_epochs=30),
+    MAETClassifier(embed_dim=16, depth=1, lr=0.01, max_epochs=30, batch_size=16),
     NetworkClassifier(FeatureCNN, module_params={"n_filters": 16}, max_epochs=30),
     NetworkClassifier(Line, max_epochs=100, lr=0.05),
     NetworkRegressor(Line, max_epochs=100, lr=0.05),
@@ -68,6 +74,7 @@ _WEIGHTS = dict.fromkeys(["check_sample_weight_equivalence_on_dense_data"], _BAT
 EXPECTED_FAILURES = {
     "RTCANClassifier": _WEIGHTS,
     "CNNClassifier": _WEIGHTS,
+    "MAETClassifier": _WEIGHTS,
     "NetworkClassifier": _WEIGHTS,
     "NetworkRegressor": _WEIGHTS,
     "SubjectThresholdRelabeler": dict.fromkeys(

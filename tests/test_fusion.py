@@ -120,6 +120,24 @@ def test_unknown_stimulus_is_named_or_gets_the_training_mean(music):
     np.testing.assert_array_equal(joined.iloc[[0, 2, 4, 5]], union.transform(known))
 
 
+@pytest.mark.parametrize("reduce_music", [None, PCA(1)])
+def test_missing_music_is_nan_and_changes_no_other_row(music, reduce_music):
+    strange = make_trials().assign(stimulus=["z", "a", None, "b", "b", "a"])
+    impute, missing = (
+        MusicFeatureUnion(music=music, handle_unknown=how, reduce_music=reduce_music).fit(strange)
+        for how in ("impute", "missing")
+    )
+    for joined, expected in (
+        (missing.transform(strange), impute.transform(strange)),
+        (missing.fit_transform(strange), impute.fit_transform(strange)),
+    ):
+        of_music = joined.columns.str.startswith("music_")
+        unknown = np.isin(np.arange(len(strange)), [0, 2])
+        assert joined.loc[unknown, of_music].isna().all(axis=None)
+        assert_array_equal(joined[~unknown], expected[~unknown])
+        assert_array_equal(joined.loc[:, ~of_music], expected.loc[:, ~of_music])
+
+
 def test_imputed_row_is_the_mean_also_without_standardising(music):
     trials = make_trials(5)
     union = MusicFeatureUnion(

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo.estimators import (
     CNNClassifier,
+    MAETClassifier,
     NetworkClassifier,
     NetworkRegressor,
     SubjectPriorClassifier,
@@ -80,6 +81,24 @@ CASES = {
         **{name: value for name, value in NETWORK.items() if name != "weight_decay"},
     ),
     "CNNClassifier": CNNClassifier(n_filters=4, **TRAINING),
+    "MAETClassifier": MAETClassifier(
+        {"eda": (2, 8), "music": 8},
+        embed_dim=8,
+        depth=1,
+        n_heads=2,
+        n_views=2,
+        patch_size=4,
+        mixffn_start_layer_index=0,
+        n_prompts=1,
+        dropout=0.1,
+        modality_dropout=0.25,
+        reversal="first",
+        recipe="default",
+        domain_loss=True,
+        class_weight={0: 1.0, 1: 2.0},
+        label_smoothing=0.1,
+        **NETWORK,
+    ),
     "NetworkClassifier": NetworkClassifier(
         FeatureCNN,
         module_params={"n_filters": 4},

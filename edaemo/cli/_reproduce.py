@@ -31,13 +31,87 @@ def add_reproduce(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     reproduce = commands.add_parser(
         "reproduce",
-        help="reproduce the tables and figure 4 of the RTCAN-1D paper",
+        help="reproduce the tables and figure 4 of the RTCAN-1D paper, or the tables of MAET",
         description="Reproduce a table of the RTCAN-1D paper, or its figure 4, from a study. The "
-        "output also has the published numbers.",
+        "output also has the published numbers. Or reproduce the tables of MAET on SEED-VII.",
     )
     actions = reproduce.add_subparsers(required=True, metavar="TABLE")
     for name, what in WHAT.items():
         _add_table(actions, name, what)
+    _add_maet(actions)
+
+
+def _add_maet(actions: argparse._SubParsersAction) -> None:
+    what = "accuracy of MAET on EEG, eye movements and both, within and across people"
+    maet = actions.add_parser(
+        "maet",
+        help=what,
+        description=f"Tables of MAET on SEED-VII: {what}.",
+        epilog="Exit status: 0; 2 for wrong arguments or unreadable data; 130 after Ctrl-C.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    kept = "Finished folds are stored: repeat the same command to resume."
+    maet.set_defaults(run=_reproduce_maet, interrupted=kept)
+    maet.add_argument("--path", metavar="DIR", help="original folder or zip of SEED-VII")
+    maet.add_argument(
+        "--allow-partial", action="store_true", help="accept a corpus that lacks people"
+    )
+    maet.add_argument(
+        "--protocol",
+        nargs="+",
+        default=["subject-dependent", "cross-subject"],
+        choices=["subject-dependent", "cross-subject"],
+        help="a model for each person, or each person held out",
+    )
+    maet.add_argument(
+        "--min-intensity", type=float, metavar="X", help="leave out windows of lower intensity"
+    )
+    maet.add_argument(
+        "--intensity",
+        default="none",
+        choices=["none", "weight"],
+        help="weight: the intensity of a window is its weight in training",
+    )
+    maet.add_argument("--epochs", type=int, metavar="N", help="epochs (default: recipe)")
+    maet.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the networks")
+    maet.add_argument(
+        "--out", default="results", metavar="DIR", help="folder of the tables and of finished folds"
+    )
+    maet.add_argument("--json", action="store_true", help="print a line of JSON for each number")
+
+
+def _reproduce_maet(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from edaemo.datasets import load_seed_vii
+    from edaemo.reproduction.maet import MAETSettings, format_maet, reproduce_maet
+
+    place = Path(arguments.out) / "seed-vii" / "maet"
+    settings = MAETSettings(
+        protocols=tuple(arguments.protocol),
+        min_intensity=arguments.min_intensity,
+        intensity=arguments.intensity,
+        max_epochs=arguments.epochs,
+        random_state=arguments.seed,
+        store=place / "folds.csv",
+        progress=True,
+    )
+    try:
+        study = load_seed_vii(arguments.path, allow_partial=arguments.allow_partial)
+        made = reproduce_maet(study, settings)
+    except (ValueError, OSError) as error:
+        parser.exit(2, f"edaemo: error: {error}\n")
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "table.md").write_text(format_maet(made), encoding="utf-8")
+    made.table.to_csv(place / "table.csv", index=False)
+    made.people.to_csv(place / "people.csv", index=False)
+    if arguments.json:
+        for line in made.table.to_json(orient="records", lines=True).splitlines():
+            print(f'{{"row": {line}}}')
+        for remark in made.remarks:
+            print(json.dumps({"remark": remark}))
+    else:
+        print_text(format_maet(made))
+        print(f"Written to {place}")
+    return 0
 
 
 def _add_table(actions: argparse._SubParsersAction, name: str, what: str) -> None:

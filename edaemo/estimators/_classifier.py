@@ -17,7 +17,7 @@ from edaemo._sklearn import ClassifierMixin
 from edaemo._validation import check_labels
 from edaemo.estimators._network import Data, Loss, NetworkEstimator
 from edaemo.networks import declaration_of
-from edaemo.training import ClassifierNet, CrossEntropy
+from edaemo.training import ClassifierNet, CrossEntropy, DomainCrossEntropy
 
 
 @saved("edaemo.estimators.NetworkClassifier")
@@ -204,7 +204,8 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 sample_weight=share,
             )
             weight = torch.as_tensor(weigh, dtype=torch.float32)
-        kind = declaration_of(self._network).losses.get(self._task, CrossEntropy)
+        default = DomainCrossEntropy if getattr(self, "domain_loss", False) else CrossEntropy
+        kind = declaration_of(self._network).losses.get(self._task, default)
         arguments = {"weight": weight, "label_smoothing": recipe.label_smoothing}
         taken = inspect.signature(kind).parameters
         for name, requested in {

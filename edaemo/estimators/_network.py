@@ -31,6 +31,7 @@ from edaemo._validation import (
 from edaemo.estimators._aside import check_mask, choose_people
 from edaemo.estimators._parameters import constrain, describe_parameters
 from edaemo.networks import (
+    BlockNames,
     Recipe,
     blocks_of,
     declaration_of,
@@ -43,6 +44,7 @@ from edaemo.training import (
     Batches,
     Blocks,
     Checkpoint,
+    DomainSchedule,
     FiniteLoss,
     Net,
     OnRows,
@@ -208,8 +210,8 @@ class NetworkEstimator(BaseEstimator, ABC):
             The target of each row, in the order of the rows: class labels, all of the same type,
             or numbers.
         subject : array-like of shape (n_trials,) or None, default=None
-            Subject of each row. Required with `validation_fraction`, unless X is a frame whose
-            index has a level ``subject``.
+            Subject of each row. Required with `validation_fraction` and `domain_loss`, unless X is
+            a frame whose index has a level ``subject``.
         validation : array-like of bool of shape (n_trials,) or None, default=None
             True for the rows to set aside, in the order of the rows. They can be rows of any
             subjects and stimuli, and subjects are not required. These rows are not used for
@@ -253,7 +255,8 @@ class NetworkEstimator(BaseEstimator, ABC):
             data = Data(rows, target, weight, counts & ~aside, counts & aside, subjects)
             self._check_training(data)
             self._check_task()
-            self.sizes_ = self._find_sizes(data.n_groups)
+            self._check_domains(data)
+            self.sizes_ = self._find_sizes(data.n_groups if self._reads_subjects else None)
             with (
                 torch_threads(self.n_threads),
                 torch_seed(seed, device),
@@ -487,12 +490,16 @@ class NetworkEstimator(BaseEstimator, ABC):
         ndarray of float32 of shape (n_trials, n_columns)
             The rows.
         """
-        blocks = blocks_of(self._network)
+        blocks = self._block_names()
         return read_inputs(self, X, reset=False, fitted=self._layout, **blocks)[0]
+
+    def _block_names(self) -> BlockNames:
+        """Return the names of the blocks that the estimator takes."""
+        return blocks_of(self._network)
 
     def _learn_rows(self, X: object) -> np.ndarray:
         """Convert X to float32 rows, and set their layout."""
-        blocks = blocks_of(self._network)
+        blocks = self._block_names()
         rows, layout = read_inputs(self, X, reset=True, min_rows=2, **blocks)
         self.blocks_ = shapes_of(layout)
         self._layout = layout = self._find_layout()
@@ -515,7 +522,7 @@ class NetworkEstimator(BaseEstimator, ABC):
     def _find_layout(self) -> Layout | None:
         """Return the layout of a row, or None if the network does not use blocks."""
         network = self._network
-        blocks = blocks_of(network)
+        blocks = self._block_names()
         names = getattr(self, "feature_names_in_", None)
         layout = None if names is None else read_layout(names, **blocks)
         if layout is not None:
@@ -538,6 +545,19 @@ class NetworkEstimator(BaseEstimator, ABC):
                 f"{self._task}: use another estimator or another network."
             )
 
+    @property
+    def _reads_subjects(self) -> bool:
+        """Whether the loss reads the subject of each trial."""
+        return declaration_of(self._network).groups or getattr(self, "domain_loss", False)
+
+    def _check_domains(self, data: Data) -> None:
+        """Raise a ValueError if `domain_loss` is set and all training trials are one subject's."""
+        if getattr(self, "domain_loss", False) and data.n_groups == 1:
+            raise ValueError(
+                "domain_loss needs training trials of at least two subjects, but all are of one "
+                "subject: leave it False."
+            )
+
     def _find_subjects(
         self, X: object, subject: Sequence[Any] | None, validation: Sequence[bool] | None
     ) -> np.ndarray | None:
@@ -545,6 +565,8 @@ class NetworkEstimator(BaseEstimator, ABC):
         needed_by = None
         if declaration_of(self._network).groups:
             needed_by = self._network.__name__
+        elif self._reads_subjects:
+            needed_by = "domain_loss"
         elif validation is None and self.validation_fraction is not None:
             needed_by = "validation_fraction"
         if needed_by is None and validation is None:
@@ -579,7 +601,10 @@ class NetworkEstimator(BaseEstimator, ABC):
         }
         if self._layout is not None:
             known |= sizes(self._layout)
-        return {name: known[name] for name in sizes_of(self._network)}
+        taken = {name: known[name] for name in sizes_of(self._network)}
+        if n_groups is None and not declaration_of(self._network).groups:
+            taken.pop("n_groups", None)
+        return taken
 
     def _make_net(self, device: str, loss: Loss) -> Net:
         """Make the skorch net."""
@@ -589,6 +614,8 @@ class NetworkEstimator(BaseEstimator, ABC):
             callbacks.append(GradientNormClipping(recipe.gradient_clip))
         # Before early stopping, which ends the epoch for the callbacks after it.
         callbacks += self.callbacks or []
+        if getattr(self, "domain_loss", False):
+            callbacks.append(DomainSchedule())
         if (schedule := make_schedule(recipe)) is not None:
             callbacks.append(schedule)
         augment = None

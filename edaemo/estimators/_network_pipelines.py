@@ -7,6 +7,7 @@ from typing import TypeAlias
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+import edaemo.estimators._maet  # noqa: F401  (so that its class is found by its network)
 from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.estimators._cnn import CNNClassifier
 from edaemo.estimators._network import NetworkEstimator
@@ -107,8 +108,9 @@ def make_network_pipeline(
     Returns
     -------
     Pipeline or NetworkSequenceRegressor
-        Steps ``fuse`` and `name`. A network without blocks has a step ``scale`` between them. For
-        sequence regression, the regressor itself is returned; its input is the trials table.
+        Steps ``fuse`` and `name`. A network without blocks, or with features of EDA as a block, has
+        a step ``scale`` between them. For sequence regression, the regressor itself is returned;
+        its input is the trials table.
     """
     network = NETWORKS[name]
     general = _ESTIMATORS[task]
@@ -119,7 +121,7 @@ def make_network_pipeline(
         return estimator
     blocks = blocks_of(network)
     names = [*blocks["signals"], *blocks["features"]]
-    if not names:
+    if not names or "eda" in blocks["features"]:
         return scaled_pipeline(eda, music, name, estimator)
     fuse: BlockUnion | MusicFeatureUnion
     if set(names) <= {"eda", "music"}:

@@ -93,6 +93,14 @@ SHARED = {
         "From 0 to below 1: share of the units that are dropped after each hidden linear layer.",
         [_SHARE],
     ),
+    "domain_loss": Parameter(
+        "bool",
+        "Whether the network is also trained against recognising the subject. In training, a head "
+        "predicts the subject from inner features, and its gradient is reversed before them "
+        "(``docs/models.md``). Subjects are required in `fit`, and not in prediction. The "
+        "schedules are those of the released code of MAET.",
+        ["boolean"],
+    ),
     "gradient_clip": Parameter(
         "float",
         "Maximum norm of the gradient; 0 for no limit.",

@@ -150,6 +150,7 @@ class RTCANClassifier(NetworkClassifier):
         label_smoothing: float | None = None,
         dropout: float | None = None,
         gradient_clip: float | None = None,
+        domain_loss: bool = False,
         augmentation: dict[str, float] | None = None,
         callbacks: list[Any] | None = None,
         validation_fraction: float | None = None,

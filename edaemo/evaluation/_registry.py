@@ -320,6 +320,7 @@ def _around_network(name: str, network: Inputs, task: str) -> dict[str, Pipeline
         }
     columns = tuple(block for block in names if block != "music")
     rows = "signals" if "eda" in columns else "trials"
+    rows = "features" if "eda" in network.features else rows
     title = f"{name}-eda" if columns == EDA else name
     entries = {}
     if "music" not in network.required:

@@ -71,9 +71,10 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         Transformer that reduces the number of (standardised) features, such as ``PCA(50)``,
         ``VarianceThreshold()`` or ``SelectKBest(k=100)``. It is fitted on the music of the trials
         seen in `fit`, and their y. None: all features.
-    handle_unknown : {"error", "impute"}, default="error"
+    handle_unknown : {"error", "impute", "missing"}, default="error"
         Treatment of a trial whose stimulus is missing or has no row in `music`. "error": an error
-        that names the stimulus. "impute": the mean over the trials seen in `fit`.
+        that names the stimulus. "impute": the mean over the trials seen in `fit`. "missing": NaN,
+        for models such as :class:`edaemo.estimators.MAETClassifier`.
 
     Attributes
     ----------
@@ -108,7 +109,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         "music": [pd.DataFrame, tuple, callable, None],
         "standardize_music": ["boolean"],
         "reduce_music": [HasMethods(["fit", "transform"]), None],
-        "handle_unknown": [StrOptions({"error", "impute"})],
+        "handle_unknown": [StrOptions({"error", "impute", "missing"})],
     }
 
     def __init__(
@@ -179,6 +180,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             if self.music is not None:
                 looked_up = self._find_music(X, self.music, fit=True)
                 music, music_columns = self._fit_music(*looked_up, y)
+                music = self._mark_unknown(music, looked_up[1])
                 names += music_columns
             self._names = pd.Index(names)
             return self._join(X, [values for values, _ in read], music)
@@ -210,9 +212,11 @@ class BlockUnion(TransformerMixin, BaseEstimator):
                 )
         music = None
         if self.music is not None:
-            music = self._scale(*self._find_music(X, self.music, fit=False))
+            table, place = self._find_music(X, self.music, fit=False)
+            music = self._scale(table, place)
             if self.reduce_music is not None:
                 music = _Rows.one_per_trial(self.music_reducer_.transform(music.expand()))
+            music = self._mark_unknown(music, place)
         return self._join(X, [values for values, _ in read], music)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
@@ -377,6 +381,12 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             if self.music_scaler_.scale_ is not None:
                 features /= self.music_scaler_.scale_
         return _Rows(features.astype(np.float32), back)
+
+    def _mark_unknown(self, music: _Rows, place: np.ndarray) -> _Rows:
+        """Return the music with NaN for unknown stimuli, if `handle_unknown` is "missing"."""
+        if self.handle_unknown == "missing":
+            music.distinct[music.place[place < 0]] = np.nan
+        return music
 
     def _join(self, X: object, blocks: list[np.ndarray], music: _Rows | None) -> Any:
         n, end = n_rows(X), 0

@@ -52,9 +52,10 @@ class MusicFeatureUnion(BlockUnion):
         Transformer that reduces the number of (standardised) features, such as ``PCA(50)``,
         ``VarianceThreshold()`` or ``SelectKBest(k=100)``. It is fitted on the music of the trials
         seen in `fit`, and their y. None: all features.
-    handle_unknown : {"error", "impute"}, default="error"
+    handle_unknown : {"error", "impute", "missing"}, default="error"
         Treatment of a trial whose stimulus is missing or has no row in `music`. "error": an error
-        that names the stimulus. "impute": the mean over the trials seen in `fit`.
+        that names the stimulus. "impute": the mean over the trials seen in `fit`. "missing": NaN,
+        for models such as :class:`edaemo.estimators.MAETClassifier`.
 
     Attributes
     ----------

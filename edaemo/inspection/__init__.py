@@ -15,23 +15,35 @@ from edaemo.inspection._importance import feature_group_importance
 from edaemo.inspection._learning_curve import plot_learning_curve
 from edaemo.inspection._relabelling import plot_relabelling
 from edaemo.inspection._responses import plot_responses
-from edaemo.inspection._results import Attribution, GradCAM, IntegratedGradients
+from edaemo.inspection._results import (
+    Attribution,
+    GradCAM,
+    IntegratedGradients,
+    ModalityAttribution,
+)
 
 if TYPE_CHECKING:
-    from edaemo.inspection._attribution import grad_cam, integrated_gradients
+    from edaemo.inspection._attribution import (
+        grad_cam,
+        integrated_gradients,
+        modality_attribution,
+    )
 
 _HOME = {
     "grad_cam": "edaemo.inspection._attribution",
     "integrated_gradients": "edaemo.inspection._attribution",
+    "modality_attribution": "edaemo.inspection._attribution",
 }
 
 __all__ = [
     "Attribution",
     "GradCAM",
     "IntegratedGradients",
+    "ModalityAttribution",
     "feature_group_importance",
     "grad_cam",
     "integrated_gradients",
+    "modality_attribution",
     "plot_attention",
     "plot_comparison",
     "plot_critical_difference",

@@ -24,9 +24,14 @@ from edaemo._sklearn import AnyEstimator, AnyTransformer
 from edaemo._validation import suggest
 from edaemo.estimators import NetworkEstimator, NetworkSequenceRegressor
 from edaemo.inspection._importance import split_pipeline
-from edaemo.inspection._results import FEATURES, GradCAM, IntegratedGradients
-from edaemo.networks import Layer, declaration_of
-from edaemo.training import OnRows, OnSequences, torch_threads
+from edaemo.inspection._results import (
+    FEATURES,
+    GradCAM,
+    IntegratedGradients,
+    ModalityAttribution,
+)
+from edaemo.networks import MAET, Layer, declaration_of
+from edaemo.training import OnRows, OnSequences, cut_rows, torch_threads
 
 
 class _Task(NamedTuple):
@@ -153,6 +158,87 @@ def grad_cam(
         layer=layer,
         cam=np.stack([_over_samples(cam, n_times, padding, located.strides) for cam in cams]),
     )
+
+
+@validate_params(
+    {"n_steps": [Interval(Integral, 1, None, closed="left")]}, prefer_skip_nested_validation=True
+)
+def modality_attribution(
+    estimator: AnyEstimator, X: object, *, target: object = None, n_steps: int = 64
+) -> ModalityAttribution:
+    """Attribute the logit of a class to the tokens and the modalities of MAET.
+
+    These are integrated gradients [1]_ from the tokens of a trial of zeros, with the same
+    modalities, to the tokens of the trial. captum computes them. The weights of a trial sum to its
+    logit minus the logit of the zeros. The weight of a modality is the sum over its tokens, so it
+    shows which modality decided.
+
+    Parameters
+    ----------
+    estimator : MAETClassifier, or a Pipeline that ends in one
+        A fitted estimator, as for :func:`grad_cam`.
+    X : DataFrame or array of shape (n_trials, n_columns)
+        As for :func:`grad_cam`. Trials can lack modalities.
+    target : label or None, default=None
+        The class to explain in all trials. None: the predicted class of each trial.
+    n_steps : int, default=64
+        As for :func:`integrated_gradients`.
+
+    Returns
+    -------
+    ModalityAttribution
+        The weights of each trial.
+
+    Raises
+    ------
+    ImportError, TypeError, ValueError, NotFittedError
+        As :func:`grad_cam`. A TypeError is also raised if the network is not MAET.
+
+    References
+    ----------
+    .. [1] M. Sundararajan, A. Taly, Q. Yan, "Axiomatic attribution for deep networks", ICML 2017.
+    """
+    attr = _captum()
+    before, last = _split(estimator)
+    task = _prepare(before, last, X, target)
+    network = task.network.network
+    if not isinstance(network, MAET):
+        raise TypeError(
+            f"modality_attribution explains MAET, got {type(network).__name__}: use "
+            "integrated_gradients."
+        )
+    explain = partial(_explain_tokens, attr, n_steps)
+    tokens, fusion, deviation = map(np.concatenate, zip(*_for_each(task, explain), strict=True))
+    of_token = network.modality_of_token.cpu().numpy()
+    weights = [tokens[:, of_token == place].sum(axis=1) for place in range(len(network.names))]
+    return ModalityAttribution(
+        modalities=network.names,
+        weights=np.stack(weights, axis=1),
+        tokens=tokens,
+        modality_of_token=np.array(network.names)[of_token],
+        fusion=fusion,
+        target=_targets(task),
+        deviation=deviation.astype(np.float32),
+    )
+
+
+def _explain_tokens(
+    attr: ModuleType, n_steps: int, network: OnRows, row: Tensor, code: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the weights of the tokens, the weights of the fusion, and the error of the sum."""
+    maet = network.network
+    assert isinstance(maet, MAET)
+    weights, deviation = attr.LayerIntegratedGradients(network, maet.tokens).attribute(
+        row,
+        baselines=torch.where(row.isnan(), torch.nan, 0.0),
+        target=code,
+        n_steps=n_steps,
+        return_convergence_delta=True,
+    )
+    shares = maet.weigh_modalities(**cut_rows(row, network.feed.shapes))
+    parts = (weights.sum(dim=2), shares, deviation)
+    tokens, fusion, error = (part.detach().cpu().numpy() for part in parts)
+    return tokens, fusion, error
 
 
 @validate_params(
@@ -465,15 +551,24 @@ def _check_baseline(estimator: NetworkEstimator, baseline: object) -> np.ndarray
 
 def _by_channel(task: _Task, rows: np.ndarray) -> np.ndarray:
     """Return the EDA of rows, shape (n_trials, n_columns), as (n_trials, n_chans, n_times)."""
-    shape = task.network.feed.shapes.get("eda")
+    shape = _eda_shape(task)
     if shape is None:
         return rows[:, None]
     return rows[:, : math.prod(shape)].reshape(len(rows), *shape)
 
 
+def _eda_shape(task: _Task) -> tuple[int, int] | None:
+    """Return (n_chans, n_times) if rows are [EDA | music], else None. Features are one channel."""
+    shapes = task.network.feed.shapes
+    if [*shapes] not in (["eda"], ["eda", "music"]):
+        return None
+    first, *others = shapes["eda"]
+    return (first, others[0]) if others else (1, first)
+
+
 def _channel_names(task: _Task) -> tuple[str, ...]:
-    shape = task.network.feed.shapes.get("eda")
-    if shape is None:
+    shape = _eda_shape(task)
+    if shape is None or len(task.network.feed.shapes["eda"]) == 1:
         return FEATURES
     n_chans, n_times = shape
     names = getattr(task.estimator, "feature_names_in_", None)

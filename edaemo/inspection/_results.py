@@ -78,3 +78,35 @@ class IntegratedGradients(Attribution):
 
     music: np.ndarray
     deviation: np.ndarray
+
+
+@dataclass(frozen=True)
+class ModalityAttribution:
+    """The contribution of each modality to a logit of MAET; see :func:`modality_attribution`.
+
+    Parameters
+    ----------
+    modalities : tuple of str
+        Names of the modalities.
+    weights : ndarray of shape (n_trials, n_modalities), float32
+        The weight of each modality; 0 if the trial lacks it.
+    tokens : ndarray of shape (n_trials, n_tokens), float32
+        The weight of each token. For each modality, the first token is the class token, whose
+        weight is 0, because it does not depend on the trial.
+    modality_of_token : ndarray of str of shape (n_tokens,)
+        The modality of each token.
+    fusion : ndarray of shape (n_trials, n_modalities), float32
+        Weight of each class token in the fusion, from 0 to 1; 1 for a single modality.
+    target : ndarray of shape (n_trials,)
+        The label of the class that was explained in each trial.
+    deviation : ndarray of shape (n_trials,), float32
+        Sum of all weights of a trial, minus the difference between its logit and that of zeros.
+    """
+
+    modalities: tuple[str, ...]
+    weights: np.ndarray
+    tokens: np.ndarray
+    modality_of_token: np.ndarray
+    fusion: np.ndarray
+    target: np.ndarray
+    deviation: np.ndarray

@@ -6,6 +6,7 @@ from edaemo.networks._declaration import (
     CONSTANT,
     COSINE,
     TASKS,
+    BlockNames,
     Declaration,
     Layer,
     Recipe,
@@ -18,8 +19,10 @@ from edaemo.networks._declaration import (
     takes_blocks,
     takes_mask,
 )
+from edaemo.networks._domain import DomainHead
 from edaemo.networks._fast import fast_paths, prefers_fast
 from edaemo.networks._head import Head, filled_up
+from edaemo.networks._maet import MAET
 from edaemo.networks._published import load_published_weights
 from edaemo.networks._registry import register_network
 from edaemo.networks._rtcan import RTCAN
@@ -27,10 +30,13 @@ from edaemo.networks._rtcan import RTCAN
 __all__ = [
     "CONSTANT",
     "COSINE",
+    "MAET",
     "NETWORKS",
     "RTCAN",
     "TASKS",
+    "BlockNames",
     "Declaration",
+    "DomainHead",
     "FeatureCNN",
     "Head",
     "Layer",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edaemo.networks._declaration import COSINE, Declaration, Layer, Recipe
+from edaemo.networks._domain import DomainHead
 from edaemo.networks._head import Head, make_head
 from edaemo.networks._layers import (
     ConvNorm,
@@ -55,7 +56,7 @@ _PUBLISHED = Recipe(
 )
 DECLARATION = Declaration(
     tasks=("binary", "multiclass", "regression"),
-    sizes=("n_chans", "n_times", "n_music_features"),
+    sizes=("n_chans", "n_times", "n_music_features", "n_groups"),
     signals=("eda",),
     features=("music",),
     recipes={
@@ -291,6 +292,9 @@ class RTCAN(nn.Module):
           other weights are the defaults of PyTorch.
 
         In all four, batch norms start with gain 1 and bias 0; the norm in RNTA starts with gain 0.
+    n_groups : int or None, default=None
+        Number of training subjects. In training, a :class:`DomainHead` then predicts the subject
+        from the pooled features of the EDA. None: no such head.
 
     Raises
     ------
@@ -358,6 +362,7 @@ class RTCAN(nn.Module):
     trunk: nn.Sequential
     pool: nn.AvgPool1d
     classify: Head
+    domain: DomainHead | None
 
     def __init__(
         self,
@@ -378,6 +383,7 @@ class RTCAN(nn.Module):
         dropout: float = 0.0,
         last_relu: bool | None = None,
         init: str = "torch",
+        n_groups: int | None = None,
     ) -> None:
         super().__init__()
         _check_option("architecture", architecture, ("paper", "published"))
@@ -418,14 +424,15 @@ class RTCAN(nn.Module):
         self.classify = make_head(n_eda + n_music_features, n_outputs, dropout=dropout)
         if published and n_music_features == 0 if last_relu is None else last_relu:
             self.classify.append(nn.ReLU())
+        self.domain = None if n_groups is None else DomainHead(n_eda, n_groups)
         if init in ("normal", "normal-variance"):
             _draw_normal(self, 0.01 if init == "normal" else 0.1)
         elif init == "published":
             drawn = [self.trunk] if sca or rnta else [self.shallow, self.trunk]
             _draw_published(drawn, xavier=form == "small-corpus")
 
-    def forward(self, X: Tensor) -> Tensor:
-        """Return the logits.
+    def forward(self, X: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+        """Return the logits; in training with `n_groups`, also those of the subjects.
 
         Under ``torch.inference_mode``, the fast path (``networks/_fast``) runs all layers after the
         first one on a few trials at a time. Forward hooks of these layers are called for each group
@@ -438,8 +445,12 @@ class RTCAN(nn.Module):
 
         Returns
         -------
-        Tensor of shape (B, n_outputs)
+        logits : Tensor of shape (B, n_outputs)
             Logits.
+        domain_logits : Tensor of shape (B, 1, n_groups)
+            Logits of the subjects; only in training.
+        read : Tensor of bool of shape (B, 1)
+            True; only in training.
         """
         if fast := fast_way(RTCAN, X):
             return fast(self, X)
@@ -454,10 +465,18 @@ class RTCAN(nn.Module):
             eda = F.pad(eda, (0, self.n_padding))
         return eda, X[:, n_eda:]
 
-    def _finish(self, x: Tensor, music: Tensor) -> Tensor:
-        """Return logits for shallow features (B, C, L) and music (B, n_music_features)."""
-        x = self.pool(self.trunk(self.attention(x))).flatten(1)
-        return self.classify(torch.cat([x, music], dim=1))
+    def _finish(self, x: Tensor, music: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+        """Return outputs for shallow features (B, C, L) and music (B, n_music_features)."""
+        features = self._pool(x)
+        logits = self.classify(torch.cat([features, music], dim=1))
+        if self.domain is None or not self.training:
+            return logits
+        read = torch.ones(len(x), 1, dtype=torch.bool, device=x.device)
+        return logits, self.domain(features).unsqueeze(1), read
+
+    def _pool(self, x: Tensor) -> Tensor:
+        """Return the pooled features (B, n_features) for shallow features (B, C, L)."""
+        return self.pool(self.trunk(self.attention(x))).flatten(1)
 
 
 def _check_option(name: str, value: object, known: tuple[Any, ...]) -> None:

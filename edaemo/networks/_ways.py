@@ -16,13 +16,13 @@ class FastWay(NamedTuple):
     """A fast implementation of ``forward(layer, x)``, and a test of whether it applies to x."""
 
     fits: Callable[[Tensor], bool]
-    forward: Callable[[Any, Tensor], Tensor]
+    forward: Callable[[Any, Tensor], Any]
 
 
 FAST_WAYS: dict[type[nn.Module], FastWay] = {}
 
 
-def fast_way(layer: type[nn.Module], x: Tensor) -> Callable[[Any, Tensor], Tensor] | None:
+def fast_way(layer: type[nn.Module], x: Tensor) -> Callable[[Any, Tensor], Any] | None:
     """Return the fast implementation of a layer for x, or None.
 
     Parameters

@@ -3,6 +3,7 @@
 from edaemo._torch import TrainingError
 from edaemo.training._batches import Batch, Batches, Blocks, Sequences, Trials, cut_rows
 from edaemo.training._checkpoint import Checkpoint, describe_fit
+from edaemo.training._domains import DomainCrossEntropy, DomainSchedule
 from edaemo.training._losses import Concordance, CrossEntropy, SquaredError, prediction_of
 from edaemo.training._net import (
     ClassifierNet,
@@ -28,6 +29,8 @@ __all__ = [
     "ClassifierNet",
     "Concordance",
     "CrossEntropy",
+    "DomainCrossEntropy",
+    "DomainSchedule",
     "Feed",
     "FiniteLoss",
     "Net",

@@ -15,8 +15,8 @@ def is_for_rows(X: Tensor) -> bool:
     return prefers_fast(X.device)
 
 
-def rtcan(network: RTCAN, X: Tensor) -> Tensor:
-    """Compute logits of shape (B, n_outputs) for rows [EDA channel 0 | 1 | … | music].
+def rtcan(network: RTCAN, X: Tensor) -> Tensor | tuple[Tensor, Tensor, Tensor]:
+    """Compute the outputs for rows [EDA channel 0 | 1 | … | music].
 
     Under ``torch.inference_mode``, all layers after the first one run on a few trials at a time.
     Forward hooks of these layers are called for each group of trials.
@@ -30,4 +30,5 @@ def rtcan(network: RTCAN, X: Tensor) -> Tensor:
     # The activations of a few trials fit in the cache. The larger x keeps glibc from returning
     # their memory to the system, from which the next group would have to request it again.
     groups = zip(x.split(TOGETHER), music.split(TOGETHER), strict=True)
-    return torch.cat([network._finish(*group) for group in groups])
+    parts = [torch.cat([network._pool(part), songs], dim=1) for part, songs in groups]
+    return torch.cat([network.classify(part) for part in parts])
