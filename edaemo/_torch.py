@@ -42,6 +42,7 @@ _TRIAL_TASKS = ("binary", "multiclass", "regression")
 OWN_NETWORKS = {
     "cnn": Inputs(_TRIAL_TASKS, (), (), frozenset()),
     "rtcan": Inputs(_TRIAL_TASKS, ("eda",), ("music",), frozenset()),
+    "muse": Inputs(("sequence-regression",), (), (), frozenset()),
 }
 # All registered networks, by name.
 NETWORKS: dict[str, type[nn.Module]] = {}

@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo.estimators import (
     CNNClassifier,
+    MuSeLSTMRegressor,
     NetworkClassifier,
     NetworkRegressor,
     SubjectPriorClassifier,
@@ -88,6 +89,28 @@ CASES = {
         **NETWORK,
     ),
     "NetworkRegressor": NetworkRegressor(Line, scale_target=True, **NETWORK),
+    "MuSeLSTMRegressor": MuSeLSTMRegressor(
+        width=8,
+        attention=True,
+        n_attention_layers=1,
+        n_heads=2,
+        cell="lstm",
+        bidirectional=True,
+        n_layers=2,
+        attention_dropout=0.125,
+        recurrent_dropout=0.125,
+        first_output=0.5,
+        standardize=True,
+        scale_target=True,
+        loss="ccc",
+        smoothing=3,
+        window=6,
+        hop=4,
+        max_steps=8,
+        n_seeds=2,
+        dropout=0.1,
+        **NETWORK,
+    ),
     "CvxEDATransformer": CvxEDATransformer(
         sampling_rate=4,
         n_times=50,
@@ -112,6 +135,10 @@ def results(estimator: BaseEstimator) -> np.ndarray:
     name = type(estimator).__name__
     if name == "SubjectThresholdRelabeler":
         return fitted.fit_relabel(RATINGS, subject=SUBJECT)
+    if name == "MuSeLSTMRegressor":
+        sequences = ROWS.reshape(N, 12, 2)
+        fitted.fit(sequences, sequences[:, :, 0], subject=SUBJECT)
+        return np.stack(fitted.predict(sequences))
     if hasattr(fitted, "predict"):
         X = TRIALS.drop(columns=["eda", "eye"]) if "Prior" in name else ROWS
         known = {} if "Prior" in name else {"subject": SUBJECT}

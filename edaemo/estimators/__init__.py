@@ -28,6 +28,7 @@ from edaemo.estimators._pipelines import (
 if TYPE_CHECKING:
     from edaemo.estimators._classifier import NetworkClassifier
     from edaemo.estimators._cnn import CNNClassifier
+    from edaemo.estimators._muse import MuSeLSTMRegressor
     from edaemo.estimators._network import NetworkEstimator, find_device
     from edaemo.estimators._network_pipelines import (
         make_cnn_baseline,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CNNClassifier": "edaemo.estimators._cnn",
+    "MuSeLSTMRegressor": "edaemo.estimators._muse",
     "NetworkClassifier": "edaemo.estimators._classifier",
     "NetworkEstimator": "edaemo.estimators._network",
     "NetworkRegressor": "edaemo.estimators._regressor",
@@ -54,6 +56,7 @@ _HOME = {
 __all__ = [
     "LEAST_LEAF",
     "CNNClassifier",
+    "MuSeLSTMRegressor",
     "NetworkClassifier",
     "NetworkEstimator",
     "NetworkRegressor",

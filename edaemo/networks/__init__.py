@@ -20,7 +20,9 @@ from edaemo.networks._declaration import (
 )
 from edaemo.networks._fast import fast_paths, prefers_fast
 from edaemo.networks._head import Head, filled_up
+from edaemo.networks._muse import FusionLSTM, MuSeLSTM
 from edaemo.networks._published import load_published_weights
+from edaemo.networks._recurrent import Recurrent
 from edaemo.networks._registry import register_network
 from edaemo.networks._rtcan import RTCAN
 
@@ -32,9 +34,12 @@ __all__ = [
     "TASKS",
     "Declaration",
     "FeatureCNN",
+    "FusionLSTM",
     "Head",
     "Layer",
+    "MuSeLSTM",
     "Recipe",
+    "Recurrent",
     "blocks_of",
     "declaration_of",
     "fast_paths",
