@@ -20,7 +20,7 @@ from edaemo.estimators import (
     SubjectPriorClassifier,
 )
 from edaemo.features import EDAFeatureExtractor
-from edaemo.fusion import BlockUnion
+from edaemo.fusion import BlockUnion, StepAligner
 from edaemo.model_selection import make_protocol
 from edaemo.networks import FeatureCNN
 from edaemo.preprocessing import EDADecomposer, SubjectStandardizer
@@ -123,6 +123,16 @@ CASES = {
     "EDAFeatureExtractor": EDAFeatureExtractor(sampling_rate=4.0),
     "MusicFeatureUnion": MusicFeatureUnion(eda="drop", music=MUSIC),
     "BlockUnion": BlockUnion({"eye": "passthrough"}, music=MUSIC, standardize_music=False),
+    "StepAligner": StepAligner(
+        2,
+        sampling_rate=4,
+        signals=("eda",),
+        first_label=1,
+        delay=2,
+        windows=(1, 4.0),
+        statistics=("mean", "sd"),
+        scale_trials=True,
+    ),
     "SubjectStandardizer": SubjectStandardizer(unseen="global", min_trials=3, calibrate_on=3),
     "SubjectThresholdRelabeler": SubjectThresholdRelabeler(target="valence", threshold=0.25),
     "SubjectPriorClassifier": SubjectPriorClassifier(),

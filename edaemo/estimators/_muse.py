@@ -33,7 +33,7 @@ class MuSeLSTMRegressor(NetworkSequenceRegressor):
     has not improved for 5 epochs.
     :class:`edaemo.networks.MuSeLSTM` describes the layers. All feature sets of a trial are
     concatenated at each step. Their steps must be those of the labels, which
-    :class:`edaemo.preprocessing.StepAligner` ensures. Each trial of y has the shape (n_steps,), or
+    :class:`edaemo.fusion.StepAligner` ensures. Each trial of y has the shape (n_steps,), or
     (n_steps, n_targets) to predict valence and arousal together.
 
     Parameters

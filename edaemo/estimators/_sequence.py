@@ -17,7 +17,7 @@ from edaemo._saved import saved
 from edaemo._validation import as_copied, name_trial, plain_numbers
 from edaemo.estimators._network import Answer, Data, Loss, NetworkEstimator
 from edaemo.estimators._regressor import target_scale
-from edaemo.metrics import concordance_correlation
+from edaemo.metrics import series_concordance
 from edaemo.networks import declaration_of, inputs_of, takes_blocks
 from edaemo.training import (
     Checkpoint,
@@ -287,7 +287,12 @@ class NetworkSequenceRegressor(NetworkEstimator):
             predicted, state = network.advance(torch.cat(blocks, dim=-1), state)
         return self._in_units(predicted.float()), state
 
-    def score(self, X: object, y: Sequence[np.ndarray]) -> float:
+    def score(
+        self,
+        X: object,
+        y: Sequence[np.ndarray],
+        sample_weight: Sequence[float] | None = None,
+    ) -> float:
         """Return the concordance correlation over the steps of all trials together.
 
         Parameters
@@ -296,6 +301,8 @@ class NetworkSequenceRegressor(NetworkEstimator):
             As in `fit`.
         y : sequence of arrays of shape (n_steps,) or (n_steps, n_targets)
             As in `fit`.
+        sample_weight : array-like of shape (n_trials,) or None, default=None
+            Weight of each trial. Each of its steps has this weight.
 
         Returns
         -------
@@ -303,15 +310,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
             The concordance correlation coefficient of the steps with a label; with several targets,
             the mean over the targets.
         """
-        labels, predicted = (
-            np.concatenate([*series]).reshape(-1, self._n_outputs)
-            for series in (y, self.predict(X))
-        )
-        scores = [
-            concordance_correlation(true[~np.isnan(true)], found[~np.isnan(true)])
-            for true, found in zip(labels.T, predicted.T, strict=True)
-        ]
-        return float(np.mean(scores))
+        return series_concordance(y, self.predict(X), sample_weight=sample_weight)
 
     def to_module(self) -> nn.Module:
         """Return the fitted network as a torch module from sequences to predictions.
