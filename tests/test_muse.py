@@ -5,11 +5,15 @@ import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from edaemo.estimators import MuSeLSTMRegressor
+from edaemo.estimators import (
+    LateFusionRegressor,
+    MuSeLSTMRegressor,
+    NetworkSequenceRegressor,
+)
 from edaemo.networks import FusionLSTM, MuSeLSTM, Recurrent
 from edaemo.persistence import export_onnx, load, save
 from edaemo.training import Batch, Concordance, StepError
@@ -370,3 +374,101 @@ class TestRegressor:
         y[3] = np.column_stack([y[3], y[3]])
         with pytest.raises(ValueError, match=r"row 3 .*all trials must have the same number of t"):
             MuSeLSTMRegressor(**SMALL, **COLUMNS).fit(X, y)
+
+
+class Memory(RegressorMixin, BaseEstimator):
+    """Knows the labels of its training trials by heart, and answers others with noise."""
+
+    def fit(self, X, y):
+        self.known_ = dict(zip(X["name"], y, strict=True))
+        return self
+
+    def predict(self, X):
+        return [
+            self.known_[name]
+            if name in self.known_
+            else np.random.default_rng([7, seed]).normal(size=len(hint))
+            for seed, (name, hint) in enumerate(zip(X["name"], X["hint"], strict=True))
+        ]
+
+
+class Hint(RegressorMixin, BaseEstimator):
+    """Returns the column ``hint``."""
+
+    def fit(self, X, y):
+        return self
+
+    def predict(self, X):
+        return list(X["hint"])
+
+
+def make_hints(people: range, seed: int) -> tuple[pd.DataFrame, list[np.ndarray]]:
+    """Labels are noise; ``hint`` is the label with as much noise again."""
+    rng = np.random.default_rng(seed)
+    rows = [(f"p{person}", f"p{person}-{trial}") for person in people for trial in range(3)]
+    X = pd.DataFrame(rows, columns=["subject", "name"])
+    y = [rng.normal(size=20) for _ in rows]
+    X["hint"] = pd.Series([series + rng.normal(size=20) for series in y])
+    return X, y
+
+
+class TestLateFusion:
+    FINAL = {"max_epochs": 40, "lr": 0.02, "random_state": 0}  # noqa: RUF012
+
+    def test_a_model_that_knows_its_training_trials_gets_no_weight(self):
+        X, y = make_hints(range(12), 0)
+        new, expected = make_hints(range(12, 24), 1)
+        models = {"memory": Memory(), "hint": Hint()}
+        second = NetworkSequenceRegressor(FusionLSTM, standardize=True, **self.FINAL)
+        fused = LateFusionRegressor(models, final_estimator=second).fit(X, y)
+        # The same second level on in-sample predictions relies on the memory.
+        in_sample = [
+            np.column_stack(pair)
+            for pair in zip(Memory().fit(X, y).predict(X), X["hint"], strict=True)
+        ]
+        naive = clone(second).fit(in_sample, y)
+        assert naive.score(in_sample, y) > 0.95
+        answers = [
+            np.column_stack(pair)
+            for pair in zip(fused.estimators_["memory"].predict(new), new["hint"], strict=True)
+        ]
+        # The best that a hint with as much noise as signal allows is sqrt(1/2) = 0.71.
+        assert 0.5 < fused.score(new, expected) < 0.75
+        assert naive.score(answers, expected) < 0.2
+
+    def test_predictions_come_from_models_of_other_people(self):
+        X, y = make_hints(range(6), 0)
+        fused = LateFusionRegressor({"memory": Memory()}, n_splits=3, random_state=0)
+        fused.set_params(final_estimator=NetworkSequenceRegressor(FusionLSTM, max_epochs=1))
+        fused.fit(X, y)
+        for series, predicted in zip(y, fused.out_of_fold_, strict=True):
+            assert predicted.shape == (20, 1)
+            assert not np.isclose(predicted[:, 0], series).any()
+
+    def test_file_names_and_two_targets(self, tmp_path):
+        X, y = make_trials()
+        both = [np.column_stack([series, -series]) for series in y]
+        models = {
+            name: MuSeLSTMRegressor(**SMALL, columns=[name], max_epochs=2)
+            for name in ("voice", "face")
+        }
+        model = LateFusionRegressor(models, random_state=0, n_splits=2)
+        model.set_params(voice__max_epochs=1).fit(X, both)
+        assert model.get_params()["voice__max_epochs"] == 1
+        assert len(model.estimators_["voice"].net_.history) == 1
+        assert model.final_estimator_.n_features_in_ == 4
+        assert n_parameters(model.final_estimator_.net_.module_) == n_parameters(FusionLSTM(4, 2))
+        predicted = model.predict(X)
+        assert [series.shape for series in predicted] == [series.shape for series in both]
+        save(model, tmp_path / "m")
+        for one, two in zip(load(tmp_path / "m").predict(X), predicted, strict=True):
+            assert_array_equal(one, two)
+
+    def test_one_person_or_no_model_is_an_error(self):
+        X, y = make_hints(range(1), 0)
+        with pytest.raises(ValueError, match="need two people or more"):
+            LateFusionRegressor({"hint": Hint()}).fit(X, y)
+        with pytest.raises(ValueError, match="estimators is empty"):
+            LateFusionRegressor({}).fit(X, y)
+        with pytest.raises(ValueError, match="subject"):
+            LateFusionRegressor({"hint": Hint()}).fit(X.drop(columns="subject"), y)

@@ -185,7 +185,7 @@ def equivalents(value: object) -> Iterator[Any]:
 # Without parameters of several types, or with the parameters of a class above; openSMILE is needed.
 OTHERS = {
     *("StimulusPriorClassifier", "StimulusMeanRegressor", "SubjectMeanRegressor"),
-    *("SeriesMeanRegressor", "NetworkSequenceRegressor", "NetworkEstimator"),
+    *("LateFusionRegressor", "SeriesMeanRegressor", "NetworkSequenceRegressor", "NetworkEstimator"),
     "MusicFeatureExtractor",
 }
 

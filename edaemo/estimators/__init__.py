@@ -28,6 +28,7 @@ from edaemo.estimators._pipelines import (
 if TYPE_CHECKING:
     from edaemo.estimators._classifier import NetworkClassifier
     from edaemo.estimators._cnn import CNNClassifier
+    from edaemo.estimators._late_fusion import LateFusionRegressor
     from edaemo.estimators._muse import MuSeLSTMRegressor
     from edaemo.estimators._network import NetworkEstimator, find_device
     from edaemo.estimators._network_pipelines import (
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CNNClassifier": "edaemo.estimators._cnn",
+    "LateFusionRegressor": "edaemo.estimators._late_fusion",
     "MuSeLSTMRegressor": "edaemo.estimators._muse",
     "NetworkClassifier": "edaemo.estimators._classifier",
     "NetworkEstimator": "edaemo.estimators._network",
@@ -56,6 +58,7 @@ _HOME = {
 __all__ = [
     "LEAST_LEAF",
     "CNNClassifier",
+    "LateFusionRegressor",
     "MuSeLSTMRegressor",
     "NetworkClassifier",
     "NetworkEstimator",
