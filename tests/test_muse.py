@@ -289,7 +289,8 @@ class TestRegressor:
 
     def test_recipe_is_published(self):
         X, y = make_trials(6)
-        net = MuSeLSTMRegressor(**SMALL, **COLUMNS, max_epochs=1).fit(X, y).net_
+        model = MuSeLSTMRegressor(**SMALL, **COLUMNS, recipe="published", max_epochs=1)
+        net = model.fit(X, y).net_
         assert type(net.optimizer_) is torch.optim.Adam
         assert (net.lr, net.batch_size, net.optimizer_.defaults["weight_decay"]) == (5e-3, 1024, 0)
         assert (MuSeLSTMRegressor().window, MuSeLSTMRegressor().patience) == (200, 15)

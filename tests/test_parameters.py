@@ -185,7 +185,13 @@ def equivalents(value: object) -> Iterator[Any]:
 # Without parameters of several types, or with the parameters of a class above; openSMILE is needed.
 OTHERS = {
     *("StimulusPriorClassifier", "StimulusMeanRegressor", "SubjectMeanRegressor"),
-    *("LateFusionRegressor", "SeriesMeanRegressor", "NetworkSequenceRegressor", "NetworkEstimator"),
+    *(
+        "LateFusionRegressor",
+        "SeriesMeanRegressor",
+        "StepwiseRegressor",
+        "NetworkSequenceRegressor",
+        "NetworkEstimator",
+    ),
     "MusicFeatureExtractor",
 }
 

@@ -13,6 +13,7 @@ from edaemo.datasets._add_signal import add_signal
 from edaemo.datasets._amigos import load_amigos
 from edaemo.datasets._cache import Reading
 from edaemo.datasets._check import check_folder
+from edaemo.datasets._continuous import repeat_ratings
 from edaemo.datasets._corpus import (
     CorpusFiles,
     DatasetError,
@@ -25,6 +26,7 @@ from edaemo.datasets._e4 import load_e4
 from edaemo.datasets._empatica import TAGS
 from edaemo.datasets._file_trials import read_file_trials
 from edaemo.datasets._generated import make_music_listening
+from edaemo.datasets._generated_continuous import make_continuous_listening
 from edaemo.datasets._hku956 import load_hku956
 from edaemo.datasets._induced_stress import load_induced_stress
 from edaemo.datasets._load_corpus import load_corpus
@@ -85,6 +87,7 @@ __all__ = [
     "load_muse_car",
     "load_pmemo",
     "load_seed_vii",
+    "make_continuous_listening",
     "make_music_listening",
     "read_csv_rows",
     "read_file_trials",
@@ -92,6 +95,7 @@ __all__ = [
     "read_trials",
     "recognise",
     "register_corpus",
+    "repeat_ratings",
     "select_people",
 ]
 

@@ -9,6 +9,7 @@ from edaemo._torch import TrainingError, import_name
 from edaemo.estimators._baselines import (
     LEAST_LEAF,
     SeriesMeanRegressor,
+    StepwiseRegressor,
     StimulusMeanRegressor,
     StimulusPriorClassifier,
     SubjectMeanRegressor,
@@ -21,6 +22,7 @@ from edaemo.estimators._pipelines import (
     make_boosting_baseline,
     make_logistic_baseline,
     make_ridge_baseline,
+    make_step_pipeline,
     make_svm_baseline,
     make_svr_baseline,
 )
@@ -66,6 +68,7 @@ __all__ = [
     "NetworkSequenceRegressor",
     "RTCANClassifier",
     "SeriesMeanRegressor",
+    "StepwiseRegressor",
     "StimulusMeanRegressor",
     "StimulusPriorClassifier",
     "SubjectMeanRegressor",
@@ -79,6 +82,7 @@ __all__ = [
     "make_network_pipeline",
     "make_ridge_baseline",
     "make_rtcan",
+    "make_step_pipeline",
     "make_svm_baseline",
     "make_svr_baseline",
     "make_trial_order_baseline",

@@ -27,10 +27,10 @@ class MuSeLSTMRegressor(NetworkSequenceRegressor):
     """LSTM with self-attention that predicts valence or arousal at each step of a trial.
 
     This is the network of [1]_, with the sizes and the training of the code that was released with
-    it. It is trained on windows of 200 steps, each of which overlaps half of the one before, and
-    predicts whole trials. The loss is one minus the concordance correlation. The optimizer is Adam.
-    The learning rate is halved if the validation loss (without trials set aside, the training loss)
-    has not improved for 5 epochs.
+    it. It is trained on windows of 200 steps, which overlap by half, and predicts whole trials. The
+    loss is one minus the concordance correlation. The optimizer is Adam. The learning rate is
+    halved if the validation loss (without trials set aside, the training loss) has not improved for
+    5 epochs.
     :class:`edaemo.networks.MuSeLSTM` describes the layers. All feature sets of a trial are
     concatenated at each step. Their steps must be those of the labels, which
     :class:`edaemo.fusion.StepAligner` ensures. Each trial of y has the shape (n_steps,), or
@@ -59,6 +59,10 @@ class MuSeLSTMRegressor(NetworkSequenceRegressor):
         Share of the outputs that are dropped between two recurrent layers.
     first_output : float, default=0.0
         Initial value of the last bias, in units of the standardised target if `scale_target`.
+    recipe : {"default", "published"}, default="default"
+        Name of the training recipe. It sets every training parameter below that is None.
+        "published": that of the released code, Adam with a learning rate of 0.005 in batches of
+        1,024 windows for 100 epochs. "default": the same in batches of 32 windows.
     <shared parameters>
 
     Attributes
@@ -107,6 +111,7 @@ class MuSeLSTMRegressor(NetworkSequenceRegressor):
     """
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
+        "recipe": [StrOptions({"default", "published"})],
         "width": [_AT_LEAST_ONE],
         "attention": ["boolean"],
         "n_attention_layers": [_AT_LEAST_ONE],
@@ -134,6 +139,7 @@ class MuSeLSTMRegressor(NetworkSequenceRegressor):
         attention_dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
         first_output: float = 0.0,
+        recipe: str = "default",
         columns: list[str] | None = None,
         segment: str | None = None,
         standardize: bool = True,

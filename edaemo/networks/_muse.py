@@ -35,6 +35,17 @@ def _plateau(patience: int) -> Mapping[str, Any]:
     }
 
 
+# That of the released code. A batch of 1,024 windows is all data of a small study.
+_RECIPE = Recipe(
+    optimizer=torch.optim.Adam,
+    lr=5e-3,
+    lr_scheduler=_plateau(5),
+    weight_decay=0.0,
+    batch_size=1024,
+    max_epochs=100,
+)
+
+
 class SelfAttention(nn.Module):
     """Multi-head self-attention, a residual connection and layer norm.
 
@@ -138,16 +149,7 @@ class MuSeLSTM(nn.Module):
         sizes=("n_features",),
         signals=(),
         features=(),
-        recipes={
-            "default": Recipe(
-                optimizer=torch.optim.Adam,
-                lr=5e-3,
-                lr_scheduler=_plateau(5),
-                weight_decay=0.0,
-                batch_size=1024,
-                max_epochs=100,
-            )
-        },
+        recipes={"default": _RECIPE._replace(batch_size=32), "published": _RECIPE},
     )
 
     def __init__(
