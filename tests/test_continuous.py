@@ -18,6 +18,7 @@ from edaemo.datasets import (
 from edaemo.estimators import StepwiseRegressor, make_step_pipeline
 from edaemo.evaluation import SEQUENCE_REGRESSORS, evaluate, load_continuous
 from edaemo.metrics import series_concordance
+from edaemo.reproduction.muse import format_results, reproduce_results
 
 TRAINING = {"people": "all", "n_splits": 2, "n_jobs": 1}
 
@@ -201,3 +202,22 @@ class TestStepwise:
     def test_unknown_model(self):
         with pytest.raises(ValueError, match="'ridge' or 'muse', got 'lstm'"):
             make_step_pipeline("lstm", 2.0)
+
+
+class TestReproduction:
+    def test_other_studies_have_held_out_people_in_place_of_the_partition(self):
+        study = make_continuous_listening(8, 6, 3, duration=20)
+        about = {"n_splits": 2, "n_seeds": 2, "max_epochs": 2, "validation_fraction": 0.5}
+        table = reproduce_results(study, **about)
+        rows = table.set_index(["emotion", "partition"])
+        assert rows.loc[("arousal", "devel"), "published"] == 0.5616
+        assert np.isnan(rows.loc[("arousal", "test"), "ours"])
+        assert rows.loc[("arousal", "held-out people"), "our_split"] == (
+            "8 people of generated-continuous, each held out in one of 2 folds"
+        )
+        assert abs(rows.loc[("arousal", "held-out people"), "ours"]) <= 1
+        assert "| Arousal | held-out people | - | - | " in format_results(table)
+
+    def test_studies_without_series_are_refused(self):
+        with pytest.raises(ValueError, match="no series of arousal or valence with a label_rate"):
+            reproduce_results(make_music_listening(2, 4, 2, sampling_rate=4, duration=20))

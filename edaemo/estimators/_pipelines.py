@@ -160,6 +160,8 @@ def make_step_pipeline(
     first_label: float = 0.0,
     delay: float = 0.0,
     windows: Sequence[float] | None = None,
+    statistics: Sequence[str] = STATISTICS,
+    scale_trials: bool = True,
 ) -> Pipeline:
     """Make a pipeline from signals to a series, on the features of each step.
 
@@ -171,16 +173,15 @@ def make_step_pipeline(
     label_rate : float
         Labels per second (Hz).
     signals : sequence of str, default=("eda",)
-        Columns of the trials table. Mean, standard deviation and slope in each window are the
-        features.
+        Columns of the trials table.
     sampling_rate : float, mapping from str to float, or None, default=None
         Samples per second (Hz) of the signals. None: `label_rate`.
     music : DataFrame or None, default=None
         Features of the music over time, as for :class:`edaemo.fusion.StepAligner`.
     first_label, delay : float, default=0.0
         Time of the first label and delay of the annotator, in seconds.
-    windows : sequence of float or None, default=None
-        Lengths of the windows, in seconds, as for :class:`edaemo.fusion.StepAligner`.
+    windows, statistics, scale_trials : object
+        As for :class:`edaemo.fusion.StepAligner`.
 
     Returns
     -------
@@ -210,7 +211,8 @@ def make_step_pipeline(
         first_label=first_label,
         delay=delay,
         windows=windows,
-        statistics=STATISTICS,
+        statistics=tuple(statistics),
+        scale_trials=scale_trials,
     )
     return Pipeline([("align", aligner), (model, estimator)])
 

@@ -301,16 +301,7 @@ def _on_steps(model: str, eda: bool, music: bool) -> PipelineSpec:
     """Return the entry of a model on the features of each step."""
 
     def make(study: Any) -> AnyEstimator:
-        return make_step_pipeline(
-            model,
-            study.label_rate,
-            signals=list_signals(study) if eda else (),
-            sampling_rate=study.get("sampling_rate"),
-            music=study.get("music_steps") if music else None,
-            first_label=study.get("first_label", 0.0),
-            delay=study.get("label_delay", 0.0),
-            windows=(1 / study.label_rate, *STEP_WINDOWS),
-        )
+        return make_step_model(study, model, eda=eda, music=music)
 
     only_music = music and not eda
     return PipelineSpec(
@@ -324,9 +315,42 @@ def _on_steps(model: str, eda: bool, music: bool) -> PipelineSpec:
     )
 
 
-def list_signals(study: AnyBunch) -> tuple[str, ...]:
-    """Return the EDA of a study, or all its signals if it has no EDA."""
-    return EDA if "eda" in study.trials else tuple(study.get("units") or ())
+def make_step_model(
+    study: AnyBunch, model: str, *, eda: bool = True, music: bool = True
+) -> AnyEstimator:
+    """Make a pipeline on the features of each step of a study with ``label_rate``.
+
+    Parameters
+    ----------
+    study : Bunch
+        The study. The signals are its EDA. Without EDA they are all its signals, as features of
+        each step, and the segment of each step.
+    model : {"ridge", "muse"}
+        As for :func:`edaemo.estimators.make_step_pipeline`.
+    eda, music : bool, default=True
+        Whether to use the signals, and the music over time if the study has it.
+
+    Returns
+    -------
+    Pipeline
+        The pipeline.
+    """
+    signals: tuple[str, ...] = EDA
+    about: dict[str, Any] = {"windows": (1 / study.label_rate, *STEP_WINDOWS)}
+    if eda and "eda" not in study.trials:
+        signals = tuple(study.get("units") or ())
+        signals += tuple(name for name in ("segment",) if name in study.trials)
+        about = {"statistics": ("mean",), "scale_trials": False}
+    return make_step_pipeline(
+        model,
+        study.label_rate,
+        signals=signals if eda else (),
+        sampling_rate=study.get("sampling_rate"),
+        music=study.get("music_steps") if music else None,
+        first_label=study.get("first_label", 0.0),
+        delay=study.get("label_delay", 0.0),
+        **about,
+    )
 
 
 # Pipelines that predict a series for each trial.
@@ -481,7 +505,8 @@ def load_continuous(name: str, path: object = None) -> Study:
         If the study has neither series nor EDA with ratings.
     """
     name = CONTINUOUS if name == "generated" else find(name, STUDIES, "study")
-    options = {"dynamic": True} if "dynamic" in getattr(CORPORA.get(name), "options", ()) else {}
+    has_dynamic = "dynamic" in getattr(CORPORA.get(name), "options", ())
+    options: dict[str, Any] = {"dynamic": True, "window": None} if has_dynamic else {}
     study = STUDIES[name](path, **options)
     series = {target: values for target, values in study.targets.items() if holds_series(values)}
     return Study(**{**study, "targets": series}) if series else repeat_ratings(study)
