@@ -155,7 +155,7 @@ class TestRepeatedRatings:
 
     def test_errors(self):
         study = make_music_listening(2, 4, 2, sampling_rate=4, duration=20)
-        with pytest.raises(ValueError, match="none of the ratings"):
+        with pytest.raises(ValueError, match="lacks all of the ratings"):
             repeat_ratings(study, targets=["liking"])
         with pytest.raises(ValueError, match="label_rate must be above 0"):
             repeat_ratings(study, 0)

@@ -1603,7 +1603,10 @@ def test_window_of_pmemo_is_cut_out_of_the_curve_too(pmemo_2019):
     assert_array_equal(study.targets["arousal"][0], [0.375, np.nan, 0.5])
     with pytest.raises(ValueError, match=r"holds no label of any trial: the labels start at 15 s"):
         load_pmemo(pmemo_2019, window=(0.0, 10.0), **settings)
-    with pytest.raises(ValueError, match="window='end' starts at another time"):
+    with (
+        pytest.warns(UserWarning, match="shorter than the window 'end'"),
+        pytest.raises(ValueError, match="window='end' starts at another time"),
+    ):
         load_pmemo(pmemo_2019, window="end", **settings)
 
 

@@ -45,8 +45,8 @@ def _add_muse(actions: argparse._SubParsersAction) -> None:
     muse = actions.add_parser(
         "muse",
         help="results of the MuSe LSTM with self-attention on continuous ratings",
-        description="Print the published results of the MuSe LSTM with self-attention beside those "
-        "of edaemo, with the split of each number.",
+        description="Print the published results of the MuSe LSTM with self-attention and those of "
+        "edaemo, with the split of each number.",
         epilog="Exit status: 0; 2 for wrong arguments or unreadable data; 130 after Ctrl-C.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -57,7 +57,7 @@ def repeat_ratings(
     names = [name for name in targets if name in study.ratings]
     if not names:
         raise ValueError(
-            f"The study {study.get('name', '')!r} has none of the ratings {[*targets]}: it has "
+            f"The study {study.get('name', '')!r} lacks all of the ratings {[*targets]}: it has "
             f"{list(study.ratings.columns)}."
         )
     n_steps = []

@@ -292,7 +292,7 @@ def _read_ratings(
 def _read_dynamic(
     corpus: CorpusFiles, version: int, over_time: dict[tuple[str, ...], str]
 ) -> dict[tuple[str, str | None], dict[str, np.ndarray]]:
-    """Return (song, listener) → ratings over time, NaN where there is none.
+    """Return (song, listener) → ratings over time, NaN where a rating is missing.
 
     The first rating is that at `first_label`. The listener is None for the mean of a song.
     """
@@ -424,13 +424,13 @@ def _read_song_series(
         with corpus.collect():
             song = row["musicId"].strip()
             step = _find_step(corpus, name, row["frameTime"], f"in line {line}")
-            known = frames.setdefault(song, {})
-            if step in known:
-                raise corpus.error(name, f"repeats a frame of song {song} in line {line}.")
-            known[step] = tuple(
+            values = tuple(
                 corpus.rating(name, row[column], f"{column} in line {line}", RATING_RANGE)
                 for column in columns.values()
             )
+            if step in frames.get(song, {}):
+                raise corpus.error(name, f"repeats a frame of song {song} in line {line}.")
+            frames.setdefault(song, {})[step] = values
     series: dict[tuple[str, str | None], dict[str, np.ndarray]] = {}
     for song, known in frames.items():
         steps = np.full((max(known) + 1, len(columns)), np.nan)
@@ -617,7 +617,7 @@ def load_pmemo(
         ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, 0 to 1. In
         the 2018 release ratings of the listener, in the 2019 release means of the song.
         ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings. With `dynamic`,
-        Series of 1-D arrays, NaN where there is no rating; ``label_rate`` (Hz), ``first_label``
+        Series of 1-D arrays, NaN where a rating is missing; ``label_rate`` (Hz), ``first_label``
         (seconds after the start of the EDA) and ``label_delay`` (0.0 s) describe their times.
         ``music`` : float32 DataFrame, one row per song (index ``stimulus``), the 6,373 columns of
         :func:`edaemo.features.read_pmemo_features`. Without ``static_features.csv`` it is None,

@@ -164,7 +164,7 @@ class LateFusionRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If there is no model, subjects are missing, or there is only one subject.
+            If `estimators` is empty, subjects are missing, or all trials are of one subject.
         """
         if not self.estimators:
             raise ValueError("estimators is empty: pass at least one model.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import textwrap
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -252,7 +253,8 @@ def describe_parameters(cls: type) -> None:
     indent = " " * (len(before) - len(before.rstrip(" ")))
     entries = []
     for argument in inspect.signature(cls).parameters.values():
-        if argument.name in SHARED and f"{argument.name} : " not in before:
+        described = re.search(rf"^\s*{argument.name} : ", before, re.MULTILINE)
+        if argument.name in SHARED and not described:
             kind, text, _ = SHARED[argument.name]
             if argument.default is None and not kind.endswith("None"):
                 kind = f"{kind} or None"

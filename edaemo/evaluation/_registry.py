@@ -496,7 +496,7 @@ def load_continuous(name: str, path: object = None) -> Study:
     Returns
     -------
     Study
-        The study with those of its targets that are series. If it has none, the ratings of its
+        The study with those of its targets that are series. Without series, the ratings of its
         trials are repeated over time; see :func:`edaemo.datasets.repeat_ratings`.
 
     Raises

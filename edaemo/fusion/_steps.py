@@ -16,7 +16,7 @@ from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import find_ids, name_trial, plain_numbers, signal_columns
 
 STATISTICS = ("mean", "sd", "slope")
-# Share of a second by which two times may differ and still count as equal.
+# Seconds by which two times may differ and still count as equal.
 _CLOCK = 1e-6
 
 
@@ -63,8 +63,8 @@ class StepAligner(TransformerMixin, BaseEstimator):
         Features of each channel in each window. The slope is that of the least-squares line, in
         units per second. The features of music are always means.
     scale_trials : bool, default=True
-        Whether each channel of a trial's signals is z-scored over the trial first. This uses the
-        whole trial, so it is not possible for a stream.
+        Whether each channel of a trial's signals is z-scored over the trial first. A stream
+        needs False, because the z-score uses the whole trial.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ from edaemo.networks._registry import register_network
 
 
 def _watched_loss(net: Any) -> float:
-    """Return the validation loss of the last epoch, or the training loss if there is none."""
+    """Return the validation loss of the last epoch, or else the training loss."""
     last = net.history[-1]
     return last["valid_loss"] if "valid_loss" in last else last["train_loss"]
 
@@ -49,7 +49,7 @@ _RECIPE = Recipe(
 class SelfAttention(nn.Module):
     """Multi-head self-attention, a residual connection and layer norm.
 
-    There is no feed-forward layer and no encoding of positions.
+    A feed-forward layer and an encoding of positions are not part of it.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ class MuSeLSTM(nn.Module):
     Notes
     -----
     With 24, 300, 324 and 389 features the network has 93,185, 110,849, 112,385 and 116,545
-    parameters, as in the released code. If `n_features` equals `width`, there is no projection.
+    parameters, as in the released code. Without a projection if `n_features` equals `width`.
     """
 
     project: nn.Module

@@ -201,8 +201,8 @@ def drop_single_target(predicted: Tensor) -> Tensor:
     Tensor of shape (B, n_steps) or (B, n_steps, n_targets)
         The predictions.
     """
-    one = predicted.ndim == 3 and predicted.shape[2] == 1
-    return predicted.squeeze(2) if one else predicted
+    is_single = predicted.ndim == 3 and predicted.shape[2] == 1
+    return predicted.squeeze(2) if is_single else predicted
 
 
 class Net(NeuralNet):

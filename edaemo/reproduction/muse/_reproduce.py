@@ -1,4 +1,4 @@
-"""The published results beside those of edaemo, with the split of each number."""
+"""Compute and print the published results and those of edaemo, with the split of each number."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reproduce_results(
     max_epochs: int | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
-    """Train MuSeLSTMRegressor on a study, and return its scores beside the published ones.
+    """Train MuSeLSTMRegressor on a study, and return its scores and the published ones.
 
     In a study with partitions, such as MuSe-CaR, the network is trained on the partition train, and
     scored on devel and test. In another study it is scored on people that are held out in
@@ -91,7 +91,7 @@ def reproduce_results(
 
 
 def _by_partition(study: AnyBunch, model: Any, emotion: str, n_splits: int) -> list[list[Any]]:
-    """Train on the partition train; score devel and test."""
+    """Return the scores on devel and test of a network trained on the partition train."""
     trials, labels = _with_lengths(study, emotion)
     partition = trials["partition"].to_numpy()
     training = (partition == "train") & _labelled(labels)
@@ -108,7 +108,7 @@ def _by_partition(study: AnyBunch, model: Any, emotion: str, n_splits: int) -> l
 
 
 def _by_people(study: AnyBunch, model: Any, emotion: str, n_splits: int) -> list[list[Any]]:
-    """Hold out people in folds; score all predictions together."""
+    """Return the score of all predictions for people that are held out in folds."""
     trials, labels = _with_lengths(study, emotion)
     known = _labelled(labels)
     trials, labels = trials[known].reset_index(drop=True), labels[known]
