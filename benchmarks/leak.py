@@ -76,6 +76,7 @@ def read(
         thresholds=threshold,
         people="evaluation" if isinstance(study, str) else "all",
         n_splits=args.splits,
+        n_repeats=args.repeats if isinstance(study, str) else 1,
         max_epochs=args.epochs,
         n_jobs=args.jobs,
         store=args.store,
@@ -210,7 +211,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pipelines", nargs="+", default=list(PIPELINES))
     parser.add_argument("--only", choices=["bundled", "generated"], help="run only these studies")
-    parser.add_argument("--seeds", type=int, default=3, help="generated studies of each kind")
+    parser.add_argument("--seeds", type=int, default=5, help="generated studies of each kind")
+    parser.add_argument("--repeats", type=int, default=5, help="repeats on bundled studies")
     parser.add_argument("--people", type=int, default=40, help="subjects of a generated study")
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=10, help="epochs of the networks")

@@ -8,7 +8,8 @@ subjects are used. For the column with unequal classes, the labels are "above th
 the person's own arousal"; its best score is unknown, so it holds plain balanced accuracies.
 
     python benchmarks/rtcan_recipe.py --jobs 2
-    python benchmarks/rtcan_recipe.py --only paper
+    python benchmarks/rtcan_recipe.py --only paper --tasks EDA
+    python benchmarks/rtcan_recipe.py --only "the default" --weights published  # of cvxEDA
 """
 
 from __future__ import annotations
@@ -42,24 +43,28 @@ PLAIN = {
     "augmentation": {},
     "batch_size": 64,
     "max_epochs": 20,
+    "class_weight": {},
 }
+EQUAL = {"class_weight": {}}
 CHOSEN = PLAIN | {
     "augmentation": CHANGES,
     "dropout": 0.5,
     "lr_scheduler": "cosine",
     "weight_decay": 0.1,
+    "class_weight": "balanced",
 }
 CANDIDATES = {
     "AdamW, 0.001, 20 epochs, nothing else": PLAIN,
     "… dropout 0.5": PLAIN | {"dropout": 0.5},
     "… augmentation": PLAIN | {"augmentation": CHANGES},
     "… augmentation, dropout 0.5": PLAIN | {"augmentation": CHANGES, "dropout": 0.5},
-    "… and cosine, decay 0.1 (the default)": CHOSEN,
+    "… and cosine, decay 0.1": CHOSEN | EQUAL,
+    "… and classes weighted (the default)": CHOSEN,
     "the default, 10 epochs": CHOSEN | {"max_epochs": 10},
     "the default, label smoothing 0.1": CHOSEN | {"label_smoothing": 0.1},
     "the default, channel_drop 0.2": CHOSEN | {"augmentation": {**CHANGES, "channel_drop": 0.2}},
     "the default, small-corpus": CHOSEN | {"form": "small-corpus"},
-    "the default, classes weighted": CHOSEN | {"class_weight": "balanced"},
+    "the default, third ReLU": CHOSEN | {"last_relu": True},
     "paper": {"recipe": "paper"},
     "paper, 0.01 as variance": {"recipe": "paper-variance"},
     "published": {"recipe": "published"},
@@ -77,13 +82,14 @@ class Task(NamedTuple):
     best: float
 
 
-def make_generated() -> Iterator[Task]:
-    """Yield the tasks of the generated study."""
+def make_generated(weights: str) -> Iterator[Task]:
+    """Yield the tasks of the generated study, decomposed with these weights."""
     study = make_music_listening(
         PEOPLE, SONGS, TRIALS, sampling_rate=RATE, duration=SECONDS, random_state=SEED
     )
     best = study.bayes_rate(3000)["balanced_accuracy"]
-    table = CvxEDATransformer(RATE, n_times=N_TIMES).fit_transform(study.trials)
+    to_channels = CvxEDATransformer(RATE, n_times=N_TIMES, weights=weights)
+    table = to_channels.fit_transform(study.trials)
     people = study.trials["subject"]
     train = people.isin(sorted(people.unique())[:N_TRAINING]).to_numpy()
     for target, knows in [("arousal", "eda"), ("arousal", "both"), ("valence", "both")]:
@@ -99,11 +105,12 @@ def make_generated() -> Iterator[Task]:
     yield Task("arousal, EDA, unequal", rows[train], y[train], rows[~train], y[~train], 1.0)
 
 
-def make_real() -> Iterator[Task]:
-    """Yield the folds of the development subjects of HKU956."""
+def make_real(weights: str) -> Iterator[Task]:
+    """Yield the folds of the development subjects of HKU956, decomposed with these weights."""
     study = select_people(load_hku956(), "development")
     people = study.trials["subject"]
-    table = CvxEDATransformer(study.sampling_rate, n_times=N_TIMES).fit_transform(study.trials)
+    to_channels = CvxEDATransformer(study.sampling_rate, n_times=N_TIMES, weights=weights)
+    table = to_channels.fit_transform(study.trials)
     rows = MusicFeatureUnion().fit_transform(table)
     y = SubjectThresholdRelabeler(target="arousal").fit_relabel(study.ratings, subject=people)
     for training, test in SubjectKFold(5).split(table, y):
@@ -125,9 +132,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--only", default="", help="only candidates whose names contain this text")
+    parser.add_argument("--tasks", default="", help="only columns whose names contain this text")
+    parser.add_argument("--weights", default="noise", help="of cvxEDA: noise or published")
     args = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning)
-    tasks = [*make_generated(), *make_real()]
+    tasks = [*make_generated(args.weights), *make_real(args.weights)]
+    tasks = [task for task in tasks if args.tasks in task.column]
     rows = Parallel(args.jobs, verbose=1)(
         delayed(score)(name, settings, task)
         for name, settings in CANDIDATES.items()

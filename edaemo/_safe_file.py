@@ -117,11 +117,11 @@ def write_archive(
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
         archive.comment = f"edaemo {kind} {version} sha256 {'0' * 64}".encode()
-    data = buffer.getbuffer()
-    data[-64:] = hashlib.sha256(data[:-64]).hexdigest().encode()
+    # Without a view of the buffer: Python 3.13 warns if the buffer is collected before its view.
+    content = buffer.getvalue()[:-64]
     try:
         with whole_file(path) as part:
-            part.write_bytes(data)
+            part.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
             if check is not None:
                 check(part)
     except OSError as error:

@@ -21,7 +21,7 @@ good = []
 for study in studies:
     by_person = {}
     for trial in study.trials.itertuples():
-        parts = decompose(trial.eda, rate, weights="noise")
+        parts = decompose(trial.eda, rate)
         responses = scr_events(parts.phasic, rate, min_amplitude_us=SMALLEST)
         if len(responses) >= 3:
             title = f"{study.name}, {trial.subject}, trial {trial.trial}"
@@ -37,7 +37,7 @@ for study in studies:
     by_kind = {}
     for trial in study.trials.itertuples():
         z_scores = (trial.eda - trial.eda.mean()) / trial.eda.std()
-        parts = decompose(z_scores, rate)
+        parts = decompose(z_scores, rate, weights="published")
         cancels = bool(np.ptp(parts.phasic) > 2 * np.ptp(z_scores))
         title = f"{study.name}, {trial.subject}, trial {trial.trial}"
         title += "\nphasic and tonic cancel" if cancels else "\ncomponents within the signal"

@@ -65,6 +65,6 @@ axes.errorbar(
 axes.axvline(0.5, color="0.4", linestyle="--", label="chance")
 axes.set(xlim=(0.3, 1.0), ylim=(-0.6, 2.6), xlabel="balanced accuracy (95 % interval)")
 axes.invert_yaxis()
-axes.set_title("One SVM; the EDA depends on the song only", fontsize="medium")
+axes.set_title("One SVM; EDA depends on the song", fontsize="medium")
 axes.legend(frameon=False)
 figure.savefig("readme.png", dpi=100)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +17,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import edaemo.decomposition
 from edaemo.decomposition import (
     DecompositionError,
     DecompositionWarning,
     _compiled,
-    decompose,
-    decompose_many,
 )
 from edaemo.decomposition import _decompose as module
 from edaemo.decomposition._problem import build_problem
+
+# tests/test_weights.py has the weights that follow the noise.
+decompose = partial(edaemo.decomposition.decompose, weights="published")
+decompose_many = partial(edaemo.decomposition.decompose_many, weights="published")
 
 ROOT = Path(__file__).parents[1]
 ARRAYS = ("phasic", "tonic", "driver", "residual", "spline", "drift")
@@ -556,13 +560,14 @@ def test_without_a_compiler_the_build_succeeds_and_says_so_in_one_line(tmp_path)
 
 
 @built
-def test_three_hundred_nasty_inputs_end_with_a_certificate_or_a_clear_error(monkeypatch):
+@pytest.mark.parametrize("weights", ["noise", "published"])
+def test_three_hundred_nasty_inputs_end_with_a_certificate_or_a_clear_error(weights, monkeypatch):
     path = ROOT / "benchmarks" / "nasty_decompositions.py"
     spec = importlib.util.spec_from_file_location("nasty_decompositions", path)
     nasty = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, spec.name, nasty)
     spec.loader.exec_module(nasty)
-    verdicts = [nasty.judge(nasty.generate(seed)) for seed in range(300)]
+    verdicts = [nasty.judge(nasty.generate(seed, weights)) for seed in range(300)]
     outcomes = [v.outcome for v in verdicts]
     assert set(outcomes) <= {"certified", "inaccurate", "error"}, outcomes
     assert outcomes.count("certified") >= 295

@@ -62,8 +62,10 @@ def test_each_step_is_a_parameter():
         delta_knot=5.0,
         alpha=1e-3,
         gamma=1e-1,
+        weights="published",
     )
-    parts = decompose(signal, 4.0, tau0=3.0, tau1=0.5, delta_knot=5.0, alpha=1e-3, gamma=1e-1)
+    constants = {"tau0": 3.0, "tau1": 0.5, "delta_knot": 5.0}
+    parts = decompose(signal, 4.0, alpha=1e-3, gamma=1e-1, weights="published", **constants)
     given = plain.fit_transform(signal[None]).reshape(5, 100)
     expected = [signal, parts.phasic, parts.tonic, parts.residual, parts.driver]
     np.testing.assert_allclose(given, np.stack(expected), rtol=1e-5, atol=1e-7)
@@ -267,7 +269,7 @@ def test_diagnostics_say_what_the_solver_and_the_signal_did():
 def test_cancellation_is_warned_of_once_with_its_count():
     # A steep ramp down: the spline climbs away from it and the phasic part makes good.
     signals = make_eda(12, 100, seed=3)
-    transformer = CvxEDATransformer(sampling_rate=4)
+    transformer = CvxEDATransformer(sampling_rate=4, weights="published")
     with pytest.warns(SignalQualityWarning) as caught:
         transformer.fit(signals)
     n = int(transformer.diagnostics_["cancellation"].sum())
@@ -432,7 +434,7 @@ def test_each_trial_is_decomposed_once_in_a_process(monkeypatch):
     for n_times in (20, 30):
         CvxEDATransformer(sampling_rate=4, n_times=n_times).fit(signals).transform(signals)
     assert len(calls) == 5
-    CvxEDATransformer(sampling_rate=4, alpha=1e-3).fit(signals[:2])
+    CvxEDATransformer(sampling_rate=4, tau0=2.1).fit(signals[:2])
     assert len(calls) == 7
 
 

@@ -3,6 +3,7 @@
 import pickle
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,15 +15,18 @@ from scipy.linalg import null_space, toeplitz
 from scipy.optimize import nnls
 from scipy.signal import bilinear, lfilter
 
+import edaemo.decomposition
 from edaemo.decomposition import (
     Decomposition,
     DecompositionError,
     _compiled,
-    decompose,
-    decompose_many,
 )
 from edaemo.decomposition import _decompose as module
 from edaemo.decomposition._problem import build_problem
+
+# tests/test_weights.py has the weights that follow the noise.
+decompose = partial(edaemo.decomposition.decompose, weights="published")
+decompose_many = partial(edaemo.decomposition.decompose_many, weights="published")
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 ARRAYS = ("phasic", "tonic", "driver", "residual", "spline", "drift")

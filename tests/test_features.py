@@ -706,7 +706,9 @@ def test_odd_trials_have_finite_features(preset, decomposition):
     ratios = np.stack([spikes, saturated, step, dead, alternating, 1e-12 * signal, 1e9 * signal])
     given = EDAFeatureExtractor(4, preset=preset, decomposition=decomposition).fit_transform(ratios)
     assert np.isfinite(given).all()
-    assert given.any(axis=1).all()
+    # The alternating trial is noise, so cvxEDA finds no response in it.
+    silent = [4] if (preset, decomposition) == ("edaemo", "cvxeda") else []
+    assert np.flatnonzero(~given.any(axis=1)).tolist() == silent
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -249,7 +249,8 @@ def test_scikit_learns_own_checks(estimator, check):
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_many_are_as_one_by_one(n_jobs):
     signals = [*make_eda(3), make_eda(1, 50)[0]]
-    for method in (Line(first=3), CvxEDA(alpha=2e-3), Median(2.0), Highpass(0.1), Smooth(0.1)):
+    published = CvxEDA(alpha=2e-3, weights="published")
+    for method in (Line(first=3), published, Median(2.0), Highpass(0.1), Smooth(0.1)):
         many = method.decompose_many(signals, RATE, n_jobs=n_jobs)
         for signal, found in zip(signals, many, strict=True):
             alone = method.decompose(signal, RATE)
@@ -263,6 +264,7 @@ def test_many_are_as_one_by_one(n_jobs):
 def test_settings_of_cvxeda_are_those_of_decompose():
     signal = make_eda(1)[0]
     settings = {"tau0": 3.0, "tau1": 0.5, "delta_knot": 8.0, "alpha": 4e-4, "gamma": 2e-2}
+    settings["weights"] = "published"
     expected = decompose(signal, RATE, **settings)
     found = CvxEDA(**settings).decompose(signal, RATE)
     for part in ("phasic", "tonic", "driver", "residual", "spline", "drift"):
@@ -286,8 +288,9 @@ def test_defaults_are_written_alike_everywhere():
 def test_neurokits_variant_is_at_hand():
     signal = make_eda(1)[0]
     scaled = (signal - signal.mean()) / signal.std()
-    expected = signal.std() * decompose(scaled, RATE, variant="neurokit").phasic
-    method = CvxEDA(variant="neurokit")
+    settings = {"variant": "neurokit", "weights": "published"}
+    expected = signal.std() * decompose(scaled, RATE, **settings).phasic
+    method = CvxEDA(**settings)
     given = EDADecomposer(RATE, method=method, components=("phasic",)).fit_transform([signal])
     np.testing.assert_allclose(given[0], expected, atol=1e-6)
     with pytest.raises(ValueError, match=r"variant='neurokit'.*needs every sample"):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import imblearn.pipeline
@@ -497,7 +498,7 @@ class TestContent:
         folds = audit([(range(12), range(12, 24))], TRIALS, LABELS)
         save(chain, tmp_path / "m", audit=folds)
         said = describe(tmp_path / "m")
-        assert said["versions"]["torch"] == torch.__version__
+        assert said["versions"]["torch"] == version("torch")
         assert said["classes"] == {"values": [0, 1], "dtype": "int64"}
         assert said["input"]["n_columns"] == 3 * 32 + 2
         assert said["input"]["columns"][-1] == "music_pca1"
@@ -934,7 +935,7 @@ class TestOtherVersions:
         (said,) = (str(one.message) for one in caught)
         assert said.startswith(f"{tmp_path / 'm'}: saved with")
         assert f"scikit-learn 1.8.0 (installed: {sklearn.__version__})" in said
-        assert f"torch 2.9.1 (installed: {torch.__version__})" in said
+        assert f"torch 2.9.1 (installed: {version('torch')})" in said
         assert_array_equal(loaded.predict_proba(ROWS), model.predict_proba(ROWS))
 
     def test_nothing_is_said_of_what_the_model_does_not_hold(self, net, tmp_path):
@@ -945,7 +946,7 @@ class TestOtherVersions:
         self.other(tmp_path / "scaler", torch="2.9.1")
         load(tmp_path / "scaler")
         # The same release, built for another device.
-        self.other(tmp_path / "net", torch=torch.__version__.partition("+")[0] + "+cu999")
+        self.other(tmp_path / "net", torch=version("torch").partition("+")[0] + "+cu999")
         load(tmp_path / "net")
 
     def test_scikit_learns_own_warnings_are_one_of_ours(self, tmp_path, monkeypatch):

@@ -153,7 +153,7 @@ class TestSettings:
         for setting, weight, smoothing in [
             ({"class_weight": {0: 3.0, 1: 0.5}}, [3.0, 0.5], 0.0),
             ({"class_weight": "balanced"}, len(y) / 2 / np.bincount(y), 0.0),
-            ({"label_smoothing": 0.2}, [1.0, 1.0], 0.2),
+            ({"label_smoothing": 0.2, "class_weight": {}}, [1.0, 1.0], 0.2),
         ]:
             one = {"batch_size": len(y), "max_epochs": 1, "callbacks": [Begin()]} | STILL
             model = fit(X, y, **one, **setting)

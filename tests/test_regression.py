@@ -161,7 +161,11 @@ class TestStored:
             own = predictions.query("target == @row.target and pipeline == @row.pipeline")
             fold = own["repeat"].astype(str) + "/" + own["fold"].astype(str)
             alone = regression_summary(
-                own["label"], own["predicted"], subject=own["subject"], fold=fold
+                own["label"],
+                own["predicted"],
+                subject=own["subject"],
+                fold=fold,
+                repeat=own["repeat"],
             )
             for score in ("concordance_correlation", "pearson", "rmse"):
                 for column, of in (("pooled", ""), ("over_people", "_by_person")):

@@ -121,6 +121,40 @@ def test_the_picture_of_the_readme_is_drawn(tmp_path, monkeypatch):
     assert scores["subject+stimulus"] < 0.55
 
 
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+@pytest.mark.parametrize("name", ["table1", "table2"])
+def test_small_tables_of_the_docs_are_what_their_commands_print(name):
+    script = runpy.run_path(str(DOCS / "tables.py"))
+    table = script["TABLES"][name]
+    page = (DOCS.parent / table.page).read_text()
+    assert script["fill"](page, name, table.make()) == page
+
+
+def test_results_in_the_readme_are_those_of_the_comparison():
+    script = runpy.run_path(str(DOCS / "tables.py"))
+    page = (DOCS / "comparison.md").read_text()
+    readme = (DOCS.parent / "README.md").read_text()
+    found = 0
+    for protocol, cell in (("subject", 1), ("subject+stimulus", 2)):
+        section = page.split(f"## hku956, arousal, `{protocol}`")[1].split("\n## ")[0]
+        for name, link in script["README_LINKS"].items():
+            (row,) = (line for line in section.splitlines() if line.startswith(f"| {name} "))
+            (shown,) = (line for line in readme.splitlines() if line.startswith(f"| {link} "))
+            assert shown.split("|")[1 + cell].strip() == row.split("|")[2].strip()
+            found += 1
+    assert found == 10
+
+
+def test_every_generated_table_has_its_place_and_is_filled():
+    script = runpy.run_path(str(DOCS / "tables.py"))
+    for name, table in script["TABLES"].items():
+        page = (DOCS.parent / table.page).read_text()
+        text = page.split(f"<!-- table {name} -->")[1].split(f"<!-- end of table {name} -->")[0]
+        assert text.count("\n|") >= 5, name
+
+
 def test_routing_on_and_off_give_the_same_scores(few, y):
     pipe = make_pipe(few)
     plain = cross_validate(pipe, few.trials, y, groups=few.subject, cv=GroupKFold(3))

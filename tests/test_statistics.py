@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy.stats import binomtest, pearsonr, rankdata
+from scipy.stats import binomtest, pearsonr, rankdata, t
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import calibration_curve
 from sklearn.dummy import DummyClassifier
@@ -317,6 +317,61 @@ def test_regression_scores_are_those_of_other_libraries():
     y[subject == 2] = 5.3
     undefined = regression_summary(y, predicted, subject=subject)["n_people_undefined"]
     assert undefined.to_dict() == {"concordance_correlation": 0, "pearson": 1, "rmse": 0}
+
+
+class TestRepeats:
+    """Twelve people, of whose 20 trials each repeat predicts as many correctly."""
+
+    def predictions(self, *shares, covers="subject"):
+        tables = []
+        for repeat, share in enumerate(shares):
+            for person in range(12):
+                wrong = np.arange(10) >= 10 * share
+                predicted = np.r_[wrong, ~wrong].astype(int)
+                tables.append(
+                    pd.DataFrame(
+                        {
+                            "pipeline": "net",
+                            "repeat": repeat,
+                            "fold": person % 3,
+                            "subject": f"p{person:02d}",
+                            "stimulus": [f"s{i}" for i in range(20)],
+                            "covers": covers,
+                            "label": [0] * 10 + [1] * 10,
+                            "predicted": predicted,
+                        }
+                    )
+                )
+        return pd.concat(tables, ignore_index=True)
+
+    def test_people_who_are_all_alike_leave_the_interval_of_student(self):
+        given = [0.9, 0.8, 0.7]
+        half = t.ppf(0.975, 2) * np.std(given, ddof=1) / np.sqrt(3)
+        table = summarise_predictions(self.predictions(*given)).set_index("score")
+        for score in ("accuracy", "balanced_accuracy"):
+            row = table.loc[score]
+            for mean in ("pooled", "over_people"):
+                assert_allclose(row[mean], 0.8)
+                assert_allclose([row[f"{mean}_low"], row[f"{mean}_high"]], [0.8 - half, 1.0])
+            assert_allclose(row["over_repeats_sd"], 0.1)
+            assert row["n_repeats"] == 3
+        assert 0.8 + half > 1
+
+    def test_one_repeat_has_no_spread(self):
+        table = summarise_predictions(self.predictions(0.8)).set_index("score")
+        row = table.loc["accuracy"]
+        assert_allclose([row["over_people_low"], row["over_people_high"]], [0.8, 0.8])
+        assert np.isnan(row["over_repeats_sd"])
+
+    def test_intervals_over_stimuli_hold_repeats_too(self):
+        alone = summarise_predictions(self.predictions(0.8, 0.8, covers="subject+stimulus"))
+        both = summarise_predictions(self.predictions(0.9, 0.7, covers="subject+stimulus"))
+        one, two = (table.set_index("score").loc["accuracy"] for table in (alone, both))
+        assert one["over_repeats_sd"] == 0
+        assert_allclose(two["over_repeats_sd"], 0.2 / np.sqrt(2))
+        # Student's quantile for two repeats is 12.7.
+        assert two["over_people_low"] == 0
+        assert one["over_people_low"] > 0.4
 
 
 class TestCalibration:

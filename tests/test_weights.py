@@ -139,7 +139,7 @@ def test_three_solvers_agree(weights):
 def test_weights_without_new_parts_are_the_published_problem(solver):
     y, _ = record(6)
     numbers = Weights(alpha=8e-4, gamma=1e-2)
-    one, other = decompose(y, 4.0, solver=solver), decompose(y, 4.0, solver=solver, weights=numbers)
+    one, other = (decompose(y, 4.0, solver=solver, weights=w) for w in ("published", numbers))
     for name in (*COMPONENTS, "objective", "gap", "initial"):
         assert_array_equal(getattr(one, name), getattr(other, name))
     assert one.initial == 0
@@ -187,7 +187,7 @@ def test_what_fades_from_before_is_not_driver(solver):
     result = decompose(y, 4.0, weights="noise", solver=solver)
     assert result.initial == pytest.approx(0.4, rel=0.1)
     assert result.driver.sum() / 4 < 0.02
-    published = decompose((y - y.mean()) / y.std(), 4.0, solver=solver)
+    published = decompose((y - y.mean()) / y.std(), 4.0, solver=solver, weights="published")
     assert published.driver.sum() / 4 * y.std() > 0.2
 
 
@@ -360,9 +360,12 @@ def test_context_that_leaves_nothing_is_an_error():
     ("parameters", "message"),
     [
         ({"weights": "other"}, "weights must be one of"),
-        ({"weights": "noise", "alpha": 0.01}, "alpha=0.01 has no effect"),
-        ({"weights": WEIGHTS, "gamma": 1.0}, "gamma=1.0 has no effect"),
-        ({"weights": "noise", "variant": "neurokit"}, "needs variant='reference'"),
+        ({"weights": "noise", "alpha": 0.01}, "alpha=0.01 needs weights='published'"),
+        ({"weights": WEIGHTS, "gamma": 1.0}, "gamma=1.0 needs weights='published'"),
+        (
+            {"weights": "noise", "variant": "neurokit"},
+            "variant='neurokit' needs weights=",
+        ),
         ({"weights": Weights(0.0, 1.0)}, "weights.alpha must be a finite number above 0"),
         ({"weights": Weights(1.0, 1.0, slope=-1.0)}, "weights.slope must be .* at least 0"),
         ({"weights": Weights(1.0, 1.0, fading=np.inf)}, "weights.fading must be"),
@@ -408,10 +411,12 @@ def test_decomposer_features_and_command_line_take_the_weights(tmp_path):
     parts = EDADecomposer(4, method=CvxEDA(weights="noise")).fit_transform(y[None])[0]
     assert_allclose(parts, np.r_[expected.phasic, expected.tonic], atol=1e-4)
 
-    by_cvxeda = EDAFeatureExtractor(4, method=CvxEDA(weights="noise")).fit_transform(y[None])
-    assert not np.allclose(
-        by_cvxeda, EDAFeatureExtractor(4, method="cvxeda").fit_transform(y[None])
+    by_noise, by_published, by_default = (
+        EDAFeatureExtractor(4, method=method).fit_transform(y[None])
+        for method in (CvxEDA(weights="noise"), CvxEDA(weights="published"), "cvxeda")
     )
+    assert not np.allclose(by_noise, by_published)
+    assert_array_equal(by_noise, by_default)
 
     pd.DataFrame({"time": np.arange(len(y)) / 4, "eda": y}).to_csv(tmp_path / "a.csv", index=False)
     out = tmp_path / "out"

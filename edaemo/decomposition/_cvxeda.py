@@ -18,8 +18,8 @@ from edaemo.decomposition._settings import CvxEDASettings, Run, prepare_run
 class CvxEDA(CvxEDASettings, DecompositionMethod):
     """Decomposition by cvxEDA, with a driver and a residual.
 
-    The published penalties are made for recordings of unit variance; the decomposition with
-    ``weights="noise"`` does not depend on the scale. NaN samples have no weight. The variant
+    The decomposition with the default weights does not depend on the scale; the published penalties
+    are made for recordings of unit variance. NaN samples have no weight. The variant
     "neurokit" does not accept NaN.
 
     Parameters
@@ -34,7 +34,7 @@ class CvxEDA(CvxEDASettings, DecompositionMethod):
         As in :func:`decompose`.
     certificate : bool
         As in :func:`decompose`.
-    weights : {"published", "noise"} or Weights
+    weights : {"noise", "published"} or Weights
         As in :func:`decompose`.
     """
 

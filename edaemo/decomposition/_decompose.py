@@ -67,7 +67,7 @@ def decompose(
     tol: float = 1e-8,
     max_iter: int = 100,
     certificate: bool = True,
-    weights: str | Weights = "published",
+    weights: str | Weights = "noise",
     context: float = 0.0,
     on_failure: str = "raise",
     missing: str = "raise",
@@ -82,11 +82,10 @@ def decompose(
     distance after the end of the recording. The problem is convex with a unique solution: any
     solver that converges finds it.
 
-    `alpha` and `gamma` are not scale free. Multiplying y by a number changes the solution unless
-    alpha is multiplied by the same number. The defaults are meant for a z-scored recording. In
-    microsiemens they would penalise a subject with small responses more than one with large
-    responses. Therefore `CvxEDATransformer` z-scores each trial first; this function does not
-    z-score y.
+    By default the penalties follow the noise of the recording (`weights`), and the objective has
+    two more terms. With ``weights="published"`` it is as above. `alpha` and `gamma` are not scale
+    free: multiplying y by a number changes the solution unless alpha is multiplied by the same
+    number. Their defaults are meant for a z-scored recording; this function does not z-score y.
 
     Parameters
     ----------
@@ -129,13 +128,13 @@ def decompose(
     certificate : bool
         Whether `gap` is computed independently from the result. Without it the solution is the
         same, unless a solver computed a wrong gap.
-    weights : {"published", "noise"} or Weights, default="published"
-        ``"published"``: the objective above, with `alpha` and `gamma`. ``"noise"``: penalties that
-        follow the noise of the recording (:func:`noise_weights`), so that the driver does not
-        depend on the unit of y, except for its own unit. A `Weights` object: its numbers, in the
-        unit of y. The last two have a price for the initial state and a penalty on the slope of the
-        drift (see `Weights`); `alpha` and `gamma` must then have their defaults, and `variant` must
-        be "reference".
+    weights : {"noise", "published"} or Weights, default="noise"
+        ``"noise"``: penalties that follow the noise of the recording (:func:`noise_weights`), so
+        that the driver does not depend on the unit of y, except for its own unit.
+        ``"published"``: the objective above, with `alpha` and `gamma`. A `Weights` object: its
+        numbers, in the unit of y. "noise" and `Weights` have a price for the initial state and a
+        penalty on the slope of the drift (see `Weights`); `alpha` and `gamma` must then have their
+        defaults, and `variant` must be "reference".
     context : float, default=0
         Seconds at the beginning of y that are decomposed and then left out of the result, so that
         responses before the trial are part of the model. `phasic`, `tonic`, `driver` and `residual`
@@ -224,7 +223,7 @@ def decompose_many(
     tol: float = 1e-8,
     max_iter: int = 100,
     certificate: bool = True,
-    weights: str | Weights = "published",
+    weights: str | Weights = "noise",
     context: float = 0.0,
     on_failure: str = "raise",
     missing: str = "raise",
@@ -253,7 +252,7 @@ def decompose_many(
         As in `decompose`.
     certificate : bool
         As in `decompose`.
-    weights : {"published", "noise"} or Weights
+    weights : {"noise", "published"} or Weights
         As in `decompose`.
     context : float, default=0
         As in `decompose`, for each trial.
@@ -496,7 +495,7 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
         spline=theta[:knots],
         drift=drift + theta[knots : knots + 2],
         initial=scale * float(solution.driver[-1]) if problem.fades else 0.0,
-        objective=solution.objective * scale**2,
+        objective=solution.objective * scale * scale,  # inf if it exceeds float64
         gap=solution.gap,
         n_iter=solution.n_iter,
         status="optimal" if solution.gap <= run.settings.tol else "inaccurate",

@@ -32,7 +32,7 @@ class CvxEDASettings:
     tol: float = 1e-8
     max_iter: int = 100
     certificate: bool = True
-    weights: str | Weights = "published"
+    weights: str | Weights = "noise"
 
     def check(self, sampling_rate: float) -> None:
         """Raise a ValueError if a setting is out of its range at this sampling rate.
@@ -91,13 +91,13 @@ class CvxEDASettings:
         for name in ("alpha", "gamma"):
             if getattr(self, name) != defaults[name]:
                 raise ValueError(
-                    f"{name}={getattr(self, name)!r} has no effect with weights={self.weights!r}: "
-                    f"use Weights({name}=…), or weights='published'."
+                    f"{name}={getattr(self, name)!r} needs weights='published' (the penalties of "
+                    f"cvxEDA's authors); weights={self.weights!r} does not use it."
                 )
         if self.variant == "neurokit":
             raise ValueError(
-                f"weights={self.weights!r} needs variant='reference': 'neurokit' has another "
-                "initial state."
+                "variant='neurokit' needs weights='published': its initial state is another one "
+                f"than that of weights={self.weights!r}."
             )
 
 

@@ -80,8 +80,8 @@ SHARED = {
     "class_weight": Parameter(
         'dict or "balanced"',
         'Weight of each class in the loss. "balanced": inversely proportional to the share of the '
-        "class in the training trials. None: as in the recipe. The recipes of edaemo do not weight "
-        "classes.",
+        "class in the training trials. ``{}``: equal weights. None: as in the recipe. RTCAN's "
+        "default recipe is balanced, the published ones are not weighted.",
         [dict, StrOptions({"balanced"})],
     ),
     "label_smoothing": Parameter(

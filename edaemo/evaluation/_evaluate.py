@@ -445,7 +445,7 @@ def _describe_missing(entry: PipelineSpec, study: Bunch) -> str:
     for field in entry.fields:
         if study.get(field) is None:
             return f"needs the field {field}, which {study.name} does not have."
-    if entry.input in ("features", "signals") and study.get("sampling_rate") is None:
+    if entry.input in OUR_INPUTS and study.get("sampling_rate") is None:
         return f"needs the sampling rate of the EDA: {study.name} has no sampling_rate."
     return ""
 
@@ -702,7 +702,7 @@ def _run(
     done = kept.done(by_key)
     # Long folds first, so that no single long fold runs alone at the end.
     todo = [job for key, job in by_key.items() if key not in done]
-    todo.sort(key=lambda job: job.entry.input != "signals")
+    todo.sort(key=lambda job: job.entry.input not in ("signals", "published-signals"))
     input_warnings: dict[_Input, list[str]] = {}
     with (
         _cluster(scheduler) as client,

@@ -50,6 +50,10 @@ PLAIN = ("no-signals", "trials")
 INPUTS: dict[str, Callable[[float], AnyTransformer]] = {
     "features": lambda rate: EDAFeatureExtractor(sampling_rate=rate, missing="interpolate"),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
+    # The decomposition of the RTCAN-1D paper.
+    "published-signals": lambda rate: CvxEDATransformer(
+        sampling_rate=rate, n_times=N_TIMES, missing="mask", weights="published"
+    ),
 }
 # Keys of stored folds contain only the names of these inputs, since they contain edaemo's code.
 OUR_INPUTS = tuple(INPUTS)
@@ -542,7 +546,8 @@ def register_pipeline(
         parameters.
     input : {"trials", "features", "signals", "no-signals"} or str, default="trials"
         What X is. "trials": the trials table with its raw signals. "features": a DataFrame with the
-        128 EDA features of each trial. "signals": a trials table with the decomposed channels.
+        128 EDA features of each trial. "signals": a trials table with the decomposed channels;
+        "published-signals": the same, by the published weights of cvxEDA.
         "no-signals": the trials table without signals. "features", "signals", and inputs that you
         register with :func:`register_input`, are computed once for all pipelines.
     needs : sequence of str or None, default=None

@@ -65,6 +65,7 @@ DECLARATION = Declaration(
             weight_decay=0.1,
             max_epochs=20,
             augmentation={"time_shift": 0.2, "noise": 0.2, "scaling": 0.2},
+            class_weight="balanced",
             network={"dropout": 0.5},
         ),
         "paper": _PAPER,

@@ -96,8 +96,9 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         sudomotor nerve activity, SMNA, for a method that computes it, such as cvxEDA) and
         "residual".
     standardize_input : bool, default=True
-        Z-score the trial before the decomposition: cvxEDA's `alpha` and `gamma` are made for
-        signals of unit variance. If False, they apply to the unit of the recording.
+        Z-score the trial before the decomposition. The published weights are made for signals of
+        unit variance; if False, `alpha` and `gamma` apply to the unit of the recording. With
+        weights that follow the noise the components differ by their scale only.
     standardize_output : bool, default=True
         Z-score each channel. A channel whose standard deviation is below 1e-4 of its trial's holds
         only the solver's rounding errors and becomes zeros.
@@ -110,9 +111,10 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     delta_knot : float, default=10.0
         Distance between the knots of the tonic spline, in seconds.
     alpha, gamma : float, default=8e-4, 1e-2
-        Penalties on the driver and on the coefficients of the tonic spline.
-    weights : {"published", "noise"} or Weights, default="published"
-        "published": `alpha` and `gamma`. "noise": penalties that follow the noise of each trial.
+        Penalties on the driver and on the coefficients of the tonic spline, for
+        ``weights="published"``.
+    weights : {"noise", "published"} or Weights, default="noise"
+        "noise": penalties that follow the noise of each trial. "published": `alpha` and `gamma`.
         A :class:`edaemo.decomposition.Weights` object: its numbers. As in
         :func:`edaemo.decomposition.decompose`.
     missing : {"raise", "interpolate", "mask"}, default="raise"
@@ -198,7 +200,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "delta_knot": [Interval(Real, 0, None, closed="neither")],
         "alpha": [Interval(Real, 0, None, closed="neither")],
         "gamma": [Interval(Real, 0, None, closed="neither")],
-        "weights": [StrOptions({"published", "noise"}), Weights],
+        "weights": [StrOptions({"noise", "published"}), Weights],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
         "n_jobs": [Integral, None],
@@ -221,7 +223,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         delta_knot: float = 10.0,
         alpha: float = 8e-4,
         gamma: float = 1e-2,
-        weights: str | Weights = "published",
+        weights: str | Weights = "noise",
         missing: str = "raise",
         solver: str = "auto",
         n_jobs: int | None = None,

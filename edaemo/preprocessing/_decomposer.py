@@ -129,7 +129,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
     raise an error.
 
     For a single response of cvxEDA's shape (rise in 1.1 s, decay in several seconds) on a constant
-    trial, "cvxeda" keeps 0.92 of its rise at 4 Hz and 0.99 at 50 Hz. "highpass" and "smooth" keep
+    trial, "cvxeda" keeps 0.87 of its rise at 4 Hz and 0.99 at 50 Hz. "highpass" and "smooth" keep
     0.96, with undershoots below zero on both sides. "median" keeps 0.3, because it assigns most of
     a response that lasts longer than half its window to the tonic component.
 

@@ -190,6 +190,40 @@ def widen(
     return float(low), float(high)
 
 
+def widen_by_repeats(
+    estimate: float,
+    interval: tuple[float, float],
+    of_repeats: np.ndarray,
+    limits: tuple[float, float],
+) -> tuple[float, float]:
+    """Return an interval that also holds the repeats, whose mean the score is.
+
+    Parameters
+    ----------
+    estimate : float
+        The score.
+    interval : tuple of float
+        Its interval for these repeats.
+    of_repeats : ndarray of shape (n_repeats,)
+        The score of each repeat.
+    limits : tuple of float
+        The smallest and the largest possible value.
+
+    Returns
+    -------
+    low, high : float
+        Each side is the root of the sum of two squares: its own length, and the half-width of
+        Student's interval for the mean of the repeats. With one repeat, `interval` itself.
+    """
+    n = len(of_repeats)
+    if n < 2:
+        return interval
+    half = t.ppf(0.975, n - 1) * of_repeats.std(ddof=1) / np.sqrt(n)
+    low, high = (np.hypot(end - estimate, half) for end in interval)
+    low, high = np.clip([estimate - low, estimate + high], *limits)
+    return float(low), float(high)
+
+
 def count_confusion(
     labels: np.ndarray, predicted: np.ndarray, unit: np.ndarray, n_classes: int = 2
 ) -> np.ndarray:

@@ -19,7 +19,13 @@ from edaemo.statistics._crossed import (
     limits_of,
 )
 from edaemo.statistics._predictions import fold_codes, split_cases
-from edaemo.statistics._scores import divide, draw_people, interval_over_people, widen
+from edaemo.statistics._scores import (
+    divide,
+    draw_people,
+    interval_over_people,
+    widen,
+    widen_by_repeats,
+)
 from edaemo.statistics._sums import Sums, add_up, compare_within, weigh
 from edaemo.statistics._tasks import (
     OVER_PEOPLE,
@@ -41,6 +47,7 @@ def classification_summary(
     subject: Sequence[Any],
     probability: ArrayLike | None = None,
     fold: Sequence[Any] | None = None,
+    repeat: Sequence[Any] | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Summarise binary out-of-fold predictions: each score pooled, over people, over folds.
@@ -56,7 +63,9 @@ def classification_summary(
         Predicted probability of 1. If it is None, or has any NaN, the scores of probabilities are
         NaN.
     fold : sequence of shape (n_trials,) or None, default=None
-        Fold in which each trial was tested.
+        Fold in which each trial was tested; different folds of different repeats.
+    repeat : sequence of shape (n_trials,) or None, default=None
+        Repeat of each prediction, with its folds and seed. None: one repeat.
     random_state : int, default=0
         Seed of the 2000 draws of people.
 
@@ -73,13 +82,15 @@ def classification_summary(
         its 95 % interval; ``n_people``; ``n_people_undefined``, the number of people whose score is
         undefined (balanced accuracy, AUC and MCC of one class, F1 without a 1 in labels and
         predictions) and who are not in the mean. ``over_folds``, the mean of the folds' scores;
-        ``over_folds_sd``, ``n_folds``, ``n_folds_undefined``.
+        ``over_folds_sd``, ``n_folds``, ``n_folds_undefined``. ``over_repeats_sd``, the standard
+        deviation of the pooled score over repeats (NaN with one), and ``n_repeats``.
 
         The bootstrap for the intervals draws people with replacement, with all their trials. The
         intervals are expanded percentiles (:func:`interval_over_people`). They are NaN if a score
         was undefined in any draw. With several folds, both sides are longer by the square root of
         1 + 2/π for scores of classes and of 2 for scores of numbers, since models of different
-        folds share training trials (``docs/statistics.md``).
+        folds share training trials. With several repeats, they also hold the spread over repeats
+        (``docs/statistics.md``).
 
     Raises
     ------
@@ -93,7 +104,9 @@ def classification_summary(
     """
     task = Binary()
     outcome = task.read(y_true, y_pred, probability)
-    return Scores(task, outcome, subject, fold=fold, random_state=random_state).summary
+    return Scores(
+        task, outcome, subject, fold=fold, repeat=repeat, random_state=random_state
+    ).summary
 
 
 def regression_summary(
@@ -102,6 +115,7 @@ def regression_summary(
     *,
     subject: Sequence[Any],
     fold: Sequence[Any] | None = None,
+    repeat: Sequence[Any] | None = None,
     random_state: int = 0,
 ) -> pd.DataFrame:
     """Summarise out-of-fold predictions of numbers: each score pooled, over people, over folds.
@@ -110,7 +124,7 @@ def regression_summary(
     ----------
     y_true, y_pred : array-like of shape (n_trials,)
         Ratings and predictions, in the same unit.
-    subject, fold : sequence of shape (n_trials,)
+    subject, fold, repeat : sequence of shape (n_trials,)
         As in :func:`classification_summary`.
     random_state : int, default=0
         As in :func:`classification_summary`.
@@ -131,7 +145,9 @@ def regression_summary(
     """
     task = Regression()
     outcome = task.read(y_true, y_pred)
-    return Scores(task, outcome, subject, fold=fold, random_state=random_state).summary
+    return Scores(
+        task, outcome, subject, fold=fold, repeat=repeat, random_state=random_state
+    ).summary
 
 
 def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -> pd.DataFrame:
@@ -222,6 +238,7 @@ def score_trials(task: Task, trials: pd.DataFrame, random_state: int = 0) -> Sco
         _read(task, trials),
         trials["subject"].to_numpy(),
         fold=fold_codes(trials),
+        repeat=trials.get("repeat"),
         stimulus=trials.get("stimulus"),
         covers=find_covers(trials),
         random_state=random_state,
@@ -378,6 +395,8 @@ class Scores:
         Labels and predictions, as returned by `task.read`.
     subject, fold : sequence of shape (n_trials,)
         As in :func:`classification_summary`.
+    repeat : sequence of shape (n_trials,) or None, default=None
+        Repeat in which each trial was predicted.
     stimulus : sequence of shape (n_trials,) or None, default=None
         Stimulus of each trial.
     covers : sequence of {"subject", "stimulus"}, default=("subject",)
@@ -394,6 +413,7 @@ class Scores:
         subject: Sequence[Any] | np.ndarray,
         *,
         fold: Sequence[Any] | np.ndarray | None = None,
+        repeat: Sequence[Any] | np.ndarray | pd.Series | None = None,
         stimulus: Sequence[Any] | np.ndarray | None = None,
         covers: Sequence[str] = (SUBJECT,),
         random_state: int = 0,
@@ -417,6 +437,20 @@ class Scores:
         self._of_folds: dict[str, np.ndarray] = {}
         if folds is not None:
             self._of_folds = score_units(task, outcome, folds)
+        repeats = np.zeros(n_trials, int)
+        if repeat is not None:
+            repeats = number_units(repeat, n_trials, "repeat")
+        self._n_repeats = int(repeats.max()) + 1
+        self._of_repeats: dict[str, np.ndarray] = {}
+        self._people_of_repeats: dict[str, np.ndarray] = {}
+        if self._n_repeats > 1:
+            self._of_repeats = score_units(task, outcome, repeats, folds)
+            units = np.unique(repeats * self._n_people + subjects, return_inverse=True)
+            of_people = score_units(task, outcome, units[1], folds)
+            self._people_of_repeats = {
+                name: _average_by(units[0] // self._n_people, values)
+                for name, values in of_people.items()
+            }
 
     @property
     def by_person(self) -> pd.Series:
@@ -439,6 +473,9 @@ class Scores:
                 values = self._over_trials(score, score in self.task.zero)
             names = (column + end for end in ENDS)
             row |= dict(zip(names, map(float, values), strict=True))
+        row[f"{self.task.tested_column}_sd"] = _deviate(
+            self._people_of_repeats.get(self.task.tested, np.empty(0))
+        )
         return row
 
     @property
@@ -457,6 +494,8 @@ class Scores:
                 "over_folds_sd": defined.std(ddof=1) if len(defined) > 1 else np.nan,
                 "n_folds": len(folds),
                 "n_folds_undefined": np.isnan(folds).sum(),
+                "over_repeats_sd": _deviate(self._of_repeats.get(score, np.empty(0))),
+                "n_repeats": self._n_repeats,
             }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("score")
 
@@ -466,16 +505,23 @@ class Scores:
         if zero:
             pooled, draws = np.nan_to_num(pooled), np.nan_to_num(draws)
         if self._jackknife is not None:
-            return pooled[0], *self._jackknife.pooled(score, zero=zero).interval(*limits_of(score))
-        return pooled[0], *self._interval(score, pooled[0], draws)
+            interval = self._jackknife.pooled(score, zero=zero).interval(*limits_of(score))
+        else:
+            interval = self._interval(score, pooled[0], draws)
+        of_repeats = self._of_repeats.get(score, np.empty(0))
+        of_repeats = np.nan_to_num(of_repeats) if zero else of_repeats
+        return pooled[0], *widen_by_repeats(pooled[0], interval, of_repeats, limits_of(score))
 
     def _over_people(self, score: str) -> tuple[float, float, float]:
         """Return the mean of people's scores and its interval."""
         people = self._of_people[score]
         mean = average(people, np.ones((1, self._n_people)))[0]
         if self._jackknife is not None:
-            return mean, *self._jackknife.over_people(score).interval(*limits_of(score))
-        return mean, *self._interval(score, mean, average(people, self._drawn))
+            interval = self._jackknife.over_people(score).interval(*limits_of(score))
+        else:
+            interval = self._interval(score, mean, average(people, self._drawn))
+        of_repeats = self._people_of_repeats.get(score, np.empty(0))
+        return mean, *widen_by_repeats(mean, interval, of_repeats, limits_of(score))
 
     def _interval(self, score: str, estimate: float, draws: np.ndarray) -> tuple[float, float]:
         """Return the interval over people."""
@@ -487,6 +533,18 @@ class Scores:
 
 def _name(prefix: str, values: tuple[float, float, float]) -> dict[str, float]:
     return dict(zip((prefix + end for end in ENDS), values, strict=True))
+
+
+def _average_by(group: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the mean of the defined scores of each group."""
+    defined = ~np.isnan(scores)
+    totals = np.bincount(group, np.where(defined, scores, 0.0))
+    return divide(totals, np.bincount(group, defined))
+
+
+def _deviate(of_repeats: np.ndarray) -> float:
+    """Return the standard deviation over repeats; NaN with fewer than two."""
+    return float(of_repeats.std(ddof=1)) if len(of_repeats) > 1 else np.nan
 
 
 def average(scores: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -69,6 +69,7 @@ def make_table(
     }
     people: dict[str, PeopleScores] = dict(others)
     undefined = {name + end: np.nan for name in task.columns for end in ENDS}
+    undefined[f"{task.tested_column}_sd"] = np.nan
     rows = []
     for pipeline in pipelines:
         name = pipeline["pipeline"]
@@ -202,10 +203,13 @@ def format_table(table: pd.DataFrame) -> str:
     """
     first = table.iloc[0]
     titles = title_scores(table)
+    spread = f"{make_task(first['task']).tested_column}_sd"
+    has_repeats = first["n_repeats"] > 1
     claims = [claim for claim in CLAIMS if table[f"nearest_{claim.column}"].notna().any()]
     head = [
         "pipeline",
         *titles.values(),
+        *(["SD over seeds"] if has_repeats else []),
         *(f"p: {claim.title[:1].lower()}{claim.title[1:]}" for claim in claims),
         f"{first['stimuli']} seen in training",
         "fit (s)",
@@ -216,6 +220,8 @@ def format_table(table: pd.DataFrame) -> str:
             f"{row['n_failed']} folds failed" if row["n_failed"] else _with_interval(row, name)
             for name in titles
         ]
+        if has_repeats:
+            scores.append("-" if pd.isna(row[spread]) else f"{row[spread]:.3f}")
         p = [format_claim(row, claim) for claim in claims]
         has_count = pd.notna(row["stimuli_seen"])
         seen = f"{row['stimuli_seen']} of {row['n_stimuli']}" if has_count else "-"
@@ -339,6 +345,8 @@ def _describe_intervals(row: pd.Series, titles: Mapping[str, str]) -> list[str]:
         narrow = [titles[name] for name in titles if name.removesuffix(BY_PERSON) in TOO_NARROW]
     if covers == STIMULUS:
         text += "; it holds for these people"
+    if row["n_repeats"] > 1:
+        text += f"; it includes the spread over {row['n_repeats']} repeats"
     if not narrow:
         return [f"{text}."]
     return [

@@ -241,7 +241,9 @@ def evaluate_models(
 def _registered(networks: dict[str, Network], settings: ReproductionSettings) -> Iterator[None]:
     """Register the networks inside the context, as pipelines on decomposed signals."""
     entries = {
-        name: PipelineSpec(partial(network.make, settings=settings), "signals", knows_stimulus=None)
+        name: PipelineSpec(
+            partial(network.make, settings=settings), "published-signals", knows_stimulus=None
+        )
         for name, network in networks.items()
     }
     PIPELINES.update(entries)

@@ -1,0 +1,202 @@
+"""Write the tables of the pages anew, and the results in README.md.
+
+    make docs-tables                      # all, some hours on two cores
+    make docs-tables ARGS="recipe table1"
+    make docs-tables ARGS=--list
+
+The folds are kept in stores in the folder results/docs: an interrupted run continues, and a table
+whose folds are all stored is only printed. A page has a table between two comments with its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from edaemo.benchmark import evaluate
+from edaemo.statistics import format_table
+
+ROOT = Path(__file__).resolve().parents[1]
+STORES = ROOT / "results" / "docs"
+WIDTH = 118
+REPEATS = 5  # of everything that trains a network
+CASE = ["study", "target", "protocol"]
+README_LINKS = {
+    "stimulus-prior": "[`stimulus-prior`](docs/evaluation.md), the song's mean label",
+    "trial-order": "[`trial-order`](docs/evaluation.md)",
+    "svm-eda": "[`svm-eda`](docs/features.md)",
+    "rtcan-eda": "[`rtcan-eda`](docs/models.md)",
+    "rtcan-eda-music": "[`rtcan-eda-music`](docs/models.md)",
+}
+
+
+class Table(NamedTuple):
+    """A place in a page, and the function that returns its text."""
+
+    page: str
+    make: Callable[[], str]
+
+
+def compare(study: str, *protocols: str) -> pd.DataFrame:
+    """Evaluate all pipelines on a bundled study."""
+    return evaluate(
+        None,
+        study,
+        None,
+        list(protocols),
+        n_repeats=REPEATS,
+        max_epochs=10,
+        n_jobs=2,
+        store=STORES / study / "results.sqlite",
+        progress=True,
+    )
+
+
+def write_comparison(study: str, *protocols: str) -> str:
+    """Return all tables of a comparison, with headings."""
+    parts = []
+    for (name, target, protocol), rows in compare(study, *protocols).groupby(CASE, sort=False):
+        parts += [f"## {name}, {target}, `{protocol}`", format_table(rows).strip()]
+    return "\n\n".join(parts)
+
+
+def write_readme() -> str:
+    """Return five rows of the comparison on HKU956."""
+    table = compare("hku956", "subject", "subject+stimulus", "trial")
+    table = table[table["target"] == "arousal"].set_index(["protocol", "pipeline"])
+    lines = ["| pipeline | people held out | people and songs held out |", "|---|---|---|"]
+    for name, link in README_LINKS.items():
+        cells = [link]
+        for protocol in ("subject", "subject+stimulus"):
+            row, score = table.loc[protocol, name], "balanced_accuracy_by_person"
+            cells.append(
+                f"{row[score]:.3f} [{row[score + '_low']:.3f}, {row[score + '_high']:.3f}]"
+            )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def reproduce(*arguments: str, repeats: int = 0) -> str:
+    """Return what ``edaemo reproduce`` prints."""
+    command = [sys.executable, "-m", "edaemo.cli", "reproduce", *arguments]
+    command += ["--out", str(STORES / "reproduction")]
+    if repeats:
+        command += ["--repeats", str(repeats)]
+    return run(command)
+
+
+def script(name: str, *arguments: str) -> str:
+    """Return what a script in benchmarks/ prints."""
+    return run([sys.executable, str(ROOT / "benchmarks" / name), *arguments])
+
+
+def run(command: list[str]) -> str:
+    """Return the printed text of a command, without the places of its files."""
+    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT).stdout
+    return re.sub(r"(?m)^Written to .*\n", "", text).strip()
+
+
+REDUCED = ("--folds", "5", "--epochs", "10")
+TABLES = {
+    "readme": Table("README.md", write_readme),
+    "hku956": Table(
+        "docs/comparison.md",
+        partial(write_comparison, "hku956", "subject", "subject+stimulus", "trial"),
+    ),
+    "induced-stress": Table(
+        "docs/comparison.md", partial(write_comparison, "induced-stress", "subject", "trial")
+    ),
+    "recipe": Table("docs/models.md", partial(script, "rtcan_recipe.py", "--jobs", "2")),
+    "leak": Table(
+        "docs/leak.md",
+        partial(
+            script,
+            *("leak.py", "--figure", "docs/leak.png", "--store", str(STORES / "leak.sqlite")),
+        ),
+    ),
+    "table1": Table(
+        "docs/reproduction.md",
+        partial(reproduce, "table1", "hku956", "generated", "generated-pmemo-size"),
+    ),
+    "table2": Table(
+        "docs/reproduction.md",
+        partial(reproduce, "table2", "hku956", "generated", "generated-pmemo-size"),
+    ),
+    "table3-hku956": Table(
+        "docs/reproduction.md",
+        partial(
+            reproduce,
+            *("table3", "hku956", "--protocol", "subject", "trial", *REDUCED),
+            repeats=REPEATS,
+        ),
+    ),
+    "table3-generated": Table(
+        "docs/reproduction.md",
+        partial(reproduce, *("table3", "generated", "--people", "all", *REDUCED), repeats=REPEATS),
+    ),
+    **{
+        f"{table}-{study}": Table(
+            "docs/reproduction.md",
+            partial(reproduce, table, study, "--people", people, *REDUCED, repeats=REPEATS),
+        )
+        for table in ("table4", "table5")
+        for study, people in (("hku956", "evaluation"), ("generated", "all"))
+    },
+    "figure4-hku956": Table(
+        "docs/reproduction.md", partial(reproduce, "figure4", "hku956", *REDUCED, repeats=REPEATS)
+    ),
+}
+
+
+def fill(page: str, name: str, text: str) -> str:
+    """Return a page with the text between the comments of this name."""
+    begin, end = f"<!-- table {name} -->", f"<!-- end of table {name} -->"
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"The page has no place for {name}: add {begin} and {end}.")
+    return f"{before}{begin}\n\n{fold(text)}\n\n{end}{after}"
+
+
+def fold(text: str) -> str:
+    """Break lines that are not of a table."""
+    lines = []
+    for line in text.splitlines():
+        is_text = not line.startswith(("|", "#"))
+        lines += (
+            textwrap.wrap(line, WIDTH, subsequent_indent="  " * line.startswith("- "))
+            if (is_text and len(line) > WIDTH)
+            else [line]
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the chosen tables into their pages."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="tables; none: all")
+    parser.add_argument("--list", action="store_true", help="print the names and end")
+    arguments = parser.parse_args()
+    if unknown := [name for name in arguments.names if name not in TABLES]:
+        parser.error(f"no table {unknown[0]!r}; see --list")
+    for name, table in TABLES.items():
+        if arguments.list:
+            print(f"{name}: {table.page}")
+        elif not arguments.names or name in arguments.names:
+            text = table.make()
+            page = ROOT / table.page
+            page.write_text(fill(page.read_text(), name, text))
+            print(f"{name} written to {table.page}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
