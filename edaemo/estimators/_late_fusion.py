@@ -84,8 +84,9 @@ class LateFusionRegressor(RegressorMixin, BaseEstimator):
         "n_splits": [Interval(Integral, 2, None, closed="left")],
         "random_state": ["random_state"],
     }
-    __metadata_request__fit = {"subject": True}  # noqa: RUF012
+    __metadata_request__fit: ClassVar[dict[str, bool]] = {"subject": True}
     state: ClassVar[tuple[str, ...]] = ("estimators_", "final_estimator_", "out_of_fold_")
+    estimators: dict[str, Any]
     estimators_: dict[str, Any]
     final_estimator_: Any
     out_of_fold_: np.ndarray
