@@ -1,4 +1,4 @@
-"""Training of MuSeLSTMRegressor beside a plain PyTorch loop of the same network.
+"""Compare the training of MuSeLSTMRegressor with a plain PyTorch loop of the same network.
 
     python benchmarks/muse_training.py            # one process; the table of docs/performance.md
 
@@ -6,8 +6,8 @@ Both train the network of 110,849 parameters (300 features, bidirectional LSTM, 
 the same 1,000 sequences of 100 to 200 steps, in batches of 32, with Adam and one minus the
 concordance correlation of each sequence. The plain loop uses torch's own layers: nn.Linear,
 nn.MultiheadAttention, nn.LSTM on packed sequences, and a DataLoader. Epochs of both alternate. The
-time is that of the process on one thread, with all checks of `fit`. Memory is the peak of
-a process in one epoch, above that with the data (Linux).
+time is that of the process on one thread, with all checks of `fit`. Memory is the peak
+of a process in one epoch, above that with the data (Linux).
 """
 
 from __future__ import annotations
@@ -136,7 +136,8 @@ def main() -> None:
     print("|---|---|---|---|")
     print(f"| processor time, s | {plain:.1f} | {ours:.1f} | {ours / plain:.2f} |")
     print(
-        f"| peak memory above the data, MB | {memory[0]:.0f} | {memory[1]:.0f} | {memory[1] / memory[0]:.2f} |"
+        f"| peak memory above the data, MB | {memory[0]:.0f} | {memory[1]:.0f} "
+        f"| {memory[1] / memory[0]:.2f} |"
     )
 
 

@@ -460,10 +460,10 @@ class NetworkSequenceRegressor(NetworkEstimator):
         self.block_means_, self.block_scales_ = {}, {}
         if self.standardize:
             for name in self.blocks_:
-                steps = np.concatenate([trial[name] for trial in data.rows[data.training]])
-                self.block_means_[name] = steps.mean(axis=0, dtype=np.float64).astype(np.float32)
-                spread = steps.std(axis=0, dtype=np.float64).astype(np.float32)
-                self.block_scales_[name] = np.where(spread > 0, spread, np.float32(1))
+                steps = [trial[name] for trial in data.rows[data.training]]
+                mean, spread = _mean_and_spread(steps)
+                self.block_means_[name] = mean.astype(np.float32)
+                self.block_scales_[name] = np.where(spread > 0, spread, 1).astype(np.float32)
         if self.window is None and self.hop is not None:
             raise ValueError(f"hop={self.hop} requires window, which is None.")
         if self.window is not None and self.hop is not None and self.hop > self.window:
@@ -598,6 +598,14 @@ class _Standardized(nn.Module):
             for place, block in enumerate(blocks)
         ]
         return self.network(*scaled)
+
+
+def _mean_and_spread(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each feature over all steps, without joining them."""
+    n_steps = sum(map(len, sequences))
+    mean = np.sum([steps.sum(axis=0, dtype=np.float64) for steps in sequences], axis=0) / n_steps
+    squares = np.sum([np.square(steps - mean).sum(axis=0) for steps in sequences], axis=0)
+    return mean, np.sqrt(squares / n_steps)
 
 
 def cut_windows(n_steps: int, length: int, hop: int) -> list[tuple[int, int]]:
