@@ -21,6 +21,7 @@ from edaemo.preprocessing import (
     EDADecomposer,
     SubjectStandardizer,
     SubjectThresholdRelabeler,
+    describe_quality,
 )
 
 # Transformers that take raw EDA and have a sampling rate.
@@ -106,6 +107,7 @@ def predict_file(
     *,
     heard: Stimuli,
     subject: str | None = None,
+    any_quality: bool = False,
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Predict each trial in one file independently.
 
@@ -123,12 +125,15 @@ def predict_file(
         type of the model's stimulus ids.
     subject : str or None, default=None
         Subject of the recording.
+    any_quality : bool, default=False
+        Whether trials are predicted if more than half of their samples are not usable. If not,
+        ``predicted`` is NaN for these trials.
 
     Returns
     -------
     rows : list of dict
-        One per predicted trial: ``file``, ``trial``, ``predicted`` and, if the model has
-        `predict_proba`, ``probability_<class>``.
+        One per predicted trial: ``file``, ``trial``, ``predicted``, ``quality`` (findings of
+        `describe_quality`) and, if the model has `predict_proba`, ``probability_<class>``.
     errors : list of str
         One line per trial that could not be predicted, or one for a file that could not be read.
         The line begins with the path.
@@ -140,8 +145,15 @@ def predict_file(
         return [], [f"{source}: {_format_error(error, source)}"]
     rows, errors = [], []
     for name, eda in trials.items():
-        row: dict[str, Any] = {"file": str(source), "trial": name}
+        row: dict[str, Any] = {"file": str(source), "trial": name, "predicted": np.nan}
         try:
+            found = describe_quality(eda, sampling_rate)
+            row["quality"] = " ".join(found.findings)
+            # A model raises an error of its own if all samples are missing.
+            if found.share < 0.5 and not any_quality and not np.isnan(eda).all():
+                row["quality"] = f"Not predicted: {found.share:.0%} usable. {row['quality']}"
+                rows.append(row)
+                continue
             stimulus = heard.get(name, heard.get(None))
             rows.append(row | _predict_trial(model, needs, eda, stimulus, subject))
         except _EXPECTED as error:

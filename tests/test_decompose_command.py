@@ -18,6 +18,9 @@ from edaemo.datasets._recordings import find_recordings, read_recording
 from edaemo.decomposition import DecompositionError, decompose
 from edaemo.preprocessing import _files
 
+# What is said of a file's layout is tested in test_recordings.py.
+pytestmark = pytest.mark.filterwarnings("ignore::edaemo.datasets.RecordingWarning")
+
 # Eight seconds at 4 Hz with two responses.
 LINES = """
 0.412031 0.410750 0.413312 0.415874 0.432530 0.478654 0.541430 0.599081
@@ -27,7 +30,7 @@ LINES = """
 """
 SAMPLES = LINES.split()
 EDA = np.array([float(sample) for sample in SAMPLES])
-COLUMNS = ["time", "eda", "phasic", "tonic", "driver", "residual"]
+COLUMNS = ["time", "eda", "phasic", "tonic", "driver", "residual", "quality"]
 E4_DATE = "\r\n".join(["2013-02-20 17:55:19", "4.0", *SAMPLES, ""])
 E4_UNIX = "\n".join(["1544027337.000000", "4.000000", *SAMPLES, ""])
 E4_COLUMNS = "\n".join(["1544027337.00, 1544027337.00", "4.000000, 4.000000", *SAMPLES, ""])
@@ -71,8 +74,8 @@ class TestReading:
             (["conductance", *SAMPLES], None),
             (["2013-02-20", *SAMPLES], None),
             (["when,conductance", *(f"12:00,{one}" for one in SAMPLES)], None),
-            (["time,EDA,hr", *(f"{i},{one},60" for i, one in enumerate(SAMPLES))], None),
-            (["time, Gsr", *(f"{i}, {one}" for i, one in enumerate(SAMPLES))], None),
+            (["time,EDA,hr", *(f"{i / 8},{one},60" for i, one in enumerate(SAMPLES))], None),
+            (["time, Gsr", *(f"{i / 8}, {one}" for i, one in enumerate(SAMPLES))], None),
             (["a,b", *(f"{i},{one}" for i, one in enumerate(SAMPLES))], "b"),
             (["eda,left", *(f"{i},{one}" for i, one in enumerate(SAMPLES))], "left"),
         ],
@@ -119,7 +122,7 @@ class TestReading:
             ("a.csv", "\n \n", "empty"),
             ("a.csv", "eda\n", "no samples"),
             ("a.csv", "eda\n1\nx7\n", "line 3 does not hold a number: 'x7'"),
-            ("a.csv", "0.5;1\n0.6;2\n", "no column holds numbers"),
+            ("a.csv", "0.5;1\n0.6;2\n", "2 columns and no header"),
             ("a.csv", "1,2\n3,4\n", "2 columns and no header"),
             ("a.csv", "eda,t\n1,2\n3\n", "line 3 has 1 columns, the header has 2"),
             ("a.csv", "eda,gsr\n1,2\n", "more than one column may be the EDA"),
@@ -144,7 +147,7 @@ class TestReading:
         assert said in str(raised.value)
 
     def test_bytes_missing_files_and_folders_are_errors(self, tmp_path):
-        (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00\x93")
+        (tmp_path / "a.csv").write_bytes(b"\x81\x93")
         (tmp_path / "folder.csv").mkdir()
         for name, said in (
             ("a.csv", "not a text in UTF-8"),
@@ -181,7 +184,7 @@ class TestFinding:
     def test_folders_are_searched_at_any_depth_for_recordings_only(self, tmp_path):
         for name in ("EDA.csv", "ACC.csv", "BVP.csv", "HR.csv", "IBI.csv", "TEMP.csv", "tags.csv"):
             write(tmp_path / "S01" / "deep" / name, E4_DATE)
-        for name in ("b.CSV", "c.parquet", "notes.txt", ".hidden.csv", "._EDA.csv", "lone/HR.csv"):
+        for name in ("b.CSV", "c.parquet", "notes.md", ".hidden.csv", "._EDA.csv", "lone/HR.csv"):
             write(tmp_path / name, TABLE)
         found = [relative.as_posix() for _, relative in find_recordings([tmp_path])]
         assert sorted(found) == ["S01/deep/EDA.csv", "b.CSV", "c.parquet", "lone/HR.csv"]
@@ -225,8 +228,8 @@ class TestResult:
     def test_all_kinds_of_files_with_the_same_samples_have_the_same_result(self, tmp_path, capsys):
         write(tmp_path / "in" / "unix" / "EDA.csv", E4_UNIX)
         write(tmp_path / "in" / "date" / "EDA.csv", E4_DATE)
-        write(tmp_path / "in" / "plain.csv", "\n".join(SAMPLES))
-        rows = (f"{i},{one},1" for i, one in enumerate(SAMPLES))
+        write(tmp_path / "in" / "plain_eda.csv", "\n".join(SAMPLES))
+        rows = (f"{i / 4},{one},1" for i, one in enumerate(SAMPLES))
         write(tmp_path / "in" / "table.csv", "\n".join(["t,eda,x", *rows]))
         pd.DataFrame({"eda": EDA, "x": 1.0}).to_parquet(tmp_path / "in" / "b.parquet")
         arguments = (tmp_path / "in", tmp_path / "out", "--sampling-rate", 4, "--jobs", 2)
@@ -236,7 +239,7 @@ class TestResult:
         assert files_in(tmp_path / "out") == [
             "b.csv",
             "date/EDA.csv",
-            "plain.csv",
+            "plain_eda.csv",
             "table.csv",
             "unix/EDA.csv",
         ]

@@ -86,7 +86,7 @@ def test_csv_parquet_and_e4_give_what_the_model_gives(features, tmp_path, capsys
     status, out, err = run(capsys, path, a, b, c, "--sampling-rate", 4)
     assert (status, err) == (0, "")
     table = read(out)
-    assert list(table.columns) == ["file", "trial", "predicted", CALM, TENSE]
+    assert list(table.columns) == ["file", "trial", "predicted", CALM, TENSE, "quality"]
     assert list(table["file"]) == [str(a), str(b), str(c)]
     assert list(table["trial"]) == [1, 1, 1]
     expected = model.predict_proba(TRIALS[:3])
@@ -243,9 +243,9 @@ def test_bad_files_do_not_stop_the_others(features, tmp_path, capsys):
     (folder / "b.csv").write_text("")
     (folder / "c.csv").write_text("eda\n1\n2\n")
     (folder / "d.csv").write_text("eda\n" + "nan\n" * 100)
-    write(folder / "e.csv", 1, e4="64.0")
     write(folder / "f.csv", 2)
-    arguments = [folder, tmp_path / "nowhere.csv", "--sampling-rate", 4]
+    e4 = write(tmp_path / "e.csv", 1, e4="64.0")  # in a folder, its name would have to say EDA
+    arguments = [folder, e4, tmp_path / "nowhere.csv", "--sampling-rate", 4]
     status, out, err = run(capsys, features[1], *arguments)
     assert status == 1
     assert [Path(file).name for file in read(out)["file"]] == ["a.csv", "f.csv"]
@@ -321,7 +321,7 @@ def test_known_person_keeps_the_own_scale(tmp_path, capsys):
     status, out, err = run(capsys, path, a, "--subject", "p1")
     assert (status, err) == (0, "")
     # An SVC gives no probabilities.
-    assert list(read(out).columns) == ["file", "trial", "predicted"]
+    assert list(read(out).columns) == ["file", "trial", "predicted", "quality"]
     assert read(out)["predicted"][0] == model.predict(TRIALS[:1])[0]
     status, _, err = run(capsys, path, a, "--subject", "p9")
     assert status == 0

@@ -128,7 +128,7 @@ def test_files_of_an_e4_give_their_own_rate(tmp_path):
 def test_ohm_become_microsiemens_and_what_is_no_resistance_is_masked(tmp_path):
     (tmp_path / "r.csv").write_text("eda\n500000\n0\n250000\n-3\n1e6\n")
     frame = pd.DataFrame({"subject": ["a"], "stimulus": ["x"], "file": ["r.csv"]})
-    study = read_trials(frame, ratings=(), folder=tmp_path, sampling_rate=1, recorded_in="ohm")
+    study = read_trials(frame, ratings=(), folder=tmp_path, sampling_rate=1, unit="ohm")
     np.testing.assert_array_equal(study.trials["eda"][0], [2, np.nan, 4, np.nan, 1])
     assert study.report["masked_samples"] == 2
 
@@ -231,7 +231,7 @@ def test_different_rates_are_named(tmp_path):
         ({"ratings": ("valence", "trial")}, "none of them can be called 'trial'"),
         ({"sampling_rate": 0}, "sampling_rate"),
         ({"rating_range": (1,)}, "rating_range"),
-        ({"recorded_in": "siemens"}, "recorded_in"),
+        ({"unit": "volt"}, "unit"),
         ({"window": "middle"}, "window"),
     ],
 )
@@ -417,3 +417,73 @@ def test_faces_go_beside_a_corpus_and_through_a_split():
     reported = select_people(seen, "evaluation").trials
     assert not set(reported["subject"]) & set(study.development)
     assert {cell.shape for cell in reported["face"]} == {(50, 3, 2, 2)}
+
+
+def write_long(folder):
+    """Two recordings of 100 s at 4 Hz; each sample is its time in seconds."""
+    for name in ("a", "b"):
+        rows = (f"{i / 4},{i / 4}" for i in range(400))
+        (folder / f"{name}.csv").write_text("time,eda\n" + "\n".join(rows) + "\n")
+
+
+EVENTS = """\
+subject;file;onset;duration;stimulus;valence
+a;a.csv;50;10;x;3
+a;a.csv;20,5;5;y;4
+a;a.csv;95;10;z;5
+b;b.csv;1;2;x;6
+"""
+
+
+def test_events_are_cut_out_of_one_long_recording(tmp_path):
+    write_long(tmp_path)
+    (tmp_path / "events.csv").write_text(EVENTS)
+    with pytest.warns(UserWarning, match=r"1 of 4 trials are not inside .*: a\.csv at 95 s"):
+        study = read_trials(tmp_path / "events.csv", baseline=2)
+    trials = study.trials
+    assert trials["trial"].tolist() == [1, 2, 1]
+    assert trials["stimulus"].tolist() == ["y", "x", "x"]
+    assert trials["recording"].tolist() == ["a.csv", "a.csv", "b.csv"]
+    assert trials[["start", "stop", "duration"]].to_numpy().tolist() == [
+        [20.5, 25.5, 5],
+        [50, 60, 10],
+        [1, 3, 2],
+    ]
+    assert [(eda[0], eda[-1], len(eda)) for eda in trials["eda"]] == [
+        (20.5, 25.25, 20),
+        (50, 59.75, 40),
+        (1, 2.75, 8),
+    ]
+    assert trials["eda_before"][0].tolist() == [18.5 + i / 4 for i in range(8)]
+    np.testing.assert_array_equal(trials["eda_before"][2], [np.nan] * 4 + [0, 0.25, 0.5, 0.75])
+    assert study.ratings["valence"].tolist() == [4, 3, 6]
+    assert study.report["outside"].to_numpy().tolist() == [["a", "a.csv", 95, 105]]
+    assert study.report["overlaps"] == 0
+
+
+def test_a_window_around_the_onset_may_begin_before_it(tmp_path):
+    write_long(tmp_path)
+    (tmp_path / "events.csv").write_text(EVENTS.replace("95", "53"))
+    study = read_trials(tmp_path / "events.csv", window=(-1, 4))
+    assert [eda[0] for eda in study.trials["eda"]] == [19.5, 49, 52, 0]
+    assert {len(eda) for eda in study.trials["eda"]} == {20}
+    assert study.report["overlaps"] == 1
+    with pytest.raises(ValueError, match="must be \\(start, stop\\) in seconds from the onset"):
+        read_trials(tmp_path / "events.csv", window=(4, -1))
+    (tmp_path / "bare.csv").write_text("subject,file,onset,stimulus,valence\na,a.csv,5,x,1\n")
+    with pytest.raises(DatasetError, match="Add the column duration"):
+        read_trials(tmp_path / "bare.csv")
+
+
+def test_sliding_windows_name_their_recording_and_span(tmp_path):
+    write_long(tmp_path)
+    (tmp_path / "t.csv").write_text("subject,stimulus,file,valence\na,day,a.csv,2\nb,day,b.csv,7\n")
+    study = read_trials(tmp_path / "t.csv", length=40, step=20)
+    assert study.trials["start"].tolist() == [0, 20, 40, 60] * 2
+    assert study.trials["stop"].tolist() == [40, 60, 80, 100] * 2
+    assert study.trials["recording"].tolist() == ["a.csv"] * 4 + ["b.csv"] * 4
+    assert study.trials["trial"].tolist() == [1, 2, 3, 4] * 2
+    assert [eda[0] for eda in study.trials["eda"]] == [0, 20, 40, 60] * 2
+    assert study.targets["valence"].tolist() == [2] * 4 + [7] * 4
+    assert study.report["overlaps"] == 6
+    assert len(read_trials(tmp_path / "t.csv", length=40).trials) == 4

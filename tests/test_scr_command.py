@@ -116,17 +116,17 @@ def test_a_row_for_each_event(folder, tmp_path, capsys):
 def test_bad_files_do_not_stop_the_others(folder, tmp_path, capsys):
     write(folder / "a.csv", ["eda", "1", "nan", "2"])
     write(folder / "d.csv", ["trial,eda", "x,1", "x,2", "y,1"])
-    write(folder / "e.csv", ["hello", "world"])
+    text = write(tmp_path / "e.csv", ["hello", "world"])
     gone = tmp_path / "gone.csv"
     out = tmp_path / "scr.csv"
-    status, printed, said = run(capsys, folder, gone, out, "--sampling-rate", RATE)
+    status, printed, said = run(capsys, folder, text, gone, out, "--sampling-rate", RATE)
     assert status == 1
     assert "3 of 7 files done, 4 failed" in printed
     assert len(pd.read_csv(out)) == 4
     lines = dict(line.split(": ", 1) for line in said.splitlines())
     assert "1 of 3 samples are missing" in lines[str(folder / "a.csv")]
     assert "row 1 (trial y): only 1 of 1 samples" in lines[str(folder / "d.csv")]
-    assert "no column holds numbers" in lines[str(folder / "e.csv")]
+    assert "no column holds numbers" in lines[str(text)]
     assert "does not exist" in lines[str(gone)]
 
 

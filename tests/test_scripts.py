@@ -19,6 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
+from edaemo.datasets import RecordingWarning
 from edaemo.model_selection import SubjectThresholdScorer
 
 # What the relabeler says of people whose ratings form no two groups is tested where it is due.
@@ -110,6 +111,30 @@ def test_own_recordings_become_a_picture_a_table_and_scores(tmp_path, monkeypatc
     printed = capsys.readouterr().out
     assert "onset   peak  amplitude  rise_time" in printed
     assert "| svm-eda " in printed and "5 evaluation people, 10 trials" in printed
+
+
+def test_own_csv_files_become_scores(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    rows = ["subject,file,onset,duration,stimulus,condition"]
+    for person in range(5):
+        time = np.arange(100 * 8) / 8
+        eda = 5 + rng.normal(0, 0.005, len(time))
+        for onset in (32, 35, 38, 41, 44, 82, 85, 88, 91, 94):
+            after = np.clip(time - onset, 0, None)
+            eda += 0.5 * (np.exp(-after / 2) - np.exp(-after / 0.7))
+        cells = zip(time.tolist(), eda.round(6).tolist(), strict=True)
+        lines = [f"{t};{x}".replace(".", ",") for t, x in cells]
+        (tmp_path / f"p{person}.csv").write_text("\n".join(["Zeit;EDA (µS)", *lines]))
+        events = {5: "low", 30: "high", 55: "low", 80: "high"}
+        rows += [f"p{person},p{person}.csv,{at},20,{at},{what}" for at, what in events.items()]
+    (tmp_path / "events.csv").write_text("\n".join(rows))
+    monkeypatch.chdir(tmp_path)
+    with pytest.warns(RecordingWarning, match=r"5 files .*found: .*delimiter ;, decimal comma"):
+        study = runpy.run_path(str(EXAMPLES / "own_csv_files.py"))["study"]
+    assert study.trials["start"].tolist() == [5, 30, 55, 80] * 5
+    printed = capsys.readouterr().out
+    assert "20 trials at 8.0 Hz" in printed
+    assert "| svm-eda " in printed and "5 evaluation people, 20 trials" in printed
 
 
 @pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from ast import literal_eval
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
 
 
 def positive_number(text: str) -> float:
@@ -18,18 +22,97 @@ def positive_number(text: str) -> float:
 
 
 def add_reading(command: argparse.ArgumentParser) -> None:
-    """Add the options --sampling-rate and --column, for reading recordings."""
-    command.add_argument(
+    """Add the options for reading recordings; see `reading_settings`."""
+    group = command.add_argument_group(
+        "reading", "What is not given is found by the content of each file."
+    )
+    group.add_argument(
         "--sampling-rate",
         type=positive_number,
         metavar="HZ",
-        help="samples per second; the EDA.csv of an E4 contains it",
+        help="samples per second; not needed if the file contains it or has a column of times",
     )
-    command.add_argument(
+    group.add_argument(
         "--column",
         metavar="NAME",
-        help="column of the EDA (default: eda or gsr, else the only numerical column)",
+        help="column of the EDA (default: found by its name or unit)",
     )
+    group.add_argument(
+        "--unit",
+        default="auto",
+        metavar="UNIT",
+        help="microsiemens, siemens, nanosiemens, ohm, kiloohm, megaohm or adc (default: the unit "
+        "in the header, else microsiemens)",
+    )
+    group.add_argument(
+        "--device",
+        metavar="NAME",
+        help="bitalino, biosignalsplux or shimmer3: converts --unit adc to microsiemens",
+    )
+    group.add_argument(
+        "--time",
+        default="auto",
+        metavar="NAME",
+        help="column of the times; none ignores it (default: found by its name)",
+    )
+    group.add_argument(
+        "--time-unit",
+        default="auto",
+        metavar="UNIT",
+        help="s, ms, us, ns, min or h (default: found)",
+    )
+    group.add_argument(
+        "--delimiter", metavar="SIGN", help="sign between columns; tab and space as words"
+    )
+    group.add_argument("--decimal", metavar="SIGN", help="decimal sign: . or ,")
+    group.add_argument("--encoding", metavar="NAME", help="encoding of the text, such as cp1252")
+    group.add_argument(
+        "--skip-rows", type=int, metavar="N", help="lines before the header of the table"
+    )
+    group.add_argument("--sheet", metavar="NAME", help="sheet of a workbook")
+
+
+def reading_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of `edaemo.datasets.read_recording`; raise a ValueError if invalid."""
+    from edaemo.datasets import EDA_UNITS, FileOptions
+
+    if arguments.unit not in EDA_UNITS:
+        raise ValueError(f"--unit must be one of {', '.join(EDA_UNITS)}, got {arguments.unit!r}.")
+    words = {"tab": "\t", "\\t": "\t", "space": " ", "spaces": " "}
+    options = FileOptions(
+        time=None if arguments.time == "none" else arguments.time,
+        time_unit=arguments.time_unit,
+        device=arguments.device,
+        delimiter=words.get(arguments.delimiter, arguments.delimiter),
+        decimal=arguments.decimal,
+        encoding=arguments.encoding,
+        skip_rows=arguments.skip_rows,
+        sheet=arguments.sheet,
+    )
+    return {
+        "sampling_rate": arguments.sampling_rate,
+        "column": arguments.column,
+        "unit": arguments.unit,
+        "options": options,
+    }
+
+
+@contextmanager
+def print_notes(source: str | Path, file: TextIO) -> Iterator[None]:
+    """Print each warning inside the with block once, as a note on a source."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        print(f"Note: {source}: " + message.removeprefix(f"{source}: "), file=file)
+
+
+def print_left_out(left_out: Mapping[Path, str], file: TextIO) -> None:
+    """Print which files of a folder were left out because they hold no EDA, and why."""
+    if left_out:
+        print(f"Left out {len(left_out)} files without EDA:", file=file)
+    for path, reason in left_out.items():
+        print(f"  {path}: {reason}", file=file)
 
 
 def add_method(command: argparse.ArgumentParser, default: str) -> None:

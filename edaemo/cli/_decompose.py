@@ -8,7 +8,13 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from edaemo.cli._arguments import add_method, add_reading, import_plugins
+from edaemo.cli._arguments import (
+    add_method,
+    add_reading,
+    import_plugins,
+    print_left_out,
+    reading_settings,
+)
 
 
 def add_decompose(commands: argparse._SubParsersAction) -> None:
@@ -16,10 +22,11 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
     decompose = commands.add_parser(
         "decompose",
         help="decompose recordings into phasic, tonic and driver with cvxEDA or a filter",
-        description="Decompose recordings of EDA (E4 EDA.csv, CSV, parquet) with cvxEDA or another "
-        "--method. OUT contains one file for each recording, with the columns time (s), eda (as "
-        "read), phasic, tonic, driver (per second; if the method has one) and residual, in the "
-        "unit of the recording.",
+        description="Decompose recordings of EDA (E4, text, parquet and other files) with cvxEDA "
+        "or another --method. OUT contains one file for each recording, with the columns time (s), "
+        "eda, phasic, tonic, driver (per second; if the method has one) and residual, in "
+        "microsiemens, and quality (1: usable, 0: missing, no contact, saturated, or settling of "
+        "the sensor).",
         epilog="Exit status: 0 if all files were decomposed, 1 if some failed, 2 for wrong "
         "arguments, 130 after Ctrl-C.",
     )
@@ -30,7 +37,7 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
         "inputs",
         nargs="+",
         metavar="IN",
-        help="recordings, or folders to search at any depth for *.csv and *.parquet",
+        help="recordings, or folders to search at any depth; their files without EDA are left out",
     )
     decompose.add_argument(
         "out", metavar="OUT", help="folder for the results; it keeps the paths below a folder IN"
@@ -95,14 +102,14 @@ def _plot(result: Path) -> None:
         sampling_rate,
         signal=columns["eda"],
         responses=scr_events(parts.phasic, sampling_rate),
-        unit="unit of the recording",
+        unit="µS",
         title=result.stem,
     )
     save_figure(axes[0], result.with_suffix(".png"))
 
 
 def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from edaemo.datasets import find_recordings, read_recording
+    from edaemo.datasets import choose_recordings, read_recording
     from edaemo.decomposition import find_decomposition
     from edaemo.preprocessing import decompose_files, plan_outputs
 
@@ -113,8 +120,15 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
     try:
         import_plugins(arguments.plugin)
         method = find_decomposition(arguments.method, dict(arguments.setting))
+        settings = reading_settings(arguments)
+        found, left_out = choose_recordings(
+            arguments.inputs,
+            leave_out=out,
+            column=arguments.column,
+            options=settings["options"],
+        )
         plan = plan_outputs(
-            find_recordings(arguments.inputs, leave_out=out),
+            found,
             out,
             suffix=f".{arguments.format}",
             overwrite=arguments.overwrite,
@@ -124,7 +138,7 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         parser.exit(2, f"edaemo: error: {error}\n")
     outcomes = decompose_files(
         plan,
-        partial(read_recording, sampling_rate=arguments.sampling_rate, column=arguments.column),
+        partial(read_recording, **settings),
         method=method,
         missing=arguments.missing,
         overwrite=arguments.overwrite,
@@ -139,6 +153,7 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
     for outcome in outcomes:
         for note in outcome.notes:
             print(f"Note: {outcome.source}: {note}")
+    print_left_out(left_out, sys.stdout)
     print(
         f"{len(outcomes) - len(failed)} of {len(outcomes)} files done, {len(failed)} failed: {out}"
     )

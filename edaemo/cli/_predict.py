@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import edaemo
-from edaemo.cli._arguments import add_plugins, import_plugins, positive_number
+from edaemo.cli._arguments import (
+    add_plugins,
+    add_reading,
+    import_plugins,
+    print_left_out,
+    print_notes,
+    reading_settings,
+)
 
 
 def add_predict(commands: argparse._SubParsersAction) -> None:
@@ -19,11 +23,12 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
     predict = commands.add_parser(
         "predict",
         help="predict the emotion in recordings with a saved model",
-        description="Predict the emotion in recordings of EDA (E4 EDA.csv, CSV, parquet) with a "
-        "model of edaemo.save. A table with a column trial has one trial for each value of this "
-        "column. An E4 session has one trial between two presses of the button. Any other file is "
-        "one trial. The output is a CSV with one row for each trial: file, trial, predicted, and "
-        "probability_CLASS for each class.",
+        description="Predict the emotion in recordings of EDA (E4, text, parquet and other files) "
+        "with a model of edaemo.save. A table with a column trial has one trial for each value of "
+        "this column. An E4 session has one trial between two presses of the button. Any other "
+        "file is one trial. The output is a CSV with one row for each trial: file, trial, "
+        "predicted, probability_CLASS for each class, and quality (what is wrong with the "
+        "recording). The prediction is missing if more than half of the samples are not usable.",
         epilog="Exit status: 0 if all trials were predicted, 1 if some failed, 2 for wrong "
         "arguments or an unusable model, 130 after Ctrl-C.",
     )
@@ -33,19 +38,9 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         "inputs",
         nargs="+",
         metavar="FILES",
-        help="recordings, or folders to search at any depth for *.csv and *.parquet",
+        help="recordings, or folders to search at any depth; their files without EDA are left out",
     )
-    predict.add_argument(
-        "--sampling-rate",
-        type=positive_number,
-        metavar="HZ",
-        help="samples per second, equal to the model's; the EDA.csv of an E4 contains it",
-    )
-    predict.add_argument(
-        "--column",
-        metavar="NAME",
-        help="column of the EDA (default: eda or gsr, else the only numerical column)",
-    )
+    add_reading(predict)
     predict.add_argument(
         "--tags",
         choices=("consecutive", "pairs", "ignore"),
@@ -78,6 +73,11 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         help="your networks that the model may contain, such as mypackage.MyNet; their modules are "
         "imported",
     )
+    predict.add_argument(
+        "--any-quality",
+        action="store_true",
+        help="predict also if more than half of the samples of a trial are not usable",
+    )
     add_plugins(predict, "decompositions")
     predict.add_argument("--out", metavar="FILE", help="file for the table (default: stdout)")
 
@@ -87,15 +87,19 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
     from edaemo._predict import Stimuli, find_needs, predict_file, read_stimuli
     from edaemo._whole_file import whole_file
-    from edaemo.datasets import find_recordings, read_file_trials
+    from edaemo.datasets import choose_recordings, read_file_trials
 
     try:
         import_plugins(arguments.plugin)
-        with _notes(arguments.model):
+        with print_notes(arguments.model, sys.stderr):
             model = edaemo.load(arguments.model, trusted=arguments.trusted)
         needs = find_needs(model)
         needs.check_rate(arguments.sampling_rate)
-        files = [file for file, _ in find_recordings(arguments.inputs)]
+        settings = reading_settings(arguments)
+        found, left_out = choose_recordings(
+            arguments.inputs, column=arguments.column, options=settings["options"]
+        )
+        files = [file for file, _ in found]
         stimulus: Stimuli = {} if arguments.stimulus is None else {None: arguments.stimulus}
         heard = dict.fromkeys(map(str, files), stimulus)
         if arguments.stimuli is not None:
@@ -109,23 +113,28 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
             raise ValueError("the model standardises within people. Pass --subject.")
     except (ValueError, OSError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
-    read = partial(
-        read_file_trials,
-        sampling_rate=arguments.sampling_rate,
-        column=arguments.column,
-        tags=arguments.tags,
-    )
+    print_left_out(left_out, sys.stderr)
+    read = partial(read_file_trials, **settings, tags=arguments.tags)
     rows, failed = [], []
     for file in files:
-        with _notes(file):
+        with print_notes(file, sys.stderr):
             predicted, errors = predict_file(
-                model, needs, file, read, heard=heard[str(file)], subject=arguments.subject
+                model,
+                needs,
+                file,
+                read,
+                heard=heard[str(file)],
+                subject=arguments.subject,
+                any_quality=arguments.any_quality,
             )
         rows += predicted
         failed += errors
     for message in failed:
         print(message, file=sys.stderr)
-    text = pd.DataFrame(rows).to_csv(index=False) if rows else ""
+    table = pd.DataFrame(rows)
+    if rows:
+        table["quality"] = table.pop("quality")  # the last column
+    text = table.to_csv(index=False) if rows else ""
     if arguments.out is None:
         sys.stdout.write(text)
     elif rows:
@@ -135,13 +144,3 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
         except OSError as error:
             parser.exit(2, f"edaemo: error: {arguments.out}: cannot be written: {error}\n")
     return 1 if failed else 0
-
-
-@contextmanager
-def _notes(source: str | Path) -> Iterator[None]:
-    """Print each warning inside the context once."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        print(f"Note: {source}: " + message.removeprefix(f"{source}: "), file=sys.stderr)

@@ -7,9 +7,17 @@ import sys
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edaemo.cli._arguments import add_method, add_reading, import_plugins, positive_number
+from edaemo.cli._arguments import (
+    add_method,
+    add_reading,
+    import_plugins,
+    positive_number,
+    print_left_out,
+    print_notes,
+    reading_settings,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,11 +33,11 @@ def add_scr(commands: argparse._SubParsersAction) -> None:
     scr = commands.add_parser(
         "scr",
         help="write a table of skin conductance responses, for R or SPSS",
-        description="Write a table of the skin conductance responses in recordings of EDA (E4 "
-        "EDA.csv, CSV, parquet), in microsiemens. It has one row for each file; for each trial of "
-        "a table with a column trial; or, with --events, for each event. The columns are those of "
-        "edaemo.features.scr_table, after file and trial. A yes is 1, a no is 0, a missing value "
-        "is empty.",
+        description="Write a table of the skin conductance responses in recordings of EDA (E4, "
+        "text, parquet and other files), in microsiemens. It has one row for each file; for each "
+        "trial of a table with a column trial; or, with --events, for each event. The columns are "
+        "those of edaemo.features.scr_table, after file and trial. A yes is 1, a no is 0, a "
+        "missing value is empty.",
         epilog="Exit status: 0 if all files were analysed, 1 if some failed, 2 for wrong "
         "arguments, 130 after Ctrl-C.",
     )
@@ -38,7 +46,7 @@ def add_scr(commands: argparse._SubParsersAction) -> None:
         "inputs",
         nargs="+",
         metavar="IN",
-        help="recordings, or folders to search at any depth for *.csv and *.parquet",
+        help="recordings, or folders to search at any depth; their files without EDA are left out",
     )
     scr.add_argument("out", metavar="OUT.csv", help="file for the table")
     add_reading(scr)
@@ -83,17 +91,19 @@ def _scr(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         _check_numbers(arguments)
         import_plugins(arguments.plugin)
         method = find_decomposition(arguments.method, dict(arguments.setting))
-        found = _find(arguments)
+        settings = reading_settings(arguments)
+        found, left_out = _find(arguments, settings)
         events = None if arguments.events is None else _read_events(Path(arguments.events), found)
     except (ValueError, OSError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
-    tables, failed = _measure_files(found, events, arguments, method)
+    tables, failed = _measure_files(found, events, arguments, settings, method)
     if tables:
         try:
             _write(tables, out)
         except OSError as error:
             parser.exit(2, f"edaemo: error: {out}: cannot be written: {error}\n")
     n_done = len(found) - len(failed)
+    print_left_out(left_out, sys.stdout)
     print(f"{n_done} of {len(found)} files done, {len(failed)} failed: {out}")
     sys.stdout.flush()
     for message in failed:
@@ -117,6 +127,7 @@ def _measure_files(
     found: Sequence[tuple[Path, Path]],
     events: dict[Path, pd.DataFrame] | None,
     arguments: argparse.Namespace,
+    settings: dict[str, Any],
     method: DecompositionMethod,
 ) -> tuple[list[pd.DataFrame], list[str]]:
     """Return the tables of the recordings, and an error message for each that failed."""
@@ -129,7 +140,7 @@ def _measure_files(
             if events is None or file in events:
                 try:
                     of_file = None if events is None else events[file]
-                    tables.append(_measure(file, of_file, arguments, method))
+                    tables.append(_measure(file, of_file, arguments, settings, method))
                 except MemoryError:
                     failed.append(f"{file}: not enough memory for a recording of this length.")
                 except (ValueError, DecompositionError, OSError, ImportError) as error:
@@ -141,9 +152,11 @@ def _measure_files(
     return tables, failed
 
 
-def _find(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
-    """Return the recordings as in `find_recordings`, each once; check that OUT can be written."""
-    from edaemo.datasets import find_recordings
+def _find(
+    arguments: argparse.Namespace, settings: dict[str, Any]
+) -> tuple[list[tuple[Path, Path]], dict[Path, str]]:
+    """Return what `choose_recordings` does, each file once; check that OUT can be written."""
+    from edaemo.datasets import choose_recordings
 
     out = Path(arguments.out)
     if out.is_dir():
@@ -157,12 +170,16 @@ def _find(arguments: argparse.Namespace) -> list[tuple[Path, Path]]:
     # Folders of recordings may hold the events and an earlier table.
     others = {Path(other).resolve() for other in (out, arguments.events or out)}
     found: dict[Path, tuple[Path, Path]] = {}
-    for file, relative in find_recordings(arguments.inputs):
+    chosen, left_out = choose_recordings(
+        arguments.inputs, column=arguments.column, options=settings["options"]
+    )
+    for file, relative in chosen:
         if file.resolve() not in others:
             found.setdefault(file.resolve(), (file, relative))
     if not found:
         raise ValueError("the arguments IN hold no recording.")
-    return list(found.values())
+    left_out = {file: why for file, why in left_out.items() if file.resolve() not in others}
+    return list(found.values()), left_out
 
 
 def _read_events(path: Path, found: Sequence[tuple[Path, Path]]) -> dict[Path, pd.DataFrame]:
@@ -214,6 +231,7 @@ def _measure(
     file: Path,
     events: pd.DataFrame | None,
     arguments: argparse.Namespace,
+    settings: dict[str, Any],
     method: DecompositionMethod,
 ) -> pd.DataFrame:
     """Return the rows of one recording."""
@@ -222,9 +240,8 @@ def _measure(
     from edaemo.datasets import read_file_trials
     from edaemo.features import scr_table
 
-    cells, rate = read_file_trials(
-        file, sampling_rate=arguments.sampling_rate, column=arguments.column
-    )
+    with print_notes(file, sys.stdout):
+        cells, rate = read_file_trials(file, **settings)
     trials = pd.DataFrame({"trial": list(cells)}, dtype=str)
     trials["eda"] = pd.Series(list(cells.values()), dtype=object)
     table = scr_table(

@@ -24,6 +24,7 @@ from edaemo.datasets._deap import load_deap
 from edaemo.datasets._development import select_people
 from edaemo.datasets._e4 import load_e4
 from edaemo.datasets._empatica import TAGS
+from edaemo.datasets._file_options import TIME_UNITS, FileOptions, RecordingWarning
 from edaemo.datasets._file_trials import read_file_trials
 from edaemo.datasets._generated import make_music_listening
 from edaemo.datasets._generated_continuous import make_continuous_listening
@@ -34,7 +35,7 @@ from edaemo.datasets._mahnob_hci import load_mahnob_hci
 from edaemo.datasets._muse_car import load_muse_car
 from edaemo.datasets._pmemo import load_pmemo
 from edaemo.datasets._read_trials import read_trials
-from edaemo.datasets._recordings import find_recordings, read_csv_rows, read_recording
+from edaemo.datasets._recordings import choose_recordings, find_recordings, read_recording
 from edaemo.datasets._registry import (
     CORPORA,
     SESSIONS,
@@ -53,25 +54,32 @@ from edaemo.datasets._specification import (
     Option,
 )
 from edaemo.datasets._study import Study
+from edaemo.datasets._units import DEVICES, EDA_UNITS
 from edaemo.datasets._window import cut_window
 
 __all__ = [
     "CORPORA",
+    "DEVICES",
+    "EDA_UNITS",
     "SESSIONS",
     "TABLE",
     "TAGS",
+    "TIME_UNITS",
     "UNITS",
     "CorpusContent",
     "CorpusFiles",
     "CorpusSource",
     "CorpusSpec",
     "DatasetError",
+    "FileOptions",
     "Option",
     "Problems",
     "Reading",
+    "RecordingWarning",
     "Study",
     "add_signal",
     "check_folder",
+    "choose_recordings",
     "cut_window",
     "find_places",
     "find_recordings",
@@ -89,7 +97,6 @@ __all__ = [
     "load_seed_vii",
     "make_continuous_listening",
     "make_music_listening",
-    "read_csv_rows",
     "read_file_trials",
     "read_recording",
     "read_trials",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 
@@ -11,16 +11,17 @@ from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile
 
 # MNE converts these units to volts. The factors undo that. The third unit has the Greek letter of a
 # Japanese code page.
-_VOLTS = {"uV": 1e6, "\u00b5V": 1e6, "\x83\xcaV": 1e6, "mV": 1e3}
+VOLTS = {"uV": 1e6, "\u00b5V": 1e6, "\x83\xcaV": 1e6, "mV": 1e3}
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
     """A header: label, unit and rate (Hz) of each channel, and the size of the file in bytes."""
 
     labels: list[str]
     units: list[str]
     rates: list[float]
     size: int
+    is_bdf: bool
 
 
 def check_mne() -> None:
@@ -75,33 +76,42 @@ def read_bdf(
         except (ValueError, RuntimeError, LookupError, OSError) as error:
             raise corpus.error(name, f"cannot be read as bdf: {error}.") from error
     for label in wanted[:-1]:
-        data[label] *= _VOLTS.get(units[label], 1.0)
+        data[label] *= VOLTS.get(units[label], 1.0)
     data[trigger] = data[trigger].astype(np.int64) & 0xFFFF
     return data, {label: units[label] for label in wanted[:-1]}
 
 
-def _read_header(corpus: CorpusFiles, name: str) -> _Header:
+def _read_header(corpus: CorpusFiles, name: str) -> Header:
     with corpus.open(name) as file:
-        fixed = file.read(256)
         try:
-            n, n_records, seconds = int(fixed[252:]), int(fixed[236:244]), float(fixed[244:252])
-            text = file.read(256 * n).decode("latin-1")
-            # Each channel has a label (16 characters), a unit (8) and samples per record (8).
-            labels, units, counts = (
-                [text[at : at + width].strip() for at in range(start * n, stop * n, width)]
-                for start, stop, width in ((0, 16, 16), (96, 104, 8), (216, 224, 8))
-            )
-            samples = list(map(int, counts))
+            header = parse_header(file)
         except ValueError as error:
             raise corpus.error(name, "is truncated or is not a bdf file.") from error
-    if fixed[:8] != b"\xffBIOSEMI" or not seconds > 0:
+    if not header.is_bdf:
         raise corpus.error(name, "is not a bdf file of BioSemi.")
-    size = 256 * (n + 1) + 3 * n_records * sum(samples)
-    return _Header(labels, units, [count / seconds for count in samples], size)
+    return header
+
+
+def parse_header(file: IO[bytes]) -> Header:
+    """Parse the header of an EDF or BDF file; raise a ValueError if it is not one."""
+    fixed = file.read(256)
+    n, n_records, seconds = int(fixed[252:]), int(fixed[236:244]), float(fixed[244:252])
+    text = file.read(256 * n).decode("latin-1")
+    # Each channel has a label (16 characters), a unit (8) and samples per record (8).
+    labels, units, counts = (
+        [text[at : at + width].strip() for at in range(start * n, stop * n, width)]
+        for start, stop, width in ((0, 16, 16), (96, 104, 8), (216, 224, 8))
+    )
+    samples = list(map(int, counts))
+    if not seconds > 0:
+        raise ValueError("its records have no duration.")
+    is_bdf = fixed[:8] == b"\xffBIOSEMI"
+    size = 256 * (n + 1) + (3 if is_bdf else 2) * n_records * sum(samples)
+    return Header(labels, units, [count / seconds for count in samples], size, is_bdf)
 
 
 def _check_header(
-    corpus: CorpusFiles, name: str, header: _Header, wanted: list[str], sampling_rate: float
+    corpus: CorpusFiles, name: str, header: Header, wanted: list[str], sampling_rate: float
 ) -> None:
     file = corpus.files[name]
     size = file.path.stat().st_size if isinstance(file, LooseFile) else file.info.file_size

@@ -70,10 +70,14 @@ class Problems:
         Folder or archive of the corpus.
     how_to_get : str
         Sentence on where to get the corpus.
+    remedy : str or None, default=None
+        Sentence on what to do with a file that is missing or invalid. None is that for the files of
+        a published corpus.
     """
 
-    def __init__(self, name: str, place: Path, how_to_get: str) -> None:
+    def __init__(self, name: str, place: Path, how_to_get: str, remedy: str | None = None) -> None:
         self.found: list[str] = []
+        self.remedy = remedy
         self._name, self._place, self._how_to_get = name, place, how_to_get
 
     def add(self, problem: str) -> None:
@@ -138,9 +142,7 @@ class CorpusFiles:
         """Paths of the files, relative to the place."""
         return list(self.files)
 
-    def error(
-        self, name: str, what: str, remedy: str = "Replace it by the file as published."
-    ) -> DatasetError:
+    def error(self, name: str, what: str, remedy: str | None = None) -> DatasetError:
         """Return an error that names a file, its problem and the remedy.
 
         Parameters
@@ -149,14 +151,16 @@ class CorpusFiles:
             Path of the file in the corpus.
         what : str
             The problem, as the rest of a sentence that begins with the name.
-        remedy : str
-            A sentence that describes what to do.
+        remedy : str or None, default=None
+            A sentence that describes what to do. None is the remedy of `problems`, or to replace
+            the file.
 
         Returns
         -------
         DatasetError
             The error, not raised.
         """
+        remedy = remedy or self.problems.remedy or "Replace it by the file as published."
         return DatasetError(f"{name} (in {self.place}) {what} {remedy}")
 
     def note(self, problem: str) -> None:
@@ -169,14 +173,14 @@ class CorpusFiles:
         """
         self.problems.add(problem)
 
-    def note_file(
-        self, name: str, what: str, remedy: str = "Replace it by the file as published."
-    ) -> None:
+    def note_file(self, name: str, what: str, remedy: str | None = None) -> None:
         """Note the problem of a file, with the message of `error`.
 
         Parameters
         ----------
-        name, what, remedy : str
+        name, what : str
+            As in `error`.
+        remedy : str or None, default=None
             As in `error`.
         """
         self.problems.note(self.error(name, what, remedy))
@@ -232,7 +236,7 @@ class CorpusFiles:
             If the file is missing, cannot be read, or is in a damaged archive.
         """
         if name not in self.files:
-            raise self.error(name, "is missing.", "Get the corpus again.")
+            raise self.error(name, "is missing.", self.problems.remedy or "Get the corpus again.")
         try:
             with self.files[name].open() as file:
                 yield file

@@ -45,6 +45,7 @@ from edaemo.datasets._own_table import (
     read_whole_numbers,
 )
 from edaemo.datasets._study import Study
+from edaemo.datasets._units import EDA_UNITS, to_microsiemens
 from edaemo.datasets._window import Window, window_samples
 
 NAME = "e4"
@@ -53,6 +54,7 @@ HOW_TO_GET = (
     "A session of an E4 is a folder or zip archive from E4 connect. It contains EDA.csv, tags.csv "
     "and other files."
 )
+OWN_REMEDY = "Export the session again, or remove it."
 LICENCE = "Your own recordings: they belong to you and to the people who were recorded."
 CITATION = "None: your own recordings."
 DESCR = """Sessions of an Empatica E4
@@ -96,9 +98,11 @@ class _Session(NamedTuple):
         "path": [str, os.PathLike],
         "tags": [StrOptions({"consecutive", "pairs", "ignore"}), Mapping],
         "ratings": [str, os.PathLike, pd.DataFrame, None],
+        "columns": [Mapping, None],
         "rating_range": [tuple, list, None],
         "subjects": [Mapping, None],
         "signals": [tuple, list],
+        "unit": [StrOptions({*EDA_UNITS} - {"adc"})],
         "double_press": [Interval(Real, 0, None, closed="left")],
         "window": "no_validation",
         "allow_partial": ["boolean"],
@@ -110,9 +114,11 @@ def load_e4(
     *,
     tags: str | Mapping[str, tuple[int, int]] = "consecutive",
     ratings: Table | None = None,
+    columns: Mapping[str, str] | None = None,
     rating_range: tuple[float, float] | None = None,
     subjects: Mapping[str, str] | None = None,
     signals: Sequence[str] = ("eda",),
+    unit: str = "auto",
     double_press: float = 1.0,
     window: Window = None,
     allow_partial: bool = False,
@@ -136,6 +142,9 @@ def load_e4(
     ratings : path-like, DataFrame or None
         CSV or parquet file, or frame, with the key columns ``subject`` and ``trial``, optionally
         ``stimulus``, and one numeric column for each rating.
+    columns : dict or None, default=None
+        Name of a column in `ratings` → the name that edaemo uses, such as
+        ``{"participant": "subject"}``.
     rating_range : tuple (lowest, highest) or None
         Valid range of the ratings. None does not check them.
     subjects : dict or None
@@ -143,6 +152,9 @@ def load_e4(
         A person may have several sessions.
     signals : sequence of {"eda", "bvp", "temperature", "heart_rate", "acceleration"}
         Signals to read. ``eda`` is required.
+    unit : {"auto", "microsiemens", "siemens", "nanosiemens", "ohm", "kiloohm", "megaohm"}
+        Unit of the samples in EDA.csv, which are converted to microsiemens. "auto" is microsiemens,
+        in which an E4 records.
     double_press : float
         A press less than this many seconds after the press before it counts as the same press. 0
         keeps all presses. `tags` does not count the dropped presses.
@@ -195,19 +207,21 @@ def load_e4(
     if isinstance(tags, Mapping):
         tags = _check_protocol(tags)
     place = Path(path).expanduser()
-    problems = Problems("sessions of an E4", place, HOW_TO_GET)
+    problems = Problems("sessions of an E4", place, HOW_TO_GET, OWN_REMEDY)
     if not place.exists():
         raise DatasetError(f"path={str(path)!r} does not exist. {HOW_TO_GET}")
     with open_archives(place, problems) as corpus:
         folders = _find_sessions(corpus, problems)
         people = _name_people(place, folders, subjects, problems)
-        sessions = _read_sessions(corpus, folders, people, signals, tags, double_press, problems)
+        sessions = _read_sessions(
+            corpus, folders, people, signals, unit, tags, double_press, problems
+        )
     rates = _common_rates(sessions, signals, problems)
     if not allow_partial:
         _check_stretches(sessions, problems)
     rows = list(_make_rows(sessions, problems))
     unread = {people[name] for name in set(folders) - {session.name for session in sessions}}
-    rated = _join_ratings(rows, ratings, rating_range, unread, problems)
+    rated = _join_ratings(rows, ratings, columns, rating_range, unread, problems)
     if not allow_partial:
         rated.check(problems)
     problems.raise_all()
@@ -389,6 +403,7 @@ def _read_sessions(
     folders: Mapping[str, str],
     people: Mapping[str, str],
     signals: Sequence[str],
+    unit: str,
     tags: str | Mapping[str, tuple[int, int]],
     double_press: float,
     problems: Problems,
@@ -405,6 +420,9 @@ def _read_sessions(
             times = [] if tags == "ignore" else read_tags(corpus, folder + TAGS)
         if times is None or set(read) != set(signals):
             continue
+        if unit != "auto":
+            eda = read["eda"]
+            read["eda"] = eda._replace(samples=to_microsiemens(eda.samples, unit))
         with problems.collect():
             eda = read["eda"]
             for name, signal in read.items():
@@ -542,6 +560,8 @@ def _cut(signal: E4Signal, start: datetime, onset: float, seconds: float) -> np.
     first = round((onset - (signal.start - start).total_seconds()) * signal.sampling_rate)
     last = first + round(seconds * signal.sampling_rate)
     n = signal.samples.shape[-1]
+    if (first, last) == (0, n):
+        return signal.samples
     cell = np.full((*signal.samples.shape[:-1], last - first), np.nan)
     inside = slice(min(max(first, 0), n), max(min(last, n), 0))
     taken = signal.samples[..., inside]
@@ -564,6 +584,7 @@ def _check_stretches(sessions: Sequence[_Session], problems: Problems) -> None:
 def _join_ratings(
     rows: Sequence[dict[str, Any]],
     table: Table | None,
+    columns: Mapping[str, str] | None,
     rating_range: tuple[float, float] | None,
     unread: set[str],
     problems: Problems,
@@ -575,7 +596,7 @@ def _join_ratings(
     frame = None
     if table is not None:
         with problems.collect():
-            frame = read_own_table(table, ("subject", "trial"), "table of ratings")
+            frame = read_own_table(table, ("subject", "trial"), "table of ratings", columns)
     if frame is None:
         return _Rated({}, set(), set())
     subjects = read_ids(frame, "subject", problems)

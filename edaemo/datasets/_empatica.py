@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from edaemo.datasets._corpus import CorpusFiles
-from edaemo.datasets._numbers import read_number, read_numbers
+from edaemo.datasets._numbers import read_number
+from edaemo.datasets._text import TextLayout, WrongWidthError, read_numbers_of
 
 # Signal → its file, and its unit according to Empatica's info.txt.
 SIGNALS = {
@@ -23,8 +27,8 @@ CHANNELS = {"acceleration": ("x", "y", "z")}
 TAGS = "tags.csv"
 # All files that the folder of a session may hold.
 FILES = {*(file for file, _ in SIGNALS.values()), "IBI.csv", TAGS, "info.txt"}
-# A first line in this range is a time in unix seconds (1973 to 5138), not a conductance in
-# microsiemens.
+# A first line in this range is a time in unix seconds (1973 to 5138), or in unix milliseconds if
+# it is in 1000 times this range, and not a conductance in microsiemens.
 UNIX_TIMES = (1e8, 1e11)
 # Hz. A second line above this value is another time, as in a list of tags, and not a rate.
 HIGHEST_RATE = 1e5
@@ -55,9 +59,14 @@ class E4Signal(NamedTuple):
 
 
 def parse_time(text: str) -> datetime | None:
-    """Parse a time in unix seconds (UTC) or as ``YYYY-MM-DD hh:mm:ss``; None for other text."""
-    number = read_number(text)
+    """Parse a time in unix seconds or milliseconds (UTC) or ``YYYY-MM-DD hh:mm:ss``, else None.
+
+    Numbers may have a decimal comma.
+    """
+    number = read_number(text.replace(",", "."))
     if number is not None:
+        if UNIX_TIMES[0] * 1e3 <= number < UNIX_TIMES[1] * 1e3:
+            number /= 1e3
         inside = UNIX_TIMES[0] <= number < UNIX_TIMES[1]
         return datetime.fromtimestamp(number, UTC) if inside else None
     try:
@@ -66,19 +75,27 @@ def parse_time(text: str) -> datetime | None:
         return None
 
 
-def is_start(row: Sequence[str]) -> bool:
-    """Return whether the first line of a file, split into cells, is a start time."""
-    cells = [cell for cell in row if cell]
+def _split_first(line: str) -> list[str]:
+    """Return the cells of one of the first two lines; a comma may be the decimal sign."""
+    line = line.strip()
+    if re.fullmatch(r"\d+,\d+", line):
+        return [line]
+    return [cell.strip() for cell in re.split("[,;\t]", line) if cell.strip()]
+
+
+def is_start(line: str) -> bool:
+    """Return whether the first line of a file is a start time."""
+    cells = _split_first(line)
     return bool(cells) and all(parse_time(cell) is not None for cell in cells)
 
 
-def parse_signal(rows: Sequence[Sequence[str]], file: str = "EDA.csv") -> E4Signal:
+def parse_signal(source: Path | bytes, file: str = "EDA.csv") -> E4Signal:
     """Parse a signal file: start time, sampling rate, then one sample in each line.
 
     Parameters
     ----------
-    rows : sequence of sequence of str
-        The cells of each line.
+    source : Path or bytes
+        The file or its content.
     file : str, default="EDA.csv"
         Name of the file in an E4 session. It determines the number of columns.
 
@@ -87,42 +104,58 @@ def parse_signal(rows: Sequence[Sequence[str]], file: str = "EDA.csv") -> E4Sign
     ValueError
         If a line is invalid. The message names the line.
     """
-    first = [cell for cell in rows[0] if cell]
-    start = parse_time(first[0]) if is_start(first) else None
+    with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as lines:
+        head = [lines.readline(10_000).decode("utf-8-sig", "replace").strip() for _ in range(3)]
+    first, second = (_split_first(line) for line in head[:2])
+    start = parse_time(first[0]) if is_start(head[0]) else None
     if start is None:
         raise ValueError(f"line 1 is not a start time: {', '.join(first)[:40]!r}.")
-    second = {cell for cell in rows[1] if cell} if len(rows) > 1 else set()
-    rates = {read_number(cell) for cell in second}
+    rates = {read_number(cell.replace(",", ".")) for cell in second}
     rate = rates.pop() if len(rates) == 1 else None
     if rate is None or not 0 < rate <= HIGHEST_RATE:
         raise ValueError(
             f"line 1 is a start time, as in an E4's {file}, but line 2 is not a sampling rate: "
-            f"{', '.join(sorted(second))[:40]!r}."
+            f"{', '.join(sorted(set(second)))[:40]!r}."
         )
-    if len(rows) == 2:
-        raise ValueError("the file is too short: it has no samples.")
     n_columns = 3 if file == "ACC.csv" else 1
-    columns: list[list[str]] = [[] for _ in range(n_columns)]
-    for line, row in enumerate(rows[2:], start=3):
-        cells = [cell for cell in row if cell] or [""] * n_columns
-        if len(cells) != n_columns:
-            due = "one" if n_columns == 1 else "three"
-            raise ValueError(
-                f"line {line} holds {len(cells)} values, but an E4's {file} has {due}."
-            )
-        for column, cell in zip(columns, cells, strict=True):
-            column.append(cell)
-    samples = [read_numbers(column, first_line=3) for column in columns]
+    comma = n_columns == 1 and re.fullmatch(r"-?\d+,\d+", head[2]) is not None
+    layout = TextLayout(
+        names=[""] * n_columns,
+        units=[""] * n_columns,
+        start=2,
+        width=n_columns,
+        delimiter="," if n_columns == 3 or not comma else None,
+        decimal="," if comma else ".",
+        encoding="utf-8-sig",
+        header=False,
+        numeric=[True] * n_columns,
+        first=[""] * n_columns,
+    )
+    try:
+        columns = read_numbers_of(source, layout, range(n_columns))
+    except WrongWidthError as error:
+        due = "one" if n_columns == 1 else "three"
+        raise ValueError(
+            f"line {error.line} holds {error.width} values, but an E4's {file} has {due}."
+        ) from error
+    except ValueError as error:
+        if "no samples" in str(error):
+            raise ValueError("the file is too short: it has no samples.") from error
+        raise
+    samples = [columns[i].to_numpy(dtype=np.float64) for i in range(n_columns)]
     return E4Signal(start, rate, samples[0] if n_columns == 1 else np.stack(samples))
 
 
 def read_signal(corpus: CorpusFiles, name: str) -> E4Signal:
     """Read a signal file of a session; its name selects the signal, and errors name the file."""
-    rows = [[cell.strip() for cell in line.split(",")] for line in corpus.read_lines(name)]
-    try:
-        return parse_signal(rows, name.rpartition("/")[2])
-    except ValueError as error:
-        raise corpus.error(name, f"does not have the format of an E4: {error}") from error
+    with corpus.on_disk(name) as path:
+        try:
+            return parse_signal(path, name.rpartition("/")[2])
+        except ValueError as error:
+            what = f"does not have the format of an E4: {error}"
+            raise corpus.error(name, what) from error
+        except OSError as error:
+            raise corpus.error(name, f"cannot be read: {error.strerror or error}.") from error
 
 
 def read_tags(corpus: CorpusFiles, name: str) -> list[datetime]:

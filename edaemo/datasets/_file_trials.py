@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from edaemo.datasets._corpus import DatasetError
+from edaemo.datasets._corpus import DatasetError, open_archives
 from edaemo.datasets._e4 import load_e4
 from edaemo.datasets._empatica import TAGS
-from edaemo.datasets._recordings import read_csv_rows, read_recording
+from edaemo.datasets._file_options import FileOptions
+from edaemo.datasets._recordings import place_rows, read_rows
 
 TRIAL = "trial"  # column with the name of the trial
 
@@ -21,6 +21,8 @@ def read_file_trials(
     *,
     sampling_rate: float | None = None,
     column: str | None = None,
+    unit: str = "auto",
+    options: FileOptions | None = None,
     tags: str = "ignore",
 ) -> tuple[dict[str, np.ndarray], float]:
     """Read the trials of one recording.
@@ -28,21 +30,25 @@ def read_file_trials(
     Parameters
     ----------
     path : path
-        The file: CSV or parquet.
-    sampling_rate : float or None
+        The file, in a format of `read_recording`.
+    sampling_rate : float or None, default=None
         As for `read_recording`.
-    column : str or None
+    column : str or None, default=None
+        As for `read_recording`.
+    unit : str, default="auto"
+        As for `read_recording`.
+    options : FileOptions or None, default=None
         As for `read_recording`.
     tags : {"consecutive", "pairs", "ignore"}, default="ignore"
         As for `load_e4`: how the button presses of an E4 session (``EDA.csv`` and ``tags.csv`` in
-        one folder) delimit its trials. A session without a press is one trial.
+        one folder or zip archive) delimit its trials. A session without a press is one trial.
 
     Returns
     -------
     trials : dict
-        Name of the trial → EDA of shape (n_samples,). The name is the number of the trial, from 1,
-        in an E4 session; the value of the column ``trial``, as text, in a table with that column;
-        and "1" in all other files.
+        Name of the trial → EDA of shape (n_samples,) in microsiemens. The name is the number of the
+        trial, from 1, in an E4 session; the value of the column ``trial``, as text, in a table with
+        that column; and "1" in all other files.
     sampling_rate : float
         In Hz.
 
@@ -53,16 +59,36 @@ def read_file_trials(
         rows of a trial are not adjacent.
     """
     path = Path(path)
-    eda, sampling_rate = read_recording(path, sampling_rate=sampling_rate, column=column)
-    if tags != "ignore" and path.name == "EDA.csv" and _is_pressed(path.with_name(TAGS)):
-        return _read_session(path.parent, tags), sampling_rate
-    names = None if column == TRIAL else _read_trial_names(path)
-    return ({"1": eda} if names is None else _split(path, names, eda)), sampling_rate
+    named = None if column == TRIAL else TRIAL
+    rows = read_rows(
+        path, [column], sampling_rate=sampling_rate, unit=unit, options=options, trial=named
+    )
+    if tags != "ignore" and rows.sampling_rate is not None and _is_pressed(path):
+        session = path if path.suffix.lower() == ".zip" else path.parent
+        return _read_session(session, tags), rows.sampling_rate
+    if rows.trials is None:
+        (eda,), rate = place_rows(path, rows)
+        return {"1": eda}, rate
+    trials, rates = {}, set()
+    for name, inside in _find_stretches(path, rows.trials).items():
+        (trials[name],), rate = place_rows(path, rows, inside)
+        rates.add(rate)
+    if len(rates) > 1:
+        raise DatasetError(
+            f"{path}: its trials have different sampling rates: {sorted(rates)} Hz. Pass "
+            "sampling_rate, or write one file for each rate."
+        )
+    return trials, rates.pop()
 
 
-def _is_pressed(tags: Path) -> bool:
-    """Return whether the session has button presses; False if ``tags.csv`` is missing."""
-    return tags.is_file() and bool(tags.read_bytes().strip())
+def _is_pressed(path: Path) -> bool:
+    """Return whether a recording is of an E4 session with button presses."""
+    if path.suffix.lower() == ".zip":
+        with open_archives(path) as archive:
+            names = [name for name in archive.names if f"/{name}".endswith(f"/{TAGS}")]
+            return any(archive.read_bytes(name).strip() for name in names)
+    tags = path.with_name(TAGS)
+    return path.name == "EDA.csv" and tags.is_file() and bool(tags.read_bytes().strip())
 
 
 def _read_session(folder: Path, tags: str) -> dict[str, np.ndarray]:
@@ -73,34 +99,22 @@ def _read_session(folder: Path, tags: str) -> dict[str, np.ndarray]:
             f"{error} Or use --tags ignore: the whole session is then one trial."
         ) from error
     # Folders below this one hold other sessions.
-    of_session = trials[trials["session"] == folder.resolve().name]
+    whole = folder.resolve()
+    of_session = trials[trials["session"] == (whole.name if whole.is_dir() else whole.stem)]
     return dict(zip(of_session["trial"].astype(str), of_session["eda"], strict=True))
 
 
-def _read_trial_names(path: Path) -> list[str] | None:
-    """Return the column `trial` of a table, as text; None if it has no such column."""
-    if path.suffix.lower() == ".parquet":
-        table = pd.read_parquet(path)
-        if TRIAL not in table.columns:
-            return None
-        values = table[TRIAL]
-        return ["" if pd.isna(value) else str(value) for value in values]
-    names, *rows = read_csv_rows(path)
-    return [row[names.index(TRIAL)] for row in rows] if TRIAL in names else None
-
-
-def _split(path: Path, names: list[str], eda: np.ndarray) -> dict[str, np.ndarray]:
-    """Cut the samples where the name of the trial changes."""
+def _find_stretches(path: Path, names: list[str]) -> dict[str, slice]:
+    """Return trial → its rows; raise if the rows of a trial are not adjacent."""
     ends = [i for i in range(1, len(names)) if names[i] != names[i - 1]]
-    starts = [0, *ends]
-    trials: dict[str, np.ndarray] = {}
-    for start, cut in zip(starts, np.split(eda, ends), strict=True):
+    found: dict[str, slice] = {}
+    for start, stop in zip([0, *ends], [*ends, len(names)], strict=True):
         if not names[start]:
             raise DatasetError(f"{path}: row {start + 1} has no {TRIAL}. Fill it in.")
-        if names[start] in trials:
+        if names[start] in found:
             raise DatasetError(
                 f"{path}: the rows of {TRIAL} {names[start]} are not adjacent: sort the rows by "
                 f"{TRIAL} and time."
             )
-        trials[names[start]] = cut
-    return trials
+        found[names[start]] = slice(start, stop)
+    return found

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from numbers import Real
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,14 +14,24 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from edaemo._validation import suggest
 from edaemo.datasets._corpus import DatasetError, Problems
 from edaemo.datasets._numbers import read_number
+from edaemo.datasets._text import HEAD, find_encoding
+from edaemo.datasets._workbook import WORKBOOKS, read_sheets
+
+# A number with a decimal comma, in a table whose columns another sign separates.
+_COMMA = re.compile(r"^\s*(-?\d+),(\d+)\s*$")
 
 Table: TypeAlias = str | os.PathLike[str] | pd.DataFrame
 
 
-def read_own_table(table: Table, columns: Sequence[str], what: str) -> pd.DataFrame:
+def read_own_table(
+    table: Table, columns: Sequence[str], what: str, rename: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Return a table, which must have at least these columns. All cells of a CSV file are text.
+
+    `rename` maps names in the table to names of edaemo.
 
     Raises
     ------
@@ -27,24 +40,69 @@ def read_own_table(table: Table, columns: Sequence[str], what: str) -> pd.DataFr
     """
     frame = table if isinstance(table, pd.DataFrame) else _read_file(Path(table), what)
     where = what if isinstance(table, pd.DataFrame) else f"{what} {table}"
+    for name in rename or {}:
+        if name not in frame.columns:
+            raise DatasetError(
+                f"The {where} has no column {name!r}, which columns= names. "
+                f"{suggest(name, map(str, frame.columns))}"
+            )
+    frame = frame.rename(columns=dict(rename or {}))
     names = list(frame.columns)
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise DatasetError(f"The {where} has the columns {twice} more than once.")
     missing = [column for column in columns if column not in names]
     if missing:
-        raise DatasetError(f"The {where} lacks the columns {missing}; it has {names}.")
+        raise DatasetError(
+            f"The {where} lacks the columns {missing}; it has {names}."
+            f"{_suggest_columns(missing, names)}"
+        )
     if not len(frame):
         raise DatasetError(f"The {where} has no rows.")
     return frame.reset_index(drop=True)
+
+
+# Words for the columns that people call otherwise.
+_OTHER_NAMES = {
+    "subject": ("participant", "person", "id", "pid", "proband", "vp", "sub", "user"),
+    "stimulus": ("song", "video", "clip", "condition", "stim", "item", "trial_type"),
+    "file": ("filename", "path", "recording"),
+    "trial": ("order", "block", "number"),
+    "onset": ("start", "begin", "time"),
+}
+
+
+def _suggest_columns(missing: Sequence[str], names: Sequence[Any]) -> str:
+    """Return a sentence with the argument columns= that may name the missing columns."""
+    likely = {}
+    for column in missing:
+        known = (column, *_OTHER_NAMES.get(column, ()))
+        for name in map(str, names):
+            words = re.findall("[a-z]+", name.lower())
+            if name not in likely and any(get_close_matches(w, known, 1, 0.85) for w in words):
+                likely[name] = column
+                break
+    return f" If these are the columns, pass columns={likely}." if likely else ""
 
 
 def _read_file(path: Path, what: str) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
             return pd.read_parquet(path)
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, encoding="utf-8-sig")
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        if path.suffix.lower() in WORKBOOKS:
+            sheets = read_sheets(path)
+            if len(sheets) > 1:
+                raise DatasetError(
+                    f"The {what} {path} has several sheets with cells: {[*sheets]}. Keep one."
+                )
+            content = next(iter(sheets.values()))
+        else:
+            content = path.read_bytes()
+        settings = {**_find_dialect(path, content), "dtype": str, "keep_default_na": False}
+        header = pd.read_csv(io.BytesIO(content), header=None, nrows=1, **settings)
+        frame = pd.read_csv(io.BytesIO(content), **settings)
+    except DatasetError:
+        raise
     except ImportError as error:
         needed = "pip install edaemo[parquet]"
         raise DatasetError(f"The {what} {path}: parquet needs pyarrow: {needed}.") from error
@@ -56,8 +114,27 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
     if isinstance(frame.index, pd.RangeIndex):
         # pandas renames duplicate columns. This restores the names of the file.
         frame.columns = [str(name).strip() for name in header.iloc[0]]
-        return frame.apply(lambda column: column.str.strip())
+        frame = frame.apply(lambda column: column.str.strip())
+        return _read_commas(frame) if settings["sep"] != "," else frame
     raise DatasetError(f"The {what} {path} has more fields in its rows than in its header.")
+
+
+def _read_commas(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of texts with decimal points in the columns whose cells are all numbers."""
+    for i in range(frame.shape[1]):
+        column = frame.iloc[:, i].str.replace(_COMMA, r"\1.\2", regex=True)
+        if all(read_number(cell) is not None for cell in column):
+            frame.isetitem(i, column)
+    return frame
+
+
+def _find_dialect(path: Path, content: bytes) -> dict[str, Any]:
+    """Return encoding and delimiter of a table, for pandas; the delimiter is the header's."""
+    if not content.strip():
+        return {"encoding": "utf-8", "sep": ","}  # pandas raises the error
+    encoding = find_encoding(path, content[:HEAD])
+    first = content[:HEAD].decode(encoding, "replace").lstrip("\ufeff").split("\n")[0]
+    return {"encoding": encoding, "sep": max(",;\t", key=first.count)}  # the first of equals
 
 
 def read_ids(frame: pd.DataFrame, column: str, problems: Problems) -> list[str]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import StrOptions, validate_params
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
 from edaemo._ids import name_some
 from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import assemble
-from edaemo.datasets._cache import take_rows
-from edaemo.datasets._corpus import Problems
+from edaemo.datasets._cache import Column, take_rows
+from edaemo.datasets._corpus import DatasetError, Problems
+from edaemo.datasets._file_options import FileOptions, RecordingWarning
 from edaemo.datasets._own_table import (
     Table,
     check_rating_range,
@@ -27,13 +30,24 @@ from edaemo.datasets._own_table import (
     read_whole_numbers,
 )
 from edaemo.datasets._recordings import read_columns
+from edaemo.datasets._spans import (
+    Span,
+    count_overlaps,
+    cut_spans,
+    find_events,
+    find_windows,
+    number_events,
+)
 from edaemo.datasets._study import Study
+from edaemo.datasets._units import EDA_UNITS
 from edaemo.datasets._window import Window, window_samples
 from edaemo.decomposition import check_sampling_rate
 
 NAME = "own study"
 COLUMNS = ("subject", "stimulus", "file")
 RATED = ("valence", "arousal")
+# An error that holds for this many files is given once, with their number.
+SEVERAL = 4
 HOW_TO_GET = (
     "The table needs the columns subject, stimulus and file, and one row for each trial. Each file "
     "holds one trial. docs/datasets.md has an example."
@@ -59,9 +73,14 @@ What to know before believing a score:
         "sampling_rate": "no_validation",
         "rating_range": [tuple, list, None],
         "folder": [str, os.PathLike, None],
-        "recorded_in": [StrOptions({"microsiemens", "ohm"})],
+        "unit": [StrOptions({*EDA_UNITS})],
+        "columns": [Mapping, None],
+        "options": [FileOptions, None],
         "name": [str],
         "window": "no_validation",
+        "baseline": [Interval(Real, 0, None, closed="left")],
+        "length": [Interval(Real, 0, None, closed="neither"), None],
+        "step": [Interval(Real, 0, None, closed="neither"), None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -74,11 +93,19 @@ def read_trials(
     sampling_rate: float | None = None,
     rating_range: tuple[float, float] | None = None,
     folder: str | os.PathLike[str] | None = None,
-    recorded_in: str = "microsiemens",
+    unit: str = "auto",
+    columns: Mapping[str, str] | None = None,
+    options: FileOptions | None = None,
     name: str = NAME,
     window: Window = None,
+    baseline: float = 0.0,
+    length: float | None = None,
+    step: float | None = None,
 ) -> Study:
-    """Read your own study: one CSV or parquet file for each trial, and one table.
+    """Read your own study: one table, and a file for each trial or one long recording per person.
+
+    If the table has a column ``onset``, its rows are events in long recordings, and the trials are
+    cut out of them. With `length`, each recording is cut into sliding windows.
 
     All files and rows are checked. One error lists every problem.
 
@@ -88,7 +115,9 @@ def read_trials(
         CSV or parquet file, or frame, with a row for each trial and the columns ``subject``,
         ``stimulus``, ``file`` and those of `ratings`. ``trial`` (a whole number, the order of
         presentation) is optional, but required if a person had the same stimulus twice. Other
-        columns are copied to the trials, numeric columns as float.
+        columns are copied to the trials, numeric columns as float. Events also need ``onset``, in
+        seconds from the first sample, and ``duration`` or a `window`; their ``trial`` is by default
+        the order of the onsets of a person, and several events may have the same file.
     signals : dict or sequence of str
         Signal → its column in the files. A sequence names signals whose columns have the same
         names. ``eda`` is required. If ``eda`` is the only name of a sequence, or its column is
@@ -101,19 +130,34 @@ def read_trials(
         Columns of the table that hold classes to predict: text, booleans or whole numbers. They
         become targets and are not columns of the trials.
     sampling_rate : float or None
-        Samples per second (Hz) of all signals. Only files of an E4 contain it.
+        Samples per second (Hz) of all signals; not needed if the files contain it or have a column
+        of times.
     rating_range : tuple (lowest, highest) or None
         Valid range of the ratings. None does not check them.
     folder : path-like or None
         Folder that the paths in ``file`` are relative to. None is the folder of the table file, or
         the current folder if `table` is a frame.
-    recorded_in : {"microsiemens", "ohm"}
-        Unit of ``eda`` in the files. Ohm are converted to microsiemens; values at or below zero,
-        which are not valid resistances, become NaN.
+    unit : {"auto", "microsiemens", "siemens", "nanosiemens", "ohm", "kiloohm", "megaohm", "adc"}
+        Unit of ``eda`` in the files. It is converted to microsiemens; values at or below zero,
+        which are not valid resistances, become NaN. "auto" is the unit in the header of each file,
+        else microsiemens. "adc": readings of a converter, of the device in `options`.
+    columns : dict or None, default=None
+        Name of a column in the table → the name that edaemo uses, such as
+        ``{"participant": "subject"}``.
+    options : FileOptions or None, default=None
+        Format of the files, where it must not be found by their content.
     name : str
         Name of the study in tables.
     window : tuple (start, stop), 'end' or None
-        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`. For
+        events: seconds from the onset, where start may be negative; None is the duration of the
+        event.
+    baseline : float
+        Seconds before each event or sliding window that are kept as column ``eda_before``, NaN
+        before the beginning of the recording.
+    length, step : float or None
+        Sliding windows: their length, and the time from one to the next, in seconds. Ratings and
+        classes are those of the recording. A `step` of None is the `length`.
 
     Returns
     -------
@@ -122,13 +166,17 @@ def read_trials(
         (str), ``trial`` (int; 0 if the table has no such column), the other columns of the table
         except ``file``, ``eda`` (1-D float64 array in microsiemens, NaN where missing), a column
         for each other signal (float64) and ``duration`` (seconds, before the window is cut, float).
+        Events and sliding windows have the columns ``recording`` (its file), ``start`` and ``stop``
+        (seconds from its first sample).
         ``ratings`` : DataFrame with the same index, float.
         ``targets`` : dict, name → rating or class.
         ``music`` : None. You can set it to a frame with one row per stimulus.
         ``sampling_rate`` : of all signals, in Hz. ``rating_range`` : the argument.
         ``units`` : dict, signal → unit. ``development`` : (). All people are evaluation people.
         ``report`` : dict of what was read, masked and left out, with reasons; ``left_out`` and
-        ``masked`` are DataFrames.
+        ``masked`` are DataFrames. For events and sliding windows: ``outside``, a DataFrame of those
+        outside of their recording, which are left out, and ``overlaps``, the number of trials that
+        begin before the one before them in the recording ends.
         ``name``, ``licence``, ``citation``, ``DESCR`` : str.
 
     Raises
@@ -143,27 +191,35 @@ def read_trials(
     -----
     UserWarning
         If trials are shorter than the window.
+    RecordingWarning
+        As in `read_recording`; once for all files with the same remark.
 
     Examples
     --------
     >>> study = read_trials("study/trials.csv", sampling_rate=4)  # doctest: +SKIP
     """
-    columns = _check_columns(signals)
+    of_signals = _check_columns(signals)
     for what, names in (("ratings", ratings or ()), ("classes", classes)):
-        if taken := sorted({*COLUMNS, *columns, "trial", "duration"} & set(names)):
+        if taken := sorted({*COLUMNS, *of_signals, "trial", "duration"} & set(names)):
             raise ValueError(f"{what}={names!r}: none of them can be called {taken[0]!r}.")
     if both := sorted(set(ratings or ()) & set(classes)):
         raise ValueError(f"{both[0]!r} is in ratings and in classes: remove it from one of them.")
     rating_range = check_rating_range(rating_range)
     if sampling_rate is not None:
         sampling_rate = check_sampling_rate(sampling_rate)
-    window_samples(window, sampling_rate or 4.0)
     is_frame = isinstance(table, pd.DataFrame)
     place = Path("the table") if is_frame else Path(table).expanduser()
     if folder is None:
         folder = Path() if is_frame else place.parent
-    frame = read_own_table(table, COLUMNS, "table of trials")
+    frame = read_own_table(table, COLUMNS, "table of trials", columns)
     problems = Problems("your own study", place, HOW_TO_GET)
+    spans: list[Span] | None = None
+    if "onset" in frame.columns:
+        _check_span(window, length)
+        spans = find_events(number_events(frame), window, problems)  # type: ignore[arg-type]
+        frame = number_events(frame).drop(columns="duration", errors="ignore")
+    else:
+        window_samples(window, sampling_rate or 4.0)
     if ratings is None:
         ratings = [name for name in RATED if name in frame.columns and name not in classes]
         if not ratings and not classes:
@@ -171,25 +227,39 @@ def read_trials(
                 f"The table has neither valence nor arousal; it has {list(frame.columns)}. Name "
                 "the columns to predict: ratings=(…) for numbers, classes=(…) for classes."
             )
-    rows = _read_rows(frame, columns, ratings, problems)
+    rows = _read_rows(frame, of_signals, ratings, problems)
     missing = [name for name in (*ratings, *classes) if name not in frame.columns]
     if missing:
         problems.add(f"The table lacks the columns {missing}; it has {list(frame.columns)}.")
     there = [rating for rating in ratings if rating in frame.columns]
     rated = read_rating_columns(frame, there, rating_range, problems)
     _check_complete(rated, rows, problems)
-    cells, rates = _read_files(frame, columns, Path(folder).expanduser(), sampling_rate, problems)
+    cells, rates = _read_files(
+        frame,
+        of_signals,
+        Path(folder).expanduser(),
+        {"sampling_rate": sampling_rate, "unit": unit, "options": options},
+        problems,
+        shared=spans is not None,
+    )
     problems.raise_all()
+    notes = (
+        [] if "trial" in frame.columns else ["The order of the trials is not known: trial is 0."]
+    )
+    counts: dict[str, Any] = {}
+    if length is not None:
+        durations = [len(eda) / rates[0] for eda in cells["eda"]]
+        spans, notes = find_windows(durations, length, step or length), []
+    if spans is not None:
+        rows, rated, cells, counts = _cut(frame, spans, rows, rated, cells, rates[0], baseline)
+        if length is not None:
+            rows["trial"] = _number(rows["subject"])
     in_order = np.lexsort((rows["trial"], rows["subject"]))
     trials, (ratings_kept,), counted = assemble(
         take_rows({**rows, **cells}, in_order),
         [take_rows(rated, in_order)],
-        rates=dict.fromkeys(columns, rates[0]),
-        window=window,
-        from_ohm=recorded_in == "ohm",
-    )
-    notes = (
-        [] if "trial" in frame.columns else ["The order of the trials is not known: trial is 0."]
+        rates=dict.fromkeys(of_signals, rates[0]),
+        window=window if spans is None or length is not None else None,
     )
     report = {
         "source": str(place),
@@ -197,6 +267,7 @@ def read_trials(
         "people": len(set(rows["subject"])),
         "stimuli": len(set(rows["stimulus"])),
         **counted,
+        **counts,
         "notes": notes,
     }
     labels = {name: trials.pop(name) for name in classes}
@@ -209,13 +280,69 @@ def read_trials(
         music=None,
         sampling_rate=rates[0],
         rating_range=rating_range,
-        units={signal: "microsiemens" if signal == "eda" else "as recorded" for signal in columns},
+        units={
+            signal: "microsiemens" if signal == "eda" else "as recorded" for signal in of_signals
+        },
         development=(),
         licence=LICENCE,
         citation=CITATION,
         report=report,
         DESCR=DESCR,
     )
+
+
+def _check_span(window: Window, length: float | None) -> None:
+    """Raise a ValueError if the window of events is not two finite numbers in order."""
+    if length is not None:
+        raise ValueError("length is for recordings without events: remove the column onset.")
+    if window is None:
+        return
+    ends = [*window] if not isinstance(window, str) else []
+    if len(ends) != 2 or not np.isfinite(ends).all() or not ends[0] < ends[1]:
+        raise ValueError(
+            f"window={window!r}: for a table with onset, it must be (start, stop) in seconds from "
+            "the onset, or None."
+        )
+
+
+def _cut(
+    frame: pd.DataFrame,
+    spans: Sequence[Span],
+    rows: Mapping[str, Column],
+    rated: Mapping[str, np.ndarray],
+    cells: Mapping[str, list[np.ndarray]],
+    sampling_rate: float,
+    baseline: float,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[np.ndarray]], dict[str, Any]]:
+    """Return the columns, ratings and signals of the spans, and counts for the report."""
+    kept, cut, outside = cut_spans(spans, cells, sampling_rate, baseline)
+    files = [str(file) for file in frame["file"]]
+    lost = pd.DataFrame(
+        [(rows["subject"][s.row], files[s.row], s.start, s.stop) for s in outside],
+        columns=["subject", "recording", "start", "stop"],
+    )
+    if not kept:
+        raise DatasetError(f"None of {len(spans)} trials is inside its recording.")
+    if outside:
+        warnings.warn(
+            f"{len(outside)} of {len(spans)} trials are not inside their recording and are left "
+            f"out: {name_some(f'{files[s.row]} at {s.start:g} s' for s in outside)}.",
+            UserWarning,
+            stacklevel=4,
+        )
+    take = [span.row for span in kept]
+    places = {
+        "recording": [files[row] for row in take],
+        "start": np.array([span.start for span in kept]),
+        "stop": np.array([span.stop for span in kept]),
+    }
+    counts = {"outside": lost, "overlaps": count_overlaps(kept, files)}
+    return {**take_rows(rows, take), **places}, take_rows(rated, take), cut, counts
+
+
+def _number(subjects: Column) -> np.ndarray:
+    """Return the number of each row among those of its subject, from 1."""
+    return pd.Series(subjects).groupby(pd.Series(subjects)).cumcount().to_numpy() + 1
 
 
 def _check_columns(signals: Mapping[str, str | None] | Sequence[str]) -> dict[str, str | None]:
@@ -287,30 +414,55 @@ def _read_files(
     frame: pd.DataFrame,
     columns: Mapping[str, str | None],
     folder: Path,
-    sampling_rate: float | None,
+    settings: Mapping[str, Any],
     problems: Problems,
+    shared: bool,
 ) -> tuple[dict[str, list[np.ndarray]], list[float]]:
-    """Return the signals by name and row, and the distinct sampling rates; note more than one."""
+    """Return the signals by name and row, and the distinct sampling rates; note more than one.
+
+    Each file is read once. If files are not `shared`, a file of several rows is a problem.
+    A warning is given once for all files with the same one; so is an error of four or more files.
+    """
     cells: dict[str, list[np.ndarray]] = {signal: [] for signal in columns}
     of_rate: dict[float, list[str]] = {}
     files = read_ids(frame, "file", problems)
-    for file in sorted({file for file in files if files.count(file) > 1 and file}):
+    repeated = () if shared else sorted({file for file in files if files.count(file) > 1 and file})
+    for file in repeated:
         problems.add(
-            f"{file} is the file of {files.count(file)} trials: give each trial its own file."
+            f"{file} is the file of {files.count(file)} trials: give each trial its own file, or "
+            "add the column onset (seconds) for trials of one long recording."
         )
-    for file in files:
-        if not file:
+    notes: dict[str, list[str]] = {}
+    wrong: dict[str, list[str]] = {}
+    signals_of: dict[str, list[np.ndarray]] = {}
+    for file in dict.fromkeys(filter(None, files)):
+        path = folder / file
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                read, rate = read_columns(path, list(columns.values()), **settings)
+        except DatasetError as error:
+            wrong.setdefault(str(error).removeprefix(f"{path}: "), []).append(str(path))
             continue
-        with problems.collect():
-            read, rate = read_columns(
-                folder / file, list(columns.values()), sampling_rate=sampling_rate
-            )
-            of_rate.setdefault(rate, []).append(file)
-            for signal, samples in zip(columns, read, strict=True):
-                cells[signal].append(samples)
+        for warning in caught:
+            notes.setdefault(str(warning.message).removeprefix(f"{path}: "), []).append(file)
+        of_rate.setdefault(rate, []).append(file)
+        signals_of[file] = read
+    for file in files:
+        for signal, samples in zip(columns, signals_of.get(file, ()), strict=False):
+            cells[signal].append(samples)
+    for message, paths in wrong.items():
+        for group in [[path] for path in paths] if len(paths) < SEVERAL else [paths]:
+            problems.add(f"{_name_files(group)}: {message}")
+    for message, names in notes.items():
+        warnings.warn(f"{_name_files(names)}: {message}", RecordingWarning, stacklevel=4)
     if len(of_rate) > 1:
         listed = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of_rate.items())
         problems.add(
             f"The files have different sampling rates: {listed}. Resample them to the same rate."
         )
     return cells, list(of_rate)
+
+
+def _name_files(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} files ({name_some(names)})"

@@ -11,6 +11,7 @@ from edaemo.preprocessing._decomposed import (
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import decompose_files, plan_outputs
+from edaemo.preprocessing._findings import RecordingQuality, describe_quality
 from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality, unpack_study
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._standardize import SubjectStandardizer
@@ -22,6 +23,7 @@ __all__ = [
     "DecomposedTrial",
     "DecomposingMixin",
     "EDADecomposer",
+    "RecordingQuality",
     "SignalQualityWarning",
     "SubjectStandardizer",
     "SubjectThresholdRelabeler",
@@ -30,6 +32,7 @@ __all__ = [
     "count_levels",
     "decompose_files",
     "decompose_trials",
+    "describe_quality",
     "find_copies",
     "plan_outputs",
     "signal_quality",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -18,6 +19,7 @@ from edaemo._validation import LARGEST, read_signals
 from edaemo._whole_file import whole_file
 from edaemo.decomposition import DecompositionError, DecompositionMethod, find_decomposition
 from edaemo.preprocessing._decomposed import DecomposedTrial, check_masking, decompose_trial
+from edaemo.preprocessing._findings import describe_quality
 
 # Returns the EDA of a file, float64 with NaN for missing samples, and its sampling rate in Hz.
 Read = Callable[[Path], tuple[np.ndarray, float]]
@@ -119,8 +121,9 @@ def decompose_file(
         The output, ending in ``.csv`` or ``.parquet``; its folder is created if necessary. It is
         written completely or not at all. Columns, all float64: ``time`` (s, from 0), ``eda`` (as
         read), ``phasic``, ``tonic``, ``driver`` (per second; only if the method computes it) and
-        ``residual``, in the unit of the recording. Missing samples of ``eda`` are written as they
-        were read; if they were masked, ``residual`` is NaN at these samples.
+        ``residual``, in the unit of the recording, and ``quality``, 1 for usable samples and 0 for
+        others (see `describe_quality`). Missing samples of ``eda`` are written as they were read;
+        if they were masked, ``residual`` is NaN at these samples.
     read : callable
         Takes the path of a recording; returns its EDA and sampling rate, like
         `edaemo.datasets.read_recording`.
@@ -137,8 +140,9 @@ def decompose_file(
     Returns
     -------
     tuple of str
-        Remarks: missing samples, a constant recording, a solver that missed its tolerance, phasic
-        and tonic that cancel each other.
+        Remarks: the warnings of `read`, the findings of `describe_quality`, missing samples, a
+        constant recording, a solver that missed its tolerance, phasic and tonic that cancel each
+        other.
 
     Raises
     ------
@@ -153,7 +157,10 @@ def decompose_file(
         If the output exists and `overwrite` is False.
     """
     source, target = Path(source), Path(target)
-    eda, sampling_rate = read(source)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        eda, sampling_rate = read(source)
+    notes = [str(warning.message).removeprefix(f"{source}: ") for warning in caught]
     try:
         method = find_decomposition(method)
         method.check(sampling_rate)
@@ -171,8 +178,10 @@ def decompose_file(
     table = trial.rescale().to_frame()
     table.insert(0, "time", np.arange(len(eda)) / sampling_rate)
     table.insert(1, "eda", eda)
+    quality = describe_quality(eda, sampling_rate)
+    table["quality"] = quality.usable.astype(np.float64)
     _write(table, target, overwrite=overwrite)
-    return _remark(trial, n_missing, missing)
+    return (*dict.fromkeys(notes), *quality.findings, *_remark(trial, n_missing, missing))
 
 
 def decompose_files(
