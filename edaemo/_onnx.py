@@ -26,6 +26,7 @@ from edaemo._sklearn import AnyEstimator
 from edaemo._whole_file import whole_file
 from edaemo.estimators import NetworkEstimator
 from edaemo.fusion import BlockUnion
+from edaemo.networks import Recurrent
 from edaemo.training import torch_threads
 
 TOLERANCE = 1e-5
@@ -123,6 +124,8 @@ def _write(network: nn.Module, estimator: NetworkEstimator, path: Path) -> None:
     shapes = tuple(
         {axis: free[axis] for axis in range(values.ndim - 1)} for values in inputs.values()
     )
+    # Only without dynamo can torch export an operator of ONNX, as recurrent layers contain it.
+    strict = not any(isinstance(module, Recurrent) for module in network.modules())
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -130,7 +133,7 @@ def _write(network: nn.Module, estimator: NetworkEstimator, path: Path) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns about its own internals
             program = torch.export.export(
-                network, tuple(inputs.values()), dynamic_shapes=(shapes,), strict=True
+                network, tuple(inputs.values()), dynamic_shapes=(shapes,), strict=strict
             )
             exported = torch.onnx.export(
                 program.run_decompositions(),

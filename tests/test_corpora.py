@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.io import savemat
 
 from edaemo import SubjectThresholdRelabeler
@@ -1564,6 +1565,82 @@ def test_pmemo_2018_has_a_recording_for_each_listening(pmemo_2018):
     assert both.trials["trial"].tolist() == [0, 1] * 4
     assert not both.trials.duplicated(["subject", "stimulus", "trial"]).any()
     assert_same(both, load_pmemo(pmemo_2018, listening="both", allow_partial=True))
+
+
+DYNAMIC_2019 = (
+    "musicId,frameTime,Arousal(mean),Valence(mean)\n"
+    "1,15.0,0.25,0.5\n1,15.5,0.375,0.625\n1,16.5,0.5,0.75\n"
+    "10,15.5,0.1,0.2\n10,16.0,0.3,0.4\n"
+)
+
+
+def test_pmemo_2019_has_the_curve_of_the_song_as_target(pmemo_2019):
+    write(pmemo_2019, {"annotations/dynamic_annotations.csv": DYNAMIC_2019})
+    settings = {"window": None, "allow_partial": True, "dynamic": True}
+    study = load_pmemo(pmemo_2019, **settings)
+    assert (study.label_rate, study.first_label, study.label_delay) == (2.0, 15.0, 0.0)
+    assert study.ratings["arousal"].tolist() == [0.3, 0.3, 0.6, 0.3, 0.6]
+    for row, song in enumerate(study.trials["stimulus"]):
+        arousal = {"1": [0.25, 0.375, np.nan, 0.5], "10": [np.nan, 0.1, 0.3]}[song]
+        valence = {"1": [0.5, 0.625, np.nan, 0.75], "10": [np.nan, 0.2, 0.4]}[song]
+        assert_array_equal(study.targets["arousal"][row], arousal)
+        assert_array_equal(study.targets["valence"][row], valence)
+    assert "dynamic_arousal" not in study.trials
+    assert_same(study, load_pmemo(pmemo_2019, **settings))
+    plain = load_pmemo(pmemo_2019, window=None, allow_partial=True)
+    assert plain.targets["arousal"].tolist() == plain.ratings["arousal"].tolist()
+    assert "label_rate" not in plain
+
+
+def test_window_of_pmemo_is_cut_out_of_the_curve_too(pmemo_2019):
+    write(pmemo_2019, {"annotations/dynamic_annotations.csv": DYNAMIC_2019})
+    settings = {"allow_partial": True, "dynamic": True}
+    study = load_pmemo(pmemo_2019, window=(10.25, 16.5), **settings)
+    assert study.first_label == 4.75
+    assert_array_equal(study.targets["arousal"][0], [0.25, 0.375, np.nan])
+    study = load_pmemo(pmemo_2019, window=(15.2, 20.0), **settings)
+    assert_allclose(study.first_label, 0.3)
+    assert_array_equal(study.targets["arousal"][0], [0.375, np.nan, 0.5])
+    with pytest.raises(ValueError, match=r"holds no label of any trial: the labels start at 15 s"):
+        load_pmemo(pmemo_2019, window=(0.0, 10.0), **settings)
+    with (
+        pytest.warns(UserWarning, match="shorter than the window 'end'"),
+        pytest.raises(ValueError, match="window='end' starts at another time"),
+    ):
+        load_pmemo(pmemo_2019, window="end", **settings)
+
+
+def test_curves_of_pmemo_that_are_missing_or_wrong_are_named(pmemo_2019):
+    settings = {"window": None, "allow_partial": True, "dynamic": True}
+    (said,) = problems_of(load_pmemo, pmemo_2019, **settings)
+    assert "annotations/dynamic_annotations.csv, the ratings over time, is missing" in said
+    for text, message in [
+        ("1,15.0,0.3,0.4\n1,15.0,0.3,0.4\n", r"repeats a frame of song 1 in line 3"),
+        ("1,15.2,0.3,0.4\n", r"the frame time '15\.2' in line 2, but a multiple of 0\.5 s"),
+        ("1,soon,0.3,0.4\n", r"the frame time 'soon' in line 2"),
+        ("1,15.0,1.3,0.4\n", r"Arousal\(mean\) in line 2"),
+    ]:
+        header = DYNAMIC_2019.partition("\n")[0] + "\n"
+        write(pmemo_2019, {"annotations/dynamic_annotations.csv": header + text})
+        (said,) = problems_of(load_pmemo, pmemo_2019, **settings)
+        assert re.search(message, said)
+
+
+def test_pmemo_2018_has_each_listeners_own_curve(pmemo_2018):
+    settings = {"window": None, "allow_partial": True, "dynamic": True}
+    study = load_pmemo(pmemo_2018, **settings)
+    # The fixture repeats the rating of the whole at 15 s, and adds 0.5 at 15.5 s.
+    for name in ("arousal", "valence"):
+        for series, rating in zip(study.targets[name], study.ratings[name], strict=True):
+            assert series.tolist() == [rating, 0.5]
+    file = {"Annotations/Arousal/1-A.csv": "id,static,15.0,16.0\n100177,0.5,0.5,\n"}
+    (said,) = problems_of(load_pmemo, write(pmemo_2018, file), **settings)
+    assert re.search(r"Arousal/1-A\.csv has the time 16\.0 s in its header out of order", said)
+    file = {"Annotations/Arousal/1-A.csv": "id,static,a,b\n100177,0.5,0.5,\n200378,0.5,,0.25\n"}
+    study = load_pmemo(write(pmemo_2018, file), **settings)
+    found = study.targets["arousal"][study.trials["stimulus"] == "1"].tolist()
+    assert_array_equal(found[0], [0.5])
+    assert_array_equal(found[1], [np.nan, 0.25])
 
 
 def test_pmemo_2019_has_no_second_listening(pmemo_2019):

@@ -6,7 +6,11 @@ from numpy.testing import assert_allclose
 from scipy.stats import pearsonr
 from sklearn.calibration import calibration_curve
 
-from edaemo.metrics import concordance_correlation, expected_calibration_error
+from edaemo.metrics import (
+    concordance_correlation,
+    expected_calibration_error,
+    series_concordance,
+)
 
 # Peak expiratory flow of 17 people by two meters, first measurements (l/min): Bland & Altman, The
 # Lancet 327, 1986.
@@ -49,12 +53,60 @@ def test_concordance_at_its_ends():
     [
         ([1, 2], [1], "inconsistent numbers of samples"),
         ([1, np.nan], [1, 2], "y_true contains NaN"),
-        ([[1, 2]], [[1, 2]], r"shape \(n_trials,\)"),
+        ([[1, 2]], [[1]], r"shape \(n_trials,\)"),
     ],
 )
 def test_concordance_refuses_what_is_no_pair_of_columns(x, y, match):
     with pytest.raises(ValueError, match=match):
         concordance_correlation(x, y)
+
+
+def test_concordance_of_weighted_rows_is_that_of_repeated_rows():
+    weight = np.arange(len(WRIGHT)) % 3
+    repeated = [np.repeat(values, weight) for values in (WRIGHT, MINI)]
+    found = concordance_correlation(WRIGHT, MINI, sample_weight=weight)
+    assert_allclose(found, concordance_correlation(*repeated))
+    with pytest.raises(ValueError, match="sample_weight must hold 17 numbers"):
+        concordance_correlation(WRIGHT, MINI, sample_weight=np.zeros(17))
+
+
+def test_concordance_of_several_outputs():
+    x = np.arange(5.0)
+    true = np.column_stack([WRIGHT[:5], x])
+    predicted = np.column_stack([MINI[:5], 4 - x])
+    raw = concordance_correlation(true, predicted, multioutput="raw_values")
+    assert_allclose(raw, [concordance_correlation(WRIGHT[:5], MINI[:5]), -1])
+    assert_allclose(concordance_correlation(true, predicted), raw.mean())
+    with pytest.raises(ValueError, match="multioutput must be"):
+        concordance_correlation(true, predicted, multioutput="sum")
+
+
+def test_concordance_per_sequence_is_the_mean_of_those_that_are_defined():
+    sequence = ["b"] * 4 + ["a"] * 10 + ["c"] * 3 + ["d"] * 2
+    true, predicted = np.r_[WRIGHT, 1, 1], np.r_[MINI, 1, 1]
+    each = [
+        concordance_correlation(true[s], predicted[s]) for s in np.split(np.arange(17), [4, 14])
+    ]
+    found = concordance_correlation(true, predicted, sequence=sequence)
+    assert_allclose(found, np.mean(each))
+    weight = np.repeat([1.0, 2.0, 1.0], [4, 10, 5])
+    found = concordance_correlation(true, predicted, sequence=sequence, sample_weight=weight)
+    assert_allclose(found, np.average(each, weights=[4, 20, 3]))
+
+
+def test_concordance_of_series_leaves_out_steps_without_label():
+    true = [[1.0, 2.0, np.nan, 4.0], [3.0, 1.0]]
+    predicted = [[1.5, 2.0, 9.0, 3.0], [2.0, 2.0]]
+    flat = ([1, 2, 4, 3, 1], [1.5, 2, 3, 2, 2])
+    assert_allclose(series_concordance(true, predicted), concordance_correlation(*flat))
+    # In the first series: means 7/3 and 6.5/3, sums of squares 14/3 and 7/6, of products 7/3. The
+    # second prediction is constant.
+    first = 2 * (7 / 3) / (14 / 3 + 7 / 6 + 3 * (0.5 / 3) ** 2)
+    assert_allclose(series_concordance(true, predicted, per_sequence=True), first / 2)
+    found = series_concordance(true, predicted, sample_weight=[2, 1])
+    assert_allclose(found, concordance_correlation(*flat, sample_weight=[2, 2, 2, 1, 1]))
+    with pytest.raises(ValueError, match=r"Trial 1: y_true has the shape \(2,\)"):
+        series_concordance(true, [predicted[0], [1.0]])
 
 
 def test_calibration_error_is_that_of_scikit_learns_curve():

@@ -15,12 +15,13 @@ from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, Subjec
 from edaemo.estimators import (
     CNNClassifier,
     MAETClassifier,
+    MuSeLSTMRegressor,
     NetworkClassifier,
     NetworkRegressor,
     SubjectPriorClassifier,
 )
 from edaemo.features import EDAFeatureExtractor
-from edaemo.fusion import BlockUnion
+from edaemo.fusion import BlockUnion, StepAligner
 from edaemo.model_selection import make_protocol
 from edaemo.networks import FeatureCNN
 from edaemo.preprocessing import EDADecomposer, SubjectStandardizer
@@ -107,6 +108,28 @@ CASES = {
         **NETWORK,
     ),
     "NetworkRegressor": NetworkRegressor(Line, scale_target=True, **NETWORK),
+    "MuSeLSTMRegressor": MuSeLSTMRegressor(
+        width=8,
+        attention=True,
+        n_attention_layers=1,
+        n_heads=2,
+        cell="lstm",
+        bidirectional=True,
+        n_layers=2,
+        attention_dropout=0.125,
+        recurrent_dropout=0.125,
+        first_output=0.5,
+        standardize=True,
+        scale_target=True,
+        loss="ccc",
+        smoothing=3,
+        window=6,
+        hop=4,
+        max_steps=8,
+        n_seeds=2,
+        dropout=0.1,
+        **NETWORK,
+    ),
     "CvxEDATransformer": CvxEDATransformer(
         sampling_rate=4,
         n_times=50,
@@ -119,6 +142,16 @@ CASES = {
     "EDAFeatureExtractor": EDAFeatureExtractor(sampling_rate=4.0),
     "MusicFeatureUnion": MusicFeatureUnion(eda="drop", music=MUSIC),
     "BlockUnion": BlockUnion({"eye": "passthrough"}, music=MUSIC, standardize_music=False),
+    "StepAligner": StepAligner(
+        2,
+        sampling_rate=4,
+        signals=("eda",),
+        first_label=1,
+        delay=2,
+        windows=(1, 4.0),
+        statistics=("mean", "sd"),
+        scale_trials=True,
+    ),
     "SubjectStandardizer": SubjectStandardizer(unseen="global", min_trials=3, calibrate_on=3),
     "SubjectThresholdRelabeler": SubjectThresholdRelabeler(target="valence", threshold=0.25),
     "SubjectPriorClassifier": SubjectPriorClassifier(),
@@ -131,6 +164,10 @@ def results(estimator: BaseEstimator) -> np.ndarray:
     name = type(estimator).__name__
     if name == "SubjectThresholdRelabeler":
         return fitted.fit_relabel(RATINGS, subject=SUBJECT)
+    if name == "MuSeLSTMRegressor":
+        sequences = ROWS.reshape(N, 12, 2)
+        fitted.fit(sequences, sequences[:, :, 0], subject=SUBJECT)
+        return np.stack(fitted.predict(sequences))
     if hasattr(fitted, "predict"):
         X = TRIALS.drop(columns=["eda", "eye"]) if "Prior" in name else ROWS
         known = {} if "Prior" in name else {"subject": SUBJECT}
@@ -167,7 +204,13 @@ def equivalents(value: object) -> Iterator[Any]:
 # Without parameters of several types, or with the parameters of a class above; openSMILE is needed.
 OTHERS = {
     *("StimulusPriorClassifier", "StimulusMeanRegressor", "SubjectMeanRegressor"),
-    *("SeriesMeanRegressor", "NetworkSequenceRegressor", "NetworkEstimator"),
+    *(
+        "LateFusionRegressor",
+        "SeriesMeanRegressor",
+        "StepwiseRegressor",
+        "NetworkSequenceRegressor",
+        "NetworkEstimator",
+    ),
     "MusicFeatureExtractor",
 }
 

@@ -6,15 +6,21 @@ import numpy as np
 import pandas as pd
 import pytest
 from imblearn.pipeline import make_pipeline
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, make_scorer
-from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, cross_validate
 
-from edaemo.model_selection import SubjectKFold, SubjectThresholdScorer, make_protocol
+from edaemo.metrics import concordance_correlation
+from edaemo.model_selection import (
+    SubjectKFold,
+    SubjectThresholdScorer,
+    get_scorer,
+    make_protocol,
+)
 from edaemo.preprocessing import SubjectThresholdRelabeler
 
 
@@ -340,3 +346,44 @@ def test_the_digest_tells_whether_ratings_are_the_same():
     zeros = np.array([[0.0, 1], [-0.0, 1]])
     assert len(set(digest(zeros, [1, 2]))) == 1
     assert digest(ratings[[0, 0]], [1, 1]).iloc[0] != digest(ratings[[0]], [1]).iloc[0]
+
+
+class TestConcordanceByName:
+    """`get_scorer` returns the scorers of the concordance correlation and of scikit-learn."""
+
+    X = np.arange(12.0)[:, None]
+
+    def test_of_numbers(self):
+        rng = np.random.default_rng(0)
+        y = self.X[:, 0] + rng.normal(size=12)
+        scores = cross_validate(
+            LinearRegression(), self.X, y, scoring=get_scorer("concordance_correlation"), cv=3
+        )["test_score"]
+        for score, (train, test) in zip(scores, KFold(3).split(self.X), strict=True):
+            predicted = LinearRegression().fit(self.X[train], y[train]).predict(self.X[test])
+            assert_allclose(score, concordance_correlation(y[test], predicted))
+
+    def test_of_series(self):
+        class Half:
+            def predict(self, X):
+                return np.array([0.5 * np.asarray(row) for row in X], dtype=object)
+
+        y = [np.array([1.0, 2.0, np.nan]), np.array([4.0, 8.0])]
+        X = [np.array([1.0, 2.0, 3.0]), np.array([4.0, 8.0])]
+        together = concordance_correlation([1, 2, 4, 8], [0.5, 1, 2, 4])
+        assert_allclose(get_scorer("concordance_correlation")(Half(), X, y), together)
+        each = [concordance_correlation([1, 2], [0.5, 1]), concordance_correlation([4, 8], [2, 4])]
+        scorer = get_scorer("concordance_correlation_per_sequence")
+        assert_allclose(scorer(Half(), X, y), np.mean(each))
+        found = scorer(Half(), X, y, sample_weight=[3, 0])
+        assert_allclose(found, each[0])
+
+    def test_unknown_and_wrong(self):
+        X, y = self.X, self.X[:, 0] ** 2
+        model = LinearRegression().fit(X, y)
+        assert_allclose(get_scorer("r2")(model, X, y), model.score(X, y))
+        with pytest.raises(ValueError, match=r"Unknown scorer 'concordance': .*concordance_corr"):
+            get_scorer("concordance")
+        model = LinearRegression().fit(self.X, self.X[:, 0])
+        with pytest.raises(ValueError, match="y holds numbers"):
+            get_scorer("concordance_correlation_per_sequence")(model, self.X, self.X[:, 0])

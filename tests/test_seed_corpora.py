@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pyedflib
 import pytest
+from numpy.testing import assert_array_equal
 from scipy.io import savemat
 from test_corpora import (
     assert_patterns,
@@ -31,6 +32,7 @@ from edaemo.datasets import (
     load_muse_car,
     load_seed_vii,
 )
+from edaemo.evaluation import make_step_model
 
 
 def contents(root):
@@ -824,6 +826,37 @@ def test_muse_has_features_labels_and_partition_as_written(muse):
     report = study.report
     assert report["partitions"] == {"train": 2, "devel": 1, "test": 1}
     assert (report["videos"], report["steps"], report["steps_dropped"]) == (4, 35, 0)
+
+
+def test_muse_is_reproduced_beside_the_published_results(muse, tmp_path, capsys):
+    arguments = ["--path", str(muse), "--epochs", "2", "--seeds", "2", "--out", str(tmp_path)]
+    assert main(["reproduce", "muse", *arguments]) == 0
+    printed = capsys.readouterr().out
+    assert "| Emotion | Partition | Baseline | Published | edaemo |" in printed
+    assert "| Arousal | test | 0.2834 | 0.4726 | - |" in printed
+    assert "| Valence | devel | 0.1506 | 0.4876 | " in printed
+    assert "Arousal, devel, edaemo: devel: 1 videos; trained on 2 videos of train" in printed
+    assert "Valence, test, edaemo: no labels" in printed
+    rows = pd.read_csv(tmp_path / "muse-car" / "muse" / "table.csv")
+    assert rows["ours"].notna().tolist() == [True, False, True, False]
+    assert rows["ours"].dropna().abs().max() <= 1
+
+
+def test_muse_goes_through_the_comparison(muse):
+    study = load_muse_car(muse, signals=("egemaps", "fasttext"))
+    settings = {"people": "all", "n_splits": 3, "n_jobs": 1, "max_epochs": 1}
+    table = evaluate(["muse", "ridge"], study, "arousal", "subject", **settings)
+    table = table.set_index("pipeline")
+    assert (table["n_failed"] == 0).all()
+    model = make_step_model(study, "muse").set_params(muse__max_epochs=1)
+    labels = study.targets["arousal"]
+    known = np.array([not np.isnan(series).all() for series in labels])
+    fitted = model.fit(study.trials[known], labels[known])
+    # All features of both sets, and the segment, as they are.
+    assert fitted["muse"].blocks_ == {"egemaps": (6,), "fasttext": (4,), "segment": (1,)}
+    steps = fitted["align"].transform(study.trials)
+    assert_array_equal(steps["egemaps"][1], study.trials["egemaps"][1].T)
+    assert_array_equal(steps["segment"][1][:, 0], study.trials["segment"][1])
 
 
 def test_withheld_labels_of_the_test_videos_are_nan(muse):

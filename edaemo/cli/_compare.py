@@ -14,6 +14,7 @@ from edaemo.cli._terminal import print_text
 if TYPE_CHECKING:
     import pandas as pd
 
+    from edaemo._sklearn import AnyBunch
     from edaemo.evaluation import FoldRecord
 
 
@@ -36,6 +37,13 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
     study = compare.add_argument("study", nargs="*", default=["hku956"])
     study.help = CorporaHelp(
         "studies: %(corpora)s, if you have the files; or generated, which is artificial"
+    )
+    compare.add_argument(
+        "--task",
+        default="trial",
+        choices=["trial", "continuous"],
+        help="trial: the targets of the study. continuous: only targets that are series; a study "
+        "without series has the rating of each trial repeated over time",
     )
     compare.add_argument("--target", **several, help="targets; None: all")
     compare.add_argument(
@@ -149,11 +157,12 @@ def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from edaemo.evaluation import STUDIES, evaluate, find
+    from edaemo.evaluation import STUDIES, evaluate, find, load_continuous
 
     import_plugins(arguments.plugin)
     names = [find(name, STUDIES, "study") for name in arguments.study]
-    studies = [STUDIES[name](arguments.path) for name in names]
+    load = load_continuous if arguments.task == "continuous" else _load
+    studies = [load(name, arguments.path) for name in names]
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         table = evaluate(
@@ -181,6 +190,12 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     messages = list(dict.fromkeys(str(note.message) for note in notes))
     _report(table, messages, Path(arguments.out), as_json=arguments.json)
     return 1 if table["n_failed"].any() else 0
+
+
+def _load(name: str, path: str | None) -> AnyBunch:
+    from edaemo.evaluation import STUDIES
+
+    return STUDIES[name](path)
 
 
 def _print_fold(record: FoldRecord) -> None:

@@ -31,14 +31,16 @@ def add_reproduce(commands: argparse._SubParsersAction) -> None:
     """Add the command to the parser."""
     reproduce = commands.add_parser(
         "reproduce",
-        help="reproduce the tables and figure 4 of the RTCAN-1D paper, or the tables of MAET",
-        description="Reproduce a table of the RTCAN-1D paper, or its figure 4, from a study. The "
-        "output also has the published numbers. Or reproduce the tables of MAET on SEED-VII.",
+        help="reproduce the tables of the RTCAN-1D paper, or the results of MAET or MuSe",
+        description="Reproduce a table of the RTCAN-1D paper, its figure 4, the tables of MAET on "
+        "SEED-VII, or the results of the MuSe LSTM with self-attention. The output also has the "
+        "published numbers, where there are any.",
     )
     actions = reproduce.add_subparsers(required=True, metavar="TABLE")
     for name, what in WHAT.items():
         _add_table(actions, name, what)
     _add_maet(actions)
+    _add_muse(actions)
 
 
 def _add_maet(actions: argparse._SubParsersAction) -> None:
@@ -110,6 +112,59 @@ def _reproduce_maet(arguments: argparse.Namespace, parser: argparse.ArgumentPars
             print(json.dumps({"remark": remark}))
     else:
         print_text(format_maet(made))
+        print(f"Written to {place}")
+    return 0
+
+
+def _add_muse(actions: argparse._SubParsersAction) -> None:
+    muse = actions.add_parser(
+        "muse",
+        help="results of the MuSe LSTM with self-attention on continuous ratings",
+        description="Print the published results of the MuSe LSTM with self-attention and those of "
+        "edaemo, with the split of each number.",
+        epilog="Exit status: 0; 2 for wrong arguments or unreadable data; 130 after Ctrl-C.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    muse.set_defaults(run=_reproduce_muse, interrupted="Nothing was changed.")
+    muse.add_argument(
+        "study", metavar="STUDY", nargs="?", default="muse-car", help="a study, or generated"
+    )
+    muse.add_argument("--path", metavar="DIR", help="original folder or zip of the corpus")
+    add_plugins(muse, "studies")
+    muse.add_argument("--folds", type=int, default=5, metavar="K", help="folds without partitions")
+    muse.add_argument("--seeds", type=int, default=5, metavar="N", help="number of networks")
+    muse.add_argument("--epochs", type=int, metavar="N", help="maximum epochs of each network")
+    muse.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all random numbers")
+    muse.add_argument("--out", default="results", metavar="DIR", help="folder for table and rows")
+    muse.add_argument("--json", action="store_true", help="print a line of JSON for each row")
+
+
+def _reproduce_muse(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from edaemo.evaluation import load_continuous
+    from edaemo.reproduction.muse import format_results, reproduce_results
+
+    try:
+        import_plugins(arguments.plugin)
+        study = load_continuous(arguments.study, arguments.path)
+        table = reproduce_results(
+            study,
+            n_splits=arguments.folds,
+            n_seeds=arguments.seeds,
+            max_epochs=arguments.epochs,
+            random_state=arguments.seed,
+        )
+    except ValueError as error:  # base of all errors about arguments and data
+        parser.exit(2, f"edaemo: error: {error}\n")
+    place = Path(arguments.out) / study.name / "muse"
+    place.mkdir(parents=True, exist_ok=True)
+    text = format_results(table)
+    (place / "table.md").write_text(text, encoding="utf-8")
+    table.to_csv(place / "table.csv", index=False)
+    if arguments.json:
+        for line in table.to_json(orient="records", lines=True).splitlines():
+            print(f'{{"row": {line}}}')
+    else:
+        print_text(text)
         print(f"Written to {place}")
     return 0
 

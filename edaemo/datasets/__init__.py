@@ -13,6 +13,7 @@ from edaemo.datasets._add_signal import add_signal
 from edaemo.datasets._amigos import load_amigos
 from edaemo.datasets._cache import Reading
 from edaemo.datasets._check import check_folder
+from edaemo.datasets._continuous import repeat_ratings
 from edaemo.datasets._corpus import (
     CorpusFiles,
     DatasetError,
@@ -26,6 +27,7 @@ from edaemo.datasets._empatica import TAGS
 from edaemo.datasets._file_options import TIME_UNITS, FileOptions, RecordingWarning
 from edaemo.datasets._file_trials import read_file_trials
 from edaemo.datasets._generated import make_music_listening
+from edaemo.datasets._generated_continuous import make_continuous_listening
 from edaemo.datasets._hku956 import load_hku956
 from edaemo.datasets._induced_stress import load_induced_stress
 from edaemo.datasets._load_corpus import load_corpus
@@ -93,12 +95,14 @@ __all__ = [
     "load_muse_car",
     "load_pmemo",
     "load_seed_vii",
+    "make_continuous_listening",
     "make_music_listening",
     "read_file_trials",
     "read_recording",
     "read_trials",
     "recognise",
     "register_corpus",
+    "repeat_ratings",
     "select_people",
 ]
 

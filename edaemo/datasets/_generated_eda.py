@@ -84,7 +84,7 @@ def record(
     """Simulate one trial; a share `follows` of its responses follows the song's accents (s)."""
     n = round(trial.duration * sampling_rate)
     driver = _driver(rng, trial, accents, follows, n, sampling_rate)
-    phasic = _respond(driver, trial.slow_constant, trial.fast_constant, sampling_rate)[-n:]
+    phasic = respond(driver, trial.slow_constant, trial.fast_constant, sampling_rate)[-n:]
     time = np.arange(n) / sampling_rate
     waves = np.arange(1, 4)[:, None] * time / WANDER_PERIOD + rng.random((3, 1))
     wander = WANDER * rng.standard_normal(3) @ np.sin(2 * np.pi * waves)
@@ -141,7 +141,7 @@ def spread_out(rng: np.random.Generator, n: int) -> np.ndarray:
     return (np.arange(n) + rng.random(n)) / max(n, 1)
 
 
-def _respond(driver: np.ndarray, slow: float, fast: float, sampling_rate: float) -> np.ndarray:
+def respond(driver: np.ndarray, slow: float, fast: float, sampling_rate: float) -> np.ndarray:
     """Filter the driver by a sampled Bateman function with peak 1."""
     peak = np.log(slow / fast) / (1 / fast - 1 / slow)  # s
     height = np.exp(-peak / slow) - np.exp(-peak / fast)

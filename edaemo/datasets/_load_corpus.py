@@ -36,7 +36,7 @@ from edaemo.datasets._specification import (
     CorpusSpec,
 )
 from edaemo.datasets._study import Study
-from edaemo.datasets._window import window_samples
+from edaemo.datasets._window import cut_labels, window_samples
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -220,6 +220,11 @@ def _make_study(
     }
     if spec.channels:
         fields["channels"] = {name: spec.channels[name] for name in signals}
+    more = dict(content.more)
+    if "window" in chosen and "label_rate" in more:
+        others, more["first_label"] = cut_labels(
+            others, more["label_rate"], more["first_label"], chosen["window"]
+        )
     return Study(
         name=spec.name,
         artificial=spec.artificial,
@@ -230,7 +235,7 @@ def _make_study(
         citation=spec.citation,
         report={**report, **counted, **content.report, "notes": [*content.notes]},
         DESCR=spec.DESCR,
-        **{**fields, **content.more},
+        **{**fields, **more},
     )
 
 

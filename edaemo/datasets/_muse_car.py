@@ -77,6 +77,9 @@ def read_muse_car(corpus: CorpusSource, *, signals: Sequence[str]) -> CorpusCont
         ],
         more={
             "sampling_rate": facts["sampling_rate"],
+            "label_rate": facts["sampling_rate"],
+            "first_label": 0.0,
+            "label_delay": 0.0,
             "units": dict.fromkeys(signals, "as recorded"),
             "channels": {name: tuple(names) for name, names in facts["channels"].items()},
             "development": tuple(

@@ -38,6 +38,8 @@ DIMENSIONS = {"A": "Arousal", "V": "Valence"}
 RATINGS = ("valence", "arousal")
 # Largest accepted relative error of the interval between samples.
 _CLOCK = 0.01
+# Ratings over time: two per second, from the fifteenth second of a song.
+LABELS = {"label_rate": 2.0, "first_label": 15.0, "label_delay": 0.0}
 # The ids were not available when this loader was written. The development people are therefore
 # drawn by a hash of the id. So a person has the same role in both releases and in any part of them.
 _DRAW = "20261120"
@@ -46,6 +48,7 @@ _TRACES_2019 = re.compile(r"(?:^|/)EDA/(\d+)_EDA\.csv$")
 _TRACES_2018 = re.compile(r"(?:^|/)EDA/(?:Arousal|Valence)/(\d+)_(\d{6})_([AV])\.csv$")
 _RATINGS_2018 = re.compile(r"(?:^|/)Annotations/(?:Arousal|Valence)/(\d+)-([AV])\.csv$")
 _RATINGS_2019 = re.compile(r"(?:^|/)static_annotations\.csv$")
+_DYNAMIC_2019 = re.compile(r"(?:^|/)dynamic_annotations\.csv$")
 _MUSIC = re.compile(r"(?:^|/)static_features\.csv$")
 _ANY = re.compile(rf"{_TRACES_2019.pattern}|{_TRACES_2018.pattern}")
 _IN_EDA = re.compile(r"(?:^|/)EDA/.*\.csv$")
@@ -66,7 +69,9 @@ class _Trace(NamedTuple):
     eda: np.ndarray
 
 
-def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> CorpusContent:
+def read_pmemo(
+    corpus: CorpusSource, *, version: str | int, listening: str, dynamic: bool
+) -> CorpusContent:
     """Read the recordings of a release, their ratings and the music features."""
     version = _find_version(corpus, version)
     if version == 2019 and listening != "A":
@@ -77,10 +82,11 @@ def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> C
         )
     traces, rated = _find_files(corpus, version, listening)
     _check_songs(corpus, version, traces, rated)
+    over_time = _find_dynamic(corpus, version, rated) if dynamic else {}
     reading = corpus.read(
-        [*traces.values(), *rated.values()],
-        [version, listening],
-        lambda: _read(corpus, version, listening, traces, rated),
+        sorted({*traces.values(), *rated.values(), *over_time.values()}),
+        [version, listening, *(["dynamic"] if dynamic else [])],
+        lambda: _read(corpus, version, listening, traces, rated, over_time),
     )
     facts = reading.facts
     if not corpus.allow_partial:
@@ -90,9 +96,12 @@ def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> C
     corpus.raise_all()
     people = {*reading.columns["subject"], *(row["subject"] for row in facts["left_out"])}
     no_music = f"static_features.csv is not in {corpus.place}: music is None."
+    columns = dict(reading.columns)
+    series = {name: columns.pop(_over_time(name)) for name in RATINGS if dynamic}
     return CorpusContent.of(
-        reading.columns,
+        columns,
         RATINGS,
+        targets=series,
         left_out=facts["left_out"],
         music=music,
         warnings=[no_music] if music is None else [],
@@ -115,8 +124,29 @@ def read_pmemo(corpus: CorpusSource, *, version: str | int, listening: str) -> C
             "rating_level": "song" if version == 2019 else "listener",
             "version": version,
             "units": {"eda": facts["unit"]},
+            **(LABELS if dynamic else {}),
         },
     )
+
+
+def _over_time(rating: str) -> str:
+    """Return the name of the column with a rating over time, before it becomes a target."""
+    return f"dynamic_{rating}"
+
+
+def _find_dynamic(
+    corpus: CorpusSource, version: int, rated: dict[tuple[str, ...], str]
+) -> dict[tuple[str, ...], str]:
+    """Return the files with ratings over time; in the 2018 release also those of the whole."""
+    if version == 2018:
+        return rated
+    found = corpus.match(_DYNAMIC_2019)
+    if not found:
+        corpus.note(
+            "annotations/dynamic_annotations.csv, the ratings over time, is missing. Get it, or "
+            "pass dynamic=False."
+        )
+    return found
 
 
 def _find_files(
@@ -193,9 +223,11 @@ def _read(
     listening: str,
     traces: dict[tuple[str, ...], str],
     rated: dict[tuple[str, ...], str],
+    over_time: dict[tuple[str, ...], str],
 ) -> Reading:
     """Read all recordings and their ratings, and note every problem."""
     ratings = _read_ratings(corpus, version, rated)
+    series = _read_dynamic(corpus, version, over_time)
     units: set[str] = set()
     found: list[_Trace] = []
     for key, name in traces.items():
@@ -209,7 +241,8 @@ def _read(
     labelled = {song for song, _ in ratings}
     rows, left_out = [], []
     for trace in sorted(found, key=lambda t: (t.subject, int(t.song), t.listening or "")):
-        trace_ratings = ratings.get((trace.song, None if version == 2019 else trace.subject), {})
+        rater = None if version == 2019 else trace.subject
+        trace_ratings = ratings.get((trace.song, rater), {})
         row = {
             "subject": trace.subject,
             "stimulus": trace.song,
@@ -221,7 +254,11 @@ def _read(
             continue
         if version == 2018:
             row["listening"] = trace.listening
-        rows.append(row | {"eda": trace.eda} | {name: trace_ratings[name] for name in RATINGS})
+        row |= {"eda": trace.eda} | {name: trace_ratings[name] for name in RATINGS}
+        if over_time:
+            known = series.get((trace.song, rater), {})
+            row |= {_over_time(name): known.get(name, np.array([np.nan])) for name in RATINGS}
+        rows.append(row)
     if not rows:
         corpus.note("No recording has a rating.")
     songs = {key[0] for key in traces}
@@ -250,6 +287,25 @@ def _read_ratings(
             for listener, value in _read_listener_ratings(corpus, name).items():
                 ratings.setdefault((song, listener), {})[DIMENSIONS[letter].lower()] = value
     return ratings
+
+
+def _read_dynamic(
+    corpus: CorpusFiles, version: int, over_time: dict[tuple[str, ...], str]
+) -> dict[tuple[str, str | None], dict[str, np.ndarray]]:
+    """Return (song, listener) → ratings over time, NaN where a rating is missing.
+
+    The first rating is that at `first_label`. The listener is None for the mean of a song.
+    """
+    series: dict[tuple[str, str | None], dict[str, np.ndarray]] = {}
+    for key, name in over_time.items():
+        with corpus.collect():
+            if version == 2019:
+                series |= _read_song_series(corpus, name)
+                continue
+            song, letter = key
+            for listener, values in _read_listener_series(corpus, name).items():
+                series.setdefault((song, listener), {})[DIMENSIONS[letter].lower()] = values
+    return series
 
 
 def _reason_to_leave_out(trace: _Trace, ratings: dict[str, float], labelled: set[str]) -> str:
@@ -357,6 +413,69 @@ def _read_listener_ratings(corpus: CorpusFiles, name: str) -> dict[str, float]:
     return ratings
 
 
+def _read_song_series(
+    corpus: CorpusFiles, name: str
+) -> dict[tuple[str, str | None], dict[str, np.ndarray]]:
+    """Return (song, None) → mean ratings over time, for the 2019 release."""
+    columns = {"valence": "Valence(mean)", "arousal": "Arousal(mean)"}
+    rows = corpus.read_table(name, ("musicId", "frameTime", *columns.values()))
+    frames: dict[str, dict[int, tuple[float, ...]]] = {}
+    for line, row in enumerate(rows, start=2):
+        with corpus.collect():
+            song = row["musicId"].strip()
+            step = _find_step(corpus, name, row["frameTime"], f"in line {line}")
+            values = tuple(
+                corpus.rating(name, row[column], f"{column} in line {line}", RATING_RANGE)
+                for column in columns.values()
+            )
+            if step in frames.get(song, {}):
+                raise corpus.error(name, f"repeats a frame of song {song} in line {line}.")
+            frames.setdefault(song, {})[step] = values
+    series: dict[tuple[str, str | None], dict[str, np.ndarray]] = {}
+    for song, known in frames.items():
+        steps = np.full((max(known) + 1, len(columns)), np.nan)
+        steps[[*known]] = [*known.values()]
+        series[song, None] = dict(zip(columns, steps.T.copy(), strict=True))
+    return series
+
+
+def _find_step(corpus: CorpusFiles, name: str, text: str, where: str) -> int:
+    """Return the number of the step at a time in seconds."""
+    try:
+        step = (float(text) - LABELS["first_label"]) * LABELS["label_rate"]
+    except ValueError:
+        step = np.nan
+    if not (step >= 0 and abs(step - round(step)) < _CLOCK):
+        raise corpus.error(
+            name,
+            f"has the frame time {text!r} {where}, but a multiple of 0.5 s from 15 s is expected.",
+        )
+    return round(step)
+
+
+def _read_listener_series(corpus: CorpusFiles, name: str) -> dict[str, np.ndarray]:
+    """Return listener → ratings over time, for the 2018 release."""
+    header, *lines = corpus.read_lines(name)
+    for place, cell in enumerate(header.split(",")[2:]):
+        is_time = re.fullmatch(r"\s*\d+(\.\d+)?\s*", cell) is not None  # others are names
+        if is_time and _find_step(corpus, name, cell, "in its header") != place:
+            raise corpus.error(
+                name, f"has the time {cell.strip()} s in its header out of order: 15, 15.5, … s."
+            )
+    series: dict[str, np.ndarray] = {}
+    for line, text in enumerate(lines, start=2):
+        with corpus.collect():
+            listener, _, *cells = (cell.strip() for cell in text.split(","))
+            what = f"the rating over time in line {line}"
+            values = [
+                corpus.rating(name, cell, what, RATING_RANGE) if cell else np.nan for cell in cells
+            ]
+            known = np.flatnonzero(~np.isnan(values))
+            last = known[-1] + 1 if len(known) else 1
+            series[listener.removesuffix(".0")] = np.array(values or [np.nan])[:last]
+    return series
+
+
 def _read_music(corpus: CorpusSource, songs: Sequence[str]) -> pd.DataFrame | None:
     """Return the music features of the songs, or None if the file is missing."""
     name = corpus.match(_MUSIC).get(())
@@ -440,6 +559,7 @@ What to know before believing a score:
     options={
         "version": Option("auto", [StrOptions({"auto"}), Options(int, set(VERSIONS))]),
         "listening": choose(*LISTENINGS),
+        "dynamic": Option(False, ["boolean"]),
     },
     window=(0.0, 25.0),
     reader=1,
@@ -452,6 +572,7 @@ def load_pmemo(
     *,
     version: str | int = "auto",
     listening: str = "A",
+    dynamic: bool = False,
     window: Window = (0.0, 25.0),
     allow_partial: bool = False,
     cache: bool | str | os.PathLike[str] = True,
@@ -472,6 +593,10 @@ def load_pmemo(
         Recordings of the 2018 release to read: "A", the listening in which arousal was rated; "V",
         the listening in which valence was rated; or "both", as two trials. The 2019 release has one
         recording and does not document its listening (only "A" is accepted).
+    dynamic : bool
+        Whether the targets are the ratings over time, two per second from 15 s on. In the 2018
+        release they are those of the listener, in the 2019 release the means of the song. The
+        window is also cut out of them; the default window leaves 20 ratings.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
@@ -491,7 +616,9 @@ def load_pmemo(
         ``duration`` (seconds, before the window is cut, float).
         ``ratings`` : DataFrame with the same index; ``valence`` and ``arousal``, float, 0 to 1. In
         the 2018 release ratings of the listener, in the 2019 release means of the song.
-        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings.
+        ``targets`` : dict, ``"arousal"`` and ``"valence"`` → Series of the ratings. With `dynamic`,
+        Series of 1-D arrays, NaN where a rating is missing; ``label_rate`` (Hz), ``first_label``
+        (seconds after the start of the EDA) and ``label_delay`` (0.0 s) describe their times.
         ``music`` : float32 DataFrame, one row per song (index ``stimulus``), the 6,373 columns of
         :func:`edaemo.features.read_pmemo_features`. Without ``static_features.csv`` it is None,
         with a warning.
@@ -522,6 +649,7 @@ def load_pmemo(
         path,
         version=version,
         listening=listening,
+        dynamic=dynamic,
         window=window,
         allow_partial=allow_partial,
         cache=cache,

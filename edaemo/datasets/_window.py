@@ -112,3 +112,54 @@ def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd
     cut = trials.iloc[kept].copy()
     cut["eda"] = pd.Series(cells, dtype=object).array
     return cut
+
+
+def cut_labels(
+    labels: pd.DataFrame, label_rate: float, first_label: float, window: Window
+) -> tuple[pd.DataFrame, float]:
+    """Cut a window of the trials out of their labels over time.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        Each cell is a 1-D array of labels.
+    label_rate : float
+        Labels per second (Hz).
+    first_label : float
+        Time of the first label, in seconds from the start of the trial.
+    window : tuple (start, stop), 'end' or None
+        The window of the trials.
+
+    Returns
+    -------
+    labels : DataFrame
+        The labels at times from `start` to below `stop`; [NaN] for a trial without one.
+    first_label : float
+        Time of the first label, in seconds from the start of the window.
+
+    Raises
+    ------
+    ValueError
+        If the window is 'end', or holds no label of any trial.
+    """
+    if window is None:
+        return labels, first_label
+    if isinstance(window, str):
+        raise ValueError(
+            "window='end' starts at another time in each trial, so labels over time cannot be cut: "
+            "pass (start, stop) or None."
+        )
+    start, stop = window
+    first = max(0, int(np.ceil((start - first_label) * label_rate - 1e-6)))
+    last = max(0, int(np.ceil((stop - first_label) * label_rate - 1e-6)))
+
+    def cut(series: np.ndarray) -> np.ndarray:
+        part = series[first:last].copy()
+        return part if len(part) else np.array([np.nan])
+
+    parts = labels.map(cut)
+    if not any(np.isfinite(cell).any() for name in parts for cell in parts[name]):
+        raise ValueError(
+            f"window={window!r} holds no label of any trial: the labels start at {first_label:g} s."
+        )
+    return parts, first_label + first / label_rate - start

@@ -9,6 +9,7 @@ from edaemo._torch import TrainingError, import_name
 from edaemo.estimators._baselines import (
     LEAST_LEAF,
     SeriesMeanRegressor,
+    StepwiseRegressor,
     StimulusMeanRegressor,
     StimulusPriorClassifier,
     SubjectMeanRegressor,
@@ -21,6 +22,7 @@ from edaemo.estimators._pipelines import (
     make_boosting_baseline,
     make_logistic_baseline,
     make_ridge_baseline,
+    make_step_pipeline,
     make_svm_baseline,
     make_svr_baseline,
 )
@@ -28,7 +30,9 @@ from edaemo.estimators._pipelines import (
 if TYPE_CHECKING:
     from edaemo.estimators._classifier import NetworkClassifier
     from edaemo.estimators._cnn import CNNClassifier
+    from edaemo.estimators._late_fusion import LateFusionRegressor
     from edaemo.estimators._maet import MAETClassifier
+    from edaemo.estimators._muse import MuSeLSTMRegressor
     from edaemo.estimators._network import NetworkEstimator, find_device
     from edaemo.estimators._network_pipelines import (
         make_cnn_baseline,
@@ -41,7 +45,9 @@ if TYPE_CHECKING:
 
 _HOME = {
     "CNNClassifier": "edaemo.estimators._cnn",
+    "LateFusionRegressor": "edaemo.estimators._late_fusion",
     "MAETClassifier": "edaemo.estimators._maet",
+    "MuSeLSTMRegressor": "edaemo.estimators._muse",
     "NetworkClassifier": "edaemo.estimators._classifier",
     "NetworkEstimator": "edaemo.estimators._network",
     "NetworkRegressor": "edaemo.estimators._regressor",
@@ -56,13 +62,16 @@ _HOME = {
 __all__ = [
     "LEAST_LEAF",
     "CNNClassifier",
+    "LateFusionRegressor",
     "MAETClassifier",
+    "MuSeLSTMRegressor",
     "NetworkClassifier",
     "NetworkEstimator",
     "NetworkRegressor",
     "NetworkSequenceRegressor",
     "RTCANClassifier",
     "SeriesMeanRegressor",
+    "StepwiseRegressor",
     "StimulusMeanRegressor",
     "StimulusPriorClassifier",
     "SubjectMeanRegressor",
@@ -76,6 +85,7 @@ __all__ = [
     "make_network_pipeline",
     "make_ridge_baseline",
     "make_rtcan",
+    "make_step_pipeline",
     "make_svm_baseline",
     "make_svr_baseline",
     "make_trial_order_baseline",

@@ -5,21 +5,22 @@ A score that is not above these baselines is not evidence for information in ski
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import _fit_context
+from sklearn.base import _fit_context, clone
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import Pipeline
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import check_consistent_length
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.validation import _check_n_features, _check_y, check_is_fitted
 
 from edaemo._saved import saved
 from edaemo._sklearn import AnyEstimator, BaseEstimator, ClassifierMixin, RegressorMixin
-from edaemo._validation import check_labels, find_ids, read_rows, whole_or_nothing
+from edaemo._validation import check_labels, find_ids, name_trial, read_rows, whole_or_nothing
 
 
 def make_trial_order_baseline(*, random_state: int | None = None) -> Pipeline:
@@ -454,3 +455,101 @@ def _mean_series(series: pd.Series) -> np.ndarray:
         row[: len(cell)] = cell
     n = (~np.isnan(padded)).sum(axis=0)
     return np.divide(np.nansum(padded, axis=0), n, out=np.full(len(n), np.nan), where=n > 0)
+
+
+@saved("edaemo.estimators.StepwiseRegressor", "estimator_", "n_features_in_")
+class StepwiseRegressor(RegressorMixin, BaseEstimator):
+    """Predict each step of a trial from the features of this step alone.
+
+    Parameters
+    ----------
+    estimator : regressor
+        A regressor of rows of features. It is trained on the labelled steps of all trials.
+    columns : sequence of str
+        Columns of the trials table. Each cell has the shape (n_steps, n_features). The features of
+        all columns are joined.
+
+    Attributes
+    ----------
+    estimator_ : regressor
+        The fitted copy of `estimator`.
+    n_features_in_ : int
+        Number of features of a step.
+    """
+
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
+        "estimator": [HasMethods(["fit", "predict"])],
+        "columns": ["array-like"],
+    }
+    estimator_: Any
+    n_features_in_: int
+
+    def __init__(self, estimator: Any, columns: Sequence[str]) -> None:
+        self.estimator = estimator
+        self.columns = columns
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Self:
+        """Fit the regressor to all labelled steps.
+
+        Parameters
+        ----------
+        X : DataFrame with n_trials rows
+            Table with the columns `columns`.
+        y : ndarray of shape (n_trials,)
+            A 1-D float array for each trial. Steps that are NaN are not used.
+
+        Returns
+        -------
+        self
+            The fitted regressor.
+
+        Raises
+        ------
+        ValueError
+            If a column is missing, or the features and the labels of a trial differ in length.
+        """
+        check_consistent_length(X, y)
+        trials = self._read(X)
+        for row, (steps, series) in enumerate(zip(trials, y, strict=True)):
+            if len(steps) != len(series):
+                raise ValueError(
+                    f"{name_trial(X, row)}: the features have {len(steps)} steps, the labels "
+                    f"{len(series)}."
+                )
+        rows = np.concatenate(trials)
+        labels = np.concatenate([np.asarray(series, dtype=float) for series in y])
+        labelled = ~np.isnan(labels)
+        with whole_or_nothing(self):
+            self.n_features_in_ = rows.shape[1]
+            self.estimator_ = clone(self.estimator).fit(rows[labelled], labels[labelled])
+        return self
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the prediction for each step.
+
+        Parameters
+        ----------
+        X : DataFrame with n_trials rows
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            A 1-D float array for each trial.
+        """
+        check_is_fitted(self)
+        trials = self._read(X)
+        predicted = np.empty(len(trials), dtype=object)
+        predicted[:] = [np.asarray(self.estimator_.predict(steps)) for steps in trials]
+        return predicted
+
+    def _read(self, X: pd.DataFrame) -> list[np.ndarray]:
+        """Return the joined features of each trial, shape (n_steps, n_features)."""
+        missing = [name for name in self.columns if name not in X.columns]
+        if missing:
+            raise ValueError(f"X has no column {missing[0]!r}: it has {list(X.columns)}.")
+        return [
+            np.concatenate(cells, axis=1)
+            for cells in zip(*(X[c] for c in self.columns), strict=True)
+        ]

@@ -257,23 +257,30 @@ class NetworkEstimator(BaseEstimator, ABC):
             self._check_task()
             self._check_domains(data)
             self.sizes_ = self._find_sizes(data.n_groups if self._reads_subjects else None)
-            with (
-                torch_threads(self.n_threads),
-                torch_seed(seed, device),
-                torch_deterministic(self.deterministic, device),
-            ):
-                net = self._make_net(device, self._make_loss(data))
-                if data.aside.any():
-                    self._stop_early(net, self._make_dataset(data, data.aside, device))
-                if checkpoint is not None:
-                    checkpoint.check(describe_fit(self, device, seed, rows, target, aside, weight))
-                    net.callbacks.append(checkpoint)
-                train(net, self._make_dataset(data, data.training, device), checkpoint)
-                net.train_split = None  # drop the validation trials from the net
-            self.net_ = net
+            self.net_ = self._train(data, device, seed, checkpoint)
         if checkpoint is not None:
             checkpoint.finish()
         return self
+
+    def _train(self, data: Data, device: str, seed: int, checkpoint: Checkpoint | None) -> Net:
+        """Return a net that was trained from a seed."""
+        with (
+            torch_threads(self.n_threads),
+            torch_seed(seed, device),
+            torch_deterministic(self.deterministic, device),
+        ):
+            net = self._make_net(device, self._make_loss(data))
+            if data.aside.any():
+                self._stop_early(net, self._make_dataset(data, data.aside, device))
+            if checkpoint is not None:
+                facts = describe_fit(
+                    self, device, seed, data.rows, data.target, data.aside, data.weight
+                )
+                checkpoint.check(facts)
+                net.callbacks.append(checkpoint)
+            train(net, self._make_dataset(data, data.training, device), checkpoint)
+            net.train_split = None  # drop the validation trials from the net
+        return net
 
     def to_module(self) -> nn.Module:
         """Return the fitted network as a torch module that maps rows to predictions.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import re
 import textwrap
 from collections.abc import Mapping
 from numbers import Integral, Real
@@ -100,6 +101,72 @@ SHARED = {
         "(``docs/models.md``). Subjects are required in `fit`, and not in prediction. The "
         "schedules are those of the released code of MAET.",
         ["boolean"],
+    ),
+    "columns": Parameter(
+        "list of str",
+        "Columns of the trials table that hold the sequences. Each column is a block, or feature "
+        "set. None: the columns that the network declares, or else the arguments of its "
+        "``forward``.",
+        [list],
+    ),
+    "segment": Parameter(
+        "str",
+        "Column of the trials table with a number for each step, such as the id of the segment of "
+        "a video. It is one more feature.",
+        [str],
+    ),
+    "standardize": Parameter(
+        "bool",
+        "Whether each feature is standardised, with its mean and standard deviation over the steps "
+        "of the training trials.",
+        ["boolean"],
+    ),
+    "scale_target": Parameter(
+        "bool",
+        "Whether the network is trained on standardised targets: y minus its mean, divided by its "
+        "standard deviation, both over all steps of the training trials. Predictions are always "
+        "in the units of y.",
+        ["boolean"],
+    ),
+    "loss": Parameter(
+        '{"ccc", "ccc-concatenated", "mse", "l1"}',
+        '"ccc": one minus the concordance correlation of each sequence. "ccc-concatenated": of all '
+        'steps of the batch. "mse", "l1": mean squared or absolute error of the steps of each '
+        'sequence. None: the loss that the network declares, or else "ccc".',
+        [StrOptions({"ccc", "ccc-concatenated", "mse", "l1"})],
+    ),
+    "smoothing": Parameter(
+        "int",
+        "Number of steps over which the labels of the training trials are averaged, an odd number. "
+        "1: none.",
+        [_AT_LEAST_ONE],
+    ),
+    "window": Parameter(
+        "int",
+        "Number of steps of the windows into which the training trials are cut. The last window of "
+        "a trial may be shorter. Windows without a label are left out. None: whole trials. Trials "
+        "that are set aside, and trials to predict, are not cut.",
+        [_AT_LEAST_ONE],
+    ),
+    "hop": Parameter(
+        "int",
+        "Number of steps from the start of a window to the start of the next one, at most "
+        "`window`. None: half of `window`.",
+        [_AT_LEAST_ONE],
+    ),
+    "max_steps": Parameter(
+        "int",
+        "Maximum number of steps that are predicted at once. A longer trial is predicted in "
+        "windows of this length, each of which overlaps half of the one before. Where windows "
+        "overlap, their predictions are averaged. None: no limit.",
+        [Interval(Integral, 2, None, closed="left")],
+    ),
+    "n_seeds": Parameter(
+        "int",
+        "Number of networks to train, each from another seed. The network with the lowest loss on "
+        "the trials that are set aside is kept. More than 1 requires `validation_fraction`, or "
+        "`validation` in `fit`.",
+        [_AT_LEAST_ONE],
     ),
     "gradient_clip": Parameter(
         "float",
@@ -194,7 +261,8 @@ def describe_parameters(cls: type) -> None:
     indent = " " * (len(before) - len(before.rstrip(" ")))
     entries = []
     for argument in inspect.signature(cls).parameters.values():
-        if argument.name in SHARED and f"{argument.name} : " not in before:
+        described = re.search(rf"^\s*{argument.name} : ", before, re.MULTILINE)
+        if argument.name in SHARED and not described:
             kind, text, _ = SHARED[argument.name]
             if argument.default is None and not kind.endswith("None"):
                 kind = f"{kind} or None"

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pandas as pd
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
-from edaemo.fusion import MusicFeatureUnion
+from edaemo._sklearn import AnyEstimator
+from edaemo.estimators._baselines import StepwiseRegressor
+from edaemo.fusion import STATISTICS, MusicFeatureUnion, StepAligner
 
 
 def make_svm_baseline(
@@ -144,6 +148,73 @@ def make_boosting_baseline(
     """
     boosting = HistGradientBoostingClassifier(early_stopping=False, random_state=random_state)
     return scaled_pipeline(eda, music, "boosting", boosting)
+
+
+def make_step_pipeline(
+    model: str,
+    label_rate: float,
+    *,
+    signals: Sequence[str] = ("eda",),
+    sampling_rate: float | Mapping[str, float] | None = None,
+    music: pd.DataFrame | None = None,
+    first_label: float = 0.0,
+    delay: float = 0.0,
+    windows: Sequence[float] | None = None,
+    statistics: Sequence[str] = STATISTICS,
+    scale_trials: bool = True,
+) -> Pipeline:
+    """Make a pipeline from signals to a series, on the features of each step.
+
+    Parameters
+    ----------
+    model : {"ridge", "muse"}
+        "ridge": a ridge regression on the standardised features of each step. "muse":
+        :class:`edaemo.estimators.MuSeLSTMRegressor`, which needs torch.
+    label_rate : float
+        Labels per second (Hz).
+    signals : sequence of str, default=("eda",)
+        Columns of the trials table.
+    sampling_rate : float, mapping from str to float, or None, default=None
+        Samples per second (Hz) of the signals. None: `label_rate`.
+    music : DataFrame or None, default=None
+        Features of the music over time, as for :class:`edaemo.fusion.StepAligner`.
+    first_label, delay : float, default=0.0
+        Time of the first label and delay of the annotator, in seconds.
+    windows, statistics, scale_trials : object
+        As for :class:`edaemo.fusion.StepAligner`.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``align`` and `model`. Its input is a trials table.
+
+    Raises
+    ------
+    ValueError
+        If `model` is unknown.
+    """
+    columns = [*signals] + (["music"] if music is not None else [])
+    estimator: AnyEstimator
+    if model == "ridge":
+        estimator = StepwiseRegressor(make_pipeline(StandardScaler(), Ridge()), columns)
+    elif model == "muse":
+        from edaemo.estimators._muse import MuSeLSTMRegressor
+
+        estimator = MuSeLSTMRegressor(columns=columns)
+    else:
+        raise ValueError(f"model must be 'ridge' or 'muse', got {model!r}.")
+    aligner = StepAligner(
+        label_rate,
+        sampling_rate=label_rate if sampling_rate is None else sampling_rate,
+        signals=tuple(signals),
+        music=music,
+        first_label=first_label,
+        delay=delay,
+        windows=windows,
+        statistics=tuple(statistics),
+        scale_trials=scale_trials,
+    )
+    return Pipeline([("align", aligner), (model, estimator)])
 
 
 def scaled_pipeline(

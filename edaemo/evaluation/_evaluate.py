@@ -442,6 +442,9 @@ def _describe_missing(entry: PipelineSpec, study: Bunch) -> str:
         if column not in study.trials:
             columns = ", ".join(signal_columns(study.trials)) or "no signals"
             return f"needs column {column}: the study has {columns} ({study.name})."
+    for field in entry.fields:
+        if study.get(field) is None:
+            return f"needs the field {field}, which {study.name} does not have."
     if entry.input in OUR_INPUTS and study.get("sampling_rate") is None:
         return f"needs the sampling rate of the EDA: {study.name} has no sampling_rate."
     return ""
@@ -816,9 +819,9 @@ def _return_same(X: pd.DataFrame) -> pd.DataFrame:
 
 
 def _input_of(job: _Job) -> _Input:
-    """Return what identifies a job's input; for series, rows without signals hold lengths."""
+    """Return what identifies a job's input; for series, the trials tables hold lengths."""
     name, task = job.entry.input, job.case.task
-    target = job.case.target if name == "no-signals" and task.has_lengths else ""
+    target = job.case.target if name in PLAIN and task.has_lengths else ""
     return id(job.case.study), name, target
 
 
@@ -840,7 +843,7 @@ def _prepare(
 def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -> pd.DataFrame:
     study = case.study
     if name == "trials":
-        return study.trials
+        return case.task.tell_lengths(study.trials, case.labels)
     if name == "no-signals":
         identity = study.trials.drop(columns=signal_columns(study.trials))
         return case.task.tell_lengths(identity, case.labels)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.tree import DecisionTreeRegressor
@@ -13,7 +15,14 @@ from sklearn.tree import DecisionTreeRegressor
 from edaemo._sklearn import AnyBunch, AnyEstimator, AnyTransformer
 from edaemo._torch import NETWORKS, OWN_NETWORKS, Inputs
 from edaemo._validation import suggest
-from edaemo.datasets import CORPORA, Study, load_corpus, make_music_listening
+from edaemo.datasets import (
+    CORPORA,
+    Study,
+    load_corpus,
+    make_continuous_listening,
+    make_music_listening,
+    repeat_ratings,
+)
 from edaemo.estimators import (
     LEAST_LEAF,
     SeriesMeanRegressor,
@@ -25,6 +34,7 @@ from edaemo.estimators import (
     make_duration_baseline,
     make_logistic_baseline,
     make_ridge_baseline,
+    make_step_pipeline,
     make_svm_baseline,
     make_svr_baseline,
     make_trial_order_baseline,
@@ -116,6 +126,8 @@ class PipelineSpec(NamedTuple):
     calibration_trials : int, default=0
         Number of a test person's first trials that set the scale of all of this person's trials,
         also of these trials themselves.
+    fields : tuple of str, default=()
+        Fields of the study that `make` requires.
     """
 
     make: Callable[[Any], AnyEstimator]
@@ -128,6 +140,7 @@ class PipelineSpec(NamedTuple):
     knows_subject: bool = False
     has_network: bool = False
     calibration_trials: int = 0
+    fields: tuple[str, ...] = ()
 
     def uses(self, signals: Iterable[str], has_stimulus: bool) -> tuple[str, ...]:
         """Return the signals that the pipeline uses, and "music" if it receives the stimulus.
@@ -284,6 +297,66 @@ _OF_NUMBERS = {
 }
 
 
+# Windows, in seconds, in which the features of a step are computed, in addition to the step itself.
+STEP_WINDOWS = (8.0,)
+
+
+def _on_steps(model: str, eda: bool, music: bool) -> PipelineSpec:
+    """Return the entry of a model on the features of each step."""
+
+    def make(study: Any) -> AnyEstimator:
+        return make_step_model(study, model, eda=eda, music=music)
+
+    only_music = music and not eda
+    return PipelineSpec(
+        make,
+        "no-signals" if only_music else "trials",
+        needs=EDA if eda and not music else (),
+        needs_music=only_music,
+        knows_stimulus=None if eda and music else music,
+        has_network=model == "muse",
+        fields=("label_rate", "music_steps") if only_music else ("label_rate",),
+    )
+
+
+def make_step_model(
+    study: AnyBunch, model: str, *, eda: bool = True, music: bool = True
+) -> AnyEstimator:
+    """Make a pipeline on the features of each step of a study with ``label_rate``.
+
+    Parameters
+    ----------
+    study : Bunch
+        The study. The signals are its EDA. Without EDA they are all its signals, as features of
+        each step, and the segment of each step.
+    model : {"ridge", "muse"}
+        As for :func:`edaemo.estimators.make_step_pipeline`.
+    eda, music : bool, default=True
+        Whether to use the signals, and the music over time if the study has it.
+
+    Returns
+    -------
+    Pipeline
+        The pipeline.
+    """
+    signals: tuple[str, ...] = EDA
+    about: dict[str, Any] = {"windows": (1 / study.label_rate, *STEP_WINDOWS)}
+    if eda and "eda" not in study.trials:
+        signals = tuple(study.get("units") or ())
+        signals += tuple(name for name in ("segment",) if name in study.trials)
+        about = {"statistics": ("mean",), "scale_trials": False}
+    return make_step_pipeline(
+        model,
+        study.label_rate,
+        signals=signals if eda else (),
+        sampling_rate=study.get("sampling_rate"),
+        music=study.get("music_steps") if music else None,
+        first_label=study.get("first_label", 0.0),
+        delay=study.get("label_delay", 0.0),
+        **about,
+    )
+
+
 # Pipelines that predict a series for each trial.
 _OF_SERIES = {
     "mean": PipelineSpec(lambda study: SeriesMeanRegressor(), "no-signals", reference=True),
@@ -291,6 +364,15 @@ _OF_SERIES = {
         lambda study: SeriesMeanRegressor(by="step"), "no-signals", reference=True
     ),
     "stimulus-mean": _by_stimulus(SeriesMeanRegressor(by="stimulus")),
+    **{
+        f"{model}{suffix}": _on_steps(model, eda, music)
+        for model in ("ridge", "muse")
+        for suffix, eda, music in (
+            ("-eda", True, False),
+            ("-music", False, True),
+            ("", True, True),
+        )
+    },
 }
 
 
@@ -386,9 +468,60 @@ def _load_corpora() -> dict[str, Callable[..., AnyBunch]]:
     return {name: partial(load_corpus, name) for name in CORPORA}
 
 
+CONTINUOUS = "generated-continuous"
+
+
+def _make_continuous(path: object = None) -> AnyBunch:
+    """Make the artificial study with continuous ratings."""
+    if path is not None:
+        raise EvaluationError(f"The study {CONTINUOUS!r} has no files: remove the path {path!r}.")
+    return make_continuous_listening()
+
+
 STUDIES: MutableMapping[str, Callable[..., AnyBunch]] = _Registry(
-    {"generated": _make_generated, PMEMO_SIZE: _make_pmemo_size}, _load_corpora
+    {
+        "generated": _make_generated,
+        PMEMO_SIZE: _make_pmemo_size,
+        CONTINUOUS: _make_continuous,
+    },
+    _load_corpora,
 )
+
+
+def load_continuous(name: str, path: object = None) -> Study:
+    """Load a study for targets that are series.
+
+    Parameters
+    ----------
+    name : str
+        Name of a study. "generated" is the artificial study with continuous ratings.
+    path : path-like or None, default=None
+        Where its files are, as for its loader.
+
+    Returns
+    -------
+    Study
+        The study with those of its targets that are series. Without series, the ratings of its
+        trials are repeated over time; see :func:`edaemo.datasets.repeat_ratings`.
+
+    Raises
+    ------
+    ValueError
+        If the study has neither series nor EDA with ratings.
+    """
+    name = CONTINUOUS if name == "generated" else find(name, STUDIES, "study")
+    has_dynamic = "dynamic" in getattr(CORPORA.get(name), "options", ())
+    options: dict[str, Any] = {"dynamic": True, "window": None} if has_dynamic else {}
+    study = STUDIES[name](path, **options)
+    series = {target: values for target, values in study.targets.items() if holds_series(values)}
+    return Study(**{**study, "targets": series}) if series else repeat_ratings(study)
+
+
+def holds_series(values: pd.Series) -> bool:
+    """Return whether labels hold a series for at least one trial."""
+    if values.dtype != object:
+        return False
+    return any(isinstance(cell, np.ndarray | list | tuple | pd.Series) for cell in values)
 
 
 def register_pipeline(

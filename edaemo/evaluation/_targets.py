@@ -11,7 +11,7 @@ from sklearn.utils import Bunch
 
 from edaemo._sklearn import AnyBunch
 from edaemo._validation import name_trial
-from edaemo.evaluation._registry import EvaluationError
+from edaemo.evaluation._registry import EvaluationError, holds_series
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.statistics import NUMBERS, Task, make_task, name_classes
 
@@ -37,10 +37,7 @@ class Target(NamedTuple):
 
 def is_series(study: AnyBunch, target: str) -> bool:
     """Return whether a target holds a series for each trial."""
-    values = study.targets[target]
-    if values.dtype != object:
-        return False
-    return any(isinstance(cell, np.ndarray | list | tuple | pd.Series) for cell in values)
+    return holds_series(study.targets[target])
 
 
 def make_target(

@@ -1,6 +1,7 @@
-"""Unions of blocks of columns: EDA, music, and any other signals or features of a trial."""
+"""Unions of blocks of columns, and the features of each step of a trial."""
 
 from edaemo.fusion._blocks import BlockUnion
+from edaemo.fusion._steps import STATISTICS, StepAligner
 from edaemo.fusion._union import MusicFeatureUnion
 
-__all__ = ["BlockUnion", "MusicFeatureUnion"]
+__all__ = ["STATISTICS", "BlockUnion", "MusicFeatureUnion", "StepAligner"]

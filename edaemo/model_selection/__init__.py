@@ -22,10 +22,15 @@ from edaemo.model_selection._protocols import (
     read_classes,
     register_protocol,
 )
-from edaemo.model_selection._scorers import SubjectThresholdScorer
+from edaemo.model_selection._scorers import (
+    ConcordanceScorer,
+    SubjectThresholdScorer,
+    get_scorer,
+)
 
 __all__ = [
     "PROTOCOLS",
+    "ConcordanceScorer",
     "FewerPeople",
     "FewerTrainingPeople",
     "LeaveOneSubjectOut",
@@ -40,6 +45,7 @@ __all__ = [
     "WithinSubjectKFold",
     "covers_of",
     "draw_rows",
+    "get_scorer",
     "make_protocol",
     "read_classes",
     "register_protocol",

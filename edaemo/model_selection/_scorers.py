@@ -6,12 +6,134 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import check_scoring, get_scorer
+from sklearn.metrics import check_scoring, get_scorer_names
+from sklearn.metrics import get_scorer as get_sklearn_scorer
 from sklearn.utils.metadata_routing import MetadataRequest
 
 from edaemo._ids import name_some
-from edaemo._validation import find_ids
+from edaemo._validation import find_ids, suggest
+from edaemo.metrics import concordance_correlation, series_concordance
 from edaemo.preprocessing import SubjectThresholdRelabeler, check_ratings
+
+
+class ConcordanceScorer:
+    """Score a regressor of numbers or series by Lin's concordance correlation.
+
+    y holds a number for each trial, several numbers for each trial, or a series for each trial. The
+    coefficient of several targets is the mean over the targets. Steps of a series whose label is
+    NaN are not used.
+
+    Parameters
+    ----------
+    per_sequence : bool, default=False
+        Whether the score is the mean of the coefficients of the series. If not, it is the
+        coefficient of all steps of all series.
+
+    Examples
+    --------
+    >>> from edaemo.model_selection import get_scorer
+    >>> get_scorer("concordance_correlation_per_sequence")
+    ConcordanceScorer(per_sequence=True)
+    """
+
+    def __init__(self, *, per_sequence: bool = False) -> None:
+        self.per_sequence = per_sequence
+
+    def __call__(
+        self, estimator: Any, X: object, y: Any, sample_weight: Sequence[float] | None = None
+    ) -> float:
+        """Score the estimator's predictions for X.
+
+        Parameters
+        ----------
+        estimator : regressor
+            A fitted regressor.
+        X : array-like with n rows
+            Input of the estimator.
+        y : array-like of shape (n,) or (n, n_targets), or sequence of n series
+            The labels.
+        sample_weight : array-like of shape (n,) or None, default=None
+            Weight of each trial.
+
+        Returns
+        -------
+        float
+            Greater is better.
+
+        Raises
+        ------
+        ValueError
+            If `per_sequence` is set and y does not hold series.
+        """
+        predicted = estimator.predict(X)
+        if _holds_series(y):
+            return series_concordance(
+                y, predicted, sample_weight=sample_weight, per_sequence=self.per_sequence
+            )
+        if self.per_sequence:
+            raise ValueError("per_sequence needs a series for each trial, but y holds numbers.")
+        return concordance_correlation(y, predicted, sample_weight=sample_weight)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(per_sequence={self.per_sequence})"
+
+    def get_metadata_routing(self) -> MetadataRequest:
+        """Request no metadata.
+
+        Returns
+        -------
+        MetadataRequest
+            The request.
+        """
+        return MetadataRequest(owner=type(self).__name__)
+
+
+def _holds_series(y: Any) -> bool:
+    """Return whether y holds an array for each trial, and is not one array of numbers."""
+    is_matrix = isinstance(y, np.ndarray) and y.dtype != object
+    return not is_matrix and np.ndim(next(iter(y))) > 0
+
+
+SCORERS: dict[str, ConcordanceScorer] = {
+    "concordance_correlation": ConcordanceScorer(),
+    "concordance_correlation_per_sequence": ConcordanceScorer(per_sequence=True),
+}
+
+
+def get_scorer(name: str) -> Callable[..., Any]:
+    """Return a scorer by name, for ``scoring=``.
+
+    Parameters
+    ----------
+    name : str
+        "concordance_correlation", "concordance_correlation_per_sequence", or a name that
+        :func:`sklearn.metrics.get_scorer` knows.
+
+    Returns
+    -------
+    callable
+        The scorer, called as ``scorer(estimator, X, y)``. Those of the concordance correlation also
+        take ``sample_weight``.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from edaemo.model_selection import get_scorer
+    >>> model = DummyRegressor().fit([[0], [1]], [1, 3])
+    >>> get_scorer("concordance_correlation")(model, [[0], [1]], [1, 3])
+    0.0
+    """
+    if name in SCORERS:
+        return SCORERS[name]
+    known = get_scorer_names()
+    if name not in known:
+        raise ValueError(f"Unknown scorer {name!r}: {suggest(name, [*SCORERS, *known])}")
+    return get_sklearn_scorer(name)
 
 
 class SubjectThresholdScorer:
@@ -110,7 +232,7 @@ class SubjectThresholdScorer:
             for fitted in _fitted_relabelers(estimator):
                 _check_whole_subjects(fitted, relabeler)
         labels = relabeler.relabel(y, subject=subject)
-        return get_scorer(self.metric)(estimator, X, labels)
+        return get_sklearn_scorer(self.metric)(estimator, X, labels)
 
     def __repr__(self) -> str:
         return (

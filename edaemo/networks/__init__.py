@@ -23,7 +23,9 @@ from edaemo.networks._domain import DomainHead
 from edaemo.networks._fast import fast_paths, prefers_fast
 from edaemo.networks._head import Head, filled_up
 from edaemo.networks._maet import MAET
+from edaemo.networks._muse import FusionLSTM, MuSeLSTM
 from edaemo.networks._published import load_published_weights
+from edaemo.networks._recurrent import Recurrent
 from edaemo.networks._registry import register_network
 from edaemo.networks._rtcan import RTCAN
 
@@ -38,9 +40,12 @@ __all__ = [
     "Declaration",
     "DomainHead",
     "FeatureCNN",
+    "FusionLSTM",
     "Head",
     "Layer",
+    "MuSeLSTM",
     "Recipe",
+    "Recurrent",
     "blocks_of",
     "declaration_of",
     "fast_paths",

@@ -4,7 +4,13 @@ from edaemo._torch import TrainingError
 from edaemo.training._batches import Batch, Batches, Blocks, Sequences, Trials, cut_rows
 from edaemo.training._checkpoint import Checkpoint, describe_fit
 from edaemo.training._domains import DomainCrossEntropy, DomainSchedule
-from edaemo.training._losses import Concordance, CrossEntropy, SquaredError, prediction_of
+from edaemo.training._losses import (
+    Concordance,
+    CrossEntropy,
+    SquaredError,
+    StepError,
+    prediction_of,
+)
 from edaemo.training._net import (
     ClassifierNet,
     Feed,
@@ -13,6 +19,7 @@ from edaemo.training._net import (
     OnRows,
     OnSequences,
     RegressorNet,
+    drop_single_target,
     in_memory,
     train,
 )
@@ -39,11 +46,13 @@ __all__ = [
     "RegressorNet",
     "Sequences",
     "SquaredError",
+    "StepError",
     "TrainingError",
     "Trials",
     "check_augmentation",
     "cut_rows",
     "describe_fit",
+    "drop_single_target",
     "find_recipe",
     "find_way",
     "in_memory",

@@ -36,11 +36,11 @@ class Batch(tuple[Any, ...]):
     X : Tensor of shape (B, n_columns), or dict of Tensor of shape (B, n_steps, n_features)
         Rows, or the named blocks of sequences. Sequences are padded with zeros to the longest one
         in the batch.
-    y : Tensor of shape (B,) or (B, n_steps)
+    y : Tensor of shape (B,), (B, n_steps) or (B, n_steps, n_targets)
         Codes of the classes, or numbers. For sequences, 0 if a step is padding or has no label.
     mask : Tensor of bool of shape (B, n_steps) or None
         True where a step is not padding. None for rows, which all have the same length.
-    labelled : Tensor of bool of shape (B, n_steps) or None
+    labelled : Tensor of bool of the shape of y, or None
         True where a step has a label. The loss uses only these steps. None for rows.
     group : Tensor of int of shape (B,) or None
         Code of the subject of each trial; -1 for a subject without training trials.
@@ -244,7 +244,7 @@ class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
     ----------
     X : mapping from str to sequence of n arrays of shape (n_steps, n_features)
         Named blocks. A trial has the same number of steps in all of them.
-    y : sequence of n arrays of shape (n_steps,) or None, default=None
+    y : sequence of n arrays of shape (n_steps,) or (n_steps, n_targets), or None, default=None
         Targets; NaN where a step has no label. None: no targets; zeros are used instead.
     group, weight : array-like of shape (n,) or None, default=None
         As for `Trials`.
@@ -297,7 +297,7 @@ class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
             },
             y.nan_to_num(),
             mask=mask,
-            labelled=mask & ~y.isnan(),
+            labelled=mask.reshape(*mask.shape, *[1] * (y.ndim - 2)) & ~y.isnan(),
             group=None if self.group is None else self.group[which],
             weight=None if self.weight is None else self.weight[which],
         )

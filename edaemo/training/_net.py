@@ -150,7 +150,7 @@ class OnRows(nn.Module):
 
 
 class OnSequences(nn.Module):
-    """A network that maps sequences of the same length to (B, n_steps).
+    """A network that maps sequences of the same length to (B, n_steps) or (B, n_steps, n_targets).
 
     Its arguments are the named blocks in order, each (B, n_steps, n_features).
 
@@ -179,13 +179,30 @@ class OnSequences(nn.Module):
 
         Returns
         -------
-        Tensor of shape (B, n_steps)
+        Tensor of shape (B, n_steps) or (B, n_steps, n_targets)
             The prediction.
         """
         named = dict(zip(self.feed.shapes, blocks, strict=True))
         mask = torch.ones_like(blocks[0][:, :, 0], dtype=torch.bool)
         predicted = prediction_of(self.feed(self.network, named, mask))
-        return predicted.reshape(blocks[0].shape[:2])
+        return drop_single_target(predicted)
+
+
+def drop_single_target(predicted: Tensor) -> Tensor:
+    """Return predictions of shape (B, n_steps, 1) without their last axis, and others unchanged.
+
+    Parameters
+    ----------
+    predicted : Tensor of shape (B, n_steps) or (B, n_steps, n_targets)
+        The predictions.
+
+    Returns
+    -------
+    Tensor of shape (B, n_steps) or (B, n_steps, n_targets)
+        The predictions.
+    """
+    is_single = predicted.ndim == 3 and predicted.shape[2] == 1
+    return predicted.squeeze(2) if is_single else predicted
 
 
 class Net(NeuralNet):
