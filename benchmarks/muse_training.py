@@ -6,8 +6,8 @@ Both train the network of 110,849 parameters (300 features, bidirectional LSTM, 
 the same 1,000 sequences of 100 to 200 steps, in batches of 32, with Adam and one minus the
 concordance correlation of each sequence. The plain loop uses torch's own layers: nn.Linear,
 nn.MultiheadAttention, nn.LSTM on packed sequences, and a DataLoader. Epochs of both alternate. The
-time is that of the process on one thread, with all checks of `fit`. Memory is the peak
-of a process in one epoch, above that with the data (Linux).
+time is that of the process on one thread, with all checks of `fit`. Memory is the peak of a process
+above that with the data (Linux), in one epoch and in the prediction of all sequences, one by one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -93,11 +94,32 @@ def our_epochs(X: list[np.ndarray], y: list[np.ndarray], n_epochs: int) -> float
     return time.process_time() - start
 
 
-def peak_memory(train: Callable[..., float], n_sequences: int) -> float:
-    """Return the peak memory of this process in one epoch, in MB above that with the data."""
+def plain_prediction(X: list[np.ndarray], y: list[np.ndarray]) -> Callable[[], object]:
+    """Return a function that predicts all sequences with the plain network."""
+    network = Plain().eval()
+
+    @torch.inference_mode()
+    def predict() -> list[np.ndarray]:
+        sequences = (torch.from_numpy(cell)[None] for cell in X)
+        return [network(part, torch.tensor([part.shape[1]])).numpy() for part in sequences]
+
+    return predict
+
+
+def our_prediction(X: list[np.ndarray], y: list[np.ndarray]) -> Callable[[], object]:
+    """Return a function that predicts all sequences with MuSeLSTMRegressor."""
+    model = MuSeLSTMRegressor(max_epochs=1, batch_size=4, random_state=0, device="cpu")
+    model.fit(X[:4], y[:4])
+    return lambda: model.predict(X)
+
+
+def peak_memory(n_sequences: int, *, of: Callable[..., object], predicts: bool) -> float:
+    """Return the peak memory of one epoch or of a prediction, in MB above that with the data."""
     X, y = make_sequences(n_sequences)
+    work = of(X, y) if predicts else partial(of, X, y, 1)
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # begins the peak again
     before = memory_of_process("VmRSS")
-    train(X, y, 1)
+    work()
     return memory_of_process("VmHWM") - before
 
 
@@ -127,18 +149,23 @@ def main() -> None:
     plain_epochs(X[:BATCH], y[:BATCH], 1), our_epochs(X[:BATCH], y[:BATCH], 1)
     pairs = [(plain_epochs(X, y, 1), our_epochs(X, y, 1)) for _ in range(arguments.rounds)]
     plain, ours = np.median(pairs, axis=0)
-    memory = []
-    for train in (plain_epochs, our_epochs):
-        # A new process each, because the peak of a process never falls.
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            memory.append(pool.submit(peak_memory, train, arguments.sequences).result())
     print(f"| {arguments.sequences} sequences, one epoch | plain PyTorch loop | edaemo | ratio |")
     print("|---|---|---|---|")
     print(f"| processor time, s | {plain:.1f} | {ours:.1f} | {ours / plain:.2f} |")
-    print(
-        f"| peak memory above the data, MB | {memory[0]:.0f} | {memory[1]:.0f} "
-        f"| {memory[1] / memory[0]:.2f} |"
-    )
+    for what, kinds, predicts in (
+        ("training", (plain_epochs, our_epochs), False),
+        ("prediction", (plain_prediction, our_prediction), True),
+    ):
+        memory = []
+        for kind in kinds:
+            # A new process each, so that no memory of another one is reused.
+            with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                job = partial(peak_memory, arguments.sequences, of=kind, predicts=predicts)
+                memory.append(pool.submit(job).result())
+        print(
+            f"| peak memory of {what} above the data, MB | {memory[0]:.0f} | {memory[1]:.0f} "
+            f"| {memory[1] / memory[0]:.2f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,10 @@
 """LSTM with self-attention over time: the network, its training, and what surrounds it."""
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +21,7 @@ from edaemo.estimators import (
 )
 from edaemo.networks import FusionLSTM, MuSeLSTM, Recurrent
 from edaemo.persistence import export_onnx, load, save
-from edaemo.training import Batch, Concordance, StepError
+from edaemo.training import Batch, Checkpoint, Concordance, Sequences, StepError
 
 SMALL = {"width": 8, "n_heads": 2, "random_state": 0}
 
@@ -49,6 +54,22 @@ class Still(torch.optim.SGD):
 
 
 COLUMNS = {"columns": ["voice", "face"]}
+CHECKPOINTED = {**SMALL, **COLUMNS, "max_epochs": 6, "validation_fraction": 0.4}
+# Arguments: the checkpoint, n_seeds, and the file in whose fourth epoch the process is killed.
+KILLED_FIT = """
+import os, signal, sys
+from edaemo.estimators import MuSeLSTMRegressor
+from edaemo.training import Checkpoint
+from tests.test_muse import CHECKPOINTED, make_trials
+path, n_seeds, broken = sys.argv[1:]
+write = Checkpoint.on_epoch_end
+def killed(self, net, **kwargs):
+    if self.path.name == broken and len(net.history) == 4:  # while the file is written
+        os.replace = lambda *names: os.kill(os.getpid(), signal.SIGKILL)
+    write(self, net, **kwargs)
+Checkpoint.on_epoch_end = killed
+MuSeLSTMRegressor(**CHECKPOINTED, n_seeds=int(n_seeds), checkpoint=path).fit(*make_trials())
+"""
 
 
 class TestNetwork:
@@ -230,6 +251,17 @@ class TestRegressor:
         assert_allclose(model.block_scales_["voice"], steps.std(axis=0), rtol=1e-5)
         assert_allclose(model.read(X)[0]["voice"].std(), 1, atol=0.5)
 
+    def test_batches_are_standardised_and_padded_with_zeros(self):
+        cells = [np.array([[1.0, 10], [3, 30]]), np.array([[5.0, 50]])]
+        mean, scale = np.array([1, 10], np.float32), np.array([2, 20], np.float32)
+        data = Sequences({"voice": cells, "face": cells}, scales={"voice": (mean, scale)})
+        batch = data.batch(slice(None))
+        assert batch.X["voice"].tolist() == [[[0, 0], [1, 1]], [[2, 2], [0, 0]]]
+        assert batch.X["face"].tolist() == [[[1, 10], [3, 30]], [[5, 50], [0, 0]]]
+        assert data[1][0]["voice"].tolist() == [[2, 2]]
+        assert cells[1].tolist() == [[5, 50]]
+        assert data.batch(torch.tensor([1])).X["voice"].tolist() == [[[2, 2]]]
+
     def test_standardised_features_do_not_depend_on_their_units(self):
         X, y = make_trials()
         model = MuSeLSTMRegressor(**SMALL, **COLUMNS, max_epochs=2)
@@ -315,6 +347,33 @@ class TestRegressor:
         ):
             assert_array_equal(one, two)
             assert_array_equal(one, three)
+
+    @pytest.mark.parametrize(
+        ("n_seeds", "broken", "left"),
+        # The file that the process was writing when it was killed, and the complete files.
+        [(1, "c", {"c": 3}), (3, "c.1", {"c": 6, "c.1": 3})],
+    )
+    def test_killed_fit_ends_with_the_weights_of_an_unbroken_one(
+        self, n_seeds, broken, left, tmp_path
+    ):
+        place = tmp_path / "c"
+        command = [sys.executable, "-c", KILLED_FIT, place, str(n_seeds), broken]
+        done = subprocess.run(command, cwd=Path(__file__).parents[1])
+        assert done.returncode == -signal.SIGKILL
+        files = {path.name: path for path in tmp_path.iterdir() if path.name.startswith("c")}
+        assert {
+            name: len(Checkpoint(path).kept["history"]) for name, path in files.items()
+        } == left
+        X, y = make_trials()
+        unbroken = MuSeLSTMRegressor(**CHECKPOINTED, n_seeds=n_seeds).fit(X, y)
+        resumed = MuSeLSTMRegressor(**CHECKPOINTED, n_seeds=n_seeds, checkpoint=place).fit(X, y)
+        weights = resumed.net_.module_.state_dict()
+        for name, value in unbroken.net_.module_.state_dict().items():
+            assert_array_equal(weights[name], value, err_msg=name)
+        assert_array_equal(resumed.seed_losses_, unbroken.seed_losses_)
+        for name in ("train_loss", "valid_loss", "event_lr"):
+            assert resumed.net_.history[:, name] == unbroken.net_.history[:, name]
+        assert not any(path.exists() for path in files.values())
 
     @pytest.mark.parametrize("cell", ["lstm", "gru"])
     def test_onnx_takes_sequences_of_any_length(self, cell, tmp_path):

@@ -59,8 +59,10 @@ class LateFusionRegressor(RegressorMixin, BaseEstimator):
     References
     ----------
     .. [1] L. Sun, Z. Lian, J. Tao, B. Liu, M. Niu, "Multi-modal continuous dimensional emotion
-       recognition using recurrent neural network and self-attention mechanism", MuSe 2020, section
-       3.3. The released code trains the second level on in-sample predictions.
+       recognition using recurrent neural network and self-attention mechanism", MuSe 2020, pp.
+       27-34, doi:10.1145/3423327.3423672. Their second level is a recurrent network on the
+       predictions of several models. The released code writes predictions for the validation and
+       test partitions only, so it does not show on which training predictions it was trained.
 
     Examples
     --------

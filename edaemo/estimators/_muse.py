@@ -96,7 +96,8 @@ class MuSeLSTMRegressor(NetworkSequenceRegressor):
     References
     ----------
     .. [1] L. Sun, Z. Lian, J. Tao, B. Liu, M. Niu, "Multi-modal continuous dimensional emotion
-       recognition using recurrent neural network and self-attention mechanism", MuSe 2020.
+       recognition using recurrent neural network and self-attention mechanism", MuSe 2020, pp.
+       27-34, doi:10.1145/3423327.3423672.
 
     Examples
     --------

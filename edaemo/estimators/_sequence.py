@@ -190,7 +190,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
             Each an array of shape (n_steps,) or (n_steps, n_targets), float64.
         """
         check_is_fitted(self, "net_")
-        trials = self.read(X)
+        trials = self._read_fitted(X)
         with self._predicting():
             predicted = [self._predict_trial(trial) for trial in trials]
         return _objects(predicted)
@@ -224,7 +224,9 @@ class NetworkSequenceRegressor(NetworkEstimator):
 
     def _predict_steps(self, trial: Mapping[str, np.ndarray]) -> np.ndarray:
         batch = Sequences(
-            {name: [part] for name, part in trial.items()}, device=self.net_.device
+            {name: [part] for name, part in trial.items()},
+            scales=self._scales(),
+            device=self.net_.device,
         ).batch(slice(0, 1))
         return self._in_units(prediction_of(self.net_.infer(batch)))
 
@@ -340,26 +342,27 @@ class NetworkSequenceRegressor(NetworkEstimator):
 
     def read(self, X: object) -> np.ndarray:
         """Return the named blocks of each trial, standardised if `standardize`; X as in `fit`."""
+        trials = self._read_fitted(X)
+        for trial in trials:
+            for name, (mean, scale) in self._scales().items():
+                trial[name] = (trial[name] - mean) / scale
+        return trials
+
+    def _read_fitted(self, X: object) -> np.ndarray:
+        """Return the named blocks of each trial, not standardised, and check their shapes."""
         trials, shapes = self._read_blocks(X)
         if shapes != self.blocks_:
             raise ValueError(
                 f"The blocks of X are {shapes}, but {type(self).__name__} was fitted with "
                 f"{self.blocks_}: pass the same blocks and features."
             )
-        return self._standardized(trials)
+        return trials
 
-    def _standardized(self, trials: np.ndarray) -> np.ndarray:
+    def _scales(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return mean and standard deviation of each block; empty without `standardize`."""
         if not self.standardize:
-            return trials
-        return _objects(
-            [
-                {
-                    name: (block - self.block_means_[name]) / self.block_scales_[name]
-                    for name, block in trial.items()
-                }
-                for trial in trials
-            ]
-        )
+            return {}
+        return {name: (mean, self.block_scales_[name]) for name, mean in self.block_means_.items()}
 
     def _learn_rows(self, X: object) -> np.ndarray:
         trials, self.blocks_ = self._read_blocks(X)
@@ -422,7 +425,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
     def _read_target(self, X: object, y: Any) -> np.ndarray:
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but y is None.")
-        lengths = [len(next(iter(trial.values()))) for trial in self._read_blocks(X)[0]]
+        lengths = [len(cell) for cell in next(iter(self._find_columns(X).values()))]
         if len(y) != len(lengths):
             raise ValueError(f"X holds {len(lengths)} trials, but y holds {len(y)} series.")
         series = [self._read_series(X, row, cell, lengths[row]) for row, cell in enumerate(y)]
@@ -534,7 +537,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
         return {"dataset": Sequences}
 
     def _make_dataset(self, data: Data, which: np.ndarray, device: str) -> Sequences:
-        trials, target = self._standardized(data.rows[which]), self._encode(data)[which]
+        trials, target = data.rows[which], self._encode(data)[which]
         source = np.arange(len(trials))
         if which is data.training:
             target = _objects([_smoothed(series, int(self.smoothing)) for series in target])
@@ -546,6 +549,7 @@ class NetworkSequenceRegressor(NetworkEstimator):
             target,
             group=None if group is None else group[source],
             weight=None if weight is None else weight[which][source],
+            scales=self._scales(),
             device=device,
         )
 

@@ -1,8 +1,8 @@
 """LSTM with self-attention for emotion over time, and the network that fuses its predictions.
 
 Sun, Lian, Tao, Liu, Niu, "Multi-modal continuous dimensional emotion recognition using recurrent
-neural network and self-attention mechanism", MuSe 2020, section 3. Widths, heads and recipe are
-those of the code that was released with the paper.
+neural network and self-attention mechanism", MuSe 2020, pp. 27-34, doi:10.1145/3423327.3423672.
+Layers, widths, heads and recipe follow a description of the code released with the paper.
 """
 
 from __future__ import annotations

@@ -248,6 +248,9 @@ class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
         Targets; NaN where a step has no label. None: no targets; zeros are used instead.
     group, weight : array-like of shape (n,) or None, default=None
         As for `Trials`.
+    scales : mapping from str to pair of ndarray of shape (n_features,), or None, default=None
+        Mean and standard deviation of the features of a block. `batch` and single items are
+        standardised by them, so that no standardised copy of all sequences is in memory.
     device : str, default="cpu"
         As for `Trials`.
     """
@@ -259,6 +262,7 @@ class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
         *,
         group: ArrayLike | None = None,
         weight: ArrayLike | None = None,
+        scales: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
         device: str = "cpu",
     ) -> None:
         self.X = {
@@ -272,6 +276,10 @@ class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
         ]
         self.group: Tensor | None = None if group is None else torch.as_tensor(group).to(device)
         self.weight: Tensor | None = None if weight is None else torch.as_tensor(weight).to(device)
+        self.scales: dict[str, tuple[Tensor, Tensor]] = {
+            name: (torch.as_tensor(mean, device=device), torch.as_tensor(scale, device=device))
+            for name, (mean, scale) in (scales or {}).items()
+        }
 
     def batch(self, which: slice | Tensor) -> Batch:
         """Return some trials as a batch, padded with zeros to the longest trial.
@@ -291,10 +299,7 @@ class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
         lengths = torch.tensor([self.lengths[i] for i in indices], device=y.device)
         mask = torch.arange(y.shape[1], device=y.device) < lengths[:, None]
         return Batch(
-            {
-                name: pad_sequence([cells[i] for i in indices], batch_first=True)
-                for name, cells in self.X.items()
-            },
+            {name: self._pad(name, indices, mask) for name in self.X},
             y.nan_to_num(),
             mask=mask,
             labelled=mask.reshape(*mask.shape, *[1] * (y.ndim - 2)) & ~y.isnan(),
@@ -306,7 +311,16 @@ class Sequences(TorchDataset[tuple[dict[str, Tensor], Tensor]]):
         return len(self.lengths)
 
     def __getitem__(self, i: int) -> tuple[dict[str, Tensor], Tensor]:
-        return {name: cells[i] for name, cells in self.X.items()}, self.y[i]
+        mask = torch.ones(1, self.lengths[i], dtype=torch.bool, device=self.y[i].device)
+        return {name: self._pad(name, [i], mask)[0] for name in self.X}, self.y[i]
+
+    def _pad(self, name: str, indices: list[int], mask: Tensor) -> Tensor:
+        """Return a block of some trials, standardised and padded with zeros."""
+        padded = pad_sequence([self.X[name][i] for i in indices], batch_first=True)
+        if name not in self.scales:
+            return padded
+        mean, scale = self.scales[name]
+        return padded.sub_(mean).div_(scale).masked_fill_(~mask[:, :, None], 0)
 
 
 class Batches:

@@ -163,8 +163,7 @@ def format_results(table: pd.DataFrame) -> str:
         values = " | ".join(map(number, (row.baseline, row.published, row.ours)))
         lines.append(f"| {emotion} | {partition} | {values} |")
         if row.published_split:
-            notes.append(
-                f"- {emotion}, {partition}, baseline and published: {row.published_split}."
-            )
+            notes.append(f"- {emotion}, {partition}, published: {row.published_split}.")
+            notes.append(f"- {emotion}, {partition}, baseline: {partition}, by its authors.")
         notes.append(f"- {emotion}, {partition}, edaemo: {row.our_split}.")
     return "\n".join([*lines, "", "CCC over all steps together. The splits:", "", *notes, ""])
