@@ -669,7 +669,12 @@ def check_labels(estimator: BaseEstimator, X: object, y: object) -> np.ndarray:
 
 
 def read_signals(
-    estimator: BaseEstimator, X: object, *, reset: bool | None, missing: str
+    estimator: BaseEstimator,
+    X: object,
+    *,
+    reset: bool | None,
+    missing: str,
+    may_be_absent: bool = False,
 ) -> list[tuple[np.ndarray, int]]:
     """Read the signal of each trial and treat missing samples.
 
@@ -690,11 +695,14 @@ def read_signals(
         Treatment of samples that are missing (NaN, NA, None, masked), infinite or beyond the range
         of float32. "raise": an error. "interpolate": linear interpolation between finite
         neighbours, the nearest finite sample at the ends. "mask": NaN.
+    may_be_absent : bool, default=False
+        Whether a trial may lack its signal: None, NaN, an empty array, or no finite sample.
 
     Returns
     -------
     list of (ndarray of shape (n_samples,), int)
-        Each trial's samples, float64, and the number of missing samples.
+        Each trial's samples, float64, and the number of missing samples. No samples if the signal
+        is absent.
 
     Raises
     ------
@@ -719,7 +727,22 @@ def read_signals(
         cells = read_rows(estimator, X, reset=reset, booleans=False, finite=False)
     if not len(cells):
         raise ValueError("X holds no trials: a minimum of 1 is required.")
-    return [_read_signal(X, row, cell, missing) for row, cell in enumerate(cells)]
+    return [
+        (np.empty(0), 0)
+        if may_be_absent and _is_absent(cell)
+        else _read_signal(X, row, cell, missing)
+        for row, cell in enumerate(cells)
+    ]
+
+
+def _is_absent(cell: Any) -> bool:
+    """Return whether a cell is None, NaN, an empty array, or holds no finite sample."""
+    if isinstance(cell, np.ma.MaskedArray):
+        cell = cell.compressed()
+    values = np.asarray(without_gradient(cell))
+    if values.dtype.kind == "f":
+        return not np.isfinite(values).any()
+    return not values.size or (values.dtype == object and bool(pd.isna(values).all()))
 
 
 def read_cell(X: object, row: int, cell: object, signal: str = "eda") -> np.ndarray:

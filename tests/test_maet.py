@@ -8,11 +8,14 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import erf, log_softmax, softmax
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 from torch.nn import functional as F
 
-from edaemo import RTCANClassifier, load, save
+from edaemo import MusicFeatureUnion, RTCANClassifier, load, save
 from edaemo.estimators import MAETClassifier
+from edaemo.features import EDAFeatureExtractor
 from edaemo.networks import MAET, RTCAN, DomainHead
 from edaemo.training import Batch, DomainCrossEntropy
 
@@ -552,6 +555,109 @@ class TestDomains:
         net.domain.register_forward_pre_hook(lambda module, args: pooled.append(args[0]))
         net(torch.randn(6, 2 * 64 + 3))
         assert pooled[0].shape[1] == net.classify[0].in_features - 3  # without the music
+
+    @pytest.mark.parametrize("weight", [None, 1 + np.arange(40) % 3])
+    def test_history_has_both_parts_of_the_loss(self, weight):
+        X, y = make_trials(40, n_subjects=4)
+        settings = {**QUICK, "modality_dropout": 0, "max_epochs": 12}
+        model = MAETClassifier(domain_loss=True, **settings).fit(X, y, sample_weight=weight)
+        history = model.net_.history
+        assert_allclose(
+            np.add(history[:, "class_loss"], history[:, "domain_loss"]),
+            history[:, "train_loss"],
+            rtol=1e-6,
+        )
+        # The weights are drawn with a deviation of 0.02, so the first logits are almost 0.
+        first = history[0, "batches", 0]
+        assert_allclose(first["class_loss"], math.log(3), rtol=0.02)
+        assert_allclose(first["domain_loss"], math.log(4), rtol=0.02)
+        assert history[-1, "class_loss"] < 0.6 * history[0, "class_loss"]
+
+    def test_history_without_domain_loss_has_no_parts(self):
+        X, y = make_trials(30)
+        model = MAETClassifier(**QUICK | {"max_epochs": 1}).fit(X, y)
+        assert "domain_loss" not in model.net_.history[0]
+
+
+def make_recordings(n=16) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray]:
+    """Trials with 30 s of EDA at 4 Hz and songs with music; both tell the class."""
+    rng = np.random.default_rng(0)
+    y = np.arange(n) % 2
+    trials = pd.DataFrame({"subject": np.arange(n) % 4, "stimulus": [f"s{i}" for i in range(n)]})
+    trials["trial"] = 0
+    slope = np.where(y, 0.1, -0.1)[:, None] * np.arange(120) / 4
+    trials["eda"] = pd.Series([*(5 + slope + 0.01 * rng.normal(size=(n, 120)))], dtype=object)
+    music = pd.DataFrame({"tempo": 90 + 30.0 * y, "key": rng.normal(size=n)}, trials["stimulus"])
+    return trials, music, y
+
+
+@pytest.fixture(scope="module")
+def fitted_pipeline():
+    trials, music, y = make_recordings()
+    trials.at[1, "eda"] = None
+    trials.at[4, "eda"] = np.full(120, np.nan)
+    union = MusicFeatureUnion(
+        eda=EDAFeatureExtractor(4.0, handle_absent="missing"),
+        music=music.drop("s3"),
+        handle_unknown="missing",
+    )
+    maet = MAETClassifier(**QUICK)
+    return make_pipeline(union, StandardScaler().set_output(transform="pandas"), maet).fit(
+        trials, y
+    )
+
+
+class TestAbsentRecordings:
+    def test_trials_without_a_recording_are_predicted_from_the_music(self, fitted_pipeline):
+        trials, _, y = make_recordings()
+        whole = fitted_pipeline.predict_proba(trials)
+        for absent in (None, np.nan, pd.NA, [], np.full(9, np.nan), np.ma.masked_all(7)):
+            cells = [absent if row in (0, 7) else cell for row, cell in enumerate(trials["eda"])]
+            given = trials.assign(eda=pd.Series([*cells], dtype=object))
+            rows = fitted_pipeline[:-1].transform(given)
+            eda = rows.loc[:, rows.columns.str.startswith("eda_")]
+            assert eda.iloc[[0, 7]].isna().to_numpy().all()
+            found = fitted_pipeline.predict_proba(given)
+            music = rows.loc[:, rows.columns.str.startswith("music_")]
+            assert_array_equal(found[[0, 7]], fitted_pipeline[-1].predict_proba(music.iloc[[0, 7]]))
+            kept = np.setdiff1d(np.arange(16), [0, 7])
+            assert_array_equal(found[kept], whole[kept])
+        nobody = trials.assign(eda=None).drop(index=3)  # the song of trial 3 has no music
+        assert fitted_pipeline.score(nobody, np.delete(y, 3)) > 0.9
+
+    def test_trials_without_any_modality_are_named(self, fitted_pipeline):
+        trials, _, _ = make_recordings()
+        trials.at[3, "eda"] = None  # its song has no music
+        with pytest.raises(ValueError, match=r"only NaN in .*stimulus s3"):
+            fitted_pipeline.predict(trials)
+
+    def test_absent_recordings_are_errors_otherwise(self):
+        trials, music, _ = make_recordings()
+        trials.at[1, "eda"] = np.full(120, np.nan)
+        with pytest.raises(ValueError, match=r"stimulus s1.*120 of 120 samples are missing"):
+            EDAFeatureExtractor(4.0).fit_transform(trials)
+        extractor = EDAFeatureExtractor(4.0, handle_absent="missing")
+        features = extractor.fit_transform(trials)
+        assert features.isna().all(axis=1).tolist() == [row == 1 for row in range(16)]
+        assert_array_equal(features.drop(index=features.index[1]).isna(), False)
+        with pytest.raises(ValueError, match=r"NaN"):
+            MusicFeatureUnion(eda=extractor, music=music).fit(trials)
+        trials.at[2, "eda"] = np.array([1.0, np.nan, *np.ones(118)])
+        with pytest.raises(ValueError, match=r"stimulus s2.*1 of 120 samples are missing"):
+            extractor.fit_transform(trials)
+        trials.at[2, "eda"] = np.ones(3)
+        with pytest.raises(ValueError, match=r"stimulus s2.*3 samples .* are too few"):
+            extractor.fit_transform(trials)
+
+    def test_a_row_that_is_nan_in_part_is_an_error(self):
+        X, _ = make_trials(6)
+        X = X[EDA]
+        X.iloc[2] = np.nan
+        union = MusicFeatureUnion(handle_unknown="missing")
+        assert np.isnan(union.fit_transform(X)).all(axis=1).tolist() == [r == 2 for r in range(6)]
+        X.iloc[3, 1] = np.nan
+        with pytest.raises(ValueError, match=r"subject 3.*1 of 5 columns of EDA are NaN"):
+            union.transform(X)
 
 
 class TestAttribution:

@@ -361,9 +361,7 @@ class TestRegressor:
         done = subprocess.run(command, cwd=Path(__file__).parents[1])
         assert done.returncode == -signal.SIGKILL
         files = {path.name: path for path in tmp_path.iterdir() if path.name.startswith("c")}
-        assert {
-            name: len(Checkpoint(path).kept["history"]) for name, path in files.items()
-        } == left
+        assert {name: len(Checkpoint(path).kept["history"]) for name, path in files.items()} == left
         X, y = make_trials()
         unbroken = MuSeLSTMRegressor(**CHECKPOINTED, n_seeds=n_seeds).fit(X, y)
         resumed = MuSeLSTMRegressor(**CHECKPOINTED, n_seeds=n_seeds, checkpoint=place).fit(X, y)

@@ -95,7 +95,12 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     missing : {"raise", "interpolate"}, default="raise"
         Treatment of NaN and infinite samples. "raise": an error that names the trial.
         "interpolate": linear interpolation between finite neighbours (the nearest finite sample
-        at the ends). A trial without a finite sample raises an error in both cases.
+        at the ends). A trial without a finite sample is an error in both cases, unless
+        `handle_absent` is "missing".
+    handle_absent : {"error", "missing"}, default="error"
+        Treatment of a trial without any recording: its cell is None or NaN, an empty array, or
+        holds no finite sample. "error": an error that names the trial. "missing": its features are
+        NaN, for models such as :class:`edaemo.estimators.MAETClassifier`.
     repair : {"interpolate", "mask"} or None, default=None
         Treatment of artefacts, as in :class:`edaemo.preprocessing.EDADecomposer`; the recordings
         must be in µS. "mask" needs a `method` that can mask.
@@ -160,6 +165,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         "method": [str, DecompositionMethod],
         "preset": [StrOptions(set(PRESETS))],
         "missing": [StrOptions({"raise", "interpolate"})],
+        "handle_absent": [StrOptions({"error", "missing"})],
         "repair": [StrOptions(set(REPAIRS)), None],
         "decomposition": [StrOptions(set(EARLIER)), None],
     }
@@ -171,6 +177,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         method: str | DecompositionMethod = METHOD,
         preset: str = "edaemo",
         missing: str = "raise",
+        handle_absent: str = "error",
         repair: str | None = None,
         decomposition: str | None = None,
     ) -> None:
@@ -178,6 +185,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.method = method
         self.preset = preset
         self.missing = missing
+        self.handle_absent = handle_absent
         self.repair = repair
         self.decomposition = decomposition
 
@@ -231,7 +239,11 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             If the decomposition fails on a trial; the error names it.
         """
         self._validate_params()
-        repaired = repair_signals(self._read(X, reset=False), self.sampling_rate, self.repair)
+        recordings = self._read(X, reset=False)
+        present = [row for row, signal in enumerate(recordings) if len(signal)]
+        repaired = repair_signals(
+            [recordings[row] for row in present], self.sampling_rate, self.repair
+        )
         signals = [repairs.signal for repairs in repaired]
         if messages := describe_repairs(
             [repairs.n_repaired for repairs in repaired],
@@ -241,15 +253,18 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         rows = _cache.get_many(
             signals,
             ("features", self.preset, *self._find_method().key, float(self.sampling_rate)),
-            lambda wanted: self._compute(X, signals, wanted),
+            lambda wanted: self._compute(X, present, signals, wanted),
             lambda row: row.nbytes,
         )
-        values = np.stack(rows)
+        names = self.get_feature_names_out()
+        values = np.full((len(recordings), len(names)), np.nan, dtype=np.float32)
+        if present:
+            values[present] = rows
         if not is_trials_table(X):
             return values
         index = output_index(X, self)
         index = X.index if index is None else index
-        return pd.DataFrame(values, index=index, columns=self.get_feature_names_out())
+        return pd.DataFrame(values, index=index, columns=names)
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Return the column names ``eda_…``; preset="pmemo" keeps the published names.
@@ -274,7 +289,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         return tags
 
     def _read(self, X: object, *, reset: bool) -> list[np.ndarray]:
-        """Read the signal of each trial and check that it is long enough."""
+        """Read the signal of each trial, empty if it is absent, and check its length."""
         rate = check_sampling_rate(self.sampling_rate)
         if rate < 2 * HIGHEST_BAND:
             raise ValueError(
@@ -284,10 +299,12 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         method = self._find_method()
         method.check(rate)
         check_masking(method, repair=self.repair)
-        signals = [signal for signal, _ in read_signals(self, X, reset=reset, missing=self.missing)]
+        absent = self.handle_absent == "missing"
+        read = read_signals(self, X, reset=reset, missing=self.missing, may_be_absent=absent)
+        signals = [signal for signal, _ in read]
         shortest = ceil(SHORTEST * rate)
         for row, signal in enumerate(signals):
-            if len(signal) < shortest:
+            if len(signal) < shortest and (len(signal) or not absent):
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
                     f"too few: the features need {SHORTEST:g} s, which are {shortest} samples at "
@@ -296,9 +313,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         return signals
 
     def _compute(
-        self, X: object, signals: Sequence[np.ndarray], wanted: list[int]
+        self,
+        X: object,
+        places_in_X: Sequence[int],
+        signals: Sequence[np.ndarray],
+        wanted: list[int],
     ) -> list[np.ndarray]:
-        """Compute the features of the `wanted` trials, in batches of trials of equal length."""
+        """Compute the features of the `wanted` signals, in batches of signals of equal length."""
         preset = PRESETS[self.preset]
         rate = float(self.sampling_rate)
         values = np.empty((len(wanted), len(preset.names)), dtype=np.float32)
@@ -307,7 +328,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             places = np.flatnonzero(lengths == length)
             for block in np.array_split(places, ceil(len(places) * length / BLOCK)):
                 rows = [wanted[place] for place in block]
-                parts = self._decompose(X, rows, np.stack([signals[row] for row in rows]))
+                in_X = [places_in_X[row] for row in rows]
+                parts = self._decompose(X, in_X, np.stack([signals[row] for row in rows]))
                 # Threads do not speed up products this small, slow them down on busy cores, and
                 # make the rounding depend on the number of threads.
                 with (
@@ -318,8 +340,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
             raise ValueError(
-                f"{name_trial(X, wanted[int(np.argmin(finite))])}: its samples are so large that "
-                "features exceed float32. Check that the recording is in microsiemens."
+                f"{name_trial(X, places_in_X[wanted[int(np.argmin(finite))]])}: its samples are so "
+                "large that features exceed float32. Check that the recording is in microsiemens."
             )
         return [row.copy() for row in values]
 

@@ -74,7 +74,8 @@ class BlockUnion(TransformerMixin, BaseEstimator):
     handle_unknown : {"error", "impute", "missing"}, default="error"
         Treatment of a trial whose stimulus is missing or has no row in `music`. "error": an error
         that names the stimulus. "impute": the mean over the trials seen in `fit`. "missing": NaN,
-        for models such as :class:`edaemo.estimators.MAETClassifier`.
+        for models such as :class:`edaemo.estimators.MAETClassifier`; rows of NaN in the features of
+        another block are then kept, too.
 
     Attributes
     ----------
@@ -275,7 +276,7 @@ class BlockUnion(TransformerMixin, BaseEstimator):
             return self._read_rows(name, X, fit=fit)
         if signal_cells(X) is not None:
             raise self._cells_error(name)
-        values = read_rows(self, X, reset=None, dtype=np.float32)
+        values = self._read_numbers(name, X, reset=None)
         if len(values) != n_trials:
             raise ValueError(
                 f"{name}={block!r} returned {len(values)} rows for {n_trials} trials: it must "
@@ -292,6 +293,20 @@ class BlockUnion(TransformerMixin, BaseEstimator):
         """Return a block that has no transformer and is not a column of X; here an error."""
         there = ", ".join(map(str, signal_columns(X))) or "no signals"
         raise ValueError(f"{type(self).__name__} needs column {name}: X has {there}.")
+
+    def _read_numbers(self, name: str, X: object, *, reset: bool | None) -> np.ndarray:
+        """Return rows of numbers; rows of NaN only if `handle_unknown` is "missing"."""
+        missing = self.handle_unknown == "missing"
+        values = read_rows(self, X, reset=reset, dtype=np.float32, missing=missing)
+        unknown = np.isnan(values)
+        partly = unknown.any(axis=1) & ~unknown.all(axis=1)
+        if partly.any():
+            row = int(np.argmax(partly))
+            raise ValueError(
+                f"{name_trial(X, row)}: {unknown[row].sum()} of {values.shape[1]} columns of "
+                f"{block_title(name)} are NaN. Fill them in, or set all of them to NaN."
+            )
+        return values
 
     def _name_columns(self, name: str, columns: Iterable[object]) -> Sequence[object]:
         """Return the column names, with the name of the block as prefix if it is missing."""

@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from edaemo._saved import saved
-from edaemo._validation import read_rows, signal_cells
+from edaemo._validation import signal_cells
 from edaemo.fusion._blocks import BlockUnion
 
 
@@ -55,7 +55,8 @@ class MusicFeatureUnion(BlockUnion):
     handle_unknown : {"error", "impute", "missing"}, default="error"
         Treatment of a trial whose stimulus is missing or has no row in `music`. "error": an error
         that names the stimulus. "impute": the mean over the trials seen in `fit`. "missing": NaN,
-        for models such as :class:`edaemo.estimators.MAETClassifier`.
+        for models such as :class:`edaemo.estimators.MAETClassifier`; rows of NaN in the features of
+        another block are then kept, too.
 
     Attributes
     ----------
@@ -139,7 +140,7 @@ class MusicFeatureUnion(BlockUnion):
     ) -> tuple[np.ndarray, Callable[[], Sequence[object]]]:
         if signal_cells(X) is not None:
             raise self._cells_error(name)
-        values = read_rows(self, X, reset=fit, dtype=np.float32)
+        values = self._read_numbers(name, X, reset=fit)
         names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
         return values, partial(self._name_columns, name, names)
 
