@@ -23,6 +23,7 @@ from edaemo import SubjectThresholdRelabeler
 from edaemo.cli import main
 from edaemo.datasets import (
     DatasetError,
+    Study,
     _amigos,
     _cache,
     _corpus,
@@ -33,7 +34,9 @@ from edaemo.datasets import (
     load_pmemo,
     select_people,
 )
+from edaemo.evaluation import evaluate
 from edaemo.features import MusicFeatureExtractor
+from edaemo.fusion import StepAligner
 from edaemo.model_selection import SubjectKFold
 
 SITE_SAMPLES = Path(__file__).parents[2] / "shared" / "data" / "pmemo_site_samples"
@@ -1574,10 +1577,32 @@ DYNAMIC_2019 = (
 )
 
 
-def test_pmemo_2019_has_the_curve_of_the_song_as_target(pmemo_2019):
-    write(pmemo_2019, {"annotations/dynamic_annotations.csv": DYNAMIC_2019})
+def pmemo_frames(songs, n_frames=60):
+    """dynamic_features.csv: the first feature is the time, the second the song, others are 0."""
+    found = MusicFeatureExtractor("IS13", level="lld").get_feature_names_out()
+    names = [name.replace("mfcc_", "pcm_fftMag_mfcc_") for name in found]
+    lines = [",".join(["musicId", "frameTime", *names, "class"])]
+    for song in songs:
+        for frame in range(n_frames):
+            zeros = ["0"] * (len(names) - 2)
+            time = str(frame / 2)
+            lines.append(",".join([str(song), time, time, str(song), *zeros, "?"]))
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def pmemo_curves(pmemo_2019):
+    """The release of 2019 with ratings and music over time."""
+    files = {
+        "annotations/dynamic_annotations.csv": DYNAMIC_2019,
+        "features/dynamic_features.csv": pmemo_frames([10, 999, 1, 7]),
+    }
+    return write(pmemo_2019, files)
+
+
+def test_pmemo_2019_has_the_curve_of_the_song_as_target(pmemo_curves):
     settings = {"window": None, "allow_partial": True, "dynamic": True}
-    study = load_pmemo(pmemo_2019, **settings)
+    study = load_pmemo(pmemo_curves, **settings)
     assert (study.label_rate, study.first_label, study.label_delay) == (2.0, 15.0, 0.0)
     assert study.ratings["arousal"].tolist() == [0.3, 0.3, 0.6, 0.3, 0.6]
     for row, song in enumerate(study.trials["stimulus"]):
@@ -1586,28 +1611,81 @@ def test_pmemo_2019_has_the_curve_of_the_song_as_target(pmemo_2019):
         assert_array_equal(study.targets["arousal"][row], arousal)
         assert_array_equal(study.targets["valence"][row], valence)
     assert "dynamic_arousal" not in study.trials
-    assert_same(study, load_pmemo(pmemo_2019, **settings))
-    plain = load_pmemo(pmemo_2019, window=None, allow_partial=True)
+    assert_same(study, load_pmemo(pmemo_curves, **settings))
+    plain = load_pmemo(pmemo_curves, window=None, allow_partial=True)
     assert plain.targets["arousal"].tolist() == plain.ratings["arousal"].tolist()
     assert "label_rate" not in plain
 
 
-def test_window_of_pmemo_is_cut_out_of_the_curve_too(pmemo_2019):
-    write(pmemo_2019, {"annotations/dynamic_annotations.csv": DYNAMIC_2019})
+def test_music_over_time_of_pmemo_is_read_with_the_curves(pmemo_curves):
+    settings = {"window": None, "allow_partial": True, "dynamic": True}
+    study = load_pmemo(pmemo_curves, **settings)
+    steps = study.music_steps
+    assert steps.index.names == ["stimulus", "time"]
+    assert steps.shape == (2 * 60, 260)
+    # Each frame describes the second after its time in the file.
+    assert_array_equal(steps.loc["1"].index, np.arange(60) / 2 + 1)
+    first, second = steps.columns[:2]
+    assert_array_equal(steps.loc["10"][first], np.arange(60) / 2)
+    assert set(steps.loc["10"][second]) == {10.0}
+    assert_same(study, load_pmemo(pmemo_curves, **settings))
+    aligner = StepAligner(
+        study.label_rate,
+        sampling_rate=study.sampling_rate,
+        music=steps,
+        first_label=study.first_label,
+        delay=study.label_delay,
+    )
+    n_steps = [len(series) for series in study.targets["arousal"]]
+    aligned = aligner.fit_transform(study.trials.assign(n_steps=n_steps))
+    # The label at 15 s gets the frame that ends then.
+    assert [cell[0, 0] for cell in aligned["music"]] == [14.0] * len(n_steps)
+    assert [len(cell) for cell in aligned["music"]] == n_steps
+    window = load_pmemo(pmemo_curves, **settings | {"window": (10.0, 20.0)})
+    assert_array_equal(window.music_steps.loc["1"].index, np.arange(60) / 2 - 9)
+    assert "music_steps" not in load_pmemo(pmemo_curves, window=None, allow_partial=True)
+    table = evaluate(
+        ["ridge-music", "ridge"],
+        Study(**{**study, "development": ()}),
+        "arousal",
+        n_splits=2,
+        n_jobs=1,
+    )
+    rows = table.set_index("pipeline").loc[["ridge-music", "ridge"]]
+    assert rows["n_failed"].tolist() == [0, 0]
+
+
+def test_music_over_time_of_pmemo_that_is_missing_or_wrong_is_named(pmemo_curves):
+    (pmemo_curves / "features/dynamic_features.csv").unlink()
+    settings = {"window": None, "allow_partial": True, "dynamic": True}
+    with pytest.warns(
+        UserWarning, match=r"dynamic_features\.csv is not in .*: music_steps is None"
+    ):
+        assert load_pmemo(pmemo_curves, **settings).music_steps is None
+    write(pmemo_curves, {"features/dynamic_features.csv": pmemo_frames([1])})
+    (said,) = problems_of(load_pmemo, pmemo_curves, **settings)
+    assert re.search(r"^features/dynamic_features\.csv lacks features of 1 songs: 10\.", said)
+    cut = pmemo_frames([1, 10]).replace("frameTime", "frame", 1)
+    write(pmemo_curves, {"features/dynamic_features.csv": cut})
+    (said,) = problems_of(load_pmemo, pmemo_curves, **settings)
+    assert re.search(r"^features/dynamic_features\.csv: its columns are not PMEmo's", said)
+
+
+def test_window_of_pmemo_is_cut_out_of_the_curve_too(pmemo_curves):
     settings = {"allow_partial": True, "dynamic": True}
-    study = load_pmemo(pmemo_2019, window=(10.25, 16.5), **settings)
+    study = load_pmemo(pmemo_curves, window=(10.25, 16.5), **settings)
     assert study.first_label == 4.75
     assert_array_equal(study.targets["arousal"][0], [0.25, 0.375, np.nan])
-    study = load_pmemo(pmemo_2019, window=(15.2, 20.0), **settings)
+    study = load_pmemo(pmemo_curves, window=(15.2, 20.0), **settings)
     assert_allclose(study.first_label, 0.3)
     assert_array_equal(study.targets["arousal"][0], [0.375, np.nan, 0.5])
     with pytest.raises(ValueError, match=r"holds no label of any trial: the labels start at 15 s"):
-        load_pmemo(pmemo_2019, window=(0.0, 10.0), **settings)
+        load_pmemo(pmemo_curves, window=(0.0, 10.0), **settings)
     with (
         pytest.warns(UserWarning, match="shorter than the window 'end'"),
         pytest.raises(ValueError, match="window='end' starts at another time"),
     ):
-        load_pmemo(pmemo_2019, window="end", **settings)
+        load_pmemo(pmemo_curves, window="end", **settings)
 
 
 def test_curves_of_pmemo_that_are_missing_or_wrong_are_named(pmemo_2019):

@@ -36,7 +36,7 @@ from edaemo.datasets._specification import (
     CorpusSpec,
 )
 from edaemo.datasets._study import Study
-from edaemo.datasets._window import cut_labels, window_samples
+from edaemo.datasets._window import cut_labels, shift_times, window_samples
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -225,6 +225,8 @@ def _make_study(
         others, more["first_label"] = cut_labels(
             others, more["label_rate"], more["first_label"], chosen["window"]
         )
+        if more.get("music_steps") is not None:
+            more["music_steps"] = shift_times(more["music_steps"], chosen["window"])
     return Study(
         name=spec.name,
         artificial=spec.artificial,

@@ -40,6 +40,8 @@ RATINGS = ("valence", "arousal")
 _CLOCK = 0.01
 # Ratings over time: two per second, from the fifteenth second of a song.
 LABELS = {"label_rate": 2.0, "first_label": 15.0, "label_delay": 0.0}
+# Seconds of music that a frame of the features over time describes, from its time in the file on.
+FRAME = 1.0
 # The ids were not available when this loader was written. The development people are therefore
 # drawn by a hash of the id. So a person has the same role in both releases and in any part of them.
 _DRAW = "20261120"
@@ -50,6 +52,8 @@ _RATINGS_2018 = re.compile(r"(?:^|/)Annotations/(?:Arousal|Valence)/(\d+)-([AV])
 _RATINGS_2019 = re.compile(r"(?:^|/)static_annotations\.csv$")
 _DYNAMIC_2019 = re.compile(r"(?:^|/)dynamic_annotations\.csv$")
 _MUSIC = re.compile(r"(?:^|/)static_features\.csv$")
+_MUSIC_STEPS = re.compile(r"(?:^|/)dynamic_features\.csv$")
+_FILES = {"music": "static_features.csv", "music_steps": "dynamic_features.csv"}
 _ANY = re.compile(rf"{_TRACES_2019.pattern}|{_TRACES_2018.pattern}")
 _IN_EDA = re.compile(r"(?:^|/)EDA/.*\.csv$")
 
@@ -92,10 +96,11 @@ def read_pmemo(
     if not corpus.allow_partial:
         _check_ratings(corpus, facts)
     songs = sorted(set(reading.columns.get("stimulus", ())), key=int)
-    music = _read_music(corpus, songs)
+    music = {"music": _read_music(corpus, songs, _MUSIC)}
+    if dynamic:
+        music["music_steps"] = _read_music(corpus, songs, _MUSIC_STEPS)
     corpus.raise_all()
     people = {*reading.columns["subject"], *(row["subject"] for row in facts["left_out"])}
-    no_music = f"static_features.csv is not in {corpus.place}: music is None."
     columns = dict(reading.columns)
     series = {name: columns.pop(_over_time(name)) for name in RATINGS if dynamic}
     return CorpusContent.of(
@@ -103,8 +108,12 @@ def read_pmemo(
         RATINGS,
         targets=series,
         left_out=facts["left_out"],
-        music=music,
-        warnings=[no_music] if music is None else [],
+        music=music["music"],
+        warnings=[
+            f"{_FILES[name]} is not in {corpus.place}: {name} is None."
+            for name, table in music.items()
+            if table is None
+        ],
         own_thresholds=RELABELLING if version == 2019 else "",
         report={
             "version": version,
@@ -124,7 +133,7 @@ def read_pmemo(
             "rating_level": "song" if version == 2019 else "listener",
             "version": version,
             "units": {"eda": facts["unit"]},
-            **(LABELS if dynamic else {}),
+            **({**LABELS, "music_steps": music["music_steps"]} if dynamic else {}),
         },
     )
 
@@ -476,9 +485,15 @@ def _read_listener_series(corpus: CorpusFiles, name: str) -> dict[str, np.ndarra
     return series
 
 
-def _read_music(corpus: CorpusSource, songs: Sequence[str]) -> pd.DataFrame | None:
-    """Return the music features of the songs, or None if the file is missing."""
-    name = corpus.match(_MUSIC).get(())
+def _read_music(
+    corpus: CorpusSource, songs: Sequence[str], pattern: re.Pattern[str]
+) -> pd.DataFrame | None:
+    """Return the music features of the songs in a file, or None if the file is missing.
+
+    The index is the stimulus, and for features over time also the time. It is the end of the
+    second that a row describes; the file has its start.
+    """
+    name = corpus.match(pattern).get(())
     if name is None:
         return None
 
@@ -489,17 +504,25 @@ def _read_music(corpus: CorpusSource, songs: Sequence[str]) -> pd.DataFrame | No
             except ValueError as error:
                 what = str(error).removeprefix(f"{path}: ")
                 raise DatasetError(f"{name}: {what}") from error
-        columns = {"stimulus": table.index.tolist(), "features": list(table.to_numpy())}
+        columns = {
+            "stimulus": table.index.get_level_values("stimulus").tolist(),
+            "features": list(table.to_numpy()),
+        }
+        if "time" in table.index.names:
+            columns["time"] = table.index.get_level_values("time").to_numpy(dtype=float)
         return Reading(columns, {"names": table.columns.tolist()})
 
     with corpus.collect():
         reading = corpus.read([name], ["music"], read)
+        stimuli = pd.Index(reading.columns["stimulus"], name="stimulus")
+        index, known = stimuli, set(stimuli)
+        if "time" in reading.columns:
+            ends = pd.Index(reading.columns["time"], dtype=float, name="time") + FRAME
+            index = pd.MultiIndex.from_arrays([stimuli, ends])
         music = pd.DataFrame(
-            np.stack([*reading.columns["features"]]),
-            index=pd.Index(reading.columns["stimulus"], name="stimulus"),
-            columns=reading.facts["names"],
+            np.stack([*reading.columns["features"]]), index=index, columns=reading.facts["names"]
         )
-        missing = [song for song in songs if song not in music.index]
+        missing = [song for song in songs if song not in known]
         if missing:
             raise corpus.error(name, f"lacks features of {len(missing)} songs: {_some(missing)}.")
         return music.loc[list(songs)]
@@ -596,7 +619,8 @@ def load_pmemo(
     dynamic : bool
         Whether the targets are the ratings over time, two per second from 15 s on. In the 2018
         release they are those of the listener, in the 2019 release the means of the song. The
-        window is also cut out of them; the default window leaves 20 ratings.
+        window is also cut out of them; the default window leaves 20 ratings. The music features
+        over time are then read, too.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
     allow_partial : bool
@@ -622,6 +646,10 @@ def load_pmemo(
         ``music`` : float32 DataFrame, one row per song (index ``stimulus``), the 6,373 columns of
         :func:`edaemo.features.read_pmemo_features`. Without ``static_features.csv`` it is None,
         with a warning.
+        ``music_steps`` : only with `dynamic`; float32 DataFrame with the index (``stimulus``,
+        ``time``), the 260 columns of ``dynamic_features.csv`` every 0.5 s. A row describes one
+        second of music, and ``time`` is the end of this second, in seconds after the start of the
+        EDA. Without the file it is None, with a warning.
         ``sampling_rate`` : 50.0 Hz. ``rating_range`` : (0.0, 1.0).
         ``rating_level`` : "listener" (2018) or "song" (2019). ``version`` : 2018 or 2019.
         ``units`` : dict, ``"eda"`` → "microsiemens" if the column names contain it, else "not

@@ -163,3 +163,28 @@ def cut_labels(
             f"window={window!r} holds no label of any trial: the labels start at {first_label:g} s."
         )
     return parts, first_label + first / label_rate - start
+
+
+def shift_times(frames: pd.DataFrame, window: Window) -> pd.DataFrame:
+    """Return features over time with times from the start of a window of the trials.
+
+    Parameters
+    ----------
+    frames : DataFrame
+        Features with the index levels ``stimulus`` and ``time``, in seconds from the start of the
+        trial.
+    window : tuple (start, stop) or None
+        The window of the trials.
+
+    Returns
+    -------
+    DataFrame
+        The features; times before the window are negative.
+    """
+    if window is None or isinstance(window, str):  # cut_labels refuses 'end'
+        return frames
+    times = frames.index.get_level_values("time") - window[0]
+    stimuli = frames.index.get_level_values("stimulus")
+    return frames.set_axis(
+        pd.MultiIndex.from_arrays([stimuli, times], names=frames.index.names), axis=0
+    )

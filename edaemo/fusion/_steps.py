@@ -173,8 +173,8 @@ class StepAligner(TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If a column is missing, a cell has another number of channels or no finite sample, or a
-            stimulus has no music.
+            If a column is missing, a cell has another number of channels or no finite sample, a
+            stimulus has no music, or one of its features has no finite value.
         """
         self._check_columns(X)
         blocks: dict[str, list[np.ndarray]] = {name: [] for name in self.signals}
@@ -252,13 +252,24 @@ class StepAligner(TransformerMixin, BaseEstimator):
         return self.first_label + np.arange(n_steps) / self.label_rate - self.delay
 
     def _music_by_stimulus(self) -> dict[Any, tuple[np.ndarray, np.ndarray]]:
-        """Return the times and the features, shape (n_features, n_frames), of each stimulus."""
+        """Return the times and the features, shape (n_features, n_frames), of each stimulus.
+
+        Infinite values are missing, as those of signals are.
+        """
         assert self.music is not None
         found = {}
         for stimulus, frames in self.music.groupby(level="stimulus", sort=False):
             frames = frames.sort_index(level="time")
             times = frames.index.get_level_values("time").to_numpy(dtype=np.float64)
-            found[stimulus] = (times, frames.to_numpy(dtype=np.float64).T)
+            values = frames.to_numpy(dtype=np.float64).T
+            known = np.isfinite(values)
+            if not known.any(axis=1).all():
+                feature = frames.columns[np.argmin(known.any(axis=1))]
+                raise ValueError(
+                    f"music has no finite value of {feature!r} for the stimulus {stimulus!r}. "
+                    "Remove this feature, or the trials with this stimulus."
+                )
+            found[stimulus] = (times, np.where(known, values, np.nan))
         return found
 
 
