@@ -348,9 +348,12 @@ class TestClassifier:
             ({"eda": "patches"}, "a number of features"),
             ({"eda": 0}, "a number of features"),
             ({"eda": 5, "eeg": (2, 2)}, "signals before features"),
+            ({}, "modalities is empty"),
         ]:
             with pytest.raises(ValueError, match=message):
                 MAETClassifier(modalities, **settings).fit(X.to_numpy(), y)
+        with pytest.raises(ValueError, match=r"no name of a column begins with .*'edx'"):
+            MAETClassifier({"edx": "features"}, **settings).fit(X, y)
         with pytest.raises(ValueError, match="the columns of X have"):
             MAETClassifier({"eda": 4, "music": 4}, **settings).fit(X, y)
 

@@ -528,5 +528,7 @@ class TestLateFusion:
             LateFusionRegressor({"hint": Hint()}).fit(X, y)
         with pytest.raises(ValueError, match="estimators is empty"):
             LateFusionRegressor({}).fit(X, y)
+        with pytest.raises(ValueError, match=r"estimators\['hint'\] must be a sequence regressor"):
+            LateFusionRegressor({"hint": 3}).fit(X, y)
         with pytest.raises(ValueError, match="subject"):
             LateFusionRegressor({"hint": Hint()}).fit(X.drop(columns="subject"), y)

@@ -145,3 +145,15 @@ def test_trials_that_make_no_sense():
     late = StepAligner(2.0, sampling_rate=RATE, first_label=12.0)
     with pytest.raises(ValueError, match=r"row 0 .*ends before its first label"):
         late.fit_transform(trials.drop(columns="n_steps"))
+
+
+def test_missing_values_of_music():
+    trials = make_trials().iloc[:1].assign(n_steps=3, stimulus="s")
+    index = pd.MultiIndex.from_product([["s"], [0.0, 1.0, 2.0]], names=["stimulus", "time"])
+    music = pd.DataFrame({"loud": [4.0, np.inf, 8.0], "key": [1.0, 2.0, 3.0]}, index=index)
+    aligner = StepAligner(1.0, sampling_rate=RATE, music=music).fit(trials)
+    # Interpolated at 1 s between its neighbours.
+    assert aligner.transform(trials)["music"].iloc[0].tolist() == [[4, 1], [6, 2], [8, 3]]
+    music["key"] = np.nan
+    with pytest.raises(ValueError, match="no finite value of 'key' for the stimulus 's'"):
+        StepAligner(1.0, sampling_rate=RATE, music=music).fit_transform(trials)

@@ -167,10 +167,17 @@ class LateFusionRegressor(RegressorMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If `estimators` is empty, subjects are missing, or all trials are of one subject.
+            If `estimators` is empty or holds something else, subjects are missing, or all trials
+            are of one subject.
         """
         if not self.estimators:
             raise ValueError("estimators is empty: pass at least one model.")
+        for name, model in self.estimators.items():
+            if not (hasattr(model, "fit") and hasattr(model, "predict")):
+                raise ValueError(
+                    f"estimators[{name!r}] must be a sequence regressor, with the methods fit and "
+                    f"predict, got {model!r:.60}."
+                )
         people = find_ids("subject", X, subject, needed_by=type(self).__name__)
         n_people = len(set(people))
         if n_people < 2:

@@ -181,6 +181,8 @@ class MAETClassifier(NetworkClassifier):
     def _block_names(self) -> BlockNames:
         if self.modalities is None:
             return super()._block_names()
+        if not self.modalities:
+            raise ValueError("modalities is empty: name at least one, or set modalities=None.")
         for name, value in self.modalities.items():
             counts = (value,) if isinstance(value, Integral) else value
             is_shape = isinstance(counts, tuple | list) and len(counts) in (1, 2)
@@ -242,14 +244,15 @@ class MAETClassifier(NetworkClassifier):
         if self.modalities is None:
             return {_FEATURES: (self.n_features_in_,)}
         shapes = self._given_shapes()
-        if len(self.modalities) == 1 and _FEATURES in self.modalities.values():
+        has_names = hasattr(self, "feature_names_in_")
+        if not has_names and len(self.modalities) == 1 and _FEATURES in self.modalities.values():
             shapes = dict.fromkeys(self.modalities, (self.n_features_in_,))
         n_columns = sum(int(np.prod(shape)) for shape in shapes.values())
         if len(shapes) < len(self.modalities) or n_columns != self.n_features_in_:
             raise ValueError(
-                f"X has {self.n_features_in_} columns, without names of modalities. modalities="
-                f"{self.modalities} must then give all their sizes, and the sizes must add up to "
-                "the number of columns."
+                f"X has {self.n_features_in_} columns, and no name of a column begins with a "
+                f"modality, as in eda_mean. modalities={self.modalities} must then give all their "
+                "sizes, and the sizes must add up to the number of columns."
             )
         return shapes
 

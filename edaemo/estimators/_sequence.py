@@ -643,7 +643,8 @@ def _read_sequence(X: object, row: int, name: str, cell: object) -> np.ndarray:
     if values.ndim != 2 or not values.size:
         raise ValueError(
             f"{name_trial(X, row)}: {name} must have the shape (n_steps, n_features), got "
-            f"{values.shape}."
+            f"{values.shape}. edaemo.fusion.StepAligner computes the features of each step of a "
+            "signal."
         )
     values = as_copied(values, np.float32)
     if not np.isfinite(values).all():
