@@ -204,12 +204,32 @@ class TestDialects:
                 ],
                 4,
             ),
+            (  # AcqKnowledge without times, with the numbers of samples
+                "untimed.txt",
+                [
+                    *("rest.acq", "250 msec/sample", "2 channels", "EDA100C", "microsiemens"),
+                    *("Pulse", "Volts", "CH1\tCH2\t", f"{N}\t{N}\t"),
+                    *(f"{x}\t0.5\t" for x in EDA),
+                ],
+                4,
+            ),
+            (  # iMotions, of a Shimmer
+                "imotions.csv",
+                [
+                    *("#INFO,,,,", "#Study name,a,,,"),
+                    "Timestamp,GSR RAW (no units),GSR CAL (kOhms),GSR CAL (µSiemens),GSR Quality",
+                    *rows(1000 * TIME, [9000] * N, 1000 / EDA, EDA, [1] * N),
+                ],
+                4,
+            ),
             (  # LabChart
                 "chart.txt",
                 [
                     *("Interval=\t0.25 s", "ExcelDateTime=\t4.3E4\t01/01/2020"),
-                    *("ChannelTitle=\tGSR\tP", "Range=\t40 V\t10 V"),
-                    *rows(TIME, EDA, [1] * N, sign="\t"),
+                    *("TimeFormat=\tStartOfBlock", "DateFormat=\t"),
+                    *("ChannelTitle=\tGSR\tP", "Range=\t40 µS\t10.000 V"),
+                    *("UnitName=\t*\tmmHg", "TopValue=\t*\t1.8"),
+                    *rows(TIME + 432, EDA, [1] * N, sign="\t"),
                 ],
                 4,
             ),
@@ -263,6 +283,16 @@ class TestDialects:
         # EDA(µS) = (ADC / 2^n) · VCC / 0.132 with VCC = 3.3 V and n = 10, so 1024 are 25 µS.
         assert_allclose(eda, readings * 25 / 1024, rtol=1e-12)
         assert rate == 100.0
+        # The first BITalino has another transfer function, 1 / (1 - ADC / 2^n).
+        lines = ["# OpenSignals Text File Format", head.replace("bitalino_rev", "bitalino"), *lines]
+        with pytest.raises(DatasetError, match=r"transfer function of the device: pass device="):
+            read_recording(write(tmp_path / "first.txt", lines))
+
+    def test_volts_of_labchart_are_refused(self, tmp_path):
+        head = ["Interval=\t0.25 s", "ChannelTitle=\tGSR", "Range=\t10.000 V", "UnitName=\t*"]
+        file = write(tmp_path / "a.txt", [*head, *rows(TIME, EDA, sign="\t")])
+        with pytest.raises(DatasetError, match=r"'GSR' is in V, which is not a conductance"):
+            read_recording(file)
 
     @pytest.mark.parametrize("lines", [["0", *map(str, EDA)], [",0", *rows(range(N), EDA)]])
     def test_a_number_that_names_a_column_is_no_sample(self, tmp_path, lines):
@@ -414,14 +444,21 @@ class TestUnits:
     def test_readings_of_a_converter_need_its_device(self, tmp_path):
         file = write(tmp_path / "a.csv", ["eda", *map(str, [512] * 10)])
         settings = {"sampling_rate": 4, "unit": "adc"}
-        with pytest.raises(DatasetError, match=r"device=.*bitalino, biosignalsplux, shimmer3"):
+        with pytest.raises(DatasetError, match=r"device=.*bitalino_rev, biosignalsplux, shimmer3"):
             read_recording(file, **settings)
-        eda = read(file, **settings, options=FileOptions(device="bitalino"))[0]
+        eda = read(file, **settings, options=FileOptions(device="bitalino_rev"))[0]
         assert_allclose(eda, 12.5)
-        # Shimmer3, range 1 (287 kOhm), reading 1365: 1 V, so (1 / 0.5 - 1) / 287 kOhm.
-        file = write(tmp_path / "b.csv", ["eda", *map(str, [(1 << 14) + 1365] * 10)])
+        eda = read(file, **settings, options=FileOptions(device="biosignalsplux"))[0]
+        assert_allclose(eda, 512 / 65536 * 25)
+        # Shimmer3, range 1 (287 kOhm), reading 1365: 1 V, so (1 / 0.5 - 1) / 287 kOhm. Range 0
+        # (40.2 kOhm), reading 2730: 2 V. A reading of 682 is below 0.5 V: the circuit is open.
+        readings = [*[(1 << 14) + 1365] * 10, 2730, (3 << 14) + 682]
+        file = write(tmp_path / "b.csv", ["eda", *map(str, readings)])
         eda = read(file, **settings, options=FileOptions(device="shimmer3"))[0]
-        assert_allclose(eda, 1 / 0.287, rtol=1e-12)
+        assert_allclose(eda, [*[1 / 0.287] * 10, 3 / 0.0402, np.nan], rtol=1e-12)
+        file = write(tmp_path / "c.csv", ["eda", *map(str, [2730] * 10)])
+        with pytest.raises(DatasetError, match=r"c\.csv: no sample of the Shimmer3 holds a range"):
+            read_recording(file, **settings, options=FileOptions(device="shimmer3"))
 
     def test_other_units_are_refused(self, tmp_path):
         file = write(tmp_path / "a.csv", ["time,eda (mV)", *rows(TIME, EDA)])

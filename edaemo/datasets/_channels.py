@@ -106,7 +106,10 @@ def find_eda(file: OpenFile, path: Path) -> list[int]:
     conductances = [i for i in named if find_unit(channels[i].unit) in CONDUCTANCES]
     if len(named) > 1 and len(conductances) == 1:
         others = [channels[i] for i in named if i not in conductances]
-        if all(find_unit(other.unit) in (*RESISTANCES, "adc") for other in others):
+        if all(
+            find_unit(other.unit) in (*RESISTANCES, "adc") or re.search(r"\bRAW\b", other.name)
+            for other in others
+        ):
             return conductances  # one sensor in two units
     return named or (find_only(file) if names_eda(path) else [])
 
