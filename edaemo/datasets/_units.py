@@ -26,9 +26,9 @@ OPENSIGNALS_DEVICES = {
 
 _MICRO = "u\u00b5\u03bc"
 _PATTERNS = {
-    "microsiemens": rf"(?:[{_MICRO}]|Âµ|Î¼|micro[ -]?)(?:s|siemens|mhos?)",
-    "nanosiemens": r"n(?:s|siemens|mhos?)|nano[ -]?siemens",
-    "siemens": r"s(?:iemens)|mhos?",
+    "microsiemens": rf"(?:[{_MICRO}]|Âµ|Î¼|micro[ -]?)(?:s|siemens?|mhos?)",
+    "nanosiemens": r"n(?:s|siemens?|mhos?)|nano[ -]?siemens?",
+    "siemens": r"siemens?|mhos?",
     "kiloohm": r"(?:k|kilo[ -]?)(?:ohms?|Ω|\u2126)",
     "megaohm": r"(?:meg|mega[ -]?)(?:ohms?|Ω|\u2126)",
     "ohm": r"ohms?|Ω|\u2126",
