@@ -26,6 +26,7 @@ from edaemo.datasets._e4 import load_e4
 from edaemo.datasets._empatica import TAGS
 from edaemo.datasets._file_options import TIME_UNITS, FileOptions, RecordingWarning
 from edaemo.datasets._file_trials import read_file_trials
+from edaemo.datasets._freihaut_goeritz import load_freihaut_goeritz
 from edaemo.datasets._generated import make_music_listening
 from edaemo.datasets._generated_continuous import make_continuous_listening
 from edaemo.datasets._hku956 import load_hku956
@@ -53,6 +54,7 @@ from edaemo.datasets._specification import (
     CorpusSpec,
     Option,
 )
+from edaemo.datasets._stress_predict import load_stress_predict
 from edaemo.datasets._study import Study
 from edaemo.datasets._units import DEVICES, EDA_UNITS
 from edaemo.datasets._window import cut_window
@@ -89,12 +91,14 @@ __all__ = [
     "load_corpus",
     "load_deap",
     "load_e4",
+    "load_freihaut_goeritz",
     "load_hku956",
     "load_induced_stress",
     "load_mahnob_hci",
     "load_muse_car",
     "load_pmemo",
     "load_seed_vii",
+    "load_stress_predict",
     "make_continuous_listening",
     "make_music_listening",
     "read_file_trials",
