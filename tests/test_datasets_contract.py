@@ -35,6 +35,10 @@ from test_seed_corpora import muse as muse
 from test_seed_corpora import seed as seed
 from test_seed_corpora import written_mahnob as written_mahnob
 from test_seed_corpora import written_seed as written_seed
+from test_stress_corpora import small_ceap as small_ceap
+from test_stress_corpora import small_freihaut as small_freihaut
+from test_stress_corpora import small_stress_predict as small_stress_predict
+from test_stress_corpora import small_wesad as small_wesad
 
 import edaemo.datasets
 from edaemo.datasets import (
@@ -61,6 +65,10 @@ SOURCES = {
     "mahnob-hci": "mahnob-db.eu/hci-tagging",
     "seed-vii": "bcmi.sjtu.edu.cn/home/seed/seed-vii.html",
     "muse-car": "www.muse-challenge.org",
+    "stress-predict": "github.com/italha-d/Stress-Predict-Dataset",
+    "freihaut-goeritz": "github.com/Freihaut/Freihaut_Goeritz-2021-Study_Files-Mouse",
+    "wesad": "archive.ics.uci.edu/dataset/465",
+    "ceap-360vr": "github.com/cwi-dis/CEAP-360VR-Dataset",
 }
 # Fixture that writes a small corpus, what it is read with beside allow_partial=True, and the
 # archives that its files come in: name → pattern of the files.
@@ -94,9 +102,13 @@ SMALL = {
         {"signals": ("fasttext", "egemaps")},
         {"c1_muse_wild": "^c1", "metadata": "^meta"},
     ),
+    "stress-predict": ("small_stress_predict", {"window": None}, {"a": "^Raw", "b": "^Proc"}),
+    "freihaut-goeritz": ("small_freihaut", {"window": None}, {}),
+    "wesad": ("small_wesad", {"segment": 10.0}, {"one": "^S2/", "other": "^S17/"}),
+    "ceap-360vr": ("small_ceap", {"window": (0, 2)}, {"physio": "^5_", "questions": "^2_"}),
 }
 SPECS = pytest.mark.parametrize("name", SOURCES)
-ANY_DEPTH = [name for name in SMALL if name not in ("hku956", "induced-stress")]
+ANY_DEPTH = [n for n in SMALL if n not in ("hku956", "induced-stress", "freihaut-goeritz")]
 
 
 @pytest.fixture
@@ -152,7 +164,10 @@ def test_specification_is_complete(name):
     assert re.search(marker, spec.like) or spec.like in spec.marker.pattern
     assert set(spec.channels) <= set(spec.units)
     assert spec.artificial is False
-    assert spec.rating_range[0] < spec.rating_range[1]
+    if spec.rating_range is None:
+        assert set(spec.targets) <= {"task", "condition"}  # classes, not ratings
+    else:
+        assert spec.rating_range[0] < spec.rating_range[1]
     if spec.has_eda:
         assert spec.sampling_rate > 0
 

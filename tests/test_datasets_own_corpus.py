@@ -247,7 +247,8 @@ def test_registered_corpus_is_in_the_help(command, registered, capsys, monkeypat
     assert ended.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
     known = (
-        "amigos, deap, hku956, induced-stress, mahnob-hci, muse-car, pmemo, seed-vii, song-diary"
+        "amigos, ceap-360vr, deap, freihaut-goeritz, hku956, induced-stress, mahnob-hci, muse-car, "
+        "pmemo, seed-vii, song-diary, stress-predict, wesad"
     )
     assert f"studies: {known}, if you have the files" in said
     assert "hku956" in said.partition("(default: ")[2]

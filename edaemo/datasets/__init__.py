@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 from edaemo.datasets._add_signal import add_signal
 from edaemo.datasets._amigos import load_amigos
 from edaemo.datasets._cache import Reading
+from edaemo.datasets._ceap360vr import load_ceap360vr
 from edaemo.datasets._check import check_folder
 from edaemo.datasets._continuous import repeat_ratings
 from edaemo.datasets._corpus import (
@@ -57,6 +58,7 @@ from edaemo.datasets._specification import (
 from edaemo.datasets._stress_predict import load_stress_predict
 from edaemo.datasets._study import Study
 from edaemo.datasets._units import DEVICES, EDA_UNITS
+from edaemo.datasets._wesad import load_wesad
 from edaemo.datasets._window import cut_window
 
 __all__ = [
@@ -88,6 +90,7 @@ __all__ = [
     "find_study",
     "list_places",
     "load_amigos",
+    "load_ceap360vr",
     "load_corpus",
     "load_deap",
     "load_e4",
@@ -99,6 +102,7 @@ __all__ = [
     "load_pmemo",
     "load_seed_vii",
     "load_stress_predict",
+    "load_wesad",
     "make_continuous_listening",
     "make_music_listening",
     "read_file_trials",

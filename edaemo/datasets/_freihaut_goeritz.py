@@ -18,7 +18,7 @@ from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window
 
 SAMPLING_RATE = 4.0
-RATING_RANGE = (1.0, 5.0)
+RATING_RANGE = (0.0, 4.0)
 RATINGS = ("arousal", "valence", "stress")
 SIGNALS, TRIALS = "eda_4hz.npz", "trials.csv"
 COLUMNS = ("subject", "trial", "condition", "task", "onset", "duration", *RATINGS, "development")
@@ -117,7 +117,8 @@ SPEC = CorpusSpec(
     description="""
 52 people did four tasks with the mouse (DragDrop, FollowBox, PointClick, Drawing) in a block of
 high stress and in a block of low stress, 416 tasks in all. After each task they rated arousal and
-valence from 1 to 5, after each block stress. 29 people had the block of high stress first.
+valence, after each block stress, in five steps (0 to 4). 29 people had the block of high stress
+first.
 
 What to know before believing a score:
 - The unit is not stated by the authors: the EDA is 1000 / R with the recorded R taken for kiloohm.
@@ -187,10 +188,10 @@ def load_freihaut_goeritz(
         ``stimulus`` (the task, str), ``trial`` (its place in the session, int), ``eda`` (1-D
         float64 array in microsiemens), ``session_time`` (seconds from the start of the recording to
         the onset of the task, float) and ``duration`` (seconds of the whole task, float).
-        ``ratings`` : DataFrame; ``arousal``, ``valence`` and ``stress``, float, 1 to 5; NaN if
+        ``ratings`` : DataFrame; ``arousal``, ``valence`` and ``stress``, float, 0 to 4; NaN if
         missing.
         ``targets`` : dict, ``"condition"`` → Series of ``"high"`` or ``"low"``, and the ratings.
-        ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (1.0, 5.0).
+        ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (0.0, 4.0).
         ``development`` : the people with development 1 in the table.
 
     Raises
