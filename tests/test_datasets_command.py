@@ -22,6 +22,7 @@ HKU_ZIP = DATA / "hku956" / "hku956.zip"
 STRESS_ZIP = DATA / "induced_stress" / "induced_stress.zip"
 NAMES = [
     "amigos",
+    "case",
     "ceap-360vr",
     "deap",
     "freihaut-goeritz",
@@ -135,6 +136,7 @@ MARKERS = {
     "stress-predict": "Processed_data/Time_logs.xlsx",
     "freihaut-goeritz": "eda_4hz.npz",
     "wesad": "WESAD/S2/S2.pkl",
+    "case": "data/interpolated/physiological/sub_3.csv",
     "ceap-360vr": "5_PhysioData/Raw/P1_Physio_RawData.json",
     "e4": "P01/EDA.csv",
 }

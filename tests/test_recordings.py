@@ -326,10 +326,11 @@ class TestDialects:
         with pytest.raises(DatasetError, match=r"no sheet is named 'x': \['info', 'signal'\]"):
             read_recording(file, options=FileOptions(sheet="x"))
 
-
     def test_a_workbook_with_a_password_is_one_error(self):
         pytest.importorskip("python_calamine")
-        with pytest.raises(DatasetError, match=r"password\.xlsx: the workbook has a password\. Save"):
+        with pytest.raises(
+            DatasetError, match=r"password\.xlsx: the workbook has a password\. Save"
+        ):
             read_recording(FILES / "password.xlsx")
 
 
@@ -465,13 +466,17 @@ class TestDeviceFiles:
         times = 1000 + TIME + 60 * (TIME >= 50)  # a gap of 60 s
         rows = [struct.pack("<Bdd", 8, time, x) for time, x in zip(times, EDA, strict=True)]
         kind = "<channel_count>1</channel_count><channel_format>double64</channel_format>"
-        named = "<channels><channel><label>GSR</label><unit>microsiemens</unit></channel></channels>"
+        named = (
+            "<channels><channel><label>GSR</label><unit>microsiemens</unit></channel></channels>"
+        )
         header = (
             "<name>Shimmer</name><type>GSR</type><nominal_srate>4</nominal_srate>"
             f"{kind}<desc>{named}</desc>"
         )
         other = f"<name>Marks</name><type>Marks</type><nominal_srate>0</nominal_srate>{kind}"
-        content = b"XDF:" + self.chunk(1, b"<?xml version='1.0'?><info><version>1.0</version></info>")
+        content = b"XDF:" + self.chunk(
+            1, b"<?xml version='1.0'?><info><version>1.0</version></info>"
+        )
         content += self.stream(1, header, b"".join(rows), N)
         content += self.stream(2, other, struct.pack("<Bdd", 8, 1000.0, 1.0), 1)
         file = tmp_path / "a.xdf"

@@ -1,4 +1,4 @@
-"""Stress-Predict, Freihaut & Göritz, WESAD and CEAP-360VR: small corpora, and the originals."""
+"""Stress-Predict, Freihaut & Göritz, WESAD, CEAP-360VR, CASE: small corpora, and the originals."""
 
 import io
 import json
@@ -14,6 +14,7 @@ from test_corpora import write
 
 from edaemo.datasets import (
     DatasetError,
+    load_case,
     load_ceap360vr,
     load_freihaut_goeritz,
     load_stress_predict,
@@ -276,3 +277,61 @@ def test_ceap360vr_that_is_damaged_is_one_error(small_ceap, old, new, said):
         write(small_ceap, {name: text.replace(old, new, 1)})
     with pytest.raises(DatasetError, match=said):
         load_ceap360vr(small_ceap, allow_partial=True, window=None)
+
+
+# CASE
+
+
+def case(order, n=200):
+    """Both files of one person: videos of n ms, blue screens (11) of 50 ms between them."""
+    shown = np.concatenate([[10] * 50, *([*[11] * 50, *[video] * n] for video in order), [12] * 50])
+    time = np.arange(len(shown))
+    gsr = shown + time / 1e6
+    names = "daqtime,ecg,bvp,gsr,rsp,skt,emg_zygo,emg_coru,emg_trap,video"
+    rows = [f"{t},0,0,{x:.6f},0,0,0,0,0,{v}" for t, x, v in zip(time, gsr, shown, strict=True)]
+    every = slice(0, None, 50)  # 20 Hz
+    annotated = [
+        f"{t},{v if v < 9 else 5},{9 - v if v < 9 else 5},{v}"
+        for t, v in zip(time[every], shown[every], strict=True)
+    ]
+    head = "jstime,valence,arousal,video"
+    return "\n".join([names, *rows]) + "\n", "\n".join([head, *annotated]) + "\n"
+
+
+@pytest.fixture
+def small_case(tmp_path):
+    files = {}
+    for person, order in (("sub_2", (8, 1, 7, 2, 6, 3, 5, 4)), ("sub_11", range(1, 9))):
+        signals, annotations = case(order)
+        files[f"data/interpolated/physiological/{person}.csv"] = signals
+        files[f"data/interpolated/annotations/{person}.csv"] = annotations
+    return write(tmp_path / "small_case", files)
+
+
+def test_case_has_the_emotional_videos_and_their_mean_annotations(small_case):
+    study = load_case(small_case, window=None, allow_partial=True)
+    assert study.trials["subject"].tolist() == ["sub_2"] * 8 + ["sub_11"] * 8
+    assert study.trials["stimulus"].tolist()[:8] == [*"81726354"]
+    assert study.trials["duration"].tolist() == [0.2] * 16
+    # The second video begins after the start, two blue screens and the first video.
+    assert study.trials["session_time"][1] == 0.35
+    assert_allclose(study.trials["eda"][1], 1 + np.arange(350, 550) / 1e6, rtol=1e-12)
+    assert study.ratings["valence"].tolist()[:8] == [8, 1, 7, 2, 6, 3, 5, 4]
+    assert study.ratings["arousal"].tolist()[:8] == [1, 8, 2, 7, 3, 6, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("folder", "change", "said"),
+    [
+        ("physiological", lambda text: text[: len(text) // 2], "each of the videos 1 to 8 once"),
+        ("physiological", lambda text: text.replace("gsr", "scr"), "does not hold numbers in"),
+        ("physiological", lambda text: text.replace("\n7,", "\n70,"), "in order of 'daqtime'"),
+        ("annotations", lambda text: text.replace(",8,", ",80,"), "outside 0.5 to 9.5"),
+        ("annotations", lambda text: text.replace(",8,", ",x,"), "does not hold numbers in"),
+    ],
+)
+def test_case_that_is_damaged_is_one_error(small_case, folder, change, said):
+    file = small_case / "data" / "interpolated" / folder / "sub_2.csv"
+    file.write_text(change(file.read_text()))
+    with pytest.raises(DatasetError, match=said):
+        load_case(small_case, allow_partial=True, window=None)

@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 from edaemo.datasets._add_signal import add_signal
 from edaemo.datasets._amigos import load_amigos
 from edaemo.datasets._cache import Reading
+from edaemo.datasets._case import load_case
 from edaemo.datasets._ceap360vr import load_ceap360vr
 from edaemo.datasets._check import check_folder
 from edaemo.datasets._continuous import repeat_ratings
@@ -90,6 +91,7 @@ __all__ = [
     "find_study",
     "list_places",
     "load_amigos",
+    "load_case",
     "load_ceap360vr",
     "load_corpus",
     "load_deap",

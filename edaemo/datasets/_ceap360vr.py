@@ -57,12 +57,15 @@ def _read_eda(corpus: CorpusFiles, name: str) -> dict[str, np.ndarray]:
         rate = (len(times) - 1) / np.ptp(times) if len(times) > 1 and np.ptp(times) else 0.0
         if np.any(np.diff(times) <= 0) or abs(rate / SAMPLING_RATE - 1) > 0.05:
             raise corpus.error(
-                name, f"has EDA of {video} that is not in order of time, or is not at 4 Hz: {rate:g} Hz."
+                name,
+                f"has EDA of {video} that is not in order of time, or is not at 4 Hz: {rate:g} Hz.",
             )
     return {video: samples[:, 1] for video, samples in videos.items()}
 
 
-def _read_ratings(corpus: CorpusFiles, name: str) -> tuple[list[str], dict[str, tuple[float, float]]]:
+def _read_ratings(
+    corpus: CorpusFiles, name: str
+) -> tuple[list[str], dict[str, tuple[float, float]]]:
     """Return the videos in the order in which they were watched, and the ratings of each."""
     entry = _read_list(corpus, name, "QuestionnaireData")
     try:
@@ -75,7 +78,9 @@ def _read_ratings(corpus: CorpusFiles, name: str) -> tuple[list[str], dict[str, 
             for video in entry["Video_SAMRating_VideoTime_Data"]
         }
     except (LookupError, TypeError, AttributeError) as error:
-        raise corpus.error(name, f"lacks the order or the ratings of the videos: {error}.") from error
+        raise corpus.error(
+            name, f"lacks the order or the ratings of the videos: {error}."
+        ) from error
     if sorted(order) != sorted(VIDEOS) or set(ratings) != set(VIDEOS):
         raise corpus.error(name, f"must have an order and ratings of the videos {[*VIDEOS]}.")
     return order, ratings

@@ -360,7 +360,9 @@ def _read_chosen(
             times = (*read_times(cells[at], names[at], unit), names[at])
     elif (stamps := file.channels[chosen[0]].times) is not None:
         if any(file.channels[i].times is not stamps for i in chosen):
-            raise DatasetError(f"{path}: the channels are of different streams: read one at a time.")
+            raise DatasetError(
+                f"{path}: the channels are of different streams: read one at a time."
+            )
         times = (stamps, "s", "time stamps")
     return Rows(signals, times, trials, rate)
 
