@@ -248,7 +248,7 @@ def test_registered_corpus_is_in_the_help(command, registered, capsys, monkeypat
     said = " ".join(capsys.readouterr().out.split())
     known = (
         "amigos, case, ceap-360vr, deap, freihaut-goeritz, hku956, induced-stress, mahnob-hci, "
-        "muse-car, pmemo, seed-vii, song-diary, stress-predict, wesad"
+        "muse-car, pmemo, seed-vii, stress-predict, wesad, song-diary"
     )
     assert f"studies: {known}, if you have the files" in said
     assert "hku956" in said.partition("(default: ")[2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ def _find_videos(corpus: CorpusFiles, name: str, shown: np.ndarray) -> dict[int,
     edges = [0, *(np.flatnonzero(np.diff(shown)) + 1).tolist(), len(shown)]
     runs = [
         (int(shown[first]), slice(first, last))
-        for first, last in zip(edges[:-1], edges[1:], strict=True)
+        for first, last in pairwise(edges)
         if shown[first] in VIDEOS
     ]
     if sorted(video for video, _ in runs) != [*VIDEOS]:

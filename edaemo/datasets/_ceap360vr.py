@@ -152,9 +152,9 @@ Licence: CC BY-NC 4.0.
         "repository."
     ),
     citation=(
-        "Xue, T.; El Ali, A.; Zhang, T.; Ding, G.; Cesar, P. CEAP-360VR: A Continuous Physiological "
-        "and Behavioral Emotion Annotation Dataset for 360° Videos. IEEE Transactions on Multimedia "
-        "2021. doi:10.1109/TMM.2021.3124080"
+        "Xue, T.; El Ali, A.; Zhang, T.; Ding, G.; Cesar, P. CEAP-360VR: A Continuous "
+        "Physiological and Behavioral Emotion Annotation Dataset for 360° Videos. IEEE "
+        "Transactions on Multimedia 2021. doi:10.1109/TMM.2021.3124080"
     ),
     how_to_get="Get github.com/cwi-dis/CEAP-360VR-Dataset.",
     marker=_SIGNALS,

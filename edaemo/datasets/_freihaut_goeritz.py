@@ -127,7 +127,7 @@ What to know before believing a score:
 - The file with the onsets of the tasks was not available. Each window was found by an exact match
   with the published mean of rolling medians. Heart rates, which were not used, agree in 91 % of 393
   windows within 0.05 beats per minute, and in 97 % within 1.
-- The rating of stress is that of the block, so it is the same for four tasks.
+- The rating of stress belongs to the block: it is the same for four tasks.
 
 Licence: GPL-3.0, as the repository of the authors, which holds the data.
 """,
@@ -136,9 +136,9 @@ Licence: GPL-3.0, as the repository of the authors, which holds the data.
         "github.com/Freihaut/Freihaut_Goeritz-2021-Study_Files-Mouse."
     ),
     citation=(
-        "Freihaut, P.; Göritz, A. S. Using the computer mouse for stress measurement – An empirical "
-        "investigation and critical review. International Journal of Human-Computer Studies 2021, "
-        "145, 102520. doi:10.1016/j.ijhcs.2020.102520"
+        "Freihaut, P.; Göritz, A. S. Using the computer mouse for stress measurement - An "
+        "empirical investigation and critical review. International Journal of Human-Computer "
+        "Studies 2021, 145, 102520. doi:10.1016/j.ijhcs.2020.102520"
     ),
     how_to_get=(
         "The signals are in github.com/Freihaut/Freihaut_Goeritz-2021-Study_Files-Mouse (Zenodo "

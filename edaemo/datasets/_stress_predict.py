@@ -100,12 +100,12 @@ SPEC = CorpusSpec(
     description="""
 35 people with an Empatica E4 on the wrist, EDA in microsiemens at 4 Hz: a baseline, the Stroop
 test, an interview and hyperventilation, with a rest after each. 30 people have usable tags: 210
-stages, 120 rests and 90 tasks. There are no ratings.
+stages, 120 rests and 90 tasks. The people gave no ratings of the stages.
 
 What to know before believing a score:
 - The order of the stages is the same for all people, so the number of the stage tells its label,
   and the time in the session partly does. Compare with baselines that use them alone.
-- The tags separate the stages: the authors' time table, in minutes, agrees with them within three
+- The tags separate the stages: the authors' time table, in minutes, agrees with them within four
   minutes. The baseline runs from the start of the recording and includes questionnaires.
 - The lengths of the stages differ: the first 25 seconds of each are used by default.
 - All people were looked at while recipes were explored, so all are development people.
@@ -114,10 +114,9 @@ Licence: MIT, as in the repository of the authors.
 """,
     licence="MIT licence, as in the authors' repository github.com/italha-d/Stress-Predict-Dataset.",
     citation=(
-        "Iqbal, T.; Simpkin, A. J.; Roshan, D.; Glynn, N.; Killilea, J.; Walsh, J.; Molloy, G.; "
-        "Ganly, S.; Ryman, H.; Coen, E.; Elahi, A.; Wijns, W.; Shahzad, A. Stress Monitoring Using "
-        "Wearable Sensors: A Pilot Study and Stress-Predict Dataset. Sensors 2022, 22(21), 8135. "
-        "doi:10.3390/s22218135"
+        "Iqbal, T.; Simpkin, A. J.; Roshan, D.; Glynn, N.; Killilea, J.; Walsh, J.; et al. "
+        "Stress Monitoring Using Wearable Sensors: A Pilot Study and Stress-Predict Dataset. "
+        "Sensors 2022, 22(21), 8135. doi:10.3390/s22218135"
     ),
     how_to_get="Get github.com/italha-d/Stress-Predict-Dataset (with the folder Raw_data).",
     marker=re.compile(r"(?:^|/)(?:time|Time_logs)\.xlsx$"),

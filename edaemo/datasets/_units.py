@@ -141,8 +141,8 @@ def _convert_shimmer(values: np.ndarray) -> np.ndarray:
     ranges = (whole >> 14) & 3
     if not ranges.any():
         raise ValueError(
-            "no sample of the Shimmer3 holds a range in its two upper bits. The range may have been "
-            "fixed, and it is not in the file: export the calibrated signal, in kOhm or µS."
+            "no sample of the Shimmer3 holds a range in its two upper bits. The range may have "
+            "been fixed, and it is not in the file: export the calibrated signal, in kOhm or µS."
         )
     reading = whole & 0xFFF
     volts = reading * 3.0 / 4095

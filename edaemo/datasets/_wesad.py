@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from itertools import pairwise
 from numbers import Real
 from typing import Any
 
@@ -65,7 +66,7 @@ def _cut(
     """Return the conditions of one person, in segments, in order of time."""
     edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
     rows: list[dict[str, Any]] = []
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in pairwise(edges):
         condition = CONDITIONS.get(int(labels[first])) if last > first else None
         if condition is None:
             continue
@@ -135,8 +136,8 @@ Licence: not read; see the page of the download.
         "download, archive.ics.uci.edu/dataset/465, before use."
     ),
     citation=(
-        "Schmidt, P.; Reiss, A.; Duerichen, R.; Marberger, C.; Van Laerhoven, K. Introducing WESAD, "
-        "a Multimodal Dataset for Wearable Stress and Affect Detection. ICMI 2018. "
+        "Schmidt, P.; Reiss, A.; Duerichen, R.; Marberger, C.; Van Laerhoven, K. Introducing "
+        "WESAD, a Multimodal Dataset for Wearable Stress and Affect Detection. ICMI 2018. "
         "doi:10.1145/3242969.3242985"
     ),
     how_to_get="Get WESAD.zip from archive.ics.uci.edu/dataset/465 and unpack it.",
