@@ -39,7 +39,7 @@ if __name__ == "__main__":
     print("|---|---|---|---|---|---|")
     for name, (rate, signals) in recordings(Path(sys.argv[1])).items():
         z_scored = [(x - x.mean()) / x.std() for x in signals]
-        results = decompose_many(z_scored, rate, n_jobs=2)
+        results = decompose_many(z_scored, rate, weights="published", n_jobs=2)
         optimal = sum(result.status == "optimal" for result in results)
         lengths = [len(x) for x in signals]
         print(

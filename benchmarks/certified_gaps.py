@@ -96,7 +96,9 @@ def main() -> None:
         gaps, differences, missed = [], [], 0
         for recording, rate in recordings:
             z = (recording - recording.mean()) / recording.std()
-            default, exact = decompose(z, rate), decompose(z, rate, tol=1e-10)
+            default, exact = (
+                decompose(z, rate, weights="published", tol=tol) for tol in (1e-8, 1e-10)
+            )
             gaps.append(default.gap)
             differences.append(np.max(np.abs(default.phasic - exact.phasic)))
             missed += default.status != "optimal"

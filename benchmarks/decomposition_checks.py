@@ -60,7 +60,7 @@ sys.stdout.buffer.write(held.getvalue())
 def by_weights(y: np.ndarray, rate: float, context: float = 0.0) -> dict[str, Decomposition]:
     """Decompose a recording with both weights; components of z-scores in the unit of y."""
     return {
-        "published, z-scored": decompose(z_score(y), rate, context=context),
+        "published, z-scored": decompose(z_score(y), rate, weights="published", context=context),
         "noise": decompose(y, rate, weights="noise", context=context),
     }
 

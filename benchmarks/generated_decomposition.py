@@ -157,9 +157,9 @@ def inputs(trial: Trial) -> dict[str, tuple[np.ndarray, tuple[float, float]]]:
 def split(
     eda: np.ndarray, sampling_rate: float, constants: tuple[float, float] = PUBLISHED
 ) -> Decomposition:
-    """Decompose one recording without scaling."""
+    """Decompose one recording by the published weights, without scaling."""
     slow, fast = constants
-    return decompose(eda, sampling_rate, tau0=slow, tau1=fast)
+    return decompose(eda, sampling_rate, tau0=slow, tau1=fast, weights="published")
 
 
 def correlation(x: np.ndarray, y: np.ndarray) -> float:

@@ -150,7 +150,7 @@ def test_the_command_takes_it_from_a_plugin_with_its_settings(folder, first, job
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv("out/recording.csv")
-    assert list(table) == ["time", "eda", "phasic", "tonic", "driver", "residual"]
+    assert list(table) == ["time", "eda", "phasic", "tonic", "driver", "residual", "quality"]
     np.testing.assert_allclose(table["phasic"], around_line(make_eda(1), first)[0], atol=1e-12)
     np.testing.assert_allclose(table["driver"], table["time"])
 

@@ -80,7 +80,7 @@ from edaemo import (
 from edaemo._safe_file import ARRAYS, HEAD, FileError, read_archive, write_archive
 from edaemo._torch import has_torch
 from edaemo.benchmark import StimulusPriorClassifier, SubjectPriorClassifier, audit
-from edaemo.datasets import make_music_listening
+from edaemo.datasets import make_continuous_listening, make_music_listening
 from edaemo.estimators import CNNClassifier
 from edaemo.evaluation._registry import INPUTS, PIPELINES_OF
 from edaemo.features import EDAFeatureExtractor, MusicFeatureExtractor
@@ -425,6 +425,7 @@ class TestCompositions:
 
 
 SMALL_STUDY = make_music_listening(5, 6, 4, duration=12.0)
+SMALL_CONTINUOUS = make_continuous_listening(5, 6, 4, duration=12.0)
 
 
 @pytest.mark.filterwarnings("ignore::edaemo.preprocessing.SignalQualityWarning")
@@ -439,10 +440,12 @@ SMALL_STUDY = make_music_listening(5, 6, 4, duration=12.0)
 )
 def test_every_registered_pipeline_can_be_saved(task, name, tmp_path):
     entry = PIPELINES_OF[task][name]
-    X, n = SMALL_STUDY.trials.assign(n_steps=5), len(SMALL_STUDY.trials)
+    # Some pipelines need a study with ratings over time.
+    study, n_steps = (SMALL_CONTINUOUS, 24) if entry.fields else (SMALL_STUDY, 5)
+    X, n = study.trials.assign(n_steps=n_steps), len(study.trials)
     if entry.input in INPUTS:
-        X = INPUTS[entry.input](SMALL_STUDY.sampling_rate).fit_transform(SMALL_STUDY.trials)
-    numbers = np.random.default_rng(0).normal(size=(n, 5))
+        X = INPUTS[entry.input](study.sampling_rate).fit_transform(study.trials)
+    numbers = np.random.default_rng(0).normal(size=(n, n_steps))
     series = np.empty(n, dtype=object)
     series[:] = list(numbers)
     y = {
@@ -451,7 +454,7 @@ def test_every_registered_pipeline_can_be_saved(task, name, tmp_path):
         "regression": numbers[:, 0],
         "sequence-regression": series,
     }[task]
-    model = clone(entry.make(SMALL_STUDY))
+    model = clone(entry.make(study))
     for parameter in model.get_params():
         if parameter.rpartition("__")[2] == "max_epochs":
             model.set_params(**{parameter: 1})

@@ -256,7 +256,7 @@ class TestRefusals:
                 {"pipelines": "ridge-eda", "thresholds": "subject"},
                 "ridge-eda is a regressor",
             ),
-            ("known", {"pipelines": "ridge"}, "Unknown pipeline 'ridge': did you mean"),
+            ("known", {"pipelines": "ridgeeda"}, "Unknown pipeline 'ridgeeda': did you mean"),
         ],
     )
     def test_what_does_not_fit_is_said_before_anything_is_computed(

@@ -106,6 +106,10 @@ def parse_signal(source: Path | bytes, file: str = "EDA.csv") -> E4Signal:
     """
     with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as lines:
         head = [lines.readline(10_000).decode("utf-8-sig", "replace").strip() for _ in range(3)]
+    if not any(head):
+        raise ValueError("it is empty.")
+    if "\0" in head[0] or "\ufffd" in head[0]:
+        raise ValueError("it is not a text file.")
     first, second = (_split_first(line) for line in head[:2])
     start = parse_time(first[0]) if is_start(head[0]) else None
     if start is None:
