@@ -68,6 +68,7 @@ def test_stress_predict_is_cut_at_its_tags(small_stress_predict):
     assert study.targets["task"].tolist() == tasks * 2
     # 4 samples per second, 0.001 more in each.
     assert_allclose(trials["eda"][1], np.arange(40, 120) / 1000)
+    assert study.report["people"] == 2
     assert any(note.startswith("S17: left out: two tags") for note in study.report["notes"])
     with pytest.raises(DatasetError, match=r"found 3 of 35 people"):
         load_stress_predict(small_stress_predict)

@@ -85,7 +85,11 @@ def read_stress_predict(corpus: CorpusSource) -> CorpusContent:
         reading.columns,
         [],
         targets={"task": np.where(tasks, "task", "rest")},
-        report={"rests": len(rows) - sum(tasks), "tasks": sum(tasks)},
+        report={
+            "people": len({row["subject"] for row in rows}),
+            "rests": len(rows) - sum(tasks),
+            "tasks": sum(tasks),
+        },
         notes=[
             *(f"{who}: left out: {why}." for who, why in UNUSABLE.items() if who in found),
             "The questionnaire and the last rest have tags of three people only, and are not read.",
@@ -112,7 +116,7 @@ What to know before believing a score:
 
 Licence: MIT, as in the repository of the authors.
 """,
-    licence="MIT licence, as in the authors' repository github.com/italha-d/Stress-Predict-Dataset.",
+    licence="MIT, as in the authors' repository github.com/italha-d/Stress-Predict-Dataset.",
     citation=(
         "Iqbal, T.; Simpkin, A. J.; Roshan, D.; Glynn, N.; Killilea, J.; Walsh, J.; et al. "
         "Stress Monitoring Using Wearable Sensors: A Pilot Study and Stress-Predict Dataset. "
