@@ -488,9 +488,10 @@ class TestDeviceFiles:
         assert np.isnan(eda[200:440]).all()
         assert "time stamps" in said
         assert "240 missing samples" in said
-        file.write_bytes(b"EDA" * 100)
-        with pytest.raises(DatasetError, match=r"a\.xdf: the file is damaged or of another format"):
-            read_recording(file)
+        for bad in (b"EDA" * 100, content[:-5], content[:60], content + b"\0"):
+            file.write_bytes(bad)
+            with pytest.raises(DatasetError, match=r"a\.xdf: the file is damaged or of another"):
+                read_recording(file)
 
     def test_avro_of_an_embraceplus(self, tmp_path):
         """Files of fastavro, with the fields that Empatica describes."""
@@ -514,6 +515,7 @@ class TestDeviceFiles:
         file = tmp_path / "a.avro"
         with file.open("wb") as out:
             fastavro.writer(out, schema, [{"rawData": record}])
+        content = file.read_bytes()
         eda, rate, _ = read(file)
         assert_array_equal(eda, EDA.astype(np.float32))
         assert rate == 4.0
@@ -522,9 +524,10 @@ class TestDeviceFiles:
             fastavro.writer(out, {"type": "record", "name": "T", "fields": signal[:1]}, [start] * 2)
         with pytest.raises(DatasetError, match=r"a\.avro: .*2 records .*\['timestampStart'\]"):
             read_recording(file)
-        file.write_bytes(b"Obj")
-        with pytest.raises(DatasetError, match=r"a\.avro: the file is damaged"):
-            read_recording(file)
+        for bad in (b"Obj", content[:-20], content[:200]):
+            file.write_bytes(bad)
+            with pytest.raises(DatasetError, match=r"a\.avro: the file is damaged"):
+                read_recording(file)
 
     def test_hdf5_of_opensignals_is_converted_by_the_device(self, tmp_path):
         """A file of h5py, with the groups that PLUX's biosignalsnotebooks reads."""
@@ -544,6 +547,9 @@ class TestDeviceFiles:
             eda, rate, _ = read(tmp_path / "a.h5")
             assert_allclose(eda, readings * scale, rtol=1e-12)
             assert rate == 100.0
+        (tmp_path / "c.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:-500])
+        with pytest.raises(DatasetError, match=r"c\.h5: the file is damaged"):
+            read_recording(tmp_path / "c.h5")
         with h5py.File(tmp_path / "b.h5", "w") as file:
             file.create_group("results")
         with pytest.raises(DatasetError, match=r"b\.h5: this is not a file of OpenSignals"):

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -92,6 +92,7 @@ def open_xdf(path: Path) -> OpenFile:
     """
     channels, columns = [], []
     with _library(path, "pyxdf", "xdf") as pyxdf, path.open("rb") as file:
+        _check_chunks(file, path.stat().st_size)
         streams, _ = pyxdf.load_xdf(file, jitter_break_threshold_samples=2)
         for stream in streams:
             if float(stream["info"]["nominal_srate"][0]) <= 0 or not len(stream["time_stamps"]):
@@ -105,6 +106,21 @@ def open_xdf(path: Path) -> OpenFile:
     if not channels:
         raise DatasetError(f"{path}: the file holds no stream with a sampling rate and samples.")
     return OpenFile(channels, read_arrays(columns), is_table=False)
+
+
+def _check_chunks(file: BinaryIO, size: int) -> None:
+    """Raise a ValueError if a file is not whole chunks of XDF, of which pyxdf would skip the rest.
+
+    A chunk is the size of its length in bytes (1, 4 or 8), its length, and its content.
+    """
+    if file.read(4) != b"XDF:":
+        raise ValueError("it does not begin with XDF:")
+    while width := file.read(1):
+        end = int.from_bytes(file.read(width[0]), "little") + file.tell()
+        if width[0] not in (1, 4, 8) or end > size:
+            raise ValueError(f"the chunk before byte {file.tell()} is truncated")
+        file.seek(end)
+    file.seek(0)
 
 
 def _name_stream(info: Mapping[str, Any], n_channels: int) -> list[tuple[str, str]]:
