@@ -22,13 +22,18 @@ HKU_ZIP = DATA / "hku956" / "hku956.zip"
 STRESS_ZIP = DATA / "induced_stress" / "induced_stress.zip"
 NAMES = [
     "amigos",
+    "case",
+    "ceap-360vr",
     "deap",
+    "freihaut-goeritz",
     "hku956",
     "induced-stress",
     "mahnob-hci",
     "muse-car",
     "pmemo",
     "seed-vii",
+    "stress-predict",
+    "wesad",
 ]
 
 
@@ -128,6 +133,11 @@ MARKERS = {
     "mahnob-hci": "Sessions/2/Part_1_S_Trial1_emotion.bdf",
     "seed-vii": "SEED-VII/EEG_features/3.mat",
     "muse-car": "c1_muse_wild/feature_segments/label_aligned/egemaps/4.csv",
+    "stress-predict": "Processed_data/Time_logs.xlsx",
+    "freihaut-goeritz": "eda_4hz.npz",
+    "wesad": "WESAD/S2/S2.pkl",
+    "case": "data/interpolated/physiological/sub_3.csv",
+    "ceap-360vr": "5_PhysioData/Raw/P1_Physio_RawData.json",
     "e4": "P01/EDA.csv",
 }
 

@@ -35,6 +35,11 @@ from test_seed_corpora import muse as muse
 from test_seed_corpora import seed as seed
 from test_seed_corpora import written_mahnob as written_mahnob
 from test_seed_corpora import written_seed as written_seed
+from test_stress_corpora import small_case as small_case
+from test_stress_corpora import small_ceap as small_ceap
+from test_stress_corpora import small_freihaut as small_freihaut
+from test_stress_corpora import small_stress_predict as small_stress_predict
+from test_stress_corpora import small_wesad as small_wesad
 
 import edaemo.datasets
 from edaemo.datasets import (
@@ -61,6 +66,11 @@ SOURCES = {
     "mahnob-hci": "mahnob-db.eu/hci-tagging",
     "seed-vii": "bcmi.sjtu.edu.cn/home/seed/seed-vii.html",
     "muse-car": "www.muse-challenge.org",
+    "stress-predict": "github.com/italha-d/Stress-Predict-Dataset",
+    "freihaut-goeritz": "github.com/Freihaut/Freihaut_Goeritz-2021-Study_Files-Mouse",
+    "wesad": "archive.ics.uci.edu/dataset/465",
+    "ceap-360vr": "github.com/cwi-dis/CEAP-360VR-Dataset",
+    "case": "gitlab.com/karan-shr/case_dataset",
 }
 # Fixture that writes a small corpus, what it is read with beside allow_partial=True, and the
 # archives that its files come in: name → pattern of the files.
@@ -94,9 +104,15 @@ SMALL = {
         {"signals": ("fasttext", "egemaps")},
         {"c1_muse_wild": "^c1", "metadata": "^meta"},
     ),
+    "stress-predict": ("small_stress_predict", {"window": None}, {"a": "^Raw", "b": "^Proc"}),
+    "freihaut-goeritz": ("small_freihaut", {"window": None}, {}),
+    "wesad": ("small_wesad", {"segment": 10.0}, {"one": "^S2/", "other": "^S17/"}),
+    "ceap-360vr": ("small_ceap", {"window": (0, 2)}, {"physio": "^5_", "questions": "^2_"}),
+    "case": ("small_case", {"window": (0, 0.1)}, {"one": "annotations", "two": "physiological"}),
 }
 SPECS = pytest.mark.parametrize("name", SOURCES)
-ANY_DEPTH = [name for name in SMALL if name not in ("hku956", "induced-stress")]
+ANY_DEPTH = [n for n in SMALL if n not in ("hku956", "induced-stress", "freihaut-goeritz")]
+CACHED = [name for name in ANY_DEPTH if CORPORA[name.partition(" ")[0]].reader is not None]
 
 
 @pytest.fixture
@@ -152,7 +168,10 @@ def test_specification_is_complete(name):
     assert re.search(marker, spec.like) or spec.like in spec.marker.pattern
     assert set(spec.channels) <= set(spec.units)
     assert spec.artificial is False
-    assert spec.rating_range[0] < spec.rating_range[1]
+    if spec.rating_range is None:
+        assert set(spec.targets) <= {"task", "condition"}  # classes, not ratings
+    else:
+        assert spec.rating_range[0] < spec.rating_range[1]
     if spec.has_eda:
         assert spec.sampling_rate > 0
 
@@ -175,7 +194,9 @@ def test_loader_takes_what_the_specification_says_with_the_same_defaults(name):
         assert f"\n{heading}\n---" in text
 
 
-@pytest.mark.parametrize("name", ["deap", "amigos", "mahnob-hci", "seed-vii"])
+@pytest.mark.parametrize(
+    "name", ["deap", "amigos", "mahnob-hci", "seed-vii", "wesad", "ceap-360vr", "case"]
+)
 def test_development_people_are_the_drawn_half(name):
     spec = CORPORA[name]
     people = sys.modules[spec.read.__module__].PEOPLE  # in the order of their numbers
@@ -367,7 +388,7 @@ def test_development_people_can_be_selected(corpus):
                 select_people(study, people)
 
 
-@small(ANY_DEPTH)
+@small(CACHED)
 def test_second_load_comes_from_the_cache_and_is_the_same(corpus, home, monkeypatch):
     first = corpus.load(corpus.place, **corpus.settings)
     assert first.report["cache"].startswith(
@@ -392,7 +413,7 @@ def test_second_load_comes_from_the_cache_and_is_the_same(corpus, home, monkeypa
             corpus.load(corpus.place, **fewer)
 
 
-@small(ANY_DEPTH)
+@small(CACHED)
 def test_what_is_wrong_is_not_kept(corpus, home):
     known_by = [name for name in contents(corpus.place) if corpus.spec.marker.search(name)]
     file = corpus.place / known_by[0]

@@ -241,13 +241,14 @@ def test_registered_corpus_is_evaluated_by_name(registered, folder, tmp_path, mo
 
 @pytest.mark.parametrize("command", [["compare"], ["reproduce", "table1"]])
 def test_registered_corpus_is_in_the_help(command, registered, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("COLUMNS", "1000")
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])
     assert ended.value.code == 0
     said = " ".join(capsys.readouterr().out.split())
     known = (
-        "amigos, deap, hku956, induced-stress, mahnob-hci, muse-car, pmemo, seed-vii, song-diary"
+        "amigos, case, ceap-360vr, deap, freihaut-goeritz, hku956, induced-stress, mahnob-hci, "
+        "muse-car, pmemo, seed-vii, stress-predict, wesad, song-diary"
     )
     assert f"studies: {known}, if you have the files" in said
     assert "hku956" in said.partition("(default: ")[2]

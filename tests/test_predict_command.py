@@ -383,3 +383,27 @@ def test_a_network_of_ones_own_is_trusted_by_name(tmp_path, capsys):
     assert status == 0
     expected = model.predict_proba(TRIALS.iloc[[1]])[0]
     np.testing.assert_allclose(read(out)[[CALM, TENSE]].iloc[0], expected, rtol=1e-12)
+
+
+def test_recording_that_is_mostly_not_skin_is_withheld_unless_asked_for(features, tmp_path, capsys):
+    model, path = features
+    # 60 of 100 samples without contact.
+    eda = np.concatenate([np.zeros(60), TRIALS["eda"][0][:40]])
+    file = tmp_path / "a.csv"
+    file.write_text("eda\n" + "\n".join(map(repr, eda.tolist())) + "\n")
+    good = write(tmp_path / "b.csv", 1)
+    status, out, err = run(capsys, path, file, good, "--sampling-rate", 4)
+    assert (status, err) == (0, "")
+    bad, usable = read(out).to_dict("records")
+    assert pd.isna(bad["predicted"])
+    assert pd.isna(bad[CALM])
+    assert bad["quality"].startswith("Not predicted: 40% usable. ")
+    assert "60.0% of the samples are without contact" in bad["quality"]
+    expected = model.predict_proba(TRIALS[1:2])[0]
+    np.testing.assert_allclose([usable[CALM], usable[TENSE]], expected, rtol=1e-6)
+    status, out, err = run(capsys, path, file, "--sampling-rate", 4, "--any-quality")
+    assert (status, err) == (0, "")
+    (asked,) = read(out).to_dict("records")
+    expected = model.predict_proba(pd.DataFrame({"trial": [0], "eda": pd.Series([eda])}))[0]
+    np.testing.assert_allclose([asked[CALM], asked[TENSE]], expected, rtol=1e-6)
+    assert not asked["quality"].startswith("Not predicted")

@@ -1,5 +1,6 @@
 """Recordings as devices and spreadsheets write them: times, units, dialects, and what is EDA."""
 
+import struct
 import subprocess
 import sys
 import warnings
@@ -204,12 +205,32 @@ class TestDialects:
                 ],
                 4,
             ),
+            (  # AcqKnowledge without times, with the numbers of samples
+                "untimed.txt",
+                [
+                    *("rest.acq", "250 msec/sample", "2 channels", "EDA100C", "microsiemens"),
+                    *("Pulse", "Volts", "CH1\tCH2\t", f"{N}\t{N}\t"),
+                    *(f"{x}\t0.5\t" for x in EDA),
+                ],
+                4,
+            ),
+            (  # iMotions, of a Shimmer
+                "imotions.csv",
+                [
+                    *("#INFO,,,,", "#Study name,a,,,"),
+                    "Timestamp,GSR RAW (no units),GSR CAL (kOhms),GSR CAL (µSiemens),GSR Quality",
+                    *rows(1000 * TIME, [9000] * N, 1000 / EDA, EDA, [1] * N),
+                ],
+                4,
+            ),
             (  # LabChart
                 "chart.txt",
                 [
                     *("Interval=\t0.25 s", "ExcelDateTime=\t4.3E4\t01/01/2020"),
-                    *("ChannelTitle=\tGSR\tP", "Range=\t40 V\t10 V"),
-                    *rows(TIME, EDA, [1] * N, sign="\t"),
+                    *("TimeFormat=\tStartOfBlock", "DateFormat=\t"),
+                    *("ChannelTitle=\tGSR\tP", "Range=\t40 µS\t10.000 V"),
+                    *("UnitName=\t*\tmmHg", "TopValue=\t*\t1.8"),
+                    *rows(TIME + 432, EDA, [1] * N, sign="\t"),
                 ],
                 4,
             ),
@@ -263,6 +284,16 @@ class TestDialects:
         # EDA(µS) = (ADC / 2^n) · VCC / 0.132 with VCC = 3.3 V and n = 10, so 1024 are 25 µS.
         assert_allclose(eda, readings * 25 / 1024, rtol=1e-12)
         assert rate == 100.0
+        # The first BITalino has another transfer function, 1 / (1 - ADC / 2^n).
+        lines = ["# OpenSignals Text File Format", head.replace("bitalino_rev", "bitalino"), *lines]
+        with pytest.raises(DatasetError, match=r"transfer function of the device: pass device="):
+            read_recording(write(tmp_path / "first.txt", lines))
+
+    def test_volts_of_labchart_are_refused(self, tmp_path):
+        head = ["Interval=\t0.25 s", "ChannelTitle=\tGSR", "Range=\t10.000 V", "UnitName=\t*"]
+        file = write(tmp_path / "a.txt", [*head, *rows(TIME, EDA, sign="\t")])
+        with pytest.raises(DatasetError, match=r"'GSR' is in V, which is not a conductance"):
+            read_recording(file)
 
     @pytest.mark.parametrize("lines", [["0", *map(str, EDA)], [",0", *rows(range(N), EDA)]])
     def test_a_number_that_names_a_column_is_no_sample(self, tmp_path, lines):
@@ -294,6 +325,13 @@ class TestDialects:
         assert said == ["converted from kiloohm, the unit in the file, to microsiemens."]
         with pytest.raises(DatasetError, match=r"no sheet is named 'x': \['info', 'signal'\]"):
             read_recording(file, options=FileOptions(sheet="x"))
+
+    def test_a_workbook_with_a_password_is_one_error(self):
+        pytest.importorskip("python_calamine")
+        with pytest.raises(
+            DatasetError, match=r"password\.xlsx: the workbook has a password\. Save"
+        ):
+            read_recording(FILES / "password.xlsx")
 
 
 class TestMatlab:
@@ -361,6 +399,27 @@ class TestPhysiologicalFiles:
             assert rate == 4.0
             assert_allclose(eda, EDA, rtol=0, atol=4 * 10 / 2**16)  # steps of 16 bits
 
+    @pytest.mark.parametrize("unit", ["µS", "uS"])
+    def test_brainvision_is_read_in_the_unit_of_its_header(self, tmp_path, unit):
+        """Files by hand, of the format that Brain Products describes (core format 1.0)."""
+        pytest.importorskip("mne")
+        header = [
+            "Brain Vision Data Exchange Header File Version 1.0",
+            *("[Common Infos]", "Codepage=UTF-8", "DataFile=a.eeg", "MarkerFile=a.vmrk"),
+            *("DataFormat=BINARY", "DataOrientation=MULTIPLEXED", "NumberOfChannels=2"),
+            *("SamplingInterval=250000", "[Binary Infos]", "BinaryFormat=INT_16"),
+            *("[Channel Infos]", "Ch1=Fz,,0.1,µV", f"Ch2=GSR,,0.0005,{unit}"),
+        ]
+        file = write(tmp_path / "a.vhdr", header)
+        marks = ["Brain Vision Data Exchange Marker File, Version 1.0", "[Common Infos]"]
+        write(tmp_path / "a.vmrk", [*marks, "DataFile=a.eeg", "[Marker Infos]"])
+        digits = np.stack([np.arange(N), np.round(EDA / 0.0005)], axis=1).astype("<i2")
+        (tmp_path / "a.eeg").write_bytes(digits.tobytes())
+        eda, rate, _ = read(file)
+        assert rate == 4.0
+        assert_allclose(eda, digits[:, 1] * 0.0005, rtol=1e-9)
+        assert_allclose(read(file, column="Fz", unit="microsiemens")[0], np.arange(N) * 0.1)
+
     def test_files_without_eda_list_their_channels_and_truncated_ones_are_named(self, tmp_path):
         pytest.importorskip("mne")
         file = self.write(tmp_path / "a.edf", "Resp", "mV", EDA, 10)
@@ -372,6 +431,141 @@ class TestPhysiologicalFiles:
         file.write_bytes(b"0       nothing")
         with pytest.raises(DatasetError, match="not an EDF or BDF file"):
             read_recording(file)
+
+
+class TestDeviceFiles:
+    def test_acqknowledge_is_read_at_the_rate_and_in_the_unit_of_the_channel(self, tmp_path):
+        pytest.importorskip("bioread")
+        eda, rate, _ = read(FILES / "acqknowledge.acq")
+        # Its samples are 4 interleaved channels of 16 bits from byte 19328 on; EDA is the third,
+        # and its scale is 0.00152587890625.
+        content = (FILES / "acqknowledge.acq").read_bytes()
+        words = np.frombuffer(content, "<i2", count=4 * 7901, offset=19328).reshape(-1, 4)
+        assert_allclose(eda, words[:, 2] * 0.00152587890625, rtol=1e-12)
+        assert rate == 1000.0
+        other = {"column": "ECG (.05 - 150 Hz)", "unit": "microsiemens"}
+        ecg = read(FILES / "acqknowledge.acq", **other)[0]
+        assert_allclose(ecg / words[:, 0], ecg[0] / words[0, 0], rtol=1e-9)
+        for name, part in (("half.acq", content[:40_000]), ("bad.acq", b"EDA" * 1000)):
+            (tmp_path / name).write_bytes(part)
+            with pytest.raises(DatasetError, match=rf"{name}: .*(truncated|damaged)"):
+                read_recording(tmp_path / name)
+
+    def chunk(self, tag: int, content: bytes) -> bytes:
+        """A chunk of XDF: size of the length, length, tag, content (specification 1.0)."""
+        return b"\4" + struct.pack("<IH", len(content) + 2, tag) + content
+
+    def stream(self, number: int, header: str, samples: bytes, count: int) -> bytes:
+        head = struct.pack("<I", number) + f"<?xml version='1.0'?><info>{header}</info>".encode()
+        body = struct.pack("<I", number) + b"\4" + struct.pack("<I", count) + samples
+        return self.chunk(2, head) + self.chunk(3, body)
+
+    def test_xdf_has_streams_with_times(self, tmp_path):
+        """A file by hand, of the specification of XDF 1.0."""
+        pytest.importorskip("pyxdf")
+        times = 1000 + TIME + 60 * (TIME >= 50)  # a gap of 60 s
+        rows = [struct.pack("<Bdd", 8, time, x) for time, x in zip(times, EDA, strict=True)]
+        kind = "<channel_count>1</channel_count><channel_format>double64</channel_format>"
+        named = (
+            "<channels><channel><label>GSR</label><unit>microsiemens</unit></channel></channels>"
+        )
+        header = (
+            "<name>Shimmer</name><type>GSR</type><nominal_srate>4</nominal_srate>"
+            f"{kind}<desc>{named}</desc>"
+        )
+        other = f"<name>Marks</name><type>Marks</type><nominal_srate>0</nominal_srate>{kind}"
+        content = b"XDF:" + self.chunk(
+            1, b"<?xml version='1.0'?><info><version>1.0</version></info>"
+        )
+        content += self.stream(1, header, b"".join(rows), N)
+        content += self.stream(2, other, struct.pack("<Bdd", 8, 1000.0, 1.0), 1)
+        file = tmp_path / "a.xdf"
+        file.write_bytes(content)
+        eda, rate, (said,) = read(file)
+        assert (len(eda), rate) == (640, 4.0)
+        assert_array_equal(eda[:200], EDA[:200])
+        assert_array_equal(eda[440:], EDA[200:])
+        assert np.isnan(eda[200:440]).all()
+        assert "time stamps" in said
+        assert "240 missing samples" in said
+        for bad in (b"EDA" * 100, content[:-5], content[:60], content + b"\0"):
+            file.write_bytes(bad)
+            with pytest.raises(DatasetError, match=r"a\.xdf: the file is damaged or of another"):
+                read_recording(file)
+
+    def test_avro_of_an_embraceplus(self, tmp_path):
+        """Files of fastavro, with the fields that Empatica describes."""
+        fastavro = pytest.importorskip("fastavro")
+        signal = [
+            {"name": "timestampStart", "type": "long"},
+            {"name": "samplingFrequency", "type": "float"},
+            {"name": "values", "type": {"type": "array", "items": "float"}},
+        ]
+        fields = [
+            {"name": name, "type": {"type": "record", "name": name, "fields": signal}}
+            for name in ("eda", "temperature")
+        ]
+        raw = {"name": "rawData", "type": {"type": "record", "name": "RawData", "fields": fields}}
+        schema = {"type": "record", "name": "Top", "fields": [raw]}
+        start = {"timestampStart": 1_700_000_000_000_000}
+        record = {
+            "eda": {**start, "samplingFrequency": 4.0, "values": EDA.tolist()},
+            "temperature": {**start, "samplingFrequency": 0.0, "values": []},
+        }
+        file = tmp_path / "a.avro"
+        with file.open("wb") as out:
+            fastavro.writer(out, schema, [{"rawData": record}])
+        content = file.read_bytes()
+        eda, rate, _ = read(file)
+        assert_array_equal(eda, EDA.astype(np.float32))
+        assert rate == 4.0
+        assert [path.name for path, _ in choose_recordings([tmp_path])[0]] == ["a.avro"]
+        with file.open("wb") as out:
+            fastavro.writer(out, {"type": "record", "name": "T", "fields": signal[:1]}, [start] * 2)
+        with pytest.raises(DatasetError, match=r"a\.avro: .*2 records .*\['timestampStart'\]"):
+            read_recording(file)
+        for bad in (b"Obj", content[:-20], content[:200]):
+            file.write_bytes(bad)
+            with pytest.raises(DatasetError, match=r"a\.avro: the file is damaged"):
+                read_recording(file)
+
+    def test_hdf5_of_opensignals_is_converted_by_the_device(self, tmp_path):
+        """A file of h5py, with the groups that PLUX's biosignalsnotebooks reads."""
+        h5py = pytest.importorskip("h5py")
+        readings = (1000 + np.arange(N)).astype(np.uint16)
+        for device, resolution, scale in (
+            ("biosignalsplux", [16, 16], 3 / 0.12 / 2**16),
+            ("bitalino_rev", [10, 6], 3.3 / 0.132 / 2**6),
+        ):
+            with h5py.File(tmp_path / "a.h5", "w") as file:
+                group = file.create_group("00:07:80:3B:46:61")
+                group.attrs.update({"device": device, "sampling rate": 100})
+                group.attrs.update({"channels": [1, 4], "resolution": resolution})
+                for number, sensor in ((1, "ECG"), (4, "EDA")):
+                    data = group.create_dataset(f"raw/channel_{number}", data=readings[:, None])
+                    data.attrs["sensor"] = sensor
+            eda, rate, _ = read(tmp_path / "a.h5")
+            assert_allclose(eda, readings * scale, rtol=1e-12)
+            assert rate == 100.0
+        (tmp_path / "c.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:-500])
+        with pytest.raises(DatasetError, match=r"c\.h5: the file is damaged"):
+            read_recording(tmp_path / "c.h5")
+        with h5py.File(tmp_path / "b.h5", "w") as file:
+            file.create_group("results")
+        with pytest.raises(DatasetError, match=r"b\.h5: this is not a file of OpenSignals"):
+            read_recording(tmp_path / "b.h5")
+
+    def test_a_library_that_is_missing_is_named_with_its_extra(self, tmp_path, monkeypatch):
+        for name, library, extra in (
+            ("a.acq", "bioread", "acqknowledge"),
+            ("a.xdf", "pyxdf", "xdf"),
+            ("a.avro", "fastavro", "avro"),
+            ("a.h5", "h5py", "hdf5"),
+        ):
+            monkeypatch.setitem(sys.modules, library, None)
+            (tmp_path / name).write_bytes(b"anything")
+            with pytest.raises(DatasetError, match=rf"pip install edaemo\[{extra}\]"):
+                read_recording(tmp_path / name)
 
 
 class TestUnits:
@@ -414,14 +608,21 @@ class TestUnits:
     def test_readings_of_a_converter_need_its_device(self, tmp_path):
         file = write(tmp_path / "a.csv", ["eda", *map(str, [512] * 10)])
         settings = {"sampling_rate": 4, "unit": "adc"}
-        with pytest.raises(DatasetError, match=r"device=.*bitalino, biosignalsplux, shimmer3"):
+        with pytest.raises(DatasetError, match=r"device=.*bitalino_rev, biosignalsplux, shimmer3"):
             read_recording(file, **settings)
-        eda = read(file, **settings, options=FileOptions(device="bitalino"))[0]
+        eda = read(file, **settings, options=FileOptions(device="bitalino_rev"))[0]
         assert_allclose(eda, 12.5)
-        # Shimmer3, range 1 (287 kOhm), reading 1365: 1 V, so (1 / 0.5 - 1) / 287 kOhm.
-        file = write(tmp_path / "b.csv", ["eda", *map(str, [(1 << 14) + 1365] * 10)])
+        eda = read(file, **settings, options=FileOptions(device="biosignalsplux"))[0]
+        assert_allclose(eda, 512 / 65536 * 25)
+        # Shimmer3, range 1 (287 kOhm), reading 1365: 1 V, so (1 / 0.5 - 1) / 287 kOhm. Range 0
+        # (40.2 kOhm), reading 2730: 2 V. A reading of 682 is below 0.5 V: the circuit is open.
+        readings = [*[(1 << 14) + 1365] * 10, 2730, (3 << 14) + 682]
+        file = write(tmp_path / "b.csv", ["eda", *map(str, readings)])
         eda = read(file, **settings, options=FileOptions(device="shimmer3"))[0]
-        assert_allclose(eda, 1 / 0.287, rtol=1e-12)
+        assert_allclose(eda, [*[1 / 0.287] * 10, 3 / 0.0402, np.nan], rtol=1e-12)
+        file = write(tmp_path / "c.csv", ["eda", *map(str, [2730] * 10)])
+        with pytest.raises(DatasetError, match=r"c\.csv: no sample of the Shimmer3 holds a range"):
+            read_recording(file, **settings, options=FileOptions(device="shimmer3"))
 
     def test_other_units_are_refused(self, tmp_path):
         file = write(tmp_path / "a.csv", ["time,eda (mV)", *rows(TIME, EDA)])

@@ -47,7 +47,7 @@ def add_reading(command: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--device",
         metavar="NAME",
-        help="bitalino, biosignalsplux or shimmer3: converts --unit adc to microsiemens",
+        help="bitalino_rev, biosignalsplux or shimmer3: converts --unit adc to microsiemens",
     )
     group.add_argument(
         "--time",

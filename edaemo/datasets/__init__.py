@@ -12,6 +12,8 @@ from pkgutil import iter_modules
 from edaemo.datasets._add_signal import add_signal
 from edaemo.datasets._amigos import load_amigos
 from edaemo.datasets._cache import Reading
+from edaemo.datasets._case import load_case
+from edaemo.datasets._ceap360vr import load_ceap360vr
 from edaemo.datasets._check import check_folder
 from edaemo.datasets._continuous import repeat_ratings
 from edaemo.datasets._corpus import (
@@ -26,6 +28,7 @@ from edaemo.datasets._e4 import load_e4
 from edaemo.datasets._empatica import TAGS
 from edaemo.datasets._file_options import TIME_UNITS, FileOptions, RecordingWarning
 from edaemo.datasets._file_trials import read_file_trials
+from edaemo.datasets._freihaut_goeritz import load_freihaut_goeritz
 from edaemo.datasets._generated import make_music_listening
 from edaemo.datasets._generated_continuous import make_continuous_listening
 from edaemo.datasets._hku956 import load_hku956
@@ -53,8 +56,10 @@ from edaemo.datasets._specification import (
     CorpusSpec,
     Option,
 )
+from edaemo.datasets._stress_predict import load_stress_predict
 from edaemo.datasets._study import Study
 from edaemo.datasets._units import DEVICES, EDA_UNITS
+from edaemo.datasets._wesad import load_wesad
 from edaemo.datasets._window import cut_window
 
 __all__ = [
@@ -86,15 +91,20 @@ __all__ = [
     "find_study",
     "list_places",
     "load_amigos",
+    "load_case",
+    "load_ceap360vr",
     "load_corpus",
     "load_deap",
     "load_e4",
+    "load_freihaut_goeritz",
     "load_hku956",
     "load_induced_stress",
     "load_mahnob_hci",
     "load_muse_car",
     "load_pmemo",
     "load_seed_vii",
+    "load_stress_predict",
+    "load_wesad",
     "make_continuous_listening",
     "make_music_listening",
     "read_file_trials",

@@ -40,6 +40,8 @@ class Channel:
         In Hz, if the file states it for each channel.
     bits : int or None
         Resolution of the converter, for readings of one.
+    times : ndarray or None
+        Times of the samples in seconds, if the format has them for each channel.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Channel:
     numeric: bool = True
     sampling_rate: float | None = None
     bits: int | None = None
+    times: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,6 @@ class OpenFile:
         Remarks on the format.
     first : tuple of str
         The first cells of each column of a text, for messages.
-    times : ndarray or None
-        Times of all samples in seconds, if the format has them outside of its channels.
     """
 
     channels: list[Channel]
@@ -84,12 +85,22 @@ class OpenFile:
     device: str | None = None
     notes: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
-    times: np.ndarray | None = None
 
     @property
     def names(self) -> list[str]:
         """Names of the channels, or their units if they have no name."""
         return [channel.name or channel.unit for channel in self.channels]
+
+
+def read_arrays(
+    columns: Sequence[np.ndarray],
+) -> Callable[[Sequence[int], Sequence[int]], dict[int, pd.Series]]:
+    """Return the function `read` of an OpenFile whose channels are in memory."""
+
+    def read(chosen: Sequence[int], texts: Sequence[int]) -> dict[int, pd.Series]:
+        return {i: pd.Series(columns[i]) for i in chosen}
+
+    return read
 
 
 def find_eda(file: OpenFile, path: Path) -> list[int]:
@@ -106,7 +117,10 @@ def find_eda(file: OpenFile, path: Path) -> list[int]:
     conductances = [i for i in named if find_unit(channels[i].unit) in CONDUCTANCES]
     if len(named) > 1 and len(conductances) == 1:
         others = [channels[i] for i in named if i not in conductances]
-        if all(find_unit(other.unit) in (*RESISTANCES, "adc") for other in others):
+        if all(
+            find_unit(other.unit) in (*RESISTANCES, "adc") or re.search(r"\bRAW\b", other.name)
+            for other in others
+        ):
             return conductances  # one sensor in two units
     return named or (find_only(file) if names_eda(path) else [])
 

@@ -24,7 +24,7 @@ class FileOptions:
         as if it had no such column.
     time_unit : {"auto", "s", "ms", "us", "ns", "min", "h"}, default="auto"
         Unit of numeric times. "auto" finds it by the header and the size of the numbers.
-    device : {"bitalino", "biosignalsplux", "shimmer3"} or None, default=None
+    device : {"bitalino_rev", "biosignalsplux", "shimmer3"} or None, default=None
         Device whose transfer function converts ``unit="adc"`` to microsiemens. None is the device
         that the file names.
     delimiter : str or None, default=None

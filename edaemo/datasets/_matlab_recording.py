@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from edaemo.datasets._channels import Channel, OpenFile
+from edaemo.datasets._channels import Channel, OpenFile, read_arrays
 from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._matlab import read_matlab
 
@@ -40,7 +38,7 @@ def _open_ledalab(data: np.ndarray) -> OpenFile:
     """Open ``data.conductance`` in microsiemens and ``data.time`` in seconds."""
     columns = [np.ravel(data[name][0, 0]).astype(np.float64) for name in ("conductance", "time")]
     channels = [Channel("conductance", "uS"), Channel("time", "s")]
-    return OpenFile(channels, _reader(columns))
+    return OpenFile(channels, read_arrays(columns))
 
 
 def _open_pspm(data: np.ndarray) -> OpenFile:
@@ -55,17 +53,8 @@ def _open_pspm(data: np.ndarray) -> OpenFile:
         rate = float(np.ravel(header["sr"][0, 0])[0])
         channels.append(Channel(name, unit, sampling_rate=rate))
         columns.append(np.ravel(cell["data"][0, 0]).astype(np.float64))
-    return OpenFile(channels, _reader(columns), is_table=False)
+    return OpenFile(channels, read_arrays(columns), is_table=False)
 
 
 def _text(value: Any) -> str:
     return str(np.ravel(value)[0]) if np.size(value) else ""
-
-
-def _reader(
-    columns: list[np.ndarray],
-) -> Callable[[Sequence[int], Sequence[int]], dict[int, pd.Series]]:
-    def read(chosen: Sequence[int], texts: Sequence[int]) -> dict[int, pd.Series]:
-        return {i: pd.Series(columns[i]) for i in chosen}
-
-    return read

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from edaemo.datasets._bdf import VOLTS, check_mne, parse_header
 from edaemo.datasets._channels import Channel, OpenFile
 from edaemo.datasets._corpus import DatasetError
 
+# MNE converts these units of BrainVision files, too: to siemens and volts.
+BRAINVISION = VOLTS | {"uS": 1e6, "\u00b5S": 1e6, "nV": 1e9}
 READERS = {".edf": "read_raw_edf", ".bdf": "read_raw_bdf", ".vhdr": "read_raw_brainvision"}
 
 
@@ -30,10 +32,8 @@ def open_physiological(path: Path) -> OpenFile:
     if path.suffix.lower() == ".vhdr":
         raw = _read(path, {})
         rate = float(raw.info["sfreq"])
-        units = [str(raw._orig_units.get(name, "")) for name in raw.ch_names]
-        named = zip(raw.ch_names, units, strict=True)
-        channels = [Channel(name, "" if unit == "n/a" else unit) for name, unit in named]
-        channels = [replace(channel, sampling_rate=rate) for channel in channels]
+        named = zip(raw.ch_names, _read_units(path, len(raw.ch_names)), strict=True)
+        channels = [Channel(name, unit, sampling_rate=rate) for name, unit in named]
     else:
         with path.open("rb") as file:
             try:
@@ -55,11 +55,24 @@ def open_physiological(path: Path) -> OpenFile:
     return OpenFile(channels, read, is_table=False)
 
 
+def _read_units(path: Path, n_channels: int) -> list[str]:
+    """Return the units of the channels in a header of BrainVision, of which MNE keeps only some.
+
+    The line of a channel is ``Ch1=name,reference,resolution,unit``. Without a unit it is µV.
+    """
+    header = path.read_bytes()
+    text = header.decode("utf-8" if b"Codepage=UTF-8" in header else "latin-1", "replace")
+    lines = dict(re.findall(r"^Ch(\d+)=(.*?)\s*$", text, re.MULTILINE))
+    cells = [lines.get(str(i + 1), "").split(",") for i in range(n_channels)]
+    return [cell[3].strip() or "\u00b5V" if len(cell) > 3 else "\u00b5V" for cell in cells]
+
+
 def _read_channel(path: Path, channel: Channel) -> np.ndarray:
-    settings = {} if path.suffix.lower() == ".vhdr" else {"include": [channel.name]}
+    is_brainvision = path.suffix.lower() == ".vhdr"
+    settings = {} if is_brainvision else {"include": [channel.name]}
     raw = _read(path, settings)
     samples = raw.get_data(picks=[channel.name], verbose="error")[0]
-    return np.multiply(samples, VOLTS.get(channel.unit, 1.0))
+    return np.multiply(samples, (BRAINVISION if is_brainvision else VOLTS).get(channel.unit, 1.0))
 
 
 def _read(path: Path, settings: dict[str, Any]) -> Any:

@@ -24,6 +24,7 @@ from edaemo.datasets._channels import (
     names_eda,
 )
 from edaemo.datasets._corpus import DatasetError, is_hidden, open_archives
+from edaemo.datasets._device_files import DEVICE_FILES
 from edaemo.datasets._empatica import FILES, is_start, parse_signal
 from edaemo.datasets._file_options import FileOptions, RecordingWarning
 from edaemo.datasets._matlab_recording import open_matlab
@@ -35,7 +36,7 @@ from edaemo.datasets._workbook import WORKBOOKS, read_sheets
 from edaemo.decomposition import check_sampling_rate
 
 # Suffixes of files that are recordings unless their content is of another kind.
-SUFFIXES = (".csv", ".parquet", ".mat", *WORKBOOKS, *READERS)
+SUFFIXES = (".csv", ".parquet", ".mat", *WORKBOOKS, *READERS, *DEVICE_FILES)
 # Suffixes of files that are recordings only if a column is EDA.
 TEXTS = (".txt", ".tsv", ".asc", ".zip")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
@@ -241,6 +242,8 @@ def open_file(path: Path, options: FileOptions) -> OpenFile:
         return open_physiological(path)
     if suffix == ".mat":
         return open_matlab(path)
+    if suffix in DEVICE_FILES:
+        return DEVICE_FILES[suffix](path)
     if suffix in WORKBOOKS:
         return _open_workbook(path, options)
     return _open_text(path, options)
@@ -355,8 +358,12 @@ def _read_chosen(
         unit = options.time_unit if options.time_unit != "auto" else channel.unit
         with naming(path):
             times = (*read_times(cells[at], names[at], unit), names[at])
-    elif file.times is not None:
-        times = (file.times, "s", "time stamps")
+    elif (stamps := file.channels[chosen[0]].times) is not None:
+        if any(file.channels[i].times is not stamps for i in chosen):
+            raise DatasetError(
+                f"{path}: the channels are of different streams: read one at a time."
+            )
+        times = (stamps, "s", "time stamps")
     return Rows(signals, times, trials, rate)
 
 

@@ -20,7 +20,7 @@ from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._file_options import FileOptions
 from edaemo.datasets._numbers import MISSING, read_number
 from edaemo.datasets._time_axis import is_time_name
-from edaemo.datasets._units import find_unit, split_name
+from edaemo.datasets._units import OPENSIGNALS_DEVICES, find_unit, split_name
 
 # Bytes of the beginning of a file that determine its layout.
 HEAD = 1 << 18
@@ -331,7 +331,7 @@ def _find_columns(
     names = [""] * width if at is None else _pad(rows[at], width)
     units = [""] * width
     if at is not None:
-        while start < len(rows) and _is_count(rows[start], at, start):
+        while start < len(rows) and _is_count(rows, at, start):
             start += 1
         names, units = map(list, zip(*map(split_name, names), strict=True))
         for row in rows[at + 1 : start]:
@@ -377,6 +377,8 @@ def _go_up(
     """Move the start to the first line above it that has numbers, in some of the columns."""
     while start > 0 and len(rows[start - 1]) == len(numeric):
         cells = rows[start - 1]
+        if cells[0].endswith("="):
+            break  # a line of the header of LabChart
         still = [
             number and _is_number(cell, decimal)
             for number, cell in zip(numeric, cells, strict=True)
@@ -398,14 +400,23 @@ def _counts_columns(rows: list[list[str]], decimal: str) -> bool:
     return any(decimal in cell for cell in rows[1])
 
 
-def _is_count(row: list[str], header: int, at: int) -> bool:
-    """Return whether a line below the header has no time and the number of samples instead."""
+def _is_count(rows: list[list[str]], header: int, at: int) -> bool:
+    """Return whether a line below the header has the numbers of samples, as in AcqKnowledge.
+
+    The cell below the times is empty. An export without times names its columns CH1, CH2, ….
+    """
+    row = rows[at]
+    counted = row[1:]
+    if row[0]:
+        numbered = all(re.fullmatch(r"CH\d+", cell) for cell in rows[header] if cell)
+        exported = any(re.fullmatch(r"\d+ channels?", " ".join(above)) for above in rows[:header])
+        if not (numbered and exported and at == header + 1):
+            return False
+        counted = row
     return (
         at - header <= 2
-        and len(row) > 1
-        and not row[0]
-        and any(row)
-        and all(cell.isdigit() and int(cell) > 1 for cell in row[1:] if cell)
+        and any(counted)
+        and all(cell.isdigit() and int(cell) > 1 for cell in counted if cell)
     )
 
 
@@ -454,6 +465,8 @@ def _read_preamble(lines: list[str], layout: TextLayout) -> TextLayout:
     layout = replace(layout, sampling_rate=rate)
     if text.startswith("# OpenSignals"):
         return _read_opensignals(lines, layout)
+    if text.startswith("Interval="):
+        return _read_labchart(lines, layout)
     return _name_channels(lines, layout)
 
 
@@ -470,16 +483,25 @@ def _read_opensignals(lines: list[str], layout: TextLayout) -> TextLayout:
         kind = str(device.get("device", ""))
     except (ValueError, LookupError, TypeError, AttributeError, StopIteration):
         return layout
-    known = "bitalino" if kind.startswith("bitalino") else "biosignalsplux"
     return replace(
         layout,
         names=_pad(names, layout.width),
         units=_pad(["adc" if is_eda_name(name) else "" for name in names], layout.width),
         header=True,
         sampling_rate=rate,
-        device=known if kind.startswith(("bitalino", "biosignalsplux")) else None,
+        device=OPENSIGNALS_DEVICES.get(kind),
         bits=[*bits, *[0] * layout.width][: layout.width],
     )
+
+
+def _read_labchart(lines: list[str], layout: TextLayout) -> TextLayout:
+    """Read the units of LabChart: those of UnitName, else those after the numbers of Range."""
+    given = {line.partition("=")[0]: line.rstrip().split("\t") for line in lines}
+    measured = [cell.strip().rpartition(" ")[2] for cell in given.get("Range", ())]
+    units = _pad(measured, layout.width)
+    for i, cell in enumerate(_pad(given.get("UnitName", []), layout.width)):
+        units[i] = cell.strip() if cell.strip() not in ("", "*") else units[i]
+    return replace(layout, names=["time", *layout.names[1:]], units=["", *units[1:]])
 
 
 def _name_channels(lines: list[str], layout: TextLayout) -> TextLayout:

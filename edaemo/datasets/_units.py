@@ -14,13 +14,21 @@ EDA_UNITS = ("auto", *CONDUCTANCES, *RESISTANCES, "adc")
 
 # Shimmer3's reference resistors (ohm), by the range in the two upper bits of a sample.
 _SHIMMER_RESISTORS = np.array([40_200.0, 287_000.0, 1_000_000.0, 3_300_000.0])
-DEVICES = ("bitalino", "biosignalsplux", "shimmer3")
+# The first reading above the reference of 0.5 V. Below it, the circuit is open.
+_SHIMMER_LOWEST = 683
+DEVICES = ("bitalino_rev", "biosignalsplux", "shimmer3")
+# Names of devices in files of OpenSignals → device. The first BITalino ("bitalino") is not among
+# them, because it has another transfer function.
+OPENSIGNALS_DEVICES = {
+    **dict.fromkeys(("bitalino_rev", "bitalino_riot"), "bitalino_rev"),
+    **dict.fromkeys(("biosignalsplux", "biosignalspluxsolo"), "biosignalsplux"),
+}
 
 _MICRO = "u\u00b5\u03bc"
 _PATTERNS = {
-    "microsiemens": rf"(?:[{_MICRO}]|Âµ|Î¼|micro[ -]?)(?:s|siemens|mhos?)",
-    "nanosiemens": r"n(?:s|siemens|mhos?)|nano[ -]?siemens",
-    "siemens": r"s(?:iemens)|mhos?",
+    "microsiemens": rf"(?:[{_MICRO}]|Âµ|Î¼|micro[ -]?)(?:s|siemens?|mhos?)",
+    "nanosiemens": r"n(?:s|siemens?|mhos?)|nano[ -]?siemens?",
+    "siemens": r"siemens?|mhos?",
     "kiloohm": r"(?:k|kilo[ -]?)(?:ohms?|Ω|\u2126)",
     "megaohm": r"(?:meg|mega[ -]?)(?:ohms?|Ω|\u2126)",
     "ohm": r"ohms?|Ω|\u2126",
@@ -87,22 +95,25 @@ def to_microsiemens(
     device : str or None, default=None
         Device of samples of an analogue-to-digital converter.
     bits : int or None, default=None
-        Resolution of the converter. None: 10 of a BITalino, 16 of a biosignalsplux.
+        Resolution of the converter. None: 10 of a BITalino (r)evolution, 16 of a biosignalsplux.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        In microsiemens; NaN for resistances at or below zero.
+        In microsiemens; NaN for resistances at or below zero, and where the circuit of a Shimmer3
+        is open.
 
     Raises
     ------
     ValueError
-        If the unit is "adc" and the device is not known.
+        If the unit is "adc" and the device is not known, or is a Shimmer3 whose samples do not
+        hold their range.
 
     References
     ----------
-    BITalino, "Electrodermal Activity (EDA) Sensor Data Sheet" (2020); PLUX, "Electrodermal Activity
-    (EDA) Sensor Datasheet" (2018); Shimmer, "GSR+ User Guide" 1.13, section 3.4.
+    PLUX, "Electrodermal Activity (EDA) Sensor User Manual" for the BITalino (r)evolution, version
+    1.0 (2020); `raw_to_phy` of PLUX's package biosignalsnotebooks 0.6.14, for both devices of PLUX;
+    class ``SensorGSR`` of Shimmer's Java driver.
     """
     if unit in CONDUCTANCES:
         return values * CONDUCTANCES[unit]
@@ -112,7 +123,7 @@ def to_microsiemens(
             return np.divide(
                 1e6 / RESISTANCES[unit], values, out=np.full(len(values), np.nan), where=valid
             )
-    if device == "bitalino":
+    if device == "bitalino_rev":
         return values / 2.0 ** (bits or 10) * 3.3 / 0.132
     if device == "biosignalsplux":
         return values / 2.0 ** (bits or 16) * 3.0 / 0.12
@@ -127,9 +138,16 @@ def to_microsiemens(
 def _convert_shimmer(values: np.ndarray) -> np.ndarray:
     """Convert samples of 16 bits: the range in the two upper bits, a 12-bit reading below."""
     whole = np.nan_to_num(values, nan=0.0).astype(np.int64)
-    resistor = _SHIMMER_RESISTORS[(whole >> 14) & 3]
-    volts = (whole & 0xFFF) * 3.0 / 4095
-    return np.where(np.isnan(values), np.nan, (volts / 0.5 - 1) / resistor * 1e6)
+    ranges = (whole >> 14) & 3
+    if not ranges.any():
+        raise ValueError(
+            "no sample of the Shimmer3 holds a range in its two upper bits. The range may have "
+            "been fixed, and it is not in the file: export the calibrated signal, in kOhm or µS."
+        )
+    reading = whole & 0xFFF
+    volts = reading * 3.0 / 4095
+    eda = (volts / 0.5 - 1) / _SHIMMER_RESISTORS[ranges] * 1e6
+    return np.where(np.isnan(values) | (reading < _SHIMMER_LOWEST), np.nan, eda)
 
 
 def doubt_unit(values: np.ndarray) -> str | None:

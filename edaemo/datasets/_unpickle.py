@@ -48,22 +48,60 @@ def read_pickled_arrays(file: IO[bytes]) -> dict[str, np.ndarray]:
         If the file is truncated, is not a pickle, contains anything other than numeric arrays, or
         does not hold such a dict.
     """
+    arrays = {}
+    for key, value in read_pickled_tree(file).items():
+        if not isinstance(value, np.ndarray):
+            raise ValueError("does not hold a dict of arrays.")
+        arrays[key] = value
+    return arrays
+
+
+def read_pickled_tree(file: IO[bytes]) -> dict[str, Any]:
+    """Read a pickled dict of numeric arrays, texts and such dicts, without running code in it.
+
+    The reader is as strict as `read_pickled_arrays`.
+
+    Parameters
+    ----------
+    file : binary file
+        File open for reading, with a pickle of any protocol.
+
+    Returns
+    -------
+    dict of str to ndarray, str or dict
+        As in the file; arrays are read-only.
+
+    Raises
+    ------
+    ValueError
+        If the file is truncated, is not a pickle, or contains anything else.
+    """
     try:
         content = _ArrayUnpickler(file, encoding="bytes").load()
+        if not isinstance(content, dict):
+            raise _RefusedError("does not hold a dict of arrays.")
+        return _read_tree(content)
     except _BAD_PICKLE as error:
         if isinstance(error, _RefusedError):
             raise ValueError(str(error)) from None
         what = str(error) or type(error).__name__
         raise ValueError(f"is truncated or is not a pickle of arrays ({what[:80]}).") from error
-    if not isinstance(content, dict):
-        raise ValueError("does not hold a dict of arrays.")
-    arrays = {}
+
+
+def _read_tree(content: dict[Any, Any]) -> dict[str, Any]:
+    """Convert the values of a dict that was unpickled; a dict inside itself is too deep."""
+    tree: dict[str, Any] = {}
     for key, value in content.items():
-        value = value.values if isinstance(value, _Array) else value
-        if not isinstance(key, (str, bytes)) or not isinstance(value, np.ndarray):
-            raise ValueError("does not hold a dict of arrays.")
-        arrays[_text(key)] = value
-    return arrays
+        if isinstance(value, _Array):
+            value = value.values
+        elif isinstance(value, dict):
+            value = _read_tree(value)
+        elif isinstance(value, (str, bytes)):
+            value = _text(value)
+        if not isinstance(key, (str, bytes)) or not isinstance(value, (np.ndarray, dict, str)):
+            raise _RefusedError("does not hold a dict of arrays.")
+        tree[_text(key)] = value
+    return tree
 
 
 class _RefusedError(pickle.UnpicklingError):
