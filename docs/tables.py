@@ -85,13 +85,10 @@ def write_readme() -> str:
     return "\n".join(lines)
 
 
-def reproduce(*arguments: str, repeats: int = 0) -> str:
+def reproduce(*arguments: str) -> str:
     """Return what ``edaemo reproduce`` prints."""
     command = [sys.executable, "-m", "edaemo.cli", "reproduce", *arguments]
-    command += ["--out", str(STORES / "reproduction")]
-    if repeats:
-        command += ["--repeats", str(repeats)]
-    return run(command)
+    return run([*command, "--out", str(STORES / "reproduction")])
 
 
 def script(name: str, *arguments: str) -> str:
@@ -105,7 +102,6 @@ def run(command: list[str]) -> str:
     return re.sub(r"(?m)^Written to .*\n", "", text).strip()
 
 
-REDUCED = ("--folds", "5", "--epochs", "10")
 TABLES = {
     "readme": Table("README.md", write_readme),
     "hku956": Table(
@@ -115,7 +111,6 @@ TABLES = {
     "induced-stress": Table(
         "docs/comparison.md", partial(write_comparison, "induced-stress", "subject", "trial")
     ),
-    "recipe": Table("docs/models.md", partial(script, "rtcan_recipe.py", "--jobs", "2")),
     "leak": Table(
         "docs/leak.md",
         partial(
@@ -130,29 +125,6 @@ TABLES = {
     "table2": Table(
         "docs/reproduction.md",
         partial(reproduce, "table2", "hku956", "generated", "generated-pmemo-size"),
-    ),
-    "table3-hku956": Table(
-        "docs/reproduction.md",
-        partial(
-            reproduce,
-            *("table3", "hku956", "--protocol", "subject", "trial", *REDUCED),
-            repeats=REPEATS,
-        ),
-    ),
-    "table3-generated": Table(
-        "docs/reproduction.md",
-        partial(reproduce, *("table3", "generated", "--people", "all", *REDUCED), repeats=REPEATS),
-    ),
-    **{
-        f"{table}-{study}": Table(
-            "docs/reproduction.md",
-            partial(reproduce, table, study, "--people", people, *REDUCED, repeats=REPEATS),
-        )
-        for table in ("table4", "table5")
-        for study, people in (("hku956", "evaluation"), ("generated", "all"))
-    },
-    "figure4-hku956": Table(
-        "docs/reproduction.md", partial(reproduce, "figure4", "hku956", *REDUCED, repeats=REPEATS)
     ),
 }
 
