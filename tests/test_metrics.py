@@ -23,6 +23,17 @@ def test_concordance_of_two_flow_meters_is_the_published_one():
     assert round(concordance_correlation(WRIGHT, MINI), 3) == 0.943
 
 
+def test_concordance_is_that_of_torchmetrics_for_equal_means():
+    """torchmetrics 1.9.0, `concordance_corrcoef`; for other means it has n - 1 in place of n."""
+    true = np.array([0.1, 0.4, 0.35, 0.8, 0.9, 0.55, 0.2, 0.65])
+    predicted = np.array([0.2, 0.3, 0.5, 0.6, 1.1, 0.4, 0.25, 0.7])
+    both = np.stack([true, true[::-1] ** 2], axis=1)
+    given = np.stack([predicted, 0.8 * predicted[::-1]], axis=1)
+    given += both.mean(axis=0) - given.mean(axis=0)
+    found = concordance_correlation(both, given, multioutput="raw_values")
+    assert_allclose(found, [0.8727952966328166, 0.8839798659476765], rtol=1e-12)
+
+
 def test_concordance_by_hand():
     """Sums of squares 29.1875 and 35.1875, of products 31.5625, means 0.25 apart, n = 4."""
     value = concordance_correlation([3, -0.5, 2, 7], [2.5, 0, 2, 8])
