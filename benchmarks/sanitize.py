@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from nasty_decompositions import generate
 
-from edaemo.decomposition import _compiled
+from edaemo.decomposition import _compiled, noise_weights
 
 _LIBC = ctypes.CDLL(None)
 LENGTHS = (*range(16, 75), 100, 101, 127, 128, 129, 167, 500, 502, 503, 1000, 2003, 5000)
@@ -34,9 +34,15 @@ class ExactWorkspace(_compiled.Workspace):
         _LIBC.free(getattr(self, "_held", None))
 
 
-def run(y: np.ndarray, shape: tuple[float | str, ...], lanes: int, alpha: float) -> int | None:
+def run(
+    y: np.ndarray,
+    shape: tuple[float | str, ...],
+    lanes: int,
+    alpha: float,
+    extras: tuple[float, float] = (0.0, 0.0),
+) -> int | None:
     """Return whether the solver converged, or None if the kernel does not support the case."""
-    structure = _compiled.build_structure(len(y), *shape, lanes)
+    structure = _compiled.build_structure(len(y), *shape, lanes, *extras)
     if structure is None:
         return None
     (solution,) = _compiled.solve(
@@ -63,11 +69,17 @@ def main() -> None:
             for rate, knots in ((4.0, 1.0), (4.0, 10.0), (50.0, 10.0), (31.0, 1e6)):
                 jobs.append((y, (rate, 2.0, 0.7, knots, 1e-2, "reference"), lanes, 8e-4))
         for seed in range(600):
-            case = generate(seed)
+            case = generate(seed, "published")
             p = case.parameters
             shape = (p["sampling_rate"], p["tau0"], p["tau1"], p["delta_knot"], p["gamma"])
             shape = (*shape, "reference")
             jobs.append((case.y, shape, lanes, p["alpha"]))
+            # The weights that follow the noise.
+            rate, tau0, tau1 = shape[:3]
+            weights = noise_weights(case.y, rate, tau0=tau0, tau1=tau1)
+            shape = (*shape[:4], weights.gamma, "reference")
+            extras = weights.slope, weights.fading * rate
+            jobs.append((case.y, shape, lanes, weights.alpha, extras))
     results = [run(*job) for job in jobs]
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(lambda job: run(*job), jobs)) == results
