@@ -265,11 +265,11 @@ def show(name: str, task: Task, n_studies: int) -> None:
                 cells = [name, "effect" if effect else "null", score, average]
                 cells.append(f"{truth[i, j]:.3f}")
                 for way in ("old", "new"):
-                    low, high = np.array([one[way] for one in found]).T
+                    low, high = np.array([results[way] for results in found]).T
                     covered = (low <= truth[i, j]) & (truth[i, j] <= high)
                     cells += [f"{covered.mean():.3f}", f"{np.mean(high - low):.3f}"]
                 for way in ("p_old", "p_new"):
-                    p = np.array([one[way] for one in found])
+                    p = np.array([results[way] for results in found])
                     cells.append("" if np.isnan(p).any() else f"{np.mean(p <= 0.05):.3f}")
                 print(f"| {' | '.join(cells)} |", flush=True)
 

@@ -2,12 +2,11 @@
 
     python benchmarks/near_copies.py [--trials 8000] > docs/near-copies.md
 
-The script prints Markdown tables. The first table is for the bundled corpora as they are: no pair
-is a copy. In the second table, recordings of these corpora are changed and added again; every pair
-of a recording and its changed version should be found. The third table is for generated EDA of
-30 s at 50 Hz (`make_music_listening`, 20 to 56 s, is one row), with processor time in one thread.
-The fourth table counts pairs in independent recordings without noise, whose responses have the same
-form.
+The script prints Markdown tables. The first table is for the bundled corpora: no pair is a copy. In
+the second table, recordings of these corpora are changed and added again; every pair of a recording
+and its changed version should be found. The third table is for generated EDA of 30 s at 50 Hz
+(`make_music_listening`, 20 to 56 s, is one row), with processor time in one thread. The fourth
+table counts pairs in independent recordings without noise, whose responses have the same form.
 """
 
 from __future__ import annotations
@@ -125,12 +124,12 @@ def compare_corpora() -> None:
         n_pairs = len(trials) * (len(trials) - 1) // 2
         print_row(name, len(trials), f"{n_pairs:,}", len(found), f"{seconds:.1f}")
     print_head("added to the corpus", *(f"found, {name}" for name in signals), "false")
-    for change, (one, other) in CHANGES.items():
+    for change, (first, second) in CHANGES.items():
         shares, n_false = [], 0
         for trials in signals.values():
             varied = [trial for trial in trials if len(np.unique(trial)) > 2]
             n = len(varied)
-            found, _ = search([*map(one, varied), *map(other, varied)])
+            found, _ = search([*map(first, varied), *map(second, varied)])
             true = {(row, row + n) for row in range(n)}
             shares.append(f"{len(found & true) / n:.3f}")
             n_false += len(found - true)

@@ -1,4 +1,4 @@
-"""Write the tables of the pages anew, and the results in README.md.
+"""Write the tables of the pages again, and the results in README.md.
 
     make docs-tables                      # all, some hours on two cores
     make docs-tables ARGS="recipe table1"

@@ -409,7 +409,7 @@ class TestReducedMusic:
 
 
 class TestSamplersBehind:
-    """imbalanced-learn draws rows anew, and does not draw the metadata with them."""
+    """imbalanced-learn draws rows again, and does not draw the metadata with them."""
 
     def make(self, n=24):
         trials = trials_of(["a", "b"] * (n // 2))

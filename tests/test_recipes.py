@@ -213,7 +213,7 @@ class TestSettings:
         rows = {row.tobytes() for row in X}
         assert not any(row.tobytes() in rows for training, b in seen if training for row in b)
         assert all(row.tobytes() in rows for training, b in seen if not training for row in b)
-        # The rows that are set aside are drawn anew from the same seed.
+        # The rows that are set aside are drawn again from the same seed.
         first = fit(X, y, **settings).predict_proba(X)
         assert_array_equal(fit(X, y, **settings).predict_proba(X), first)
         assert not np.array_equal(

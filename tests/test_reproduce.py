@@ -1,4 +1,4 @@
-"""The paper's tables and its figure 4, made anew."""
+"""The paper's tables and its figure 4, computed again."""
 
 import json
 import re
