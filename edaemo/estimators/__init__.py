@@ -21,6 +21,8 @@ from edaemo.estimators._baselines import (
 from edaemo.estimators._pipelines import (
     make_boosting_baseline,
     make_logistic_baseline,
+    make_minirocket,
+    make_mlp_baseline,
     make_ridge_baseline,
     make_step_pipeline,
     make_svm_baseline,
@@ -82,6 +84,8 @@ __all__ = [
     "make_cnn_baseline",
     "make_duration_baseline",
     "make_logistic_baseline",
+    "make_minirocket",
+    "make_mlp_baseline",
     "make_network_pipeline",
     "make_ridge_baseline",
     "make_rtcan",
