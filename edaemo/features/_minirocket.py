@@ -261,7 +261,8 @@ def _spread(n_times: int, per_kernel: int, max_dilations: int) -> tuple[np.ndarr
     """Return the dilations, and the number of biases of a kernel with each of them."""
     largest = log2(max(n_times - 1, LENGTH - 1) / (LENGTH - 1))
     exponents = np.linspace(0, largest, min(per_kernel, max_dilations))
-    dilations, counts = np.unique(np.floor(2**exponents).astype(int), return_counts=True)
+    # The small number keeps the largest dilation if its power of two is rounded down.
+    dilations, counts = np.unique(np.floor(2**exponents + 1e-9).astype(int), return_counts=True)
     n_biases = counts * per_kernel // counts.sum()
     n_biases[: per_kernel - n_biases.sum()] += 1
     return dilations, n_biases

@@ -410,6 +410,12 @@ def _explain_layer(
     """Return the map, shape (n_positions,), and its mapping to the row, (1, n_columns)."""
     layer = network.get_submodule(path)
     cam = attr.LayerGradCam(network, layer).attribute(row, target=code, relu_attributions=True)
+    if cam.ndim != 3:
+        raise ValueError(
+            f"The output of {path.removeprefix('network.')} does not have the shape (n_trials, "
+            "n_filters, n_positions) with positions in time: choose another layer, or use "
+            "integrated_gradients."
+        )
     gradient = attr.LayerGradientXActivation(network, layer, multiply_by_inputs=False)
     importance = gradient.attribute(row, target=code).mean(dim=-1, keepdim=True)
     start = (importance * cam).detach()

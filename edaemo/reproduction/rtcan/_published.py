@@ -203,11 +203,11 @@ NOT_IN_TABLE_6 = {
 }
 REMARK_6 = (
     "Dataset, people, signal and split are those of the published numbers. Most cells of the "
-    f"paper's table 6 are {ILLEGIBLE}. Legible are the row of RTCAN-1D, and names, datasets, people "
-    "and splits of some rows. The numbers of RTCAG are those of table 3. The accuracy of Res-SIN on "
-    "EDA and music is that of its abstract (arXiv:1908.03692). For the 3-layer CNN [1], the text "
-    "has one number: 82 %, subject-independent; its abstract adds that this is on DEAP, for four "
-    "classes."
+    f"paper's table 6 are {ILLEGIBLE}. Legible are the row of RTCAN-1D, and names, datasets, "
+    "people and splits of some rows. The numbers of RTCAG are those of table 3. The accuracy of "
+    "Res-SIN on EDA and music is that of its abstract (arXiv:1908.03692). For the 3-layer CNN [1], "
+    "the text has one number: 82 %, subject-independent; its abstract adds that this is on DEAP, "
+    "for four classes."
 )
 REMARK_MODELS_6 = (
     "The earlier models were written from the descriptions that we have, and most sizes of their "
