@@ -81,17 +81,22 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         filters, high-pass at 0.05 Hz and, if the rate exceeds 6 Hz, low-pass at 3 Hz. "cvxeda":
         the trial is z-scored, decomposed by cvxEDA [3]_ with default settings, and the phasic
         component is scaled back. For every method, the component has the unit of the recording.
-    preset : {"edaemo", "pmemo", "level"}, default="edaemo"
+    preset : {"edaemo", "pmemo", "level", "compact"}, default="edaemo"
         Definitions of the features. "level": 23 features of the skin conductance level, of
         responses to the onset of the trial, and of sympathetic spectra, which describe what the 128
-        do not; ``docs/features.md`` defines them. "pmemo" reproduces the notebook published with
-        [2]_, including its errors. Each recording is scaled to 0…1, so that amplitudes cannot be
-        compared between subjects or trials. SumAreas equals auc, meanNegativeDerivative equals
-        -meanDerivative, and signalEnergy equals the sum of the bands. The spectrum is two-sided,
-        and its area is integrated along a frequency axis that jumps back in the middle. Energies
-        grow with the length of the clip. MFCC frames have 2,048 samples at any rate: a 40-s clip at
-        50 Hz has four frames and a 25-s clip at 4 Hz has one, so the statistics over frames carry
-        little or no information.
+        do not. "compact": 20 features of level, slope, responses and variation, most of them
+        logarithms, for windows of 20 to 60 s in µS. ``docs/features.md`` defines both. "pmemo"
+        reproduces the notebook published with [2]_, including its errors. Each recording is scaled
+        to 0…1, so that amplitudes cannot be compared between subjects or trials. SumAreas equals
+        auc, meanNegativeDerivative equals -meanDerivative, and signalEnergy equals the sum of the
+        bands. The spectrum is two-sided, and its area is integrated along a frequency axis that
+        jumps back in the middle. Energies grow with the length of the clip. MFCC frames have 2,048
+        samples at any rate: a 40-s clip at 50 Hz has four frames and a 25-s clip at 4 Hz has one,
+        so the statistics over frames carry little or no information.
+    context : float, default=0
+        Seconds at the start of each recording that precede the onset of the trial. The
+        decomposition uses them, and the features are those of the samples after them. With
+        ``preset="compact"`` the last 5 s before the onset are the reference of two features.
     missing : {"raise", "interpolate"}, default="raise"
         Treatment of NaN and infinite samples. "raise": an error that names the trial.
         "interpolate": linear interpolation between finite neighbours (the nearest finite sample
@@ -129,8 +134,9 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     the trial's largest rise and, except with ``preset="pmemo"``, at least 0.01 µS. With
     ``preset="level"`` the recording must rise, too (:func:`edaemo.decomposition.scr_events`).
 
-    A trial must last 2 s, one period of the highest band edge. The frequency resolution is one
-    over the length of the trial: below 10 s, neighbouring bands share their content.
+    A trial must last 2 s after the context, one period of the highest band edge. The frequency
+    resolution is one over the length of the trial: below 10 s, neighbouring bands share their
+    content.
 
     References
     ----------
@@ -164,6 +170,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "method": [str, DecompositionMethod],
         "preset": [StrOptions(set(PRESETS))],
+        "context": [Interval(Real, 0, None, closed="left")],
         "missing": [StrOptions({"raise", "interpolate"})],
         "handle_absent": [StrOptions({"error", "missing"})],
         "repair": [StrOptions(set(REPAIRS)), None],
@@ -176,6 +183,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         *,
         method: str | DecompositionMethod = METHOD,
         preset: str = "edaemo",
+        context: float = 0.0,
         missing: str = "raise",
         handle_absent: str = "error",
         repair: str | None = None,
@@ -184,6 +192,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.sampling_rate = sampling_rate
         self.method = method
         self.preset = preset
+        self.context = context
         self.missing = missing
         self.handle_absent = handle_absent
         self.repair = repair
@@ -252,7 +261,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=2)
         rows = _cache.get_many(
             signals,
-            ("features", self.preset, *self._find_method().key, float(self.sampling_rate)),
+            (
+                "features",
+                self.preset,
+                *self._find_method().key,
+                float(self.sampling_rate),
+                self._n_before,
+            ),
             lambda wanted: self._compute(X, present, signals, wanted),
             lambda row: row.nbytes,
         )
@@ -302,13 +317,14 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         absent = self.handle_absent == "missing"
         read = read_signals(self, X, reset=reset, missing=self.missing, may_be_absent=absent)
         signals = [signal for signal, _ in read]
-        shortest = ceil(SHORTEST * rate)
+        shortest = ceil(SHORTEST * rate) + self._n_before
+        after = f" after a context of {self.context:g} s" if self._n_before else ""
         for row, signal in enumerate(signals):
             if len(signal) < shortest and (len(signal) or not absent):
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
-                    f"too few: the features need {SHORTEST:g} s, which are {shortest} samples at "
-                    f"{rate} Hz. Remove the trial, or check sampling_rate."
+                    f"too few: the features need {SHORTEST:g} s{after}, which are {shortest} "
+                    f"samples at {rate} Hz. Remove the trial, or check sampling_rate."
                 )
         return signals
 
@@ -329,14 +345,16 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             for block in np.array_split(places, ceil(len(places) * length / BLOCK)):
                 rows = [wanted[place] for place in block]
                 in_X = [places_in_X[row] for row in rows]
-                parts = self._decompose(X, in_X, np.stack([signals[row] for row in rows]))
+                whole = np.stack([signals[row] for row in rows])
+                parts = self._decompose(X, in_X, whole)
+                before, parts = whole[:, : self._n_before], _cut(parts, self._n_before)
                 # Threads do not speed up products this small, slow them down on busy cores, and
                 # make the rounding depend on the number of threads.
                 with (
                     threadpool_limits(1, user_api="blas"),
                     np.errstate(over="ignore", invalid="ignore"),
                 ):
-                    values[block] = preset.compute(parts, rate)
+                    values[block] = preset.compute(parts, rate, before)
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
             raise ValueError(
@@ -370,6 +388,10 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         phasic = silence_rounding(phasic, np.nan_to_num(signals))
         return Components(phasic, tonic, None, residual)
 
+    @property
+    def _n_before(self) -> int:
+        return round(self.context * self.sampling_rate)
+
     def _find_method(self) -> DecompositionMethod:
         if self.decomposition is None:
             return find_decomposition(self.method)
@@ -379,3 +401,11 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
                 "of this parameter) differ: set method only."
             )
         return find_decomposition(EARLIER[self.decomposition])
+
+
+def _cut(parts: Components, n_before: int) -> Components:
+    """Return the components after the first `n_before` samples."""
+    phasic, tonic, residual = (
+        part[:, n_before:] for part in (parts.phasic, parts.tonic, parts.residual)
+    )
+    return Components(phasic, tonic, None, residual)
