@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -17,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Bunch, get_tags
 
+from edaemo._processes import worker_processes
 from edaemo._progress import progress_bar
 from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, is_trials_table, signal_columns
@@ -743,17 +743,17 @@ def _compute(
 
     def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict[str, Any]]:
         tasks = (delayed(run_fold)(inputs[_input_of(job)], job.work) for job in jobs)
-        parallel = Parallel(
-            n_jobs=n_jobs,
+        pool = worker_processes(
+            n_jobs,
+            begin=begin_worker,
             backend="loky",
             # 1, since joblib would batch quick folds, and then slow folds with them.
             batch_size=1,
             return_as="generator_unordered",
-            initializer=begin_worker,
-            initargs=(os.getpid(),),
         )
         try:
-            yield from parallel(tasks)
+            with pool as parallel:
+                yield from parallel(tasks)
         except BrokenProcessPool as error:
             raise EvaluationError(
                 "A process that worked on a fold was killed. If memory ran out, use fewer "
