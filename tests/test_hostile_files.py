@@ -1,0 +1,92 @@
+"""Files made to crash, hang or fill the memory: each is one error, and the process goes on."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+
+from edaemo.datasets._unpickle import read_pickled_arrays
+
+
+def unpickle(content):
+    return read_pickled_arrays(io.BytesIO(content))
+
+
+def doubled(levels, tail):
+    """A pickle of a tuple that holds twice a tuple that holds twice …: 2**levels elements."""
+    body = b"K\x01\x85q\x00" + b"".join(b"h\x00h\x00\x86q\x00" for _ in range(levels))
+    return b"\x80\x02}" + body + tail
+
+
+HOSTILE_PICKLES = {
+    "tuple in a tuple, 100,000 times": b"\x80\x02}U\x01aK\x01" + b"\x85" * 99_000 + b"s.",
+    "key of 2**60 elements": doubled(60, b"K\x01s."),
+    "value of 2**60 elements": b"\x80\x02}U\x01a" + doubled(60, b"s.")[3:],
+    "dict in a dict, 10,000 times": (
+        b"\x80\x02}q\x00q\x01" + b"h\x00U\x01a}q\x00s" * 10_000 + b"h\x01."
+    ),
+    "dict in itself": b"\x80\x02}q\x00U\x01ah\x00s.",
+    "one dict in two places, doubled 60 times": (
+        b"\x80\x02}q\x00" + b"}U\x01ah\x00sU\x01bh\x00sq\x00" * 60 + b"."
+    ),
+    "list": b"\x80\x02}U\x01a]s.",
+    "number of 200,000 digits": b"}U\x01aI" + b"9" * 200_000 + b"\ns.",
+    "text of 9e18 bytes": b"\x80\x04\x8d" + b"\xff" * 7 + b"\x7f.",
+    "shape of 9e18 elements": (
+        b"\x80\x02}U\x01acnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"(K\x01\x8a\x08"
+        + b"\xff" * 7
+        + b"\x7f\x85cnumpy\ndtype\nU\x02f8K\x00K\x01\x87R\x89U\x00tbs."
+    ),
+    "array without a state": (
+        b"\x80\x02}U\x01acnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87Rs."
+    ),
+    "operations that never end": b"\x80\x02" + b"N" * 5_000_000 + b".",
+    "name of 1 MB": b"c" + b"a" * 1_000_000 + b"\nb\n.",
+    "text of 1 MB encoded 50,000 times": (
+        b"\x80\x02}X"
+        + (2**20).to_bytes(4, "little")
+        + b"a" * 2**20
+        + b"q\x00"
+        + b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R" * 2000
+        + b"."
+    ),
+    "key that is an array": b"\x80\x02}cnumpy\nndarray\nK\x01s.",
+    "nothing on the stack": b"\x80\x02.",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_PICKLES)
+def test_a_pickle_that_attacks_the_unpickler_is_one_short_error(name):
+    with pytest.raises(ValueError) as caught:
+        unpickle(HOSTILE_PICKLES[name])
+    assert len(str(caught.value)) < 250
+    assert type(caught.value).__name__ in ("ValueError", "_RefusedError")
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("dtype", ["<f8", ">f4", "<i2", ">u4", "<f2", "i1"])
+def test_arrays_of_any_protocol_equal_what_was_pickled(protocol, dtype):
+    rng = np.random.default_rng(0)
+    arrays = {
+        "C": rng.integers(0, 100, size=(3, 4, 5)).astype(dtype),
+        "Fortran": np.asfortranarray(rng.integers(0, 100, size=(7, 300)).astype(dtype)),
+        "one": np.array([39, 92, 10], dtype),  # a quote, a backslash and an end of line
+    }
+    arrays["again"] = arrays["one"]
+    read = unpickle(pickle.dumps(arrays, protocol))
+    assert read.keys() == arrays.keys()
+    for key, array in arrays.items():
+        assert read[key].dtype == array.dtype
+        np.testing.assert_array_equal(read[key], array)
+
+
+def test_a_pickle_of_python_2_in_text_is_read():
+    # What Python 2.7 writes for {"a": numpy.array([39, 10], "<i2")} in protocol 0.
+    content = (
+        b"(dp0\nS'a'\np1\ncnumpy.core.multiarray\n_reconstruct\np2\n(cnumpy\nndarray\np3\n(I0\ntp4\n"
+        b"S'b'\np5\ntp6\nRp7\n(I1\n(L2L\ntp8\ncnumpy\ndtype\np9\n(S'i2'\np10\nI0\nI1\ntp11\nRp12\n"
+        b"(I3\nS'<'\np13\nNNNI-1\nI-1\nI0\ntp14\nbI00\nS\"'\\x00\\n\\x00\"\np15\ntp16\nbs."
+    )
+    np.testing.assert_array_equal(unpickle(content)["a"], np.array([39, 10], "<i2"))
