@@ -208,8 +208,8 @@ class _Interpreter:
                 _OPERATIONS[code](self)
             elif code in _NAMES:
                 raise _RefusedError(
-                    f"does not hold a dict of arrays: it has a {_NAMES[code]}, but only numbers are "
-                    "allowed."
+                    f"does not hold a dict of arrays: it has a {_NAMES[code]}, but only numbers "
+                    "are allowed."
                 )
             else:
                 raise ValueError(f"byte {self._at} is not an operation")

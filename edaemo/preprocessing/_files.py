@@ -310,7 +310,7 @@ def _write(table: pd.DataFrame, target: Path, *, overwrite: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target, _part(target)) as part:
         if target.suffix == ".parquet":
-            table.to_parquet(part, engine="pyarrow", index=False)
+            table.to_parquet(part, engine="pyarrow", index=False, write_page_checksum=True)
         else:
             table.to_csv(part, index=False)
 
