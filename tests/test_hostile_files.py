@@ -1,11 +1,21 @@
 """Files made to crash, hang or fill the memory: each is one error, and the process goes on."""
 
 import io
+import operator
+import os
 import pickle
+import signal
+import sys
+import zipfile
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
+from edaemo import _child_process
+from edaemo._child_process import ChildError, call_in_child
+from edaemo.datasets import DatasetError, read_recording
+from edaemo.datasets._matlab import read_matlab
 from edaemo.datasets._unpickle import read_pickled_arrays
 
 
@@ -90,3 +100,110 @@ def test_a_pickle_of_python_2_in_text_is_read():
         b"(I3\nS'<'\np13\nNNNI-1\nI-1\nI0\ntp14\nbI00\nS\"'\\x00\\n\\x00\"\np15\ntp16\nbs."
     )
     np.testing.assert_array_equal(unpickle(content)["a"], np.array([39, 10], "<i2"))
+
+
+# Libraries written in C, in a child process
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ((os.abort,), "the library ended its process"),
+        ((os._exit, 3), "the library ended its process, status 3"),
+        ((sys.exit, 0), "SystemExit"),
+        ((operator.mul, b"a", 10**10), "it needs more memory"),
+        ((operator.getitem, {}, "absent"), "KeyError: 'absent'"),
+        ((sum, range(10**12)), "it took more than 1 s and was ended"),
+    ],
+)
+def test_a_call_that_ends_its_process_is_an_error_and_the_next_one_works(
+    call, message, monkeypatch
+):
+    if call[0] is sum and not hasattr(signal, "SIGXCPU"):
+        pytest.skip("this system does not limit the time of the processor")
+    monkeypatch.setattr(_child_process, "SECONDS", 1)
+    with pytest.raises(ChildError, match=message):
+        call_in_child(call[0], 0, *call[1:])
+    assert call_in_child(operator.add, 0, 2, 3) == 5
+
+
+def test_errors_of_values_keep_their_type_and_long_ones_are_cut():
+    with pytest.raises(ValueError, match="invalid literal for int"):
+        call_in_child(int, 0, "five")
+    with pytest.raises(ChildError, match="TypeError: data type") as caught:
+        call_in_child(np.dtype, 0, "x" * 10**6)
+    assert len(str(caught.value)) < 250
+
+
+def test_a_call_is_ended_after_a_time_on_the_clock(monkeypatch):
+    monkeypatch.setattr(_child_process, "PATIENCE", 0.1)
+    with pytest.raises(ChildError, match="it took more than"):
+        call_in_child(signal.pause, 0)
+
+
+def test_the_child_imports_nothing_from_the_current_folder(tmp_path, monkeypatch):
+    (tmp_path / "statistics.py").write_text("raise SystemExit('this code ran')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    monkeypatch.setattr(_child_process, "_child", None)
+    code = call_in_child(eval, 0, "__import__('statistics').mean([1, 3])")
+    assert code == 2
+
+
+def matlab_file():
+    content = io.BytesIO()
+    cells = np.empty((1, 2), object)
+    cells[0, 0], cells[0, 1] = np.arange(12.0).reshape(3, 4), np.arange(5)
+    savemat(content, {"data": cells})
+    return content.getvalue()
+
+
+# Each of these bytes made scipy 1.17 read or write outside of its memory, or fail within.
+@pytest.mark.parametrize(("place", "value"), [(144, 5), (193, 255), (225, 1), (225, 128), (376, 0)])
+def test_a_changed_byte_of_a_matlab_file_is_no_crash(place, value):
+    content = bytearray(matlab_file())
+    content[place] = value
+    try:
+        read_matlab(bytes(content), ["data"])
+    except ValueError as error:
+        assert str(error).startswith("is truncated or is not a MATLAB file")
+    read = read_matlab(matlab_file(), ["data"])["data"]
+    np.testing.assert_array_equal(read[0, 0], np.arange(12.0).reshape(3, 4))
+
+
+def test_a_workbook_with_a_far_cell_is_one_error(tmp_path):
+    sheet = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    with zipfile.ZipFile(tmp_path / "far.xlsx", "w") as workbook:
+        workbook.writestr(
+            "[Content_Types].xml",
+            f'<Types xmlns="{package}/content-types"><Override PartName="/xl/workbook.xml" '
+            f'ContentType="{sheet}.sheet.main+xml"/></Types>',
+        )
+        workbook.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" '
+            f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        )
+        workbook.writestr(
+            "xl/workbook.xml",
+            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>'
+            '<sheet name="a" sheetId="1" r:id="rId1"/></sheets></workbook>',
+        )
+        workbook.writestr(
+            "xl/_rels/workbook.xml.rels",
+            f'<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" '
+            f'Type="{office}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+        )
+        workbook.writestr(
+            "xl/worksheets/sheet1.xml",
+            f'<worksheet xmlns="{main}"><sheetData><row r="1"><c r="A1"><v>1</v></c></row>'
+            '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData></worksheet>',
+        )
+    with pytest.raises(
+        DatasetError, match=r"far\.xlsx: this is not a readable workbook: "
+    ) as caught:
+        read_recording(tmp_path / "far.xlsx")
+    assert "memory" in str(caught.value)
