@@ -1,22 +1,36 @@
 """Files made to crash, hang or fill the memory: each is one error, and the process goes on."""
 
+import hashlib
 import io
+import json
 import operator
 import os
 import pickle
 import signal
+import struct
 import sys
+import tracemalloc
 import zipfile
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import safetensors.numpy
 from scipy.io import savemat
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from edaemo import _child_process
+import edaemo
+from edaemo import CvxEDATransformer, MusicFeatureUnion, _child_process
 from edaemo._child_process import ChildError, call_in_child
+from edaemo._safe_file import ARRAYS, HEAD, FileError, read_archive, write_archive
 from edaemo.datasets import DatasetError, read_recording
 from edaemo.datasets._matlab import read_matlab
 from edaemo.datasets._unpickle import read_pickled_arrays
+from edaemo.estimators import CNNClassifier
+from edaemo.persistence import FORMAT
 
 
 def unpickle(content):
@@ -202,8 +216,172 @@ def test_a_workbook_with_a_far_cell_is_one_error(tmp_path):
             f'<worksheet xmlns="{main}"><sheetData><row r="1"><c r="A1"><v>1</v></c></row>'
             '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData></worksheet>',
         )
-    with pytest.raises(
-        DatasetError, match=r"far\.xlsx: this is not a readable workbook: "
-    ) as caught:
+    with pytest.raises(DatasetError, match=r"far\.xlsx: this is not a readable workbook: "):
         read_recording(tmp_path / "far.xlsx")
-    assert "memory" in str(caught.value)
+
+
+# Model files that take more memory, threads or files than they have bytes
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """The members of a file with a network and a part of scikit-learn."""
+    X = np.random.default_rng(0).normal(size=(20, 16))
+    network = CNNClassifier(n_filters=8, max_epochs=1, random_state=0)
+    model = make_pipeline(StandardScaler(), network).fit(X, [0, 1] * 10)
+    path = tmp_path_factory.mktemp("saved") / "model.edaemo"
+    edaemo.save(model, path)
+    return read_archive(path, "model", FORMAT)
+
+
+def refused(path, members):
+    """Return the message of the error that loading a file with these members must end in."""
+    write_archive(path, "model", FORMAT, members)
+    tracemalloc.start()
+    with pytest.raises(FileError) as caught:
+        edaemo.load(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 100 * 2**20
+    return str(caught.value)
+
+
+def edit_head(saved, change):
+    head = json.loads(saved[HEAD])
+    change(head["estimator"]["parameters"])
+    return {**saved, HEAD: json.dumps(head).encode()}
+
+
+def network_of(parameters):
+    return parameters["steps"][1][1]["parameters"]
+
+
+TOO_WIDE = {"$objects": ["a"] * 4, "shape": [4], "dtype": "<U500000000"}
+RANGE = {"$range": [0, 10**9, 1], "name": None}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "said"),
+    [
+        ("class_weight", TOO_WIDE, "too wide for 4 texts"),
+        ("class_weight", {"$frame": {"$dict": [["a", 1.0]]}, "index": RANGE}, "another length"),
+        ("class_weight", {"$frame": 1.0, "index": RANGE, "columns": RANGE}, "another length"),
+        ("n_threads", 3000, "n_threads=3000: use a number up to 256"),
+        ("n_filters", 10**6, "size mismatch"),
+        ("callbacks", [{"$schedule": "StepLR", "parameters": {"$dict": []}}], "has callbacks"),
+    ],
+)
+def test_a_parameter_that_takes_too_much_is_refused(parameter, value, said, saved, tmp_path):
+    def change(parameters):
+        network_of(parameters)[parameter] = value
+
+    assert said in refused(tmp_path / "m", edit_head(saved, change))
+
+
+def test_one_array_is_not_copied_into_many_places(saved, tmp_path):
+    array = {"$array": "0"}
+    members = {**saved, ARRAYS: safetensors.numpy.save({"0": np.zeros(2**17)})}
+
+    def change(parameters):
+        network_of(parameters)["class_weight"] = {
+            "$frame": [array] * 3000,
+            "index": RANGE,
+            "columns": RANGE,
+        }
+
+    assert "'0'" in refused(tmp_path / "m", edit_head(members, change))
+
+
+def test_members_that_overlap_or_repeat_are_refused(tmp_path):
+    write_archive(tmp_path / "m", "model", FORMAT, {HEAD: b"a" * 2**20})
+    content = (tmp_path / "m").read_bytes()
+    start = content.index(b"PK\x01\x02")
+    end = content.index(b"PK\x05\x06")
+    entry = content[start:end]
+    other = entry.replace(HEAD.encode(), HEAD.encode().upper())
+    for listed, said in (([entry] * 3000, "listed twice"), ([entry, other], "overlaps")):
+        body = content[:start] + b"".join(listed)
+        tail = struct.pack(
+            "<4s4H2L",
+            b"PK\x05\x06",
+            0,
+            0,
+            len(listed),
+            len(listed),
+            len(entry) * len(listed),
+            start,
+        )
+        comment = f"edaemo model {FORMAT} sha256 ".encode()
+        data = body + tail + struct.pack("<H", len(comment) + 64) + comment
+        (tmp_path / "m").write_bytes(data + hashlib.sha256(data).hexdigest().encode())
+        with pytest.raises(FileError, match=f"edaemo did not write this file.*{said}"):
+            read_archive(tmp_path / "m", "model", FORMAT)
+
+
+def edit_part(saved, change):
+    with zipfile.ZipFile(io.BytesIO(saved["part0.skops"])) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    change(members)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return {**saved, "part0.skops": content.getvalue()}
+
+
+@pytest.mark.parametrize("count", ["1000000000", "1000000000000"])
+def test_an_array_with_more_elements_than_bytes_is_refused(count, saved, tmp_path):
+    def change(members):
+        name = next(name for name in members if name.endswith(".npy"))
+        header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': ({count},), }}\n".encode()
+        members[name] = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+
+    assert "has only" in refused(tmp_path / "m", edit_part(saved, change))
+
+
+def test_an_array_that_many_parts_read_is_refused(saved, tmp_path):
+    def change(members):
+        schema = members["schema.json"].decode()
+        name = next(name for name in members if name.endswith(".npy"))
+        others = [other for other in members if other.endswith(".npy") and other != name]
+        assert others
+        for other in others:
+            schema = schema.replace(other, name)
+        members["schema.json"] = schema.encode()
+
+    assert "two parts have the values" in refused(tmp_path / "m", edit_part(saved, change))
+
+
+def test_what_save_refuses_load_refuses(tmp_path):
+    music = pd.DataFrame({"tempo": [100.0]}, index=["a"])
+    edaemo.save(MusicFeatureUnion(music=music), tmp_path / "m")
+    members = read_archive(tmp_path / "m", "model", FORMAT)
+    head = json.loads(members[HEAD])
+    files = {"$dict": [["a", "/etc/passwd"]]}
+    head["estimator"]["parameters"]["music"] = {"$tuple": [None, files]}
+    said = refused(tmp_path / "m", {**members, HEAD: json.dumps(head).encode()})
+    assert "music is an extractor with files" in said
+
+
+def test_a_model_in_a_file_starts_no_compiler(saved, tmp_path):
+    def change(parameters):
+        network_of(parameters)["compile"] = True
+
+    write_archive(tmp_path / "m", "model", FORMAT, edit_head(saved, change))
+    with pytest.warns(UserWarning, match="which would start a compiler"):
+        model = edaemo.load(tmp_path / "m")
+    assert model[-1].compile is False and model[-1].net_.fuse is False
+
+
+def test_a_model_of_too_many_processes_is_not_saved(tmp_path):
+    model = CvxEDATransformer(4, n_jobs=3000)
+    with pytest.raises(FileError, match="n_jobs=3000: use a number up to 256"):
+        edaemo.save(model, tmp_path / "m")
+    with pytest.raises(FileError, match="n_jobs=3000"):
+        edaemo.save(RandomForestClassifier(n_jobs=3000).fit([[0], [1]], [0, 1]), tmp_path / "m")
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a system without devices")
+def test_a_device_is_not_read_as_a_model():
+    with pytest.raises(FileError, match="a folder or a device"):
+        edaemo.load("/dev/zero")
