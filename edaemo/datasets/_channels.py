@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,14 @@ OTHER_SIGNALS = {"temp", "temperature", "hr", "bvp", "acc", "ibi", "ppg", "ecg",
 
 class NoEDAError(DatasetError):
     """A file holds no column that is EDA by its name or its unit."""
+
+
+class Event(NamedTuple):
+    """An event in a recording: onset and duration in seconds, and its label, "" without one."""
+
+    onset: float
+    duration: float
+    label: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,9 @@ class OpenFile:
         Remarks on the format.
     first : tuple of str
         The first cells of each column of a text, for messages.
+    read_events : callable or None
+        Takes the position of a channel; returns the events in the file, with onsets from the first
+        sample of the channel. None if the format has no events.
     """
 
     channels: list[Channel]
@@ -85,6 +97,7 @@ class OpenFile:
     device: str | None = None
     notes: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
+    read_events: Callable[[int], list[Event]] | None = None
 
     @property
     def names(self) -> list[str]:
