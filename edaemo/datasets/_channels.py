@@ -120,22 +120,28 @@ def find_eda(file: OpenFile, path: Path) -> list[int]:
     """Return the channels that are EDA by their names or units, or by the name of the file."""
     channels = file.channels
     exact = [i for i, channel in enumerate(channels) if channel.name.lower() in EXACT]
-    if exact:
-        return exact
+    if any(_find_kind(channels[i]) != "adc" for i in exact):
+        return [i for i in exact if _find_kind(channels[i]) != "adc"]
     named = [i for i, channel in enumerate(channels) if is_eda_name(channel.name)]
     named = [i for i in named if channels[i].numeric] or named
     if not named:
         units = (*CONDUCTANCES, *RESISTANCES)
         named = [i for i, channel in enumerate(channels) if find_unit(channel.unit) in units]
-    conductances = [i for i in named if find_unit(channels[i].unit) in CONDUCTANCES]
-    if len(named) > 1 and len(conductances) == 1:
-        others = [channels[i] for i in named if i not in conductances]
-        if all(
-            find_unit(other.unit) in (*RESISTANCES, "adc") or re.search(r"\bRAW\b", other.name)
-            for other in others
-        ):
-            return conductances  # one sensor in two units
+    kinds = [_find_kind(channels[i]) for i in named]
+    if len(kinds) > 1 and "" not in kinds and kinds.count("conductance") == 1:
+        return [named[kinds.index("conductance")]]  # one sensor in several units
     return named or (find_only(file) if names_eda(path) else [])
+
+
+def _find_kind(channel: Channel) -> str:
+    """Return "conductance", "resistance" or "adc", by the unit or else the name; "" if unknown."""
+    unit = find_unit(channel.unit)
+    words = re.findall("[a-z]+", channel.name.lower())
+    if unit in CONDUCTANCES or (unit is None and "conductance" in words and "raw" not in words):
+        return "conductance"
+    if unit in RESISTANCES or (unit is None and {"resistance", "impedance"} & {*words}):
+        return "resistance"
+    return "adc" if unit == "adc" or "raw" in words else ""
 
 
 def names_eda(path: Path) -> bool:
@@ -255,6 +261,11 @@ def check_unit(path: Path, channel: Channel, unit: str) -> str:
     if unit != "auto":
         return unit
     found = find_unit(channel.unit)
+    if found is None and _find_kind(channel) == "resistance":
+        raise DatasetError(
+            f"{path}: the column {channel.name!r} is a resistance by its name, and its unit is not "
+            "known. Pass unit (--unit): ohm, kiloohm or megaohm."
+        )
     if found is None:
         return "microsiemens"
     if found not in EDA_UNITS:
