@@ -28,11 +28,16 @@ Table: TypeAlias = str | os.PathLike[str] | pd.DataFrame
 
 
 def read_own_table(
-    table: Table, columns: Sequence[str], what: str, rename: Mapping[str, str] | None = None
+    table: Table,
+    columns: Sequence[str],
+    what: str,
+    rename: Mapping[str, str] | None = None,
+    unless: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return a table, which must have at least these columns. All cells of a CSV file are text.
 
-    `rename` maps names in the table to names of edaemo.
+    `rename` maps names in the table to names of edaemo; `unless` maps columns to columns with which
+    they may be absent.
 
     Raises
     ------
@@ -52,7 +57,8 @@ def read_own_table(
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise DatasetError(f"The {where} has the columns {twice} more than once.")
-    missing = [column for column in columns if column not in names]
+    replaced = [column for column, other in (unless or {}).items() if other in names]
+    missing = [column for column in columns if column not in (*names, *replaced)]
     if missing:
         raise DatasetError(
             f"The {where} lacks the columns {missing}; it has {names}."
