@@ -71,7 +71,8 @@ def run(study, pipelines, tmp_path, protocol="subject", **options):
 
 
 def by_person(features: pd.DataFrame) -> np.ndarray:
-    values = features.groupby(level="subject").transform(zscore).to_numpy()
+    with np.errstate(invalid="ignore"):
+        values = features.groupby(level="subject").transform(zscore).to_numpy()
     return np.nan_to_num(values)  # a constant column becomes 0
 
 

@@ -43,7 +43,7 @@ def _read_signals(corpus: CorpusFiles) -> dict[str, np.ndarray]:
 
 
 def _read_row(
-    corpus: CorpusFiles, row: dict[str, str], line: int, signals: dict[str, np.ndarray]
+    corpus: CorpusSource, row: dict[str, str], line: int, signals: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     """Return one trial."""
     subject, where = row["subject"], f"line {line}"
@@ -73,7 +73,7 @@ def _read_row(
         "subject": subject,
         "stimulus": row["task"],
         "trial": int(corpus.number(TRIALS, row["trial"], f"trial in {where}")),
-        "eda": signals[subject][first:last],
+        "eda": corpus.cut(signals[subject], first, last, SAMPLING_RATE),
         "session_time": onset,
         "condition": row["condition"],
         "development": row["development"] == "1",
@@ -169,6 +169,7 @@ Licence: GPL-3.0, as the repository of the authors, which holds the data.
     loader="load_freihaut_goeritz",
     stimuli="",
     window=(0.0, 20.0),
+    context=np.inf,
 )
 register_corpus(SPEC)
 

@@ -135,7 +135,7 @@ def _read_ratings(
 
 
 def _read_subject(
-    corpus: CorpusFiles, subject: str, folder: str
+    corpus: CorpusSource, subject: str, folder: str
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the stages of one person and the number of duplicated samples that were dropped."""
     _, n_tags, stages, first_place = PROTOCOLS[subject[0]]
@@ -161,13 +161,13 @@ def _read_subject(
                 "folder.",
             )
         else:
-            samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
+            first, last = (round(edge * SAMPLING_RATE) for edge in (onset, end))
             rows.append(
                 {
                     "subject": subject,
                     "stimulus": stage,
                     "trial": place,
-                    "eda": samples,
+                    "eda": corpus.cut(eda, first, last, SAMPLING_RATE),
                     "session_time": onset,
                     "version": VERSIONS[subject[0]],
                 }
@@ -196,7 +196,7 @@ def _note_fault(subject: str, folder: str, n_dropped: int) -> list[str]:
 
 
 def _read_stages(
-    corpus: CorpusFiles, recordings: dict[str, str]
+    corpus: CorpusSource, recordings: dict[str, str]
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
     """Return all whole stages with ratings, the rated people without recording, and the notes."""
     ratings = {}
@@ -314,6 +314,7 @@ Licence: ODC-By 1.0 according to a second-hand statement. Confirm it at PhysioNe
     loader="load_induced_stress",
     stimuli="",
     window=(0.0, 25.0),
+    context=np.inf,
     masked=False,
 )
 register_corpus(SPEC)

@@ -405,9 +405,10 @@ def _mark_development(study: Bunch) -> Study:
 
 
 def _fingerprint_data(study: Bunch) -> str:
-    # Older keys do not contain a context.
-    fields = ("trials", "music", "sampling_rate", *(["context"] if study.get("context") else []))
-    return fingerprint({name: study.get(name) for name in fields})
+    names = ["trials", "music", "sampling_rate"]
+    if study.get("context"):  # keys of studies without context do not depend on it
+        names.append("context")
+    return fingerprint({name: study.get(name) for name in names})
 
 
 def _choose_targets(study: Bunch, targets: Several) -> list[str]:
@@ -883,8 +884,8 @@ def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -
         identity = study.trials.drop(columns=signal_columns(study.trials))
         return case.task.tell_lengths(identity, case.labels)
     step: Any = INPUTS[name](study.sampling_rate)
-    if "context" in step.get_params():
-        step.set_params(context=study.get("context", 0.0))
+    if study.get("context") and "context" in step.get_params():
+        step.set_params(context=study.context)
     if "n_jobs" in step.get_params():
         step.set_params(n_jobs=n_jobs if client is None else 1)
     if client is None:

@@ -93,10 +93,6 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         jumps back in the middle. Energies grow with the length of the clip. MFCC frames have 2,048
         samples at any rate: a 40-s clip at 50 Hz has four frames and a 25-s clip at 4 Hz has one,
         so the statistics over frames carry little or no information.
-    context : float, default=0
-        Seconds at the start of each recording that precede the onset of the trial. The
-        decomposition uses them, and the features are those of the samples after them. With
-        ``preset="compact"`` the last 5 s before the onset are the reference of two features.
     missing : {"raise", "interpolate"}, default="raise"
         Treatment of NaN and infinite samples. "raise": an error that names the trial.
         "interpolate": linear interpolation between finite neighbours (the nearest finite sample
@@ -109,6 +105,11 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     repair : {"interpolate", "mask"} or None, default=None
         Treatment of artefacts, as in :class:`edaemo.preprocessing.EDADecomposer`; the recordings
         must be in µS. "mask" needs a `method` that can mask.
+    context : float, default=0.0
+        Seconds at the beginning of each cell that were recorded before the trial, as in
+        :class:`edaemo.preprocessing.EDADecomposer`. They are decomposed with the trial; no feature
+        describes them, except that ``preset="level"`` and ``"compact"`` compare with the level
+        before the onset. Not for ``preset="pmemo"``.
     decomposition : {"highpass", "cvxeda"} or None, default=None
         Older name of `method`, which it replaces if set: "highpass" is ``method="bandpass"``,
         "cvxeda" is ``method="cvxeda"``. None: use `method`.
@@ -134,9 +135,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     the trial's largest rise and, except with ``preset="pmemo"``, at least 0.01 µS. With
     ``preset="level"`` the recording must rise, too (:func:`edaemo.decomposition.scr_events`).
 
-    A trial must last 2 s after the context, one period of the highest band edge. The frequency
-    resolution is one over the length of the trial: below 10 s, neighbouring bands share their
-    content.
+    A trial must last 2 s, one period of the highest band edge. The frequency resolution is one
+    over the length of the trial: below 10 s, neighbouring bands share their content.
 
     References
     ----------
@@ -170,10 +170,10 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "method": [str, DecompositionMethod],
         "preset": [StrOptions(set(PRESETS))],
-        "context": [Interval(Real, 0, None, closed="left")],
         "missing": [StrOptions({"raise", "interpolate"})],
         "handle_absent": [StrOptions({"error", "missing"})],
         "repair": [StrOptions(set(REPAIRS)), None],
+        "context": [Interval(Real, 0, None, closed="left")],
         "decomposition": [StrOptions(set(EARLIER)), None],
     }
 
@@ -183,19 +183,19 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         *,
         method: str | DecompositionMethod = METHOD,
         preset: str = "edaemo",
-        context: float = 0.0,
         missing: str = "raise",
         handle_absent: str = "error",
         repair: str | None = None,
+        context: float = 0.0,
         decomposition: str | None = None,
     ) -> None:
         self.sampling_rate = sampling_rate
         self.method = method
         self.preset = preset
-        self.context = context
         self.missing = missing
         self.handle_absent = handle_absent
         self.repair = repair
+        self.context = context
         self.decomposition = decomposition
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -255,19 +255,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         )
         signals = [repairs.signal for repairs in repaired]
         if messages := describe_repairs(
-            [repairs.n_repaired for repairs in repaired],
+            [repairs.leave_out(self._n_context).n_repaired for repairs in repaired],
             [repairs.beyond_repair for repairs in repaired],
         ):
             warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=2)
         rows = _cache.get_many(
             signals,
-            (
-                "features",
-                self.preset,
-                *self._find_method().key,
-                float(self.sampling_rate),
-                self._n_before,
-            ),
+            self._cache_key,
             lambda wanted: self._compute(X, present, signals, wanted),
             lambda row: row.nbytes,
         )
@@ -303,6 +297,15 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         tags.requires_fit = False
         return tags
 
+    @property
+    def _n_context(self) -> int:
+        return round(self.context * self.sampling_rate)
+
+    @property
+    def _cache_key(self) -> tuple[object, ...]:
+        rate = float(self.sampling_rate)
+        return ("features", self.preset, *self._find_method().key, rate, self._n_context)
+
     def _read(self, X: object, *, reset: bool) -> list[np.ndarray]:
         """Read the signal of each trial, empty if it is absent, and check its length."""
         rate = check_sampling_rate(self.sampling_rate)
@@ -314,11 +317,23 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         method = self._find_method()
         method.check(rate)
         check_masking(method, repair=self.repair)
+        if self.context and self.preset == "pmemo":
+            raise ValueError(
+                f"context={self.context} does not suit preset='pmemo', whose published definitions "
+                "have no samples before the trial: set context=0, and cut the trials without it."
+            )
         absent = self.handle_absent == "missing"
-        read = read_signals(self, X, reset=reset, missing=self.missing, may_be_absent=absent)
+        read = read_signals(
+            self,
+            X,
+            reset=reset,
+            missing=self.missing,
+            may_be_absent=absent,
+            n_context=self._n_context,
+        )
         signals = [signal for signal, _ in read]
-        shortest = ceil(SHORTEST * rate) + self._n_before
-        after = f" after a context of {self.context:g} s" if self._n_before else ""
+        shortest = self._n_context + ceil(SHORTEST * rate)
+        after = f" after a context of {self.context:g} s" if self._n_context else ""
         for row, signal in enumerate(signals):
             if len(signal) < shortest and (len(signal) or not absent):
                 raise ValueError(
@@ -345,16 +360,15 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             for block in np.array_split(places, ceil(len(places) * length / BLOCK)):
                 rows = [wanted[place] for place in block]
                 in_X = [places_in_X[row] for row in rows]
-                whole = np.stack([signals[row] for row in rows])
-                parts = self._decompose(X, in_X, whole)
-                before, parts = whole[:, : self._n_before], _cut(parts, self._n_before)
+                cells = np.stack([signals[row] for row in rows])
+                parts = self._decompose(X, in_X, cells)
                 # Threads do not speed up products this small, slow them down on busy cores, and
                 # make the rounding depend on the number of threads.
                 with (
                     threadpool_limits(1, user_api="blas"),
                     np.errstate(over="ignore", invalid="ignore"),
                 ):
-                    values[block] = preset.compute(parts, rate, before)
+                    values[block] = preset.compute(parts, rate, cells[:, : self._n_context])
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
             raise ValueError(
@@ -364,11 +378,16 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         return [row.copy() for row in values]
 
     def _decompose(self, X: object, rows: list[int], signals: np.ndarray) -> Components:
-        """Compute the components of the signals, each of shape (n_trials, n_samples)."""
+        """Compute the components of the trials, each of shape (n_trials, n_samples)."""
         if self.preset == "pmemo":
             signals = _pmemo.scale(signals)
         method, rate = self._find_method(), float(self.sampling_rate)
-        if isinstance(method, Filter) and not method.unit_variance and signals.shape[1] > 1:
+        if (
+            isinstance(method, Filter)
+            and not method.unit_variance
+            and not self._n_context
+            and signals.shape[1] > 1
+        ):
             # Filtering all trials at once is faster than asking the cache for each of them.
             with suppress(ValueError):  # raised again below, with the name of the trial
                 phasic = silence_rounding(method.phasic(signals, rate), signals)
@@ -378,6 +397,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             rate,
             method,
             standardize=method.unit_variance,
+            n_context=self._n_context,
             name=lambda place: name_trial(X, rows[place]),
         )
         parts = [trial.rescale() for trial in trials]
@@ -385,12 +405,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             np.stack([getattr(part, name) for part in parts])
             for name in ("phasic", "tonic", "residual")
         )
-        phasic = silence_rounding(phasic, np.nan_to_num(signals))
+        phasic = silence_rounding(phasic, np.nan_to_num(signals[:, self._n_context :]))
         return Components(phasic, tonic, None, residual)
-
-    @property
-    def _n_before(self) -> int:
-        return round(self.context * self.sampling_rate)
 
     def _find_method(self) -> DecompositionMethod:
         if self.decomposition is None:
@@ -401,11 +417,3 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
                 "of this parameter) differ: set method only."
             )
         return find_decomposition(EARLIER[self.decomposition])
-
-
-def _cut(parts: Components, n_before: int) -> Components:
-    """Return the components after the first `n_before` samples."""
-    phasic, tonic, residual = (
-        part[:, n_before:] for part in (parts.phasic, parts.tonic, parts.residual)
-    )
-    return Components(phasic, tonic, None, residual)

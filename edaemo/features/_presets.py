@@ -21,9 +21,9 @@ class Preset(NamedTuple):
     families : mapping of str to sequence of str
         Family → names of its features.
     compute : callable
-        Takes the components of trials of equal length from the onset on, each of shape (n_trials,
-        n_samples), in the unit of the recording, the sampling rate in Hz, and the recordings before
-        the onset, of shape (n_trials, n_before). Returns the features, of shape (n_trials,
+        Takes the components of trials of equal length, each of shape (n_trials, n_samples), in the
+        unit of the recording; the sampling rate in Hz; and the recording before the trials, of
+        shape (n_trials, n_context), NaN where missing. Returns the features, of shape (n_trials,
         n_features).
     """
 
@@ -36,17 +36,13 @@ PRESETS = {
     "edaemo": Preset(
         _edaemo.NAMES,
         _edaemo.FAMILIES,
-        lambda parts, rate, before: _edaemo.features(parts.phasic, rate),
+        lambda parts, rate, context: _edaemo.features(parts.phasic, rate),
     ),
     "pmemo": Preset(
         _pmemo.NAMES,
         _pmemo.FAMILIES,
-        lambda parts, rate, before: _pmemo.features(parts.phasic, rate),
+        lambda parts, rate, context: _pmemo.features(parts.phasic, rate),
     ),
-    "level": Preset(
-        _level.NAMES,
-        _level.FAMILIES,
-        lambda parts, rate, before: _level.features(parts, rate),
-    ),
+    "level": Preset(_level.NAMES, _level.FAMILIES, _level.features),
     "compact": Preset(_compact.NAMES, _compact.FAMILIES, _compact.features),
 }
