@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from outside_network import Line
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import _num_samples
 
@@ -16,6 +17,7 @@ from edaemo.benchmark import (
 )
 from edaemo.estimators import (
     CNNClassifier,
+    ConformalByPerson,
     MAETClassifier,
     NetworkClassifier,
     NetworkRegressor,
@@ -35,6 +37,13 @@ class SubjectStandardizerOfOne(SubjectStandardizer):
         return super().transform(X, subject=np.zeros(_num_samples(X)))
 
 
+class ConformalByTrial(ConformalByPerson):
+    """The checks give no subjects: here each row is another person's."""
+
+    def fit(self, X, y, *, subject=None):
+        return super().fit(X, y, subject=np.arange(_num_samples(X)))
+
+
 ESTIMATORS = [
     CvxEDATransformer(sampling_rate=4, trim_seconds=0),
     CvxEDATransformer(sampling_rate=4, trim_seconds=0, n_times=16, missing="interpolate"),
@@ -51,6 +60,7 @@ ESTIMATORS = [
     NetworkClassifier(FeatureCNN, module_params={"n_filters": 16}, max_epochs=30),
     NetworkClassifier(Line, max_epochs=100, lr=0.05),
     NetworkRegressor(Line, max_epochs=100, lr=0.05),
+    ConformalByTrial(LogisticRegression(), coverage=0.5),
     StimulusPriorClassifier(),
     StimulusMeanRegressor(),
     SubjectPriorClassifier(),

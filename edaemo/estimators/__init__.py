@@ -18,6 +18,7 @@ from edaemo.estimators._baselines import (
     make_trial_order_baseline,
     tree_on,
 )
+from edaemo.estimators._conformal import ConformalByPerson
 from edaemo.estimators._pipelines import (
     make_boosting_baseline,
     make_logistic_baseline,
@@ -62,6 +63,7 @@ _HOME = {
 __all__ = [
     "LEAST_LEAF",
     "CNNClassifier",
+    "ConformalByPerson",
     "LateFusionRegressor",
     "MAETClassifier",
     "MuSeLSTMRegressor",
