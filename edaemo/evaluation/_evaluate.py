@@ -964,7 +964,8 @@ def _summarise(
     """Return the table of one case, computed from the stored folds."""
     keys = [job.work["key"] for job in jobs]
     study, trials, audited = case.study, case.trials, pd.DataFrame([job.audited for job in jobs])
-    labels, stimulus = case.labels[case.rows], study.trials.get("stimulus")
+    tested = np.unique(np.concatenate([job.work["test"] for job in jobs]))
+    labels, stimulus = case.labels[tested], study.trials.get("stimulus")
     protocol = jobs[0].protocol
     about = {
         "study": study.name,

@@ -26,10 +26,10 @@ from edaemo._sklearn import (
 from edaemo._validation import (
     IDENTITY,
     find_ids,
-    name_trial,
     output_index,
     read_rows,
     signal_cells,
+    trial_order,
     whole_or_nothing,
 )
 
@@ -294,7 +294,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         """Return the subjects, sorted, and the rows of each subject's trials, in order of time."""
         codes, subjects = pd.factorize(ids, sort=True)
         keys = [codes]
-        if self.calibrate_on is not None and (trial := _trial_order(X)) is not None:
+        if self.calibrate_on is not None and (trial := trial_order(X, "calibrate_on")) is not None:
             keys = [trial, codes]
         ends = np.cumsum(np.bincount(codes))
         return pd.Index(subjects, name="subject"), np.split(np.lexsort(keys), ends[:-1])
@@ -352,26 +352,6 @@ def _split_ids(X: object, standardizer: SubjectStandardizer) -> tuple[object, pd
     if not columns:
         return X, X.index if set(IDENTITY) & set(X.index.names) else None
     return X.drop(columns=columns), output_index(X, standardizer)
-
-
-def _trial_order(X: object) -> np.ndarray | None:
-    """Return the rank of each row's ``trial``; None if X has no such column or index level."""
-    trial = find_ids("trial", X, may_miss=True)
-    if trial is None:
-        return None
-    trial = pd.Series(trial).infer_objects()
-    if trial.isna().any():
-        row = int(np.flatnonzero(trial.isna())[0])
-        raise ValueError(
-            f"{name_trial(X, row)}: trial is missing, so its order is unknown. Fill it in."
-        )
-    known = pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype
-    if not any(is_ordered(trial) for is_ordered in known):
-        raise ValueError(
-            f"calibrate_on needs the order of each subject's trials, but trial holds "
-            f"{trial.iloc[0]!r}: use numbers or times that increase during the session."
-        )
-    return pd.factorize(trial, sort=True)[0]
 
 
 def _mean_and_spread(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
