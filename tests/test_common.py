@@ -21,6 +21,7 @@ from edaemo.estimators import (
     MAETClassifier,
     NetworkClassifier,
     NetworkRegressor,
+    PersonalClassifier,
 )
 from edaemo.features import EDAFeatureExtractor
 from edaemo.networks import FeatureCNN
@@ -33,6 +34,9 @@ class SubjectStandardizerOfOne(SubjectStandardizer):
     def fit(self, X, y=None, *, subject=None):
         return super().fit(X, y, subject=np.zeros(_num_samples(X)))
 
+    def partial_fit(self, X, y=None, *, subject=None):
+        return super().partial_fit(X, y, subject=np.zeros(_num_samples(X)))
+
     def transform(self, X, *, subject=None):
         return super().transform(X, subject=np.zeros(_num_samples(X)))
 
@@ -42,6 +46,16 @@ class ConformalByTrial(ConformalByPerson):
 
     def fit(self, X, y, *, subject=None):
         return super().fit(X, y, subject=np.arange(_num_samples(X)))
+
+
+class PersonalClassifierOfOne(PersonalClassifier):
+    """The checks give no subjects: here all rows are one person's."""
+
+    def fit(self, X, y, *, subject=None):
+        return super().fit(X, y, subject=np.zeros(_num_samples(X)))
+
+    def predict_proba(self, X, *, subject=None):
+        return super().predict_proba(X, subject=np.zeros(_num_samples(X)))
 
 
 ESTIMATORS = [
@@ -60,6 +74,10 @@ ESTIMATORS = [
     NetworkClassifier(FeatureCNN, module_params={"n_filters": 16}, max_epochs=30),
     NetworkClassifier(Line, max_epochs=100, lr=0.05),
     NetworkRegressor(Line, max_epochs=100, lr=0.05),
+    PersonalClassifierOfOne(LogisticRegression(), k=0),
+    PersonalClassifierOfOne(LogisticRegression(), k=2, method="threshold", prior_sd=1.0),
+    PersonalClassifierOfOne(LogisticRegression(), k=2, method="scale"),
+    PersonalClassifierOfOne(LogisticRegression(), k=2, method="refit", weight=4),
     ConformalByTrial(LogisticRegression(), coverage=0.5),
     StimulusPriorClassifier(),
     StimulusMeanRegressor(),

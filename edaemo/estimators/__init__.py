@@ -19,6 +19,7 @@ from edaemo.estimators._baselines import (
     tree_on,
 )
 from edaemo.estimators._conformal import ConformalByPerson
+from edaemo.estimators._personal import PersonalClassifier
 from edaemo.estimators._pipelines import (
     make_boosting_baseline,
     make_logistic_baseline,
@@ -71,6 +72,7 @@ __all__ = [
     "NetworkEstimator",
     "NetworkRegressor",
     "NetworkSequenceRegressor",
+    "PersonalClassifier",
     "RTCANClassifier",
     "SeriesMeanRegressor",
     "StepwiseRegressor",

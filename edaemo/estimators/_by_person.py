@@ -105,26 +105,28 @@ class ByPersonClassifier(ClassifierMixin, BaseEstimator, ABC):
         return self.classes_[np.argmax(probability, axis=1)]
 
     def _read_training(
-        self, X: object, y: object, subject: Sequence[Any] | None
+        self, X: object, y: object, subject: Sequence[Any] | None, *, min_rows: int = 2
     ) -> tuple[Any, np.ndarray, np.ndarray]:
         """Return X in a form of which rows can be taken, the labels, and the subjects."""
         if issparse(X):
             raise TypeError("X is sparse, which is not supported: pass X.toarray().")
         (X,) = indexable(X)
-        if _num_samples(X) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs trials of at least two people, got n_samples=1."
-            )
-        labels = check_labels(self, X, y)
         name = type(self).__name__
+        if (n := _num_samples(X)) < min_rows:
+            raise ValueError(f"{name} needs at least {min_rows} trials, got n_samples={n}.")
+        labels = check_labels(self, X, y)
         return X, labels, find_ids("subject", X, subject, needed_by=name, in_order=True)
 
     def _fit_on(
-        self, estimator: Any, X: object, y: np.ndarray, rows: np.ndarray, subject: np.ndarray
+        self,
+        estimator: Any,
+        X: object,
+        y: np.ndarray,
+        subject: np.ndarray,
+        rows: np.ndarray | slice = slice(None),
     ) -> Any:
         """Fit an estimator on some rows; metadata routing passes it their subjects."""
-        params = self._routed("fit", "fit", subject)
-        params = {name: values[rows] for name, values in params.items()}
+        params = self._routed("fit", "fit", subject[rows])
         return estimator.fit(_safe_indexing(X, rows), y[rows], **params)
 
     def _routed(

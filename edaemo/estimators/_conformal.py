@@ -119,6 +119,7 @@ class ConformalByPerson(ByPersonClassifier):
     """
 
     estimator_: Any
+    classes_: np.ndarray
     quantile_: float
     n_calibration_people_: int
 
@@ -184,7 +185,7 @@ class ConformalByPerson(ByPersonClassifier):
             X, labels, people = self._read_training(X, y, subject)
             calibrating = self._choose_people(people)
             rows = np.flatnonzero(calibrating if is_frozen else ~calibrating)
-            self.estimator_ = self._fit_on(clone(self.estimator), X, labels, rows, people)
+            self.estimator_ = self._fit_on(clone(self.estimator), X, labels, people, rows)
             self.classes_ = np.asarray(self.estimator_.classes_)
             self._take_input(self.estimator_)
             held_out = np.flatnonzero(calibrating)

@@ -54,6 +54,9 @@ class CalibratedSubjectKFold(SubjectKFold):
     [0 1 2 3] [4 5]
     """
 
+    k: int
+    first_tested: int | None
+
     name = "subject-calibrated"
     summary = "hold out people except for their first k labelled trials"
     may_share: ClassVar[frozenset[str]] = frozenset({"subject", "stimulus"})

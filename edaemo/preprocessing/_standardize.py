@@ -145,12 +145,16 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         def set_fit_request(self, *, subject: Request = UNCHANGED) -> Self:
             """Set whether `fit` requests the subjects."""
 
+        def set_partial_fit_request(self, *, subject: Request = UNCHANGED) -> Self:
+            """Set whether `partial_fit` requests the subjects."""
+
         def set_transform_request(self, *, subject: Request = UNCHANGED) -> Self:
             """Set whether `transform` requests the subjects."""
 
-    # Metadata routing passes the ids without a set_…_request call by the user. The two requests
-    # are equal, so fit_transform can use both.
+    # Metadata routing passes the ids without a set_…_request call by the user. The requests of fit
+    # and transform are equal, so fit_transform can use both.
     __metadata_request__fit = {"subject": True}  # noqa: RUF012
+    __metadata_request__partial_fit = {"subject": True}  # noqa: RUF012
     __metadata_request__transform = {"subject": True}  # noqa: RUF012
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
@@ -210,6 +214,41 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             means, scales = self._learn(values, subjects, rows_of)
             self.means_ = pd.DataFrame(means, index=subjects, columns=columns, copy=False)
             self.scales_ = pd.DataFrame(scales, index=subjects, columns=columns, copy=False)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: object, y: object = None, *, subject: Sequence[Any] | None = None
+    ) -> Self:
+        """Learn the mean and scale of further subjects; all else that was learned is kept.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_trials, n_features)
+            As in `fit`. If a subject is already known, these trials replace the former ones.
+        y : None
+            Ignored.
+        subject : array-like of shape (n_trials,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self
+            The standardizer. If it was not fitted, this is `fit`.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        if not hasattr(self, "means_"):
+            return self.fit(X, subject=subject)
+        with whole_or_nothing(self):
+            values, ids, _, _ = self._read(X, subject, reset=False)
+            subjects, rows_of = self._sessions(X, ids)
+            means, scales = self._learn(values, subjects, rows_of)
+            self.means_ = _replace_rows(self.means_, subjects, means)
+            self.scales_ = _replace_rows(self.scales_, subjects, scales)
         return self
 
     def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> Any:
@@ -352,6 +391,12 @@ def _split_ids(X: object, standardizer: SubjectStandardizer) -> tuple[object, pd
     if not columns:
         return X, X.index if set(IDENTITY) & set(X.index.names) else None
     return X.drop(columns=columns), output_index(X, standardizer)
+
+
+def _replace_rows(table: pd.DataFrame, subjects: pd.Index, values: np.ndarray) -> pd.DataFrame:
+    """Return the table with the values of these subjects, and the other subjects as before."""
+    rows = pd.DataFrame(values, index=subjects, columns=table.columns)
+    return pd.concat([table[~table.index.isin(subjects)], rows])
 
 
 def _mean_and_spread(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
