@@ -51,7 +51,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         default=["subject"],
         **several,
         help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
-        "paper, or one that a --plugin registers",
+        "paper, subject-calibrated, or one that a --plugin registers",
     )
     compare.add_argument(
         "--pipelines",

@@ -20,6 +20,8 @@ from edaemo.estimators._baselines import (
     make_trial_order_reversed,
     tree_on,
 )
+from edaemo.estimators._conformal import ConformalByPerson
+from edaemo.estimators._personal import PersonalClassifier
 from edaemo.estimators._pipelines import (
     make_boosting_baseline,
     make_level_baseline,
@@ -66,6 +68,7 @@ _HOME = {
 __all__ = [
     "LEAST_LEAF",
     "CNNClassifier",
+    "ConformalByPerson",
     "LateFusionRegressor",
     "MAETClassifier",
     "MuSeLSTMRegressor",
@@ -74,6 +77,7 @@ __all__ = [
     "NetworkRegressor",
     "NetworkSequenceRegressor",
     "OppositeClassifier",
+    "PersonalClassifier",
     "RTCANClassifier",
     "SeriesMeanRegressor",
     "StepwiseRegressor",
