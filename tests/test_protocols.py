@@ -117,6 +117,8 @@ def test_what_is_announced():
         "within-subject": {"subject"},
         "trial": {"subject", "stimulus"},
         "paper": {"stimulus"},
+        "condition-held-out": {"stimulus"},
+        "new-people": {"stimulus"},
     }
     warned = {name: protocol.warning for name, protocol in PROTOCOLS.items() if protocol.warning}
     assert warned == {"trial": "leaks subjects and stimuli"}

@@ -738,7 +738,7 @@ def _run(
     done = kept.done(by_key)
     # Long folds first, so that no single long fold runs alone at the end.
     todo = [job for key, job in by_key.items() if key not in done]
-    todo.sort(key=lambda job: job.entry.input not in ("signals", "published-signals"))
+    todo.sort(key=lambda job: not job.entry.input.endswith("signals") or job.entry.input in PLAIN)
     input_warnings: dict[_Input, list[str]] = {}
     with (
         _cluster(scheduler) as client,
