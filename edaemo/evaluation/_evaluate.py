@@ -28,7 +28,7 @@ from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import Study, select_people
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
-from edaemo.evaluation._family import describe_added, identify_comparison
+from edaemo.evaluation._family import describe_added, identify_comparison, read_versions
 from edaemo.evaluation._fold import (
     count_warnings,
     cuda_devices,
@@ -647,6 +647,9 @@ def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list
             "remove these people or stimuli."
         )
     about = {name: table.attrs[name] for name in ("verdict", "nuisances", "order")}
+    if "version" in case.trials:
+        people = case.trials[["subject", "version"]].drop_duplicates("subject")
+        about["versions"] = people.to_numpy().tolist()
     records = table.assign(n_folds=len(table)).to_dict("records")
     return [{**record, **case.counts, **about} for record in records]
 
@@ -738,7 +741,7 @@ def _run(
     done = kept.done(by_key)
     # Long folds first, so that no single long fold runs alone at the end.
     todo = [job for key, job in by_key.items() if key not in done]
-    todo.sort(key=lambda job: job.entry.input not in ("signals", "published-signals"))
+    todo.sort(key=lambda job: not job.entry.input.endswith("signals") or job.entry.input in PLAIN)
     input_warnings: dict[_Input, list[str]] = {}
     with (
         _cluster(scheduler) as client,
@@ -1066,6 +1069,7 @@ def _summarise(
         family={name: member.uses for name, member in family.items()},
         others={name: score_people(case.task, trials_of[name]) for name in finished},
         margin=margin,
+        versions=read_versions([jobs[0].audited]),
     )
 
 

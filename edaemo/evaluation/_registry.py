@@ -56,6 +56,10 @@ INPUTS: dict[str, Callable[[float], AnyTransformer]] = {
         sampling_rate=rate, preset="compact", missing="interpolate"
     ),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
+    # In µS, for a scale by person.
+    "unscaled-signals": lambda rate: CvxEDATransformer(
+        sampling_rate=rate, n_times=N_TIMES, missing="mask", scale=None
+    ),
     # The decomposition of the RTCAN-1D paper.
     "published-signals": lambda rate: CvxEDATransformer(
         sampling_rate=rate, n_times=N_TIMES, missing="mask", weights="published"
@@ -262,6 +266,12 @@ def _by_stimulus(estimator: AnyEstimator) -> PipelineSpec:
     )
 
 
+def _make_rtcan_by_person(study: object) -> AnyEstimator:
+    from edaemo.estimators import make_rtcan
+
+    return make_rtcan(eda=SubjectStandardizer())
+
+
 _OF_CLASSES = {
     "majority": PipelineSpec(
         lambda study: DummyClassifier(strategy="most_frequent"), "no-signals", reference=True
@@ -292,6 +302,10 @@ _OF_CLASSES = {
         for suffix, eda in _BY_PERSON.items()
     },
     "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
+    # Channels on the scale of the person, so that the network sees the level.
+    "rtcan-eda-person": PipelineSpec(
+        _make_rtcan_by_person, "unscaled-signals", needs=EDA, transductive=True, has_network=True
+    ),
 }
 
 
