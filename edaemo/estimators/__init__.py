@@ -28,6 +28,7 @@ from edaemo.estimators._pipelines import (
 )
 
 if TYPE_CHECKING:
+    from edaemo.estimators._aimstf import AIMSTFClassifier
     from edaemo.estimators._classifier import NetworkClassifier
     from edaemo.estimators._cnn import CNNClassifier
     from edaemo.estimators._late_fusion import LateFusionRegressor
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from edaemo.estimators._sequence import NetworkSequenceRegressor
 
 _HOME = {
+    "AIMSTFClassifier": "edaemo.estimators._aimstf",
     "CNNClassifier": "edaemo.estimators._cnn",
     "LateFusionRegressor": "edaemo.estimators._late_fusion",
     "MAETClassifier": "edaemo.estimators._maet",
@@ -61,6 +63,7 @@ _HOME = {
 
 __all__ = [
     "LEAST_LEAF",
+    "AIMSTFClassifier",
     "CNNClassifier",
     "LateFusionRegressor",
     "MAETClassifier",
