@@ -1,9 +1,9 @@
 """AIMSTF-SSFF: signals at several levels, and features that modalities share or do not share.
 
-Sun, Chen, "Bimodal emotion recognition based on adaptive integration of multi-level spatial-temporal
-features and specific-shared feature fusion", Journal of Electronics & Information Technology 46(2),
-2024, doi:10.11999/JEIT231110. Written from a description of the released code, which has no
-licence. Shapes: B trials, M modalities, C filters, L steps, D features.
+Sun, Chen, "Bimodal emotion recognition based on adaptive integration of multi-level
+spatial-temporal features and specific-shared feature fusion", Journal of Electronics & Information
+Technology 46(2), 2024, doi:10.11999/JEIT231110. Written from a description of the released code,
+which has no licence. Shapes: B trials, M modalities, C filters, L steps, D features.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edaemo.networks._declaration import Declaration, Recipe
+from edaemo.networks._declaration import Declaration, Layer, Recipe
 from edaemo.networks._head import Head
 from edaemo.networks._layers import SignalChannelAttention
 from edaemo.networks._modalities import embed_present, find_present
@@ -377,7 +377,8 @@ class AIMSTF(nn.Module):
     The description leaves open, and is our choice: over which features the similarity of two levels
     is computed; the tanh in the score; one linear layer and a ReLU for a modality of features,
     which the source does not have; kernels and averages in proportion to the length of the signal.
-    If a trial lacks a modality, the shared features of its others take the place of the absent ones.
+    If a trial lacks a modality, the mean of the shared features of its others takes the place of
+    the absent ones.
     """
 
     declaration: ClassVar[Declaration] = Declaration(
@@ -389,6 +390,8 @@ class AIMSTF(nn.Module):
             "default": _RECIPE,
             "per-subject": _RECIPE._replace(lr=1e-4, batch_size=64, max_epochs=50),
         },
+        # The steps after it join three scales, so they do not have one time axis.
+        layers={"convolve": Layer("encoders.0.scales.scales.2")},
     )
     names: tuple[str, ...]
     modality_dropout: float
