@@ -43,6 +43,7 @@ OWN_NETWORKS = {
     "cnn": Inputs(_TRIAL_TASKS, (), (), frozenset()),
     "rtcan": Inputs(_TRIAL_TASKS, ("eda",), ("music",), frozenset()),
     "maet": Inputs(("binary", "multiclass"), (), ("eda", "music"), frozenset()),
+    "aimstf": Inputs(("binary", "multiclass"), ("eda",), ("music",), frozenset()),
     "muse": Inputs(("sequence-regression",), (), (), frozenset()),
 }
 # All registered networks, by name.

@@ -16,6 +16,7 @@ from edaemo.benchmark import (
     SubjectPriorClassifier,
 )
 from edaemo.estimators import (
+    AIMSTFClassifier,
     CNNClassifier,
     ConformalByPerson,
     MAETClassifier,
@@ -70,6 +71,7 @@ ESTIMATORS = [
     MusicFeatureUnion(),
     RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=30),
     CNNClassifier(n_filters=16, max_epochs=30),
+    AIMSTFClassifier(embed_dim=16, dropout=0.0, lr=0.01, max_epochs=30, batch_size=16),
     MAETClassifier(embed_dim=16, depth=1, lr=0.01, max_epochs=30, batch_size=16),
     NetworkClassifier(FeatureCNN, module_params={"n_filters": 16}, max_epochs=30),
     NetworkClassifier(Line, max_epochs=100, lr=0.05),
@@ -102,6 +104,7 @@ _WEIGHTS = dict.fromkeys(["check_sample_weight_equivalence_on_dense_data"], _BAT
 EXPECTED_FAILURES = {
     "RTCANClassifier": _WEIGHTS,
     "CNNClassifier": _WEIGHTS,
+    "AIMSTFClassifier": _WEIGHTS,
     "MAETClassifier": _WEIGHTS,
     "NetworkClassifier": _WEIGHTS,
     "NetworkRegressor": _WEIGHTS,

@@ -34,6 +34,7 @@ from edaemo.estimators._pipelines import (
 )
 
 if TYPE_CHECKING:
+    from edaemo.estimators._aimstf import AIMSTFClassifier
     from edaemo.estimators._classifier import NetworkClassifier
     from edaemo.estimators._cnn import CNNClassifier
     from edaemo.estimators._late_fusion import LateFusionRegressor
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from edaemo.estimators._sequence import NetworkSequenceRegressor
 
 _HOME = {
+    "AIMSTFClassifier": "edaemo.estimators._aimstf",
     "CNNClassifier": "edaemo.estimators._cnn",
     "LateFusionRegressor": "edaemo.estimators._late_fusion",
     "MAETClassifier": "edaemo.estimators._maet",
@@ -67,6 +69,7 @@ _HOME = {
 
 __all__ = [
     "LEAST_LEAF",
+    "AIMSTFClassifier",
     "CNNClassifier",
     "ConformalByPerson",
     "LateFusionRegressor",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -556,7 +557,9 @@ class NetworkEstimator(BaseEstimator, ABC):
             return layout
         if shapes := getattr(self, "blocks_", None):
             return make_layout(
-                Block.signal(name, *shape) if len(shape) == 2 else Block.features(name, *shape)
+                Block.signal(name, *shape)
+                if len(shape) == 2
+                else Block.features(name, math.prod(shape))
                 for name, shape in shapes.items()
             )
         if _BY_LAYOUT & set(sizes_of(network)) or takes_blocks(network):

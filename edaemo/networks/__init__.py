@@ -1,6 +1,7 @@
 """Networks as plain torch modules, one file per paper, without scikit-learn or skorch."""
 
 from edaemo._torch import NETWORKS
+from edaemo.networks._aimstf import AIMSTF
 from edaemo.networks._cnn import FeatureCNN
 from edaemo.networks._declaration import (
     CONSTANT,
@@ -30,6 +31,7 @@ from edaemo.networks._registry import register_network
 from edaemo.networks._rtcan import RTCAN
 
 __all__ = [
+    "AIMSTF",
     "CONSTANT",
     "COSINE",
     "MAET",
