@@ -162,7 +162,10 @@ def test_what_cannot_be_split_is_refused(tmp_path):
         Bunch(**study | {"ratings": same}),
         protocols=("per-subject",),
     )
-    refuse("subject p0, stimulus v0.* has no rating of valence", Bunch(**study | {"ratings": same * np.nan}))
+    refuse(
+        "subject p0, stimulus v0.* has no rating of valence",
+        Bunch(**study | {"ratings": same * np.nan}),
+    )
     study.trials.at[3, "eda"] = study.trials["eda"][3][1:]
     refuse(r"subject p0, stimulus v3.*: eda and eeg differ in length")
 

@@ -58,7 +58,8 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
     compare.add_argument(
         "--pipelines",
         **several,
-        help="pipelines; None: all, without torch all that train no network",
+        help="pipelines, or table6 for the models of Table 6 of the RTCAN-1D paper and others; "
+        "None: all others, without torch all that train no network",
     )
     compare.add_argument(
         "--family",

@@ -27,6 +27,7 @@ from edaemo._validation import (
     IDENTITY,
     find_ids,
     is_trials_table,
+    name_trial,
     output_index,
     read_cell,
     read_rows,
