@@ -51,6 +51,7 @@ OWN_NETWORKS = {
     "inceptiontime": _ON_REQUEST,
     "machot": _ON_REQUEST,
     "maet": Inputs(("binary", "multiclass"), (), ("eda", "music"), frozenset()),
+    "aimstf": Inputs(("binary", "multiclass"), ("eda",), ("music",), frozenset()),
     "muse": Inputs(("sequence-regression",), (), (), frozenset()),
     "ressin": _ON_REQUEST._replace(features=("music",)),
     "tsception": _ON_REQUEST,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from outside_network import Line
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import _num_samples
 
@@ -15,10 +16,13 @@ from edaemo.benchmark import (
     SubjectPriorClassifier,
 )
 from edaemo.estimators import (
+    AIMSTFClassifier,
     CNNClassifier,
+    ConformalByPerson,
     MAETClassifier,
     NetworkClassifier,
     NetworkRegressor,
+    PersonalClassifier,
 )
 from edaemo.features import EDAFeatureExtractor, MiniRocket
 from edaemo.networks import (
@@ -40,8 +44,28 @@ class SubjectStandardizerOfOne(SubjectStandardizer):
     def fit(self, X, y=None, *, subject=None):
         return super().fit(X, y, subject=np.zeros(_num_samples(X)))
 
+    def partial_fit(self, X, y=None, *, subject=None):
+        return super().partial_fit(X, y, subject=np.zeros(_num_samples(X)))
+
     def transform(self, X, *, subject=None):
         return super().transform(X, subject=np.zeros(_num_samples(X)))
+
+
+class ConformalByTrial(ConformalByPerson):
+    """The checks give no subjects: here each row is another person's."""
+
+    def fit(self, X, y, *, subject=None):
+        return super().fit(X, y, subject=np.arange(_num_samples(X)))
+
+
+class PersonalClassifierOfOne(PersonalClassifier):
+    """The checks give no subjects: here all rows are one person's."""
+
+    def fit(self, X, y, *, subject=None):
+        return super().fit(X, y, subject=np.zeros(_num_samples(X)))
+
+    def predict_proba(self, X, *, subject=None):
+        return super().predict_proba(X, subject=np.zeros(_num_samples(X)))
 
 
 ESTIMATORS = [
@@ -57,6 +81,7 @@ ESTIMATORS = [
     MusicFeatureUnion(),
     RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=30),
     CNNClassifier(n_filters=16, max_epochs=30),
+    AIMSTFClassifier(embed_dim=16, dropout=0.0, lr=0.01, max_epochs=30, batch_size=16),
     MAETClassifier(embed_dim=16, depth=1, lr=0.01, max_epochs=30, batch_size=16),
     NetworkClassifier(FeatureCNN, module_params={"n_filters": 16}, max_epochs=30),
     *(
@@ -68,6 +93,11 @@ ESTIMATORS = [
     ),
     NetworkClassifier(Line, max_epochs=100, lr=0.05),
     NetworkRegressor(Line, max_epochs=100, lr=0.05),
+    PersonalClassifierOfOne(LogisticRegression(), k=0),
+    PersonalClassifierOfOne(LogisticRegression(), k=2, method="threshold", prior_sd=1.0),
+    PersonalClassifierOfOne(LogisticRegression(), k=2, method="scale"),
+    PersonalClassifierOfOne(LogisticRegression(), k=2, method="refit", weight=4),
+    ConformalByTrial(LogisticRegression(), coverage=0.5),
     StimulusPriorClassifier(),
     StimulusMeanRegressor(),
     SubjectPriorClassifier(),
@@ -100,6 +130,7 @@ EXPECTED_FAILURES = {
     },
     "RTCANClassifier": _WEIGHTS,
     "CNNClassifier": _WEIGHTS,
+    "AIMSTFClassifier": _WEIGHTS,
     "MAETClassifier": _WEIGHTS,
     "NetworkClassifier": _WEIGHTS,
     "NetworkRegressor": _WEIGHTS,

@@ -1,6 +1,7 @@
 """Networks as plain torch modules, one file per paper, without scikit-learn or skorch."""
 
 from edaemo._torch import NETWORKS
+from edaemo.networks._aimstf import AIMSTF
 from edaemo.networks._alexnet2d import AlexNet2D
 from edaemo.networks._cnn import FeatureCNN
 from edaemo.networks._dcnn import DCNN
@@ -37,6 +38,7 @@ from edaemo.networks._rtcan import RTCAN
 from edaemo.networks._tsception import TSception
 
 __all__ = [
+    "AIMSTF",
     "CONSTANT",
     "COSINE",
     "DCNN",
