@@ -136,8 +136,9 @@ def scr_table(
         event. None: one row for each trial.
 
         A DataFrame has one row for each event: its ``onset`` in seconds from the first sample of
-        the trial (negative in the context), the ids of its trial (any of ``subject``, ``stimulus`` and ``trial`` that
-        identify one trial; not needed for a single trial), and optionally its name in ``event``.
+        the trial (negative in the context), the ids of its trial (any of ``subject``, ``stimulus``
+        and ``trial`` that identify one trial; not needed for a single trial), and optionally its
+        name in ``event``.
         A sequence of numbers holds onsets in seconds that apply to every trial.
     latency : tuple (earliest, latest), default=(1.0, 4.0)
         Latency window in seconds after the onset of the event. A response belongs to the event if
