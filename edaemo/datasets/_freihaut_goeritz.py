@@ -192,6 +192,7 @@ def load_freihaut_goeritz(
         lists.
     window : tuple (start, stop), 'end' or None
         Part of each task to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept other counts of people and tasks than the published ones.
 
