@@ -235,7 +235,7 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
         unit = f" {channel.unit}" if channel.unit else ""
         listed.append(f"{file.names[i]} ({values.min():g} to {values.max():g}{unit}{rate})")
     return kind(
-        f"{path}: {wrong} the EDA: choose one with column (--column). "
+        f"{path}: {wrong}: choose one with column (--column). "
         f"{'; '.join(listed)}. The columns are {file.names}."
     )
 

@@ -68,7 +68,10 @@ def _open_edf(path: Path) -> OpenFile:
         try:
             header = parse_header(file)
         except ValueError as error:
-            raise DatasetError(f"{path}: this is not an EDF or BDF file: {error}.") from error
+            raise DatasetError(
+                f"{path}: this is not an EDF or BDF file: its header has no valid numbers ({error}). "
+                "Copy or export it again."
+            ) from error
     size = path.stat().st_size
     if size != header.size:
         raise DatasetError(
@@ -191,4 +194,6 @@ def _read(path: Path, settings: dict[str, Any]) -> Any:
             return getattr(mne.io, READERS[path.suffix.lower()])(path, verbose="error", **settings)
     except (ValueError, RuntimeError, LookupError, OSError, EOFError) as error:
         what = " ".join(str(error).split())[:200]
-        raise DatasetError(f"{path}: cannot be read by MNE: {what}.") from error
+        raise DatasetError(
+            f"{path}: cannot be read by MNE: {what.rstrip('.')}. Copy or export it again."
+        ) from error

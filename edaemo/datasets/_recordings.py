@@ -41,6 +41,8 @@ SUFFIXES = (".csv", ".parquet", ".mat", *WORKBOOKS, *READERS, *DEVICE_FILES)
 TEXTS = (".txt", ".tsv", ".asc", ".eda", ".zip")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
 E4_OTHERS = FILES - {"EDA.csv"}
+# With fewer samples, rows without samples are missing samples, not rows of other sensors.
+FEW = 10
 # Samples that recorders write for "no value".
 CODES = (-9999.0, -999.0, -99999.0, -32768.0)
 
@@ -249,7 +251,7 @@ def _find_axis(
         return make_axis(some - some[:1], unit, name, sampling_rate)
 
     n_without = int(np.sum(~sampled))
-    if not n_without or len(times) - n_without < 2:
+    if not n_without or len(times) - n_without < FEW:
         return make(times), ()
     note = (
         f"{n_without} of {len(times)} rows have no sample of the EDA, and times of their own, as "

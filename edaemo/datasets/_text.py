@@ -269,7 +269,10 @@ def _find_dialect(
             found.append((_score(lines, rows, delimiter, decimal), delimiter, decimal, rows))
     best = max(found, key=lambda choice: choice[0], default=None)  # the first of equals
     if best is None or (wrong is not None and not best[0][1]):
-        raise DatasetError(f"{path}: this is not a comma-separated table: {wrong}.")
+        raise DatasetError(
+            f"{path}: this is not a comma-separated table: {wrong}. Correct the quotes, or export the "
+            "recording as a table."
+        )
     if not best[0][0]:
         _refuse_header_alone(path, lines)
     if best[1] == "," and options.decimal is None and _holds_fractions(lines):

@@ -46,7 +46,9 @@ def read_sheets(path: Path) -> dict[str, bytes]:
     except calamine.PasswordError as error:
         raise DatasetError(f"{path}: the workbook has a password. Save it without one.") from error
     except (calamine.CalamineError, OSError) as error:
-        raise DatasetError(f"{path}: this is not a readable workbook: {error}.") from error
+        raise DatasetError(
+            f"{path}: this is not a readable workbook: {error}. Save it again, or as CSV."
+        ) from error
     texts = {name: _write(rows) for name, rows in sheets.items() if rows}
     if not texts:
         raise DatasetError(f"{path}: the workbook is empty.")
