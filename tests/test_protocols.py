@@ -792,7 +792,7 @@ def test_too_few_units_for_validation_are_an_error():
 
 
 def test_protocols_by_name():
-    assert list(PROTOCOLS) == NAMES
+    assert list(PROTOCOLS) == [*NAMES, "condition-held-out", "new-people"]
     assert {name: repr(make_protocol(name, 3, 4)) for name in NAMES} == {
         "subject": "SubjectKFold(n_splits=3, random_state=4)",
         "subject-loso": "LeaveOneSubjectOut()",

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
+from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
 from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="compare emotion recognition pipelines on recordings of held-out people",
         description="Evaluate emotion recognition pipelines against baselines that use no EDA. "
         "Every finished fold is stored at once. Repeat an interrupted command to resume it.",
-        epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data or "
-        "an unusable store; 130 after Ctrl-C.",
+        epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data, an "
+        "unusable store or an --out that cannot be written to; 130 after Ctrl-C.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     compare.set_defaults(
@@ -162,6 +162,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     import_plugins(arguments.plugin)
     names = [find(name, STUDIES, "study") for name in arguments.study]
     load = load_continuous if arguments.task == "continuous" else _load
+    make_folder(Path(arguments.out))
     studies = [load(name, arguments.path) for name in names]
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")

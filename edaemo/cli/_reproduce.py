@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
+from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
 from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
@@ -297,6 +297,7 @@ def _load(names: list[str], arguments: argparse.Namespace) -> list[Bunch]:
     if arguments.path is not None and len(names) > 1:
         raise ValueError(f"--path is for one study, got {len(names)} studies.")
     names = [find(name, STUDIES, "study") for name in names]
+    make_folder(Path(arguments.out))
     return [STUDIES[name](arguments.path) for name in names]
 
 

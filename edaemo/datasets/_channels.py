@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -109,11 +110,13 @@ def read_arrays(
     columns: Sequence[np.ndarray],
 ) -> Callable[[Sequence[int], Sequence[int]], dict[int, pd.Series]]:
     """Return the function `read` of an OpenFile whose channels are in memory."""
+    return partial(_choose, columns)  # picklable, for a reader in a child process
 
-    def read(chosen: Sequence[int], texts: Sequence[int]) -> dict[int, pd.Series]:
-        return {i: pd.Series(columns[i]) for i in chosen}
 
-    return read
+def _choose(
+    columns: Sequence[np.ndarray], chosen: Sequence[int], texts: Sequence[int]
+) -> dict[int, pd.Series]:
+    return {i: pd.Series(columns[i]) for i in chosen}
 
 
 def find_eda(file: OpenFile, path: Path) -> list[int]:

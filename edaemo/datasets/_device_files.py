@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from edaemo._child_process import ChildError, call_in_child
 from edaemo.datasets._channels import Channel, Event, OpenFile, read_arrays
 from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._text import is_eda_name
@@ -28,6 +29,7 @@ _BAD_FILE = (
     OSError,
     EOFError,
     MemoryError,
+    ChildError,
 )
 
 
@@ -47,7 +49,8 @@ def _library(path: Path, name: str, extra: str) -> Iterator[ModuleType]:
     except DatasetError:
         raise
     except _BAD_FILE as error:
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        kind = "" if isinstance(error, ChildError) else f"{type(error).__name__}: "
+        what = " ".join(f"{kind}{error}".split())[:200]
         raise DatasetError(
             f"{path}: the file is damaged or of another format: {name} cannot read it ({what}). "
             "Copy or export it again."
@@ -62,6 +65,11 @@ def open_acqknowledge(path: Path) -> OpenFile:
     DatasetError
         If bioread is not installed, or the file is damaged.
     """
+    with _library(path, "bioread", "acqknowledge"):
+        return call_in_child(_read_acqknowledge, path.stat().st_size, path)
+
+
+def _read_acqknowledge(path: Path) -> OpenFile:
     with _library(path, "bioread", "acqknowledge") as bioread:
         recording = bioread.read(str(path))
         found, rate = recording.channels, float(recording.samples_per_second)
@@ -98,6 +106,11 @@ def open_xdf(path: Path) -> OpenFile:
     DatasetError
         If pyxdf is not installed, or the file is damaged.
     """
+    with _library(path, "pyxdf", "xdf"):
+        return call_in_child(_read_xdf, path.stat().st_size, path)
+
+
+def _read_xdf(path: Path) -> OpenFile:
     channels, columns, starts = [], [], []
     marks: list[tuple[float, str]] = []
     with _library(path, "pyxdf", "xdf") as pyxdf, path.open("rb") as file:
@@ -175,6 +188,11 @@ def open_avro(path: Path) -> OpenFile:
     DatasetError
         If fastavro is not installed, or the file is damaged or has another schema.
     """
+    with _library(path, "fastavro", "avro"):
+        return call_in_child(_read_avro, path.stat().st_size, path)
+
+
+def _read_avro(path: Path) -> OpenFile:
     with _library(path, "fastavro", "avro") as fastavro, path.open("rb") as file:
         records = list(fastavro.reader(file))
     raw = records[0].get("rawData") if len(records) == 1 else None
@@ -209,6 +227,11 @@ def open_opensignals(path: Path) -> OpenFile:
     DatasetError
         If h5py is not installed, or the file is damaged or of another kind.
     """
+    with _library(path, "h5py", "hdf5"):
+        return call_in_child(_read_opensignals, path.stat().st_size, path)
+
+
+def _read_opensignals(path: Path) -> OpenFile:
     channels: list[Channel] = []
     columns, devices = [], set()
     with _library(path, "h5py", "hdf5") as h5py, h5py.File(path, "r") as file:

@@ -43,7 +43,13 @@ _LONGEST = 1 << 30  # bytes of the experiment when it is unpacked
 _EPOCH = 621_355_968_000_000_000
 COLUMNS = ("subject", "trial", "condition", "task", "onset", "duration", *RATINGS, "development")
 PUBLISHED = {"people": 52, "tasks": 416}
+<<<<<<< HEAD
 RELEASED = {"people": 53, "tasks": 424}
+=======
+# Target, protocol and pipeline that were fixed on the development people before the other people
+# were scored.
+SCORED_ONCE = (("condition", "new-people", "recommended"),)
+>>>>>>> main
 
 
 def _read_signals(corpus: CorpusFiles, name: str) -> dict[str, np.ndarray]:
@@ -61,7 +67,11 @@ def _read_signals(corpus: CorpusFiles, name: str) -> dict[str, np.ndarray]:
 
 
 def _read_row(
+<<<<<<< HEAD
     corpus: CorpusFiles, table: str, row: dict[str, str], line: int, signals: dict[str, np.ndarray]
+=======
+    corpus: CorpusSource, row: dict[str, str], line: int, signals: dict[str, np.ndarray]
+>>>>>>> main
 ) -> dict[str, Any]:
     """Return one trial of the prepared table."""
     subject, where = row["subject"], f"line {line}"
@@ -83,8 +93,13 @@ def _read_row(
     return {
         "subject": subject,
         "stimulus": row["task"],
+<<<<<<< HEAD
         "trial": int(corpus.number(table, row["trial"], f"trial in {where}")),
         "eda": _cut(signals[subject], onset, duration, corpus, table, subject, f"task in {where}"),
+=======
+        "trial": int(corpus.number(TRIALS, row["trial"], f"trial in {where}")),
+        "eda": corpus.cut(signals[subject], first, last, SAMPLING_RATE),
+>>>>>>> main
         "session_time": onset,
         "condition": row["condition"],
         "development": row["development"] == "1",
@@ -123,6 +138,7 @@ def _read_prepared(corpus: CorpusSource, name: str) -> tuple[list[dict[str, Any]
     rows.sort(key=lambda row: (row["subject"], row["trial"]))
     keys = [(row["subject"], row["trial"]) for row in rows]
     if len({*keys}) < len(keys):
+<<<<<<< HEAD
         corpus.note_file(table, "has a trial of a person more than once.")
     return rows, {*signals}
 
@@ -257,6 +273,13 @@ def read_freihaut_goeritz(corpus: CorpusSource) -> CorpusContent:
         (rows, known), published = _read_release(corpus, released[()]), RELEASED
         onsets = "Read from the release, which has no development people."
     people = {row["subject"] for row in rows}
+=======
+        corpus.note_file(TRIALS, "has a trial of a person more than once.")
+    first: dict[str, str] = {}
+    for row in rows:
+        row["version"] = f"{first.setdefault(row['subject'], row['condition'])} stress first"
+    people = {*first}
+>>>>>>> main
     counts = {"people": len(people), "tasks": len(rows)}
     if not corpus.problems.found:
         corpus.check_counts(counts, published, sorted(known - people))
@@ -274,7 +297,10 @@ def read_freihaut_goeritz(corpus: CorpusSource) -> CorpusContent:
             "state the unit.",
             onsets,
         ],
-        more={"development": tuple(sorted(who for who, used in development.items() if used))},
+        more={
+            "development": tuple(sorted(who for who, used in development.items() if used)),
+            "scored_once": SCORED_ONCE,
+        },
     )
 
 
@@ -297,6 +323,10 @@ What to know before believing a score:
   prepared table lacks one of the 53 people of the release.
 - Tasks last 20.5 to 68.5 seconds: the first 20 seconds of each are used by default.
 - The rating of stress belongs to the block: it is the same for four tasks.
+- The order of the blocks (the column `version`) is balanced over all people, not within the people
+  who are not development people: 15 of these 23 had high stress first.
+- The pipeline `recommended` was chosen on the development people, and then scored once on the
+  others. Any other score of these people is a second look, without verdict.
 
 Licence: GPL-3.0, as the repository of the authors, which holds the data.
 """,
@@ -325,6 +355,7 @@ Licence: GPL-3.0, as the repository of the authors, which holds the data.
     loader="load_freihaut_goeritz",
     stimuli="",
     window=(0.0, 20.0),
+    context=np.inf,
 )
 register_corpus(SPEC)
 
@@ -359,12 +390,18 @@ def load_freihaut_goeritz(
         ``trials`` : DataFrame, one row per task by subject and trial: ``subject`` (str),
         ``stimulus`` (the task, str), ``trial`` (its place in the session, int), ``eda`` (1-D
         float64 array in microsiemens), ``session_time`` (seconds from the start of the recording to
-        the onset of the task, float) and ``duration`` (seconds of the whole task, float).
+        the onset of the task, float), ``duration`` (seconds of the whole task, float) and
+        ``version`` ("high stress first" or "low stress first", str).
         ``ratings`` : DataFrame; ``arousal``, ``valence`` and ``stress``, float, 0 to 4; NaN if
         missing.
         ``targets`` : dict, ``"condition"`` → Series of ``"high"`` or ``"low"``, and the ratings.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (0.0, 4.0).
+<<<<<<< HEAD
         ``development`` : the people with development 1 in the prepared table; () for the release.
+=======
+        ``development`` : the people with development 1 in the table. ``scored_once`` : target,
+        protocol and pipeline of the only scores of the other people that have a verdict.
+>>>>>>> main
 
     Raises
     ------

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from edaemo._child_process import ChildError, call_in_child
 from edaemo._validation import suggest
 from edaemo.datasets._corpus import DatasetError, Problems
 from edaemo.datasets._numbers import read_number
@@ -94,7 +95,10 @@ def _suggest_columns(missing: Sequence[str], names: Sequence[Any]) -> str:
 def _read_file(path: Path, what: str) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
+            import pyarrow  # noqa: F401
+
+            size = path.stat().st_size
+            return call_in_child(pd.read_parquet, size, path, page_checksum_verification=True)
         if path.suffix.lower() in WORKBOOKS:
             sheets = read_sheets(path)
             if len(sheets) > 1:
@@ -115,7 +119,7 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
     except OSError as error:
         reason = error.strerror or error
         raise DatasetError(f"The {what} {path} cannot be read: {reason}.") from error
-    except ValueError as error:
+    except (ChildError, ValueError) as error:
         raise DatasetError(f"The {what} {path} is not a valid table: {error}.") from error
     if isinstance(frame.index, pd.RangeIndex):
         # pandas renames duplicate columns. This restores the names of the file.

@@ -41,7 +41,7 @@ from edaemo.datasets._spans import (
 )
 from edaemo.datasets._study import Study
 from edaemo.datasets._units import EDA_UNITS
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._window import Window, check_window, context_of
 from edaemo.decomposition import check_sampling_rate
 
 NAME = "own study"
@@ -159,10 +159,11 @@ def read_trials(
         Name of the study in tables.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`. For
-        events: seconds from the onset, where start may be negative; None is the duration of the
-        event.
+        events: seconds from the onset; None is the duration of the event. For events and sliding
+        windows, a negative start keeps samples before the trial (`context`), NaN before the
+        beginning of the recording.
     baseline : float
-        Seconds before each event or sliding window that are kept as column ``eda_before``, NaN
+        Seconds before each cell, with its context, that are kept as column ``eda_before``, NaN
         before the beginning of the recording.
     length, step : float or None
         Sliding windows: their length, and the time from one to the next, in seconds. Ratings and
@@ -176,17 +177,19 @@ def read_trials(
         except ``file``, ``eda`` (1-D float64 array in microsiemens, NaN where missing), a column
         for each other signal (float64) and ``duration`` (seconds, before the window is cut, float).
         Events and sliding windows have the columns ``recording`` (its file), ``start`` and ``stop``
-        (seconds from its first sample).
+        (of the cell with its context, in seconds from the first sample of the recording).
         ``ratings`` : DataFrame with the same index, float.
         ``targets`` : dict, name → rating or class.
         ``music`` : None. You can set it to a frame with one row per stimulus.
         ``sampling_rate`` : of all signals, in Hz. ``rating_range`` : the argument.
+        ``context`` : seconds before the trial with which each cell begins.
         ``units`` : dict, signal → unit. ``development`` : (). All people are evaluation people.
         ``report`` : dict of what was read, masked and left out, with reasons; ``left_out`` and
         ``masked`` are DataFrames. For events and sliding windows: ``outside``, a DataFrame of those
         outside of their recording, which are left out, and ``overlaps``, the number of trials that
         begin before the one before them in the recording ends. With the column ``events``:
-        ``unused_events``, the number of events that no row names.
+        ``unused_events``, the number of events that no row names. With a context also
+        ``missing_context``, a DataFrame of the trials whose context lacks samples.
         ``name``, ``licence``, ``citation``, ``DESCR`` : str.
 
     Raises
@@ -235,7 +238,7 @@ def read_trials(
         spans = find_events(number_events(frame), window, problems)  # type: ignore[arg-type]
         frame = number_events(frame).drop(columns="duration", errors="ignore")
     else:
-        window_samples(window, sampling_rate or 4.0)
+        check_window(window, 0.0 if length is None else np.inf)
     if ratings is None:
         ratings = [name for name in RATED if name in frame.columns and name not in classes]
         if not ratings and not classes:
@@ -262,11 +265,14 @@ def read_trials(
     notes = (
         [] if "trial" in frame.columns else ["The order of the trials is not known: trial is 0."]
     )
+    context = context_of(window)
     if length is not None:
         durations = [len(eda) / rates[0] for eda in cells["eda"]]
         spans, notes = find_windows(durations, length, step or length), []
+        spans = [span._replace(start=span.start - context) for span in spans]
     if spans is not None:
-        rows, rated, cells, found = _cut(frame, spans, rows, rated, cells, rates[0], baseline)
+        before = {"baseline": baseline, "context": context}
+        rows, rated, cells, found = _cut(frame, spans, rows, rated, cells, rates[0], before)
         counts |= found
         if length is not None:
             rows["trial"] = _number(rows["subject"])
@@ -276,6 +282,7 @@ def read_trials(
         [take_rows(rated, in_order)],
         rates=dict.fromkeys(of_signals, rates[0]),
         window=window if spans is None or length is not None else None,
+        context=context,
     )
     report = {
         "source": str(place),
@@ -295,6 +302,7 @@ def read_trials(
         targets={**{rating: ratings_kept[rating] for rating in rated}, **labels},
         music=None,
         sampling_rate=rates[0],
+        context=context,
         rating_range=rating_range,
         units={
             signal: "microsiemens" if signal == "eda" else "as recorded" for signal in of_signals
@@ -314,10 +322,10 @@ def _check_span(window: Window, length: float | None) -> None:
     if window is None:
         return
     ends = [*window] if not isinstance(window, str) else []
-    if len(ends) != 2 or not np.isfinite(ends).all() or not ends[0] < ends[1]:
+    if len(ends) != 2 or not np.isfinite(ends).all() or not ends[0] < ends[1] or ends[1] <= 0:
         raise ValueError(
             f"window={window!r}: for a table with onset, it must be (start, stop) in seconds from "
-            "the onset, or None."
+            "the onset with start < stop and 0 < stop, or None. baseline= keeps samples before it."
         )
 
 
@@ -328,10 +336,13 @@ def _cut(
     rated: Mapping[str, np.ndarray],
     cells: Mapping[str, list[np.ndarray]],
     sampling_rate: float,
-    baseline: float,
+    before: Mapping[str, float],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[np.ndarray]], dict[str, Any]]:
-    """Return the columns, ratings and signals of the spans, and counts for the report."""
-    kept, cut, outside = cut_spans(spans, cells, sampling_rate, baseline)
+    """Return the columns, ratings and signals of the spans, and counts for the report.
+
+    `before` holds the arguments `baseline` and `context` of `cut_spans`.
+    """
+    kept, cut, outside = cut_spans(spans, cells, sampling_rate, **before)
     files = [str(file) for file in frame["file"]]
     lost = pd.DataFrame(
         [(rows["subject"][s.row], files[s.row], s.start, s.stop) for s in outside],

@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from edaemo._child_process import ChildError, call_in_child
+from edaemo._child_readers import load_parquet
 from edaemo.datasets._channels import (
     OTHER_SIGNALS,
     Channel,
@@ -336,13 +338,14 @@ def _open_text(path: Path, options: FileOptions, content: bytes | None = None) -
 def _open_parquet(path: Path) -> OpenFile:
     try:
         import pyarrow as pa
-        from pyarrow import parquet
+        from pyarrow.parquet import read_schema
     except ImportError as error:
         needed = "pip install edaemo[parquet]"
         raise DatasetError(f"{path}: parquet needs pyarrow: {needed}.") from error
+    size = path.stat().st_size
     try:
-        schema = parquet.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+        schema = call_in_child(read_schema, size, path)
+    except (ChildError, ValueError, OSError) as error:
         raise DatasetError(f"{path}: this is not a readable parquet file: {error}") from error
     # pandas stores an unnamed index as such a field. It is not a column of the recording.
     fields = [f for f in schema if not re.fullmatch(r"__index_level_\d+__", f.name)]
@@ -356,8 +359,9 @@ def _open_parquet(path: Path) -> OpenFile:
                     f"{path}: column {fields[i].name!r} holds {fields[i].type}, not numbers."
                 )
         try:
-            table = parquet.read_table(path, columns=[fields[i].name for i in (*columns, *texts)])
-        except (pa.ArrowException, OSError) as error:
+            names = [fields[i].name for i in (*columns, *texts)]
+            table = call_in_child(load_parquet, size, str(path), names)
+        except (ChildError, ValueError, OSError) as error:
             raise DatasetError(f"{path}: this is not a readable parquet file: {error}") from error
         if not len(table):
             raise DatasetError(f"{path}: the file has no samples.")

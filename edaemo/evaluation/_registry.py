@@ -32,12 +32,15 @@ from edaemo.estimators import (
     SubjectPriorClassifier,
     make_boosting_baseline,
     make_duration_baseline,
+    make_level_baseline,
     make_logistic_baseline,
+    make_recommended,
     make_ridge_baseline,
     make_step_pipeline,
     make_svm_baseline,
     make_svr_baseline,
     make_trial_order_baseline,
+    make_trial_order_reversed,
     tree_on,
 )
 from edaemo.features import EDAFeatureExtractor
@@ -49,6 +52,9 @@ N_TIMES = 128
 PLAIN = ("no-signals", "trials")
 INPUTS: dict[str, Callable[[float], AnyTransformer]] = {
     "features": lambda rate: EDAFeatureExtractor(sampling_rate=rate, missing="interpolate"),
+    "compact": lambda rate: EDAFeatureExtractor(
+        sampling_rate=rate, preset="compact", missing="interpolate"
+    ),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
     # The decomposition of the RTCAN-1D paper.
     "published-signals": lambda rate: CvxEDATransformer(
@@ -128,6 +134,8 @@ class PipelineSpec(NamedTuple):
         also of these trials themselves.
     fields : tuple of str, default=()
         Fields of the study that `make` requires.
+    beside : tuple of str, default=()
+        Pipelines that are always evaluated with it.
     """
 
     make: Callable[[Any], AnyEstimator]
@@ -141,6 +149,7 @@ class PipelineSpec(NamedTuple):
     has_network: bool = False
     calibration_trials: int = 0
     fields: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
 
     def uses(self, signals: Iterable[str], has_stimulus: bool) -> tuple[str, ...]:
         """Return the signals that the pipeline uses, and "music" if it receives the stimulus.
@@ -226,6 +235,12 @@ def _find_scale(eda: object) -> dict[str, Any]:
     }
 
 
+def _on_compact(make: Callable[[], AnyEstimator], *beside: str) -> PipelineSpec:
+    return PipelineSpec(
+        lambda study: make(), "compact", needs=EDA, transductive=True, beside=beside
+    )
+
+
 def _on_music(make: Callable[..., AnyEstimator], eda: str = "drop") -> PipelineSpec:
     return PipelineSpec(
         lambda study: make(eda=eda, music=study.music),
@@ -254,6 +269,13 @@ _OF_CLASSES = {
     "trial-order": PipelineSpec(
         lambda study: make_trial_order_baseline(), "no-signals", reference=True, needs=("trial",)
     ),
+    # In a study with several orders, the people in training may have the other one.
+    "trial-order-reversed": PipelineSpec(
+        lambda study: make_trial_order_reversed(),
+        "no-signals",
+        reference=True,
+        needs=("trial", "version"),
+    ),
     "duration": PipelineSpec(
         lambda study: make_duration_baseline(), "no-signals", reference=True, needs=("duration",)
     ),
@@ -261,6 +283,8 @@ _OF_CLASSES = {
         lambda study: SubjectPriorClassifier(), "no-signals", reference=True, knows_subject=True
     ),
     "stimulus-prior": _by_stimulus(StimulusPriorClassifier()),
+    "recommended": _on_compact(make_recommended, "level-person"),
+    "level-person": _on_compact(make_level_baseline),
     "svm-music": _on_music(make_svm_baseline),
     **{
         f"{name}-eda{suffix}": _on_features(make, eda)
@@ -680,6 +704,31 @@ def register_study(name: str, load: Callable[..., AnyBunch]) -> None:
     if name in STUDIES:
         raise EvaluationError(f"There is a study {name!r} already: choose another name.")
     STUDIES[name] = load
+
+
+def is_second_look(study: AnyBunch, settings: Mapping[str, Any], entry: PipelineSpec) -> bool:
+    """Return whether the people of a study were scored before with a pipeline that was fixed first.
+
+    Parameters
+    ----------
+    study : Bunch
+        Its field ``scored_once`` holds (target, protocol, pipeline) of what was fixed before these
+        people were scored; None if every pipeline may have a verdict.
+    settings : mapping
+        ``people``, ``target``, ``protocol`` and ``pipeline`` of a fold.
+    entry : PipelineSpec
+        The pipeline.
+
+    Returns
+    -------
+    bool
+        True for any other evaluation of people who are not development people, except reference
+        rows. Its result must not be taken for a confirmation.
+    """
+    fixed = study.get("scored_once")
+    if fixed is None or settings["people"] == "development" or entry.reference:
+        return False
+    return tuple(settings[name] for name in ("target", "protocol", "pipeline")) not in fixed
 
 
 def find(name: object, known: Iterable[str], what: str) -> str:

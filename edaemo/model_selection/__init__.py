@@ -7,6 +7,7 @@ from edaemo.model_selection._fewer_people import (
     draw_rows,
     share_of,
 )
+from edaemo.model_selection._held_out import ConditionHeldOut, NewPeople
 from edaemo.model_selection._protocols import (
     PROTOCOLS,
     LeaveOneSubjectOut,
@@ -31,9 +32,11 @@ from edaemo.model_selection._scorers import (
 __all__ = [
     "PROTOCOLS",
     "ConcordanceScorer",
+    "ConditionHeldOut",
     "FewerPeople",
     "FewerTrainingPeople",
     "LeaveOneSubjectOut",
+    "NewPeople",
     "PaperKFold",
     "Protocol",
     "StimulusKFold",

@@ -134,6 +134,12 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         artefact. "mask": no weight in the decomposition, for methods as in `missing`. A trial with
         fewer than two samples without artefact is not repaired. A step to another level remains.
         Repairs of long artefacts hide the responses in them.
+    context : float, default=0.0
+        Seconds at the beginning of each cell that were recorded before the trial
+        (``window=(-10, 25)`` of the loaders: 10). They are decomposed with the trial, so that
+        responses before it are part of the decomposition, and left out of the result. The
+        z-scores are those of the trial alone. Missing samples at the beginning of the context are
+        not an error: that context is shorter.
     solver : {"auto", "compiled", "scipy", "cvxopt"}, default="auto"
         Solver of cvxEDA, as in :func:`edaemo.decomposition.decompose`.
     n_jobs : int or None, default=None
@@ -213,6 +219,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "weights": [StrOptions({"noise", "published"}), Weights],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "repair": [StrOptions(set(REPAIRS)), None],
+        "context": [Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
         "n_jobs": [Integral, None],
         "memory": [str, HasMethods(["cache"]), None],
@@ -237,6 +244,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         weights: str | Weights = "noise",
         missing: str = "raise",
         repair: str | None = None,
+        context: float = 0.0,
         solver: str = "auto",
         n_jobs: int | None = None,
         memory: str | Memory | None = None,
@@ -257,6 +265,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.weights = weights
         self.missing = missing
         self.repair = repair
+        self.context = context
         self.solver = solver
         self.n_jobs = n_jobs
         self.memory = memory
@@ -408,29 +417,34 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     def _decompose(self, X: object, *, reset: bool | None) -> list[DecomposedTrial]:
         """Decompose each trial; `reset` as in read_signals."""
         signals, n_missing = zip(
-            *read_signals(self, X, reset=reset, missing=self.missing), strict=True
+            *read_signals(self, X, reset=reset, missing=self.missing, n_context=self._n_context),
+            strict=True,
         )
         for row, signal in enumerate(signals):
-            if len(signal) < self._n_trimmed + 2:
+            if len(signal) < self._n_context + self._n_trimmed + 2:
+                context = f"context={self.context} and " if self._n_context else ""
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
-                    f"too few: trim_seconds={self.trim_seconds} drops {self._n_trimmed} of them at "
-                    f"{self.sampling_rate} Hz and two must remain. Remove the trial, or lower "
-                    "trim_seconds."
+                    f"too few: {context}trim_seconds={self.trim_seconds} drops "
+                    f"{self._n_context + self._n_trimmed} of them at {self.sampling_rate} Hz and "
+                    "two must remain. Remove the trial, or lower trim_seconds."
                 )
         if reset is not None:
             fitted = () if reset else getattr(self, "lengths_", ())  # older files have none
-            self._check_lengths(X, [len(signal) for signal in signals], fitted)
+            lengths = [len(signal) - self._n_context for signal in signals]
+            self._check_lengths(X, lengths, fitted)
         repaired = repair_signals(signals, self.sampling_rate, self.repair)
         trials = decompose_trials(
             [repairs.signal for repairs in repaired],
             self.sampling_rate,
             self._find_method(),
             standardize=self.standardize_input,
+            n_context=self._n_context,
             n_jobs=self.n_jobs,
             memory=self.memory,
             name=lambda row: name_trial(X, row),
         )
+        repaired = [repairs.leave_out(self._n_context) for repairs in repaired]
         return [
             replace(
                 trial,
@@ -483,6 +497,10 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                 f"method=edaemo.decomposition.CvxEDA({changed[0]}=…), and do not set {changed[0]}."
             )
         return find_decomposition(self.method)
+
+    @property
+    def _n_context(self) -> int:
+        return round(self.context * self.sampling_rate)
 
     @property
     def _n_trimmed(self) -> int:

@@ -39,7 +39,8 @@ def make_table(
         must have ``stimuli_seen``.
     pipelines : sequence of dict
         ``pipeline``, ``reference``, ``uses``, ``transductive``, ``calibration_trials``,
-        ``knows_stimulus`` of each one, in order.
+        ``knows_stimulus`` and, if true, ``second_look`` of each one, in order. A second look has
+        no verdict and is not in the family.
     scores : mapping of str to Scores
         Scores by pipeline, at least for all pipelines without failed folds.
     folds : DataFrame
@@ -59,7 +60,14 @@ def make_table(
     """
     others = others or {}
     margin = task.margin if margin is None else margin
-    tested = [row["pipeline"] for row in pipelines if not row["reference"]]
+    second_looks = {row["pipeline"] for row in pipelines if row.get("second_look")}
+    tested = [
+        row["pipeline"]
+        for row in pipelines
+        if not row["reference"] and row["pipeline"] not in second_looks
+    ]
+    if family is not None:
+        family = {name: uses for name, uses in family.items() if name not in second_looks}
     case = {
         **case,
         "task": task.name,
@@ -81,6 +89,7 @@ def make_table(
             {
                 **case,
                 **pipeline,
+                "second_look": name in second_looks,
                 "uses": ", ".join(pipeline["uses"]),
                 **(scores[name].columns if failed.empty else undefined),
                 "n_people_undefined": people[name].by_person.isna().sum()
@@ -157,6 +166,8 @@ def describe_claims(row: pd.Series) -> str:
         return f"{row['n_failed']} folds failed, first with {row['error']}"
     if row["reference"]:
         return "uses no EDA"
+    if row.get("second_look"):
+        return "second look, no verdict"
     used = row["uses"].split(", ") if row["uses"] else []
     parts = [_describe_claim(row, claim) for claim in CLAIMS if claim.inputs(used)]
     if pd.notna(row["equivalent"]) and row["equivalent"]:
@@ -259,7 +270,7 @@ def format_claim(row: pd.Series, claim: Claim) -> str:
 
 
 def mark_name(row: pd.Series) -> str:
-    """Return the name of a row, with a mark if unlabelled test trials set its scale.
+    """Return the name of a row, with its marks; see `explain_marks`.
 
     Parameters
     ----------
@@ -269,10 +280,10 @@ def mark_name(row: pd.Series) -> str:
     Returns
     -------
     str
-        The name, and "*" or "†".
+        The name, "*" or "†" if unlabelled test trials set its scale, and "‡" for a second look.
     """
     mark = " *" if row["transductive"] else " †" if row["calibration_trials"] else ""
-    return f"{row['pipeline']}{mark}"
+    return f"{row['pipeline']}{mark}{' ‡' if row.get('second_look') else ''}"
 
 
 def explain_marks(table: pd.DataFrame) -> list[str]:
@@ -297,7 +308,16 @@ def explain_marks(table: pd.DataFrame) -> list[str]:
             f"† Partly transductive: the first {n_trials:.0f} trials of a test person, unlabelled, "
             "set the scale, also of these trials themselves, which are scored too."
         )
+    if _has_second_look(table):
+        lines.append(
+            "‡ Second look: these people were scored before with a pipeline that was fixed first. "
+            "Other scores of these people have no verdict."
+        )
     return lines
+
+
+def _has_second_look(table: pd.DataFrame) -> bool:
+    return "second_look" in table and bool(table["second_look"].any())
 
 
 def describe_scores(table: pd.DataFrame) -> list[str]:
@@ -455,6 +475,8 @@ def describe(row: pd.Series) -> str:
         text += f"\nThis protocol {row['warning']}."
     if row.get("audit"):
         text += f"\nAudit: {row['audit']}"
+    if row.get("order"):
+        text += f"\nOrder: {row['order']}"
     return text
 
 
@@ -473,6 +495,8 @@ def verdicts(table: pd.DataFrame) -> list[str]:
     """
     first = table.iloc[0]
     lines = [_say_claim(table, claim) for claim in CLAIMS if table[claim.column].notna().any()]
+    if not lines and _has_second_look(table):
+        return ["No verdict: all rows that use a signal are a second look."]
     if not lines:
         return ["No row uses a signal or music."]
     chance_row, rows = make_task(first["task"]).chance_row, table[table["equivalent"].notna()]
