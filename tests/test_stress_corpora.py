@@ -203,7 +203,8 @@ def test_the_release_of_freihaut_goeritz_is_cut_at_its_pages(freihaut_release):
     assert study.ratings["arousal"].tolist() == [0, 2, 3, 4] * 4
     assert study.ratings["valence"].tolist() == [4, 2, 1, 0] * 4
     assert study.ratings["stress"].tolist() == ([4] * 4 + [1] * 4) * 2
-    assert study.development == ()
+    assert (study.development, study.scored_once) == ((), ())
+    assert set(trials["version"]) == {"high stress first"}
     for trial, eda in enumerate(trials["eda"]):
         missing = np.isnan(eda)
         assert_allclose(eda[~missing], 2.0 if trial < 4 else 4.0, rtol=1e-12)

@@ -43,13 +43,10 @@ _LONGEST = 1 << 30  # bytes of the experiment when it is unpacked
 _EPOCH = 621_355_968_000_000_000
 COLUMNS = ("subject", "trial", "condition", "task", "onset", "duration", *RATINGS, "development")
 PUBLISHED = {"people": 52, "tasks": 416}
-<<<<<<< HEAD
 RELEASED = {"people": 53, "tasks": 424}
-=======
 # Target, protocol and pipeline that were fixed on the development people before the other people
 # were scored.
 SCORED_ONCE = (("condition", "new-people", "recommended"),)
->>>>>>> main
 
 
 def _read_signals(corpus: CorpusFiles, name: str) -> dict[str, np.ndarray]:
@@ -67,11 +64,11 @@ def _read_signals(corpus: CorpusFiles, name: str) -> dict[str, np.ndarray]:
 
 
 def _read_row(
-<<<<<<< HEAD
-    corpus: CorpusFiles, table: str, row: dict[str, str], line: int, signals: dict[str, np.ndarray]
-=======
-    corpus: CorpusSource, row: dict[str, str], line: int, signals: dict[str, np.ndarray]
->>>>>>> main
+    corpus: CorpusSource,
+    table: str,
+    row: dict[str, str],
+    line: int,
+    signals: dict[str, np.ndarray],
 ) -> dict[str, Any]:
     """Return one trial of the prepared table."""
     subject, where = row["subject"], f"line {line}"
@@ -93,13 +90,8 @@ def _read_row(
     return {
         "subject": subject,
         "stimulus": row["task"],
-<<<<<<< HEAD
         "trial": int(corpus.number(table, row["trial"], f"trial in {where}")),
         "eda": _cut(signals[subject], onset, duration, corpus, table, subject, f"task in {where}"),
-=======
-        "trial": int(corpus.number(TRIALS, row["trial"], f"trial in {where}")),
-        "eda": corpus.cut(signals[subject], first, last, SAMPLING_RATE),
->>>>>>> main
         "session_time": onset,
         "condition": row["condition"],
         "development": row["development"] == "1",
@@ -111,7 +103,7 @@ def _cut(
     session: np.ndarray,
     onset: float,
     duration: float,
-    corpus: CorpusFiles,
+    corpus: CorpusSource,
     name: str,
     subject: str,
     what: str,
@@ -124,7 +116,7 @@ def _cut(
             f"has a {what} from {onset:g} to {onset + duration:g} s, but the session of {subject} "
             f"lasts {len(session) / SAMPLING_RATE:g} s.",
         )
-    return session[first:last]
+    return corpus.cut(session, first, last, SAMPLING_RATE)
 
 
 def _read_prepared(corpus: CorpusSource, name: str) -> tuple[list[dict[str, Any]], set[str]]:
@@ -138,7 +130,6 @@ def _read_prepared(corpus: CorpusSource, name: str) -> tuple[list[dict[str, Any]
     rows.sort(key=lambda row: (row["subject"], row["trial"]))
     keys = [(row["subject"], row["trial"]) for row in rows]
     if len({*keys}) < len(keys):
-<<<<<<< HEAD
         corpus.note_file(table, "has a trial of a person more than once.")
     return rows, {*signals}
 
@@ -199,7 +190,7 @@ def _read_session(corpus: CorpusFiles, name: str) -> tuple[np.ndarray, float]:
 
 
 def _read_person(
-    corpus: CorpusFiles, experiment: str, subject: str, pages: dict[str, Any], file: str
+    corpus: CorpusSource, experiment: str, subject: str, pages: dict[str, Any], file: str
 ) -> list[dict[str, Any]]:
     """Return the tasks of one person of the release.
 
@@ -273,13 +264,9 @@ def read_freihaut_goeritz(corpus: CorpusSource) -> CorpusContent:
         (rows, known), published = _read_release(corpus, released[()]), RELEASED
         onsets = "Read from the release, which has no development people."
     people = {row["subject"] for row in rows}
-=======
-        corpus.note_file(TRIALS, "has a trial of a person more than once.")
     first: dict[str, str] = {}
     for row in rows:
         row["version"] = f"{first.setdefault(row['subject'], row['condition'])} stress first"
-    people = {*first}
->>>>>>> main
     counts = {"people": len(people), "tasks": len(rows)}
     if not corpus.problems.found:
         corpus.check_counts(counts, published, sorted(known - people))
@@ -299,7 +286,8 @@ def read_freihaut_goeritz(corpus: CorpusSource) -> CorpusContent:
         ],
         more={
             "development": tuple(sorted(who for who, used in development.items() if used)),
-            "scored_once": SCORED_ONCE,
+            # The release does not name its development people: no score of it has a verdict.
+            "scored_once": SCORED_ONCE if prepared else (),
         },
     )
 
@@ -396,12 +384,9 @@ def load_freihaut_goeritz(
         missing.
         ``targets`` : dict, ``"condition"`` → Series of ``"high"`` or ``"low"``, and the ratings.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (0.0, 4.0).
-<<<<<<< HEAD
         ``development`` : the people with development 1 in the prepared table; () for the release.
-=======
-        ``development`` : the people with development 1 in the table. ``scored_once`` : target,
-        protocol and pipeline of the only scores of the other people that have a verdict.
->>>>>>> main
+        ``scored_once`` : target, protocol and pipeline of the only scores of the other people that
+        have a verdict; () for the release, whose scores have no verdict.
 
     Raises
     ------

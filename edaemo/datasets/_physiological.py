@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def _open_brainvision(path: Path) -> OpenFile:
         _read_channels_of(path, channels),
         is_table=False,
         notes=tuple(notes),
-        read_events=lambda channel: [mark for mark in marks if mark.label],
+        read_events=partial(list, [mark for mark in marks if mark.label]),
     )
 
 
@@ -69,7 +70,7 @@ def _open_edf(path: Path) -> OpenFile:
             header = parse_header(file)
         except ValueError as error:
             raise DatasetError(
-                f"{path}: this is not an EDF or BDF file: its header has no valid numbers ({error}). "
+                f"{path}: this is not an EDF or BDF file: its header lacks numbers ({error}). "
                 "Copy or export it again."
             ) from error
     size = path.stat().st_size
@@ -89,13 +90,18 @@ def _open_edf(path: Path) -> OpenFile:
         for name, unit, rate in columns
     ]
 
-    def read_events(channel: int) -> list[Event]:
-        triggers = _read_triggers(path) if "Status" in header.labels else []
-        return sorted([*triggers, *_read_annotations(path, header)[1]])
-
     return OpenFile(
-        channels, _read_channels_of(path, channels), is_table=False, read_events=read_events
+        channels,
+        _read_channels_of(path, channels),
+        is_table=False,
+        read_events=partial(_read_events, path, header),
     )
+
+
+def _read_events(path: Path, header: Header) -> list[Event]:
+    """Return the annotations and the triggers of an EDF or BDF file."""
+    triggers = _read_triggers(path) if "Status" in header.labels else []
+    return [*triggers, *_read_annotations(path, header)[1]]
 
 
 def _read_annotations(path: Path, header: Header) -> tuple[np.ndarray, list[Event]]:

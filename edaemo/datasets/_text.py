@@ -270,8 +270,8 @@ def _find_dialect(
     best = max(found, key=lambda choice: choice[0], default=None)  # the first of equals
     if best is None or (wrong is not None and not best[0][1]):
         raise DatasetError(
-            f"{path}: this is not a comma-separated table: {wrong}. Correct the quotes, or export the "
-            "recording as a table."
+            f"{path}: this is not a comma-separated table: {wrong}. Correct the quotes, or "
+            "export the recording as a table."
         )
     if not best[0][0]:
         _refuse_header_alone(path, lines)
