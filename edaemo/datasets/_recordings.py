@@ -230,7 +230,9 @@ def place_rows(
             )
         return signals, rows.sampling_rate
     times, unit, name = rows.times
-    sampled = np.any(np.isfinite(np.stack(signals)), axis=0)
+    sampled = np.isfinite(signals[0])
+    for signal in signals[1:]:
+        sampled |= np.isfinite(signal)
     with naming(path):
         axis, notes = _find_axis(times[inside], sampled, unit, name, rows.sampling_rate)
     for note in (*notes, *axis.notes):
@@ -252,7 +254,7 @@ def _find_axis(
     def make(some: np.ndarray) -> TimeAxis:
         return make_axis(some - some[:1], unit, name, sampling_rate)
 
-    n_without = int(np.sum(~sampled))
+    n_without = len(sampled) - int(np.count_nonzero(sampled))
     if not n_without or len(times) - n_without < FEW:
         return make(times), ()
     note = (
