@@ -6,12 +6,14 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import edaemo
 from edaemo.cli._arguments import (
     add_plugins,
     add_reading,
     import_plugins,
+    print_errors,
     print_left_out,
     print_notes,
     reading_settings,
@@ -115,7 +117,8 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
         parser.exit(2, f"edaemo: error: {error}\n")
     print_left_out(left_out, sys.stderr)
     read = partial(read_file_trials, **settings, tags=arguments.tags)
-    rows, failed = [], []
+    rows: list[dict[str, Any]] = []
+    failed: list[tuple[Path, str]] = []
     for file in files:
         with print_notes(file, sys.stderr):
             predicted, errors = predict_file(
@@ -128,9 +131,8 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
                 any_quality=arguments.any_quality,
             )
         rows += predicted
-        failed += errors
-    for message in failed:
-        print(message, file=sys.stderr)
+        failed += [(file, error) for error in errors]
+    print_errors(failed, sys.stderr)
     table = pd.DataFrame(rows)
     if rows:
         table["quality"] = table.pop("quality")  # the last column
