@@ -790,3 +790,15 @@ def test_arrays_without_routing_are_an_error(problem):
     X, y = problem
     with pytest.raises(ValueError, match=NO_SUBJECTS):
         pipeline().fit(X.to_numpy(), y)
+
+
+def test_further_subjects_get_scales_of_their_own_and_the_others_keep_theirs():
+    level = np.array([[1.0], [3.0], [20.0], [24.0], [7.0], [9.0], [100.0]])
+    standardizer = SubjectStandardizer(min_trials=2, unseen="error")
+    standardizer.partial_fit(level[:4], subject=["a", "a", "b", "b"])  # the same as fit
+    standardizer.partial_fit(level[4:6], subject=["c", "c"])
+    together = standardizer.transform(level, subject=["a", "a", "b", "b", "c", "c", "a"])
+    assert_array_equal(together.ravel(), [-1, 1, -1, 1, -1, 1, 98])
+    assert standardizer.global_mean_ == 12  # of a and b
+    standardizer.partial_fit(level[2:4], subject=["c", "c"])  # measured anew
+    assert_array_equal(standardizer.transform(level[2:4], subject=["c", "c"]).ravel(), [-1, 1])

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
+from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
 from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="compare emotion recognition pipelines on recordings of held-out people",
         description="Evaluate emotion recognition pipelines against baselines that use no EDA. "
         "Every finished fold is stored at once. Repeat an interrupted command to resume it.",
-        epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data or "
-        "an unusable store; 130 after Ctrl-C.",
+        epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data, an "
+        "unusable store or an --out that cannot be written to; 130 after Ctrl-C.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     compare.set_defaults(
@@ -51,13 +51,15 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         default=["subject"],
         **several,
         help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
-        "paper, condition-held-out (of studies with several versions), new-people (train on the "
-        "development people, test on the others), or one that a --plugin registers",
+        "paper, subject-calibrated, condition-held-out (of studies with several versions), "
+        "new-people (train on the development people, test on the others), or one that a --plugin "
+        "registers",
     )
     compare.add_argument(
         "--pipelines",
         **several,
-        help="pipelines; None: all, without torch all that train no network",
+        help="pipelines, or table6 for the models of Table 6 of the RTCAN-1D paper and others; "
+        "None: all others, without torch all that train no network",
     )
     compare.add_argument(
         "--family",
@@ -170,6 +172,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
     import_plugins(arguments.plugin)
     names = [find(name, STUDIES, "study") for name in arguments.study]
+    make_folder(Path(arguments.out))
     studies = [_load(name, arguments) for name in names]
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")

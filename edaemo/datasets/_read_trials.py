@@ -19,6 +19,7 @@ from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import assemble
 from edaemo.datasets._cache import Column, take_rows
 from edaemo.datasets._corpus import DatasetError, Problems
+from edaemo.datasets._events import add_events
 from edaemo.datasets._file_options import FileOptions, RecordingWarning
 from edaemo.datasets._own_table import (
     Table,
@@ -45,6 +46,8 @@ from edaemo.decomposition import check_sampling_rate
 
 NAME = "own study"
 COLUMNS = ("subject", "stimulus", "file")
+# A column that may be absent → the column that replaces it.
+UNLESS = {"stimulus": "events"}
 RATED = ("valence", "arousal")
 # An error that holds for this many files is given once, with their number.
 SEVERAL = 4
@@ -105,7 +108,8 @@ def read_trials(
     """Read your own study: one table, and a file for each trial or one long recording per person.
 
     If the table has a column ``onset``, its rows are events in long recordings, and the trials are
-    cut out of them. With `length`, each recording is cut into sliding windows.
+    cut out of them. If it has a column ``events``, the onsets are those in files of events. With
+    `length`, each recording is cut into sliding windows.
 
     All files and rows are checked. One error lists every problem.
 
@@ -117,7 +121,12 @@ def read_trials(
         presentation) is optional, but required if a person had the same stimulus twice. Other
         columns are copied to the trials, numeric columns as float. Events also need ``onset``, in
         seconds from the first sample, and ``duration`` or a `window`; their ``trial`` is by default
-        the order of the onsets of a person, and several events may have the same file.
+        the order of the onsets of a person, and several events may have the same file. Instead of
+        ``onset`` and ``duration``, the column ``events`` may name files that :func:`read_events`
+        reads: the recording itself, or a table such as ``events.tsv`` of BIDS. Each row is then the
+        event whose label is its ``stimulus``; rows with the same label, and rows of button presses,
+        follow the order of ``trial`` or of the table. Without the column ``stimulus``, each event
+        of a file is a trial, with the ratings of the file's row.
     signals : dict or sequence of str
         Signal → its column in the files. A sequence names signals whose columns have the same
         names. ``eda`` is required. If ``eda`` is the only name of a sequence, or its column is
@@ -177,8 +186,9 @@ def read_trials(
         ``units`` : dict, signal → unit. ``development`` : (). All people are evaluation people.
         ``report`` : dict of what was read, masked and left out, with reasons; ``left_out`` and
         ``masked`` are DataFrames. For events and sliding windows: ``outside``, a DataFrame of those
-        outside of their recording, which are left out, and ``overlaps``, the number of cells that
-        begin before the one before them in the recording ends. With a context also
+        outside of their recording, which are left out, and ``overlaps``, the number of trials that
+        begin before the one before them in the recording ends. With the column ``events``:
+        ``unused_events``, the number of events that no row names. With a context also
         ``missing_context``, a DataFrame of the trials whose context lacks samples.
         ``name``, ``licence``, ``citation``, ``DESCR`` : str.
 
@@ -214,8 +224,14 @@ def read_trials(
     place = Path("the table") if is_frame else Path(table).expanduser()
     if folder is None:
         folder = Path() if is_frame else place.parent
-    frame = read_own_table(table, COLUMNS, "table of trials", columns)
+    folder = Path(folder).expanduser()
+    frame = read_own_table(table, COLUMNS, "table of trials", columns, unless=UNLESS)
     problems = Problems("your own study", place, HOW_TO_GET)
+    counts: dict[str, Any] = {}
+    if "events" in frame.columns and "onset" not in frame.columns:
+        eda = {"column": of_signals["eda"], "options": options}
+        frame, counts["unused_events"] = add_events(frame, folder, eda, problems)
+        problems.raise_all()
     spans: list[Span] | None = None
     if "onset" in frame.columns:
         _check_span(window, length)
@@ -240,7 +256,7 @@ def read_trials(
     cells, rates = _read_files(
         frame,
         of_signals,
-        Path(folder).expanduser(),
+        folder,
         {"sampling_rate": sampling_rate, "unit": unit, "options": options},
         problems,
         shared=spans is not None,
@@ -249,7 +265,6 @@ def read_trials(
     notes = (
         [] if "trial" in frame.columns else ["The order of the trials is not known: trial is 0."]
     )
-    counts: dict[str, Any] = {}
     context = context_of(window)
     if length is not None:
         durations = [len(eda) / rates[0] for eda in cells["eda"]]
@@ -257,7 +272,8 @@ def read_trials(
         spans = [span._replace(start=span.start - context) for span in spans]
     if spans is not None:
         before = {"baseline": baseline, "context": context}
-        rows, rated, cells, counts = _cut(frame, spans, rows, rated, cells, rates[0], before)
+        rows, rated, cells, found = _cut(frame, spans, rows, rated, cells, rates[0], before)
+        counts |= found
         if length is not None:
             rows["trial"] = _number(rows["subject"])
     in_order = np.lexsort((rows["trial"], rows["subject"]))

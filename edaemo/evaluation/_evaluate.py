@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -17,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Bunch, get_tags
 
+from edaemo._processes import worker_processes
 from edaemo._progress import progress_bar
 from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, is_trials_table, signal_columns
@@ -41,6 +41,7 @@ from edaemo.evaluation._fold import (
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
 from edaemo.evaluation._predictions import join_covers, read_trials
 from edaemo.evaluation._registry import (
+    GROUPS,
     INPUTS,
     OUR_INPUTS,
     PIPELINES_OF,
@@ -108,9 +109,10 @@ def evaluate(
     pipelines : str, classifier, mapping of name to classifier, or sequence of these, default=None
         Names from ``PIPELINES`` (see :func:`register_pipeline`), or your own classifiers. Your own
         classifier receives the trials table with the raw EDA. Its name is the name of its class
-        unless you pass a mapping. None for all pipelines that the study has the data for; without
-        torch, the pipelines with a network are left out with a warning. The reference rows are
-        always evaluated. With ``thresholds="none"``, pass regressors or names
+        unless you pass a mapping. None for all pipelines that the study has the data for, except
+        those that are evaluated on request; the name of a group, such as "table6", for those of the
+        group. Without torch, the pipelines with a network are left out of both with a warning. The
+        reference rows are always evaluated. With ``thresholds="none"``, pass regressors or names
         from ``REGRESSORS``. For targets that are series, pass sequence regressors or names from
         ``SEQUENCE_REGRESSORS``.
     studies : str, Bunch, or sequence of these, default="hku956"
@@ -206,8 +208,8 @@ def evaluate(
     Warns
     -----
     UserWarning
-        If `pipelines` is None and torch or skorch is not installed. The warning names the pipelines
-        that are left out.
+        If `pipelines` is None or a group, and torch or skorch is not installed. The warning names
+        the pipelines that are left out.
     """
     if people not in PEOPLE:
         raise EvaluationError(f"people={people!r} must be one of {list(PEOPLE)}.")
@@ -432,8 +434,9 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
     known = PIPELINES_OF[case.task.name]
     chosen: dict[str, PipelineSpec] = {}
     for pipeline in [None] if pipelines is None else _several(pipelines):
-        if pipeline is None:
-            chosen |= {k: entry for k, entry in known.items() if not _describe_missing_torch(entry)}
+        if _names_several(pipeline):
+            selected = _select(pipeline, case)
+            chosen |= {k: e for k, e in selected.items() if not _describe_missing_torch(e)}
         elif isinstance(pipeline, str):
             chosen[pipeline] = known[_find_pipeline(pipeline, case.task)]
         else:
@@ -456,13 +459,38 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
     return {name: entry for name, entry in known.items() if entry.reference} | chosen
 
 
+def _names_several(pipeline: object) -> bool:
+    """Return whether a value of `pipelines` selects several: None, or the name of a group."""
+    return pipeline is None or (isinstance(pipeline, str) and pipeline in GROUPS)
+
+
+def _select(pipeline: str | None, case: _Case) -> dict[str, PipelineSpec]:
+    """Return the pipelines that None or a group selects and that the study has the data for."""
+    known = PIPELINES_OF[case.task.name]
+    if pipeline is None:
+        entries = {name: entry for name, entry in known.items() if not entry.on_request}
+    else:
+        entries = {name: known[name] for name in GROUPS[pipeline] if name in known}
+    missing = {name: _describe_missing(entry, case.study) for name, entry in entries.items()}
+    if pipeline is not None and all(missing.values()):
+        reasons = [f"{name} {why}" for name, why in missing.items()]
+        raise EvaluationError(
+            f"The group {pipeline!r} has no pipeline for {case.study.name}, target "
+            f"{case.target!r} ({'; '.join(reasons) or case.task.asks}). Name other pipelines."
+        )
+    return {name: entry for name, entry in entries.items() if not missing[name]}
+
+
 def _left_out(pipelines: Several, case: _Case) -> list[str]:
-    """Return the pipelines that ``None`` would select if torch were installed."""
-    if all(pipeline is not None for pipeline in _several(pipelines)):
-        return []
-    known = PIPELINES_OF[case.task.name].items()
-    lacking = {name: entry for name, entry in known if _describe_missing_torch(entry)}
-    return [name for name, entry in lacking.items() if not _describe_missing(entry, case.study)]
+    """Return the pipelines that None or a group would select if torch were installed."""
+    wanted = [None] if pipelines is None else _several(pipelines)
+    selected = [_select(pipeline, case) for pipeline in wanted if _names_several(pipeline)]
+    return [
+        name
+        for entries in selected
+        for name, entry in entries.items()
+        if _describe_missing_torch(entry)
+    ]
 
 
 def _describe_missing_torch(entry: PipelineSpec) -> str:
@@ -779,17 +807,17 @@ def _compute(
 
     def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict[str, Any]]:
         tasks = (delayed(run_fold)(inputs[_input_of(job)], job.work) for job in jobs)
-        parallel = Parallel(
-            n_jobs=n_jobs,
+        pool = worker_processes(
+            n_jobs,
+            begin=begin_worker,
             backend="loky",
             # 1, since joblib would batch quick folds, and then slow folds with them.
             batch_size=1,
             return_as="generator_unordered",
-            initializer=begin_worker,
-            initargs=(os.getpid(),),
         )
         try:
-            yield from parallel(tasks)
+            with pool as parallel:
+                yield from parallel(tasks)
         except BrokenProcessPool as error:
             raise EvaluationError(
                 "A process that worked on a fold was killed. If memory ran out, use fewer "

@@ -34,6 +34,8 @@ from edaemo.estimators import (
     make_duration_baseline,
     make_level_baseline,
     make_logistic_baseline,
+    make_minirocket,
+    make_mlp_baseline,
     make_recommended,
     make_ridge_baseline,
     make_step_pipeline,
@@ -140,6 +142,8 @@ class PipelineSpec(NamedTuple):
         Fields of the study that `make` requires.
     beside : tuple of str, default=()
         Pipelines that are always evaluated with it.
+    on_request : bool, default=False
+        Whether the pipeline is evaluated only if its name or its group is requested.
     """
 
     make: Callable[[Any], AnyEstimator]
@@ -154,6 +158,7 @@ class PipelineSpec(NamedTuple):
     calibration_trials: int = 0
     fields: tuple[str, ...] = ()
     beside: tuple[str, ...] = ()
+    on_request: bool = False
 
     def uses(self, signals: Iterable[str], has_stimulus: bool) -> tuple[str, ...]:
         """Return the signals that the pipeline uses, and "music" if it receives the stimulus.
@@ -306,6 +311,18 @@ _OF_CLASSES = {
     "rtcan-eda-person": PipelineSpec(
         _make_rtcan_by_person, "unscaled-signals", needs=EDA, transductive=True, has_network=True
     ),
+    "svm-rbf-eda": PipelineSpec(
+        lambda study: make_svm_baseline(eda="passthrough", kernel="rbf", C=1.0),
+        "features",
+        needs=EDA,
+        on_request=True,
+    ),
+    "mlp-eda": PipelineSpec(
+        lambda study: make_mlp_baseline(eda="passthrough"), "features", needs=EDA, on_request=True
+    ),
+    "minirocket-eda": PipelineSpec(
+        lambda study: make_minirocket(), "signals", needs=EDA, on_request=True
+    ),
 }
 
 
@@ -428,7 +445,7 @@ def _around_network(name: str, network: Inputs, task: str) -> dict[str, Pipeline
             )
 
         about = {"needs": EDA, "needs_music": music, "knows_stimulus": music, **about}
-        return PipelineSpec(make, has_network=True, **about)
+        return PipelineSpec(make, has_network=True, on_request=network.on_request, **about)
 
     names = (*network.signals, *network.features)
     if task == "sequence-regression":
@@ -477,6 +494,27 @@ PIPELINES_OF: dict[str, MutableMapping[str, PipelineSpec]] = {
         ("regression", _OF_NUMBERS),
         ("sequence-regression", _OF_SERIES),
     ]
+}
+# Names for several pipelines. Those that a study has no data for are left out.
+GROUPS: dict[str, tuple[str, ...]] = {
+    # The models of Table 6 of the RTCAN-1D paper, those that AIMSTF builds on, and two that are
+    # usual for time series.
+    "table6": (
+        "svm-eda",
+        "svm-rbf-eda",
+        "mlp-eda",
+        "alexnet2d-eda",
+        "dcnn-eda",
+        "machot-eda",
+        "ressin-eda",
+        "ressin-eda-music",
+        "rtcan-eda",
+        "rtcan-eda-music",
+        "deepvanet-eda",
+        "tsception-eda",
+        "minirocket-eda",
+        "inceptiontime-eda",
+    ),
 }
 PIPELINES = PIPELINES_OF["binary"]
 REGRESSORS = PIPELINES_OF["regression"]

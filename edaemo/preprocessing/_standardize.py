@@ -32,6 +32,7 @@ from edaemo._validation import (
     read_cell,
     read_rows,
     signal_cells,
+    trial_order,
     whole_or_nothing,
 )
 
@@ -170,12 +171,16 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         def set_fit_request(self, *, subject: Request = UNCHANGED) -> Self:
             """Set whether `fit` requests the subjects."""
 
+        def set_partial_fit_request(self, *, subject: Request = UNCHANGED) -> Self:
+            """Set whether `partial_fit` requests the subjects."""
+
         def set_transform_request(self, *, subject: Request = UNCHANGED) -> Self:
             """Set whether `transform` requests the subjects."""
 
-    # Metadata routing passes the ids without a set_…_request call by the user. The two requests
-    # are equal, so fit_transform can use both.
+    # Metadata routing passes the ids without a set_…_request call by the user. The requests of fit
+    # and transform are equal, so fit_transform can use both.
     __metadata_request__fit = {"subject": True}  # noqa: RUF012
+    __metadata_request__partial_fit = {"subject": True}  # noqa: RUF012
     __metadata_request__transform = {"subject": True}  # noqa: RUF012
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
@@ -267,6 +272,41 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             means, scales = self._learn(values, subjects, self._find_setting(X, rows_of))
             self.means_ = pd.DataFrame(means, index=subjects, columns=columns, copy=False)
             self.scales_ = pd.DataFrame(scales, index=subjects, columns=columns, copy=False)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X: object, y: object = None, *, subject: Sequence[Any] | None = None
+    ) -> Self:
+        """Learn the mean and scale of further subjects; all else that was learned is kept.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_trials, n_features)
+            As in `fit`. If a subject is already known, these trials replace the former ones.
+        y : None
+            Ignored.
+        subject : array-like of shape (n_trials,), default=None
+            As in `fit`.
+
+        Returns
+        -------
+        self
+            The standardizer. If it was not fitted, this is `fit`.
+
+        Raises
+        ------
+        ValueError
+            As in `fit`.
+        """
+        if not hasattr(self, "means_"):
+            return self.fit(X, subject=subject)
+        with whole_or_nothing(self):
+            values, ids, _, _ = self._read(X, subject, reset=False)
+            subjects, rows_of = self._sessions(X, ids)
+            means, scales = self._learn(values, subjects, rows_of)
+            self.means_ = _replace_rows(self.means_, subjects, means)
+            self.scales_ = _replace_rows(self.scales_, subjects, scales)
         return self
 
     def transform(self, X: object, *, subject: Sequence[Any] | None = None) -> Any:
@@ -384,7 +424,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         """Return the subjects, sorted, and the rows of each subject's trials, in order of time."""
         codes, subjects = pd.factorize(ids, sort=True)
         keys = [codes]
-        if self.calibrate_on is not None and (trial := _trial_order(X)) is not None:
+        if self.calibrate_on is not None and (trial := trial_order(X, "calibrate_on")) is not None:
             keys = [trial, codes]
         ends = np.cumsum(np.bincount(codes))
         return pd.Index(subjects, name="subject"), np.split(np.lexsort(keys), ends[:-1])
@@ -490,6 +530,12 @@ def _split_ids(X: object, standardizer: SubjectStandardizer) -> tuple[object, pd
     return X.drop(columns=columns), output_index(X, standardizer)
 
 
+def _replace_rows(table: pd.DataFrame, subjects: pd.Index, values: np.ndarray) -> pd.DataFrame:
+    """Return the table with the values of these subjects, and the other subjects as before."""
+    rows = pd.DataFrame(values, index=subjects, columns=table.columns)
+    return pd.concat([table[~table.index.isin(subjects)], rows])
+
+
 def _replace_signals(X: object, samples: np.ndarray) -> Any:
     """Return X with these samples, each of shape (n_samples, n_channels), in the cells' shapes."""
     cells = np.empty(len(samples), dtype=object)
@@ -503,26 +549,6 @@ def _replace_signals(X: object, samples: np.ndarray) -> Any:
     if isinstance(X, (pd.Series, pd.DataFrame)):
         return pd.Series(cells, index=X.index, dtype=object)
     return cells
-
-
-def _trial_order(X: object) -> np.ndarray | None:
-    """Return the rank of each row's ``trial``; None if X has no such column or index level."""
-    trial = find_ids("trial", X, may_miss=True)
-    if trial is None:
-        return None
-    trial = pd.Series(trial).infer_objects()
-    if trial.isna().any():
-        row = int(np.flatnonzero(trial.isna())[0])
-        raise ValueError(
-            f"{name_trial(X, row)}: trial is missing, so its order is unknown. Fill it in."
-        )
-    known = pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype
-    if not any(is_ordered(trial) for is_ordered in known):
-        raise ValueError(
-            f"calibrate_on needs the order of each subject's trials, but trial holds "
-            f"{trial.iloc[0]!r}: use numbers or times that increase during the session."
-        )
-    return pd.factorize(trial, sort=True)[0]
 
 
 def _mean_and_spread(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
