@@ -140,7 +140,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         type=float,
         metavar=("START", "STOP"),
         help="part of each trial in seconds; a negative START keeps seconds before the onset, "
-        "which are no part of the trial (default: that of the loader)",
+        "which are not part of the trial (default: that of the loader)",
     )
     add_plugins(compare, "studies, pipelines and decompositions")
     compare.add_argument("--out", default="results", metavar="DIR", help="folder for the results")
@@ -214,7 +214,7 @@ def _load(name: str, arguments: argparse.Namespace) -> AnyBunch:
     if not arguments.window:
         return STUDIES[name](arguments.path)
     if name not in CORPORA:
-        raise EvaluationError(f"--window needs a corpus with files, but {name} has none.")
+        raise EvaluationError(f"--window needs a corpus with files, and {name} has no files.")
     return STUDIES[name](arguments.path, window=tuple(arguments.window))
 
 
