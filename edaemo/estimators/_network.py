@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -366,12 +367,27 @@ class NetworkEstimator(BaseEstimator, ABC):
         if not hasattr(self, "sizes_"):  # files of format 1
             self.blocks_ = shapes_of(self._layout)
             self.sizes_ = self._find_sizes()
+        self._check_sizes(weights)
         net = self._make_like(loss)
         net.module_.load_state_dict(weights)
         net.module_.eval()
         net.criterion_.load_state_dict(loss)
         net.history = History(history)
         self.net_ = net
+
+    def _check_sizes(self, weights: Mapping[str, Tensor]) -> None:
+        """Raise a ValueError if a network of edaemo has other weights, before it takes memory."""
+        if not self._network.__module__.startswith("edaemo."):
+            return
+        arguments = {**self._recipe().network, **self.sizes_, "n_outputs": self._n_outputs}
+        with torch.device("meta"), torch_seed(0, "cpu"):
+            expected = self._network(**arguments).state_dict()
+        for name, values in expected.items():
+            if name in weights and weights[name].shape != values.shape:
+                raise ValueError(
+                    f"size mismatch: {name} has the shape {tuple(weights[name].shape)}, but the "
+                    f"parameters need {tuple(values.shape)}"
+                )
 
     def _make_like(self, loss: Mapping[str, Tensor]) -> Net:
         """Make a net like that of the fit, with new weights; `loss` holds the state of its loss."""
@@ -541,7 +557,9 @@ class NetworkEstimator(BaseEstimator, ABC):
             return layout
         if shapes := getattr(self, "blocks_", None):
             return make_layout(
-                Block.signal(name, *shape) if len(shape) == 2 else Block.features(name, *shape)
+                Block.signal(name, *shape)
+                if len(shape) == 2
+                else Block.features(name, math.prod(shape))
                 for name, shape in shapes.items()
             )
         if _BY_LAYOUT & set(sizes_of(network)) or takes_blocks(network):

@@ -380,7 +380,7 @@ def _written(table: pd.DataFrame, target: Path, *, overwrite: bool) -> Iterator[
     target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target, _part(target)) as part:
         if target.suffix == ".parquet":
-            table.to_parquet(part, engine="pyarrow", index=False)
+            table.to_parquet(part, engine="pyarrow", index=False, write_page_checksum=True)
         else:
             table.to_csv(part, index=False)
         yield part
