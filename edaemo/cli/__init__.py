@@ -11,6 +11,7 @@ import edaemo
 from edaemo.cli._compare import add_compare
 from edaemo.cli._datasets import add_datasets
 from edaemo.cli._decompose import add_decompose
+from edaemo.cli._describe import add_describe
 from edaemo.cli._predict import add_predict
 from edaemo.cli._report import add_report
 from edaemo.cli._reproduce import add_reproduce
@@ -61,6 +62,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add_decompose(commands)
     add_scr(commands)
     add_predict(commands)
+    add_describe(commands)
     add_reproduce(commands)
     add_datasets(commands)
     return parser

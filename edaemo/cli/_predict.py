@@ -76,6 +76,13 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         "imported",
     )
     predict.add_argument(
+        "--trusted-keys",
+        nargs="+",
+        metavar="KEY",
+        help="public Ed25519 keys, one of which must have signed the model: files in PEM format, "
+        "or 64 hexadecimal digits each, as `edaemo describe` prints them",
+    )
+    predict.add_argument(
         "--any-quality",
         action="store_true",
         help="predict also if more than half of the samples of a trial are not usable",
@@ -94,7 +101,9 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     try:
         import_plugins(arguments.plugin)
         with print_notes(arguments.model, sys.stderr):
-            model = edaemo.load(arguments.model, trusted=arguments.trusted)
+            model = edaemo.load(
+                arguments.model, trusted=arguments.trusted, trusted_keys=arguments.trusted_keys
+            )
         needs = find_needs(model)
         needs.check_rate(arguments.sampling_rate)
         settings = reading_settings(arguments)
@@ -113,7 +122,7 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
             )
         if needs.subject and arguments.subject is None:
             raise ValueError("the model standardises within people. Pass --subject.")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     print_left_out(left_out, sys.stderr)
     read = partial(read_file_trials, **settings, tags=arguments.tags)
