@@ -160,8 +160,8 @@ def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
     """
     try:
         # A pipe or a device may never end.
-        if path.exists() and not path.is_file():
-            raise FileError(f"{path}: cannot be read: it is a folder or a device, not a file.")
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise FileError(f"{path}: cannot be read: it is a device or a pipe, not a file.")
         data = path.read_bytes()
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}.") from error

@@ -388,7 +388,7 @@ def test_a_model_of_too_many_processes_is_not_saved(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a system without devices")
 def test_a_device_is_not_read_as_a_model():
-    with pytest.raises(FileError, match="a folder or a device"):
+    with pytest.raises(FileError, match="a device or a pipe"):
         edaemo.load("/dev/zero")
 
 

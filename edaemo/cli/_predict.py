@@ -16,7 +16,7 @@ from edaemo.cli._arguments import (
     print_notes,
     reading_settings,
 )
-from edaemo.cli._output import to_csv
+from edaemo.cli._output import escape, to_csv
 
 
 def add_predict(commands: argparse._SubParsersAction) -> None:
@@ -129,7 +129,7 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
                 subject=arguments.subject,
                 any_quality=arguments.any_quality,
             )
-        rows += predicted
+        rows += [row | {"file": escape(row["file"])} for row in predicted]
         failed += errors
     for message in failed:
         print(message, file=sys.stderr)

@@ -19,7 +19,7 @@ from edaemo.cli._arguments import (
     read_repair,
     reading_settings,
 )
-from edaemo.cli._output import to_csv
+from edaemo.cli._output import escape, to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -259,7 +259,7 @@ def _measure(
         missing=arguments.missing,
         repair=read_repair(arguments),
     )
-    table.insert(0, "file", str(file))
+    table.insert(0, "file", escape(str(file)))
     return table
 
 
