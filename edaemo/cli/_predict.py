@@ -18,6 +18,7 @@ from edaemo.cli._arguments import (
     print_notes,
     reading_settings,
 )
+from edaemo.cli._output import escape, to_csv
 
 
 def add_predict(commands: argparse._SubParsersAction) -> None:
@@ -30,7 +31,8 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         "this column. An E4 session has one trial between two presses of the button. Any other "
         "file is one trial. The output is a CSV with one row for each trial: file, trial, "
         "predicted, probability_CLASS for each class, and quality (what is wrong with the "
-        "recording). The prediction is missing if more than half of the samples are not usable.",
+        "recording). The prediction is missing if more than half of the samples are not usable. "
+        "A text that a spreadsheet would run as a formula begins with a quote.",
         epilog="Exit status: 0 if all trials were predicted, 1 if some failed, 2 for wrong "
         "arguments or an unusable model, 130 after Ctrl-C.",
     )
@@ -139,13 +141,13 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
                 subject=arguments.subject,
                 any_quality=arguments.any_quality,
             )
-        rows += predicted
+        rows += [row | {"file": escape(row["file"])} for row in predicted]
         failed += [(file, error) for error in errors]
     print_errors(failed, sys.stderr)
     table = pd.DataFrame(rows)
     if rows:
         table["quality"] = table.pop("quality")  # the last column
-    text = table.to_csv(index=False) if rows else ""
+    text = to_csv(table) if rows else ""
     if arguments.out is None:
         sys.stdout.write(text)
     elif rows:

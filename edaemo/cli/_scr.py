@@ -20,6 +20,7 @@ from edaemo.cli._arguments import (
     read_repair,
     reading_settings,
 )
+from edaemo.cli._output import escape, to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -258,7 +259,7 @@ def _measure(
         missing=arguments.missing,
         repair=read_repair(arguments),
     )
-    table.insert(0, "file", str(file))
+    table.insert(0, "file", escape(str(file)))
     return table
 
 
@@ -291,4 +292,4 @@ def _write(tables: Sequence[pd.DataFrame], out: Path) -> None:
     logical = table.select_dtypes(["bool", "boolean"]).columns
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as part:
-        table.astype(dict.fromkeys(logical, "Int64")).to_csv(part, index=False)
+        part.write_text(to_csv(table.astype(dict.fromkeys(logical, "Int64"))), encoding="utf-8")
