@@ -89,7 +89,7 @@ class CalibratedSubjectKFold(SubjectKFold):
         if (k, first_tested) != (5, None):
             # Stores and tables tell protocols apart by their names.
             after = "" if first_tested is None else f", tested after {first_tested}"
-            self.name = f"{self.name}, k = {k}{after}"  # type: ignore[misc]
+            vars(self)["name"] = f"{self.name}, k = {k}{after}"
 
     def inner(self, n_splits: int) -> CalibratedSubjectKFold:
         """Make a splitter of the training trials with the same `k` and `first_tested`."""
