@@ -39,12 +39,16 @@ BROKEN = (
     AttributeError,
     EOFError,
     LookupError,
+    MemoryError,
     RuntimeError,
     SafetensorError,
     TypeError,
     ValueError,
     zipfile.BadZipFile,
 )
+_HEADER = 30  # bytes before the name of a member of a zip archive
+# Bytes of an array of texts for each of its characters, at most, in arrays above 1 MiB.
+_WIDEST = 1000
 _Kind = TypeVar("_Kind")
 _END = re.compile(rb"edaemo (\w+) (\d+) sha256 ([0-9a-f]{64})\Z")
 
@@ -138,6 +142,9 @@ def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
         above `version`.
     """
     try:
+        # A pipe or a device may never end.
+        if path.exists() and not path.is_file():
+            raise FileError(f"{path}: cannot be read: it is a folder or a device, not a file.")
         data = path.read_bytes()
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}.") from error
@@ -159,16 +166,32 @@ def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
             f"{path}: the file has format {version_of_file}, written by a newer edaemo. This "
             f"version reads formats up to {version}: pip install --upgrade edaemo."
         )
-    members = {}
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            for info in archive.infolist():
-                if info.compress_type != zipfile.ZIP_STORED:
-                    raise ValueError(f"{info.filename} is compressed")
-                members[info.filename] = archive.read(info)
+            check_members(archive)
+            members = {info.filename: archive.read(info) for info in archive.infolist()}
     except BROKEN as error:
         raise edited(path, error) from error
     return members
+
+
+def check_members(archive: zipfile.ZipFile) -> None:
+    """Raise a ValueError unless an archive holds each member once, apart and uncompressed.
+
+    Members that overlap, or that are listed many times, would take more memory than the file.
+    """
+    end, names = 0, set()
+    for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
+        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
+            raise ValueError(f"{info.filename:.80} is compressed")
+        if info.filename in names:
+            raise ValueError(f"{info.filename:.80} is listed twice")
+        if info.header_offset < end:
+            raise ValueError(f"{info.filename:.80} overlaps with another member")
+        names.add(info.filename)
+        end = info.header_offset + _HEADER + len(info.filename) + info.file_size
+    if end > archive.start_dir:
+        raise ValueError("the last member overlaps with the list of members")
 
 
 def edited(path: object, error: object) -> FileError:
@@ -368,18 +391,21 @@ class Decoder:
         return self.decode(array)[()]
 
     def _make_array(self, name: str, rest: dict[str, Any]) -> np.ndarray:
-        return self.arrays[name]
+        return self.arrays.pop(name)  # `Encoder` writes each array for one place
 
     def _make_times(self, name: str, rest: dict[str, Any]) -> np.ndarray:
         dtype = np.dtype(rest["dtype"])
         if dtype.kind not in "mM":
             raise ValueError(f"{dtype} is not a dtype of dates or durations")
-        return self.arrays[name].view(dtype)
+        return self.arrays.pop(name).view(dtype)
 
     def _make_objects(self, values: list[Any], rest: dict[str, Any]) -> np.ndarray:
         dtype = np.dtype(rest["dtype"])
         if dtype.kind not in "UO":
             raise ValueError(f"{dtype} is neither a text dtype nor object")
+        n_characters = sum(len(value) if isinstance(value, str) else 1 for value in values)
+        if dtype.itemsize * len(values) > max(2**20, _WIDEST * (n_characters + len(values))):
+            raise ValueError(f"{dtype} is too wide for {len(values)} texts")
         array = np.empty(len(values), dtype=dtype)
         for place, value in enumerate(values):
             array[place] = self.decode(value)
@@ -401,6 +427,8 @@ class Decoder:
             values = {
                 place: pd.Series(column).set_axis(index) for place, column in enumerate(values)
             }
+        elif not isinstance(values, np.ndarray) or len(values) != len(index):
+            raise ValueError("a frame has an index of another length")
         frame = pd.DataFrame(values, index=index, copy=False)
         return frame.set_axis(self.decode(rest["columns"]), axis=1)
 

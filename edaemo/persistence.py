@@ -12,6 +12,7 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -67,7 +68,10 @@ for _name, _kind in (
     saved(_name)(_kind)
 # Parameters that describe the machine, not the model. A joblib folder could even run code: it
 # holds pickles, which the first prediction would read.
-_LOCAL = ("memory", "checkpoint", "cache")
+# `compile` would start a compiler. Each is saved as this value.
+_LOCAL = {"memory": None, "checkpoint": None, "cache": None, "compile": False}
+# Threads or processes that a model in a file may start, at most.
+_MOST_WORKERS = 256
 # Attributes that are not saved: the report on the last call, and values derived from the state.
 _DERIVED = ("report_", "_layout")
 # Attributes that set_output and set_…_request set; methods that have a set_…_request.
@@ -127,6 +131,7 @@ def save(
     ``docs/files.md`` describes the file format. The file holds ids of training subjects if a step
     stores them (`SubjectStandardizer`, `SubjectThresholdRelabeler`, subjects held out for
     validation). `memory`, `cache` and `checkpoint`, which are paths on one machine, become None.
+    `compile`, which would start a compiler, becomes False.
     Before `save` returns, it reads the file, and compares the outputs of the networks in it with
     those of the estimator.
 
@@ -277,6 +282,39 @@ def _check_kind(name: str, found: object, kind: type[_Kind]) -> type[_Kind]:
     return found
 
 
+def _refuse_code(parameters: Mapping[str, Any], where: str) -> None:
+    """Raise a FileError for parameters that hold code; the error names the solution."""
+    if parameters.get("callbacks"):
+        raise FileError(
+            f"{where} has callbacks ({', '.join(map(_type_name, parameters['callbacks']))}), "
+            "which are code. Predicting does not need them: set_params(callbacks=None) and "
+            "save again."
+        )
+    if _draws(parameters.get("random_state")):
+        raise FileError(
+            f"{where} has a RandomState as random_state. Predicting does not need it: "
+            "set_params(random_state=None), or a number, and save again."
+        )
+    music = parameters.get("music")
+    if music is not None and not isinstance(music, pd.DataFrame):
+        kind = "an extractor with files" if isinstance(music, tuple) else "a callable"
+        raise FileError(
+            f"{where}: music is {kind}, which would run code. Compute the features once, as a "
+            "DataFrame with a row for each stimulus, and fit with music=<that DataFrame>."
+        )
+
+
+def _refuse_workers(parameters: Mapping[str, Any], where: str) -> None:
+    """Raise a FileError for a number of threads or processes that no machine has use for."""
+    for key, value in parameters.items():
+        workers = key.rpartition("__")[2] in ("n_jobs", "n_threads", "thread_count")
+        if workers and isinstance(value, Integral) and abs(int(value)) > _MOST_WORKERS:
+            raise FileError(
+                f"{where} has {key}={value}: use a number up to {_MOST_WORKERS}, which a model in "
+                "a file may start."
+            )
+
+
 class _Writer(Encoder):
     """Encodes estimators too; networks and scikit-learn's estimators become separate members."""
 
@@ -313,7 +351,8 @@ class _Writer(Encoder):
         self, estimator: BaseEstimator, name: str, fitted: tuple[str, ...], where: str
     ) -> dict[str, Any]:
         parameters = estimator.get_params(deep=False)
-        self._refuse(estimator, parameters, where)
+        _refuse_code(parameters, where)
+        _refuse_workers(parameters, where)
         encoded = {}
         for key, value in parameters.items():
             if key == "steps":
@@ -322,8 +361,8 @@ class _Writer(Encoder):
                     for name_of_step, step in value
                 ]
             else:
-                local = key in _LOCAL
-                encoded[key] = self.encode(None if local else value, f"{where}: {key}")
+                local = _LOCAL.get(key, value)
+                encoded[key] = self.encode(local, f"{where}: {key}")
         node = {"$estimator": name, "parameters": encoded, **self._settings(estimator)}
         known = {*parameters, *fitted, *_SETTINGS, *_DERIVED, "net_"}
         state = {key: value for key, value in vars(estimator).items() if key not in parameters}
@@ -339,27 +378,6 @@ class _Writer(Encoder):
         if "net_" in state:
             node["net"] = self._net(estimator, where)
         return node
-
-    def _refuse(self, estimator: BaseEstimator, parameters: dict[str, Any], where: str) -> None:
-        """Raise a FileError for parameters that hold code; the error names the solution."""
-        if parameters.get("callbacks"):
-            raise FileError(
-                f"{where} has callbacks ({', '.join(map(_type_name, parameters['callbacks']))}), "
-                "which are code. Predicting does not need them: set_params(callbacks=None) and "
-                "save again."
-            )
-        if _draws(parameters.get("random_state")):
-            raise FileError(
-                f"{where} has a RandomState as random_state. Predicting does not need it: "
-                "set_params(random_state=None), or a number, and save again."
-            )
-        music = parameters.get("music")
-        if music is not None and not isinstance(music, pd.DataFrame):
-            kind = "an extractor with files" if isinstance(music, tuple) else "a callable"
-            raise FileError(
-                f"{where}: music is {kind}, which would run code. Compute the features once, as a "
-                "DataFrame with a row for each stimulus, and fit with music=<that DataFrame>."
-            )
 
     def _settings(self, estimator: BaseEstimator) -> dict[str, Any]:
         """Return what set_output and set_…_request have set."""
@@ -450,7 +468,8 @@ class _Reader(Decoder):
         self, members: Mapping[str, bytes], device: str | None, trusted: Collection[str]
     ) -> None:
         super().__init__(members[ARRAYS])
-        self.members, self.device, self.trusted = members, device, trusted
+        # Each member is read for one place only.
+        self.members, self.device, self.trusted = dict(members), device, trusted
         self.networks: list[NetworkEstimator] = []
 
     def _make_estimator(self, name: str, node: dict[str, Any]) -> BaseEstimator:
@@ -507,9 +526,19 @@ class _Reader(Decoder):
         parameters = {key: self.decode(value) for key, value in node["parameters"].items()}
         if "steps" in parameters:
             parameters["steps"] = [tuple(step) for step in parameters["steps"]]
-        local = [key for key in _LOCAL if parameters.get(key) is not None]
-        if local:
-            raise ValueError(f"{cls.__name__} has {local[0]}={parameters[local[0]]!r}")
+        if parameters.get("compile"):
+            warnings.warn(
+                f"{cls.__name__} was saved with compile={parameters['compile']!r}, which would "
+                "start a compiler. It is not used: set it with set_params(compile=…).",
+                UserWarning,
+                stacklevel=2,
+            )
+            parameters["compile"] = False
+        for key, value in _LOCAL.items():
+            if parameters.get(key, value) != value:
+                raise ValueError(f"{cls.__name__} has {key}={parameters[key]!r}")
+        _refuse_code(parameters, cls.__name__)
+        _refuse_workers(parameters, cls.__name__)
         if self.device is not None and "net" in node:
             parameters["device"] = self.device
         estimator = cls(**parameters)
@@ -535,18 +564,19 @@ class _Reader(Decoder):
             find_device(estimator.device)
         except ValueError as error:
             raise LackingError(f"{error} Or load it with device='auto'.") from error
-        weights = safetensors.torch.load(self.members[node["weights"]])
+        weights = safetensors.torch.load(self.members.pop(node["weights"]))
         estimator.take_network(weights, **rest)
         self.networks.append(estimator)
 
     def _sklearn(self, name: str, node: dict[str, Any]) -> BaseEstimator:
         parts = [self.decode(part) for part in node.get("parts", [])]
-        estimator = _sklearn_parts.load(self.members[node["skops"]], parts)
+        estimator = _sklearn_parts.load(self.members.pop(node["skops"]), parts)
         found = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
         if found != name:
             raise ValueError(f"{found} is in the place of {name}, which is not allowed")
         if hasattr(estimator, "_parameter_constraints"):
             estimator._validate_params()
+        _refuse_workers(estimator.get_params(deep=True), name)
         return estimator
 
 

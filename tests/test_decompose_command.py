@@ -16,7 +16,7 @@ from edaemo.cli import main
 from edaemo.datasets import DatasetError
 from edaemo.datasets._recordings import find_recordings, read_recording
 from edaemo.decomposition import DecompositionError, decompose
-from edaemo.preprocessing import _files
+from edaemo.preprocessing import _files, _finished
 
 # What is said of a file's layout is tested in test_recordings.py.
 pytestmark = pytest.mark.filterwarnings("ignore::edaemo.datasets.RecordingWarning")
@@ -54,8 +54,9 @@ def run(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, st
 
 
 def files_in(folder: Path) -> list[str]:
-    """Return all files below a folder, hidden ones too."""
-    return sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file())
+    """Return all files below a folder, hidden ones too, except the record of finished files."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != _finished.NAME)
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 class TestReading:

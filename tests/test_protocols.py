@@ -119,6 +119,8 @@ def test_what_is_announced():
         "trial": {"subject", "stimulus"},
         "paper": {"stimulus"},
         "subject-calibrated": {"subject", "stimulus"},
+        "condition-held-out": {"stimulus"},
+        "new-people": {"stimulus"},
     }
     warned = {name: protocol.warning for name, protocol in PROTOCOLS.items() if protocol.warning}
     assert warned == {
@@ -863,7 +865,8 @@ def test_too_few_units_for_validation_are_an_error():
 
 
 def test_protocols_by_name():
-    assert list(PROTOCOLS) == [*NAMES, "subject-calibrated"]
+    added = ["subject-calibrated", "condition-held-out", "new-people"]
+    assert list(PROTOCOLS) == [*NAMES, *added]
     assert {name: repr(make_protocol(name, 3, 4)) for name in NAMES} == {
         "subject": "SubjectKFold(n_splits=3, random_state=4)",
         "subject-loso": "LeaveOneSubjectOut()",

@@ -184,11 +184,11 @@ def test_commands(folder):
     assert note == (
         "Note: Pipelines with a network are left out, because they need torch: pip install torch "
         "skorch. They are cnn-eda, cnn-eda-person, cnn-eda-calibrated, rtcan-eda, rtcan-eda-music, "
-        "maet-eda, maet-eda-music."
+        "maet-eda, maet-eda-music, aimstf-eda, aimstf-eda-music."
     )
     table = pd.read_csv(folder / "all" / "small" / "arousal" / "subject" / "table.csv")
     assert {"svm-eda", "boosting-eda", "svm-eda-music"} <= set(table["pipeline"])
-    assert not table["pipeline"].str.startswith(("cnn", "rtcan", "maet")).any()
+    assert not table["pipeline"].str.startswith(("cnn", "rtcan", "maet", "aimstf")).any()
 
 
 def test_torch_is_imported_for_networks_alone_where_it_is_installed(folder):

@@ -30,8 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0; 1 if folds of ``compare`` failed, if files of ``decompose``, ``scr`` or
         ``predict`` failed, or if ``datasets check`` found errors; 130 after Ctrl-C; 141 if the
-        reader of its output has closed the pipe. The process exits with 2 after wrong arguments or
-        unreadable data.
+        reader of its output has closed the pipe. The process exits with 2 after wrong arguments,
+        unreadable data, or if a result cannot be written.
     """
     parser = _make_parser()
     arguments = parser.parse_args(argv)
@@ -44,6 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # complain again when it flushes the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as a process that the signal SIGPIPE ends
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        parser.exit(2, f"edaemo: error: {where}{error.strerror or error}\n")
     except KeyboardInterrupt:
         print(f"\nInterrupted. {arguments.interrupted}", file=sys.stderr)
         return 130

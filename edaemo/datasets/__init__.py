@@ -26,6 +26,7 @@ from edaemo.datasets._deap import load_deap
 from edaemo.datasets._development import select_people
 from edaemo.datasets._e4 import load_e4
 from edaemo.datasets._empatica import TAGS
+from edaemo.datasets._events import read_events
 from edaemo.datasets._file_options import TIME_UNITS, FileOptions, RecordingWarning
 from edaemo.datasets._file_trials import read_file_trials
 from edaemo.datasets._freihaut_goeritz import load_freihaut_goeritz
@@ -107,6 +108,7 @@ __all__ = [
     "load_wesad",
     "make_continuous_listening",
     "make_music_listening",
+    "read_events",
     "read_file_trials",
     "read_recording",
     "read_trials",

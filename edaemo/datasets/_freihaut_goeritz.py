@@ -23,6 +23,9 @@ RATINGS = ("arousal", "valence", "stress")
 SIGNALS, TRIALS = "eda_4hz.npz", "trials.csv"
 COLUMNS = ("subject", "trial", "condition", "task", "onset", "duration", *RATINGS, "development")
 PUBLISHED = {"people": 52, "tasks": 416}
+# Target, protocol and pipeline that were fixed on the development people before the other people
+# were scored.
+SCORED_ONCE = (("condition", "new-people", "recommended"),)
 
 
 def _read_signals(corpus: CorpusFiles) -> dict[str, np.ndarray]:
@@ -40,7 +43,7 @@ def _read_signals(corpus: CorpusFiles) -> dict[str, np.ndarray]:
 
 
 def _read_row(
-    corpus: CorpusFiles, row: dict[str, str], line: int, signals: dict[str, np.ndarray]
+    corpus: CorpusSource, row: dict[str, str], line: int, signals: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     """Return one trial."""
     subject, where = row["subject"], f"line {line}"
@@ -70,7 +73,7 @@ def _read_row(
         "subject": subject,
         "stimulus": row["task"],
         "trial": int(corpus.number(TRIALS, row["trial"], f"trial in {where}")),
-        "eda": signals[subject][first:last],
+        "eda": corpus.cut(signals[subject], first, last, SAMPLING_RATE),
         "session_time": onset,
         "condition": row["condition"],
         "development": row["development"] == "1",
@@ -89,7 +92,10 @@ def read_freihaut_goeritz(corpus: CorpusSource) -> CorpusContent:
     keys = [(row["subject"], row["trial"]) for row in rows]
     if len({*keys}) < len(keys):
         corpus.note_file(TRIALS, "has a trial of a person more than once.")
-    people = {row["subject"] for row in rows}
+    first: dict[str, str] = {}
+    for row in rows:
+        row["version"] = f"{first.setdefault(row['subject'], row['condition'])} stress first"
+    people = {*first}
     counts = {"people": len(people), "tasks": len(rows)}
     if not corpus.problems.found:
         corpus.check_counts(counts, PUBLISHED, sorted(signals.keys() - people))
@@ -107,7 +113,10 @@ def read_freihaut_goeritz(corpus: CorpusSource) -> CorpusContent:
             "state the unit.",
             "The windows of the tasks were found by the published means of the signal.",
         ],
-        more={"development": tuple(sorted(who for who, used in development.items() if used))},
+        more={
+            "development": tuple(sorted(who for who, used in development.items() if used)),
+            "scored_once": SCORED_ONCE,
+        },
     )
 
 
@@ -127,8 +136,13 @@ What to know before believing a score:
 - The file with the onsets of the tasks was not available. Each window was found by an exact match
   with the published mean of rolling medians. Heart rates, which were not used, agree in 91 % of 393
   windows within 0.05 beats per minute, and in 97 % within 1.
-- Tasks last 20.5 to 68.5 seconds: the first 20 seconds of each are used by default.
+- Tasks last 20.5 to 68.5 seconds: the first 20 seconds of each are used by default, after 5 seconds
+  of context before the onset.
 - The rating of stress belongs to the block: it is the same for four tasks.
+- The order of the blocks (the column `version`) is balanced over all people, not within the people
+  who are not development people: 15 of these 23 had high stress first.
+- The pipeline `recommended` was chosen on the development people, and then scored once on the
+  others. Any other score of these people is a second look, without verdict.
 
 Licence: GPL-3.0, as the repository of the authors, which holds the data.
 """,
@@ -155,7 +169,8 @@ Licence: GPL-3.0, as the repository of the authors, which holds the data.
     folder="freihaut_goeritz",
     loader="load_freihaut_goeritz",
     stimuli="",
-    window=(0.0, 20.0),
+    window=(-5.0, 20.0),
+    context=np.inf,
 )
 register_corpus(SPEC)
 
@@ -163,7 +178,7 @@ register_corpus(SPEC)
 def load_freihaut_goeritz(
     path: str | os.PathLike[str] | None = None,
     *,
-    window: Window = (0.0, 20.0),
+    window: Window = (-5.0, 20.0),
     allow_partial: bool = False,
 ) -> Study:
     """Load the prepared table of Freihaut and Göritz: EDA of 52 people in 416 mouse tasks.
@@ -188,12 +203,14 @@ def load_freihaut_goeritz(
         ``trials`` : DataFrame, one row per task by subject and trial: ``subject`` (str),
         ``stimulus`` (the task, str), ``trial`` (its place in the session, int), ``eda`` (1-D
         float64 array in microsiemens), ``session_time`` (seconds from the start of the recording to
-        the onset of the task, float) and ``duration`` (seconds of the whole task, float).
+        the onset of the task, float), ``duration`` (seconds of the whole task, float) and
+        ``version`` ("high stress first" or "low stress first", str).
         ``ratings`` : DataFrame; ``arousal``, ``valence`` and ``stress``, float, 0 to 4; NaN if
         missing.
         ``targets`` : dict, ``"condition"`` → Series of ``"high"`` or ``"low"``, and the ratings.
         ``sampling_rate`` : 4.0 Hz. ``rating_range`` : (0.0, 4.0).
-        ``development`` : the people with development 1 in the table.
+        ``development`` : the people with development 1 in the table. ``scored_once`` : target,
+        protocol and pipeline of the only scores of the other people that have a verdict.
 
     Raises
     ------

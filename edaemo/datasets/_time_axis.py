@@ -53,17 +53,19 @@ class TimeAxis:
         Length of the grid.
     notes : tuple of str
         What was done, if it was more than nothing.
+    exact : bool
+        Whether each sample is at a time of the grid.
     """
 
     sampling_rate: float
     n_times: int
     notes: tuple[str, ...]
     _positions: np.ndarray  # of the samples, in steps of the grid
-    _exact: bool
+    exact: bool
 
     def place(self, samples: np.ndarray) -> np.ndarray:
         """Return samples on the grid, NaN in gaps; linear interpolation between grid points."""
-        if self._exact:
+        if self.exact:
             if len(samples) == self.n_times:
                 return samples
             placed = np.full(self.n_times, np.nan)
@@ -203,6 +205,8 @@ def make_axis(
             raise ValueError(f"{column} has {len(times)} time: the sampling rate is not known.")
         return TimeAxis(sampling_rate, len(times), (), np.zeros(len(times)), True)
     steps = np.diff(times)
+    if sampling_rate is not None and unit and _are_rounded(times, steps, sampling_rate):
+        return TimeAxis(sampling_rate, len(times), (), np.arange(len(times)), True)
     _check_order(steps, column)
     ordinary = steps[steps < GAP * np.median(steps)]
     step = float(np.mean(ordinary))
@@ -234,6 +238,14 @@ def make_axis(
     return TimeAxis(rate, length, _describe(steps, step, rate, column, exact), positions, exact)
 
 
+def _are_rounded(times: np.ndarray, steps: np.ndarray, sampling_rate: float) -> bool:
+    """Return whether times repeat only because they are rounded, to seconds or parts of them."""
+    if not np.any(steps == 0) or np.any(steps < 0):
+        return False
+    differences = times - np.arange(len(times)) / sampling_rate
+    return bool(np.ptp(differences) <= _find_resolution(times) + 1e-9)
+
+
 def _check_order(steps: np.ndarray, column: str) -> None:
     back = np.flatnonzero(steps < 0)
     same = np.flatnonzero(steps == 0)
@@ -253,8 +265,8 @@ def _check_order(steps: np.ndarray, column: str) -> None:
     if len(same):
         raise ValueError(
             f"{column} repeats a time {len(same)} times, first at sample {same[0] + 2}. Remove the "
-            "repeated rows; if the times are rounded, ignore them with --time none and "
-            "--sampling-rate."
+            "repeated rows; if the times are rounded, pass --sampling-rate, and --time none if "
+            "that is not enough."
         )
 
 

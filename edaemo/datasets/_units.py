@@ -26,7 +26,7 @@ OPENSIGNALS_DEVICES = {
 
 _MICRO = "u\u00b5\u03bc"
 _PATTERNS = {
-    "microsiemens": rf"(?:[{_MICRO}]|Âµ|Î¼|micro[ -]?)(?:s|siemens?|mhos?)",
+    "microsiemens": rf"(?:[{_MICRO}] ?|Âµ|Î¼|micro[ -]?)(?:s|siemens?|mhos?)",
     "nanosiemens": r"n(?:s|siemens?|mhos?)|nano[ -]?siemens?",
     "siemens": r"siemens?|mhos?",
     "kiloohm": r"(?:k|kilo[ -]?)(?:ohms?|Ω|\u2126)",

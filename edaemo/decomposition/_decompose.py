@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 
 from edaemo.decomposition import _batch, _compiled, _cvxopt, _interior_point
+from edaemo.decomposition._context import leave_out_context, trim_context
 from edaemo.decomposition._interior_point import Solution
 from edaemo.decomposition._problem import (
     Problem,
@@ -138,7 +139,8 @@ def decompose(
     context : float, default=0
         Seconds at the beginning of y that are decomposed and then left out of the result, so that
         responses before the trial are part of the model. `phasic`, `tonic`, `driver` and `residual`
-        begin after the context. All other attributes describe y with its context.
+        begin after the context. All other attributes describe y with its context. Missing samples
+        at the beginning of the context are left out, so that it is shorter.
     on_failure : {"raise", "nan"}
         Treatment of a recording that no solver can decompose: an error, or a `Decomposition` of NaN
         with status ``"failed"``. Invalid input always raises an error.
@@ -313,7 +315,8 @@ def decompose_many(
 
 def solve(y: ArrayLike, run: Run) -> Decomposition:
     """Decompose one recording; see `decompose`."""
-    return _cut(next(_decompose_all([_check_recording(y, run)], run)), run)
+    y, n_context = _check_recording(y, run)
+    return leave_out_context(next(_decompose_all([y], run)), n_context)
 
 
 def solve_many(
@@ -342,7 +345,9 @@ class _Rows:
         workspace: _compiled.Workspace | None = None,
         stop: ctypes.c_int32 | None = None,
     ) -> list[Decomposition]:
-        checked, results, refused = [], [], None
+        checked: list[tuple[np.ndarray, int]] = []
+        results: list[Decomposition] = []
+        refused = None
         for row, y in enumerate(trials, begin):
             try:
                 checked.append(_check_recording(y, self.run))
@@ -351,8 +356,11 @@ class _Rows:
                 refused = ValueError(f"trial in row {row}: {error}")
                 break
         try:
-            for result in _decompose_all(checked, self.run, workspace, stop):
-                results.append(_cut(result, self.run))  # their number gives the row that failed
+            recordings = [y for y, _ in checked]
+            for result in _decompose_all(recordings, self.run, workspace, stop):
+                n_context = checked[len(results)][1]
+                # The number of results gives the row that failed.
+                results.append(leave_out_context(result, n_context))
         except DecompositionError as error:
             message = f"trial in row {begin + len(results)}: {error}"
             raise DecompositionError(message, error.status, error.gap) from error
@@ -394,16 +402,6 @@ def _decompose_all(
                 *(phasic, tonic, driver, residual, spline, drift),
                 *(np.nan, np.nan, np.nan, 0, "failed"),
             )
-
-
-def _cut(result: Decomposition, run: Run) -> Decomposition:
-    """Return the result without its context."""
-    if not run.context:
-        return result
-    components = ("phasic", "tonic", "driver", "residual")
-    return replace(
-        result, **{name: getattr(result, name)[run.context :].copy() for name in components}
-    )
 
 
 def _run_kernel(
@@ -533,8 +531,8 @@ def _count_knots(n: int, run: Run) -> int:
     return len(place_knots(n, step, run.settings.variant))
 
 
-def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
-    """Return the recording as a contiguous float64 array, with NaN for missing samples."""
+def _check_recording(y: ArrayLike, run: Run) -> tuple[np.ndarray, int]:
+    """Return the recording, contiguous float64 with NaN for missing samples, and its context."""
     if hasattr(y, "detach"):  # a torch tensor, perhaps with a gradient or on a GPU
         y = y.detach().cpu()
     mask, y = np.ma.getmask(y), np.asarray(y)
@@ -556,9 +554,12 @@ def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
     y = np.ascontiguousarray(y, dtype=np.float64)
     if mask.any():
         y = np.where(mask, np.nan, y)
+    y, n_context = trim_context(y, run.context)
+    if len(y) < least:
+        raise ValueError(f"y must have at least {least} samples after its context, got {len(y)}.")
     peak = np.abs(y).max()
     if peak <= LARGEST:
-        return y
+        return y, n_context
     bad = ~np.isfinite(y)
     n_bad = int(bad.sum())
     if n_bad and run.missing == "raise":
@@ -574,7 +575,7 @@ def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
         )
     peak = np.abs(y[~bad]).max()
     if peak <= LARGEST:
-        return np.where(bad, np.nan, y)
+        return np.where(bad, np.nan, y), n_context
     raise ValueError(
         f"y has samples up to {peak:.0e}; above {LARGEST:.0e} sums are out of the range of a "
         "float: use another unit."

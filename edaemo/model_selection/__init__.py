@@ -8,6 +8,7 @@ from edaemo.model_selection._fewer_people import (
     draw_rows,
     share_of,
 )
+from edaemo.model_selection._held_out import ConditionHeldOut, NewPeople
 from edaemo.model_selection._protocols import (
     PROTOCOLS,
     LeaveOneSubjectOut,
@@ -33,9 +34,11 @@ __all__ = [
     "PROTOCOLS",
     "CalibratedSubjectKFold",
     "ConcordanceScorer",
+    "ConditionHeldOut",
     "FewerPeople",
     "FewerTrainingPeople",
     "LeaveOneSubjectOut",
+    "NewPeople",
     "PaperKFold",
     "Protocol",
     "StimulusKFold",
