@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from edaemo._child_process import ChildError, call_in_child
 from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import note_on_units
 from edaemo.datasets._cache import Column, Reading, take_rows
@@ -335,11 +336,16 @@ def _read_order(
     corpus: CorpusFiles, name: str, content: bytes, length: str, sheet: str
 ) -> list[tuple[list[str], list[int]]]:
     """Return, for each row of a sheet, the people and the ordered positions of their videos."""
-    from python_calamine import CalamineError
-
     try:
-        table = pd.read_excel(io.BytesIO(content), sheet_name=sheet, engine="calamine", dtype=str)
-    except (CalamineError, ValueError, OSError) as error:
+        table = call_in_child(
+            pd.read_excel,
+            len(content),
+            io.BytesIO(content),
+            sheet_name=sheet,
+            engine="calamine",
+            dtype=str,
+        )
+    except (ChildError, ValueError, OSError) as error:
         raise corpus.error(name, f"has no sheet {sheet} that can be read: {error}.") from error
     people_in = [column for column in table.columns if str(column).startswith("UserID")]
     videos_in = [column for column in table.columns if "Video_Number" in str(column)]

@@ -48,6 +48,7 @@ PROTOCOLS = {
     "S": ("Stress_Level_v1.csv", 13, V1_TAGS, 0),
     "f": ("Stress_Level_v2.csv", 9, V2_TAGS, 1),
 }
+VERSIONS = {"S": "V1", "f": "V2"}  # by the first letter of the person
 # Half of the people, drawn as `_development` describes.
 DEVELOPMENT = (
     *("S06", "S09", "S10", "S12", "S14", "S16", "S17", "f01"),
@@ -168,6 +169,7 @@ def _read_subject(
                     "trial": place,
                     "eda": corpus.cut(eda, first, last, SAMPLING_RATE),
                     "session_time": onset,
+                    "version": VERSIONS[subject[0]],
                 }
             )
     return rows, len(signal.samples) - len(eda)
@@ -350,8 +352,8 @@ def load_induced_stress(
         ``stimulus`` (the stage as in the ratings files, str), ``trial`` (the number of the stage in
         the protocol, Baseline 0, int), ``eda`` (1-D float64 array in microsiemens, 100 samples by
         default), ``session_time`` (seconds from the start of the recording to the onset of the
-        whole stage, float) and ``duration`` (seconds of the whole stage, before the window is cut,
-        float).
+        whole stage, float), ``version`` (of the protocol, "V1" or "V2", str) and ``duration``
+        (seconds of the whole stage, before the window is cut, float).
         ``ratings`` : DataFrame with the same index; ``stress``, float, 0 to 10.
         ``targets`` : dict, ``"task"`` → Series of ``"rest"`` or ``"task"``, ``"stress"`` → Series
         of the ratings.

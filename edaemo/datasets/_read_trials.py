@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from edaemo._ids import name_some
+from edaemo._ids import group_messages, name_some
 from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import assemble
 from edaemo.datasets._cache import Column, take_rows
 from edaemo.datasets._corpus import DatasetError, Problems
+from edaemo.datasets._events import add_events
 from edaemo.datasets._file_options import FileOptions, RecordingWarning
 from edaemo.datasets._own_table import (
     Table,
@@ -45,9 +46,9 @@ from edaemo.decomposition import check_sampling_rate
 
 NAME = "own study"
 COLUMNS = ("subject", "stimulus", "file")
+# A column that may be absent → the column that replaces it.
+UNLESS = {"stimulus": "events"}
 RATED = ("valence", "arousal")
-# An error that holds for this many files is given once, with their number.
-SEVERAL = 4
 HOW_TO_GET = (
     "The table needs the columns subject, stimulus and file, and one row for each trial. Each file "
     "holds one trial. docs/datasets.md has an example."
@@ -105,7 +106,8 @@ def read_trials(
     """Read your own study: one table, and a file for each trial or one long recording per person.
 
     If the table has a column ``onset``, its rows are events in long recordings, and the trials are
-    cut out of them. With `length`, each recording is cut into sliding windows.
+    cut out of them. If it has a column ``events``, the onsets are those in files of events. With
+    `length`, each recording is cut into sliding windows.
 
     All files and rows are checked. One error lists every problem.
 
@@ -117,7 +119,12 @@ def read_trials(
         presentation) is optional, but required if a person had the same stimulus twice. Other
         columns are copied to the trials, numeric columns as float. Events also need ``onset``, in
         seconds from the first sample, and ``duration`` or a `window`; their ``trial`` is by default
-        the order of the onsets of a person, and several events may have the same file.
+        the order of the onsets of a person, and several events may have the same file. Instead of
+        ``onset`` and ``duration``, the column ``events`` may name files that :func:`read_events`
+        reads: the recording itself, or a table such as ``events.tsv`` of BIDS. Each row is then the
+        event whose label is its ``stimulus``; rows with the same label, and rows of button presses,
+        follow the order of ``trial`` or of the table. Without the column ``stimulus``, each event
+        of a file is a trial, with the ratings of the file's row.
     signals : dict or sequence of str
         Signal → its column in the files. A sequence names signals whose columns have the same
         names. ``eda`` is required. If ``eda`` is the only name of a sequence, or its column is
@@ -177,8 +184,9 @@ def read_trials(
         ``units`` : dict, signal → unit. ``development`` : (). All people are evaluation people.
         ``report`` : dict of what was read, masked and left out, with reasons; ``left_out`` and
         ``masked`` are DataFrames. For events and sliding windows: ``outside``, a DataFrame of those
-        outside of their recording, which are left out, and ``overlaps``, the number of cells that
-        begin before the one before them in the recording ends. With a context also
+        outside of their recording, which are left out, and ``overlaps``, the number of trials that
+        begin before the one before them in the recording ends. With the column ``events``:
+        ``unused_events``, the number of events that no row names. With a context also
         ``missing_context``, a DataFrame of the trials whose context lacks samples.
         ``name``, ``licence``, ``citation``, ``DESCR`` : str.
 
@@ -214,8 +222,14 @@ def read_trials(
     place = Path("the table") if is_frame else Path(table).expanduser()
     if folder is None:
         folder = Path() if is_frame else place.parent
-    frame = read_own_table(table, COLUMNS, "table of trials", columns)
+    folder = Path(folder).expanduser()
+    frame = read_own_table(table, COLUMNS, "table of trials", columns, unless=UNLESS)
     problems = Problems("your own study", place, HOW_TO_GET)
+    counts: dict[str, Any] = {}
+    if "events" in frame.columns and "onset" not in frame.columns:
+        eda = {"column": of_signals["eda"], "options": options}
+        frame, counts["unused_events"] = add_events(frame, folder, eda, problems)
+        problems.raise_all()
     spans: list[Span] | None = None
     if "onset" in frame.columns:
         _check_span(window, length)
@@ -240,7 +254,7 @@ def read_trials(
     cells, rates = _read_files(
         frame,
         of_signals,
-        Path(folder).expanduser(),
+        folder,
         {"sampling_rate": sampling_rate, "unit": unit, "options": options},
         problems,
         shared=spans is not None,
@@ -249,7 +263,6 @@ def read_trials(
     notes = (
         [] if "trial" in frame.columns else ["The order of the trials is not known: trial is 0."]
     )
-    counts: dict[str, Any] = {}
     context = context_of(window)
     if length is not None:
         durations = [len(eda) / rates[0] for eda in cells["eda"]]
@@ -257,7 +270,8 @@ def read_trials(
         spans = [span._replace(start=span.start - context) for span in spans]
     if spans is not None:
         before = {"baseline": baseline, "context": context}
-        rows, rated, cells, counts = _cut(frame, spans, rows, rated, cells, rates[0], before)
+        rows, rated, cells, found = _cut(frame, spans, rows, rated, cells, rates[0], before)
+        counts |= found
         if length is not None:
             rows["trial"] = _number(rows["subject"])
     in_order = np.lexsort((rows["trial"], rows["subject"]))
@@ -443,8 +457,8 @@ def _read_files(
             f"{file} is the file of {files.count(file)} trials: give each trial its own file, or "
             "add the column onset (seconds) for trials of one long recording."
         )
-    notes: dict[str, list[str]] = {}
-    wrong: dict[str, list[str]] = {}
+    notes: list[tuple[str, str]] = []
+    wrong: list[tuple[Path, str]] = []
     signals_of: dict[str, list[np.ndarray]] = {}
     for file in dict.fromkeys(filter(None, files)):
         path = folder / file
@@ -453,27 +467,22 @@ def _read_files(
                 warnings.simplefilter("always")
                 read, rate = read_columns(path, list(columns.values()), **settings)
         except DatasetError as error:
-            wrong.setdefault(str(error).removeprefix(f"{path}: "), []).append(str(path))
+            wrong.append((path, str(error).removeprefix(f"{path}: ")))
             continue
         for warning in caught:
-            notes.setdefault(str(warning.message).removeprefix(f"{path}: "), []).append(file)
+            notes.append((file, str(warning.message).removeprefix(f"{path}: ")))
         of_rate.setdefault(rate, []).append(file)
         signals_of[file] = read
     for file in files:
         for signal, samples in zip(columns, signals_of.get(file, ()), strict=False):
             cells[signal].append(samples)
-    for message, paths in wrong.items():
-        for group in [[path] for path in paths] if len(paths) < SEVERAL else [paths]:
-            problems.add(f"{_name_files(group)}: {message}")
-    for message, names in notes.items():
-        warnings.warn(f"{_name_files(names)}: {message}", RecordingWarning, stacklevel=4)
+    for problem in group_messages(wrong):
+        problems.add(problem)
+    for note in group_messages(notes, several=2):
+        warnings.warn(note, RecordingWarning, stacklevel=4)
     if len(of_rate) > 1:
         listed = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of_rate.items())
         problems.add(
             f"The files have different sampling rates: {listed}. Resample them to the same rate."
         )
     return cells, list(of_rate)
-
-
-def _name_files(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} files ({name_some(names)})"

@@ -81,17 +81,18 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         filters, high-pass at 0.05 Hz and, if the rate exceeds 6 Hz, low-pass at 3 Hz. "cvxeda":
         cvxEDA [3]_ with default settings. For every method, the component has the unit of the
         recording.
-    preset : {"edaemo", "pmemo", "level"}, default="edaemo"
+    preset : {"edaemo", "pmemo", "level", "compact"}, default="edaemo"
         Definitions of the features. "level": 23 features of the skin conductance level, of
         responses to the onset of the trial, and of sympathetic spectra, which describe what the 128
-        do not; ``docs/features.md`` defines them. "pmemo" reproduces the notebook published with
-        [2]_, including its errors. Each recording is scaled to 0…1, so that amplitudes cannot be
-        compared between subjects or trials. SumAreas equals auc, meanNegativeDerivative equals
-        -meanDerivative, and signalEnergy equals the sum of the bands. The spectrum is two-sided,
-        and its area is integrated along a frequency axis that jumps back in the middle. Energies
-        grow with the length of the clip. MFCC frames have 2,048 samples at any rate: a 40-s clip at
-        50 Hz has four frames and a 25-s clip at 4 Hz has one, so the statistics over frames carry
-        little or no information.
+        do not. "compact": 20 features of level, slope, responses and variation, most of them
+        logarithms, for windows of 20 to 60 s in µS. ``docs/features.md`` defines both. "pmemo"
+        reproduces the notebook published with [2]_, including its errors. Each recording is scaled
+        to 0…1, so that amplitudes cannot be compared between subjects or trials. SumAreas equals
+        auc, meanNegativeDerivative equals -meanDerivative, and signalEnergy equals the sum of the
+        bands. The spectrum is two-sided, and its area is integrated along a frequency axis that
+        jumps back in the middle. Energies grow with the length of the clip. MFCC frames have 2,048
+        samples at any rate: a 40-s clip at 50 Hz has four frames and a 25-s clip at 4 Hz has one,
+        so the statistics over frames carry little or no information.
     missing : {"raise", "interpolate"}, default="raise"
         Treatment of NaN and infinite samples. "raise": an error that names the trial.
         "interpolate": linear interpolation between finite neighbours (the nearest finite sample
@@ -107,8 +108,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     context : float, default=0.0
         Seconds at the beginning of each cell that were recorded before the trial, as in
         :class:`edaemo.preprocessing.EDADecomposer`. They are decomposed with the trial; no feature
-        describes them, except that ``preset="level"`` compares with the level before the onset.
-        Not for ``preset="pmemo"``.
+        describes them, except that ``preset="level"`` and ``"compact"`` compare with the level
+        before the onset. Not for ``preset="pmemo"``.
     decomposition : {"highpass", "cvxeda"} or None, default=None
         Older name of `method`, which it replaces if set: "highpass" is ``method="bandpass"``,
         "cvxeda" is ``method="cvxeda"``. None: use `method`.
@@ -331,14 +332,14 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             n_context=self._n_context,
         )
         signals = [signal for signal, _ in read]
-        shortest = ceil(SHORTEST * rate)
+        shortest = self._n_context + ceil(SHORTEST * rate)
+        after = f" after a context of {self.context:g} s" if self._n_context else ""
         for row, signal in enumerate(signals):
-            if len(signal) < self._n_context + shortest and (len(signal) or not absent):
-                after = f" after a context of {self._n_context}" if self._n_context else ""
+            if len(signal) < shortest and (len(signal) or not absent):
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
-                    f"too few: the features need {SHORTEST:g} s, which are {shortest} samples at "
-                    f"{rate} Hz{after}. Remove the trial, or check sampling_rate."
+                    f"too few: the features need {SHORTEST:g} s{after}, which are {shortest} "
+                    f"samples at {rate} Hz. Remove the trial, or check sampling_rate."
                 )
         return signals
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from edaemo.decomposition import Components
-from edaemo.features import _edaemo, _level, _pmemo
+from edaemo.features import _compact, _edaemo, _level, _pmemo
 
 
 class Preset(NamedTuple):
@@ -44,4 +44,5 @@ PRESETS = {
         lambda parts, rate, context: _pmemo.features(parts.phasic, rate),
     ),
     "level": Preset(_level.NAMES, _level.FAMILIES, _level.features),
+    "compact": Preset(_compact.NAMES, _compact.FAMILIES, _compact.features),
 }

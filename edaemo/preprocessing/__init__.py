@@ -10,8 +10,9 @@ from edaemo.preprocessing._decomposed import (
     decompose_trials,
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
-from edaemo.preprocessing._files import decompose_files, plan_outputs
+from edaemo.preprocessing._files import Outcome, decompose_files, plan_outputs
 from edaemo.preprocessing._findings import RecordingQuality, describe_quality
+from edaemo.preprocessing._finished import FinishedFiles
 from edaemo.preprocessing._quality import (
     DEFECTS,
     count_levels,
@@ -31,6 +32,8 @@ __all__ = [
     "DecomposedTrial",
     "DecomposingMixin",
     "EDADecomposer",
+    "FinishedFiles",
+    "Outcome",
     "RecordingQuality",
     "Repaired",
     "SignalQualityWarning",

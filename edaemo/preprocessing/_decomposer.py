@@ -331,10 +331,10 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         check_masking(method, self.missing, self.repair)
         read = read_signals(self, X, reset=reset, missing=self.missing, n_context=self._n_context)
         signals = [signal for signal, _ in read]
-        shortest = ceil(SHORTEST * rate)
+        shortest = self._n_context + ceil(SHORTEST * rate)
+        after = f" after a context of {self.context:g} s" if self._n_context else ""
         for row, signal in enumerate(signals):
-            if len(signal) - self._n_context < shortest:
-                after = f" after a context of {self._n_context}" if self._n_context else ""
+            if len(signal) < shortest:
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
                     f"too few: a trial must last {SHORTEST:g} s{after}, which are {shortest} "
