@@ -6,16 +6,18 @@ import copy
 import inspect
 import io
 import json
+import math
 import warnings
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import scipy.sparse
 import skops.io
+from numpy.lib import format as npy
 from sklearn.base import BaseEstimator
 from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
 from sklearn.exceptions import InconsistentVersionWarning
@@ -30,6 +32,8 @@ from sklearn.tree._tree import Tree
 from skops.io._protocol import PROTOCOL
 from skops.io._sklearn import ALLOWED_LOSSES
 
+from edaemo._safe_file import check_members
+
 # The classes of these packages may be in a file, except those in modules that make no models.
 PACKAGES = ("sklearn", "imblearn")
 _NO_MODELS = {
@@ -40,6 +44,8 @@ _NO_MODELS = {
 _SCORE_FUNCTIONS = (f_classif, f_regression, mutual_info_classif, mutual_info_regression)
 # An attribute that names a folder with pickles of joblib, which the next fit would read.
 LOCAL = "memory"
+# Bytes of an array of a sparse matrix for each byte of the compressed file, at most, above 1 MiB.
+_MOST_COMPRESSED = 100
 # Key of the dict that replaces an estimator of edaemo in an archive; its value is a number.
 PART = "$part"
 
@@ -129,18 +135,21 @@ def load(content: bytes, parts: Sequence[BaseEstimator]) -> BaseEstimator:
     Raises
     ------
     ValueError
-        If the archive holds a class or function that is not allowed, or the indices in a tree of
-        scikit-learn are invalid. scikit-learn would read memory outside of its arrays.
+        If the archive holds a class or function that is not allowed, its arrays need more memory
+        than the archive, or the indices in a tree of scikit-learn are invalid. scikit-learn would
+        read memory outside of its arrays.
     """
     if strange := find_strange(content):
         raise ValueError(f"it holds a {strange}, which is not allowed")
+    schema = _read_schema(content)
+    _check_sizes(content, schema)
 
     def swap(value: Any) -> Any:
         if type(value) is dict and list(value) == [PART]:
             return parts[value[PART]]
         return value
 
-    names = {name for _, name in _list_nodes(_read_schema(content))}
+    names = {name for _, name in _list_nodes(schema)}
     trusted = sorted(
         name for name in names if name.split(".")[0] not in ("builtins", "collections")
     )
@@ -218,9 +227,51 @@ def _differ(new: Iterable[object], old: Iterable[object]) -> bool:
 
 def _read_schema(content: bytes) -> dict[str, Any]:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-            raise ValueError("it holds a compressed part, which is not allowed")
+        check_members(archive)
         return json.loads(archive.read("schema.json"))
+
+
+def _check_sizes(content: bytes, schema: dict[str, Any]) -> None:
+    """Raise a ValueError if the arrays of an archive would take more memory than their members.
+
+    skops reads a member each time that a node without a known id names it.
+    """
+    readers: dict[str, object] = {}
+    for node, _ in _list_nodes(schema):
+        if (file := node.get("file")) is not None:
+            number = node.get("__id__")
+            if number is None or readers.setdefault(str(file), number) != number:
+                raise ValueError(f"two parts have the values {file!r:.80}")
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for info in archive.infolist():
+            member = archive.read(info)
+            if member.startswith(b"PK"):  # a sparse matrix, compressed
+                _check_sparse(member)
+            else:
+                _check_array(io.BytesIO(member), len(member))
+
+
+def _check_sparse(member: bytes) -> None:
+    """Raise a ValueError if the arrays of a sparse matrix are larger than their bytes."""
+    with zipfile.ZipFile(io.BytesIO(member)) as archive:
+        for info in archive.infolist():
+            if info.file_size > max(2**20, _MOST_COMPRESSED * len(member)):
+                raise ValueError(f"{info.filename!r:.80} is compressed too much")
+            with archive.open(info) as file:
+                _check_array(file, info.file_size)
+
+
+def _check_array(file: IO[bytes], size: int) -> None:
+    """Raise a ValueError if an array in numpy's format has more elements than bytes."""
+    if file.read(len(npy.MAGIC_PREFIX)) != npy.MAGIC_PREFIX:
+        return
+    version = file.read(2)
+    read = {b"\1\0": npy.read_array_header_1_0, b"\2\0": npy.read_array_header_2_0}.get(version)
+    if read is None:
+        raise ValueError(f"an array has the unknown format {version!r}")
+    shape, _, dtype = read(file)
+    if math.prod(shape) * max(dtype.itemsize, 1) > size:
+        raise ValueError(f"an array of shape {shape!r:.80} has only {size} bytes")
 
 
 def _list_nodes(node: object) -> Iterator[tuple[dict[str, Any], str]]:

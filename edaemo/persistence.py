@@ -7,11 +7,13 @@ import json
 import platform
 import sys
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -44,6 +46,14 @@ from edaemo._safe_file import (
     write_archive,
 )
 from edaemo._saved import SAVED, Saved, name_of, saved
+from edaemo._signature import (
+    NEEDS_CRYPTOGRAPHY,
+    PrivateKey,
+    PublicKey,
+    Signature,
+    read_private_key,
+    read_public_keys,
+)
 from edaemo._sklearn import AnyEstimator
 from edaemo._torch import import_name, loaded_class
 
@@ -56,6 +66,8 @@ if TYPE_CHECKING:
 __all__ = ["FileError", "describe", "export_onnx", "load", "save"]
 
 _Kind = TypeVar("_Kind")
+_Key = TypeVar("_Key")
+_Read = TypeVar("_Read")
 _HOME = {"export_onnx": "edaemo._onnx"}
 
 FORMAT = 2
@@ -67,7 +79,10 @@ for _name, _kind in (
     saved(_name)(_kind)
 # Parameters that describe the machine, not the model. A joblib folder could even run code: it
 # holds pickles, which the first prediction would read.
-_LOCAL = ("memory", "checkpoint", "cache")
+# `compile` would start a compiler. Each is saved as this value.
+_LOCAL = {"memory": None, "checkpoint": None, "cache": None, "compile": False}
+# Threads or processes that a model in a file may start, at most.
+_MOST_WORKERS = 256
 # Attributes that are not saved: the report on the last call, and values derived from the state.
 _DERIVED = ("report_", "_layout")
 # Attributes that set_output and set_…_request set; methods that have a set_…_request.
@@ -95,6 +110,7 @@ def save(
     path: str | PathLike[str],
     *,
     audit: pd.DataFrame | Mapping[str, Any] | None = None,
+    key: PrivateKey | None = None,
 ) -> None:
     """Write a fitted estimator or pipeline to a file that holds no code.
 
@@ -112,9 +128,15 @@ def save(
     audit : DataFrame, dict or None, default=None
         Evaluation of the model to store in the file, such as the table of
         :func:`edaemo.benchmark.audit`; `describe` returns it.
+    key : Ed25519PrivateKey, path or None, default=None
+        Key to sign the file with: a key of the package cryptography, or a file in PEM format, as
+        ``openssl genpkey -algorithm ed25519`` writes it. None: the file is not signed. Needs
+        ``pip install edaemo[sign]``.
 
     Raises
     ------
+    ValueError
+        If `key` is not a private Ed25519 key.
     FileError
         If a part of the estimator cannot be saved (the error names the step and the solution), the
         file cannot be written, or the written file cannot be read back. An earlier file of this
@@ -127,6 +149,7 @@ def save(
     ``docs/files.md`` describes the file format. The file holds ids of training subjects if a step
     stores them (`SubjectStandardizer`, `SubjectThresholdRelabeler`, subjects held out for
     validation). `memory`, `cache` and `checkpoint`, which are paths on one machine, become None.
+    `compile`, which would start a compiler, becomes False.
     Before `save` returns, it reads the file, and compares the outputs of the networks in it with
     those of the estimator.
 
@@ -144,6 +167,7 @@ def save(
     """
     if hasattr(estimator, "predict"):
         check_is_fitted(estimator)
+    private = None if key is None else _with_cryptography(read_private_key, key)
     writer = _Writer()
     tree = writer.encode(estimator, type(estimator).__name__)
     head = {
@@ -155,11 +179,16 @@ def save(
         "audit": readable(audit),
     }
     members = {HEAD: to_json(head), ARRAYS: writer.array_bytes(), **writer.members}
-    write_archive(Path(path), "model", FORMAT, members, check=partial(writer.check, path))
+    check = partial(writer.check, path)
+    write_archive(Path(path), "model", FORMAT, members, check=check, key=private)
 
 
 def load(
-    path: str | PathLike[str], *, device: str | None = None, trusted: Sequence[str] = ()
+    path: str | PathLike[str],
+    *,
+    device: str | None = None,
+    trusted: Sequence[str] = (),
+    trusted_keys: Sequence[PublicKey] | None = None,
 ) -> Any:
     """Read an estimator that `save` wrote. No code in the file is run.
 
@@ -173,6 +202,10 @@ def load(
     trusted : sequence of str, default=()
         Your own classes (torch modules, network estimators) that the file may name, each by its
         module and name, such as ``"mypackage.MyNet"``. Their modules are imported.
+    trusted_keys : sequence of Ed25519PublicKey, str or path, or None, default=None
+        Public keys, one of which must have signed the file: keys of the package cryptography, 64
+        hexadecimal digits each, or files in PEM format. None: the file need not be signed, and its
+        signature is not checked. Needs ``pip install edaemo[sign]``.
 
     Returns
     -------
@@ -184,8 +217,10 @@ def load(
     ------
     FileError
         If the file is missing, damaged, not written by edaemo, of a newer format, names a class
-        that is neither registered nor trusted, cannot be read by the installed versions, or holds
-        a network and torch is not installed.
+        that is neither registered nor trusted, cannot be read by the installed versions, holds
+        a network and torch is not installed, or is not signed with one of `trusted_keys`.
+    ValueError
+        If `trusted_keys` is empty or holds something that is not a public Ed25519 key.
 
     Warns
     -----
@@ -196,7 +231,10 @@ def load(
     path = Path(path)
     if isinstance(trusted, str):
         raise TypeError(f"trusted must be a list of names, got the text {trusted!r}.")
-    members = read_archive(path, "model", FORMAT)
+    check = None
+    if trusted_keys is not None:
+        check = partial(_check_signer, path, _with_cryptography(read_public_keys, trusted_keys))
+    members = read_archive(path, "model", FORMAT, check=check)
     others: dict[str, str] = {}
     try:
         head = json.loads(members[HEAD])
@@ -230,20 +268,65 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
         ``versions`` of Python and the libraries; ``classes`` and their dtype; ``input``, the
         columns that the last step takes; ``training``, a list with one entry per network (layout
         of a row, epochs, losses, recipe, seed, subjects held out for validation, number of
-        training rows); ``estimator``, the steps and their parameters; ``audit``.
+        training rows); ``estimator``, the steps and their parameters; ``audit``; ``signature``,
+        None if the file is not signed, else a dict of ``public_key``, 64 hexadecimal digits, and
+        ``checked``, False if the package cryptography is not installed.
 
     Raises
     ------
     FileError
-        As for `load`.
+        As for `load`, and if the signature is wrong.
     """
     path = Path(path)
+    found: list[dict[str, Any] | None] = []
+    members = read_archive(
+        path, "model", FORMAT, check=lambda one: found.append(_describe_signature(path, one))
+    )
     try:
-        return json.loads(read_archive(path, "model", FORMAT)[HEAD])
+        return {**json.loads(members[HEAD]), "signature": found[0]}
     except FileError:
         raise
     except BROKEN as error:
         raise edited(path, error) from error
+
+
+def _describe_signature(path: Path, signature: Signature | None) -> dict[str, Any] | None:
+    if signature is None:
+        return None
+    is_checked = find_spec("cryptography") is not None
+    if is_checked and not signature.is_right():
+        raise FileError(_WRONG_SIGNATURE.format(path, signature.public_key))
+    return {"public_key": signature.public_key, "checked": is_checked}
+
+
+def _check_signer(path: Path, trusted: Collection[str], signature: Signature | None) -> None:
+    """Raise a FileError unless a file was signed with a trusted key."""
+    if signature is None:
+        raise FileError(
+            f"{path}: the file is not signed, but trusted_keys asks for a signature: load it "
+            "without trusted_keys if you trust it, or have it signed."
+        )
+    if signature.public_key not in trusted:
+        raise FileError(
+            f"{path}: the file was signed with {signature.public_key}, which is not one of "
+            "trusted_keys."
+        )
+    if not signature.is_right():
+        raise FileError(_WRONG_SIGNATURE.format(path, signature.public_key))
+
+
+_WRONG_SIGNATURE = (
+    "{}: the signature of the key {} does not belong to this file: the file was changed after it "
+    "was signed. Get it again from its author."
+)
+
+
+def _with_cryptography(read: Callable[[_Key], _Read], key: _Key) -> _Read:
+    """Return the result of a function that needs cryptography; name the extra if it is missing."""
+    try:
+        return read(key)
+    except ModuleNotFoundError as error:
+        raise ImportError(f"Signatures need {NEEDS_CRYPTOGRAPHY}") from error
 
 
 class _TrustError(LackingError):
@@ -275,6 +358,39 @@ def _check_kind(name: str, found: object, kind: type[_Kind]) -> type[_Kind]:
     if not (isinstance(found, type) and issubclass(found, kind)):
         raise _TrustError(f"{name!r} is not a {kind.__name__}.")
     return found
+
+
+def _refuse_code(parameters: Mapping[str, Any], where: str) -> None:
+    """Raise a FileError for parameters that hold code; the error names the solution."""
+    if parameters.get("callbacks"):
+        raise FileError(
+            f"{where} has callbacks ({', '.join(map(_type_name, parameters['callbacks']))}), "
+            "which are code. Predicting does not need them: set_params(callbacks=None) and "
+            "save again."
+        )
+    if _draws(parameters.get("random_state")):
+        raise FileError(
+            f"{where} has a RandomState as random_state. Predicting does not need it: "
+            "set_params(random_state=None), or a number, and save again."
+        )
+    music = parameters.get("music")
+    if music is not None and not isinstance(music, pd.DataFrame):
+        kind = "an extractor with files" if isinstance(music, tuple) else "a callable"
+        raise FileError(
+            f"{where}: music is {kind}, which would run code. Compute the features once, as a "
+            "DataFrame with a row for each stimulus, and fit with music=<that DataFrame>."
+        )
+
+
+def _refuse_workers(parameters: Mapping[str, Any], where: str) -> None:
+    """Raise a FileError for a number of threads or processes that no machine has use for."""
+    for key, value in parameters.items():
+        workers = key.rpartition("__")[2] in ("n_jobs", "n_threads", "thread_count")
+        if workers and isinstance(value, Integral) and abs(int(value)) > _MOST_WORKERS:
+            raise FileError(
+                f"{where} has {key}={value}: use a number up to {_MOST_WORKERS}, which a model in "
+                "a file may start."
+            )
 
 
 class _Writer(Encoder):
@@ -313,7 +429,8 @@ class _Writer(Encoder):
         self, estimator: BaseEstimator, name: str, fitted: tuple[str, ...], where: str
     ) -> dict[str, Any]:
         parameters = estimator.get_params(deep=False)
-        self._refuse(estimator, parameters, where)
+        _refuse_code(parameters, where)
+        _refuse_workers(parameters, where)
         encoded = {}
         for key, value in parameters.items():
             if key == "steps":
@@ -322,8 +439,8 @@ class _Writer(Encoder):
                     for name_of_step, step in value
                 ]
             else:
-                local = key in _LOCAL
-                encoded[key] = self.encode(None if local else value, f"{where}: {key}")
+                local = _LOCAL.get(key, value)
+                encoded[key] = self.encode(local, f"{where}: {key}")
         node = {"$estimator": name, "parameters": encoded, **self._settings(estimator)}
         known = {*parameters, *fitted, *_SETTINGS, *_DERIVED, "net_"}
         state = {key: value for key, value in vars(estimator).items() if key not in parameters}
@@ -339,27 +456,6 @@ class _Writer(Encoder):
         if "net_" in state:
             node["net"] = self._net(estimator, where)
         return node
-
-    def _refuse(self, estimator: BaseEstimator, parameters: dict[str, Any], where: str) -> None:
-        """Raise a FileError for parameters that hold code; the error names the solution."""
-        if parameters.get("callbacks"):
-            raise FileError(
-                f"{where} has callbacks ({', '.join(map(_type_name, parameters['callbacks']))}), "
-                "which are code. Predicting does not need them: set_params(callbacks=None) and "
-                "save again."
-            )
-        if _draws(parameters.get("random_state")):
-            raise FileError(
-                f"{where} has a RandomState as random_state. Predicting does not need it: "
-                "set_params(random_state=None), or a number, and save again."
-            )
-        music = parameters.get("music")
-        if music is not None and not isinstance(music, pd.DataFrame):
-            kind = "an extractor with files" if isinstance(music, tuple) else "a callable"
-            raise FileError(
-                f"{where}: music is {kind}, which would run code. Compute the features once, as a "
-                "DataFrame with a row for each stimulus, and fit with music=<that DataFrame>."
-            )
 
     def _settings(self, estimator: BaseEstimator) -> dict[str, Any]:
         """Return what set_output and set_…_request have set."""
@@ -450,7 +546,8 @@ class _Reader(Decoder):
         self, members: Mapping[str, bytes], device: str | None, trusted: Collection[str]
     ) -> None:
         super().__init__(members[ARRAYS])
-        self.members, self.device, self.trusted = members, device, trusted
+        # Each member is read for one place only.
+        self.members, self.device, self.trusted = dict(members), device, trusted
         self.networks: list[NetworkEstimator] = []
 
     def _make_estimator(self, name: str, node: dict[str, Any]) -> BaseEstimator:
@@ -507,9 +604,19 @@ class _Reader(Decoder):
         parameters = {key: self.decode(value) for key, value in node["parameters"].items()}
         if "steps" in parameters:
             parameters["steps"] = [tuple(step) for step in parameters["steps"]]
-        local = [key for key in _LOCAL if parameters.get(key) is not None]
-        if local:
-            raise ValueError(f"{cls.__name__} has {local[0]}={parameters[local[0]]!r}")
+        if parameters.get("compile"):
+            warnings.warn(
+                f"{cls.__name__} was saved with compile={parameters['compile']!r}, which would "
+                "start a compiler. It is not used: set it with set_params(compile=…).",
+                UserWarning,
+                stacklevel=2,
+            )
+            parameters["compile"] = False
+        for key, value in _LOCAL.items():
+            if parameters.get(key, value) != value:
+                raise ValueError(f"{cls.__name__} has {key}={parameters[key]!r}")
+        _refuse_code(parameters, cls.__name__)
+        _refuse_workers(parameters, cls.__name__)
         if self.device is not None and "net" in node:
             parameters["device"] = self.device
         estimator = cls(**parameters)
@@ -535,18 +642,19 @@ class _Reader(Decoder):
             find_device(estimator.device)
         except ValueError as error:
             raise LackingError(f"{error} Or load it with device='auto'.") from error
-        weights = safetensors.torch.load(self.members[node["weights"]])
+        weights = safetensors.torch.load(self.members.pop(node["weights"]))
         estimator.take_network(weights, **rest)
         self.networks.append(estimator)
 
     def _sklearn(self, name: str, node: dict[str, Any]) -> BaseEstimator:
         parts = [self.decode(part) for part in node.get("parts", [])]
-        estimator = _sklearn_parts.load(self.members[node["skops"]], parts)
+        estimator = _sklearn_parts.load(self.members.pop(node["skops"]), parts)
         found = f"{type(estimator).__module__}.{type(estimator).__qualname__}"
         if found != name:
             raise ValueError(f"{found} is in the place of {name}, which is not allowed")
         if hasattr(estimator, "_parameter_constraints"):
             estimator._validate_params()
+        _refuse_workers(estimator.get_params(deep=True), name)
         return estimator
 
 

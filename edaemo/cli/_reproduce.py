@@ -8,7 +8,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
+from edaemo._whole_file import safe_name
+from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
 from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ WHAT = {
     "table3": "models on EDA, music and both, with 10, 40, 70 and 100 % of the people",
     "table4": "depth and width of RTCAN",
     "table5": "the attention modules of RTCAN",
+    "table6": "models of earlier work, and two that are usual for time series",
     "figure4": "10, 40, 70 and 100 % of the people: test people fixed, and the shrinking set",
 }
 RATINGS_ALONE = ("table1", "table2")
@@ -246,7 +248,7 @@ def _reproduce_muse(arguments: argparse.Namespace, parser: argparse.ArgumentPars
         )
     except ValueError as error:  # base of all errors about arguments and data
         parser.exit(2, f"edaemo: error: {error}\n")
-    place = Path(arguments.out) / study.name / "muse"
+    place = Path(arguments.out) / safe_name(study.name) / "muse"
     place.mkdir(parents=True, exist_ok=True)
     text = format_results(table)
     (place / "table.md").write_text(text, encoding="utf-8")
@@ -357,7 +359,7 @@ def _reproduce(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
             made, study = _make(arguments)
     except ValueError as error:  # base of all errors about arguments, data and store
         parser.exit(2, f"edaemo: error: {error}\n")
-    _print(made, Path(arguments.out) / study / made.name, as_json=arguments.json)
+    _print(made, Path(arguments.out) / safe_name(study) / made.name, as_json=arguments.json)
     for note in dict.fromkeys(str(note.message) for note in notes):
         if arguments.json:
             print(json.dumps({"note": note}))
@@ -388,6 +390,7 @@ def _load(names: list[str], arguments: argparse.Namespace) -> list[Bunch]:
     if arguments.path is not None and len(names) > 1:
         raise ValueError(f"--path is for one study, got {len(names)} studies.")
     names = [find(name, STUDIES, "study") for name in names]
+    make_folder(Path(arguments.out))
     return [STUDIES[name](arguments.path) for name in names]
 
 

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import struct
-import warnings
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError, MatReadWarning
 
+from edaemo._child_process import ChildError, call_in_child
+from edaemo._child_readers import load_matlab
 from edaemo.datasets._corpus import CorpusFiles
 
-# Exceptions that a damaged file may raise, depending on the position of the damage.
-_BAD_FILE = (
-    MatReadError,
-    MatReadWarning,
-    zlib.error,
-    struct.error,
-    OSError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OverflowError,
-    TypeError,
-    ValueError,
-)
+# Version and byte order in the header of files of version 7.3, which are HDF5.
+_HDF5 = (b"\x00\x02IM", b"\x02\x00MI")
 
 
 def read_matlab(content: bytes, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Read variables of a MATLAB file of version 4 to 7.
+    """Read variables of a MATLAB file of version 4 to 7, in a child process.
 
     Parameters
     ----------
@@ -48,26 +33,18 @@ def read_matlab(content: bytes, names: Sequence[str]) -> dict[str, np.ndarray]:
     Raises
     ------
     ValueError
-        If the content is not such a file, is truncated or damaged, or lacks a variable.
+        If the content is not such a file, is truncated or damaged, lacks a variable, or makes the
+        library crash, hang or exceed its memory.
     """
     if not content:
         raise ValueError("is empty.")
     if not _is_whole(content):
         raise ValueError("is truncated.")
+    if content[124:128] in _HDF5:
+        raise ValueError("is a MATLAB file of version 7.3: save it with -v7 as published.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", MatReadWarning)
-            # The check of lengths is off because files of AMIGOS are longer than they declare.
-            found = loadmat(
-                io.BytesIO(content),
-                variable_names=list(names),
-                verify_compressed_data_integrity=False,
-            )
-    except NotImplementedError as error:  # scipy raises this for HDF5, the format of version 7.3
-        raise ValueError(
-            "is a MATLAB file of version 7.3: save it with -v7 as published."
-        ) from error
-    except _BAD_FILE as error:
+        found = call_in_child(load_matlab, len(content), content, names)
+    except (ChildError, ValueError, OSError) as error:
         what = " ".join(str(error).split()) or type(error).__name__
         raise ValueError(f"is truncated or is not a MATLAB file ({what[:80]}).") from error
     missing = [name for name in names if name not in found]

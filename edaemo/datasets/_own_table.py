@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
+from edaemo._child_process import ChildError, call_in_child
 from edaemo._validation import suggest
 from edaemo.datasets._corpus import DatasetError, Problems
 from edaemo.datasets._numbers import read_number
@@ -27,11 +28,16 @@ Table: TypeAlias = str | os.PathLike[str] | pd.DataFrame
 
 
 def read_own_table(
-    table: Table, columns: Sequence[str], what: str, rename: Mapping[str, str] | None = None
+    table: Table,
+    columns: Sequence[str],
+    what: str,
+    rename: Mapping[str, str] | None = None,
+    unless: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return a table, which must have at least these columns. All cells of a CSV file are text.
 
-    `rename` maps names in the table to names of edaemo.
+    `rename` maps names in the table to names of edaemo; `unless` maps columns to columns with which
+    they may be absent.
 
     Raises
     ------
@@ -51,7 +57,8 @@ def read_own_table(
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
         raise DatasetError(f"The {where} has the columns {twice} more than once.")
-    missing = [column for column in columns if column not in names]
+    replaced = [column for column, other in (unless or {}).items() if other in names]
+    missing = [column for column in columns if column not in (*names, *replaced)]
     if missing:
         raise DatasetError(
             f"The {where} lacks the columns {missing}; it has {names}."
@@ -88,7 +95,10 @@ def _suggest_columns(missing: Sequence[str], names: Sequence[Any]) -> str:
 def _read_file(path: Path, what: str) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
+            import pyarrow  # noqa: F401
+
+            size = path.stat().st_size
+            return call_in_child(pd.read_parquet, size, path, page_checksum_verification=True)
         if path.suffix.lower() in WORKBOOKS:
             sheets = read_sheets(path)
             if len(sheets) > 1:
@@ -109,7 +119,7 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
     except OSError as error:
         reason = error.strerror or error
         raise DatasetError(f"The {what} {path} cannot be read: {reason}.") from error
-    except ValueError as error:
+    except (ChildError, ValueError) as error:
         raise DatasetError(f"The {what} {path} is not a valid table: {error}.") from error
     if isinstance(frame.index, pd.RangeIndex):
         # pandas renames duplicate columns. This restores the names of the file.

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval
 
+from edaemo._child_process import ChildError, call_in_child
 from edaemo._validation import IDENTITY
 from edaemo.datasets._cache import Column, Reading, take_rows
 from edaemo.datasets._corpus import CorpusFiles, DatasetError
@@ -133,7 +134,7 @@ def _compare_order(corpus: CorpusFiles) -> str:
     if name is None:
         return f"{known}. They were not compared with {sheet_name}, which is missing."
     try:
-        from python_calamine import CalamineError
+        import python_calamine  # noqa: F401
     except ImportError:
         return (
             f"{known}. They were not compared with {sheet_name}: "
@@ -141,10 +142,16 @@ def _compare_order(corpus: CorpusFiles) -> str:
         )
     with corpus.collect():
         try:
-            sheet = pd.read_excel(
-                io.BytesIO(corpus.read_bytes(name)), header=None, engine="calamine", dtype=str
+            content = corpus.read_bytes(name)
+            sheet = call_in_child(
+                pd.read_excel,
+                len(content),
+                io.BytesIO(content),
+                header=None,
+                engine="calamine",
+                dtype=str,
             )
-        except (CalamineError, ValueError, OSError) as error:
+        except (ChildError, ValueError, OSError) as error:
             raise corpus.error(name, f"cannot be read: {error}.") from error
         # Emotions are in rows 2, 4, 6 and 8, one row for each session, and in columns B to U.
         cells = sheet.reindex(index=range(1, 8, 2), columns=range(1, CLIPS_PER_SESSION + 1))

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
+from edaemo._child_process import ChildError, call_in_child
+from edaemo._child_readers import load_sheets
 from edaemo.datasets._corpus import DatasetError
 
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -33,20 +35,18 @@ def read_sheets(path: Path) -> dict[str, bytes]:
         installed.
     """
     try:
-        import python_calamine as calamine
+        import python_calamine  # noqa: F401
     except ImportError as error:
         needed = "pip install edaemo[spreadsheets]"
         raise DatasetError(f"{path}: workbooks need python-calamine: {needed}.") from error
     try:
-        with calamine.CalamineWorkbook.from_path(path) as workbook:
-            sheets = {
-                name: workbook.get_sheet_by_name(name).to_python(skip_empty_area=True)
-                for name in workbook.sheet_names
-            }
-    except calamine.PasswordError as error:
-        raise DatasetError(f"{path}: the workbook has a password. Save it without one.") from error
-    except (calamine.CalamineError, OSError) as error:
-        raise DatasetError(f"{path}: this is not a readable workbook: {error}.") from error
+        sheets = call_in_child(load_sheets, path.stat().st_size, str(path))
+    except (ChildError, ValueError, OSError) as error:
+        raise DatasetError(
+            f"{path}: this is not a readable workbook: {error}. Save it again, or as CSV."
+        ) from error
+    if sheets is None:
+        raise DatasetError(f"{path}: the workbook has a password. Save it without one.")
     texts = {name: _write(rows) for name, rows in sheets.items() if rows}
     if not texts:
         raise DatasetError(f"{path}: the workbook is empty.")

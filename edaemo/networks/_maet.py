@@ -344,7 +344,8 @@ class MAET(nn.Module):
         self.class_places = [sum(self.lengths[:i]) for i in range(len(blocks))]
         several = len(blocks) > 1
         places = torch.arange(len(blocks))
-        of_token = places.repeat_interleave(torch.tensor(self.lengths))
+        lengths = torch.tensor(self.lengths)
+        of_token = places.repeat_interleave(lengths, output_size=sum(self.lengths))
         self.register_buffer("modality_of_token", of_token, persistent=False)
         of_prompt = places.repeat_interleave(n_prompts)
         self.register_buffer("modality_of_prompt", of_prompt, persistent=False)
