@@ -327,7 +327,7 @@ class AIMSTF(nn.Module):
     blocks : mapping from str to tuple of int
         Shape of each modality in a trial, in order: (n_chans, n_times) for a signal, (n_features,)
         for features, or (n_frames, n_colours, height, width) for video frames. The source has two
-        modalities, EEG and faces. With one modality, there is no other to share features with.
+        modalities, EEG and faces. The shared features of a single modality have no other to be compared with.
     n_outputs : int
         Number of classes.
     architecture : {"mended", "published"}, default="mended"
@@ -392,6 +392,7 @@ class AIMSTF(nn.Module):
         },
         # The steps after it join three scales, so they do not have one time axis.
         layers={"convolve": Layer("encoders.0.scales.scales.2")},
+        on_request=True,
     )
     names: tuple[str, ...]
     modality_dropout: float
