@@ -14,7 +14,7 @@ from test_corpora import short_deap as short_deap
 from edaemo.cli import main
 from edaemo.reproduction.aimstf import AIMSTFSettings, _reproduce, format_aimstf, reproduce_aimstf
 
-N_PEOPLE, N_TRIALS, N_WINDOWS, RATE = 4, 10, 6, 8
+N_PEOPLE, N_TRIALS, N_WINDOWS, RATE, N_CHANS = 4, 10, 6, 8, 16
 
 
 def make_study(*, n_people=N_PEOPLE, seed=0) -> Bunch:
@@ -26,8 +26,8 @@ def make_study(*, n_people=N_PEOPLE, seed=0) -> Bunch:
     rng = np.random.default_rng(seed)
     keys = [(f"p{person}", f"v{trial}") for person in range(n_people) for trial in range(N_TRIALS)]
     n, n_samples = len(keys), N_WINDOWS * RATE
-    level = rng.normal(size=(n, 6, 1))
-    eeg = [*(3 * level + 0.3 * rng.normal(size=(n, 6, n_samples)))]
+    level = rng.normal(size=(n, N_CHANS, 1))
+    eeg = [*(3 * level + 0.3 * rng.normal(size=(n, N_CHANS, n_samples)))]
     eda = [*(0.1 * rng.normal(size=(n, n_samples)))]
     trials = pd.DataFrame(keys, columns=["subject", "stimulus"])
     trials["eda"], trials["eeg"] = pd.Series(eda, dtype=object), pd.Series(eeg, dtype=object)
@@ -139,7 +139,7 @@ def test_windows_hold_the_samples_of_their_second_and_gaps_are_left_out():
     study = make_study(n_people=1)
     # A sample of a second that is not full.
     study.trials.at[2, "eda"] = np.append(study.trials["eda"][2], 7.0)
-    study.trials.at[2, "eeg"] = np.hstack([study.trials["eeg"][2], np.ones((6, 1))])
+    study.trials.at[2, "eeg"] = np.hstack([study.trials["eeg"][2], np.ones((N_CHANS, 1))])
     study.trials["eda"][1][RATE] = np.nan
     windows = _reproduce.cut_windows(study, "valence", 1.0)
     assert windows.n_dropped == 1
@@ -147,7 +147,7 @@ def test_windows_hold_the_samples_of_their_second_and_gaps_are_left_out():
     row = windows.about.query("recording == 2 and start == 3").index[0]
     expected = [study.trials["eda"][2][24:32], *study.trials["eeg"][2][:, 24:32]]
     np.testing.assert_array_equal(windows.X[row], np.concatenate(expected).astype(np.float32))
-    assert windows.shapes == {"eda": (1, RATE), "eeg": (6, RATE)}
+    assert windows.shapes == {"eda": (1, RATE), "eeg": (N_CHANS, RATE)}
 
 
 def test_what_cannot_be_split_is_refused(tmp_path):

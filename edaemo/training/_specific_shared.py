@@ -101,6 +101,11 @@ class SpecificSharedLoss(CrossEntropy):
     mean and moments.
     """
 
+    alpha: float
+    beta: float
+    gamma: float
+    n_moments: int
+
     def __init__(
         self,
         weight: Tensor | None = None,
