@@ -490,7 +490,7 @@ def describe(row: pd.Series) -> str:
     text = (
         f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {group}people, "
         f"{row['n_trials']} trials; protocol {row['protocol']}, "
-        f"{row['n_folds']} fold{'s' * (row['n_folds'] != 1)}"
+        f"{row['n_folds']} fold{'' if row['n_folds'] == 1 else 's'}"
     )
     if row["n_repeats"] > 1:
         text += f", {row['n_repeats']} repeats"
