@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from edaemo._child_process import ChildError, call_in_child
-from edaemo._validation import suggest
+from edaemo._validation import name_some, suggest
 from edaemo.datasets._corpus import DatasetError, Problems
 from edaemo.datasets._numbers import read_number
 from edaemo.datasets._text import HEAD, find_encoding
@@ -51,11 +51,11 @@ def read_own_table(
     names = list(frame.columns)
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
-        raise DatasetError(f"The {where} has the columns {twice} more than once.")
+        raise DatasetError(f"The {where} has the columns {name_some(twice)} more than once.")
     missing = [column for column in columns if column not in names]
     if missing:
         raise DatasetError(
-            f"The {where} lacks the columns {missing}; it has {names}."
+            f"The {where} lacks the columns {missing}; it has {name_some(names)}."
             f"{_suggest_columns(missing, names)}"
         )
     if not len(frame):
@@ -97,7 +97,8 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
             sheets = read_sheets(path)
             if len(sheets) > 1:
                 raise DatasetError(
-                    f"The {what} {path} has several sheets with cells: {[*sheets]}. Keep one."
+                    f"The {what} {path} has several sheets with cells: {name_some(sheets)}. Keep "
+                    "one."
                 )
             content = next(iter(sheets.values()))
         else:
@@ -158,7 +159,9 @@ def read_whole_numbers(frame: pd.DataFrame, column: str, problems: Problems) -> 
             numbers.append(int(value))
         else:
             cell = frame[column].iloc[row]
-            problems.add(f"row {row + 1} of the table has no whole number as {column}: {cell!r}.")
+            problems.add(
+                f"row {row + 1} of the table has no whole number as {column}: {cell!r:.60}."
+            )
             numbers.append(-1)
     return numbers
 
@@ -176,7 +179,9 @@ def read_rating_columns(
         for row, value in enumerate(_numbers(frame[name]), start=1):
             if value is None or np.isinf(value):
                 cell = frame[name].iloc[row - 1]
-                problems.add(f"row {row} of the table has no finite number as {name}: {cell!r}.")
+                problems.add(
+                    f"row {row} of the table has no finite number as {name}: {cell!r:.60}."
+                )
             elif rating_range is not None and not (
                 np.isnan(value) or rating_range[0] <= value <= rating_range[1]
             ):
