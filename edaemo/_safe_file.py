@@ -19,6 +19,7 @@ import pandas as pd
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from edaemo._signature import Signature, empty_signature, find_signature, sign
 from edaemo._torch import loaded_class
 from edaemo._whole_file import whole_file
 from edaemo.decomposition import (
@@ -30,6 +31,7 @@ from edaemo.decomposition import (
 
 if TYPE_CHECKING:
     import torch
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from skorch.callbacks import LRScheduler
 
 HEAD, ARRAYS = "edaemo.json", "arrays.safetensors"
@@ -94,11 +96,14 @@ def write_archive(
     members: Mapping[str, bytes],
     *,
     check: Callable[[Path], None] | None = None,
+    key: Ed25519PrivateKey | None = None,
 ) -> None:
     """Write named members to a file, completely or not at all.
 
     The file is a zip archive without compression. Its comment, at the end of the file, is
-    ``edaemo <kind> <version> sha256 <digest>``. The digest covers all bytes before it.
+    ``edaemo <kind> <version> sha256 <digest>``. The digest covers all bytes before it. The comment
+    of a signed file begins with ``ed25519 <public key> <signature>``. The signature covers all
+    bytes before the digest, with zeros in the place of the signature.
 
     Parameters
     ----------
@@ -109,6 +114,8 @@ def write_archive(
     check : callable or None, default=None
         Takes the path of the written file, before it gets the name `path`. Raises a FileError if
         the file is not right.
+    key : Ed25519PrivateKey or None, default=None
+        Key to sign the file with; None: the file is not signed.
 
     Raises
     ------
@@ -121,9 +128,12 @@ def write_archive(
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
-        archive.comment = f"edaemo {kind} {version} sha256 {'0' * 64}".encode()
+        signature = b"" if key is None else empty_signature(key)
+        archive.comment = signature + f"edaemo {kind} {version} sha256 {'0' * 64}".encode()
     # Without a view of the buffer: Python 3.13 warns if the buffer is collected before its view.
     content = buffer.getvalue()[:-64]
+    if key is not None:
+        content = sign(content, key)
     try:
         with whole_file(path) as part:
             part.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
@@ -149,8 +159,28 @@ def _check_replaceable(path: Path) -> None:
         )
 
 
-def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
+def read_archive(
+    path: Path,
+    kind: str,
+    version: int,
+    *,
+    check: Callable[[Signature | None], object] | None = None,
+) -> dict[str, bytes]:
     """Read the members of a file that `write_archive` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+    version : int
+    check : callable or None, default=None
+        Takes the signature of the file, or None, before the members are read. Raises an error if
+        the file must not be read.
+
+    Returns
+    -------
+    dict of str to bytes
+        The members by name.
 
     Raises
     ------
@@ -183,6 +213,8 @@ def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
             f"{path}: the file has format {version_of_file}, written by a newer edaemo. This "
             f"version reads formats up to {version}: pip install --upgrade edaemo."
         )
+    if check is not None:
+        check(find_signature(data[:-64], len(end[0]) - 64))
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             check_members(archive)

@@ -261,6 +261,30 @@ def distinct_values(values: Sequence[Any] | np.ndarray) -> np.ndarray:
     return as_copied(array)
 
 
+def trial_order(X: object, needed_by: str) -> np.ndarray | None:
+    """Return the rank of each row's ``trial``; None if X has no such column or index level.
+
+    Raise a ValueError if a trial is missing, or is not a number or a time; the message names
+    `needed_by`.
+    """
+    ids = find_ids("trial", X, may_miss=True)
+    if ids is None:
+        return None
+    trial = pd.Series(ids).infer_objects()
+    if trial.isna().any():
+        row = int(np.flatnonzero(trial.isna())[0])
+        raise ValueError(
+            f"{name_trial(X, row)}: trial is missing, so its order is unknown. Fill it in."
+        )
+    known = pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype
+    if not any(is_ordered(trial) for is_ordered in known):
+        raise ValueError(
+            f"{needed_by} needs the order of each subject's trials, but trial holds "
+            f"{trial.iloc[0]!r}: use numbers or times that increase during the session."
+        )
+    return pd.factorize(trial, sort=True)[0]
+
+
 def n_rows(X: object) -> int:
     """Return the number of trials, also of sparse matrices and array-likes without len()."""
     if hasattr(X, "shape"):
@@ -686,6 +710,7 @@ def read_signals(
     reset: bool | None,
     missing: str,
     may_be_absent: bool = False,
+    n_context: int = 0,
 ) -> list[tuple[np.ndarray, int]]:
     """Read the signal of each trial and treat missing samples.
 
@@ -708,6 +733,9 @@ def read_signals(
         neighbours, the nearest finite sample at the ends. "mask": NaN.
     may_be_absent : bool, default=False
         Whether a trial may lack its signal: None, NaN, an empty array, or no finite sample.
+    n_context : int, default=0
+        Number of samples before each trial. Missing samples at their beginning remain missing
+        (NaN), regardless of `missing`, and are not counted.
 
     Returns
     -------
@@ -741,7 +769,7 @@ def read_signals(
     return [
         (np.empty(0), 0)
         if may_be_absent and _is_absent(cell)
-        else _read_signal(X, row, cell, missing)
+        else _read_signal(X, row, cell, missing, n_context)
         for row, cell in enumerate(cells)
     ]
 
@@ -990,7 +1018,9 @@ def _needs_rows(estimator: BaseEstimator, signals: Sequence[str]) -> ValueError:
     )
 
 
-def _read_signal(X: object, row: int, cell: object, missing: str) -> tuple[np.ndarray, int]:
+def _read_signal(
+    X: object, row: int, cell: object, missing: str, n_context: int
+) -> tuple[np.ndarray, int]:
     signal = read_cell(X, row, cell)
     if signal.ndim != 1:
         raise ValueError(
@@ -998,17 +1028,21 @@ def _read_signal(X: object, row: int, cell: object, missing: str) -> tuple[np.nd
             f"{signal.shape}."
         )
     finite = np.abs(signal) <= LARGEST
-    n_missing = int(np.sum(~finite))
-    if not n_missing:
+    if finite.all():
         return signal, 0
-    if missing == "raise" or n_missing == len(signal):
-        or_fill = "." if n_missing == len(signal) else ", or set missing='interpolate'."
+    # The context begins with its first finite sample.
+    start = int(np.argmax(np.append(finite[:n_context], True)))
+    n_missing = int(np.sum(~finite[start:]))
+    is_lost = not finite[n_context:].any()
+    if n_missing and (missing == "raise" or is_lost):
+        or_fill = "." if is_lost else ", or set missing='interpolate'."
         raise ValueError(
-            f"{name_trial(X, row)}: {n_missing} of {len(signal)} samples are missing (NaN or "
-            f"masked), infinite or beyond float32, the first at sample {int(np.argmin(finite))}. "
-            f"Remove the trial{or_fill}"
+            f"{name_trial(X, row)}: {n_missing} of {len(signal) - start} samples are missing (NaN "
+            "or masked), infinite or beyond float32, the first at sample "
+            f"{start + int(np.argmin(finite[start:]))}. Remove the trial{or_fill}"
         )
-    if missing == "mask":
-        return np.where(finite, signal, np.nan), n_missing
-    place = np.arange(len(signal))
-    return np.interp(place, place[finite], signal[finite]), n_missing
+    read = np.where(finite, signal, np.nan)
+    if n_missing and missing == "interpolate":
+        place = np.arange(len(signal))
+        read[start:] = np.interp(place[start:], place[finite], signal[finite])
+    return read, n_missing

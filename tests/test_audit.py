@@ -196,6 +196,8 @@ def studies(draw):
         [frame, pd.DataFrame(np.indices((12, 8)).reshape(2, -1).T, columns=frame.columns)]
     )
     frame["viewing_group"] = np.where(frame["subject"] < 4, frame["subject"] // 2, np.nan)
+    frame["version"] = frame["subject"] // 6
+    frame["development"] = frame["subject"] % 4 < 2
     frame["eda"] = list(rng.normal(size=(len(frame), 4)))
     return frame.reset_index(drop=True), rng.integers(0, 2, len(frame))
 

@@ -16,7 +16,7 @@ from edaemo.cli import main
 from edaemo.datasets import DatasetError
 from edaemo.datasets._recordings import find_recordings, read_recording
 from edaemo.decomposition import DecompositionError, decompose
-from edaemo.preprocessing import _files
+from edaemo.preprocessing import _files, _finished
 
 # What is said of a file's layout is tested in test_recordings.py.
 pytestmark = pytest.mark.filterwarnings("ignore::edaemo.datasets.RecordingWarning")
@@ -54,8 +54,9 @@ def run(capsys: pytest.CaptureFixture, *arguments: object) -> tuple[int, str, st
 
 
 def files_in(folder: Path) -> list[str]:
-    """Return all files below a folder, hidden ones too."""
-    return sorted(f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file())
+    """Return all files below a folder, hidden ones too, except the record of finished files."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != _finished.NAME)
+    return sorted(path.relative_to(folder).as_posix() for path in files)
 
 
 class TestReading:
@@ -482,6 +483,26 @@ class TestOutputs:
 
 
 class TestCommand:
+    def test_what_holds_of_many_files_is_printed_once(self, tmp_path, capsys):
+        eda = "".join(f"{2 + i % 7 / 10}\n" for i in range(60))
+        for i in range(7):
+            write(tmp_path / "in" / f"{i}.csv", f"eda\n{eda}")
+            write(tmp_path / "in" / f"e4_{i}" / "EDA.csv", f"1600000000\n4\n0.0\n{eda}")
+        for i in range(3):
+            write(tmp_path / "in" / f"empty{i}.csv", "")
+        status, out, err = run(
+            capsys, tmp_path / "in", tmp_path / "out", "--method", "highpass", "--jobs", 1
+        )
+        assert status == 1
+        notes = [line for line in out.splitlines() if "the first sample is 0." in line]
+        assert len(notes) == 1
+        assert notes[0].startswith("Note: 7 files (")
+        lines = [line for line in err.splitlines() if ": " in line]
+        assert [line.endswith("the file is empty.") for line in lines].count(True) == 3
+        (line,) = (line for line in lines if "does not contain its sampling rate" in line)
+        first = ", ".join(str(tmp_path / "in" / f"{i}.csv") for i in range(5))
+        assert line.startswith(f"7 files ({first} and 2 more): the file does not contain")
+
     @pytest.mark.parametrize(
         "arguments",
         [

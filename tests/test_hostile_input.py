@@ -16,16 +16,25 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from outside_network import Line
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.exceptions import DataConversionWarning
 from sklearn.preprocessing import FunctionTransformer
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
-from edaemo.benchmark import StimulusPriorClassifier
+from edaemo.benchmark import StimulusPriorClassifier, SubjectMeanRegressor
 from edaemo.datasets import DatasetError, cut_window, load_hku956, load_induced_stress
-from edaemo.estimators import CNNClassifier
+from edaemo.estimators import (
+    CNNClassifier,
+    LateFusionRegressor,
+    MAETClassifier,
+    NetworkClassifier,
+    NetworkRegressor,
+    NetworkSequenceRegressor,
+)
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectThresholdScorer
+from edaemo.networks import MuSeLSTM
 from edaemo.preprocessing import SignalQualityWarning, SubjectStandardizer
 
 N = 8
@@ -962,3 +971,66 @@ def test_rating_outside_the_stated_range_is_named(tmp_path, rating):
     place = rated(tmp_path, f"{HEADER}\nhku1,0,5,{rating},1,30\n")
     with pytest.raises(DatasetError, match=r"AV_ratings\.csv.*hku1, song_no 0"):
         load_hku956(place)
+
+
+ROW = np.random.default_rng(2).normal(size=(N, 12))
+SEQUENCES = [np.random.default_rng(row).normal(size=(9, 3)) for row in range(N)]
+PREDICTORS = {
+    "rtcan": (
+        RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=1, random_state=0),
+        (ROW, Y),
+    ),
+    "cnn": (CNNClassifier(n_filters=4, max_epochs=1, random_state=0), (ROW, Y)),
+    "maet": (MAETClassifier({"eda": 12}, embed_dim=8, max_epochs=1, random_state=0), (ROW, Y)),
+    "classifier": (NetworkClassifier(Line, max_epochs=1, random_state=0), (ROW, Y)),
+    "regressor": (NetworkRegressor(Line, max_epochs=1, random_state=0), (ROW, ROW[:, 0])),
+    "sequences": (
+        NetworkSequenceRegressor(
+            MuSeLSTM, standardize=True, max_epochs=1, batch_size=4, random_state=0
+        ),
+        (SEQUENCES, [steps[:, 0] for steps in SEQUENCES]),
+    ),
+    "fusion": (
+        LateFusionRegressor(
+            {
+                name: NetworkSequenceRegressor(MuSeLSTM, max_epochs=1, random_state=seed)
+                for seed, name in enumerate("ab")
+            },
+            final_estimator=NetworkSequenceRegressor(MuSeLSTM, max_epochs=1, random_state=0),
+            n_splits=2,
+        ),
+        (SEQUENCES, [steps[:, 0] for steps in SEQUENCES], SUBJECT),
+    ),
+    "stimulus-prior": (StimulusPriorClassifier(), (ROW, Y)),
+    "subject-mean": (SubjectMeanRegressor(), (ROW, ROW[:, 0])),
+}
+
+
+@pytest.mark.parametrize("scale", [1e10, 1e20, 1e37])
+@pytest.mark.parametrize("name", PREDICTORS)
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_a_trial_of_enormous_values_gets_a_finite_prediction_or_an_error_that_names_it(name, scale):
+    model, data = PREDICTORS[name]
+    fitted = clone(model).fit(*data)
+    X = [rows * (scale if row == 5 else 1.0) for row, rows in enumerate(data[0])]
+    X = np.array(X) if isinstance(data[0], np.ndarray) else X
+    try:
+        predicted = fitted.predict(X)
+        shares = fitted.predict_proba(X) if hasattr(fitted, "predict_proba") else 0.0
+    except ValueError as error:
+        assert re.search(r"\brow 5\b", str(error))
+    else:
+        series = np.concatenate([*predicted]) if predicted.dtype == object else predicted
+        assert np.isfinite(series).all() and np.isfinite(shares).all()
+
+
+def test_a_network_whose_weights_are_not_finite_does_not_predict_the_first_class():
+    X = pd.DataFrame(ROW, index=pd.Index(SUBJECT, name="subject"))
+    fitted = CNNClassifier(n_filters=4, max_epochs=1, random_state=0).fit(X, Y)
+    with torch.no_grad():
+        next(fitted.net_.module_.parameters()).fill_(np.nan)
+    message = r"for 8 of 8 trials: row 0 \(subject a\);.* and 3 more.*fit again with a lower lr"
+    with pytest.raises(ValueError, match=message):
+        fitted.predict(X)
+    with pytest.raises(ValueError, match=message):
+        fitted.predict_proba(X)

@@ -147,10 +147,10 @@ def test_families_and_names_of_the_presets_are_distinct():
     families = feature_families()
     names = [
         EDAFeatureExtractor(4, preset=preset).get_feature_names_out().tolist()
-        for preset in ("edaemo", "pmemo", "level")
+        for preset in ("edaemo", "pmemo", "level", "compact")
     ]
-    assert [len(own) for own in names] == [128, 128, 23]
-    assert len(families) == 128 + 128 + 23
+    assert [len(own) for own in names] == [128, 128, 23, 20]
+    assert len(families) == 128 + 128 + 23 + 20
     assert set(families) == {name for own in names for name in own}
     assert families["eda_level_slope"] == "level"
     assert families["eda_edasymp_power"] == "sympathetic spectrum"

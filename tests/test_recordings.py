@@ -60,6 +60,18 @@ def stamps(form: str, start: datetime = datetime(2024, 5, 31, 23, 59, 10)) -> li
     return [time.isoformat() if form == "iso" else time.strftime(form) for time in times]
 
 
+def chunk(tag: int, content: bytes) -> bytes:
+    """A chunk of XDF: size of the length, length, tag, content (specification 1.0)."""
+    return b"\4" + struct.pack("<IH", len(content) + 2, tag) + content
+
+
+def stream(number: int, header: str, samples: bytes, count: int) -> bytes:
+    """The chunks of a stream of XDF: its header and its samples."""
+    head = struct.pack("<I", number) + f"<?xml version='1.0'?><info>{header}</info>".encode()
+    body = struct.pack("<I", number) + b"\4" + struct.pack("<I", count) + samples
+    return chunk(2, head) + chunk(3, body)
+
+
 class TestTimes:
     @pytest.mark.parametrize(
         ("name", "times"),
@@ -451,15 +463,6 @@ class TestDeviceFiles:
             with pytest.raises(DatasetError, match=rf"{name}: .*(truncated|damaged)"):
                 read_recording(tmp_path / name)
 
-    def chunk(self, tag: int, content: bytes) -> bytes:
-        """A chunk of XDF: size of the length, length, tag, content (specification 1.0)."""
-        return b"\4" + struct.pack("<IH", len(content) + 2, tag) + content
-
-    def stream(self, number: int, header: str, samples: bytes, count: int) -> bytes:
-        head = struct.pack("<I", number) + f"<?xml version='1.0'?><info>{header}</info>".encode()
-        body = struct.pack("<I", number) + b"\4" + struct.pack("<I", count) + samples
-        return self.chunk(2, head) + self.chunk(3, body)
-
     def test_xdf_has_streams_with_times(self, tmp_path):
         """A file by hand, of the specification of XDF 1.0."""
         pytest.importorskip("pyxdf")
@@ -474,11 +477,9 @@ class TestDeviceFiles:
             f"{kind}<desc>{named}</desc>"
         )
         other = f"<name>Marks</name><type>Marks</type><nominal_srate>0</nominal_srate>{kind}"
-        content = b"XDF:" + self.chunk(
-            1, b"<?xml version='1.0'?><info><version>1.0</version></info>"
-        )
-        content += self.stream(1, header, b"".join(rows), N)
-        content += self.stream(2, other, struct.pack("<Bdd", 8, 1000.0, 1.0), 1)
+        content = b"XDF:" + chunk(1, b"<?xml version='1.0'?><info><version>1.0</version></info>")
+        content += stream(1, header, b"".join(rows), N)
+        content += stream(2, other, struct.pack("<Bdd", 8, 1000.0, 1.0), 1)
         file = tmp_path / "a.xdf"
         file.write_bytes(content)
         eda, rate, (said,) = read(file)

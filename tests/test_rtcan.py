@@ -1,9 +1,13 @@
 """RTCANClassifier."""
 
+import ctypes
 import os
 import pickle
 import shutil
 import signal
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from sysconfig import get_path
 
@@ -69,6 +73,45 @@ def ctrl_c_interrupts():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def interrupt_by_another_handler() -> None:
+    """A signal other than SIGINT, whose handler of the user's raises a KeyboardInterrupt."""
+
+    def handle(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def interrupt_from_another_thread() -> None:
+    """What notebooks and debuggers do: an exception for this thread, set by another one."""
+    number = ctypes.c_ulong(threading.get_ident())
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(KeyboardInterrupt))
+
+
+class InterruptAt(Callback):
+    """Interrupts training in some hook of the first epoch, by some way."""
+
+    def __init__(self, hook: str, way: Callable[[], None]) -> None:
+        self.hook, self.way = hook, way
+
+    def notify(self, hook: str) -> None:
+        if hook == self.hook:
+            self.way()
+
+    def on_train_begin(self, net, **kwargs):
+        self.notify("on_train_begin")
+
+    def on_batch_end(self, net, **kwargs):
+        self.notify("on_batch_end")
+
+    def on_epoch_end(self, net, **kwargs):
+        self.notify("on_epoch_end")
 
 
 class StopsEarly(Callback):
@@ -248,6 +291,46 @@ class TestClassifier:
             fresh.fit(X, y)
         with pytest.raises(NotFittedError):
             fresh.predict(X)
+
+    @pytest.mark.parametrize("hook", ["on_train_begin", "on_batch_end", "on_epoch_end"])
+    @pytest.mark.parametrize(
+        "way",
+        [
+            interrupt_by_another_handler,
+            interrupt_from_another_thread,
+            signal.default_int_handler,
+        ],
+        ids=["handler", "thread", "python"],
+    )
+    def test_whatever_raises_a_keyboard_interrupt_ends_the_fit_with_it(self, hook, way):
+        X, y, _ = make_rows()
+        model = RTCANClassifier(max_epochs=2, **NARROW).fit(X, y)
+        before = model.predict_proba(X)
+        if way is signal.default_int_handler:
+            way = partial(way, signal.SIGINT, None)
+        model.set_params(callbacks=[InterruptAt(hook, way)])
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+        assert_array_equal(model.predict_proba(X), before)
+
+    def test_an_alarm_at_any_moment_of_training_ends_the_fit(self):
+        X, y, _ = make_rows()
+
+        def handle(number, frame):
+            raise KeyboardInterrupt
+
+        handler = signal.signal(signal.SIGALRM, handle)
+        try:
+            for milliseconds in range(20, 120, 10):
+                model = RTCANClassifier(max_epochs=10_000, **NARROW)
+                with pytest.raises(KeyboardInterrupt):
+                    signal.setitimer(signal.ITIMER_REAL, milliseconds / 1000)
+                    model.fit(X, y)
+                with pytest.raises(NotFittedError):
+                    model.predict(X)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, handler)
 
     def test_a_callback_may_stop_training_early(self):
         X, y, _ = make_rows()

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
         make_boosting_baseline,
         make_cnn_baseline,
         make_duration_baseline,
+        make_level_baseline,
         make_logistic_baseline,
+        make_recommended,
         make_ridge_baseline,
         make_rtcan,
         make_svm_baseline,
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         reproduce_table3,
         reproduce_table4,
         reproduce_table5,
+        reproduce_table6,
     )
     from edaemo.statistics import (
         Calibration,
@@ -81,7 +84,9 @@ _NAMES = {
         "make_boosting_baseline",
         "make_cnn_baseline",
         "make_duration_baseline",
+        "make_level_baseline",
         "make_logistic_baseline",
+        "make_recommended",
         "make_ridge_baseline",
         "make_rtcan",
         "make_svm_baseline",
@@ -116,6 +121,7 @@ _NAMES = {
         "reproduce_table3",
         "reproduce_table4",
         "reproduce_table5",
+        "reproduce_table6",
     ),
     "edaemo.statistics": (
         "Calibration",
@@ -175,7 +181,9 @@ __all__ = [
     "make_boosting_baseline",
     "make_cnn_baseline",
     "make_duration_baseline",
+    "make_level_baseline",
     "make_logistic_baseline",
+    "make_recommended",
     "make_ridge_baseline",
     "make_rtcan",
     "make_svm_baseline",
@@ -195,6 +203,7 @@ __all__ = [
     "reproduce_table3",
     "reproduce_table4",
     "reproduce_table5",
+    "reproduce_table6",
     "summarise_predictions",
     "write_report",
 ]

@@ -11,6 +11,7 @@ import edaemo
 from edaemo.cli._compare import add_compare
 from edaemo.cli._datasets import add_datasets
 from edaemo.cli._decompose import add_decompose
+from edaemo.cli._describe import add_describe
 from edaemo.cli._output import printable_output
 from edaemo.cli._predict import add_predict
 from edaemo.cli._report import add_report
@@ -31,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit status: 0; 1 if folds of ``compare`` failed, if files of ``decompose``, ``scr`` or
         ``predict`` failed, or if ``datasets check`` found errors; 130 after Ctrl-C; 141 if the
-        reader of its output has closed the pipe. The process exits with 2 after wrong arguments or
-        unreadable data.
+        reader of its output has closed the pipe. The process exits with 2 after wrong arguments,
+        unreadable data, or if a result cannot be written.
     """
     with printable_output():
         return _run(argv)
@@ -50,6 +51,9 @@ def _run(argv: Sequence[str] | None) -> int:
         # complain again when it flushes the rest at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141  # as a process that the signal SIGPIPE ends
+    except OSError as error:
+        where = "" if error.filename is None else f"{error.filename}: "
+        parser.exit(2, f"edaemo: error: {where}{error.strerror or error}\n")
     except KeyboardInterrupt:
         print(f"\nInterrupted. {arguments.interrupted}", file=sys.stderr)
         return 130
@@ -64,6 +68,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add_decompose(commands)
     add_scr(commands)
     add_predict(commands)
+    add_describe(commands)
     add_reproduce(commands)
     add_datasets(commands)
     return parser

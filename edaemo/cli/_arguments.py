@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 
@@ -107,6 +108,15 @@ def print_notes(source: str | Path, file: TextIO) -> Iterator[None]:
         print(f"Note: {source}: " + message.removeprefix(f"{source}: "), file=file)
 
 
+def print_errors(failed: Sequence[tuple[Path, str]], file: TextIO) -> None:
+    """Print the errors of files; an error of many files once, with their number."""
+    from edaemo._ids import group_messages
+
+    pairs = [(path, message.removeprefix(f"{path}: ")) for path, message in failed]
+    for line in group_messages(pairs):
+        print(line, file=file)
+
+
 def print_left_out(left_out: Mapping[Path, str], file: TextIO) -> None:
     """Print which files of a folder were left out because they hold no EDA, and why."""
     if left_out:
@@ -185,6 +195,20 @@ class CorporaHelp(str):
         return CorporaHelp(super().__add__(more))
 
 
+def make_folder(out: Path) -> None:
+    """Make a folder for results; raise a ValueError if no file can be written to it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=out) as file:
+            file.write(b"-")
+            file.flush()
+    except OSError as error:
+        raise ValueError(
+            f"{out}: cannot be written to ({error.strerror}): free some space, or pass a folder "
+            "that you can write to."
+        ) from error
+
+
 def add_plugins(command: argparse.ArgumentParser, what: str) -> None:
     """Add the option --plugin, for modules that register `what`."""
     command.add_argument(
@@ -198,7 +222,7 @@ def add_plugins(command: argparse.ArgumentParser, what: str) -> None:
 
 def import_plugins(modules: Sequence[str]) -> None:
     """Import the modules of --plugin; raise a ValueError if a module cannot be imported."""
-    if modules:
+    if modules and "" not in sys.path:
         sys.path.append("")
     for module in modules:
         try:

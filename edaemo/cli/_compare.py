@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edaemo._whole_file import safe_name
-from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins
+from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
 from edaemo.cli._output import to_csv
 from edaemo.cli._terminal import print_text
 
@@ -28,8 +28,8 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="compare emotion recognition pipelines on recordings of held-out people",
         description="Evaluate emotion recognition pipelines against baselines that use no EDA. "
         "Every finished fold is stored at once. Repeat an interrupted command to resume it.",
-        epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data or "
-        "an unusable store; 130 after Ctrl-C.",
+        epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data, an "
+        "unusable store or an --out that cannot be written to; 130 after Ctrl-C.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     compare.set_defaults(
@@ -54,12 +54,15 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         default=["subject"],
         **several,
         help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
-        "paper, or one that a --plugin registers",
+        "paper, subject-calibrated, condition-held-out (of studies with several versions), "
+        "new-people (train on the development people, test on the others), or one that a --plugin "
+        "registers",
     )
     compare.add_argument(
         "--pipelines",
         **several,
-        help="pipelines; None: all, without torch all that train no network",
+        help="pipelines, or table6 for the models of Table 6 of the RTCAN-1D paper and others; "
+        "None: all others, without torch all that train no network",
     )
     compare.add_argument(
         "--family",
@@ -134,6 +137,14 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "--seed", type=int, default=0, metavar="N", help="seed of all random numbers"
     )
     compare.add_argument("--path", metavar="DIR", help="original folder or zip of the corpus")
+    compare.add_argument(
+        "--window",
+        nargs=2,
+        type=float,
+        metavar=("START", "STOP"),
+        help="part of each trial in seconds; a negative START keeps seconds before the onset, "
+        "which are not part of the trial (default: that of the loader)",
+    )
     add_plugins(compare, "studies, pipelines and decompositions")
     compare.add_argument("--out", default="results", metavar="DIR", help="folder for the results")
     compare.add_argument(
@@ -160,12 +171,12 @@ def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from edaemo.evaluation import STUDIES, evaluate, find, load_continuous
+    from edaemo.evaluation import STUDIES, evaluate, find
 
     import_plugins(arguments.plugin)
     names = [find(name, STUDIES, "study") for name in arguments.study]
-    load = load_continuous if arguments.task == "continuous" else _load
-    studies = [load(name, arguments.path) for name in names]
+    make_folder(Path(arguments.out))
+    studies = [_load(name, arguments) for name in names]
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         table = evaluate(
@@ -195,10 +206,19 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 1 if table["n_failed"].any() else 0
 
 
-def _load(name: str, path: str | None) -> AnyBunch:
-    from edaemo.evaluation import STUDIES
+def _load(name: str, arguments: argparse.Namespace) -> AnyBunch:
+    from edaemo.datasets import CORPORA
+    from edaemo.evaluation import STUDIES, EvaluationError, load_continuous
 
-    return STUDIES[name](path)
+    if arguments.task == "continuous":
+        if arguments.window:
+            raise EvaluationError("--window does not suit --task continuous: remove it.")
+        return load_continuous(name, arguments.path)
+    if not arguments.window:
+        return STUDIES[name](arguments.path)
+    if name not in CORPORA:
+        raise EvaluationError(f"--window needs a corpus with files, and {name} has no files.")
+    return STUDIES[name](arguments.path, window=tuple(arguments.window))
 
 
 def _print_fold(record: FoldRecord) -> None:

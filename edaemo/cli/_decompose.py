@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edaemo.cli._arguments import (
     add_method,
     add_reading,
     import_plugins,
+    make_folder,
+    print_errors,
     print_left_out,
     read_repair,
     reading_settings,
 )
+
+if TYPE_CHECKING:
+    from edaemo.preprocessing import Outcome
 
 
 def add_decompose(commands: argparse._SubParsersAction) -> None:
@@ -27,12 +35,15 @@ def add_decompose(commands: argparse._SubParsersAction) -> None:
         "or another --method. OUT contains one file for each recording, with the columns time (s), "
         "eda, phasic, tonic, driver (per second; if the method has one) and residual, in "
         "microsiemens, and quality (1: usable, 0: missing, no contact, saturated, or settling of "
-        "the sensor).",
+        "the sensor). Repeat an interrupted command to continue it: files that it has finished are "
+        "skipped.",
         epilog="Exit status: 0 if all files were decomposed, 1 if some failed, 2 for wrong "
-        "arguments, 130 after Ctrl-C.",
+        "arguments or an OUT that cannot be written to, 130 after Ctrl-C.",
     )
     decompose.set_defaults(
-        run=_decompose, interrupted="Finished files are complete; no partial file is left."
+        run=_decompose,
+        interrupted="Finished files are complete; no partial file is left. Repeat the same command "
+        "to continue.",
     )
     decompose.add_argument(
         "inputs",
@@ -112,7 +123,7 @@ def _plot(result: Path) -> None:
 def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from edaemo.datasets import choose_recordings, read_recording
     from edaemo.decomposition import find_decomposition
-    from edaemo.preprocessing import decompose_files, plan_outputs
+    from edaemo.preprocessing import FinishedFiles, decompose_files, plan_outputs
 
     if arguments.format == "parquet" and not _can_import("pyarrow"):
         needed = "pip install edaemo[parquet]"
@@ -128,14 +139,17 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
             column=arguments.column,
             options=settings["options"],
         )
+        chosen = {"method": method, "missing": arguments.missing, "repair": arguments.repair}
+        finished = FinishedFiles(out, {**settings, **chosen, "name": method.name})
         plan = plan_outputs(
             found,
             out,
             suffix=f".{arguments.format}",
             overwrite=arguments.overwrite,
+            finished=finished,
         )
-        out.mkdir(parents=True, exist_ok=True)
-    except (ValueError, OSError) as error:
+        make_folder(out)
+    except ValueError as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     outcomes = decompose_files(
         plan,
@@ -146,20 +160,38 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
         overwrite=arguments.overwrite,
         n_jobs=arguments.jobs,
         progress=True,
+        finished=finished,
     )
     if arguments.plot:
         for (_, target), outcome in zip(plan, outcomes, strict=True):
-            if outcome.error is None:
+            picture_exists = target.with_suffix(".png").exists()
+            if outcome.state == "done" or (outcome.state == "skipped" and not picture_exists):
                 _plot(target)
-    failed = [outcome.error for outcome in outcomes if outcome.error is not None]
-    for outcome in outcomes:
-        for note in outcome.notes:
-            print(f"Note: {outcome.source}: {note}")
+    return _print_outcomes(outcomes, left_out, out)
+
+
+def _print_outcomes(outcomes: Sequence[Outcome], left_out: Mapping[Path, str], out: Path) -> int:
+    """Print the notes and errors of all files; return the exit status."""
+    from edaemo._ids import group_messages
+
+    failed = [(o.source, o.error) for o in outcomes if o.error is not None]
+    for note in group_messages((o.source, note) for o in outcomes for note in o.notes):
+        print(f"Note: {note}")
     print_left_out(left_out, sys.stdout)
-    print(
-        f"{len(outcomes) - len(failed)} of {len(outcomes)} files done, {len(failed)} failed: {out}"
-    )
+    count = Counter(outcome.state for outcome in outcomes)
+    n_done = count["done"] + count["skipped"]
+    if count["skipped"]:
+        print(
+            f"{count['skipped']} of {len(outcomes)} files were done before with the same settings, "
+            "and were skipped."
+        )
+    print(f"{n_done} of {len(outcomes)} files done, {len(failed)} failed: {out}")
     sys.stdout.flush()
-    for message in failed:
-        print(message, file=sys.stderr)
-    return 1 if failed else 0
+    print_errors(failed, sys.stderr)
+    if count["not tried"]:
+        print(
+            f"{count['not tried']} files were not tried, because {out} cannot be written to: free "
+            "some space, and repeat the same command to continue.",
+            file=sys.stderr,
+        )
+    return 1 if n_done < len(outcomes) else 0

@@ -6,12 +6,14 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import edaemo
 from edaemo.cli._arguments import (
     add_plugins,
     add_reading,
     import_plugins,
+    print_errors,
     print_left_out,
     print_notes,
     reading_settings,
@@ -76,6 +78,13 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         "imported",
     )
     predict.add_argument(
+        "--trusted-keys",
+        nargs="+",
+        metavar="KEY",
+        help="public Ed25519 keys, one of which must have signed the model: files in PEM format, "
+        "or 64 hexadecimal digits each, as `edaemo describe` prints them",
+    )
+    predict.add_argument(
         "--any-quality",
         action="store_true",
         help="predict also if more than half of the samples of a trial are not usable",
@@ -94,7 +103,9 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     try:
         import_plugins(arguments.plugin)
         with print_notes(arguments.model, sys.stderr):
-            model = edaemo.load(arguments.model, trusted=arguments.trusted)
+            model = edaemo.load(
+                arguments.model, trusted=arguments.trusted, trusted_keys=arguments.trusted_keys
+            )
         needs = find_needs(model)
         needs.check_rate(arguments.sampling_rate)
         settings = reading_settings(arguments)
@@ -113,11 +124,12 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
             )
         if needs.subject and arguments.subject is None:
             raise ValueError("the model standardises within people. Pass --subject.")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     print_left_out(left_out, sys.stderr)
     read = partial(read_file_trials, **settings, tags=arguments.tags)
-    rows, failed = [], []
+    rows: list[dict[str, Any]] = []
+    failed: list[tuple[Path, str]] = []
     for file in files:
         with print_notes(file, sys.stderr):
             predicted, errors = predict_file(
@@ -130,9 +142,8 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
                 any_quality=arguments.any_quality,
             )
         rows += [row | {"file": escape(row["file"])} for row in predicted]
-        failed += errors
-    for message in failed:
-        print(message, file=sys.stderr)
+        failed += [(file, error) for error in errors]
+    print_errors(failed, sys.stderr)
     table = pd.DataFrame(rows)
     if rows:
         table["quality"] = table.pop("quality")  # the last column

@@ -26,6 +26,7 @@ from edaemo.datasets._deap import load_deap
 from edaemo.datasets._development import select_people
 from edaemo.datasets._e4 import load_e4
 from edaemo.datasets._empatica import TAGS
+from edaemo.datasets._events import read_events
 from edaemo.datasets._file_options import TIME_UNITS, FileOptions, RecordingWarning
 from edaemo.datasets._file_trials import read_file_trials
 from edaemo.datasets._freihaut_goeritz import load_freihaut_goeritz
@@ -36,6 +37,7 @@ from edaemo.datasets._induced_stress import load_induced_stress
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._mahnob_hci import load_mahnob_hci
 from edaemo.datasets._muse_car import load_muse_car
+from edaemo.datasets._oxazepam_scr import load_oxazepam_scr
 from edaemo.datasets._pmemo import load_pmemo
 from edaemo.datasets._read_trials import read_trials
 from edaemo.datasets._recordings import choose_recordings, find_recordings, read_recording
@@ -101,12 +103,14 @@ __all__ = [
     "load_induced_stress",
     "load_mahnob_hci",
     "load_muse_car",
+    "load_oxazepam_scr",
     "load_pmemo",
     "load_seed_vii",
     "load_stress_predict",
     "load_wesad",
     "make_continuous_listening",
     "make_music_listening",
+    "read_events",
     "read_file_trials",
     "read_recording",
     "read_trials",

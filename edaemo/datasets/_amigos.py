@@ -108,11 +108,12 @@ def read_amigos(
         {**row, "trial": places.get((row["subject"], row["place"]), 0)}
         for row in reading.facts["left_out"]
     ]
-    columns, dropped = _order_and_drop(reading.columns, places, nan_subjects)
+    columns, dropped = _order_and_drop(corpus, reading.columns, places, nan_subjects)
     if videos != "short":
         columns["viewing_group"] = _name_groups(columns, sessions)
     notes = [
-        "The first 5 s of each trial are dropped; they were recorded before the video.",
+        "The first 5 s of each trial are dropped, except those in the window; they were recorded "
+        "before the video.",
         "P08, P24 and P28 saw no long videos. P32 saw them, but the ratings are missing.",
         f"P09, P12, P21, P22, P23, P24 and P33 have invalid channels: nan_subjects={nan_subjects!r}"
         ".",
@@ -167,7 +168,7 @@ def _check_order(corpus: CorpusFiles, reading: Reading, sessions: _Sessions | No
 
 
 def _read(
-    corpus: CorpusFiles, people: dict[str, str], signals: Iterable[str], videos: str
+    corpus: CorpusSource, people: dict[str, str], signals: Iterable[str], videos: str
 ) -> Reading:
     """Read the trials of all people, and note every problem."""
     rows: list[dict[str, Any]] = []
@@ -194,7 +195,9 @@ def _read(
                                 "subject": subject,
                                 "stimulus": stimulus,
                                 "place": place,
-                                "duration": 0.0 if signal is None else len(signal) / SAMPLING_RATE,
+                                "duration": 0.0
+                                if signal is None
+                                else (len(signal) - BASELINE) / SAMPLING_RATE,
                                 "reason": reason,
                             }
                         )
@@ -205,7 +208,7 @@ def _read(
                             "stimulus": stimulus,
                             "place": place,
                             "video_length": length,
-                            **{column: _cut_signal(signal, column) for column in signals},
+                            **{column: _cut_signal(corpus, signal, column) for column in signals},
                             **ratings,
                         }
                     )
@@ -235,7 +238,7 @@ def _read_person(corpus: CorpusFiles, name: str) -> dict[str, list[Any]]:
 
 
 def _check_recording(corpus: CorpusFiles, name: str, place: int, cell: object) -> np.ndarray | None:
-    """Return the samples (n_samples, 17) of a video, or None without a recording."""
+    """Return the samples (n_samples, 17) of a cell, or None without a recording."""
     if not isinstance(cell, np.ndarray) or cell.dtype.kind not in "iuf":
         raise corpus.error(name, f"has no numbers in cell {place + 1} of joined_data.")
     if not cell.size:
@@ -246,7 +249,7 @@ def _check_recording(corpus: CorpusFiles, name: str, place: int, cell: object) -
             f"has an array of shape {cell.shape} in cell {place + 1} of joined_data, but more "
             f"than {BASELINE} samples of {N_COLUMNS} columns are expected.",
         )
-    return cell[BASELINE:]
+    return cell
 
 
 def _check_ratings(
@@ -283,13 +286,13 @@ def _check_ratings(
     return {rating: ratings[rating] for rating in RATINGS}
 
 
-def _cut_signal(recording: np.ndarray, signal: str) -> np.ndarray:
-    """Return one signal of a recording (samples, columns)."""
+def _cut_signal(corpus: CorpusSource, recording: np.ndarray, signal: str) -> np.ndarray:
+    """Return one signal of the video and of the context, from a recording (samples, columns)."""
     columns, _ = SIGNALS[signal]
-    # Copies: a view would keep all columns in memory.
+    cell = corpus.cut(recording[:, columns].T, BASELINE, len(recording), SAMPLING_RATE)
     if signal == "eda":
-        return np.array(recording[:, columns.start], dtype=np.float64)
-    return np.array(recording[:, columns].T, dtype=np.float32, order="C")
+        return np.array(cell[0], dtype=np.float64)
+    return np.array(cell, dtype=np.float32, order="C")
 
 
 def _find_sessions(corpus: CorpusFiles) -> tuple[_Sessions | None, str]:
@@ -376,7 +379,10 @@ def _numbers(cell: object) -> list[int]:
 
 
 def _order_and_drop(
-    columns: Mapping[str, Column], order: dict[tuple[str, int], int], nan_subjects: str
+    corpus: CorpusSource,
+    columns: Mapping[str, Column],
+    order: dict[tuple[str, int], int],
+    nan_subjects: str,
 ) -> tuple[dict[str, Column], list[dict[str, Any]]]:
     """Sort the trials by subject and presentation; return those to keep and those to drop."""
     subjects, places = columns["subject"], columns["place"]
@@ -396,7 +402,7 @@ def _order_and_drop(
     dropped = [
         {
             **{name: column[row] for name, column in whose.items()},
-            "duration": len(made["eda"][row]) / SAMPLING_RATE,
+            "duration": len(made["eda"][row]) / SAMPLING_RATE - corpus.context,
             "reason": "invalid channels",
         }
         for row in gone
@@ -421,7 +427,7 @@ SPEC = CorpusSpec(
 people alone and 20 in five groups of four. There are 788 trials. The people rated arousal, valence,
 dominance, liking and familiarity from 1 to 9. They also marked which of seven emotions they had
 felt. The preprocessed files at 128 Hz are read. The first 5 seconds of a trial were recorded before
-the video and are dropped.
+the video and are dropped, unless the window starts before the video.
 
 What to know before believing a score:
 - The authors do not document the unit of the skin response. Public loaders agree that it is
@@ -473,6 +479,7 @@ Each user of AMIGOS must sign its licence: academic research only, no redistribu
         "nan_subjects": choose("keep", "drop"),
     },
     window=(0.0, 25.0),
+    context=BASELINE / SAMPLING_RATE,
     reader=1,
 )
 register_corpus(SPEC)
@@ -492,7 +499,8 @@ def load_amigos(
     """Load AMIGOS: EDA of 40 people in 640 trials of short films and 148 of long ones.
 
     The preprocessed MATLAB files are read. The first 640 samples of each trial (5 s) were recorded
-    before the video and are dropped. All files are checked. One error lists every problem.
+    before the video; only those in the window are kept. All files are checked. One error lists
+    every problem.
 
     Parameters
     ----------
@@ -510,6 +518,7 @@ def load_amigos(
         Keep or drop P09, P12, P21, P22, P23, P24 and P33, who have invalid channels.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept missing people or videos and list them in the report. Without the spreadsheet, long
         videos then have no viewing groups. All other checks remain.

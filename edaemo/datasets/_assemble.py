@@ -13,7 +13,7 @@ from edaemo._validation import IDENTITY
 from edaemo.datasets._cache import Column, holds_arrays
 from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._study import Study
-from edaemo.datasets._window import Window, cut_window, window_samples
+from edaemo.datasets._window import Window, context_of, cut_samples, window_samples
 
 # Smallest number of valid samples for any computation; see `CvxEDATransformer(missing="mask")`.
 FEWEST_SAMPLES = 2
@@ -59,6 +59,7 @@ def assemble(
     *,
     rates: Mapping[str, float],
     window: Window,
+    context: float | None = None,
     from_ohm: bool = False,
     masked: bool = True,
 ) -> tuple[pd.DataFrame, list[pd.DataFrame], dict[str, Any]]:
@@ -74,6 +75,9 @@ def assemble(
         Signal → rate in Hz; ``eda`` is required.
     window : tuple (start, stop), 'end' or None
         The window; see :func:`cut_window`.
+    context : float or None, default=None
+        Seconds before the trial with which the cells begin, NaN where nothing was recorded. None:
+        those before the trial in the window.
     from_ohm : bool, default=False
         Whether to convert ``eda`` from Ohm to microsiemens.
     masked : bool, default=True
@@ -90,7 +94,9 @@ def assemble(
         ``trials``, the number read, and ``trials_kept``. ``left_out``, a DataFrame of the other
         trials with ``duration`` and ``reason``. If `masked`, also ``masked_samples``, the number in
         the trials kept, and ``masked``, a DataFrame of the trials with masked samples, with
-        ``n_masked`` and ``n_samples``.
+        ``n_masked`` and ``n_samples``; neither counts the context. With context also
+        ``missing_context``, a DataFrame of the trials kept whose context lacks samples, with
+        ``n_missing`` and ``n_samples`` of the context.
 
     Raises
     ------
@@ -100,14 +106,20 @@ def assemble(
         If every trial is shorter than the window.
     """
     n_read = len(trials["eda"])
+    context = context_of(window) if context is None else context
+    n_context = round(context * rates["eda"])
     whole = make_table(trials, n_read)
-    whole["duration"] = [len(eda) / rates["eda"] for eda in whole["eda"]]
-    kept = _cut(whole, rates, window)
+    whole["duration"] = [(len(eda) - n_context) / rates["eda"] for eda in whole["eda"]]
+    kept = _cut(whole, rates, window, context)
     short = whole.drop(index=kept.index)[[*IDENTITY, "duration"]].reset_index(drop=True)
     report = {"left_out": short.assign(reason="shorter than the window")}
     if masked:
-        kept, counted, unusable = _mask(kept, from_ohm)
+        kept, counted, unusable = _mask(kept, from_ohm, n_context)
         report |= {**counted, "left_out": join_left_out(report["left_out"], unusable)}
+    if n_context:
+        n_missing = np.array([np.isnan(eda[:n_context]).sum() for eda in kept["eda"]])
+        lacking = kept[_WHOSE].assign(n_missing=n_missing, n_samples=n_context)
+        report["missing_context"] = lacking[n_missing > 0].reset_index(drop=True)
     aligned = [make_table(table, n_read).loc[kept.index].reset_index(drop=True) for table in tables]
     return (
         kept.reset_index(drop=True),
@@ -116,11 +128,13 @@ def assemble(
     )
 
 
-def _cut(whole: pd.DataFrame, rates: Mapping[str, float], window: Window) -> pd.DataFrame:
+def _cut(
+    whole: pd.DataFrame, rates: Mapping[str, float], window: Window, context: float
+) -> pd.DataFrame:
     """Cut the same window out of all signals, along the last axis of each cell."""
-    cut = cut_window(whole, rates["eda"], window)
+    cut = cut_samples(whole, *window_samples(window, rates["eda"], context=context), window)
     for name in rates.keys() - {"eda"}:
-        samples, _ = window_samples(window, rates[name])
+        samples, _ = window_samples(window, rates[name], context=context)
         # Copy the part, because a view would keep the whole recording in memory.
         cells = [cell if window is None else cell[..., samples].copy() for cell in cut[name]]
         cut[name] = pd.Series(cells, index=cut.index, dtype=object)
@@ -128,13 +142,13 @@ def _cut(whole: pd.DataFrame, rates: Mapping[str, float], window: Window) -> pd.
 
 
 def _mask(
-    trials: pd.DataFrame, from_ohm: bool
+    trials: pd.DataFrame, from_ohm: bool, n_context: int
 ) -> tuple[pd.DataFrame, dict[str, Any], pd.DataFrame]:
     """Mask invalid samples in place; return usable trials, counts, and unusable trials."""
     for eda in trials["eda"]:  # these arrays are copies
         (to_microsiemens if from_ohm else mask_infinite)(eda)
-    n_samples = np.array([len(eda) for eda in trials["eda"]], dtype=np.int64)
-    n_masked = np.array([np.isnan(eda).sum() for eda in trials["eda"]], dtype=np.int64)
+    n_samples = np.array([len(eda) - n_context for eda in trials["eda"]], dtype=np.int64)
+    n_masked = np.array([np.isnan(eda[n_context:]).sum() for eda in trials["eda"]], dtype=np.int64)
     usable = n_samples - n_masked >= FEWEST_SAMPLES
     if not usable.any():
         raise DatasetError(f"None of {len(trials)} trials has two or more valid EDA samples.")

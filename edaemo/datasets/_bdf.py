@@ -16,13 +16,20 @@ VOLTS = {"uV": 1e6, "\u00b5V": 1e6, "\x83\xcaV": 1e6, "mV": 1e3}
 
 
 class Header(NamedTuple):
-    """A header: label, unit and rate (Hz) of each channel, and the size of the file in bytes."""
+    """A header: label, unit and rate (Hz) of each channel, and the size of the file in bytes.
+
+    Each of the `n_records` records holds `counts` samples of the channels, one channel after the
+    other. The records are not adjacent in time if `is_interrupted`.
+    """
 
     labels: list[str]
     units: list[str]
     rates: list[float]
     size: int
     is_bdf: bool
+    counts: list[int]
+    n_records: int
+    is_interrupted: bool
 
 
 def check_mne() -> None:
@@ -108,7 +115,16 @@ def parse_header(file: IO[bytes]) -> Header:
         raise ValueError("its records have no duration.")
     is_bdf = fixed[:8] == b"\xffBIOSEMI"
     size = 256 * (n + 1) + (3 if is_bdf else 2) * n_records * sum(samples)
-    return Header(labels, units, [count / seconds for count in samples], size, is_bdf)
+    return Header(
+        labels,
+        units,
+        [count / seconds for count in samples],
+        size,
+        is_bdf,
+        samples,
+        n_records,
+        fixed[192:197] in (b"EDF+D", b"BDF+D"),
+    )
 
 
 def _check_header(

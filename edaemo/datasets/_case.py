@@ -63,7 +63,7 @@ def _find_videos(corpus: CorpusFiles, name: str, shown: np.ndarray) -> dict[int,
 
 
 def _read_person(
-    corpus: CorpusFiles, subject: str, signals: str, annotations: str
+    corpus: CorpusSource, subject: str, signals: str, annotations: str
 ) -> list[dict[str, Any]]:
     """Return the videos of one person in the order in which they were watched."""
     recorded = _read_columns(corpus, signals, ["daqtime", "gsr", "video"])
@@ -89,7 +89,7 @@ def _read_person(
                 "subject": subject,
                 "stimulus": str(video),
                 "trial": place,
-                "eda": recorded["gsr"][inside].copy(),
+                "eda": corpus.cut(recorded["gsr"], inside.start, inside.stop, SAMPLING_RATE),
                 "session_time": float(recorded["daqtime"][inside.start]) / 1000,
                 **ratings,
             }
@@ -160,6 +160,7 @@ Licence: not read; see the page of the download.
     loader="load_case",
     stimuli="videos",
     window=(0.0, 25.0),
+    context=np.inf,
 )
 register_corpus(SPEC)
 
@@ -180,6 +181,7 @@ def load_case(
         :func:`load_corpus` lists.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept a corpus without some of the 30 people.
 

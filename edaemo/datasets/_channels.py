@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,14 @@ class NoEDAError(DatasetError):
     """A file holds no column that is EDA by its name or its unit."""
 
 
+class Event(NamedTuple):
+    """An event in a recording: onset and duration in seconds, and its label, "" without one."""
+
+    onset: float
+    duration: float
+    label: str
+
+
 @dataclass(frozen=True)
 class Channel:
     """One channel or column of a file.
@@ -43,6 +52,8 @@ class Channel:
         Resolution of the converter, for readings of one.
     times : ndarray or None
         Times of the samples in seconds, if the format has them for each channel.
+    start : float
+        Time of the first sample on the clock of the events, in seconds.
     """
 
     name: str
@@ -51,6 +62,7 @@ class Channel:
     sampling_rate: float | None = None
     bits: int | None = None
     times: np.ndarray | None = None
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +88,9 @@ class OpenFile:
         Remarks on the format.
     first : tuple of str
         The first cells of each column of a text, for messages.
+    read_events : callable or None
+        Returns the events in the file, with onsets on their clock. None if the format has no
+        events.
     """
 
     channels: list[Channel]
@@ -86,6 +101,7 @@ class OpenFile:
     device: str | None = None
     notes: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
+    read_events: Callable[[], list[Event]] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -110,22 +126,28 @@ def find_eda(file: OpenFile, path: Path) -> list[int]:
     """Return the channels that are EDA by their names or units, or by the name of the file."""
     channels = file.channels
     exact = [i for i, channel in enumerate(channels) if channel.name.lower() in EXACT]
-    if exact:
-        return exact
+    if any(_find_kind(channels[i]) != "adc" for i in exact):
+        return [i for i in exact if _find_kind(channels[i]) != "adc"]
     named = [i for i, channel in enumerate(channels) if is_eda_name(channel.name)]
     named = [i for i in named if channels[i].numeric] or named
     if not named:
         units = (*CONDUCTANCES, *RESISTANCES)
         named = [i for i, channel in enumerate(channels) if find_unit(channel.unit) in units]
-    conductances = [i for i in named if find_unit(channels[i].unit) in CONDUCTANCES]
-    if len(named) > 1 and len(conductances) == 1:
-        others = [channels[i] for i in named if i not in conductances]
-        if all(
-            find_unit(other.unit) in (*RESISTANCES, "adc") or re.search(r"\bRAW\b", other.name)
-            for other in others
-        ):
-            return conductances  # one sensor in two units
+    kinds = [_find_kind(channels[i]) for i in named]
+    if len(kinds) > 1 and "" not in kinds and kinds.count("conductance") == 1:
+        return [named[kinds.index("conductance")]]  # one sensor in several units
     return named or (find_only(file) if names_eda(path) else [])
+
+
+def _find_kind(channel: Channel) -> str:
+    """Return "conductance", "resistance" or "adc", by the unit or else the name; "" if unknown."""
+    unit = find_unit(channel.unit)
+    words = re.findall("[a-z]+", channel.name.lower())
+    if unit in CONDUCTANCES or (unit is None and "conductance" in words and "raw" not in words):
+        return "conductance"
+    if unit in RESISTANCES or (unit is None and {"resistance", "impedance"} & {*words}):
+        return "resistance"
+    return "adc" if unit == "adc" or "raw" in words else ""
 
 
 def names_eda(path: Path) -> bool:
@@ -219,7 +241,7 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
         unit = f" {channel.unit}" if channel.unit else ""
         listed.append(f"{file.names[i]} ({values.min():g} to {values.max():g}{unit}{rate})")
     return kind(
-        f"{path}: {wrong} the EDA: choose one with column (--column). "
+        f"{path}: {wrong}: choose one with column (--column). "
         f"{'; '.join(listed)}. The columns are {name_some(file.names)}."
     )
 
@@ -245,6 +267,11 @@ def check_unit(path: Path, channel: Channel, unit: str) -> str:
     if unit != "auto":
         return unit
     found = find_unit(channel.unit)
+    if found is None and _find_kind(channel) == "resistance":
+        raise DatasetError(
+            f"{path}: the column {channel.name!r} is a resistance by its name, and its unit is not "
+            "known. Pass unit (--unit): ohm, kiloohm or megaohm."
+        )
     if found is None:
         return "microsiemens"
     if found not in EDA_UNITS:

@@ -92,8 +92,8 @@ def read_deap(corpus: CorpusSource, *, signals: tuple[str, ...], units: str) -> 
         if not np.isnan(value)
     }
     notes = [
-        "Samples before the video are dropped: 3 s of trials with 8,064 samples, none of trials "
-        "with 7,680.",
+        "Samples before the video are dropped, except those in the window: 3 s of trials with "
+        "8,064 samples, none of trials with 7,680.",
         "The published familiarity ratings lack participants 2, 15 and 23.",
         note_on_units(units),
     ]
@@ -130,7 +130,7 @@ def _find_people(corpus: CorpusFiles) -> dict[str, str]:
 
 
 def _read(
-    corpus: CorpusFiles, people: dict[str, str], table: str | None, signals: Iterable[str]
+    corpus: CorpusSource, people: dict[str, str], table: str | None, signals: Iterable[str]
 ) -> Reading:
     """Read all people, and note every problem."""
     presented = None
@@ -146,7 +146,13 @@ def _read(
             baselines[f"{baseline} samples"] = baselines.get(f"{baseline} samples", 0) + 1
             person_rows = [
                 _make_row(
-                    subject, video, (presented or {}).get((subject, video)), labels, data, signals
+                    corpus,
+                    subject,
+                    video,
+                    (presented or {}).get((subject, video)),
+                    labels,
+                    data,
+                    signals,
                 )
                 for video in range(1, N_VIDEOS + 1)
             ]
@@ -158,6 +164,7 @@ def _read(
 
 
 def _make_row(
+    corpus: CorpusSource,
     subject: str,
     video: int,
     known: _Presentation | None,
@@ -170,7 +177,7 @@ def _make_row(
         "subject": subject,
         "stimulus": str(video),
         "trial": known.trial if known else 0,
-        **{signal: _cut_signal(data[video - 1], signal, baseline) for signal in signals},
+        **{signal: _cut_signal(corpus, data[video - 1], signal, baseline) for signal in signals},
         "session_time": known.start_time if known else np.nan,
         **{label: float(value) for label, value in zip(LABELS, labels[video - 1], strict=True)},
         "familiarity": known.familiarity if known else np.nan,
@@ -215,11 +222,10 @@ def _read_person(corpus: CorpusFiles, name: str) -> tuple[np.ndarray, np.ndarray
     return data, labels
 
 
-def _cut_signal(trial: np.ndarray, signal: str, baseline: int) -> np.ndarray:
-    """Return one signal of a trial (channels, samples) without the samples before the video."""
+def _cut_signal(corpus: CorpusSource, trial: np.ndarray, signal: str, baseline: int) -> np.ndarray:
+    """Return one signal of the video and of the context, from all samples of a trial."""
     channels, names = SIGNALS[signal]
-    cell = trial[channels, baseline:]
-    # A copy: a view would keep all channels in memory.
+    cell = corpus.cut(trial[channels], baseline, trial.shape[1], SAMPLING_RATE)
     if signal == "eda":
         return np.array(cell[0], dtype=np.float64)
     return np.array(cell if len(names) > 1 else cell[0], dtype=np.float32)
@@ -298,7 +304,8 @@ SPEC = CorpusSpec(
     description="""
 32 people each watched the same 40 one-minute extracts of music videos. There are 1,280 trials. The
 people rated valence, arousal, dominance and liking from 1 to 9. The preprocessed archive at 128 Hz
-is read. A trial has 63 seconds. Its first 3 seconds were recorded before the video and are dropped.
+is read. A trial has 63 seconds. Its first 3 seconds were recorded before the video and are dropped,
+unless the window starts before the video.
 
 What to know before believing a score:
 - According to the authors, the galvanic skin response is skin resistance in Ohm; they converted the
@@ -340,6 +347,7 @@ Each user of DEAP must sign its licence: academic research only, no redistributi
     stimuli="videos",
     channels={name: names for name, (_, names) in SIGNALS.items()},
     options={"signals": choose_signals("eda"), "units": UNITS},
+    context=max(BASELINES.values()) / SAMPLING_RATE,
     reader=1,
 )
 register_corpus(SPEC)
@@ -357,8 +365,9 @@ def load_deap(
     """Load DEAP: EDA of 32 people in 1,280 trials of watching 40 music videos.
 
     The preprocessed files are read, as Python pickles or MATLAB files. A trial has 8,064 samples
-    (the first 384, before the video, are dropped) or 7,680 samples. Pickles are read without
-    running any code in them. All files are checked. One error lists every problem.
+    (of the first 384, before the video, only those in the window are kept) or 7,680 samples.
+    Pickles are read without running any code in them. All files are checked. One error lists every
+    problem.
 
     Parameters
     ----------
@@ -372,6 +381,7 @@ def load_deap(
         EDA as conductance in microsiemens, or the values of the files in Ohm.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
         None keeps the whole minute of every video.
     allow_partial : bool
         Accept missing people and list them in the report. All other checks remain.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from edaemo._child_process import ChildError, call_in_child
-from edaemo.datasets._channels import Channel, OpenFile, read_arrays
+from edaemo.datasets._channels import Channel, Event, OpenFile, read_arrays
 from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._text import is_eda_name
 from edaemo.datasets._units import OPENSIGNALS_DEVICES
@@ -71,7 +72,12 @@ def open_acqknowledge(path: Path) -> OpenFile:
 
 def _read_acqknowledge(path: Path) -> OpenFile:
     with _library(path, "bioread", "acqknowledge") as bioread:
-        found = bioread.read(str(path)).channels
+        recording = bioread.read(str(path))
+        found, rate = recording.channels, float(recording.samples_per_second)
+        marks = [
+            Event(mark.sample_index / rate, 0.0, str(mark.text or ""))
+            for mark in recording.event_markers or ()
+        ]
         columns = [np.asarray(channel.data, dtype=np.float64) for channel in found]
         channels = [
             Channel(str(c.name), str(c.units), sampling_rate=float(c.samples_per_second))
@@ -84,14 +90,17 @@ def _read_acqknowledge(path: Path) -> OpenFile:
                 f"{path}: the channel {channel.name!r} has {len(column)} of {count} samples: the "
                 "file is truncated. Copy it again."
             )
-    return OpenFile(channels, read_arrays(columns), is_table=False)
+    return OpenFile(
+        channels, read_arrays(columns), is_table=False, read_events=partial(list, marks)
+    )
 
 
 def open_xdf(path: Path) -> OpenFile:
     """Return the channels of all regular streams of an XDF file, with the times of their samples.
 
     The clocks of the streams are synchronised and the jitter of the times is removed, by pyxdf.
-    Interruptions of more than a second remain.
+    Interruptions of more than a second remain. The events are the samples of the streams of texts
+    without a rate, such as those of LabRecorder's markers.
 
     Raises
     ------
@@ -104,21 +113,37 @@ def open_xdf(path: Path) -> OpenFile:
 
 def _read_xdf(path: Path) -> OpenFile:
     channels, columns = [], []
+    marks: list[Event] = []
     with _library(path, "pyxdf", "xdf") as pyxdf, path.open("rb") as file:
         _check_chunks(file, path.stat().st_size)
         streams, _ = pyxdf.load_xdf(file, jitter_break_threshold_samples=2)
         for stream in streams:
+            if _is_markers(stream["info"]):
+                samples = zip(stream["time_stamps"], stream["time_series"], strict=True)
+                marks += [Event(float(t), 0.0, " ".join(map(str, texts))) for t, texts in samples]
             if float(stream["info"]["nominal_srate"][0]) <= 0 or not len(stream["time_stamps"]):
-                continue  # markers
+                continue
             values = np.asarray(stream["time_series"], dtype=np.float64)
             times = np.asarray(stream["time_stamps"], dtype=np.float64)
             seconds = times - times[0]
             for i, (name, unit) in enumerate(_name_stream(stream["info"], values.shape[1])):
-                channels.append(Channel(name, unit, times=seconds))
+                channels.append(Channel(name, unit, times=seconds, start=float(times[0])))
                 columns.append(values[:, i])
     if not channels:
         raise DatasetError(f"{path}: the file holds no stream with a sampling rate and samples.")
-    return OpenFile(channels, read_arrays(columns), is_table=False)
+
+    return OpenFile(
+        channels, read_arrays(columns), is_table=False, read_events=partial(list, marks)
+    )
+
+
+def _is_markers(info: Mapping[str, Any]) -> bool:
+    """Return whether a stream holds events: it has no rate, and holds text or is called markers."""
+    kind = str((info.get("type") or [""])[0] or "").lower()
+    is_text = str(info["channel_format"][0]) == "string"
+    return float(info["nominal_srate"][0]) <= 0 and (
+        is_text or any(word in kind for word in ("mark", "event", "trigger"))
+    )
 
 
 def _check_chunks(file: BinaryIO, size: int) -> None:
@@ -179,9 +204,15 @@ def _read_avro(path: Path) -> OpenFile:
         if isinstance(signal, Mapping) and {"values", "samplingFrequency"} <= signal.keys():
             rate = float(signal["samplingFrequency"])
             if rate > 0 and signal["values"]:
-                channels.append(Channel(name, units.get(name, ""), sampling_rate=rate))
+                start = int(signal["timestampStart"]) / 1e6
+                channel = Channel(name, units.get(name, ""), sampling_rate=rate, start=start)
+                channels.append(channel)
                 columns.append(np.asarray(signal["values"], dtype=np.float64))
-    return OpenFile(channels, read_arrays(columns), is_table=False)
+    presses = (raw.get("tags") or {}).get("tagsTimeMicros") or ()
+    marks = [Event(int(press) / 1e6, 0.0, "") for press in presses]
+    return OpenFile(
+        channels, read_arrays(columns), is_table=False, read_events=partial(list, marks)
+    )
 
 
 def open_opensignals(path: Path) -> OpenFile:

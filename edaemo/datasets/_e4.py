@@ -46,7 +46,7 @@ from edaemo.datasets._own_table import (
 )
 from edaemo.datasets._study import Study
 from edaemo.datasets._units import EDA_UNITS, to_microsiemens
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._window import Window, check_window, context_of, cut_padded
 
 NAME = "e4"
 EDA_FILE = re.compile(r"(?:^|/)EDA\.csv$")
@@ -159,7 +159,9 @@ def load_e4(
         A press less than this many seconds after the press before it counts as the same press. 0
         keeps all presses. `tags` does not count the dropped presses.
     window : tuple (start, stop), 'end' or None
-        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        Part of each trial to keep. It is cut before every other step. See :func:`cut_window`. A
+        negative start keeps samples before the trial (`context`), NaN before the beginning of the
+        session; not with ``tags="ignore"``.
     allow_partial : bool
         Accept sessions with too few presses for any trial, trials without ratings, and ratings
         without a trial. They are left out and listed in the report instead of raising an error.
@@ -178,6 +180,7 @@ def load_e4(
         ``targets`` : dict, name → rating.
         ``music`` : None. You can set it to a frame with one row per stimulus.
         ``sampling_rate`` : of ``eda``, in Hz. ``sampling_rates`` : dict, signal → Hz.
+        ``context`` : seconds before the trial with which each cell begins.
         ``rating_range`` : the argument. ``units``, ``channels`` : dicts, signal → unit, and signal
         → names of its channels.
         ``development`` : (). All people are evaluation people.
@@ -201,7 +204,7 @@ def load_e4(
     --------
     >>> study = load_e4("sessions", tags="pairs", ratings="ratings.csv")  # doctest: +SKIP
     """
-    window_samples(window, 4.0)
+    check_window(window, 0.0 if tags == "ignore" else np.inf)
     signals = check_signals(signals, SIGNALS)
     rating_range = check_rating_range(rating_range)
     if isinstance(tags, Mapping):
@@ -219,7 +222,7 @@ def load_e4(
     rates = _common_rates(sessions, signals, problems)
     if not allow_partial:
         _check_stretches(sessions, problems)
-    rows = list(_make_rows(sessions, problems))
+    rows = list(_make_rows(sessions, problems, context_of(window)))
     unread = {people[name] for name in set(folders) - {session.name for session in sessions}}
     rated = _join_ratings(rows, ratings, columns, rating_range, unread, problems)
     if not allow_partial:
@@ -240,7 +243,7 @@ def load_e4(
         window=window,
     )
     counted["left_out"] = join_left_out(
-        _list_unrated(rows, rated, rates["eda"]), counted["left_out"]
+        _list_unrated(rows, rated, rates["eda"], context_of(window)), counted["left_out"]
     )
     counted["trials"] = len(rows)
     doubles = sum(session.n_double for session in sessions)
@@ -273,6 +276,7 @@ def load_e4(
         targets={name: ratings_kept[name] for name in rated.columns},
         music=None,
         sampling_rate=rates["eda"],
+        context=context_of(window),
         sampling_rates={name: rates[name] for name in signals},
         rating_range=rating_range,
         units={name: SIGNALS[name][1] for name in signals},
@@ -510,7 +514,9 @@ def _common_rates(
     return rates
 
 
-def _make_rows(sessions: Sequence[_Session], problems: Problems) -> Iterator[dict[str, Any]]:
+def _make_rows(
+    sessions: Sequence[_Session], problems: Problems, context: float
+) -> Iterator[dict[str, Any]]:
     """Yield the trials by person and time; note sessions of one person that overlap."""
     sessions_of: dict[str, list[_Session]] = {}
     for session in sessions:
@@ -532,15 +538,18 @@ def _make_rows(sessions: Sequence[_Session], problems: Problems) -> Iterator[dic
                 )
         parts = [(session, stretch) for session in in_order for stretch in session.stretches]
         for trial, (session, stretch) in enumerate(parts, start=1):
-            yield _make_row(subject, trial, session, stretch)
+            yield _make_row(subject, trial, session, stretch, context)
 
 
-def _make_row(subject: str, trial: int, session: _Session, stretch: _Stretch) -> dict[str, Any]:
+def _make_row(
+    subject: str, trial: int, session: _Session, stretch: _Stretch, context: float
+) -> dict[str, Any]:
+    """Return a trial; its signals begin `context` seconds before it."""
     eda = session.signals["eda"]
     first, last = (round(end * eda.sampling_rate) for end in (stretch.onset, stretch.end))
     seconds = (last - first) / eda.sampling_rate
     others = {
-        name: _cut(signal, eda.start, first / eda.sampling_rate, seconds)
+        name: _cut(signal, eda.start, first / eda.sampling_rate, seconds, context)
         for name, signal in session.signals.items()
         if name != "eda"
     }
@@ -550,25 +559,21 @@ def _make_row(subject: str, trial: int, session: _Session, stretch: _Stretch) ->
         "trial": trial,
         "session": session.name,
         "session_time": stretch.onset,
-        "eda": eda.samples[first:last],
+        "eda": cut_padded(eda.samples, first - round(context * eda.sampling_rate), last),
         **others,
     }
 
 
-def _cut(signal: E4Signal, start: datetime, onset: float, seconds: float) -> np.ndarray:
-    """Return `seconds` of a signal from `start` + `onset` on, NaN where it was not recorded."""
+def _cut(
+    signal: E4Signal, start: datetime, onset: float, seconds: float, context: float
+) -> np.ndarray:
+    """Return `seconds` of a signal from `start` + `onset` on, and `context` seconds before them.
+
+    It is NaN where it was not recorded.
+    """
     first = round((onset - (signal.start - start).total_seconds()) * signal.sampling_rate)
     last = first + round(seconds * signal.sampling_rate)
-    n = signal.samples.shape[-1]
-    if (first, last) == (0, n):
-        return signal.samples
-    cell = np.full((*signal.samples.shape[:-1], last - first), np.nan)
-    inside = slice(min(max(first, 0), n), max(min(last, n), 0))
-    taken = signal.samples[..., inside]
-    begin = inside.start - first
-    if taken.shape[-1]:
-        cell[..., begin : begin + taken.shape[-1]] = taken
-    return cell
+    return cut_padded(signal.samples, first - round(context * signal.sampling_rate), last)
 
 
 def _check_stretches(sessions: Sequence[_Session], problems: Problems) -> None:
@@ -631,10 +636,12 @@ def _join_ratings(
     )
 
 
-def _list_unrated(rows: Sequence[dict[str, Any]], rated: _Rated, rate: float) -> pd.DataFrame:
+def _list_unrated(
+    rows: Sequence[dict[str, Any]], rated: _Rated, rate: float, context: float
+) -> pd.DataFrame:
     return pd.DataFrame(
         [
-            (*(row[name] for name in IDENTITY), len(row["eda"]) / rate, "not rated")
+            (*(row[name] for name in IDENTITY), len(row["eda"]) / rate - context, "not rated")
             for row in rows
             if _key(row) in rated.unrated
         ],

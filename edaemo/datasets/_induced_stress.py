@@ -48,6 +48,7 @@ PROTOCOLS = {
     "S": ("Stress_Level_v1.csv", 13, V1_TAGS, 0),
     "f": ("Stress_Level_v2.csv", 9, V2_TAGS, 1),
 }
+VERSIONS = {"S": "V1", "f": "V2"}  # by the first letter of the person
 # Half of the people, drawn as `_development` describes.
 DEVELOPMENT = (
     *("S06", "S09", "S10", "S12", "S14", "S16", "S17", "f01"),
@@ -134,7 +135,7 @@ def _read_ratings(
 
 
 def _read_subject(
-    corpus: CorpusFiles, subject: str, folder: str
+    corpus: CorpusSource, subject: str, folder: str
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the stages of one person and the number of duplicated samples that were dropped."""
     _, n_tags, stages, first_place = PROTOCOLS[subject[0]]
@@ -160,14 +161,15 @@ def _read_subject(
                 "folder.",
             )
         else:
-            samples = eda[round(onset * SAMPLING_RATE) : round(end * SAMPLING_RATE)]
+            first, last = (round(edge * SAMPLING_RATE) for edge in (onset, end))
             rows.append(
                 {
                     "subject": subject,
                     "stimulus": stage,
                     "trial": place,
-                    "eda": samples,
+                    "eda": corpus.cut(eda, first, last, SAMPLING_RATE),
                     "session_time": onset,
+                    "version": VERSIONS[subject[0]],
                 }
             )
     return rows, len(signal.samples) - len(eda)
@@ -194,7 +196,7 @@ def _note_fault(subject: str, folder: str, n_dropped: int) -> list[str]:
 
 
 def _read_stages(
-    corpus: CorpusFiles, recordings: dict[str, str]
+    corpus: CorpusSource, recordings: dict[str, str]
 ) -> tuple[list[dict[str, Any]], list[str], list[str]]:
     """Return all whole stages with ratings, the rated people without recording, and the notes."""
     ratings = {}
@@ -312,6 +314,7 @@ Licence: ODC-By 1.0 according to a second-hand statement. Confirm it at PhysioNe
     loader="load_induced_stress",
     stimuli="",
     window=(0.0, 25.0),
+    context=np.inf,
     masked=False,
 )
 register_corpus(SPEC)
@@ -335,6 +338,7 @@ def load_induced_stress(
         a zip archive of it. None searches the places that :func:`load_corpus` lists.
     window : tuple (start, stop), 'end' or None
         Part of each stage to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept an incomplete corpus: people with ratings but without any recording are listed in
         the report instead of raising an error. All other checks remain.
@@ -348,8 +352,8 @@ def load_induced_stress(
         ``stimulus`` (the stage as in the ratings files, str), ``trial`` (the number of the stage in
         the protocol, Baseline 0, int), ``eda`` (1-D float64 array in microsiemens, 100 samples by
         default), ``session_time`` (seconds from the start of the recording to the onset of the
-        whole stage, float) and ``duration`` (seconds of the whole stage, before the window is cut,
-        float).
+        whole stage, float), ``version`` (of the protocol, "V1" or "V2", str) and ``duration``
+        (seconds of the whole stage, before the window is cut, float).
         ``ratings`` : DataFrame with the same index; ``stress``, float, 0 to 10.
         ``targets`` : dict, ``"task"`` → Series of ``"rest"`` or ``"task"``, ``"stress"`` → Series
         of the ratings.

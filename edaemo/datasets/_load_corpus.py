@@ -36,7 +36,14 @@ from edaemo.datasets._specification import (
     CorpusSpec,
 )
 from edaemo.datasets._study import Study
-from edaemo.datasets._window import cut_labels, shift_times, window_samples
+from edaemo.datasets._window import (
+    Window,
+    check_window,
+    context_of,
+    cut_labels,
+    shift_times,
+    window_samples,
+)
 
 _PACKAGE = __name__.partition(".")[0]
 
@@ -62,7 +69,10 @@ def load_corpus(
 
         ``window`` : tuple (start, stop), 'end' or None. Part of each trial to keep, cut before
         every other step (:func:`cut_window`). Only for corpora with EDA. The corpus defines the
-        default.
+        default. A negative start keeps samples before the trial, for the parameter ``context`` of
+        decompositions, features and tables of responses: see ``docs/datasets.md``. They are NaN
+        before the beginning of the recording. It is an error for corpora whose files have no such
+        samples.
 
         ``allow_partial`` : bool, default=False. Read the available part of the corpus and list what
         is missing in the report. All other checks remain.
@@ -81,6 +91,7 @@ def load_corpus(
         ``targets`` : dict, name → Series with the same index.
         ``music`` : DataFrame with one row for each stimulus, or None.
         ``sampling_rate`` : of the signals, in Hz. ``rating_range`` : tuple (lowest, highest).
+        ``context`` : seconds before the trial with which each cell begins.
         ``units`` : dict, signal → unit. ``channels`` : dict, signal → names of its channels, if the
         specification has them.
         ``development`` : tuple of the people whose data may be used to choose defaults
@@ -113,7 +124,13 @@ def load_corpus(
     problems = Problems(spec.proper_name, place, spec.how_to_get)
     with _open(spec, place, problems) as files:
         source = CorpusSource(
-            place, files.files, problems, spec, chosen["allow_partial"], chosen.get("cache", False)
+            place,
+            files.files,
+            problems,
+            spec,
+            chosen["allow_partial"],
+            chosen.get("cache", False),
+            context=context_of(chosen.get("window")),
         )
         content = spec.read(source, **{name: chosen[name] for name in spec.options})
     problems.raise_all()
@@ -150,10 +167,24 @@ def _check_settings(spec: CorpusSpec, path: object, settings: Mapping[str, Any])
         spec.loader,
     )
     if "window" in chosen:
-        window_samples(chosen["window"], spec.sampling_rate or 1.0)
+        _check_window(spec, chosen["window"])
     if "signals" in chosen and spec.channels:
         chosen["signals"] = check_signals(chosen["signals"], spec.channels)
     return chosen
+
+
+def _check_window(spec: CorpusSpec, window: Window) -> None:
+    """Raise a ValueError if the window is invalid, or starts before the samples of the corpus."""
+    check_window(window)
+    context = context_of(window)
+    if context > spec.context:
+        there = f"at most {spec.context:g} s" if spec.context else "no samples"
+        raise ValueError(
+            f"{spec.loader}: window={window!r} starts {context:g} s before the trial, "
+            f"but the files of {spec.proper_name} hold {there} before each trial. Use a start of "
+            f"at least {-spec.context or 0:g}."
+        )
+    window_samples(window, spec.sampling_rate or 1.0, context=context)
 
 
 def _find_place(spec: CorpusSpec, path: str | os.PathLike[str] | None) -> Path:
@@ -216,6 +247,7 @@ def _make_study(
         "sampling_rate": spec.sampling_rate,
         "rating_range": spec.rating_range,
         "units": units,
+        "context": context_of(chosen.get("window")),
         "development": _find_development(spec, trials, counted["left_out"]),
     }
     if spec.channels:

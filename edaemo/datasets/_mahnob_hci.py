@@ -105,8 +105,8 @@ def read_mahnob_hci(corpus: CorpusSource, *, signals: tuple[str, ...], units: st
             ),
         },
         notes=[
-            "Samples outside the two triggers of the channel Status are dropped: about 30 s before "
-            "the film and 30 s after it.",
+            "Samples outside the two triggers of the channel Status are dropped, except those in "
+            "the window: about 30 s before the film and 30 s after it.",
             "According to the headers of the recordings, the unit of the skin response is "
             f"{' and '.join(recorded_units)}. "
             + (
@@ -168,7 +168,7 @@ def _convert(eda: np.ndarray, unit: str) -> np.ndarray:
 
 
 def _read(
-    corpus: CorpusFiles,
+    corpus: CorpusSource,
     recordings: Mapping[tuple[str, ...], str],
     sessions: Mapping[tuple[str, ...], str],
     signals: Iterable[str],
@@ -194,7 +194,9 @@ def _read(
                     )
             cells, signal_units = _read_recording(corpus, name, signals)
             if cells is None or ratings is None:
-                duration = 0.0 if cells is None else len(cells["eda"]) / SAMPLING_RATE
+                duration = 0.0
+                if cells is not None:
+                    duration = len(cells["eda"]) / SAMPLING_RATE - corpus.context
                 reason = "no self-assessment" if ratings is None else "no start and end of the film"
                 left_out.append({**trial, "duration": duration, "reason": reason})
                 continue
@@ -247,9 +249,9 @@ def _read_session(
 
 
 def _read_recording(
-    corpus: CorpusFiles, name: str, signals: Iterable[str]
+    corpus: CorpusSource, name: str, signals: Iterable[str]
 ) -> tuple[dict[str, np.ndarray] | None, dict[str, str]]:
-    """Return each signal between the two triggers, or None without two triggers, and its unit."""
+    """Return each signal of the film and the context, or None without its triggers, and units."""
     wanted = [label for signal in signals for label in SIGNALS[signal]]
     data, units = read_bdf(corpus, name, wanted, trigger=_TRIGGER, sampling_rate=SAMPLING_RATE)
     signal_units = {signal: units[SIGNALS[signal][0]] for signal in signals}
@@ -259,9 +261,11 @@ def _read_recording(
     starts = np.flatnonzero(away[1:] & ~away[:-1]) + 1
     if len(starts) != 2:
         return None, signal_units
+    first, last = starts.tolist()
     cells = {}
     for signal in signals:
-        cell = np.array([data[label][slice(*starts)] for label in SIGNALS[signal]])
+        labels = SIGNALS[signal]
+        cell = np.array([corpus.cut(data[label], first, last, SAMPLING_RATE) for label in labels])
         cell = cell if len(cell) > 1 else cell[0]
         cells[signal] = cell if signal == "eda" else cell.astype(np.float32)
     return cells, signal_units
@@ -274,7 +278,7 @@ SPEC = CorpusSpec(
 27 people each watched up to 20 film extracts of 34 to 117 seconds. There are 527 trials. The people
 rated valence, arousal, control and predictability from 1 to 9, and named an emotion. The recordings
 at 256 Hz begin 30 seconds before the film and end 30 seconds after it. Only the samples between the
-two triggers of the channel Status are read.
+two triggers of the channel Status are read, and those before them in the window.
 
 What to know before believing a score:
 - No available publication documents the unit of the skin response. BioSemi amplifiers record Ohm
@@ -316,6 +320,7 @@ Each user of MAHNOB-HCI must sign its licence: academic research only, no redist
     channels=SIGNALS,
     options={"signals": choose_signals("eda"), "units": UNITS},
     window=(0.0, 25.0),
+    context=30.0,
     reader=1,
 )
 register_corpus(SPEC)
@@ -349,6 +354,7 @@ def load_mahnob_hci(
         recordings state whether these are in Ohm or nanosiemens.
     window : tuple (start, stop), 'end' or None
         Part of each film to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept missing people or trials, and list the missing people in the report. All other checks
         remain.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Real
@@ -21,6 +22,7 @@ from edaemo.datasets._numbers import read_number
 from edaemo.datasets._text import HEAD, find_encoding
 from edaemo.datasets._workbook import WORKBOOKS, read_sheets
 
+_MOST_COLUMNS = 10_000
 # A number with a decimal comma, in a table whose columns another sign separates.
 _COMMA = re.compile(r"^\s*(-?\d+),(\d+)\s*$")
 
@@ -28,11 +30,16 @@ Table: TypeAlias = str | os.PathLike[str] | pd.DataFrame
 
 
 def read_own_table(
-    table: Table, columns: Sequence[str], what: str, rename: Mapping[str, str] | None = None
+    table: Table,
+    columns: Sequence[str],
+    what: str,
+    rename: Mapping[str, str] | None = None,
+    unless: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Return a table, which must have at least these columns. All cells of a CSV file are text.
 
-    `rename` maps names in the table to names of edaemo.
+    `rename` maps names in the table to names of edaemo; `unless` maps columns to columns with which
+    they may be absent.
 
     Raises
     ------
@@ -49,10 +56,11 @@ def read_own_table(
             )
     frame = frame.rename(columns=dict(rename or {}))
     names = list(frame.columns)
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    twice = sorted(str(name) for name, count in Counter(names).items() if count > 1)
     if twice:
         raise DatasetError(f"The {where} has the columns {name_some(twice)} more than once.")
-    missing = [column for column in columns if column not in names]
+    replaced = [column for column, other in (unless or {}).items() if other in names]
+    missing = [column for column in columns if column not in (*names, *replaced)]
     if missing:
         raise DatasetError(
             f"The {where} lacks the columns {missing}; it has {name_some(names)}."
@@ -105,6 +113,11 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
             content = path.read_bytes()
         settings = {**_find_dialect(path, content), "dtype": str, "keep_default_na": False}
         header = pd.read_csv(io.BytesIO(content), header=None, nrows=1, **settings)
+        if header.shape[1] > _MOST_COLUMNS:
+            raise DatasetError(
+                f"The {what} {path} has {header.shape[1]} columns, and may have {_MOST_COLUMNS}. "
+                "Pass a table with one row for each trial, and signals in files of their own."
+            )
         frame = pd.read_csv(io.BytesIO(content), **settings)
     except DatasetError:
         raise

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from edaemo._ids import name_some
+from edaemo._ids import group_messages, name_some
 from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import assemble
 from edaemo.datasets._cache import Column, take_rows
 from edaemo.datasets._corpus import DatasetError, Problems
+from edaemo.datasets._events import add_events
 from edaemo.datasets._file_options import FileOptions, RecordingWarning
 from edaemo.datasets._own_table import (
     Table,
@@ -40,14 +41,14 @@ from edaemo.datasets._spans import (
 )
 from edaemo.datasets._study import Study
 from edaemo.datasets._units import EDA_UNITS
-from edaemo.datasets._window import Window, window_samples
+from edaemo.datasets._window import Window, check_window, context_of
 from edaemo.decomposition import check_sampling_rate
 
 NAME = "own study"
 COLUMNS = ("subject", "stimulus", "file")
+# A column that may be absent → the column that replaces it.
+UNLESS = {"stimulus": "events"}
 RATED = ("valence", "arousal")
-# An error that holds for this many files is given once, with their number.
-SEVERAL = 4
 HOW_TO_GET = (
     "The table needs the columns subject, stimulus and file, and one row for each trial. Each file "
     "holds one trial. docs/datasets.md has an example."
@@ -105,7 +106,8 @@ def read_trials(
     """Read your own study: one table, and a file for each trial or one long recording per person.
 
     If the table has a column ``onset``, its rows are events in long recordings, and the trials are
-    cut out of them. With `length`, each recording is cut into sliding windows.
+    cut out of them. If it has a column ``events``, the onsets are those in files of events. With
+    `length`, each recording is cut into sliding windows.
 
     All files and rows are checked. One error lists every problem.
 
@@ -117,7 +119,12 @@ def read_trials(
         presentation) is optional, but required if a person had the same stimulus twice. Other
         columns are copied to the trials, numeric columns as float. Events also need ``onset``, in
         seconds from the first sample, and ``duration`` or a `window`; their ``trial`` is by default
-        the order of the onsets of a person, and several events may have the same file.
+        the order of the onsets of a person, and several events may have the same file. Instead of
+        ``onset`` and ``duration``, the column ``events`` may name files that :func:`read_events`
+        reads: the recording itself, or a table such as ``events.tsv`` of BIDS. Each row is then the
+        event whose label is its ``stimulus``; rows with the same label, and rows of button presses,
+        follow the order of ``trial`` or of the table. Without the column ``stimulus``, each event
+        of a file is a trial, with the ratings of the file's row.
     signals : dict or sequence of str
         Signal → its column in the files. A sequence names signals whose columns have the same
         names. ``eda`` is required. If ``eda`` is the only name of a sequence, or its column is
@@ -150,10 +157,11 @@ def read_trials(
         Name of the study in tables.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`. For
-        events: seconds from the onset, where start may be negative; None is the duration of the
-        event.
+        events: seconds from the onset; None is the duration of the event. For events and sliding
+        windows, a negative start keeps samples before the trial (`context`), NaN before the
+        beginning of the recording.
     baseline : float
-        Seconds before each event or sliding window that are kept as column ``eda_before``, NaN
+        Seconds before each cell, with its context, that are kept as column ``eda_before``, NaN
         before the beginning of the recording.
     length, step : float or None
         Sliding windows: their length, and the time from one to the next, in seconds. Ratings and
@@ -167,16 +175,19 @@ def read_trials(
         except ``file``, ``eda`` (1-D float64 array in microsiemens, NaN where missing), a column
         for each other signal (float64) and ``duration`` (seconds, before the window is cut, float).
         Events and sliding windows have the columns ``recording`` (its file), ``start`` and ``stop``
-        (seconds from its first sample).
+        (of the cell with its context, in seconds from the first sample of the recording).
         ``ratings`` : DataFrame with the same index, float.
         ``targets`` : dict, name → rating or class.
         ``music`` : None. You can set it to a frame with one row per stimulus.
         ``sampling_rate`` : of all signals, in Hz. ``rating_range`` : the argument.
+        ``context`` : seconds before the trial with which each cell begins.
         ``units`` : dict, signal → unit. ``development`` : (). All people are evaluation people.
         ``report`` : dict of what was read, masked and left out, with reasons; ``left_out`` and
         ``masked`` are DataFrames. For events and sliding windows: ``outside``, a DataFrame of those
         outside of their recording, which are left out, and ``overlaps``, the number of trials that
-        begin before the one before them in the recording ends.
+        begin before the one before them in the recording ends. With the column ``events``:
+        ``unused_events``, the number of events that no row names. With a context also
+        ``missing_context``, a DataFrame of the trials whose context lacks samples.
         ``name``, ``licence``, ``citation``, ``DESCR`` : str.
 
     Raises
@@ -211,15 +222,21 @@ def read_trials(
     place = Path("the table") if is_frame else Path(table).expanduser()
     if folder is None:
         folder = Path() if is_frame else place.parent
-    frame = read_own_table(table, COLUMNS, "table of trials", columns)
+    folder = Path(folder).expanduser()
+    frame = read_own_table(table, COLUMNS, "table of trials", columns, unless=UNLESS)
     problems = Problems("your own study", place, HOW_TO_GET)
+    counts: dict[str, Any] = {}
+    if "events" in frame.columns and "onset" not in frame.columns:
+        eda = {"column": of_signals["eda"], "options": options}
+        frame, counts["unused_events"] = add_events(frame, folder, eda, problems)
+        problems.raise_all()
     spans: list[Span] | None = None
     if "onset" in frame.columns:
         _check_span(window, length)
         spans = find_events(number_events(frame), window, problems)  # type: ignore[arg-type]
         frame = number_events(frame).drop(columns="duration", errors="ignore")
     else:
-        window_samples(window, sampling_rate or 4.0)
+        check_window(window, 0.0 if length is None else np.inf)
     if ratings is None:
         ratings = [name for name in RATED if name in frame.columns and name not in classes]
         if not ratings and not classes:
@@ -237,7 +254,7 @@ def read_trials(
     cells, rates = _read_files(
         frame,
         of_signals,
-        Path(folder).expanduser(),
+        folder,
         {"sampling_rate": sampling_rate, "unit": unit, "options": options},
         problems,
         shared=spans is not None,
@@ -246,12 +263,15 @@ def read_trials(
     notes = (
         [] if "trial" in frame.columns else ["The order of the trials is not known: trial is 0."]
     )
-    counts: dict[str, Any] = {}
+    context = context_of(window)
     if length is not None:
         durations = [len(eda) / rates[0] for eda in cells["eda"]]
         spans, notes = find_windows(durations, length, step or length), []
+        spans = [span._replace(start=span.start - context) for span in spans]
     if spans is not None:
-        rows, rated, cells, counts = _cut(frame, spans, rows, rated, cells, rates[0], baseline)
+        before = {"baseline": baseline, "context": context}
+        rows, rated, cells, found = _cut(frame, spans, rows, rated, cells, rates[0], before)
+        counts |= found
         if length is not None:
             rows["trial"] = _number(rows["subject"])
     in_order = np.lexsort((rows["trial"], rows["subject"]))
@@ -260,6 +280,7 @@ def read_trials(
         [take_rows(rated, in_order)],
         rates=dict.fromkeys(of_signals, rates[0]),
         window=window if spans is None or length is not None else None,
+        context=context,
     )
     report = {
         "source": str(place),
@@ -279,6 +300,7 @@ def read_trials(
         targets={**{rating: ratings_kept[rating] for rating in rated}, **labels},
         music=None,
         sampling_rate=rates[0],
+        context=context,
         rating_range=rating_range,
         units={
             signal: "microsiemens" if signal == "eda" else "as recorded" for signal in of_signals
@@ -298,10 +320,10 @@ def _check_span(window: Window, length: float | None) -> None:
     if window is None:
         return
     ends = [*window] if not isinstance(window, str) else []
-    if len(ends) != 2 or not np.isfinite(ends).all() or not ends[0] < ends[1]:
+    if len(ends) != 2 or not np.isfinite(ends).all() or not ends[0] < ends[1] or ends[1] <= 0:
         raise ValueError(
             f"window={window!r}: for a table with onset, it must be (start, stop) in seconds from "
-            "the onset, or None."
+            "the onset with start < stop and 0 < stop, or None. baseline= keeps samples before it."
         )
 
 
@@ -312,10 +334,13 @@ def _cut(
     rated: Mapping[str, np.ndarray],
     cells: Mapping[str, list[np.ndarray]],
     sampling_rate: float,
-    baseline: float,
+    before: Mapping[str, float],
 ) -> tuple[dict[str, Any], dict[str, Any], dict[str, list[np.ndarray]], dict[str, Any]]:
-    """Return the columns, ratings and signals of the spans, and counts for the report."""
-    kept, cut, outside = cut_spans(spans, cells, sampling_rate, baseline)
+    """Return the columns, ratings and signals of the spans, and counts for the report.
+
+    `before` holds the arguments `baseline` and `context` of `cut_spans`.
+    """
+    kept, cut, outside = cut_spans(spans, cells, sampling_rate, **before)
     files = [str(file) for file in frame["file"]]
     lost = pd.DataFrame(
         [(rows["subject"][s.row], files[s.row], s.start, s.stop) for s in outside],
@@ -432,8 +457,8 @@ def _read_files(
             f"{file} is the file of {files.count(file)} trials: give each trial its own file, or "
             "add the column onset (seconds) for trials of one long recording."
         )
-    notes: dict[str, list[str]] = {}
-    wrong: dict[str, list[str]] = {}
+    notes: list[tuple[str, str]] = []
+    wrong: list[tuple[Path, str]] = []
     signals_of: dict[str, list[np.ndarray]] = {}
     for file in dict.fromkeys(filter(None, files)):
         path = folder / file
@@ -442,27 +467,22 @@ def _read_files(
                 warnings.simplefilter("always")
                 read, rate = read_columns(path, list(columns.values()), **settings)
         except DatasetError as error:
-            wrong.setdefault(str(error).removeprefix(f"{path}: "), []).append(str(path))
+            wrong.append((path, str(error).removeprefix(f"{path}: ")))
             continue
         for warning in caught:
-            notes.setdefault(str(warning.message).removeprefix(f"{path}: "), []).append(file)
+            notes.append((file, str(warning.message).removeprefix(f"{path}: ")))
         of_rate.setdefault(rate, []).append(file)
         signals_of[file] = read
     for file in files:
         for signal, samples in zip(columns, signals_of.get(file, ()), strict=False):
             cells[signal].append(samples)
-    for message, paths in wrong.items():
-        for group in [[path] for path in paths] if len(paths) < SEVERAL else [paths]:
-            problems.add(f"{_name_files(group)}: {message}")
-    for message, names in notes.items():
-        warnings.warn(f"{_name_files(names)}: {message}", RecordingWarning, stacklevel=4)
+    for problem in group_messages(wrong):
+        problems.add(problem)
+    for note in group_messages(notes, several=2):
+        warnings.warn(note, RecordingWarning, stacklevel=4)
     if len(of_rate) > 1:
         listed = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of_rate.items())
         problems.add(
             f"The files have different sampling rates: {listed}. Resample them to the same rate."
         )
     return cells, list(of_rate)
-
-
-def _name_files(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} files ({name_some(names)})"

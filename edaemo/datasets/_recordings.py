@@ -32,8 +32,8 @@ from edaemo.datasets._empatica import FILES, is_start, parse_signal
 from edaemo.datasets._file_options import FileOptions, RecordingWarning
 from edaemo.datasets._matlab_recording import open_matlab
 from edaemo.datasets._physiological import READERS, open_physiological
-from edaemo.datasets._text import find_layout, read_head, read_numbers_of
-from edaemo.datasets._time_axis import is_time_name, make_axis, read_times
+from edaemo.datasets._text import drop_footer, find_layout, read_head, read_numbers_of
+from edaemo.datasets._time_axis import GAP, TimeAxis, is_time_name, make_axis, read_times
 from edaemo.datasets._units import EDA_UNITS, doubt_unit, split_name, to_microsiemens
 from edaemo.datasets._workbook import WORKBOOKS, read_sheets
 from edaemo.decomposition import check_sampling_rate
@@ -41,9 +41,11 @@ from edaemo.decomposition import check_sampling_rate
 # Suffixes of files that are recordings unless their content is of another kind.
 SUFFIXES = (".csv", ".parquet", ".mat", *WORKBOOKS, *READERS, *DEVICE_FILES)
 # Suffixes of files that are recordings only if a column is EDA.
-TEXTS = (".txt", ".tsv", ".asc", ".zip")
+TEXTS = (".txt", ".tsv", ".asc", ".eda", ".zip")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
 E4_OTHERS = FILES - {"EDA.csv"}
+# With fewer samples, rows without samples are missing samples, not rows of other sensors.
+FEW = 10
 # Samples that recorders write for "no value".
 CODES = (-9999.0, -999.0, -99999.0, -32768.0)
 
@@ -229,11 +231,51 @@ def place_rows(
             )
         return signals, rows.sampling_rate
     times, unit, name = rows.times
+    sampled = np.isfinite(signals[0])
+    for signal in signals[1:]:
+        sampled |= np.isfinite(signal)
     with naming(path):
-        axis = make_axis(times[inside] - times[inside][:1], unit, name, rows.sampling_rate)
-    for note in axis.notes:
+        axis, notes = _find_axis(times[inside], sampled, unit, name, rows.sampling_rate)
+    for note in (*notes, *axis.notes):
         warnings.warn(f"{path}: {note}", RecordingWarning, stacklevel=4)
+    if notes:
+        signals = [signal[sampled] for signal in signals]
     return [axis.place(signal) for signal in signals], axis.sampling_rate
+
+
+def _find_axis(
+    times: np.ndarray, sampled: np.ndarray, unit: str, name: str, sampling_rate: float | None
+) -> tuple[TimeAxis, tuple[str, ...]]:
+    """Return the axis of all rows, or of the rows with samples and a remark.
+
+    The latter if other rows have times of their own, as in exports that merge the rows of several
+    sensors or of events.
+    """
+
+    def make(some: np.ndarray) -> TimeAxis:
+        return make_axis(some - some[:1], unit, name, sampling_rate)
+
+    n_without = len(sampled) - int(np.count_nonzero(sampled))
+    if not n_without or len(times) - n_without < FEW:
+        return make(times), ()
+    note = (
+        f"{n_without} of {len(times)} rows have no sample of the EDA, and times of their own, as "
+        "those of other sensors: left out."
+    )
+    merged = float(np.median(np.diff(times[sampled]))) > GAP * float(np.median(np.diff(times)))
+    if merged:
+        return make(times[sampled]), (note,)
+    try:
+        axis = make(times)
+    except ValueError:
+        return make(times[sampled]), (note,)
+    if axis.exact:
+        return axis, ()
+    try:
+        alone = make(times[sampled])
+    except ValueError:
+        return axis, ()
+    return (alone, (note,)) if alone.exact else (axis, ())
 
 
 def open_file(path: Path, options: FileOptions) -> OpenFile:
@@ -270,6 +312,8 @@ def _open_workbook(path: Path, options: FileOptions) -> OpenFile:
 
 
 def _open_text(path: Path, options: FileOptions, content: bytes | None = None) -> OpenFile:
+    if content is None:
+        content = drop_footer(path)
     layout = find_layout(path, options, content)
     bits: list[int | None] = [*layout.bits] if layout.bits else [None] * layout.width
     channels = [

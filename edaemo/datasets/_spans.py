@@ -12,6 +12,7 @@ import pandas as pd
 from edaemo._ids import name_some
 from edaemo.datasets._corpus import DatasetError, Problems
 from edaemo.datasets._own_table import read_rating_columns
+from edaemo.datasets._window import cut_padded
 
 
 class Span(NamedTuple):
@@ -57,6 +58,12 @@ def find_events(
         if len(missing):
             rows = name_some(row + 1 for row in missing)
             problems.add(f"{len(missing)} rows have no {name}: rows {rows}. Fill it in.")
+    if span is None and len(short := np.flatnonzero(times["duration"] <= 0)):
+        problems.add(
+            f"{len(short)} events have a duration of 0 or less: rows "
+            f"{name_some(row + 1 for row in short)}. Pass window=(start, stop), in seconds from "
+            "the onset."
+        )
     starts = times["onset"] + (span[0] if span is not None else 0.0)
     stops = times["onset"] + (span[1] if span is not None else times["duration"])
     return [Span(row, *pair) for row, pair in enumerate(zip(starts, stops, strict=True))]
@@ -82,13 +89,14 @@ def cut_spans(
     cells: Mapping[str, Sequence[np.ndarray]],
     sampling_rate: float,
     baseline: float,
+    context: float = 0.0,
 ) -> tuple[list[Span], dict[str, list[np.ndarray]], list[Span]]:
     """Cut spans out of recordings.
 
     Parameters
     ----------
     spans : sequence of Span
-        Parts of recordings.
+        Parts of recordings, each a trial and the context before it.
     cells : dict
         Signal → one recording for each row of the table.
     sampling_rate : float
@@ -96,33 +104,34 @@ def cut_spans(
     baseline : float
         Seconds before each span that are kept too, as ``eda_before``. They are NaN before the
         beginning of the recording.
+    context : float, default=0.0
+        Seconds of each span before its trial. They are NaN before the beginning of the recording.
 
     Returns
     -------
     kept : list of Span
-        Spans inside their recordings.
+        Spans whose trials are inside their recordings.
     cut : dict
         Signal → one array for each kept span.
     outside : list of Span
-        Spans that are not inside their recordings.
+        Spans whose trials are not inside their recordings.
     """
     kept, outside = [], []
     cut: dict[str, list[np.ndarray]] = {name: [] for name in cells}
-    n_before = round(baseline * sampling_rate)
+    n_before, n_context = round(baseline * sampling_rate), round(context * sampling_rate)
     if n_before:
         cut["eda_before"] = []
     for span in spans:
-        first, last = (round(end * sampling_rate) for end in (span.start, span.stop))
-        if not 0 <= first < last <= len(cells["eda"][span.row]):
+        onset, last = (round(end * sampling_rate) for end in (span.start + context, span.stop))
+        first = onset - n_context
+        if not (onset >= 0 and max(first, 0) < last <= len(cells["eda"][span.row])):
             outside.append(span)
             continue
         kept.append(span)
         for name, recordings in cells.items():
-            cut[name].append(recordings[span.row][first:last].copy())
+            cut[name].append(cut_padded(recordings[span.row], first, last))
         if n_before:
-            before = cells["eda"][span.row][max(0, first - n_before) : first]
-            padding = np.full(n_before - len(before), np.nan)
-            cut["eda_before"].append(np.concatenate([padding, before]))
+            cut["eda_before"].append(cut_padded(cells["eda"][span.row], first - n_before, first))
     return kept, cut, outside
 
 

@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import StrOptions
 
 from edaemo.datasets._cache import CACHE, Column, Reading, read_through_cache
 from edaemo.datasets._corpus import CorpusFiles
-from edaemo.datasets._window import Window
+from edaemo.datasets._window import Window, cut_padded
 
 MICROSIEMENS = "microsiemens"
 OHM = "ohm"
@@ -98,6 +99,10 @@ class CorpusSpec:
         Options of `read`.
     window : tuple (start, stop), 'end' or None
         Default window; see :func:`cut_window`.
+    context : float
+        Longest time before a trial, in seconds, that `read` can return: infinity for whole
+        recordings. The cells that `read` returns begin ``source.context`` seconds before the trial
+        (:meth:`CorpusSource.cut`).
     reader : int or None
         Version of `read`, part of the key of the cache. Increase it when `read` returns other
         values for the same files. None disables the cache.
@@ -128,6 +133,7 @@ class CorpusSpec:
     channels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     options: Mapping[str, Option] = field(default_factory=dict)
     window: Window = None
+    context: float = 0.0
     reader: int | None = None
     masked: bool = True
     artificial: bool = False
@@ -195,6 +201,8 @@ class CorpusSource(CorpusFiles):
         Source of the data of the first `read`, or the reason why they were not cached.
     people : dict
         Fields of the report on people; see `require`.
+    context : float
+        Seconds before each trial with which its cells must begin; see `cut`.
     """
 
     spec: CorpusSpec
@@ -202,6 +210,26 @@ class CorpusSource(CorpusFiles):
     cache: bool | str | os.PathLike[str] = False
     kept: str = ""
     people: dict[str, Any] = field(default_factory=dict)
+    context: float = 0.0
+
+    def cut(self, recording: np.ndarray, first: int, last: int, sampling_rate: float) -> np.ndarray:
+        """Return the samples of a trial and of the `context` before it.
+
+        Parameters
+        ----------
+        recording : ndarray of shape (..., n_samples)
+            The recording.
+        first, last : int
+            First sample of the trial, and the first one after it.
+        sampling_rate : float
+            In Hz.
+
+        Returns
+        -------
+        ndarray
+            A copy; NaN before the beginning of the recording.
+        """
+        return cut_padded(recording, first - round(self.context * sampling_rate), last)
 
     def read(
         self, names: Iterable[str], key: Sequence[Any], read: Callable[[], Reading]
@@ -223,6 +251,8 @@ class CorpusSource(CorpusFiles):
             The data of the files.
         """
         settings = [self.spec.name, self.spec.reader, *key]
+        if self.context:
+            settings.append({"context": self.context})
         reading, kept = read_through_cache(self, names, settings, read, self.cache)
         self.kept = self.kept or kept
         return reading

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from edaemo.datasets._cache import Reading
-from edaemo.datasets._corpus import CorpusFiles
 from edaemo.datasets._empatica import read_signal, read_tags, seconds_after
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
@@ -37,7 +36,7 @@ _SIGNAL = re.compile(r"(?:^|/)(S\d{2})/EDA\.csv$")
 _TAGS = re.compile(r"(?:^|/)(S\d{2})/tags(?:_S\d{2})?\.csv$")
 
 
-def _read_person(corpus: CorpusFiles, subject: str, eda: str, tags: str) -> list[dict[str, Any]]:
+def _read_person(corpus: CorpusSource, subject: str, eda: str, tags: str) -> list[dict[str, Any]]:
     """Return the stages of one person."""
     signal = read_signal(corpus, eda)
     if signal.sampling_rate != SAMPLING_RATE:
@@ -55,7 +54,12 @@ def _read_person(corpus: CorpusFiles, subject: str, eda: str, tags: str) -> list
             "subject": subject,
             "stimulus": stage,
             "trial": place,
-            "eda": signal.samples[round(start * SAMPLING_RATE) : round(stop * SAMPLING_RATE)],
+            "eda": corpus.cut(
+                signal.samples,
+                round(start * SAMPLING_RATE),
+                round(stop * SAMPLING_RATE),
+                SAMPLING_RATE,
+            ),
             "session_time": start,
         }
         for place, (stage, (start, stop)) in enumerate(zip(STAGES, pairwise(edges), strict=True))
@@ -135,6 +139,7 @@ Licence: MIT, as in the repository of the authors.
     loader="load_stress_predict",
     stimuli="",
     window=(0.0, 25.0),
+    context=np.inf,
 )
 register_corpus(SPEC)
 
@@ -155,6 +160,7 @@ def load_stress_predict(
         the places that :func:`load_corpus` lists.
     window : tuple (start, stop), 'end' or None
         Part of each stage to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept a corpus without some of the 35 people.
 

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from edaemo.datasets._corpus import DatasetError
-from edaemo.datasets._file_options import FileOptions
+from edaemo.datasets._file_options import TIME_UNITS, FileOptions
 from edaemo.datasets._numbers import MISSING, read_number
 from edaemo.datasets._time_axis import is_time_name
 from edaemo.datasets._units import OPENSIGNALS_DEVICES, find_unit, split_name
@@ -25,6 +25,8 @@ from edaemo.datasets._units import OPENSIGNALS_DEVICES, find_unit, split_name
 # Bytes of the beginning of a file that determine its layout.
 HEAD = 1 << 18
 _CHUNK = 1 << 18
+# Lines after the first line of samples that help to find the columns.
+AFTER = 4
 _DELIMITERS = ("\t", ";", ",", "|", " ", None)
 # All ways in which pandas may meet a text of MISSING.
 _NA = sorted({form(text) for text in MISSING for form in (str, str.upper, str.title)} | {"NaN"})
@@ -35,7 +37,9 @@ _EXACT = (
     else {}
 )
 _TIME_CELL = re.compile(
-    r"(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}[T ]?)?(\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?\S*"
+    r"(\d{1,4}[-./]\d{1,2}[-./]\d{1,4}[T ]?)?(\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?)?"
+    r" ?(Z|UTC|GMT|[AP]M|[+-]\d{2}:?\d{2})?",
+    re.IGNORECASE,
 )
 _RATE = re.compile(
     r"(?:sampl\w*|output)[ _-]*(?:rate|freq\w*)[^\d\n]{0,12}(\d+(?:[.,]\d+)?)", re.IGNORECASE
@@ -79,6 +83,8 @@ class TextLayout:
         Device of the samples, if they are readings of a converter that the file describes.
     bits : list of int or None
         Resolution of each column of such a file.
+    has_comments : bool
+        Whether lines of samples may have a comment as one more cell, which begins with #.
     notes : tuple of str
         What was found that is not the default.
     """
@@ -96,6 +102,7 @@ class TextLayout:
     sampling_rate: float | None = None
     device: str | None = None
     bits: list[int] | None = None
+    has_comments: bool = False
     notes: tuple[str, ...] = field(default=())
 
 
@@ -154,12 +161,29 @@ def find_layout(path: Path, options: FileOptions, content: bytes | None = None) 
         lines = lines[options.skip_rows :]
     if not any(line.strip() for line in lines):
         raise DatasetError(f"{path}: the file is empty.")
+    has_comments = lines[0].startswith("Interval=")
+    if has_comments:  # LabChart writes them as one more cell
+        lines = [line.partition("\t#")[0] for line in lines]
     _, delimiter, decimal, rows = _find_dialect(path, lines, options)
     layout = _find_columns(path, lines, rows, delimiter, decimal, encoding)
-    layout = _read_preamble(lines[: layout.start], layout)
+    layout = replace(_read_preamble(lines[: layout.start], layout), has_comments=has_comments)
     if options.skip_rows:
         layout = replace(layout, start=layout.start + options.skip_rows)
     return _note(layout, options)
+
+
+def drop_footer(path: Path) -> bytes | None:
+    """Return the content of a text without its last line if that is ``<…>``, as in BioTrace+.
+
+    None without such a line: the file is then read in parts.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 1000))
+        footer = re.search(rb"[\r\n]\s*<[^<>\r\n]*>\s*\Z", file.read())
+        if footer is None:
+            return None
+        file.seek(0)
+        return file.read()[: -len(footer[0])] + b"\n"
 
 
 def find_encoding(path: Path, head: bytes) -> str:
@@ -233,6 +257,8 @@ def _find_dialect(
             if options.delimiter is None and not named:
                 continue
             delimiter = None
+        if delimiter is None and options.delimiter is None and all("\t" in line for line in tail):
+            continue  # empty cells at the end
         try:
             rows = [split_line(line, delimiter) for line in tail]
         except csv.Error as error:
@@ -245,7 +271,10 @@ def _find_dialect(
             found.append((_score(lines, rows, delimiter, decimal), delimiter, decimal, rows))
     best = max(found, key=lambda choice: choice[0], default=None)  # the first of equals
     if best is None or (wrong is not None and not best[0][1]):
-        raise DatasetError(f"{path}: this is not a comma-separated table: {wrong}.")
+        raise DatasetError(
+            f"{path}: this is not a comma-separated table: {wrong}. Correct the quotes, or "
+            "export the recording as a table."
+        )
     if not best[0][0]:
         _refuse_header_alone(path, lines)
     if best[1] == "," and options.decimal is None and _holds_fractions(lines):
@@ -266,10 +295,13 @@ def _refuse_header_alone(path: Path, lines: list[str]) -> None:
 
 def _holds_fractions(lines: list[str]) -> bool:
     """Return whether all lines are one number, whose decimal comma looks like a delimiter."""
-    filled = [line.strip() for line in lines if line.strip()]
-    digits = [re.fullmatch(r"-?\d+,(\d+)", line) for line in filled]
-    # A whole number does not begin with 0.
-    return all(digits) and any(re.match(r"0\d", match[1]) for match in digits if match)
+    digits = []
+    for line in filter(None, map(str.strip, lines)):
+        match = re.fullmatch(r"-?\d+,(\d+)", line)
+        if match is None:
+            return False
+        digits.append(match[1])
+    return any(re.match(r"0\d", part) for part in digits)  # a whole number does not begin with 0
 
 
 def _score(
@@ -319,6 +351,8 @@ def _find_columns(
         rows.append(cells)
         if start is None and _is_sample(cells, numeric, decimal) and any(numeric):
             start = len(rows) - 1
+        if start is not None and len(rows) > start + AFTER:
+            break
     if start is None:
         start = 1 if rows else 0
     else:
@@ -328,6 +362,8 @@ def _find_columns(
     if start == 0 and _counts_columns(rows, decimal):
         start = 1
     at = _find_header(rows, start, width)
+    if at is None:
+        at = _find_other_header(lines, rows, start, width)
     names = [""] * width if at is None else _pad(rows[at], width)
     units = [""] * width
     if at is not None:
@@ -427,13 +463,36 @@ def _find_header(rows: list[list[str]], start: int, width: int) -> int | None:
         for at in range(max(0, start - 40), start)
         if len(rows[at]) in (width, width - 1) and any(rows[at])
     ]
-    for at in reversed(fit):
-        names = [split_name(cell)[0] for cell in rows[at]]
-        if any(is_eda_name(name) or is_time_name(name) for name in names):
-            return at
+    above = [at for at in fit if at == fit[0] or not _holds_units(rows[at])]
+    for is_name in (is_eda_name, is_time_name):
+        for at in reversed(above):
+            if any(is_name(split_name(cell)[0]) for cell in rows[at]):
+                return at
     words = [at for at in fit if not all(find_unit(cell) for cell in rows[at] if cell)]
     usual = words or fit
     return usual[-1] if usual else None
+
+
+def _holds_units(row: list[str]) -> bool:
+    """Return whether all cells of a line are units of times or signals."""
+    return any(map(find_unit, row)) and all(
+        find_unit(cell) or cell.lower() in (*TIME_UNITS, "", "no_units", "no units") for cell in row
+    )
+
+
+def _find_other_header(
+    lines: list[str], rows: list[list[str]], start: int, width: int
+) -> int | None:
+    """Return the line of the names if its delimiter is another one than that of the samples.
+
+    The Q sensor separates the names by " | ". The line is replaced in `rows`.
+    """
+    for at in range(start):
+        cells = [cell.strip() for cell in lines[at].split("|")]
+        if len(cells) == width and any(is_eda_name(split_name(cell)[0]) for cell in cells):
+            rows[at] = cells
+            return at
+    return None
 
 
 _EDA_WORDS = {"eda", "gsr", "electrodermal", "galvanic", "conductance", "sc", "scl", "edr", "gsc"}
@@ -715,8 +774,7 @@ def _check_widths(source: Path | bytes, layout: TextLayout) -> None:
                 # A blank line is one missing sample if there is one column.
                 wrong = (good != layout.width) & ~((good == 0) & (layout.width == 1))
                 if wrong.any():
-                    at = int(np.argmax(wrong))
-                    raise WrongWidthError(n_lines + at + 1, int(good[at]), layout)
+                    _refuse_widths(whole[:cut].split(b"\n"), good, wrong, n_lines, layout)
                 if last < n_lines and layout.width > 1:
                     raise WrongWidthError(last + 1, 0, layout)
                 last = n_lines + int(filled[-1]) + 1
@@ -724,6 +782,21 @@ def _check_widths(source: Path | bytes, layout: TextLayout) -> None:
             if not chunk:
                 break
             block = chunk
+
+
+def _refuse_widths(
+    lines: list[bytes], widths: np.ndarray, wrong: np.ndarray, n_before: int, layout: TextLayout
+) -> None:
+    """Raise for the first line that has another number of columns and not one comment more."""
+    for at in np.flatnonzero(wrong):
+        if layout.has_comments and lines[at].startswith(b"Interval="):
+            raise ValueError(
+                f"line {n_before + at + 1} begins another block of LabChart. Export each block to "
+                "its own file."
+            )
+        comment = lines[at].rpartition(b"\t")[2].startswith(b"#")
+        if not (layout.has_comments and comment and widths[at] == layout.width + 1):
+            raise WrongWidthError(n_before + int(at) + 1, int(widths[at]), layout)
 
 
 def _count_cells(

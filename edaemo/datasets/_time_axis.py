@@ -53,17 +53,19 @@ class TimeAxis:
         Length of the grid.
     notes : tuple of str
         What was done, if it was more than nothing.
+    exact : bool
+        Whether each sample is at a time of the grid.
     """
 
     sampling_rate: float
     n_times: int
     notes: tuple[str, ...]
     _positions: np.ndarray  # of the samples, in steps of the grid
-    _exact: bool
+    exact: bool
 
     def place(self, samples: np.ndarray) -> np.ndarray:
         """Return samples on the grid, NaN in gaps; linear interpolation between grid points."""
-        if self._exact:
+        if self.exact:
             if len(samples) == self.n_times:
                 return samples
             placed = np.full(self.n_times, np.nan)
@@ -202,7 +204,11 @@ def make_axis(
         if sampling_rate is None:
             raise ValueError(f"{column} has {len(times)} time: the sampling rate is not known.")
         return TimeAxis(sampling_rate, len(times), (), np.zeros(len(times)), True)
+    if (axis := _find_complete(times, unit, sampling_rate, column)) is not None:
+        return axis
     steps = np.diff(times)
+    if sampling_rate is not None and unit and _are_rounded(times, steps, sampling_rate):
+        return TimeAxis(sampling_rate, len(times), (), np.arange(len(times)), True)
     _check_order(steps, column)
     ordinary = steps[steps < GAP * np.median(steps)]
     step = float(np.mean(ordinary))
@@ -234,6 +240,40 @@ def make_axis(
     return TimeAxis(rate, length, _describe(steps, step, rate, column, exact), positions, exact)
 
 
+def _find_complete(
+    times: np.ndarray, unit: str, sampling_rate: float | None, column: str
+) -> TimeAxis | None:
+    """Return the axis of times at a whole rate and without gaps, None for other times.
+
+    It is that of the steps below, which take ten times as long.
+    """
+    n_first = min(1000, len(times) - 1)
+    step = float(times[n_first]) / n_first
+    try:
+        scale = 1.0 if unit else TIME_UNITS[_guess_unit(step, sampling_rate, column)]
+        rate = _choose_rate(1 / (step * scale), DRIFT, sampling_rate, column)
+    except (ValueError, ZeroDivisionError):
+        return None
+    if rate != np.rint(rate) or rate < 1:
+        return None
+    apart = times * (scale * rate)
+    apart -= np.arange(len(times))
+    resolution = _find_resolution(times[:10_000] * scale)
+    # Steps are then neither gaps nor shorter than half of a step.
+    tolerance = min(max(0.501 * resolution * rate, 1e-3), 0.24)
+    if max(float(np.max(apart)), -float(np.min(apart))) > tolerance:
+        return None
+    return TimeAxis(rate, len(times), (), times, True)
+
+
+def _are_rounded(times: np.ndarray, steps: np.ndarray, sampling_rate: float) -> bool:
+    """Return whether times repeat only because they are rounded, to seconds or parts of them."""
+    if not np.any(steps == 0) or np.any(steps < 0):
+        return False
+    differences = times - np.arange(len(times)) / sampling_rate
+    return bool(np.ptp(differences) <= _find_resolution(times) + 1e-9)
+
+
 def _check_order(steps: np.ndarray, column: str) -> None:
     back = np.flatnonzero(steps < 0)
     same = np.flatnonzero(steps == 0)
@@ -253,8 +293,8 @@ def _check_order(steps: np.ndarray, column: str) -> None:
     if len(same):
         raise ValueError(
             f"{column} repeats a time {len(same)} times, first at sample {same[0] + 2}. Remove the "
-            "repeated rows; if the times are rounded, ignore them with --time none and "
-            "--sampling-rate."
+            "repeated rows; if the times are rounded, pass --sampling-rate, and --time none if "
+            "that is not enough."
         )
 
 

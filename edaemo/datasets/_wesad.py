@@ -61,7 +61,12 @@ def _read_person(corpus: CorpusFiles, name: str, device: str) -> tuple[np.ndarra
 
 
 def _cut(
-    subject: str, eda: np.ndarray, labels: np.ndarray, rate: float, segment: float | None
+    corpus: CorpusSource,
+    subject: str,
+    eda: np.ndarray,
+    labels: np.ndarray,
+    rate: float,
+    segment: float | None,
 ) -> list[dict[str, Any]]:
     """Return the conditions of one person, in segments, in order of time."""
     edges = [0, *(np.flatnonzero(np.diff(labels)) + 1).tolist(), len(labels)]
@@ -80,7 +85,7 @@ def _cut(
                     "subject": subject,
                     "stimulus": condition,
                     "trial": len(rows),
-                    "eda": eda[start:stop].copy(),
+                    "eda": corpus.cut(eda, start, stop, rate),
                     "session_time": onset,
                 }
             )
@@ -96,7 +101,7 @@ def read_wesad(corpus: CorpusSource, *, device: str, segment: float | None) -> C
     for subject in found:
         with corpus.collect():
             eda, labels = _read_person(corpus, files[subject], device)
-            cut = _cut(subject, eda, labels, RATES[device], segment)
+            cut = _cut(corpus, subject, eda, labels, RATES[device], segment)
             missing = sorted({*CONDITIONS.values()} - {row["stimulus"] for row in cut})
             if missing:
                 raise corpus.error(files[subject], f"has no segment of {missing}.")
@@ -155,6 +160,7 @@ Licence: not read; see the page of the download.
         "device": choose("wrist", "chest"),
         "segment": Option(60.0, [Interval(Real, 0, None, closed="neither"), None]),
     },
+    context=np.inf,
 )
 register_corpus(SPEC)
 
@@ -183,6 +189,7 @@ def load_wesad(
         the end is left out. None: each condition is one trial.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept a corpus without some of the 15 people.
 

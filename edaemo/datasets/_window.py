@@ -17,15 +17,67 @@ END_SECONDS = 25.0
 _NAMED_IN_WARNING = 3
 
 
-def window_samples(window: Window, sampling_rate: float) -> tuple[slice, int]:
-    """Return the slice of samples of a window, and the number of samples that a trial needs."""
+def context_of(window: Window) -> float:
+    """Return the seconds before the trial with which a window begins; 0 if it begins later."""
+    return 0.0 if window is None or isinstance(window, str) else max(0.0, -window[0])
+
+
+def cut_padded(recording: np.ndarray, first: int, last: int) -> np.ndarray:
+    """Return a copy of the samples from `first` to below `last`, NaN where nothing was recorded.
+
+    Samples are counted along the last axis; `first` may be negative, and `last` beyond the end.
+    """
+    n_samples = recording.shape[-1]
+    if 0 <= first <= last <= n_samples:
+        return recording[..., first:last].copy()
+    inside = slice(min(max(first, 0), n_samples), max(min(last, n_samples), 0))
+    dtype = np.result_type(recording.dtype, np.float32)  # integers cannot hold NaN
+    cut = np.full((*recording.shape[:-1], last - first), np.nan, dtype=dtype)
+    if inside.start < inside.stop:
+        cut[..., inside.start - first : inside.stop - first] = recording[..., inside]
+    return cut
+
+
+def window_samples(
+    window: Window, sampling_rate: float, *, context: float = 0.0
+) -> tuple[slice, int]:
+    """Return the slice of samples of a window, and the number of samples that a cell needs.
+
+    Parameters
+    ----------
+    window : tuple (start, stop), 'end' or None
+        The window.
+    sampling_rate : float
+        In Hz.
+    context : float, default=0.0
+        Seconds before the trial with which each cell begins.
+
+    Raises
+    ------
+    ValueError
+        If the window is invalid, or starts before the context.
+    """
+    check_window(window, context)
     if window is None:
         return slice(None), 0
     if isinstance(window, str):
-        if window != "end":
-            raise ValueError(f"window must be (start, stop), 'end' or None, got {window!r}.")
         n_samples = max(1, round(END_SECONDS * sampling_rate))
         return slice(-n_samples, None), n_samples
+    first, last = (round(end * sampling_rate) for end in window)
+    if max(first, 0) == last:
+        raise ValueError(f"window {window!r} holds no sample at {sampling_rate} Hz.")
+    n_context = round(context * sampling_rate)
+    return slice(n_context + first, n_context + last), n_context + last
+
+
+def check_window(window: Window, context: float = np.inf) -> None:
+    """Raise a ValueError if a window is invalid, or starts more than `context` s before a trial."""
+    if window is None:
+        return
+    if isinstance(window, str):
+        if window != "end":
+            raise ValueError(f"window must be (start, stop), 'end' or None, got {window!r}.")
+        return
     try:
         start, stop = window
     except (TypeError, ValueError):
@@ -35,12 +87,14 @@ def window_samples(window: Window, sampling_rate: float) -> tuple[slice, int]:
     for end in (start, stop):
         if isinstance(end, bool) or not isinstance(end, Real) or not np.isfinite(end):
             raise ValueError(f"window must hold two finite numbers of seconds, got {window!r}.")
-    if not 0 <= start < stop:
-        raise ValueError(f"window needs 0 <= start < stop, got {window!r}.")
-    first, last = round(start * sampling_rate), round(stop * sampling_rate)
-    if first == last:
-        raise ValueError(f"window {window!r} holds no sample at {sampling_rate} Hz.")
-    return slice(first, last), last
+    if start < 0 and not context:
+        raise ValueError(
+            f"window needs 0 <= start < stop, got {window!r}: these trials have no samples before "
+            "their start. Loaders of whole recordings accept a negative start."
+        )
+    if not -context <= start < stop or stop <= 0:
+        least = f"{-context:g} <= " if np.isfinite(context) else ""
+        raise ValueError(f"window needs {least}start < stop and 0 < stop, got {window!r}.")
 
 
 def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd.DataFrame:
@@ -58,7 +112,9 @@ def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd
     window : tuple (start, stop), 'end' or None
         Seconds from the beginning of the trial. The sample nearest to `start` is the first sample
         of the window. The sample nearest to `stop` is the first sample after the window. ``'end'``
-        takes the last 25 seconds. None takes the whole trial, so lengths may differ.
+        takes the last 25 seconds. None takes the whole trial, so lengths may differ. A negative
+        start is an error, because the cells begin with their trials; loaders of whole recordings
+        accept one.
 
     Returns
     -------
@@ -85,6 +141,14 @@ def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd
     refuse_foreign_frame(trials, ["eda"])
     if not isinstance(trials, pd.DataFrame) or "eda" not in trials.columns:
         raise ValueError("trials must be a DataFrame with a column 'eda'.")
+    return cut_samples(trials, samples, needed, window)
+
+
+def cut_samples(trials: pd.DataFrame, samples: slice, needed: int, window: Window) -> pd.DataFrame:
+    """Return the trials of at least `needed` samples, with these samples of their EDA.
+
+    `window` is for messages. Raises and warns as :func:`cut_window`.
+    """
     if not trials.index.is_unique:
         raise ValueError(
             f"The index of trials has {trials.index[trials.index.duplicated()][0]!r} more than "
@@ -108,7 +172,7 @@ def cut_window(trials: pd.DataFrame, sampling_rate: float, window: Window) -> pd
             raise ValueError(f"All {message}: no trial is left. Choose a shorter window.")
         named = "; ".join(name_trial(trials, row) for row in short[:_NAMED_IN_WARNING])
         more = "; …" if len(short) > _NAMED_IN_WARNING else ""
-        warnings.warn(f"{message} and are left out: {named}{more}.", UserWarning, stacklevel=2)
+        warnings.warn(f"{message} and are left out: {named}{more}.", UserWarning, stacklevel=3)
     cut = trials.iloc[kept].copy()
     cut["eda"] = pd.Series(cells, dtype=object).array
     return cut

@@ -10,6 +10,7 @@ from pkgutil import iter_modules
 
 from edaemo.decomposition._compiled import kernel_facts
 from edaemo.decomposition._constants import fit_time_constants
+from edaemo.decomposition._context import leave_out_context, trim_context
 from edaemo.decomposition._cvxeda import CvxEDA
 from edaemo.decomposition._decompose import decompose, decompose_many
 from edaemo.decomposition._events import (
@@ -68,10 +69,12 @@ __all__ = [
     "find_rises",
     "fit_time_constants",
     "kernel_facts",
+    "leave_out_context",
     "noise_weights",
     "register_decomposition",
     "scr_events",
     "silence_rounding",
+    "trim_context",
 ]
 
 # Import the other files too, so that they register their decompositions.

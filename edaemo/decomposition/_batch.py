@@ -8,8 +8,9 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from joblib import Parallel, delayed
+from joblib import delayed
 
+from edaemo._processes import worker_processes
 from edaemo.decomposition._compiled import Stopped, Workspace
 
 Progress = Callable[[int, int], object] | None
@@ -30,7 +31,7 @@ def in_processes(
     Trials are sent in groups, so that little is computed in vain after an error.
     """
     results = []
-    with Parallel(n_jobs=workers) as parallel:
+    with worker_processes(workers) as pool, pool as parallel:
         for begin in range(0, len(trials), _GROUP * workers):
             group = enumerate(trials[begin : begin + _GROUP * workers], begin)
             for result in parallel(delayed(_attempt)(work, row, trial) for row, trial in group):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ctypes
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from joblib import effective_n_jobs
 from numpy.typing import ArrayLike
 
 from edaemo.decomposition import _batch, _compiled, _cvxopt, _interior_point
+from edaemo.decomposition._context import leave_out_context, trim_context
 from edaemo.decomposition._interior_point import Solution
 from edaemo.decomposition._problem import (
     Problem,
@@ -49,6 +50,9 @@ _DENSE_ELEMENTS = 100_000_000
 # Sums of larger samples could overflow; smaller deviations from a line count as zero.
 LARGEST, LEAST = 1e300, 1e-290
 
+# The tonic component counts as negative below this share of the largest sample.
+BELOW = 1e-9
+
 # Two samples determine constant and ramp; a free initial state needs four more.
 MIN_SAMPLES = {"reference": 2, "neurokit": 6}
 
@@ -82,8 +86,9 @@ def decompose(
     distance after the end of the recording. The problem is convex with a unique solution: any
     solver that converges finds it.
 
-    By default the penalties follow the noise of the recording (`weights`), and the objective has
-    two more terms. With ``weights="published"`` it is as above. `alpha` and `gamma` are not scale
+    By default the penalties follow the noise of the recording (`weights`), the objective has two
+    more terms, and the tonic component is not negative if no sample of y is, as in µS. With
+    ``weights="published"`` the problem is as above. `alpha` and `gamma` are not scale
     free: multiplying y by a number changes the solution unless alpha is multiplied by the same
     number. Their defaults are meant for a z-scored recording; this function does not z-score y.
 
@@ -118,8 +123,8 @@ def decompose(
         edaemo[cvxopt]``), which is slower and less accurate, but independent.
 
         ``"compiled"`` uses scipy for recordings with fewer than 16 samples, for knots less than 4
-        samples apart, for ``variant="neurokit"``, for missing samples, and for problems that the
-        kernel does not solve to `tol`.
+        samples apart, for ``variant="neurokit"``, for missing samples, for recordings whose tonic
+        component would be negative, and for problems that the kernel does not solve to `tol`.
     tol : float
         Largest acceptable relative duality gap. The solver aims at a thousandth of it, because the
         split into phasic and tonic is less well determined than the objective.
@@ -138,7 +143,8 @@ def decompose(
     context : float, default=0
         Seconds at the beginning of y that are decomposed and then left out of the result, so that
         responses before the trial are part of the model. `phasic`, `tonic`, `driver` and `residual`
-        begin after the context. All other attributes describe y with its context.
+        begin after the context. All other attributes describe y with its context. Missing samples
+        at the beginning of the context are left out, so that it is shorter.
     on_failure : {"raise", "nan"}
         Treatment of a recording that no solver can decompose: an error, or a `Decomposition` of NaN
         with status ``"failed"``. Invalid input always raises an error.
@@ -313,7 +319,8 @@ def decompose_many(
 
 def solve(y: ArrayLike, run: Run) -> Decomposition:
     """Decompose one recording; see `decompose`."""
-    return _cut(next(_decompose_all([_check_recording(y, run)], run)), run)
+    y, n_context = _check_recording(y, run)
+    return leave_out_context(next(_decompose_all([y], run)), n_context)
 
 
 def solve_many(
@@ -342,7 +349,9 @@ class _Rows:
         workspace: _compiled.Workspace | None = None,
         stop: ctypes.c_int32 | None = None,
     ) -> list[Decomposition]:
-        checked, results, refused = [], [], None
+        checked: list[tuple[np.ndarray, int]] = []
+        results: list[Decomposition] = []
+        refused = None
         for row, y in enumerate(trials, begin):
             try:
                 checked.append(_check_recording(y, self.run))
@@ -351,8 +360,11 @@ class _Rows:
                 refused = ValueError(f"trial in row {row}: {error}")
                 break
         try:
-            for result in _decompose_all(checked, self.run, workspace, stop):
-                results.append(_cut(result, self.run))  # their number gives the row that failed
+            recordings = [y for y, _ in checked]
+            for result in _decompose_all(recordings, self.run, workspace, stop):
+                n_context = checked[len(results)][1]
+                # The number of results gives the row that failed.
+                results.append(leave_out_context(result, n_context))
         except DecompositionError as error:
             message = f"trial in row {begin + len(results)}: {error}"
             raise DecompositionError(message, error.status, error.gap) from error
@@ -379,9 +391,10 @@ def _decompose_all(
     for y, answer in zip(recordings, answers, strict=True):
         try:
             if isinstance(answer, _compiled.Answer) and answer.gap <= run.settings.tol:
-                yield Decomposition(*answer, "optimal")
+                result = Decomposition(*answer, "optimal")
             else:
-                yield _decompose_python(y, run, tried=answer not in (None, _compiled.LINE))
+                result = _decompose_python(y, run, tried=answer not in (None, _compiled.LINE))
+            yield _hold_tonic(y, run, result)
         except DecompositionError:
             if run.on_failure == "raise":
                 raise
@@ -394,16 +407,6 @@ def _decompose_all(
                 *(phasic, tonic, driver, residual, spline, drift),
                 *(np.nan, np.nan, np.nan, 0, "failed"),
             )
-
-
-def _cut(result: Decomposition, run: Run) -> Decomposition:
-    """Return the result without its context."""
-    if not run.context:
-        return result
-    components = ("phasic", "tonic", "driver", "residual")
-    return replace(
-        result, **{name: getattr(result, name)[run.context :].copy() for name in components}
-    )
 
 
 def _run_kernel(
@@ -438,8 +441,41 @@ def _run_kernel(
     return answers
 
 
-def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
-    """Decompose by scipy or cvxopt; `tried` is true if the compiled kernel has failed."""
+def _hold_tonic(y: np.ndarray, run: Run, result: Decomposition) -> Decomposition:
+    """Return the optimum whose tonic component is not negative, if no sample of y is.
+
+    `result` is the optimum without this condition. If it does not meet the condition, scipy or
+    cvxopt solves the problem again, with a lower bound at the samples below zero and at those up to
+    half the distance of the knots from them, until no sample is below zero.
+    """
+    if run.settings.weights == "published" or not np.nanmin(y) >= 0:
+        return result
+    lowest = -BELOW * np.nanmax(y)
+    held = np.zeros(len(y), bool)
+    while (below := result.tonic < lowest).any() and not held[below].all():
+        if len(y) * (_count_knots(len(y), run) + 2) > _DENSE_ELEMENTS:
+            warnings.warn(
+                f"The tonic component of a recording of {len(y)} samples falls to "
+                f"{result.tonic.min():.3g}, below zero: it is too long for the solver that "
+                "prevents this. Cut it into pieces.",
+                DecompositionWarning,
+                stacklevel=2,
+            )
+            return result
+        reach = knot_step(run.settings.delta_knot, run.sampling_rate) // 2
+        held |= np.convolve(below, np.ones(2 * reach + 1), "same")[: len(y)] > 0.5
+        result = _decompose_python(y, run, tried=False, held=np.flatnonzero(held))
+    return result
+
+
+def _decompose_python(
+    y: np.ndarray, run: Run, *, tried: bool, held: np.ndarray | None = None
+) -> Decomposition:
+    """Decompose by scipy or cvxopt.
+
+    `tried` is true if the compiled kernel has failed. At the samples `held`, the tonic component is
+    not below zero.
+    """
     knots = _count_knots(len(y), run)
     missing = np.isnan(y)
     line, drift = _fit_line(y, ~missing)
@@ -447,12 +483,13 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
     peak = np.abs(around_line).max()
     if peak <= max(1e-11 * np.abs(y[~missing]).max(), LEAST):
         zero = np.zeros(len(y))
-        objective = float(0.5 * (around_line * around_line).sum())
+        with np.errstate(over="ignore"):  # of recordings above 1e154, whose objective is inf
+            objective = float(0.5 * (around_line * around_line).sum())
         spline = np.zeros(knots)
         return Decomposition(
             zero, line, zero.copy(), y - line, spline, drift, 0.0, objective, 0.0, 0, "optimal"
         )
-    if run.extras.slope:  # then the line has a cost
+    if run.extras.slope or held is not None:  # the line has a cost, or may be below zero
         drift = np.array([y[~missing].mean(), 0.0])
         line = np.full(len(y), drift[0])
         around_line = np.where(missing, 0.0, y - line)
@@ -473,6 +510,8 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
     # Divide by the peak first: squares of extreme values would overflow.
     scale = float(peak * (around_line[~missing] / peak).std())
     alpha = run.alpha(y) * problem.lead / scale
+    if held is not None:
+        problem = problem.hold(held, -drift[0] / scale)
     solution = _solve_python(problem, around_line / scale, alpha, missing, run)
     accepted = max(run.settings.tol, LOOSEST_GAP)
     if not solution.gap <= accepted:
@@ -533,8 +572,8 @@ def _count_knots(n: int, run: Run) -> int:
     return len(place_knots(n, step, run.settings.variant))
 
 
-def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
-    """Return the recording as a contiguous float64 array, with NaN for missing samples."""
+def _check_recording(y: ArrayLike, run: Run) -> tuple[np.ndarray, int]:
+    """Return the recording, contiguous float64 with NaN for missing samples, and its context."""
     if hasattr(y, "detach"):  # a torch tensor, perhaps with a gradient or on a GPU
         y = y.detach().cpu()
     mask, y = np.ma.getmask(y), np.asarray(y)
@@ -556,9 +595,12 @@ def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
     y = np.ascontiguousarray(y, dtype=np.float64)
     if mask.any():
         y = np.where(mask, np.nan, y)
+    y, n_context = trim_context(y, run.context)
+    if len(y) < least:
+        raise ValueError(f"y must have at least {least} samples after its context, got {len(y)}.")
     peak = np.abs(y).max()
     if peak <= LARGEST:
-        return y
+        return y, n_context
     bad = ~np.isfinite(y)
     n_bad = int(bad.sum())
     if n_bad and run.missing == "raise":
@@ -574,7 +616,7 @@ def _check_recording(y: ArrayLike, run: Run) -> np.ndarray:
         )
     peak = np.abs(y[~bad]).max()
     if peak <= LARGEST:
-        return np.where(bad, np.nan, y)
+        return np.where(bad, np.nan, y), n_context
     raise ValueError(
         f"y has samples up to {peak:.0e}; above {LARGEST:.0e} sums are out of the range of a "
         "float: use another unit."

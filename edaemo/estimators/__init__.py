@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edaemo._torch import TrainingError, import_name
 from edaemo.estimators._baselines import (
     LEAST_LEAF,
+    OppositeClassifier,
     SeriesMeanRegressor,
     StepwiseRegressor,
     StimulusMeanRegressor,
@@ -16,11 +17,18 @@ from edaemo.estimators._baselines import (
     SubjectPriorClassifier,
     make_duration_baseline,
     make_trial_order_baseline,
+    make_trial_order_reversed,
     tree_on,
 )
+from edaemo.estimators._conformal import ConformalByPerson
+from edaemo.estimators._personal import PersonalClassifier
 from edaemo.estimators._pipelines import (
     make_boosting_baseline,
+    make_level_baseline,
     make_logistic_baseline,
+    make_minirocket,
+    make_mlp_baseline,
+    make_recommended,
     make_ridge_baseline,
     make_step_pipeline,
     make_svm_baseline,
@@ -28,6 +36,7 @@ from edaemo.estimators._pipelines import (
 )
 
 if TYPE_CHECKING:
+    from edaemo.estimators._aimstf import AIMSTFClassifier
     from edaemo.estimators._classifier import NetworkClassifier
     from edaemo.estimators._cnn import CNNClassifier
     from edaemo.estimators._late_fusion import LateFusionRegressor
@@ -44,6 +53,7 @@ if TYPE_CHECKING:
     from edaemo.estimators._sequence import NetworkSequenceRegressor
 
 _HOME = {
+    "AIMSTFClassifier": "edaemo.estimators._aimstf",
     "CNNClassifier": "edaemo.estimators._cnn",
     "LateFusionRegressor": "edaemo.estimators._late_fusion",
     "MAETClassifier": "edaemo.estimators._maet",
@@ -61,7 +71,9 @@ _HOME = {
 
 __all__ = [
     "LEAST_LEAF",
+    "AIMSTFClassifier",
     "CNNClassifier",
+    "ConformalByPerson",
     "LateFusionRegressor",
     "MAETClassifier",
     "MuSeLSTMRegressor",
@@ -69,6 +81,8 @@ __all__ = [
     "NetworkEstimator",
     "NetworkRegressor",
     "NetworkSequenceRegressor",
+    "OppositeClassifier",
+    "PersonalClassifier",
     "RTCANClassifier",
     "SeriesMeanRegressor",
     "StepwiseRegressor",
@@ -81,14 +95,19 @@ __all__ = [
     "make_boosting_baseline",
     "make_cnn_baseline",
     "make_duration_baseline",
+    "make_level_baseline",
     "make_logistic_baseline",
+    "make_minirocket",
+    "make_mlp_baseline",
     "make_network_pipeline",
+    "make_recommended",
     "make_ridge_baseline",
     "make_rtcan",
     "make_step_pipeline",
     "make_svm_baseline",
     "make_svr_baseline",
     "make_trial_order_baseline",
+    "make_trial_order_reversed",
     "tree_on",
 ]
 

@@ -42,6 +42,21 @@ def make_trial_order_baseline(*, random_state: int | None = None) -> Pipeline:
     return tree_on("trial", "place", _make_tree(random_state))
 
 
+def make_trial_order_reversed() -> Pipeline:
+    """Make a baseline that predicts the opposite of the baseline on the trial order.
+
+    In a study with several orders of its conditions, the training people may have another order
+    than most test people. A pipeline must therefore be above the rule in both directions.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``place`` and ``opposite``.
+    """
+    select = make_column_transformer(("passthrough", ["trial"]))
+    return Pipeline([("place", select), ("opposite", OppositeClassifier(_make_tree(0)))])
+
+
 def make_duration_baseline(*, random_state: int | None = None) -> Pipeline:
     """Make a baseline that uses only the duration of the whole trial.
 
@@ -87,6 +102,66 @@ def tree_on(column: str, step: str, tree: AnyEstimator) -> Pipeline:
     """
     select = make_column_transformer(("passthrough", [column]))
     return Pipeline([(step, select), ("tree", tree)])
+
+
+class OppositeClassifier(ClassifierMixin, BaseEstimator):
+    """Predict the class that another classifier finds least likely; of two classes, the other one.
+
+    Parameters
+    ----------
+    estimator : classifier
+        Classifier with ``predict_proba``.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted copy of `estimator`.
+    classes_ : ndarray of shape (n_classes,)
+        The classes.
+    """
+
+    estimator_: Any
+    classes_: np.ndarray
+    _parameter_constraints: dict[str, Any] = {"estimator": [HasMethods("fit")]}  # noqa: RUF012
+
+    def __init__(self, estimator: AnyEstimator) -> None:
+        self.estimator = estimator
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X: object, y: object) -> Self:
+        """Fit the classifier.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_trials, n_features)
+            As `estimator` takes it.
+        y : array-like of shape (n_trials,)
+            The classes.
+
+        Returns
+        -------
+        self
+            The fitted classifier.
+        """
+        self.estimator_ = clone(self.estimator).fit(X, y)
+        self.classes_ = self.estimator_.classes_
+        return self
+
+    def predict(self, X: object) -> np.ndarray:
+        """Return the least likely class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_trials, n_features)
+            As in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_trials,)
+            The classes.
+        """
+        check_is_fitted(self)
+        return self.classes_[np.argmin(self.estimator_.predict_proba(X), axis=1)]
 
 
 class _Keyed(BaseEstimator):

@@ -138,6 +138,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         -------
         ndarray of shape (n_trials, n_classes), float64
             Columns in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If X is not as in `fit`, or the prediction for a trial is not finite, because its values
+            are too large for single precision. The error names the trials.
         """
         return self._predict_rows(X).numpy()
 
@@ -153,6 +159,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         -------
         ndarray of shape (n_trials,)
             Labels of the type of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            If X is not as in `fit`, or the prediction for a trial is not finite, because its values
+            are too large for single precision. The error names the trials.
         """
         probability = self.predict_proba(X)
         return self.classes_[np.argmax(probability, axis=1)]

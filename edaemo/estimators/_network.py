@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ from edaemo._validation import (
     SAMPLED,
     as_plain,
     find_ids,
+    name_trial,
     read_inputs,
     whole_or_nothing,
     without_gradient,
@@ -67,6 +69,8 @@ from edaemo.training import (
 FEW_ROWS = 16
 # Maximum number of rows in a forward pass of prediction.
 PREDICTED_TOGETHER = 64
+# Maximum number of trials that an error names.
+NAMED_TRIALS = 5
 # Network arguments that depend on the layout of a row.
 _BY_LAYOUT = {"n_chans", "n_times", "n_music_features", "blocks"}
 # Estimator parameters that define the layout of a row.
@@ -443,7 +447,7 @@ class NetworkEstimator(BaseEstimator, ABC):
         """Convert the outputs of the network, (n_trials, n_outputs), to the estimator's output."""
 
     def _predict_rows(self, X: object) -> torch.Tensor:
-        """Return the predictions for X in double precision."""
+        """Return the predictions for X in double precision; raise an error if one is not finite."""
         check_is_fitted(self, "net_")
         rows = self.read(X)
         with (
@@ -451,8 +455,10 @@ class NetworkEstimator(BaseEstimator, ABC):
             torch_deterministic(self.deterministic, self.net_.device),
             in_memory(PREDICTED_TOGETHER),
         ):
-            predicted = self._logits(rows)
-        return self._answer(predicted.double())
+            logits = self._logits(rows)
+        predicted = self._answer(logits.double())
+        check_predicted(X, predicted.isfinite().flatten(1).all(dim=1).numpy())
+        return predicted
 
     @torch.inference_mode()
     def _logits(self, rows: np.ndarray) -> torch.Tensor:
@@ -551,7 +557,9 @@ class NetworkEstimator(BaseEstimator, ABC):
             return layout
         if shapes := getattr(self, "blocks_", None):
             return make_layout(
-                Block.signal(name, *shape) if len(shape) == 2 else Block.features(name, *shape)
+                Block.signal(name, *shape)
+                if len(shape) == 2
+                else Block.features(name, math.prod(shape))
                 for name, shape in shapes.items()
             )
         if _BY_LAYOUT & set(sizes_of(network)) or takes_blocks(network):
@@ -765,6 +773,34 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
     if not weight.any():
         raise ValueError("sample_weight is zero for all trials: no training trial is left.")
     return weight.astype(np.float32)
+
+
+def check_predicted(X: object, is_finite: np.ndarray) -> None:
+    """Raise a ValueError that names the trials without a finite prediction.
+
+    Parameters
+    ----------
+    X : object
+        The input of the prediction.
+    is_finite : ndarray of bool of shape (n_trials,)
+        Whether the prediction of each trial is finite.
+
+    Raises
+    ------
+    ValueError
+        If a prediction is NaN or infinite.
+    """
+    wrong = np.flatnonzero(~is_finite)
+    if not len(wrong):
+        return
+    named = "; ".join(name_trial(X, int(row)) for row in wrong[:NAMED_TRIALS])
+    more = f" and {len(wrong) - NAMED_TRIALS} more" if len(wrong) > NAMED_TRIALS else ""
+    raise ValueError(
+        f"The network has no finite prediction for {len(wrong)} of {len(is_finite)} trials: "
+        f"{named}{more}. Their values may be too large for single precision: check their unit, "
+        "and standardise them as the training trials. If no trial has a finite prediction, the "
+        "weights of the network may have become infinite in training: fit again with a lower lr."
+    )
 
 
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
-from sklearn.compose import TransformedTargetRegressor
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from edaemo._sklearn import AnyEstimator
 from edaemo.estimators._baselines import StepwiseRegressor
+from edaemo.features import EDAFeatureExtractor, MiniRocket
 from edaemo.fusion import STATISTICS, MusicFeatureUnion, StepAligner
+from edaemo.preprocessing import SubjectStandardizer
 
 
 def make_svm_baseline(
@@ -148,6 +152,141 @@ def make_boosting_baseline(
     """
     boosting = HistGradientBoostingClassifier(early_stopping=False, random_state=random_state)
     return scaled_pipeline(eda, music, "boosting", boosting)
+
+
+def make_mlp_baseline(
+    *, eda: object = "drop", music: pd.DataFrame | None = None, random_state: object = None
+) -> Pipeline:
+    """Make a multi-layer perceptron on EDA features, on music, or on both.
+
+    Parameters
+    ----------
+    eda : transformer or {"passthrough", "drop"}, default="drop"
+        As for :func:`make_svm_baseline`.
+    music : DataFrame or None, default=None
+        As for :func:`make_svm_baseline`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the classifier.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` and ``mlp``, with scikit-learn's defaults: one layer of 100 units
+        and Adam. It trains until the loss no longer falls, since early stopping would set single
+        trials aside, and not whole subjects.
+    """
+    mlp = MLPClassifier(max_iter=1000, random_state=random_state)
+    return scaled_pipeline(eda, music, "mlp", mlp)
+
+
+def make_minirocket(
+    *, eda: object = "passthrough", n_features: int = 9996, random_state: object = None
+) -> Pipeline:
+    """Make a ridge classifier on MiniRocket's features of the EDA.
+
+    Parameters
+    ----------
+    eda : transformer or "passthrough", default="passthrough"
+        As for :func:`make_rtcan`.
+    n_features : int, default=9996
+        As for :class:`edaemo.features.MiniRocket`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the features.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``minirocket``, ``scale`` and ``ridge``. Its input is a trials table. The
+        last step chooses the strength of the penalty in an inner cross-validation. Pass a splitter
+        that holds out subjects as ``ridge__cv``; :func:`edaemo.benchmark.evaluate` does so.
+    """
+    rocket = MiniRocket(n_features=n_features, random_state=random_state)
+    search = GridSearchCV(RidgeClassifier(), {"alpha": [1.0, 10.0, 100.0, 1e3, 1e4]}, cv=3)
+    steps = [
+        ("fuse", MusicFeatureUnion(eda=eda, music=None)),
+        ("minirocket", rocket.set_output(transform="pandas")),
+        ("scale", StandardScaler().set_output(transform="pandas")),
+        ("ridge", search),
+    ]
+    return Pipeline(steps)
+
+
+def make_recommended(sampling_rate: float | None = None, *, context: float = 0.0) -> Pipeline:
+    """Make the recommended pipeline for EDA: compact features by person, logistic regression.
+
+    It was chosen on development people and is fixed: the 20 features of ``preset="compact"``,
+    standardised by the mean and standard deviation of each person's own trials, and a logistic
+    regression with C = 0.1 and balanced classes. ``docs/evidence.md`` states where it predicts and
+    where not. It is transductive: the unlabelled trials of a person set the person's scale, so pass
+    all trials of a person in one call.
+
+    Parameters
+    ----------
+    sampling_rate : float or None, default=None
+        Samples per second (Hz) of the recordings, which must be in µS. None: X is a frame of
+        compact features, whose index has the subjects.
+    context : float, default=0
+        Seconds at the start of each recording that precede the onset of the trial; 5 are used.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``features`` (with a sampling rate), ``person``, ``scale`` and ``logistic``. Its input
+        is a trials table.
+
+    Examples
+    --------
+    >>> from edaemo.datasets import make_music_listening
+    >>> study = make_music_listening(4, 10, 10, duration=25.0)
+    >>> model = make_recommended(study.sampling_rate)
+    >>> model = model.fit(study.trials, study.ratings["arousal"] > 5)
+    >>> model.predict(study.trials).shape
+    (40,)
+    """
+    steps = [("person", SubjectStandardizer())]
+    return _classify_compact(sampling_rate, context, steps)
+
+
+def make_level_baseline(sampling_rate: float | None = None, *, context: float = 0.0) -> Pipeline:
+    """Make a baseline on the skin conductance level alone, on each person's own scale.
+
+    It is the recommended pipeline with one feature, the logarithm of the mean level. A pipeline
+    that is not above it uses no more of the EDA than its level.
+
+    Parameters
+    ----------
+    sampling_rate : float or None, default=None
+        As for :func:`make_recommended`.
+    context : float, default=0
+        As for :func:`make_recommended`.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``features`` (with a sampling rate), ``level``, ``person``, ``scale`` and
+        ``logistic``. Its input is a trials table.
+    """
+    level = ColumnTransformer(
+        [("level", "passthrough", ["eda_log_level"])], verbose_feature_names_out=False
+    ).set_output(transform="pandas")
+    return _classify_compact(
+        sampling_rate, context, [("level", level), ("person", SubjectStandardizer())]
+    )
+
+
+def _classify_compact(
+    sampling_rate: float | None, context: float, steps: Sequence[tuple[str, object]]
+) -> Pipeline:
+    """Return a logistic regression on compact features after these steps."""
+    if sampling_rate is not None:
+        features = EDAFeatureExtractor(
+            sampling_rate, preset="compact", context=context, missing="interpolate"
+        )
+        steps = [("features", features), *steps]
+    # The index keeps the subjects, as in `scaled_pipeline`.
+    scale = StandardScaler().set_output(transform="pandas")
+    logistic = LogisticRegression(C=0.1, class_weight="balanced", max_iter=5000)
+    return Pipeline([*steps, ("scale", scale), ("logistic", logistic)])
 
 
 def make_step_pipeline(

@@ -132,6 +132,12 @@ class NetworkRegressor(RegressorMixin, NetworkEstimator):
         -------
         ndarray of float64 of shape (n_trials,)
             Predictions in the unit of y.
+
+        Raises
+        ------
+        ValueError
+            If X is not as in `fit`, or the prediction for a trial is not finite, because its values
+            are too large for single precision. The error names the trials.
         """
         return self._predict_rows(X).numpy().reshape(-1)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from edaemo._saved import saved
 from edaemo._validation import as_copied, name_trial, plain_numbers
-from edaemo.estimators._network import Answer, Data, Loss, NetworkEstimator
+from edaemo.estimators._network import Answer, Data, Loss, NetworkEstimator, check_predicted
 from edaemo.estimators._regressor import target_scale
 from edaemo.metrics import series_concordance
 from edaemo.networks import declaration_of, inputs_of, takes_blocks
@@ -188,11 +188,18 @@ class NetworkSequenceRegressor(NetworkEstimator):
         -------
         ndarray of object of shape (n_trials,)
             Each an array of shape (n_steps,) or (n_steps, n_targets), float64.
+
+        Raises
+        ------
+        ValueError
+            If X is not as in `fit`, or the prediction for a trial is not finite, because its values
+            are too large for single precision. The error names the trials.
         """
         check_is_fitted(self, "net_")
         trials = self._read_fitted(X)
         with self._predicting():
             predicted = [self._predict_trial(trial) for trial in trials]
+        check_predicted(X, np.array([np.isfinite(series).all() for series in predicted]))
         return _objects(predicted)
 
     @contextmanager
@@ -287,7 +294,9 @@ class NetworkSequenceRegressor(NetworkEstimator):
         blocks = [torch.as_tensor(block, device=device)[None] for block in trials[0].values()]
         with self._predicting(), self.net_.precision():
             predicted, state = network.advance(torch.cat(blocks, dim=-1), state)
-        return self._in_units(predicted.float()), state
+        series = self._in_units(predicted.float())
+        check_predicted(chunk, np.array([np.isfinite(series).all()]))
+        return series, state
 
     def score(
         self,

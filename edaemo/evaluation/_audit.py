@@ -23,7 +23,7 @@ from edaemo._validation import (
     read_cell,
     signal_cells,
 )
-from edaemo.evaluation._nuisances import describe_nuisances, measure_nuisances
+from edaemo.evaluation._nuisances import describe_nuisances, describe_order, measure_nuisances
 from edaemo.evaluation._overlaps import NearCopies, read_windows
 from edaemo.model_selection import Protocol, SubjectKFold, read_classes
 from edaemo.preprocessing import find_copies
@@ -122,9 +122,10 @@ def audit(
         ``attrs`` of the table: ``verdict``, one sentence; ``nuisances``, a list with one dict for
         each property of a recording that is not its signal (length, quantisation step, sampling
         rate, device, trial order), with its area under the ROC curve for the label
-        (``auc``, ``auc_low``, ``auc_high``, ``label``; see docs/protocols.md); ``n_pairs``, number
-        of pairs of recordings among which copies were looked for, and ``n_copies``, the pairs
-        found.
+        (``auc``, ``auc_low``, ``auc_high``, ``label``; see docs/protocols.md); ``order``, a
+        sentence on how well the place of a trial tells its class ("" if unknown); ``n_pairs``,
+        number of pairs of recordings among which copies were looked for, and ``n_copies``, the
+        pairs found.
 
     Raises
     ------
@@ -205,6 +206,7 @@ def audit(
         "nuisances": nuisances.to_dict("records"),
         "n_pairs": near_copies.n_pairs,
         "n_copies": near_copies.n_copies,
+        "order": describe_order(X, of_y, ids["subject"]),
         "verdict": "",
     }
     table.attrs["verdict"] = _verdict(table, getattr(cv, "may_share", ()), nuisances)

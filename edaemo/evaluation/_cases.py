@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from edaemo.evaluation._exclusion import describe_counts
-from edaemo.evaluation._family import describe_added, find_family
+from edaemo.evaluation._family import describe_added, find_family, read_versions
 from edaemo.evaluation._registry import EDA, PIPELINES_OF, PLAIN, PipelineSpec, as_entry
 from edaemo.evaluation._store import Member, ResultStore
 from edaemo.statistics import (
@@ -186,6 +186,7 @@ class Case:
             "artificial": self.is_artificial,
             "warning": next((a["warning"] for a in audits if a.get("warning")), ""),
             "audit": " ".join(dict.fromkeys(a["verdict"] for a in audits if a.get("verdict"))),
+            "order": " ".join(dict.fromkeys(a["order"] for a in audits if a.get("order"))),
             "covers": first["covers"].iloc[0],
             **self.task.describe_labels(labels),
             "n_people": first["subject"].nunique(),
@@ -215,13 +216,26 @@ class Case:
                     self.known[name].calibration_trials if name in self.known else 0
                 ),
                 "knows_stimulus": self._knows_stimulus(name),
+                "second_look": name in self._second_looks,
             }
             for name in self.trials
         ]
         family = {name: member.uses for name, member in self.family.items()}
         return make_table(
-            self.task, case, pipelines, self.scores, self.folds, family=family or None
+            self.task,
+            case,
+            pipelines,
+            self.scores,
+            self.folds,
+            family=family or None,
+            versions=read_versions(audits),
         )
+
+    @property
+    def _second_looks(self) -> set[str]:
+        """Return the pipelines that are a second look at people who were scored before."""
+        marked = [bool((audit or {}).get("second_look")) for audit in self.folds["audit"]]
+        return set(self.folds.loc[marked, "pipeline"])
 
     def settings(self, pipeline: str) -> dict[str, Any]:
         """Return the settings from which the key of a pipeline's first fold was computed.

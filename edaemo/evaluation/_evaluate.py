@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
@@ -17,18 +16,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Bunch, get_tags
 
+from edaemo._processes import worker_processes
 from edaemo._progress import progress_bar
 from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, is_trials_table, signal_columns
-from edaemo.datasets import select_people
+from edaemo.datasets import Study, select_people
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
-from edaemo.evaluation._family import describe_added, identify_comparison
+from edaemo.evaluation._family import describe_added, identify_comparison, read_versions
 from edaemo.evaluation._fold import (
     count_warnings,
     cuda_devices,
@@ -41,6 +41,7 @@ from edaemo.evaluation._fold import (
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
 from edaemo.evaluation._predictions import join_covers, read_trials
 from edaemo.evaluation._registry import (
+    GROUPS,
     INPUTS,
     OUR_INPUTS,
     PIPELINES_OF,
@@ -50,6 +51,7 @@ from edaemo.evaluation._registry import (
     PipelineSpec,
     as_entry,
     find,
+    is_second_look,
 )
 from edaemo.evaluation._store import FoldRecord, Member, ResultStore
 from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
@@ -107,9 +109,10 @@ def evaluate(
     pipelines : str, classifier, mapping of name to classifier, or sequence of these, default=None
         Names from ``PIPELINES`` (see :func:`register_pipeline`), or your own classifiers. Your own
         classifier receives the trials table with the raw EDA. Its name is the name of its class
-        unless you pass a mapping. None for all pipelines that the study has the data for; without
-        torch, the pipelines with a network are left out with a warning. The reference rows are
-        always evaluated. With ``thresholds="none"``, pass regressors or names
+        unless you pass a mapping. None for all pipelines that the study has the data for, except
+        those that are evaluated on request; the name of a group, such as "table6", for those of the
+        group. Without torch, the pipelines with a network are left out of both with a warning. The
+        reference rows are always evaluated. With ``thresholds="none"``, pass regressors or names
         from ``REGRESSORS``. For targets that are series, pass sequence regressors or names from
         ``SEQUENCE_REGRESSORS``.
     studies : str, Bunch, or sequence of these, default="hku956"
@@ -147,7 +150,8 @@ def evaluate(
         before you see any score.
     people : {"evaluation", "development", "all"}, default="evaluation"
         Whose trials are used: all people except the development people of the study, only the
-        development people, or both.
+        development people, or both. The protocol "new-people" needs "evaluation": it tests these
+        people and trains on the development people.
     n_splits : int, default=5
         Number of folds of the protocols that are given by name.
     n_repeats : int, default=1
@@ -204,8 +208,8 @@ def evaluate(
     Warns
     -----
     UserWarning
-        If `pipelines` is None and torch or skorch is not installed. The warning names the pipelines
-        that are left out.
+        If `pipelines` is None or a group, and torch or skorch is not installed. The warning names
+        the pipelines that are left out.
     """
     if people not in PEOPLE:
         raise EvaluationError(f"people={people!r} must be one of {list(PEOPLE)}.")
@@ -219,17 +223,13 @@ def evaluate(
         raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
     if margin is not None and not 0 < margin < np.inf:
         raise EvaluationError(f"margin={margin!r} must be a number above 0.")
-    chosen = [_load(study, people) for study in _several(studies)]
-    exclusions = [[make_exclusion(study, rule) for rule in _several(quality)] for study in chosen]
     cases = [
         _Case(study, data, name, threshold, protocol, *labelled, exclusion)
-        for study, data, excluding in zip(
-            chosen, map(_fingerprint_data, chosen), exclusions, strict=True
-        )
+        for study, data, excluding, fitting in _load_all(studies, people, protocols, quality)
         for name in _choose_targets(study, targets)
         for threshold in _choose_thresholds(study, name, _several(thresholds))
         for labelled in [_label(study, name, threshold, missing_ratings, min_stability)]
-        for protocol in _several(protocols)
+        for protocol in fitting
         for exclusion in excluding
     ]
     left_out = dict.fromkeys(name for case in cases for name in _left_out(pipelines, case))
@@ -352,7 +352,7 @@ def _several(values: Several) -> list[Any]:
     return list(values) if isinstance(values, (list, tuple)) else [values]
 
 
-def _load(study: str | Bunch, people: str) -> Bunch:
+def _load(study: str | Bunch) -> Bunch:
     if isinstance(study, str):
         study = STUDIES[find(study, STUDIES, "study")]()
     if not isinstance(study, Bunch):
@@ -370,11 +370,47 @@ def _load(study: str | Bunch, people: str) -> Bunch:
     missing += [f"trials[{key!r}]" for key in ("subject", "trial") if key not in study.trials]
     if missing:
         raise EvaluationError(f"The study {study.get('name', '')!r} has no {missing[0]}.")
-    return select_people(study, people)
+    return study
+
+
+def _load_all(
+    studies: Several, people: str, protocols: Several, quality: Several
+) -> Iterator[tuple[Bunch, str, list[Exclusion | None], list[Any]]]:
+    """Yield each study, its fingerprint, its exclusions, and the protocols for it.
+
+    A study is yielded twice if some of the protocols train on the development people.
+    """
+    protocols_of: dict[bool, list[Any]] = {}
+    for protocol in _several(protocols):
+        kind = PROTOCOLS.get(protocol) if isinstance(protocol, str) else protocol
+        trains = getattr(kind, "trains_on_development", False)
+        protocols_of.setdefault(trains, []).append(protocol)
+    if True in protocols_of and people != "evaluation":
+        name = protocols_of[True][0]
+        raise EvaluationError(
+            f"The protocol {getattr(name, 'name', name)} trains on the development people and "
+            f"tests the evaluation people: set people='evaluation', got {people!r}."
+        )
+    for study in _several(studies):
+        loaded = _load(study)
+        for trains, fitting in protocols_of.items():
+            used = _mark_development(loaded) if trains else select_people(loaded, people)
+            excluding = [make_exclusion(used, rule) for rule in _several(quality)]
+            yield used, _fingerprint_data(used), excluding, fitting
+
+
+def _mark_development(study: Bunch) -> Study:
+    """Return a study with the column ``development``, for protocols that train on these people."""
+    trials = study.trials
+    developed = trials["subject"].isin(study.get("development", ()))
+    return Study(**{**study, "trials": trials.assign(development=developed)})
 
 
 def _fingerprint_data(study: Bunch) -> str:
-    return fingerprint({name: study.get(name) for name in ("trials", "music", "sampling_rate")})
+    names = ["trials", "music", "sampling_rate"]
+    if study.get("context"):  # keys of studies without context do not depend on it
+        names.append("context")
+    return fingerprint({name: study.get(name) for name in names})
 
 
 def _choose_targets(study: Bunch, targets: Several) -> list[str]:
@@ -397,9 +433,10 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
     """Return the entries by name, the reference rows first."""
     known = PIPELINES_OF[case.task.name]
     chosen: dict[str, PipelineSpec] = {}
-    for pipeline in [None] if pipelines is None else _several(pipelines):
-        if pipeline is None:
-            chosen |= {k: entry for k, entry in known.items() if not _describe_missing_torch(entry)}
+    for pipeline in _several(pipelines):
+        if _names_several(pipeline):
+            selected = _select(pipeline, case)
+            chosen |= {k: e for k, e in selected.items() if not _describe_missing_torch(e)}
         elif isinstance(pipeline, str):
             chosen[pipeline] = known[_find_pipeline(pipeline, case.task)]
         else:
@@ -412,6 +449,8 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
                         "as {name: pipeline}."
                     )
                 chosen[name] = as_entry(estimator)
+    companions = dict.fromkeys(name for entry in chosen.values() for name in entry.companions)
+    chosen |= {name: known[name] for name in companions if name not in chosen}
     if pipelines is not None:
         for name, entry in chosen.items():
             missing = _describe_missing(entry, case.study) or _describe_missing_torch(entry)
@@ -420,13 +459,38 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
     return {name: entry for name, entry in known.items() if entry.reference} | chosen
 
 
+def _names_several(pipeline: object) -> bool:
+    """Return whether a value of `pipelines` selects several: None, or the name of a group."""
+    return pipeline is None or (isinstance(pipeline, str) and pipeline in GROUPS)
+
+
+def _select(pipeline: str | None, case: _Case) -> dict[str, PipelineSpec]:
+    """Return the pipelines that None or a group selects and that the study has the data for."""
+    known = PIPELINES_OF[case.task.name]
+    if pipeline is None:
+        entries = {name: entry for name, entry in known.items() if not entry.on_request}
+    else:
+        entries = {name: known[name] for name in GROUPS[pipeline] if name in known}
+    missing = {name: _describe_missing(entry, case.study) for name, entry in entries.items()}
+    if pipeline is not None and all(missing.values()):
+        reasons = [f"{name} {why}" for name, why in missing.items()]
+        raise EvaluationError(
+            f"The group {pipeline!r} has no pipeline for {case.study.name}, target "
+            f"{case.target!r} ({'; '.join(reasons) or case.task.asks}). Name other pipelines."
+        )
+    return {name: entry for name, entry in entries.items() if not missing[name]}
+
+
 def _left_out(pipelines: Several, case: _Case) -> list[str]:
-    """Return the pipelines that ``None`` would select if torch were installed."""
-    if all(pipeline is not None for pipeline in _several(pipelines)):
-        return []
-    known = PIPELINES_OF[case.task.name].items()
-    lacking = {name: entry for name, entry in known if _describe_missing_torch(entry)}
-    return [name for name, entry in lacking.items() if not _describe_missing(entry, case.study)]
+    """Return the pipelines that None or a group would select if torch were installed."""
+    wanted = [pipeline for pipeline in _several(pipelines) if _names_several(pipeline)]
+    selected = [_select(pipeline, case) for pipeline in wanted]
+    return [
+        name
+        for entries in selected
+        for name, entry in entries.items()
+        if _describe_missing_torch(entry)
+    ]
 
 
 def _describe_missing_torch(entry: PipelineSpec) -> str:
@@ -610,7 +674,10 @@ def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list
             f"{one_class.iloc[0]}, the training trials are all of one class. Use fewer folds, or "
             "remove these people or stimuli."
         )
-    about = {"verdict": table.attrs["verdict"], "nuisances": table.attrs["nuisances"]}
+    about = {name: table.attrs[name] for name in ("verdict", "nuisances", "order")}
+    if "version" in case.trials:
+        people = case.trials[["subject", "version"]].drop_duplicates("subject")
+        about["versions"] = people.to_numpy().tolist()
     records = table.assign(n_folds=len(table)).to_dict("records")
     return [{**record, **case.counts, **about} for record in records]
 
@@ -702,7 +769,7 @@ def _run(
     done = kept.done(by_key)
     # Long folds first, so that no single long fold runs alone at the end.
     todo = [job for key, job in by_key.items() if key not in done]
-    todo.sort(key=lambda job: job.entry.input not in ("signals", "published-signals"))
+    todo.sort(key=lambda job: not job.entry.input.endswith("signals") or job.entry.input in PLAIN)
     input_warnings: dict[_Input, list[str]] = {}
     with (
         _cluster(scheduler) as client,
@@ -740,17 +807,17 @@ def _compute(
 
     def start(jobs: list[_Job], n_jobs: int) -> Iterator[dict[str, Any]]:
         tasks = (delayed(run_fold)(inputs[_input_of(job)], job.work) for job in jobs)
-        parallel = Parallel(
-            n_jobs=n_jobs,
+        pool = worker_processes(
+            n_jobs,
+            begin=begin_worker,
             backend="loky",
             # 1, since joblib would batch quick folds, and then slow folds with them.
             batch_size=1,
             return_as="generator_unordered",
-            initializer=begin_worker,
-            initargs=(os.getpid(),),
         )
         try:
-            yield from parallel(tasks)
+            with pool as parallel:
+                yield from parallel(tasks)
         except BrokenProcessPool as error:
             raise EvaluationError(
                 "A process that worked on a fold was killed. If memory ran out, use fewer "
@@ -848,6 +915,8 @@ def _prepare_input(case: _Case, name: str, n_jobs: int, client: Client | None) -
         identity = study.trials.drop(columns=signal_columns(study.trials))
         return case.task.tell_lengths(identity, case.labels)
     step: Any = INPUTS[name](study.sampling_rate)
+    if study.get("context") and "context" in step.get_params():
+        step.set_params(context=study.context)
     if "n_jobs" in step.get_params():
         step.set_params(n_jobs=n_jobs if client is None else 1)
     if client is None:
@@ -939,6 +1008,7 @@ def _record(job: _Job, result: dict[str, Any], input_warnings: list[str]) -> Fol
             "covers": list(job.protocol.covers),
             "share": None if job.protocol.share is None else job.protocol.share._asdict(),
             "validation_subjects": _people(trials, job.work["validation"]),
+            "second_look": is_second_look(job.case.study, settings, job.entry),
             "warnings": result["warnings"],
             "warning_counts": result.get("warning_counts", []),
             "label_warnings": job.case.label_warnings,
@@ -963,8 +1033,10 @@ def _summarise(
 ) -> pd.DataFrame:
     """Return the table of one case, computed from the stored folds."""
     keys = [job.work["key"] for job in jobs]
-    study, trials, audited = case.study, case.trials, pd.DataFrame([job.audited for job in jobs])
-    labels, stimulus = case.labels[case.rows], study.trials.get("stimulus")
+    study, audited = case.study, pd.DataFrame([job.audited for job in jobs])
+    tested = np.unique(np.concatenate([job.work["test"] for job in jobs]))
+    trials, labels = study.trials.iloc[tested], case.labels[tested]
+    stimulus = study.trials.get("stimulus")
     protocol = jobs[0].protocol
     about = {
         "study": study.name,
@@ -975,6 +1047,7 @@ def _summarise(
         "protocol": protocol.name,
         "warning": protocol.warning,
         "audit": " ".join(audited["verdict"].unique()),
+        "order": " ".join(audited["order"].unique()),
         "covers": "+".join(protocol.covers),
         **case.task.describe_labels(labels),
         "n_people": trials["subject"].nunique(),
@@ -1000,6 +1073,7 @@ def _summarise(
             "transductive": job.entry.transductive,
             "calibration_trials": job.entry.calibration_trials,
             "knows_stimulus": job.entry.receives_stimulus(job.work["estimator"]),
+            "second_look": is_second_look(case.study, job.settings, job.entry),
         }
         for job in jobs
     }
@@ -1023,6 +1097,7 @@ def _summarise(
         family={name: member.uses for name, member in family.items()},
         others={name: score_people(case.task, trials_of[name]) for name in finished},
         margin=margin,
+        versions=read_versions([jobs[0].audited]),
     )
 
 

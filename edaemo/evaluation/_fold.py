@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import sys
 import tempfile
 import threading
@@ -96,18 +95,6 @@ def noted_warnings() -> Iterator[dict[str, int]]:
     for note in caught:
         module = modules.get(note.filename)  # filters may name it
         warnings.warn_explicit(note.message, note.category, note.filename, note.lineno, module)
-
-
-def end_with(driver: int) -> None:
-    """End this process when `driver`, the process that started it, has ended or was killed."""
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(1)
-        os._exit(1)
-
-    if os.getpid() != driver:
-        threading.Thread(target=watch, daemon=True).start()
 
 
 def _fit_and_predict(X: pd.DataFrame, job: dict[str, Any]) -> dict:

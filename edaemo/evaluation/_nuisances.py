@@ -17,6 +17,7 @@ TELLING = 0.6
 _LENGTH, _STEP, _RATE, _ORDER = "length", "quantisation step", "sampling rate", "trial order"
 # Columns of a trials table that are nuisances themselves.
 _COLUMNS = ("duration", "session_time", "device")
+_N_HALVES = 20  # random halves of the people
 
 
 def measure_nuisances(
@@ -70,6 +71,74 @@ def measure_nuisances(
             rows.append(max(areas, key=lambda row: row["auc"]))
     columns = ["nuisance", "value", "label", "auc", "auc_low", "auc_high", "n"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def measure_order(
+    places: np.ndarray, codes: np.ndarray, subject: np.ndarray
+) -> dict[str, float] | None:
+    """Compute how well the place of a trial in the session tells its class.
+
+    Parameters
+    ----------
+    places : ndarray of numbers, shape (n,)
+        Place of each trial in the session.
+    codes : ndarray of int, shape (n,)
+        Class of each trial, from 0.
+    subject : ndarray of shape (n,)
+        Subject of each trial.
+
+    Returns
+    -------
+    dict of str to float, or None
+        Areas under the ROC curve, the largest over the classes. ``linear``: of the place itself,
+        regardless of the direction. ``any_shape``: of the share of the class among the trials of
+        other people at the same place. The others are a random half of the people; it is the mean
+        over 20 halves, and below 0.5 if the order of one half is the reverse of that of the other.
+        None with fewer than four people or two classes.
+    """
+    people, place = pd.factorize(subject)[0], pd.factorize(places, sort=True)[0]
+    n_people, n_classes = people.max() + 1, codes.max() + 1
+    if n_people < 4 or len(np.unique(codes)) < 2:
+        return None
+    linear = [_area(places.astype(np.float64), codes == code, people) for code in range(n_classes)]
+    counts = np.zeros((n_people, place.max() + 1, n_classes))
+    np.add.at(counts, (people, place, codes), 1)
+    shape = np.full((_N_HALVES, n_classes), np.nan)
+    rng = np.random.default_rng(0)
+    for half, code in np.ndindex(shape.shape):
+        inside = np.isin(people, rng.permutation(n_people)[: n_people // 2])
+        of_others = [counts[np.unique(people[side])].sum(axis=0) for side in (~inside, inside)]
+        shares = [of[:, code] / np.maximum(of.sum(axis=1), 1) for of in of_others]
+        areas = [
+            _directed_area(share[place[side]], codes[side] == code)
+            for share, side in zip(shares, (inside, ~inside), strict=True)
+        ]
+        shape[half, code] = np.mean(areas)
+    return {
+        "linear": max(area.get("auc", 0.5) for area in linear),
+        "any_shape": float(np.nanmax(np.nanmean(shape, axis=0))),
+    }
+
+
+def describe_order(X: object, codes: np.ndarray | None, subject: np.ndarray | None) -> str:
+    """Return in words how well the place of a trial tells its class; "" if it is unknown."""
+    order = identity(X, "trial")
+    if codes is None or subject is None or order is None:
+        return ""
+    if not pd.api.types.is_numeric_dtype(order.dtype) or pd.isna(subject).any():
+        return ""
+    areas = measure_order(order, codes, subject)
+    if areas is None:
+        return ""
+    text = (
+        f"the place in the session tells the label with AUC {areas['linear']:.2f} (linear), "
+        f"{areas['any_shape']:.2f} (any shape, from other people)"
+    )
+    version = identity(X, "version")
+    if version is None:
+        return f"{text}."
+    people = pd.Series(subject).groupby(np.asarray(version, dtype=object)).nunique()
+    return f"{text}; people by version: {', '.join(f'{k} {n}' for k, n in people.items())}."
 
 
 def describe_nuisances(table: pd.DataFrame) -> list[str]:
@@ -144,6 +213,13 @@ def _area(values: np.ndarray, is_class: np.ndarray, units: np.ndarray) -> dict[s
         half = float(student.ppf(0.975, n_units - 1) * np.sqrt(max(variance, 0.0)))
     area = max(area, 1 - area)
     return {"auc": area, "auc_low": max(area - half, 0.0), "auc_high": min(area + half, 1.0)}
+
+
+def _directed_area(values: np.ndarray, is_class: np.ndarray) -> float:
+    """Return the area under the ROC curve; 0.5 if there is only one class."""
+    if is_class.all() or not is_class.any():
+        return 0.5
+    return float(_share_below(values[is_class], np.sort(values[~is_class])).mean())
 
 
 def _share_below(values: np.ndarray, of_sorted: np.ndarray) -> np.ndarray:

@@ -32,12 +32,17 @@ from edaemo.estimators import (
     SubjectPriorClassifier,
     make_boosting_baseline,
     make_duration_baseline,
+    make_level_baseline,
     make_logistic_baseline,
+    make_minirocket,
+    make_mlp_baseline,
+    make_recommended,
     make_ridge_baseline,
     make_step_pipeline,
     make_svm_baseline,
     make_svr_baseline,
     make_trial_order_baseline,
+    make_trial_order_reversed,
     tree_on,
 )
 from edaemo.features import EDAFeatureExtractor
@@ -49,7 +54,14 @@ N_TIMES = 128
 PLAIN = ("no-signals", "trials")
 INPUTS: dict[str, Callable[[float], AnyTransformer]] = {
     "features": lambda rate: EDAFeatureExtractor(sampling_rate=rate, missing="interpolate"),
+    "compact": lambda rate: EDAFeatureExtractor(
+        sampling_rate=rate, preset="compact", missing="interpolate"
+    ),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
+    # In µS, for a scale by person.
+    "unscaled-signals": lambda rate: CvxEDATransformer(
+        sampling_rate=rate, n_times=N_TIMES, missing="mask", scale=None
+    ),
     # The decomposition of the RTCAN-1D paper.
     "published-signals": lambda rate: CvxEDATransformer(
         sampling_rate=rate, n_times=N_TIMES, missing="mask", weights="published"
@@ -128,6 +140,10 @@ class PipelineSpec(NamedTuple):
         also of these trials themselves.
     fields : tuple of str, default=()
         Fields of the study that `make` requires.
+    companions : tuple of str, default=()
+        Pipelines that are always evaluated with it.
+    on_request : bool, default=False
+        Whether the pipeline is evaluated only if its name or its group is requested.
     """
 
     make: Callable[[Any], AnyEstimator]
@@ -141,6 +157,8 @@ class PipelineSpec(NamedTuple):
     has_network: bool = False
     calibration_trials: int = 0
     fields: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
+    on_request: bool = False
 
     def uses(self, signals: Iterable[str], has_stimulus: bool) -> tuple[str, ...]:
         """Return the signals that the pipeline uses, and "music" if it receives the stimulus.
@@ -226,6 +244,12 @@ def _find_scale(eda: object) -> dict[str, Any]:
     }
 
 
+def _on_compact(make: Callable[[], AnyEstimator], *companions: str) -> PipelineSpec:
+    return PipelineSpec(
+        lambda study: make(), "compact", needs=EDA, transductive=True, companions=companions
+    )
+
+
 def _on_music(make: Callable[..., AnyEstimator], eda: str = "drop") -> PipelineSpec:
     return PipelineSpec(
         lambda study: make(eda=eda, music=study.music),
@@ -247,12 +271,25 @@ def _by_stimulus(estimator: AnyEstimator) -> PipelineSpec:
     )
 
 
+def _make_rtcan_by_person(study: object) -> AnyEstimator:
+    from edaemo.estimators import make_rtcan
+
+    return make_rtcan(eda=SubjectStandardizer())
+
+
 _OF_CLASSES = {
     "majority": PipelineSpec(
         lambda study: DummyClassifier(strategy="most_frequent"), "no-signals", reference=True
     ),
     "trial-order": PipelineSpec(
         lambda study: make_trial_order_baseline(), "no-signals", reference=True, needs=("trial",)
+    ),
+    # In a study with several orders, the people in training may have the other one.
+    "trial-order-reversed": PipelineSpec(
+        lambda study: make_trial_order_reversed(),
+        "no-signals",
+        reference=True,
+        needs=("trial", "version"),
     ),
     "duration": PipelineSpec(
         lambda study: make_duration_baseline(), "no-signals", reference=True, needs=("duration",)
@@ -261,6 +298,8 @@ _OF_CLASSES = {
         lambda study: SubjectPriorClassifier(), "no-signals", reference=True, knows_subject=True
     ),
     "stimulus-prior": _by_stimulus(StimulusPriorClassifier()),
+    "recommended": _on_compact(make_recommended, "level-person"),
+    "level-person": _on_compact(make_level_baseline),
     "svm-music": _on_music(make_svm_baseline),
     **{
         f"{name}-eda{suffix}": _on_features(make, eda)
@@ -268,6 +307,22 @@ _OF_CLASSES = {
         for suffix, eda in _BY_PERSON.items()
     },
     "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
+    # Channels on the scale of the person, so that the network sees the level.
+    "rtcan-eda-person": PipelineSpec(
+        _make_rtcan_by_person, "unscaled-signals", needs=EDA, transductive=True, has_network=True
+    ),
+    "svm-rbf-eda": PipelineSpec(
+        lambda study: make_svm_baseline(eda="passthrough", kernel="rbf", C=1.0),
+        "features",
+        needs=EDA,
+        on_request=True,
+    ),
+    "mlp-eda": PipelineSpec(
+        lambda study: make_mlp_baseline(eda="passthrough"), "features", needs=EDA, on_request=True
+    ),
+    "minirocket-eda": PipelineSpec(
+        lambda study: make_minirocket(), "signals", needs=EDA, on_request=True
+    ),
 }
 
 
@@ -390,7 +445,7 @@ def _around_network(name: str, network: Inputs, task: str) -> dict[str, Pipeline
             )
 
         about = {"needs": EDA, "needs_music": music, "knows_stimulus": music, **about}
-        return PipelineSpec(make, has_network=True, **about)
+        return PipelineSpec(make, has_network=True, on_request=network.on_request, **about)
 
     names = (*network.signals, *network.features)
     if task == "sequence-regression":
@@ -439,6 +494,27 @@ PIPELINES_OF: dict[str, MutableMapping[str, PipelineSpec]] = {
         ("regression", _OF_NUMBERS),
         ("sequence-regression", _OF_SERIES),
     ]
+}
+# Names for several pipelines. Those that a study has no data for are left out.
+GROUPS: dict[str, tuple[str, ...]] = {
+    # The models of Table 6 of the RTCAN-1D paper, those that AIMSTF builds on, and two that are
+    # usual for time series.
+    "table6": (
+        "svm-eda",
+        "svm-rbf-eda",
+        "mlp-eda",
+        "alexnet2d-eda",
+        "dcnn-eda",
+        "machot-eda",
+        "ressin-eda",
+        "ressin-eda-music",
+        "rtcan-eda",
+        "rtcan-eda-music",
+        "deepvanet-eda",
+        "tsception-eda",
+        "minirocket-eda",
+        "inceptiontime-eda",
+    ),
 }
 PIPELINES = PIPELINES_OF["binary"]
 REGRESSORS = PIPELINES_OF["regression"]
@@ -680,6 +756,31 @@ def register_study(name: str, load: Callable[..., AnyBunch]) -> None:
     if name in STUDIES:
         raise EvaluationError(f"There is a study {name!r} already: choose another name.")
     STUDIES[name] = load
+
+
+def is_second_look(study: AnyBunch, settings: Mapping[str, Any], entry: PipelineSpec) -> bool:
+    """Return whether the people of a study were scored before with a pipeline that was fixed first.
+
+    Parameters
+    ----------
+    study : Bunch
+        Its field ``scored_once`` holds (target, protocol, pipeline) of what was fixed before these
+        people were scored; None if every pipeline may have a verdict.
+    settings : mapping
+        ``people``, ``target``, ``protocol`` and ``pipeline`` of a fold.
+    entry : PipelineSpec
+        The pipeline.
+
+    Returns
+    -------
+    bool
+        True for any other evaluation of people who are not development people, except reference
+        rows. Its result must not be taken for a confirmation.
+    """
+    fixed = study.get("scored_once")
+    if fixed is None or settings["people"] == "development" or entry.reference:
+        return False
+    return tuple(settings[name] for name in ("target", "protocol", "pipeline")) not in fixed
 
 
 def find(name: object, known: Iterable[str], what: str) -> str:

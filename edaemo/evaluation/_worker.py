@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 
-from edaemo.evaluation._fold import end_with
+from edaemo._processes import end_with
 
 # The numbers of these glibc mallopt settings in malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4

@@ -79,19 +79,20 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         ``edaemo.decomposition.Median(window=8.0)``, as in
         :class:`edaemo.preprocessing.EDADecomposer`. "bandpass": forward-backward Butterworth
         filters, high-pass at 0.05 Hz and, if the rate exceeds 6 Hz, low-pass at 3 Hz. "cvxeda":
-        the trial is z-scored, decomposed by cvxEDA [3]_ with default settings, and the phasic
-        component is scaled back. For every method, the component has the unit of the recording.
-    preset : {"edaemo", "pmemo", "level"}, default="edaemo"
+        cvxEDA [3]_ with default settings. For every method, the component has the unit of the
+        recording.
+    preset : {"edaemo", "pmemo", "level", "compact"}, default="edaemo"
         Definitions of the features. "level": 23 features of the skin conductance level, of
         responses to the onset of the trial, and of sympathetic spectra, which describe what the 128
-        do not; ``docs/features.md`` defines them. "pmemo" reproduces the notebook published with
-        [2]_, including its errors. Each recording is scaled to 0…1, so that amplitudes cannot be
-        compared between subjects or trials. SumAreas equals auc, meanNegativeDerivative equals
-        -meanDerivative, and signalEnergy equals the sum of the bands. The spectrum is two-sided,
-        and its area is integrated along a frequency axis that jumps back in the middle. Energies
-        grow with the length of the clip. MFCC frames have 2,048 samples at any rate: a 40-s clip at
-        50 Hz has four frames and a 25-s clip at 4 Hz has one, so the statistics over frames carry
-        little or no information.
+        do not. "compact": 20 features of level, slope, responses and variation, most of them
+        logarithms, for windows of 20 to 60 s in µS. ``docs/features.md`` defines both. "pmemo"
+        reproduces the notebook published with [2]_, including its errors. Each recording is scaled
+        to 0…1, so that amplitudes cannot be compared between subjects or trials. SumAreas equals
+        auc, meanNegativeDerivative equals -meanDerivative, and signalEnergy equals the sum of the
+        bands. The spectrum is two-sided, and its area is integrated along a frequency axis that
+        jumps back in the middle. Energies grow with the length of the clip. MFCC frames have 2,048
+        samples at any rate: a 40-s clip at 50 Hz has four frames and a 25-s clip at 4 Hz has one,
+        so the statistics over frames carry little or no information.
     missing : {"raise", "interpolate"}, default="raise"
         Treatment of NaN and infinite samples. "raise": an error that names the trial.
         "interpolate": linear interpolation between finite neighbours (the nearest finite sample
@@ -104,6 +105,11 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     repair : {"interpolate", "mask"} or None, default=None
         Treatment of artefacts, as in :class:`edaemo.preprocessing.EDADecomposer`; the recordings
         must be in µS. "mask" needs a `method` that can mask.
+    context : float, default=0.0
+        Seconds at the beginning of each cell that were recorded before the trial, as in
+        :class:`edaemo.preprocessing.EDADecomposer`. They are decomposed with the trial; no feature
+        describes them, except that ``preset="level"`` and ``"compact"`` compare with the level
+        before the onset. Not for ``preset="pmemo"``.
     decomposition : {"highpass", "cvxeda"} or None, default=None
         Older name of `method`, which it replaces if set: "highpass" is ``method="bandpass"``,
         "cvxeda" is ``method="cvxeda"``. None: use `method`.
@@ -167,6 +173,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         "missing": [StrOptions({"raise", "interpolate"})],
         "handle_absent": [StrOptions({"error", "missing"})],
         "repair": [StrOptions(set(REPAIRS)), None],
+        "context": [Interval(Real, 0, None, closed="left")],
         "decomposition": [StrOptions(set(EARLIER)), None],
     }
 
@@ -179,6 +186,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         missing: str = "raise",
         handle_absent: str = "error",
         repair: str | None = None,
+        context: float = 0.0,
         decomposition: str | None = None,
     ) -> None:
         self.sampling_rate = sampling_rate
@@ -187,6 +195,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.missing = missing
         self.handle_absent = handle_absent
         self.repair = repair
+        self.context = context
         self.decomposition = decomposition
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -246,13 +255,13 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         )
         signals = [repairs.signal for repairs in repaired]
         if messages := describe_repairs(
-            [repairs.n_repaired for repairs in repaired],
+            [repairs.leave_out(self._n_context).n_repaired for repairs in repaired],
             [repairs.beyond_repair for repairs in repaired],
         ):
             warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=2)
         rows = _cache.get_many(
             signals,
-            ("features", self.preset, *self._find_method().key, float(self.sampling_rate)),
+            self._cache_key,
             lambda wanted: self._compute(X, present, signals, wanted),
             lambda row: row.nbytes,
         )
@@ -288,6 +297,15 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         tags.requires_fit = False
         return tags
 
+    @property
+    def _n_context(self) -> int:
+        return round(self.context * self.sampling_rate)
+
+    @property
+    def _cache_key(self) -> tuple[object, ...]:
+        rate = float(self.sampling_rate)
+        return ("features", self.preset, *self._find_method().key, rate, self._n_context)
+
     def _read(self, X: object, *, reset: bool) -> list[np.ndarray]:
         """Read the signal of each trial, empty if it is absent, and check its length."""
         rate = check_sampling_rate(self.sampling_rate)
@@ -299,16 +317,29 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         method = self._find_method()
         method.check(rate)
         check_masking(method, repair=self.repair)
+        if self.context and self.preset == "pmemo":
+            raise ValueError(
+                f"context={self.context} does not suit preset='pmemo', whose published definitions "
+                "have no samples before the trial: set context=0, and cut the trials without it."
+            )
         absent = self.handle_absent == "missing"
-        read = read_signals(self, X, reset=reset, missing=self.missing, may_be_absent=absent)
+        read = read_signals(
+            self,
+            X,
+            reset=reset,
+            missing=self.missing,
+            may_be_absent=absent,
+            n_context=self._n_context,
+        )
         signals = [signal for signal, _ in read]
-        shortest = ceil(SHORTEST * rate)
+        shortest = self._n_context + ceil(SHORTEST * rate)
+        after = f" after a context of {self.context:g} s" if self._n_context else ""
         for row, signal in enumerate(signals):
             if len(signal) < shortest and (len(signal) or not absent):
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
-                    f"too few: the features need {SHORTEST:g} s, which are {shortest} samples at "
-                    f"{rate} Hz. Remove the trial, or check sampling_rate."
+                    f"too few: the features need {SHORTEST:g} s{after}, which are {shortest} "
+                    f"samples at {rate} Hz. Remove the trial, or check sampling_rate."
                 )
         return signals
 
@@ -329,14 +360,15 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             for block in np.array_split(places, ceil(len(places) * length / BLOCK)):
                 rows = [wanted[place] for place in block]
                 in_X = [places_in_X[row] for row in rows]
-                parts = self._decompose(X, in_X, np.stack([signals[row] for row in rows]))
+                cells = np.stack([signals[row] for row in rows])
+                parts = self._decompose(X, in_X, cells)
                 # Threads do not speed up products this small, slow them down on busy cores, and
                 # make the rounding depend on the number of threads.
                 with (
                     threadpool_limits(1, user_api="blas"),
                     np.errstate(over="ignore", invalid="ignore"),
                 ):
-                    values[block] = preset.compute(parts, rate)
+                    values[block] = preset.compute(parts, rate, cells[:, : self._n_context])
         finite = np.isfinite(values).all(axis=1)
         if not finite.all():
             raise ValueError(
@@ -346,11 +378,16 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         return [row.copy() for row in values]
 
     def _decompose(self, X: object, rows: list[int], signals: np.ndarray) -> Components:
-        """Compute the components of the signals, each of shape (n_trials, n_samples)."""
+        """Compute the components of the trials, each of shape (n_trials, n_samples)."""
         if self.preset == "pmemo":
             signals = _pmemo.scale(signals)
         method, rate = self._find_method(), float(self.sampling_rate)
-        if isinstance(method, Filter) and not method.unit_variance and signals.shape[1] > 1:
+        if (
+            isinstance(method, Filter)
+            and not method.unit_variance
+            and not self._n_context
+            and signals.shape[1] > 1
+        ):
             # Filtering all trials at once is faster than asking the cache for each of them.
             with suppress(ValueError):  # raised again below, with the name of the trial
                 phasic = silence_rounding(method.phasic(signals, rate), signals)
@@ -360,6 +397,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             rate,
             method,
             standardize=method.unit_variance,
+            n_context=self._n_context,
             name=lambda place: name_trial(X, rows[place]),
         )
         parts = [trial.rescale() for trial in trials]
@@ -367,7 +405,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             np.stack([getattr(part, name) for part in parts])
             for name in ("phasic", "tonic", "residual")
         )
-        phasic = silence_rounding(phasic, np.nan_to_num(signals))
+        phasic = silence_rounding(phasic, np.nan_to_num(signals[:, self._n_context :]))
         return Components(phasic, tonic, None, residual)
 
     def _find_method(self) -> DecompositionMethod:

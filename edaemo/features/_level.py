@@ -54,12 +54,12 @@ FAMILIES = {
 }
 
 
-def features(parts: Components, sampling_rate: float) -> np.ndarray:
+def features(parts: Components, sampling_rate: float, context: np.ndarray) -> np.ndarray:
     """Compute the features `NAMES` of trials of equal length, shape (n_trials, 23)."""
     eda = parts.phasic + parts.tonic + np.nan_to_num(parts.residual)
     responses = [
         _response_features(*of_trial, sampling_rate)
-        for of_trial in zip(eda, parts.phasic, strict=True)
+        for of_trial in zip(eda, parts.phasic, context, strict=True)
     ]
     columns = [
         *_level_features(eda, parts.tonic, sampling_rate),
@@ -84,7 +84,9 @@ def _level_features(eda: np.ndarray, tonic: np.ndarray, sampling_rate: float) ->
     return [level, start, end, low, high, high - low, spread, slope, change, share]
 
 
-def _response_features(eda: np.ndarray, phasic: np.ndarray, sampling_rate: float) -> list[float]:
+def _response_features(
+    eda: np.ndarray, phasic: np.ndarray, context: np.ndarray, sampling_rate: float
+) -> list[float]:
     """Return the features of one trial's responses, in the order of their names."""
     responses = scr_events(phasic, sampling_rate, min_amplitude_us=SMALLEST_US, recording=eda)
     onsets, amplitudes = responses["onset"].to_numpy(), responses["amplitude"].to_numpy()
@@ -93,7 +95,10 @@ def _response_features(eda: np.ndarray, phasic: np.ndarray, sampling_rate: float
     if early.any():
         first, latency, largest = amplitudes[early][0], onsets[early][0], amplitudes[early].max()
     start, stop = (round(end * sampling_rate) for end in LATENCY)
-    change = eda[start : stop + 1].max() - eda[: max(1, round(EDGE * sampling_rate))].mean()
+    edge = max(1, round(EDGE * sampling_rate))
+    is_known = len(context) >= edge and np.isfinite(context[-edge:]).all()
+    level = context[-edge:].mean() if is_known else eda[:edge].mean()
+    change = eda[start : stop + 1].max() - level
     minutes = len(eda) / sampling_rate / 60
     mean = amplitudes.mean() if len(amplitudes) else 0.0
     of_onset = [float(early.any()), latency, first, largest, change]

@@ -22,11 +22,12 @@ from uuid import uuid4
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 from sklearn.base import _fit_context
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 
+from edaemo._processes import worker_processes
 from edaemo._progress import progress_bar
 from edaemo._saved import saved
 from edaemo._sklearn import BaseEstimator, TransformerMixin
@@ -331,18 +332,20 @@ class MusicFeatureExtractor(TransformerMixin, BaseEstimator):
                     break
                 yield delayed(_attempt)(_absolute(clip), settings, folder, ending)
 
-        work = Parallel(n_jobs=self.n_jobs, batch_size=1, return_as="generator")(tasks())
-        try:
-            for outcome, key in zip(work, wanted, strict=False):  # `work` first: it is exhausted
-                computed[key] = outcome
-                if isinstance(outcome, str):
-                    failures.append(outcome)
-                bar.update()
-        finally:
-            work.close()  # ends the processes after Ctrl-C; killed processes cannot clean up
-            if folder is not None:
-                for key in wanted:
-                    (folder / (key + ending)).unlink(missing_ok=True)
+        with worker_processes(self.n_jobs, batch_size=1, return_as="generator") as parallel:
+            work = parallel(tasks())
+            try:
+                # `work` first: it is exhausted.
+                for outcome, key in zip(work, wanted, strict=False):
+                    computed[key] = outcome
+                    if isinstance(outcome, str):
+                        failures.append(outcome)
+                    bar.update()
+            finally:
+                work.close()  # ends the processes after Ctrl-C; killed processes cannot clean up
+                if folder is not None:
+                    for key in wanted:
+                        (folder / (key + ending)).unlink(missing_ok=True)
         return computed
 
     def _refuse(self, X: object, clips: list[Any], outcomes: list[_Described | str | None]) -> None:

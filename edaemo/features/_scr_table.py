@@ -31,12 +31,14 @@ from edaemo.decomposition import (
     find_rises,
     scr_events,
     silence_rounding,
+    trim_context,
 )
 from edaemo.preprocessing import (
     REPAIRS,
     Repaired,
     check_masking,
     decompose_trials,
+    find_context,
     repair_signals,
     signal_quality,
     unpack_study,
@@ -90,6 +92,7 @@ Events: TypeAlias = pd.DataFrame | Sequence[float] | np.ndarray
         "min_amplitude_us": [Interval(Real, 0, None, closed="left"), None],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "repair": [StrOptions(set(REPAIRS)), None],
+        "context": [Interval(Real, 0, None, closed="left"), None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -105,6 +108,7 @@ def scr_table(
     min_amplitude_us: float | None = SMALLEST_US,
     missing: str = "raise",
     repair: str | None = "interpolate",
+    context: float | None = None,
 ) -> pd.DataFrame:
     """Return a table of skin conductance responses (SCRs), with one row for each trial or event.
 
@@ -132,8 +136,9 @@ def scr_table(
         event. None: one row for each trial.
 
         A DataFrame has one row for each event: its ``onset`` in seconds from the first sample of
-        the trial, the ids of its trial (any of ``subject``, ``stimulus`` and ``trial`` that
-        identify one trial; not needed for a single trial), and optionally its name in ``event``.
+        the trial (negative in the context), the ids of its trial (any of ``subject``, ``stimulus``
+        and ``trial`` that identify one trial; not needed for a single trial), and optionally its
+        name in ``event``.
         A sequence of numbers holds onsets in seconds that apply to every trial.
     latency : tuple (earliest, latest), default=(1.0, 4.0)
         Latency window in seconds after the onset of the event. A response belongs to the event if
@@ -155,6 +160,12 @@ def scr_table(
         Treatment of artefacts before the decomposition, as in
         :class:`edaemo.preprocessing.EDADecomposer`, which does nothing by default. None for
         recordings in another unit than µS: the thresholds are for µS.
+    context : float or None, default=None
+        Seconds at the beginning of each recording that were recorded before the trial; they are
+        decomposed with it. None uses the context of the Bunch, and is 0 for other input. A row for
+        a trial describes the trial alone. A row for an event can use the context: the baseline of
+        an event at 0 s is before the trial. Missing samples at the beginning of the context are not
+        an error: that context is shorter.
 
     Returns
     -------
@@ -249,34 +260,51 @@ def scr_table(
     >>> table[["onset", "response", "magnitude"]].round(2).to_numpy().tolist()
     [[9.0, True, 0.28], [20.0, False, 0.0]]
     """
+    context = find_context(trials, context)
     trials, rate = unpack_study(trials, sampling_rate)
     method = find_decomposition(method)
     method.check(rate)
     check_masking(method, missing, repair)
     window = _check_windows(latency, baseline, rate)
-    quality = signal_quality(trials, rate)
+    n_context = round(context * rate)
+    quality = signal_quality(trials, rate, context=context if events is None else 0.0)
     ids = _read_ids(trials, quality.index)
     placed = None if events is None else _place_events(events, ids)
-    signals = [signal for signal, _ in read_signals(None, trials, reset=None, missing=missing)]
-    repaired = repair_signals(signals, rate, repair)
+    read = read_signals(None, trials, reset=None, missing=missing, n_context=n_context)
+    repaired = repair_signals([signal for signal, _ in read], rate, repair)
+    # Rows for trials describe the trials alone, so their context is left out here.
+    leads = [0] * len(repaired)
+    if placed is not None:
+        leads = [trim_context(repairs.signal, n_context)[1] for repairs in repaired]
+        repaired = [
+            repairs.leave_out(n_context - lead)
+            for repairs, lead in zip(repaired, leads, strict=True)
+        ]
     decomposed = decompose_trials(
         [repairs.signal for repairs in repaired],
         rate,
         method,
         standardize=method.unit_variance,
+        n_context=n_context if placed is None else 0,
         name=lambda row: name_trial(trials, row),
     )
+    if placed is None:
+        repaired = [repairs.leave_out(n_context) for repairs in repaired]
     limits = {"min_amplitude": min_amplitude, "min_amplitude_us": min_amplitude_us}
     recordings = [
-        _Recording(repairs, trial.rescale(), rate, _response_area(method), limits)
-        for repairs, trial in zip(repaired, decomposed, strict=True)
+        _Recording(repairs, trial.rescale(), rate, _response_area(method), limits, lead)
+        for repairs, trial, lead in zip(repaired, decomposed, leads, strict=True)
     ]
     if placed is None:
         measures = pd.DataFrame([recording.measure() for recording in recordings])
         quality = quality[list(QUALITY)].reset_index(drop=True)
         shares = pd.Series([recording.repaired_share(slice(None)) for recording in recordings])
         return pd.concat([ids, measures, quality.assign(repaired_share=shares)], axis=1)
-    measures = _measure_events(placed, recordings, quality["positions"].tolist(), window, baseline)
+    positions = [
+        _shift(of_trial, lead - n_context)
+        for of_trial, lead in zip(quality["positions"], leads, strict=True)
+    ]
+    measures = _measure_events(placed, recordings, positions, window, baseline)
     named = ids.iloc[placed["row"]].reset_index(drop=True)
     return pd.concat([named, placed[["event", "onset"]], measures], axis=1)
 
@@ -296,6 +324,8 @@ class _Recording:
         Area of the response to an impulse of the driver, in s; NaN if it is unknown.
     limits : dict
         Minimum amplitudes, as in `scr_events`.
+    lead : int
+        Number of samples before the trial.
     """
 
     repaired: Repaired
@@ -303,6 +333,7 @@ class _Recording:
     rate: float
     response_area: float
     limits: dict[str, Any]
+    lead: int
 
     @property
     def eda(self) -> np.ndarray:
@@ -381,7 +412,7 @@ class _Recording:
         }
 
     def measure_event(self, onset: float, window: slice, baseline: float) -> dict[str, Any]:
-        """Return the measures of one event, without the quality."""
+        """Return the measures of one event, without the quality; `onset` is in the recording."""
         before = self.samples(onset - baseline, onset)
         level = np.nan
         if before is not None:
@@ -430,18 +461,27 @@ def _measure_events(
     windows: list[np.ndarray] = []
     for row, onset in zip(placed["row"], placed["onset"], strict=True):
         recording = recordings[row]
-        window = recording.event_window(onset, latency)
+        start = onset + recording.lead / recording.rate
+        window = recording.event_window(start, latency)
         if window is None:
             measures.append({"complete": False})
             continue
         windows.append(recording.eda[window])
-        of_event = recording.measure_event(onset, window, baseline)
+        of_event = recording.measure_event(start, window, baseline)
         measures.append(of_event | _quality_within(positions[row], window, len(windows[-1])))
     table = pd.DataFrame(measures, columns=list(EVENT_COLUMNS)).astype(EVENT_TYPES)
     if windows:
         flat = signal_quality(pd.Series(windows), recordings[0].rate)["flat"]
         table.loc[table["complete"], "flat"] = flat.to_numpy()
     return table
+
+
+def _shift(positions: dict[str, Any], n_samples: int) -> dict[str, Any]:
+    """Return the ranges of defects, with all samples counted `n_samples` higher."""
+    return {
+        kind: [(start + n_samples, stop + n_samples) for start, stop in ranges]
+        for kind, ranges in positions.items()
+    }
 
 
 def _quality_within(positions: dict[str, Any], window: slice, n_samples: int) -> dict[str, Any]:

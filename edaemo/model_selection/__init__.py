@@ -1,5 +1,6 @@
 """Splitters and scorers that take the subject of each trial into account."""
 
+from edaemo.model_selection._calibrated import CalibratedSubjectKFold
 from edaemo.model_selection._fewer_people import (
     FewerPeople,
     FewerTrainingPeople,
@@ -7,6 +8,7 @@ from edaemo.model_selection._fewer_people import (
     draw_rows,
     share_of,
 )
+from edaemo.model_selection._held_out import ConditionHeldOut, NewPeople
 from edaemo.model_selection._protocols import (
     PROTOCOLS,
     LeaveOneSubjectOut,
@@ -30,10 +32,13 @@ from edaemo.model_selection._scorers import (
 
 __all__ = [
     "PROTOCOLS",
+    "CalibratedSubjectKFold",
     "ConcordanceScorer",
+    "ConditionHeldOut",
     "FewerPeople",
     "FewerTrainingPeople",
     "LeaveOneSubjectOut",
+    "NewPeople",
     "PaperKFold",
     "Protocol",
     "StimulusKFold",

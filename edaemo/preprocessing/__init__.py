@@ -10,9 +10,16 @@ from edaemo.preprocessing._decomposed import (
     decompose_trials,
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
-from edaemo.preprocessing._files import decompose_files, plan_outputs
+from edaemo.preprocessing._files import Outcome, decompose_files, plan_outputs
 from edaemo.preprocessing._findings import RecordingQuality, describe_quality
-from edaemo.preprocessing._quality import DEFECTS, count_levels, signal_quality, unpack_study
+from edaemo.preprocessing._finished import FinishedFiles
+from edaemo.preprocessing._quality import (
+    DEFECTS,
+    count_levels,
+    find_context,
+    signal_quality,
+    unpack_study,
+)
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
 from edaemo.preprocessing._repair import REPAIRS, Repaired, describe_repairs, repair_signals
 from edaemo.preprocessing._standardize import SubjectStandardizer
@@ -25,6 +32,8 @@ __all__ = [
     "DecomposedTrial",
     "DecomposingMixin",
     "EDADecomposer",
+    "FinishedFiles",
+    "Outcome",
     "RecordingQuality",
     "Repaired",
     "SignalQualityWarning",
@@ -37,6 +46,7 @@ __all__ = [
     "decompose_trials",
     "describe_quality",
     "describe_repairs",
+    "find_context",
     "find_copies",
     "plan_outputs",
     "repair_signals",

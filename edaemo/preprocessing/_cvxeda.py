@@ -39,6 +39,7 @@ from edaemo.preprocessing._decomposed import (
     decompose_trials,
 )
 from edaemo.preprocessing._repair import REPAIRS, describe_repairs, repair_signals
+from edaemo.preprocessing._standardize import SubjectStandardizer
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
 # A channel with a smaller standard deviation (relative to that of the trial) holds only the
@@ -58,6 +59,7 @@ SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "weights", "solver")
     "n_times_",
     "lengths_",
     "_makes_tables",
+    "standardizer_",
     "n_features_in_",
     "feature_names_in_",
 )
@@ -103,6 +105,12 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     standardize_output : bool, default=True
         Z-score each channel. A channel whose standard deviation is below 1e-4 of its trial's holds
         only the solver's rounding errors and becomes zeros.
+    scale : {"trial", "subject"} or None, default="trial"
+        What each channel is z-scored over, if `standardize_output`. "trial": the trial, so that its
+        level is lost. "subject": all trials of the subject, so that the level of a trial on the
+        subject's scale remains; this is transductive, and X must be a trials table
+        (:class:`SubjectStandardizer`). None: the channels are not z-scored and have the unit of the
+        recording.
     trim_seconds : float, default=3.0
         Seconds removed from the start, after the decomposition and the z-scores.
     tau0, tau1 : float, default=2.0, 0.7
@@ -134,6 +142,12 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         artefact. "mask": no weight in the decomposition, for methods as in `missing`. A trial with
         fewer than two samples without artefact is not repaired. A step to another level remains.
         Repairs of long artefacts hide the responses in them.
+    context : float, default=0.0
+        Seconds at the beginning of each cell that were recorded before the trial
+        (``window=(-10, 25)`` of the loaders: 10). They are decomposed with the trial, so that
+        responses before it are part of the decomposition, and left out of the result. The
+        z-scores are those of the trial alone. Missing samples at the beginning of the context are
+        not an error: that context is shorter.
     solver : {"auto", "compiled", "scipy", "cvxopt"}, default="auto"
         Solver of cvxEDA, as in :func:`edaemo.decomposition.decompose`.
     n_jobs : int or None, default=None
@@ -161,6 +175,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         Samples of each channel in the output; None if the trials differ in length.
     lengths_ : tuple of int
         Number of samples of the shortest and of the longest trial in `fit`.
+    standardizer_ : SubjectStandardizer
+        The scales of the subjects; only with ``scale="subject"``.
     n_features_in_ : int
         Number of columns of X seen in `fit`; only for a 2-D array of numbers.
 
@@ -193,6 +209,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     diagnostics_: pd.DataFrame
     n_times_: int | None
     lengths_: tuple[int, int]
+    standardizer_: SubjectStandardizer
     n_features_in_: int
     feature_names_in_: np.ndarray
 
@@ -204,6 +221,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "components": ["array-like"],
         "standardize_input": ["boolean"],
         "standardize_output": ["boolean"],
+        "scale": [StrOptions({"trial", "subject"}), None],
         "trim_seconds": [Interval(Real, 0, None, closed="left")],
         "tau0": [Interval(Real, 0, None, closed="neither")],
         "tau1": [Interval(Real, 0, None, closed="neither")],
@@ -213,6 +231,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "weights": [StrOptions({"noise", "published"}), Weights],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "repair": [StrOptions(set(REPAIRS)), None],
+        "context": [Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
         "n_jobs": [Integral, None],
         "memory": [str, HasMethods(["cache"]), None],
@@ -228,6 +247,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         components: Sequence[str] = ("original", "phasic", "tonic"),
         standardize_input: bool = True,
         standardize_output: bool = True,
+        scale: str | None = "trial",
         trim_seconds: float = 3.0,
         tau0: float = 2.0,
         tau1: float = 0.7,
@@ -237,6 +257,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         weights: str | Weights = "noise",
         missing: str = "raise",
         repair: str | None = None,
+        context: float = 0.0,
         solver: str = "auto",
         n_jobs: int | None = None,
         memory: str | Memory | None = None,
@@ -248,6 +269,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.components = components
         self.standardize_input = standardize_input
         self.standardize_output = standardize_output
+        self.scale = scale
         self.trim_seconds = trim_seconds
         self.tau0 = tau0
         self.tau1 = tau1
@@ -257,6 +279,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.weights = weights
         self.missing = missing
         self.repair = repair
+        self.context = context
         self.solver = solver
         self.n_jobs = n_jobs
         self.memory = memory
@@ -393,6 +416,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                     "remove it, or use method='cvxeda'."
                 )
             check_masking(method, self.missing, self.repair)
+            self._check_scale(X)
             trials = self._decompose(X, reset=True)
             diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
             lengths = {len(trial.source) for trial in trials}
@@ -402,35 +426,44 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             self.n_times_ = self.n_times
             if self.n_times is None and (len(lengths) == 1 or self._length is not None):
                 self.n_times_ = (self._length or lengths.pop()) - self._n_trimmed
+            if self.scale == "subject":
+                channels = [self._channels(trial) for trial in trials]
+                table = channels_table(X, channels, self.components)
+                self.standardizer_ = SubjectStandardizer().fit(table)
         self._warn(trials, of_fit=True)
         return trials
 
     def _decompose(self, X: object, *, reset: bool | None) -> list[DecomposedTrial]:
         """Decompose each trial; `reset` as in read_signals."""
         signals, n_missing = zip(
-            *read_signals(self, X, reset=reset, missing=self.missing), strict=True
+            *read_signals(self, X, reset=reset, missing=self.missing, n_context=self._n_context),
+            strict=True,
         )
         for row, signal in enumerate(signals):
-            if len(signal) < self._n_trimmed + 2:
+            if len(signal) < self._n_context + self._n_trimmed + 2:
+                context = f"context={self.context} and " if self._n_context else ""
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
-                    f"too few: trim_seconds={self.trim_seconds} drops {self._n_trimmed} of them at "
-                    f"{self.sampling_rate} Hz and two must remain. Remove the trial, or lower "
-                    "trim_seconds."
+                    f"too few: {context}trim_seconds={self.trim_seconds} drops "
+                    f"{self._n_context + self._n_trimmed} of them at {self.sampling_rate} Hz and "
+                    "two must remain. Remove the trial, or lower trim_seconds."
                 )
         if reset is not None:
             fitted = () if reset else getattr(self, "lengths_", ())  # older files have none
-            self._check_lengths(X, [len(signal) for signal in signals], fitted)
+            lengths = [len(signal) - self._n_context for signal in signals]
+            self._check_lengths(X, lengths, fitted)
         repaired = repair_signals(signals, self.sampling_rate, self.repair)
         trials = decompose_trials(
             [repairs.signal for repairs in repaired],
             self.sampling_rate,
             self._find_method(),
             standardize=self.standardize_input,
+            n_context=self._n_context,
             n_jobs=self.n_jobs,
             memory=self.memory,
             name=lambda row: name_trial(X, row),
         )
+        repaired = [repairs.leave_out(self._n_context) for repairs in repaired]
         return [
             replace(
                 trial,
@@ -440,6 +473,19 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             )
             for trial, n, repairs in zip(trials, n_missing, repaired, strict=True)
         ]
+
+    def _check_scale(self, X: object) -> None:
+        """Raise a ValueError if `scale` does not suit X or `standardize_output`."""
+        if self.scale != "trial" and not self.standardize_output:
+            raise ValueError(
+                f"scale={self.scale!r} needs standardize_output=True. For channels in the unit of "
+                "the recording, set scale=None."
+            )
+        if self.scale == "subject" and (not is_trials_table(X) or is_only_signals(X)):
+            raise ValueError(
+                "scale='subject' needs a trials table with a column subject, so that the trials of "
+                f"each subject are known, but X is a {type(X).__name__}."
+            )
 
     def _check_lengths(self, X: object, lengths: list[int], fitted: Sequence[int]) -> None:
         """Raise a ValueError if a trial has a length that `lengths` does not allow."""
@@ -485,13 +531,20 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         return find_decomposition(self.method)
 
     @property
+    def _n_context(self) -> int:
+        return round(self.context * self.sampling_rate)
+
+    @property
     def _n_trimmed(self) -> int:
         return round(self.trim_seconds * self.sampling_rate)
 
     def _channels(self, trial: DecomposedTrial) -> np.ndarray:
         """Return the trial's channels, float32 of shape (n_chans, n_times)."""
         channels = np.stack([trial.channel(name) for name in self.components])
-        if self.standardize_output:
+        if self.scale != "trial":
+            channels *= trial.scale
+            channels[[name in ("original", "tonic") for name in self.components]] += trial.offset
+        elif self.standardize_output:
             seen = channels[:, trial.seen]
             spread = np.std(seen, axis=1, keepdims=True)
             channels = channels - np.mean(seen, axis=1, keepdims=True)
@@ -513,7 +566,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     def _to_output(self, X: object, trials: list[DecomposedTrial]) -> Any:
         channels = [self._channels(trial) for trial in trials]
         if is_trials_table(X) and (self._makes_tables or not is_only_signals(X)):
-            return channels_table(X, channels, self.components)
+            table = channels_table(X, channels, self.components)
+            return self.standardizer_.transform(table) if self.scale == "subject" else table
         length = self.n_times_ or channels[0].shape[1]
         odd = [row for row, cell in enumerate(channels) if cell.shape[1] != length]
         if odd:

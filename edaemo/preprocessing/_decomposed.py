@@ -19,6 +19,8 @@ from edaemo.decomposition import (
     DecompositionMethod,
     adopt_class,
     find_own_class,
+    leave_out_context,
+    trim_context,
 )
 
 # A trial is flat if its standard deviation is at most this share of its largest absolute value.
@@ -187,6 +189,7 @@ def decompose_trials(
     method: DecompositionMethod,
     *,
     standardize: bool,
+    n_context: int = 0,
     n_jobs: int | None = None,
     memory: str | Memory | None = None,
     name: Callable[[int], str] = "row {}".format,
@@ -196,13 +199,18 @@ def decompose_trials(
     Parameters
     ----------
     signals : sequence of ndarray of shape (n_samples,)
-        Trials, float64, of any lengths. Missing samples are NaN, for a method that can mask.
+        Trials, float64, of any lengths, each after its context. Missing samples are NaN, for a
+        method that can mask. Those at the beginning of the context are left out.
     sampling_rate : float
         Samples per second (Hz).
     method : DecompositionMethod
         The decomposition and its settings.
     standardize : bool
-        Whether a trial is z-scored before the decomposition. A flat trial then becomes zeros.
+        Whether a trial is z-scored before the decomposition, by its own mean and standard
+        deviation, without the context. A flat trial then becomes zeros.
+    n_context : int, default=0
+        Number of samples before each trial, which are decomposed with it and left out of the
+        result.
     n_jobs : int or None, default=None
         Number of trials decomposed in parallel, as in joblib.
     memory : str, joblib.Memory or None, default=None
@@ -224,14 +232,16 @@ def decompose_trials(
         If the method finds no acceptable solution.
     """
     for row, signal in enumerate(signals):
-        if (n_seen := int(np.sum(~np.isnan(signal)))) < 2:
+        seen = ~np.isnan(signal[n_context:])
+        if np.sum(seen) < 2:
             raise ValueError(
-                f"{name(row)}: only {n_seen} of {len(signal)} samples are not missing; the minimum "
-                "is 2. Remove the trial."
+                f"{name(row)}: only {np.sum(seen)} of {len(seen)} samples are not missing; the "
+                "minimum is 2. Remove the trial."
             )
 
     def compute(places: list[int]) -> list[DecomposedTrial]:
-        prepared = [_prepare(signals[place], standardize) for place in places]
+        trimmed = [trim_context(signals[place], n_context) for place in places]
+        prepared = [_prepare(signal, n_before, standardize) for signal, n_before in trimmed]
         sources = [source for source, *_ in prepared]
         try:
             if memory is None:
@@ -249,11 +259,15 @@ def decompose_trials(
         for place, source, result in zip(places, sources, results, strict=True):
             _check_components(result, source, method, name, place)
         return [
-            DecomposedTrial(source, result, offset, scale, flat)
-            for (source, offset, scale, flat), result in zip(prepared, results, strict=True)
+            DecomposedTrial(
+                source[n_before:], leave_out_context(result, n_before), offset, scale, flat
+            )
+            for (_, n_before), (source, offset, scale, flat), result in zip(
+                trimmed, prepared, results, strict=True
+            )
         ]
 
-    key = ("decomposed", float(sampling_rate), standardize, *method.key)
+    key = ("decomposed", float(sampling_rate), standardize, n_context, *method.key)
     return _cache.get_many(signals, key, compute, lambda trial: 5 * trial.source.nbytes)
 
 
@@ -325,9 +339,12 @@ def _check_components(
             )
 
 
-def _prepare(signal: np.ndarray, standardize: bool) -> tuple[np.ndarray, float, float, bool]:
+def _prepare(
+    signal: np.ndarray, n_context: int, standardize: bool
+) -> tuple[np.ndarray, float, float, bool]:
     """Return the signal to decompose, its offset and scale, and whether the trial is flat."""
-    seen = signal[~np.isnan(signal)]
+    trial = signal[n_context:]
+    seen = trial[~np.isnan(trial)]
     spread = float(np.std(seen))
     flat = bool(spread <= FLAT * np.max(np.abs(seen)))
     if not standardize:

@@ -77,9 +77,10 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         ``edaemo.decomposition.Median(window=8.0)``. For the filters, tonic is the recording minus
         phasic. Built-in names:
 
-        "cvxeda" : cvxEDA [1]_ with its default settings. The trial is z-scored first, because the
-        penalties are made for unit variance, and the result is scaled back; the subtracted mean is
-        part of the tonic component. The phasic component is never negative.
+        "cvxeda" : cvxEDA [1]_ with its default settings. The phasic component is never negative,
+        and neither is the tonic component if no sample of the recording is. With the published
+        weights (``CvxEDA(weights="published")``), the trial is z-scored first, because these
+        penalties are made for unit variance, and the result is scaled back.
 
         "highpass" : phasic is the output of a Butterworth high-pass of order 2 at 0.05 Hz, applied
         forwards and backwards, with a gain of one half at 0.05 Hz. As in all of edaemo's filters,
@@ -116,6 +117,11 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         fewer than two samples without artefact is not repaired. A step to another level remains.
         Repairs of long artefacts hide the responses in them.
         The components add up to the repaired recording.
+    context : float, default=0.0
+        Seconds at the beginning of each cell that were recorded before the trial
+        (``window=(-10, 25)`` of the loaders: 10). They are decomposed with the trial, so that
+        responses before it are part of the decomposition, and left out of the result. Missing
+        samples at their beginning are not an error: that context is shorter.
 
     Attributes
     ----------
@@ -175,6 +181,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "components": ["array-like"],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "repair": [StrOptions(set(REPAIRS)), None],
+        "context": [Interval(Real, 0, None, closed="left")],
     }
 
     def __init__(
@@ -185,12 +192,14 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         components: Sequence[str] = ("phasic", "tonic"),
         missing: str = "raise",
         repair: str | None = None,
+        context: float = 0.0,
     ) -> None:
         self.sampling_rate = sampling_rate
         self.method = method
         self.components = components
         self.missing = missing
         self.repair = repair
+        self.context = context
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: object, y: object = None) -> Self:
@@ -217,7 +226,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             does not hold real numbers or is shorter than 2 s; the error names the trial.
         """
         with whole_or_nothing(self):
-            lengths = {len(signal) for signal in self._read(X, reset=True)}
+            lengths = {len(signal) - self._n_context for signal in self._read(X, reset=True)}
             self.n_times_ = None
             if len(lengths) == 1 and (is_only_signals(X) or not is_trials_table(X)):
                 self.n_times_ = lengths.pop()
@@ -252,20 +261,21 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         signals = self._read(X, reset=False)
         makes_table = is_trials_table(X) and not is_only_signals(X)
         if not makes_table:
-            self._check_one_length(X, signals)
+            self._check_one_length(X, [len(signal) - self._n_context for signal in signals])
         method = find_decomposition(self.method)
         repaired = repair_signals(signals, self.sampling_rate, self.repair)
-        signals = [repairs.signal for repairs in repaired]
         decomposed = decompose_trials(
-            signals,
+            [repairs.signal for repairs in repaired],
             self.sampling_rate,
             method,
             standardize=method.unit_variance,
+            n_context=self._n_context,
             name=lambda row: name_trial(X, row),
         )
+        repaired = [repairs.leave_out(self._n_context) for repairs in repaired]
         split = [
-            self._split(X, row, *of_trial)
-            for row, of_trial in enumerate(zip(signals, decomposed, strict=True))
+            self._split(X, row, repairs.signal, trial)
+            for row, (repairs, trial) in enumerate(zip(repaired, decomposed, strict=True))
         ]
         self._warn(
             [odd for _, odd in split],
@@ -319,23 +329,29 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         method = find_decomposition(self.method)
         method.check(rate)
         check_masking(method, self.missing, self.repair)
-        signals = [signal for signal, _ in read_signals(self, X, reset=reset, missing=self.missing)]
-        shortest = ceil(SHORTEST * rate)
+        read = read_signals(self, X, reset=reset, missing=self.missing, n_context=self._n_context)
+        signals = [signal for signal, _ in read]
+        shortest = self._n_context + ceil(SHORTEST * rate)
+        after = f" after a context of {self.context:g} s" if self._n_context else ""
         for row, signal in enumerate(signals):
             if len(signal) < shortest:
                 raise ValueError(
                     f"{name_trial(X, row)}: {len(signal)} samples (n_features = {len(signal)}) are "
-                    f"too few: a trial must last {SHORTEST:g} s, which are {shortest} samples at "
-                    f"{rate:g} Hz. Remove the trial, or check sampling_rate."
+                    f"too few: a trial must last {SHORTEST:g} s{after}, which are {shortest} "
+                    f"samples at {rate:g} Hz. Remove the trial, or check sampling_rate."
                 )
         return signals
 
-    def _check_one_length(self, X: object, signals: list[np.ndarray]) -> None:
-        length = getattr(self, "n_times_", None) or len(signals[0])
-        odd = [row for row, signal in enumerate(signals) if len(signal) != length]
+    @property
+    def _n_context(self) -> int:
+        return round(self.context * self.sampling_rate)
+
+    def _check_one_length(self, X: object, lengths: list[int]) -> None:
+        length = getattr(self, "n_times_", None) or lengths[0]
+        odd = [row for row, found in enumerate(lengths) if found != length]
         if odd:
             raise ValueError(
-                f"{name_trial(X, odd[0])}: {len(signals[odd[0]])} samples, but earlier trials or "
+                f"{name_trial(X, odd[0])}: {lengths[odd[0]]} samples, but earlier trials or "
                 f"those of fit have {length}. Trials that differ in length do not fit in an array: "
                 "cut them to the same length, or pass a trials table."
             )

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
+from joblib import delayed
 
+from edaemo._processes import worker_processes
 from edaemo._progress import progress_bar
 from edaemo._validation import LARGEST, read_signals
 from edaemo._whole_file import whole_file
 from edaemo.decomposition import DecompositionError, DecompositionMethod, find_decomposition
 from edaemo.preprocessing._decomposed import DecomposedTrial, check_masking, decompose_trial
 from edaemo.preprocessing._findings import describe_quality
+from edaemo.preprocessing._finished import FinishedFiles
 from edaemo.preprocessing._repair import Repaired, repair_signals
 
+# The disk cannot be written to, so that no other file can be written either.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 # Returns the EDA of a file, float64 with NaN for missing samples, and its sampling rate in Hz.
 Read = Callable[[Path], tuple[np.ndarray, float]]
 
@@ -30,19 +36,23 @@ Read = Callable[[Path], tuple[np.ndarray, float]]
 class Outcome:
     """Result of the decomposition of one file.
 
-    Attributes
+    Parameters
     ----------
     source : Path
         The recording.
-    error : str or None
+    error : str or None, default=None
         Error message, one line that begins with the path of the file; None if it succeeded.
-    notes : tuple of str
+    notes : tuple of str, default=()
         Remarks that affect the interpretation of the output.
+    state : {"done", "skipped", "failed", "not tried"}, default="done"
+        "skipped": an earlier run has finished it with the same settings. "not tried": the disk of
+        the outputs is full or read-only, which is the error of an earlier file.
     """
 
     source: Path
     error: str | None = None
     notes: tuple[str, ...] = ()
+    state: str = "done"
 
 
 def plan_outputs(
@@ -51,6 +61,7 @@ def plan_outputs(
     *,
     suffix: str = ".csv",
     overwrite: bool = False,
+    finished: FinishedFiles | None = None,
 ) -> list[tuple[Path, Path]]:
     """Return the output file of each recording.
 
@@ -64,6 +75,8 @@ def plan_outputs(
         Suffix of the outputs; replaces the suffix of the recordings.
     overwrite : bool, default=False
         Whether existing outputs are replaced.
+    finished : FinishedFiles or None, default=None
+        Outputs of an earlier run that may exist.
 
     Returns
     -------
@@ -74,7 +87,7 @@ def plan_outputs(
     ------
     ValueError
         If `out` is not a folder, two recordings have the same output, an output is one of the
-        recordings, or an output exists and `overwrite` is False.
+        recordings, or an output exists that is not in `finished`, and `overwrite` is False.
     """
     if Path(out).exists() and not Path(out).is_dir():
         raise ValueError(f"{out} is a file: give a folder for the outputs.")
@@ -91,10 +104,17 @@ def plan_outputs(
         if place in recordings:
             raise ValueError(f"{target} is itself a recording to be read. Use another folder.")
         taken[place] = source
-    existing = [target for _, target in plan if target.exists()]
-    if existing and not overwrite:
+    if overwrite:
+        return plan
+    existing = [
+        target
+        for source, target in plan
+        if target.exists() and (finished is None or finished.find(source, target) is None)
+    ]
+    if existing:
         raise ValueError(
-            f"{len(existing)} of {len(plan)} outputs exist already, first {existing[0]}. Overwrite "
+            f"{len(existing)} of {len(plan)} outputs exist already, and this command with these "
+            f"settings has not made them from these recordings, first {existing[0]}. Overwrite "
             "them (--overwrite), or use another folder."
         )
     return plan
@@ -109,6 +129,7 @@ def decompose_file(
     missing: str = "raise",
     repair: str | None = None,
     overwrite: bool = False,
+    on_written: Callable[[Path, tuple[str, ...]], object] | None = None,
 ) -> tuple[str, ...]:
     """Decompose one recording and write its components to a file.
 
@@ -141,6 +162,9 @@ def decompose_file(
         ``eda - phasic - tonic``, so that the components add up to the samples as read.
     overwrite : bool, default=False
         Whether an existing output is replaced.
+    on_written : callable or None, default=None
+        Called with the path of the complete output under its temporary name, and the remarks,
+        before the output gets its name.
 
     Returns
     -------
@@ -188,8 +212,12 @@ def decompose_file(
     table.insert(1, "eda", eda)
     quality = describe_quality(eda, sampling_rate)
     table["quality"] = quality.usable.astype(np.float64)
-    _write(table, target, overwrite=overwrite)
-    return (*dict.fromkeys(notes), *quality.findings, *_remark(trial, n_missing, missing, repaired))
+    remarks = _remark(trial, n_missing, missing, repaired)
+    remarks = (*dict.fromkeys(notes), *quality.findings, *remarks)
+    with _written(table, target, overwrite=overwrite) as part:
+        if on_written is not None:
+            on_written(part, remarks)
+    return remarks
 
 
 def decompose_files(
@@ -202,8 +230,11 @@ def decompose_files(
     overwrite: bool = False,
     n_jobs: int | None = None,
     progress: bool | None = False,
+    finished: FinishedFiles | None = None,
 ) -> list[Outcome]:
     """Decompose recordings with `decompose_file`; continue after errors.
+
+    It stops after an error of a full or read-only disk, since no other output could be written.
 
     Parameters
     ----------
@@ -224,6 +255,9 @@ def decompose_files(
     progress : bool or None, default=False
         Whether to show the progress on standard error: a bar, or a line every 30 s if standard
         error is a file or a pipe. None: only in a terminal or a notebook.
+    finished : FinishedFiles or None, default=None
+        Record of the finished outputs. Outputs in it are skipped unless `overwrite` is True, and
+        new ones are added.
 
     Returns
     -------
@@ -231,36 +265,68 @@ def decompose_files(
         In the order of `plan`.
     """
     outcomes: dict[Path, Outcome] = {}
-    work = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(
-        delayed(_try_file)(source, target, read, method, missing, repair, overwrite)
-        for source, target in plan
+    if finished is not None and not overwrite:
+        for source, target in plan:
+            if (notes := finished.find(source, target)) is not None:
+                outcomes[target] = Outcome(source, notes=notes, state="skipped")
+    todo = [(source, target) for source, target in plan if target not in outcomes]
+    attempt = partial(
+        _try_file,
+        read=read,
+        method=method,
+        missing=missing,
+        repair=repair,
+        overwrite=overwrite,
+        finished=finished,
     )
     try:
-        with progress_bar(len(plan), unit="file", shown=progress) as bar:
-            for target, outcome in work:
+        with (
+            progress_bar(len(plan), initial=len(outcomes), unit="file", shown=progress) as bar,
+            closing(_attempt_all(attempt, todo, n_jobs)) as results,
+        ):
+            for target, outcome, is_disk in results:
                 outcomes[target] = outcome
                 bar.update()
+                if is_disk:
+                    break
     except BrokenProcessPool:
         lost = "a worker process died, perhaps for lack of memory. Use fewer processes."
         for source, target in plan:
-            outcomes.setdefault(target, Outcome(source, f"{source}: {lost}"))
+            outcomes.setdefault(target, Outcome(source, f"{source}: {lost}", state="failed"))
     finally:
-        work.close()  # ends the workers after Ctrl-C; killed workers cannot clean up
         for _, target in plan:
             with suppress(NotADirectoryError):  # then nothing was written there
                 _part(target).unlink(missing_ok=True)
-    return [outcomes[target] for _, target in plan]
+    return [outcomes.get(target, Outcome(source, state="not tried")) for source, target in plan]
+
+
+def _attempt_all(
+    attempt: Callable[[Path, Path], tuple[Path, Outcome, bool]],
+    todo: Sequence[tuple[Path, Path]],
+    n_jobs: int | None,
+) -> Generator[tuple[Path, Outcome, bool], None, None]:
+    """Yield the results of `attempt` in the order in which they finish."""
+    with worker_processes(n_jobs, return_as="generator_unordered") as parallel:
+        work = parallel(delayed(attempt)(source, target) for source, target in todo)
+        try:
+            yield from work
+        finally:
+            work.close()  # ends the workers after Ctrl-C; killed workers cannot clean up
 
 
 def _try_file(
     source: Path,
     target: Path,
+    *,
     read: Read,
     method: str | DecompositionMethod,
     missing: str,
     repair: str | None,
     overwrite: bool,
-) -> tuple[Path, Outcome]:
+    finished: FinishedFiles | None,
+) -> tuple[Path, Outcome, bool]:
+    """Return the output, its outcome, and whether the disk of the outputs is the cause."""
+    is_disk = False
     try:
         notes = decompose_file(
             source,
@@ -270,14 +336,16 @@ def _try_file(
             missing=missing,
             repair=repair,
             overwrite=overwrite,
+            on_written=None if finished is None else partial(finished.add, source, target),
         )
     except MemoryError:
         error = "not enough memory for a recording of this length. Split it into parts."
     except (ValueError, DecompositionError, OSError, ImportError) as raised:
         error = " ".join(str(raised).split()).removeprefix(f"{source}: ")
+        is_disk = isinstance(raised, OSError) and raised.errno in _DISK
     else:
-        return target, Outcome(source, notes=notes)
-    return target, Outcome(source, f"{source}: {error}")
+        return target, Outcome(source, notes=notes), False
+    return target, Outcome(source, f"{source}: {error}", state="failed"), is_disk
 
 
 def _fill(eda: np.ndarray, missing: str) -> tuple[np.ndarray, int]:
@@ -304,7 +372,9 @@ def _part(target: Path) -> Path:
     return target.with_name(f".{target.name}.part")
 
 
-def _write(table: pd.DataFrame, target: Path, *, overwrite: bool) -> None:
+@contextmanager
+def _written(table: pd.DataFrame, target: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Write a table; yield its temporary path before it gets its name."""
     if target.exists() and not overwrite:
         raise FileExistsError(f"the output {target} exists already.")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -313,6 +383,7 @@ def _write(table: pd.DataFrame, target: Path, *, overwrite: bool) -> None:
             table.to_parquet(part, engine="pyarrow", index=False, write_page_checksum=True)
         else:
             table.to_csv(part, index=False)
+        yield part
 
 
 def _remark(

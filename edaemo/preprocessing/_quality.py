@@ -54,6 +54,7 @@ _TIME = [Interval(Real, 0, None, closed="right")]
         "drop_share": [Interval(Real, 0, 1, closed="neither")],
         "drop_seconds": _TIME,
         "level_seconds": _TIME,
+        "context": [Interval(Real, 0, None, closed="left"), None],
     },
     prefer_skip_nested_validation=True,
 )
@@ -70,6 +71,7 @@ def signal_quality(
     drop_share: float = 0.5,
     drop_seconds: float = 0.25,
     level_seconds: float = 5.0,
+    context: float | None = None,
 ) -> pd.DataFrame:
     """Return the defects of each trial's raw EDA and their positions.
 
@@ -117,6 +119,9 @@ def signal_quality(
         are missing or without contact. The end of a short spike is therefore not a drop. The level
         needs at least three samples, so a drop within the first three samples of a trial is not
         detected.
+    context : float or None, default=None
+        Seconds at the beginning of each recording that were recorded before the trial and are left
+        out. None uses the context of the Bunch, and is 0 for other input.
 
     Returns
     -------
@@ -172,10 +177,11 @@ def signal_quality(
     >>> float(quality["lost_contact_share"][0]), quality["positions"][0]["lost_contact"]
     (0.1, [(40, 50)])
     """
+    context = find_context(trials, context)
     trials, rate = unpack_study(trials, sampling_rate)
     lowest, highest = _check_range(recording_range)
     rows = []
-    for signal in _read_trials(trials):
+    for signal in _read_trials(trials, round(context * rate)):
         finite = np.isfinite(signal)
         levels, step = count_levels(signal[finite])
         span = np.ptp(signal[finite]) if finite.any() else np.inf
@@ -242,6 +248,26 @@ def unpack_study(trials: object, sampling_rate: float | None) -> tuple[object, f
     if sampling_rate is None:
         raise ValueError("sampling_rate is missing: set it (in Hz). Only a loader's Bunch has one.")
     return trials, check_sampling_rate(sampling_rate)
+
+
+def find_context(trials: object, context: float | None) -> float:
+    """Return the seconds before each trial: `context`, or that of a loader's Bunch if it is None.
+
+    Parameters
+    ----------
+    trials : object
+        The Bunch of a loader, or trials in any other form, which have no context.
+    context : float or None
+        Seconds at the beginning of each recording.
+
+    Returns
+    -------
+    float
+        In seconds.
+    """
+    if context is None:
+        return float(trials.get("context", 0.0)) if isinstance(trials, Bunch) else 0.0
+    return float(context)
 
 
 def _runs(mask: np.ndarray) -> Ranges:
@@ -328,8 +354,8 @@ def _check_range(recording_range: tuple[float, float]) -> tuple[float, float]:
     return float(recording_range[0]), float(recording_range[1])
 
 
-def _read_trials(X: object) -> list[np.ndarray]:
-    """Return each trial's samples as float64, with NaN for missing samples."""
+def _read_trials(X: object, n_context: int) -> list[np.ndarray]:
+    """Return each trial's samples as float64, without its context, with NaN for missing samples."""
     cells = signal_cells(X)
     if cells is None:
         cells = read_rows("signal_quality", X, reset=None, booleans=False, finite=False)
@@ -342,7 +368,13 @@ def _read_trials(X: object) -> list[np.ndarray]:
                 f"{name_trial(X, row)}: each trial's EDA must be a 1-D signal, got an array of "
                 f"shape {signal.shape}. Pass the raw recordings."
             )
-    return [np.where(np.abs(signal) <= LARGEST, signal, np.nan) for signal in signals]
+        if len(signal) <= n_context:
+            raise ValueError(
+                f"{name_trial(X, row)}: {len(signal)} samples, of which the context takes "
+                f"{n_context}: none is left. Use a shorter context, or remove the trial."
+            )
+    trials = [signal[n_context:] for signal in signals]
+    return [np.where(np.abs(trial) <= LARGEST, trial, np.nan) for trial in trials]
 
 
 def _index(X: object, n: int) -> pd.Index:

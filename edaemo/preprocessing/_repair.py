@@ -44,6 +44,10 @@ class Repaired(NamedTuple):
         """Number of replaced samples."""
         return int(self.replaced.sum())
 
+    def leave_out(self, n_context: int) -> Repaired:
+        """Return the recording without its first `n_context` samples."""
+        return self._replace(signal=self.signal[n_context:], replaced=self.replaced[n_context:])
+
 
 def repair_signals(
     signals: Sequence[np.ndarray], sampling_rate: float, repair: str | None

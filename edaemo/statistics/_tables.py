@@ -27,6 +27,7 @@ def make_table(
     family: Mapping[str, Sequence[str]] | None = None,
     others: Mapping[str, PeopleScores] | None = None,
     margin: float | None = None,
+    versions: Mapping[Any, str] | None = None,
 ) -> pd.DataFrame:
     """Return the scores of one study, target, threshold and protocol, with tests.
 
@@ -39,7 +40,8 @@ def make_table(
         must have ``stimuli_seen``.
     pipelines : sequence of dict
         ``pipeline``, ``reference``, ``uses``, ``transductive``, ``calibration_trials``,
-        ``knows_stimulus`` of each one, in order.
+        ``knows_stimulus`` and, if true, ``second_look`` of each one, in order. A second look has
+        no verdict and is not in the family.
     scores : mapping of str to Scores
         Scores by pipeline, at least for all pipelines without failed folds.
     folds : DataFrame
@@ -51,6 +53,8 @@ def make_table(
         Scores of people of the pipelines of the family that are not in `pipelines`.
     margin : float or None, default=None
         Margin of the equivalence test; None for ``task.margin``.
+    versions : mapping of subject to str, or None, default=None
+        Version of the study that each subject followed, such as the order of blocks.
 
     Returns
     -------
@@ -59,7 +63,14 @@ def make_table(
     """
     others = others or {}
     margin = task.margin if margin is None else margin
-    tested = [row["pipeline"] for row in pipelines if not row["reference"]]
+    second_looks = {row["pipeline"] for row in pipelines if row.get("second_look")}
+    tested = [
+        row["pipeline"]
+        for row in pipelines
+        if not row["reference"] and row["pipeline"] not in second_looks
+    ]
+    if family is not None:
+        family = {name: uses for name, uses in family.items() if name not in second_looks}
     case = {
         **case,
         "task": task.name,
@@ -81,8 +92,10 @@ def make_table(
             {
                 **case,
                 **pipeline,
+                "second_look": name in second_looks,
                 "uses": ", ".join(pipeline["uses"]),
                 **(scores[name].columns if failed.empty else undefined),
+                **_score_versions(people.get(name), versions),
                 "n_people_undefined": people[name].by_person.isna().sum()
                 if failed.empty
                 else pd.NA,
@@ -108,6 +121,20 @@ def make_table(
         margin=margin,
     )
     return _decide(table.merge(judged, "left", left_on="pipeline", right_index=True), task)
+
+
+def _score_versions(
+    people: PeopleScores | None, versions: Mapping[Any, str] | None
+) -> dict[str, Any]:
+    """Return the mean score by version in words, and the mean over versions; {} without them."""
+    if versions is None:
+        return {}
+    if people is None:
+        return {"by_version": pd.NA, "over_versions": np.nan}
+    groups = people.by_person.groupby(people.by_person.index.map(versions))
+    means, counts = groups.mean(), groups.count()
+    parts = [f"{name} {mean:.3f} ({counts[name]} people)" for name, mean in means.items()]
+    return {"by_version": ", ".join(parts), "over_versions": float(means.mean())}
 
 
 def _decide(table: pd.DataFrame, task: Task) -> pd.DataFrame:
@@ -157,6 +184,8 @@ def describe_claims(row: pd.Series) -> str:
         return f"{row['n_failed']} folds failed, first with {row['error']}"
     if row["reference"]:
         return "uses no EDA"
+    if row.get("second_look"):
+        return "second look, no verdict"
     used = row["uses"].split(", ") if row["uses"] else []
     parts = [_describe_claim(row, claim) for claim in CLAIMS if claim.inputs(used)]
     if pd.notna(row["equivalent"]) and row["equivalent"]:
@@ -231,7 +260,7 @@ def format_table(table: pd.DataFrame) -> str:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *explain_marks(table), *verdicts(table)]
+    lines += ["", *explain_marks(table), *describe_versions(table), *verdicts(table)]
     lines += [
         f"{row['pipeline']}: {row['n_failed']} folds failed, first with {row['error']}"
         for _, row in table[table["n_failed"] > 0].iterrows()
@@ -259,7 +288,7 @@ def format_claim(row: pd.Series, claim: Claim) -> str:
 
 
 def mark_name(row: pd.Series) -> str:
-    """Return the name of a row, with a mark if unlabelled test trials set its scale.
+    """Return the name of a row, with its marks; see `explain_marks`.
 
     Parameters
     ----------
@@ -269,10 +298,10 @@ def mark_name(row: pd.Series) -> str:
     Returns
     -------
     str
-        The name, and "*" or "†".
+        The name, "*" or "†" if unlabelled test trials set its scale, and "‡" for a second look.
     """
     mark = " *" if row["transductive"] else " †" if row["calibration_trials"] else ""
-    return f"{row['pipeline']}{mark}"
+    return f"{row['pipeline']}{mark}{' ‡' if row.get('second_look') else ''}"
 
 
 def explain_marks(table: pd.DataFrame) -> list[str]:
@@ -297,7 +326,40 @@ def explain_marks(table: pd.DataFrame) -> list[str]:
             f"† Partly transductive: the first {n_trials:.0f} trials of a test person, unlabelled, "
             "set the scale, also of these trials themselves, which are scored too."
         )
+    if _has_second_look(table):
+        lines.append(
+            "‡ Second look: these people were scored before with a pipeline that was fixed first. "
+            "Other scores of these people have no verdict."
+        )
     return lines
+
+
+def describe_versions(table: pd.DataFrame) -> list[str]:
+    """Return the scores of each pipeline by version of the study, and their mean over versions.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `evaluate` returns it.
+
+    Returns
+    -------
+    list of str
+        A line for each row that is not a reference; empty if people do not differ in version.
+    """
+    if "by_version" not in table or table["by_version"].isna().all():
+        return []
+    title = make_task(table["task"].iloc[0]).tested.replace("_", " ")
+    return [
+        f"{row['pipeline']}, {title} by version: {row['by_version']}; mean over versions "
+        f"{row['over_versions']:.3f}."
+        for _, row in table[~table["reference"]].iterrows()
+        if not pd.isna(row["by_version"])
+    ]
+
+
+def _has_second_look(table: pd.DataFrame) -> bool:
+    return "second_look" in table and bool(table["second_look"].any())
 
 
 def describe_scores(table: pd.DataFrame) -> list[str]:
@@ -455,6 +517,8 @@ def describe(row: pd.Series) -> str:
         text += f"\nThis protocol {row['warning']}."
     if row.get("audit"):
         text += f"\nAudit: {row['audit']}"
+    if row.get("order"):
+        text += f"\nOrder: {row['order']}"
     return text
 
 
@@ -473,6 +537,8 @@ def verdicts(table: pd.DataFrame) -> list[str]:
     """
     first = table.iloc[0]
     lines = [_say_claim(table, claim) for claim in CLAIMS if table[claim.column].notna().any()]
+    if not lines and _has_second_look(table):
+        return ["No verdict: all rows that use a signal are a second look."]
     if not lines:
         return ["No row uses a signal or music."]
     chance_row, rows = make_task(first["task"]).chance_row, table[table["equivalent"].notna()]
@@ -503,8 +569,17 @@ def _say_claim(table: pd.DataFrame, claim: Claim) -> str:
         return f"{text} With {size} no gain could be found: the smallest possible p is too large."
     if effects.empty:
         return f"{text} Not shown is not absent."
-    return (
-        f"{text} Not shown is not absent: with {size}, a gain of {effects.median():.3f} over each "
-        f"of these rows (median over the pipelines) is found with a probability of at least "
+    text += (
+        f" Not shown is not absent: with {size}, a gain of {effects.median():.3f} over each of "
+        "these rows (median over the pipelines) is found with a probability of at least "
         f"{POWER:g}."
+    )
+    needed = rows.loc[~rows[claim.column]].set_index("pipeline")[f"needed_{claim.column}"]
+    needed = needed[np.isfinite(needed)]
+    if needed.empty:
+        return text
+    people = ", ".join(f"{name} {number:.0f}" for name, number in needed.items())
+    return (
+        f"{text} People needed for this probability, if the gain over the nearest row is as "
+        f"observed: {people}."
     )

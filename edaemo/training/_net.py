@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import dis
 import math
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import FrameType
 from typing import Any, NamedTuple, Self
 
 import torch
@@ -261,6 +259,45 @@ class Net(NeuralNet):
         if self.fuse:
             self.module_.compile(mode=None if self.fuse is True else self.fuse)
 
+    def partial_fit(self, X: Any, y: Any = None, classes: object = None, **fit_params: Any) -> Self:
+        """Train the net, from its present weights if it is initialised.
+
+        skorch's own method treats every KeyboardInterrupt as an early stop, so it would return a
+        partly trained net after Ctrl-C. This method does so only if a callback has raised it.
+
+        Parameters
+        ----------
+        X : Trials, Sequences, or any input of skorch
+            The training trials.
+        y : object
+            Targets, if X does not hold them.
+        classes : object
+            Not used; scikit-learn's signature has it.
+        **fit_params : object
+            Arguments of skorch's ``fit_loop``, such as ``epochs``.
+
+        Returns
+        -------
+        Net
+            The net.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            If training was interrupted.
+        """
+        if not self.initialized_:
+            self.initialize()
+        fit_params.setdefault("_routing_method", "partial_fit")  # `fit` of skorch passes its own
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y, **fit_params)
+        except KeyboardInterrupt as interrupt:
+            if not _is_raised_by_callback(interrupt):
+                raise
+        self.notify("on_train_end", X=X, y=y)
+        return self
+
     def _zero_grad_optimizer(self, set_to_none: bool | None = False) -> None:
         """Set gradients to zero and keep their memory.
 
@@ -426,9 +463,6 @@ class RegressorNet(Net, NeuralNetRegressor):
 def train(net: NeuralNet, trials: Trials | Sequences, checkpoint: Checkpoint | None = None) -> None:
     """Initialise the net and train it, or continue from the checkpoint if there is one.
 
-    skorch treats a KeyboardInterrupt as an early stop, and would return a partly trained net after
-    Ctrl-C. This function raises the KeyboardInterrupt.
-
     Parameters
     ----------
     net : NeuralNet
@@ -438,14 +472,12 @@ def train(net: NeuralNet, trials: Trials | Sequences, checkpoint: Checkpoint | N
     checkpoint : Checkpoint or None, default=None
         The checkpoint; None: none is written.
     """
-    with _remember_interrupt() as interrupted, in_memory(net.batch_size):
+    with in_memory(net.batch_size):
         if checkpoint is None:
             net.fit(trials, y=None)
         else:
             remaining = checkpoint.begin(net)
             net.partial_fit(trials, y=None, epochs=remaining)
-    if interrupted:
-        raise KeyboardInterrupt
 
 
 @contextmanager
@@ -469,22 +501,18 @@ def in_memory(n_rows: int) -> Iterator[None]:
         ) from error
 
 
-@contextmanager
-def _remember_interrupt() -> Iterator[list[bool]]:
-    """Yield a list that is not empty after SIGINT has arrived."""
-    interrupted: list[bool] = []
-    before = signal.getsignal(signal.SIGINT)
-    # Python raises KeyboardInterrupt only in the main thread, so other threads need no handler.
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield interrupted
-        return
+def _is_raised_by_callback(interrupt: KeyboardInterrupt) -> bool:
+    """Return whether a callback has raised the interrupt itself, to stop training early.
 
-    def note(number: int, frame: FrameType | None) -> None:
-        interrupted.append(True)
-        before(number, frame)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, before)
+    skorch's EarlyStopping does so. Any other interrupt, from Ctrl-C, another signal or another
+    thread, is raised between two instructions of some code, which is not a ``raise`` statement of a
+    callback.
+    """
+    place = interrupt.__traceback__
+    assert place is not None  # it was raised
+    while place.tb_next is not None:
+        place = place.tb_next
+    code = place.tb_frame.f_code
+    if not code.co_argcount or code.co_code[place.tb_lasti] != dis.opmap["RAISE_VARARGS"]:
+        return False
+    return isinstance(place.tb_frame.f_locals.get(code.co_varnames[0]), Callback)

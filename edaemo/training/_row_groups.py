@@ -10,7 +10,6 @@ row are equal, bit for bit.
 from __future__ import annotations
 
 import copy
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -24,6 +23,7 @@ from torch import nn
 from edaemo.networks import filled_up, prefers_fast
 from edaemo.training._losses import prediction_of
 from edaemo.training._net import Feed
+from edaemo.training._torch import torch_generators
 
 # The reference number of rows, and the numbers that are compared with it.
 USUAL = 16
@@ -66,7 +66,6 @@ ONE_BY_ONE = Way((1,))
 
 _found: dict[tuple[Any, ...], Way] = {}
 _of_network: WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Way]] = WeakKeyDictionary()
-_trying = threading.Lock()
 
 
 def find_way(
@@ -117,7 +116,9 @@ def find_way(
     known = _of_network.setdefault(network, {})
     if setting not in known:
         key = (*made_of(), n_columns, compiled, setting)
-        with _trying:
+        cuda = [device] if device.type == "cuda" else []
+        # A network may draw random numbers, which must not change those of a fit in another thread.
+        with torch_generators(cuda):
             if key not in _found:
                 trial = _Trial(network, n_columns, device, precision, feed, compiled=compiled)
                 _found[key] = trial.find()
@@ -170,8 +171,7 @@ class _Trial:
     @torch.inference_mode()
     def find(self) -> Way:
         """Return the `Way` for the network."""
-        cuda = [self.device] if self.device.type == "cuda" else []
-        with warnings.catch_warnings(), torch.random.fork_rng(cuda):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
                 for least_rows in FILLED_UP:

@@ -5,13 +5,38 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
 import torch
 
+from edaemo._shared_setting import SharedSetting
+
 _DENORMAL = 1e-310
+# Networks draw from torch's global generators: initial weights, dropout, the order of batches. Only
+# one thread at a time may use them.
+_generators = threading.RLock()
+_single_precision = SharedSetting(torch.get_default_dtype, torch.set_default_dtype, torch.float32)
+_only_deterministic = SharedSetting(
+    lambda: (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    ),
+    lambda setting: torch.use_deterministic_algorithms(setting[0], warn_only=setting[1]),
+    (True, False),
+)
+
+
+def _release_in_child() -> None:
+    """Make a new lock in a forked process, which does not have the thread that held the old one."""
+    global _generators
+    _generators = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_release_in_child)
 
 
 @contextmanager
@@ -30,17 +55,15 @@ def torch_threads(n_threads: int) -> Iterator[None]:
         Number of threads.
     """
     before, flushed = torch.get_num_threads(), _flushes_denormals()
-    dtype = torch.get_default_dtype()
     # Skip redundant calls; each slows the next operation by 0.1 ms.
     if before != n_threads or _mkl_threads() not in (n_threads, None):
         torch.set_num_threads(n_threads)
     if flushed:
         torch.set_flush_denormal(False)
-    torch.set_default_dtype(torch.float32)
     try:
-        yield
+        with _single_precision():
+            yield
     finally:
-        torch.set_default_dtype(dtype)
         if flushed:
             torch.set_flush_denormal(True)
         if torch.get_num_threads() != before:
@@ -98,18 +121,15 @@ def torch_deterministic(on: bool, device: str) -> Iterator[None]:
             "deterministic=True on CUDA needs the environment variable "
             "CUBLAS_WORKSPACE_CONFIG=:4096:8. Set it before Python starts."
         )
-    before = torch.are_deterministic_algorithms_enabled()
-    only_warned = torch.is_deterministic_algorithms_warn_only_enabled()
-    torch.use_deterministic_algorithms(True)
-    try:
+    with _only_deterministic():
         yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=only_warned)
 
 
 @contextmanager
 def torch_seed(seed: int, device: str) -> Iterator[None]:
     """Seed torch in this context, and restore its generators afterwards.
+
+    Other threads wait at this context and at `torch_generators` until it ends.
 
     Parameters
     ----------
@@ -120,6 +140,19 @@ def torch_seed(seed: int, device: str) -> Iterator[None]:
     """
     # `manual_seed` seeds every CUDA device.
     cuda = range(torch.cuda.device_count()) if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=list(cuda)):
+    with torch_generators(list(cuda)):
         torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def torch_generators(cuda: list[int] | list[torch.device]) -> Iterator[None]:
+    """Restore torch's generators after this context, which one thread at a time can enter.
+
+    Parameters
+    ----------
+    cuda : list of int or of torch.device
+        The CUDA devices whose generators are restored, too.
+    """
+    with _generators, torch.random.fork_rng(devices=cuda):
         yield

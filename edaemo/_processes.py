@@ -1,0 +1,74 @@
+"""Processes that work in parallel, and end with the process that started them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from joblib import Parallel
+
+from edaemo._shared_setting import SharedSetting
+
+_SAFE_PATH = "PYTHONSAFEPATH"
+
+
+def _write_safe_path(value: str | None) -> None:
+    if value is None:
+        os.environ.pop(_SAFE_PATH, None)
+    else:
+        os.environ[_SAFE_PATH] = value
+
+
+# Python looks for modules in the current folder first if it is started with -m or -c, as joblib
+# does. A file there with the name of a library would be run.
+_safe_path: SharedSetting[str | None] = SharedSetting(
+    lambda: os.environ.get(_SAFE_PATH), _write_safe_path, "1"
+)
+
+
+def end_with(driver: int) -> None:
+    """End this process when `driver`, the process that started it, has ended or was killed.
+
+    Parameters
+    ----------
+    driver : int
+        Id of the process.
+    """
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(1)
+        os._exit(1)
+
+    if os.getpid() != driver:
+        threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def worker_processes(
+    n_jobs: int | None, *, begin: Callable[[int], object] = end_with, **options: Any
+) -> Iterator[Parallel]:
+    """Yield joblib's Parallel, whose processes end when this process ends or is killed.
+
+    They import the modules that this process would import, and none from the current folder unless
+    it is on the path of this process.
+
+    Parameters
+    ----------
+    n_jobs : int or None
+        Number of processes, as in joblib.
+    begin : callable, default=end_with
+        Called in each process first, with the id of this process; it must call `end_with`.
+    **options : object
+        Further arguments of Parallel.
+
+    Yields
+    ------
+    Parallel
+    """
+    with _safe_path():
+        yield Parallel(n_jobs=n_jobs, initializer=begin, initargs=(os.getpid(),), **options)
