@@ -120,9 +120,10 @@ def write_archive(
     Raises
     ------
     FileError
-        If the file cannot be written, or `check` raises it. An earlier file of this name is then
-        unchanged.
+        If the file cannot be written, another program wrote the file of this name, or `check`
+        raises it. An earlier file of this name is then unchanged.
     """
+    _check_replaceable(path)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
@@ -140,6 +141,22 @@ def write_archive(
                 check(part)
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
+
+
+def _check_replaceable(path: Path) -> None:
+    """Raise a FileError if a path has a file with content that edaemo did not write."""
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            begin = file.read(30 + len(HEAD))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
+    if begin and not begin.endswith(HEAD.encode()):
+        raise FileError(
+            f"{path}: this file exists, and edaemo did not write it. Remove it, or use another "
+            "name."
+        )
 
 
 def read_archive(
@@ -173,8 +190,8 @@ def read_archive(
     """
     try:
         # A pipe or a device may never end.
-        if path.exists() and not path.is_file():
-            raise FileError(f"{path}: cannot be read: it is a folder or a device, not a file.")
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise FileError(f"{path}: cannot be read: it is a device or a pipe, not a file.")
         data = path.read_bytes()
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}.") from error

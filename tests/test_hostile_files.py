@@ -19,6 +19,7 @@ import pytest
 import safetensors.numpy
 from scipy.io import savemat
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -26,10 +27,14 @@ import edaemo
 from edaemo import CvxEDATransformer, MusicFeatureUnion, _child_process
 from edaemo._child_process import ChildError, call_in_child
 from edaemo._safe_file import ARRAYS, HEAD, FileError, read_archive, write_archive
+from edaemo._whole_file import safe_name
+from edaemo.cli import _compare, main
+from edaemo.cli._output import to_csv
 from edaemo.datasets import DatasetError, read_recording
 from edaemo.datasets._matlab import read_matlab
 from edaemo.datasets._unpickle import read_pickled_arrays
 from edaemo.estimators import CNNClassifier
+from edaemo.features import EDAFeatureExtractor
 from edaemo.persistence import FORMAT
 
 
@@ -383,5 +388,126 @@ def test_a_model_of_too_many_processes_is_not_saved(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a system without devices")
 def test_a_device_is_not_read_as_a_model():
-    with pytest.raises(FileError, match="a folder or a device"):
+    with pytest.raises(FileError, match="a device or a pipe"):
         edaemo.load("/dev/zero")
+
+
+# Files that exist, and names that are more than text
+
+
+@pytest.fixture(scope="module")
+def network():
+    X = np.random.default_rng(0).normal(size=(20, 16))
+    return CNNClassifier(n_filters=8, max_epochs=1, random_state=0).fit(X, [0, 1] * 10)
+
+
+def test_descriptions_of_two_onnx_files_are_two_files(network, tmp_path):
+    for name in ("model-v1.0", "model-v1.5", "model-v1.0"):  # its own files are replaced
+        edaemo.export_onnx(network, tmp_path / name)
+    names = [f"model-v1.{number}{end}" for number in "05" for end in ("", ".json")]
+    assert sorted(os.listdir(tmp_path)) == names
+
+
+@pytest.mark.parametrize("content", ['{"notes": 1}', "notes", "[]"])
+def test_what_others_wrote_is_not_overwritten(content, network, tmp_path):
+    for name in ("notes.json", "data.onnx"):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(FileError, match=f"{name}: this file exists, and .* did not write it"):
+            edaemo.export_onnx(network, (tmp_path / name).with_suffix(".onnx"))
+    with pytest.raises(FileError, match=r"notes\.json: this file exists, and edaemo did not write"):
+        edaemo.save(network, tmp_path / "notes.json")
+    assert sorted(os.listdir(tmp_path)) == ["data.onnx", "notes.json"]
+    assert (tmp_path / "notes.json").read_text() == (tmp_path / "data.onnx").read_text() == content
+
+
+def test_a_failed_export_leaves_no_file(network, tmp_path):
+    for name in ("m.onnx", "m.json"):
+        folder = tmp_path / name
+        folder.mkdir()
+        with pytest.raises(FileError, match="cannot be written: it is a folder"):
+            edaemo.export_onnx(network, tmp_path / "m.onnx")
+        folder.rmdir()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions and links of POSIX")
+def test_save_keeps_the_permissions_and_the_link(network, tmp_path):
+    (tmp_path / "real").mkdir()
+    edaemo.save(network, tmp_path / "real" / "model")
+    (tmp_path / "real" / "model").chmod(0o640)
+    (tmp_path / "link").symlink_to("real/model")
+    before = (tmp_path / "real" / "model").stat().st_mtime_ns
+    edaemo.save(network, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "model").stat().st_mtime_ns > before
+    assert (tmp_path / "real" / "model").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("valence", "valence"),
+        ("subject+stimulus", "subject+stimulus"),
+        ("flat=0,lost_contact_share=0.5", "flat=0,lost_contact_share=0.5"),
+        ("größe 2", "größe 2"),
+        ("../../x", "%2E.%2F..%2Fx"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("", "%"),
+        ("a/b\\c", "a%2Fb%5Cc"),
+        ("\x1b[2J", "%1B%5B2J"),
+        ("100%", "100%25"),
+        ("a\udcff", "a%ED%B3%BF"),
+    ],
+)
+def test_a_name_becomes_one_part_of_a_path(name, safe):
+    assert safe_name(name) == safe
+
+
+def test_long_names_stay_different_and_fit_any_file_system():
+    names = {safe_name("ä" * 200 + end) for end in "abc"}
+    assert len(names) == 3
+    assert max(len(name.encode()) for name in names) <= 150
+
+
+def test_a_target_named_like_a_path_stays_in_the_folder(tmp_path):
+    about = ("a", "../../x", "subject", "subject", None, np.nan)
+    place = _compare.folder_of(about, tmp_path / "out")
+    assert place == tmp_path / "out" / "a" / "%2E.%2F..%2Fx" / "subject"
+
+
+def recording(path):
+    rng = np.random.default_rng(0)
+    values = 5 + np.cumsum(rng.normal(size=400) * 0.05)
+    path.write_text("eda\n" + "\n".join(map(str, np.round(values, 4))) + "\n")
+    return path
+
+
+def with_names(folder):
+    """Recordings with a plain name, a name that is not UTF-8, and an escape sequence."""
+    names = [b"plain.csv", b"not-\xff-utf8.csv", b"red-\x1b[31m.csv"]
+    return [recording(folder / os.fsdecode(name)) for name in names]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not UTF-8")
+def test_names_that_are_not_text_are_predicted_and_control_no_terminal(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    signals = [pd.read_csv(file)["eda"].to_numpy() for file in with_names(tmp_path / "in")]
+    trials = pd.DataFrame({"eda": [signals[0] + 1, *signals[1:]]})
+    model = make_pipeline(EDAFeatureExtractor(4, preset="level"), LogisticRegression())
+    edaemo.save(model.fit(trials, [0, 1, 1]), tmp_path / "m")
+    for out in ([], ["--out", str(tmp_path / "table.csv")]):
+        command = ["predict", str(tmp_path / "m"), str(tmp_path / "in"), "--sampling-rate", "4"]
+        assert main([*command, *out]) == 0
+        printed = capsys.readouterr()
+        assert "\x1b" not in printed.out + printed.err
+        text = (tmp_path / "table.csv").read_bytes() if out else printed.out.encode()
+        files = pd.read_csv(io.BytesIO(text))["file"].map(lambda file: file.rpartition("/")[2])
+        assert sorted(files) == ["not-\\udcff-utf8.csv", "plain.csv", "red-\\x1b[31m.csv"]
+
+
+def test_a_cell_that_is_a_formula_is_text_in_a_table():
+    table = pd.DataFrame({"file": ["=HYPERLINK(1)", "a=b", "@x", None], "x": [-1.5, 2, 3, 4]})
+    read = pd.read_csv(io.StringIO(to_csv(table)))
+    assert read["file"].tolist()[:3] == ["'=HYPERLINK(1)", "a=b", "'@x"]
+    assert read["x"].tolist() == [-1.5, 2, 3, 4]

@@ -14,11 +14,13 @@ from edaemo.cli._arguments import (
     add_reading,
     import_plugins,
     positive_number,
+    print_errors,
     print_left_out,
     print_notes,
     read_repair,
     reading_settings,
 )
+from edaemo.cli._output import escape, to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,8 +111,7 @@ def _scr(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if n_repaired := sum(int((table["repaired_share"] > 0).sum()) for table in tables):
         print(f"Note: {n_repaired} rows have repaired samples, see repaired_share.")
     sys.stdout.flush()
-    for message in failed:
-        print(message, file=sys.stderr)
+    print_errors(failed, sys.stderr)
     return 1 if failed else 0
 
 
@@ -132,12 +133,13 @@ def _measure_files(
     arguments: argparse.Namespace,
     settings: dict[str, Any],
     method: DecompositionMethod,
-) -> tuple[list[pd.DataFrame], list[str]]:
-    """Return the tables of the recordings, and an error message for each that failed."""
+) -> tuple[list[pd.DataFrame], list[tuple[Path, str]]]:
+    """Return the tables of the recordings, and the path and error of each that failed."""
     from edaemo._progress import progress_bar
     from edaemo.decomposition import DecompositionError
 
-    tables, failed = [], []
+    tables: list[pd.DataFrame] = []
+    failed: list[tuple[Path, str]] = []
     with progress_bar(len(found), unit="file", shown=True) as bar:
         for file, _ in found:
             if events is None or file in events:
@@ -145,10 +147,9 @@ def _measure_files(
                     of_file = None if events is None else events[file]
                     tables.append(_measure(file, of_file, arguments, settings, method))
                 except MemoryError:
-                    failed.append(f"{file}: not enough memory for a recording of this length.")
+                    failed.append((file, "not enough memory for a recording of this length."))
                 except (ValueError, DecompositionError, OSError, ImportError) as error:
-                    reason = " ".join(str(error).split()).removeprefix(f"{file}: ")
-                    failed.append(f"{file}: {reason}")
+                    failed.append((file, " ".join(str(error).split())))
             else:
                 print(f"Note: {file}: {arguments.events} has no event of this file.")
             bar.update()
@@ -258,7 +259,7 @@ def _measure(
         missing=arguments.missing,
         repair=read_repair(arguments),
     )
-    table.insert(0, "file", str(file))
+    table.insert(0, "file", escape(str(file)))
     return table
 
 
@@ -291,4 +292,4 @@ def _write(tables: Sequence[pd.DataFrame], out: Path) -> None:
     logical = table.select_dtypes(["bool", "boolean"]).columns
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as part:
-        table.astype(dict.fromkeys(logical, "Int64")).to_csv(part, index=False)
+        part.write_text(to_csv(table.astype(dict.fromkeys(logical, "Int64"))), encoding="utf-8")

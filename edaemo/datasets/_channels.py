@@ -52,6 +52,8 @@ class Channel:
         Resolution of the converter, for readings of one.
     times : ndarray or None
         Times of the samples in seconds, if the format has them for each channel.
+    start : float
+        Time of the first sample on the clock of the events, in seconds.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Channel:
     sampling_rate: float | None = None
     bits: int | None = None
     times: np.ndarray | None = None
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,8 @@ class OpenFile:
     first : tuple of str
         The first cells of each column of a text, for messages.
     read_events : callable or None
-        Takes the position of a channel; returns the events in the file, with onsets from the first
-        sample of the channel. None if the format has no events.
+        Returns the events in the file, with onsets on their clock. None if the format has no
+        events.
     """
 
     channels: list[Channel]
@@ -98,7 +101,7 @@ class OpenFile:
     device: str | None = None
     notes: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
-    read_events: Callable[[int], list[Event]] | None = None
+    read_events: Callable[[], list[Event]] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -238,7 +241,7 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
         unit = f" {channel.unit}" if channel.unit else ""
         listed.append(f"{file.names[i]} ({values.min():g} to {values.max():g}{unit}{rate})")
     return kind(
-        f"{path}: {wrong} the EDA: choose one with column (--column). "
+        f"{path}: {wrong}: choose one with column (--column). "
         f"{'; '.join(listed)}. The columns are {file.names}."
     )
 

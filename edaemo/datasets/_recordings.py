@@ -43,6 +43,8 @@ SUFFIXES = (".csv", ".parquet", ".mat", *WORKBOOKS, *READERS, *DEVICE_FILES)
 TEXTS = (".txt", ".tsv", ".asc", ".eda", ".zip")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
 E4_OTHERS = FILES - {"EDA.csv"}
+# With fewer samples, rows without samples are missing samples, not rows of other sensors.
+FEW = 10
 # Samples that recorders write for "no value".
 CODES = (-9999.0, -999.0, -99999.0, -32768.0)
 
@@ -228,7 +230,9 @@ def place_rows(
             )
         return signals, rows.sampling_rate
     times, unit, name = rows.times
-    sampled = np.any(np.isfinite(np.stack(signals)), axis=0)
+    sampled = np.isfinite(signals[0])
+    for signal in signals[1:]:
+        sampled |= np.isfinite(signal)
     with naming(path):
         axis, notes = _find_axis(times[inside], sampled, unit, name, rows.sampling_rate)
     for note in (*notes, *axis.notes):
@@ -250,8 +254,8 @@ def _find_axis(
     def make(some: np.ndarray) -> TimeAxis:
         return make_axis(some - some[:1], unit, name, sampling_rate)
 
-    n_without = int(np.sum(~sampled))
-    if not n_without or len(times) - n_without < 2:
+    n_without = len(sampled) - int(np.count_nonzero(sampled))
+    if not n_without or len(times) - n_without < FEW:
         return make(times), ()
     note = (
         f"{n_without} of {len(times)} rows have no sample of the EDA, and times of their own, as "

@@ -25,6 +25,8 @@ from edaemo.datasets._units import OPENSIGNALS_DEVICES, find_unit, split_name
 # Bytes of the beginning of a file that determine its layout.
 HEAD = 1 << 18
 _CHUNK = 1 << 18
+# Lines after the first line of samples that help to find the columns.
+AFTER = 4
 _DELIMITERS = ("\t", ";", ",", "|", " ", None)
 # All ways in which pandas may meet a text of MISSING.
 _NA = sorted({form(text) for text in MISSING for form in (str, str.upper, str.title)} | {"NaN"})
@@ -269,7 +271,10 @@ def _find_dialect(
             found.append((_score(lines, rows, delimiter, decimal), delimiter, decimal, rows))
     best = max(found, key=lambda choice: choice[0], default=None)  # the first of equals
     if best is None or (wrong is not None and not best[0][1]):
-        raise DatasetError(f"{path}: this is not a comma-separated table: {wrong}.")
+        raise DatasetError(
+            f"{path}: this is not a comma-separated table: {wrong}. Correct the quotes, or "
+            "export the recording as a table."
+        )
     if not best[0][0]:
         _refuse_header_alone(path, lines)
     if best[1] == "," and options.decimal is None and _holds_fractions(lines):
@@ -290,10 +295,13 @@ def _refuse_header_alone(path: Path, lines: list[str]) -> None:
 
 def _holds_fractions(lines: list[str]) -> bool:
     """Return whether all lines are one number, whose decimal comma looks like a delimiter."""
-    filled = [line.strip() for line in lines if line.strip()]
-    digits = [re.fullmatch(r"-?\d+,(\d+)", line) for line in filled]
-    # A whole number does not begin with 0.
-    return all(digits) and any(re.match(r"0\d", match[1]) for match in digits if match)
+    digits = []
+    for line in filter(None, map(str.strip, lines)):
+        match = re.fullmatch(r"-?\d+,(\d+)", line)
+        if match is None:
+            return False
+        digits.append(match[1])
+    return any(re.match(r"0\d", part) for part in digits)  # a whole number does not begin with 0
 
 
 def _score(
@@ -343,6 +351,8 @@ def _find_columns(
         rows.append(cells)
         if start is None and _is_sample(cells, numeric, decimal) and any(numeric):
             start = len(rows) - 1
+        if start is not None and len(rows) > start + AFTER:
+            break
     if start is None:
         start = 1 if rows else 0
     else:
