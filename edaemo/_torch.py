@@ -26,24 +26,35 @@ class Inputs(NamedTuple):
     """The part of a network's declaration on which its pipelines depend.
 
     `signals` and `features` are the names of the blocks that the network takes; `required`, those
-    that it cannot do without.
+    that it cannot do without. `on_request` is True if a comparison of all pipelines leaves it out.
     """
 
     tasks: tuple[str, ...]
     signals: tuple[str, ...]
     features: tuple[str, ...]
     required: frozenset[str]
+    on_request: bool = False
 
 
 _TRIAL_TASKS = ("binary", "multiclass", "regression")
-# The networks of edaemo, in the order of registration. Their pipelines thus have names, and reports
-# on their results are complete, where torch is not installed. A test compares them with the
+# A network on EDA signals whose pipelines are evaluated if they are named.
+_ON_REQUEST = Inputs(_TRIAL_TASKS, ("eda",), (), frozenset(), on_request=True)
+# The networks of edaemo, in the order of their rows in tables. Their pipelines thus have names, and
+# reports on their results are complete, where torch is not installed. A test compares them with the
 # declarations in edaemo.networks.
 OWN_NETWORKS = {
     "cnn": Inputs(_TRIAL_TASKS, (), (), frozenset()),
     "rtcan": Inputs(_TRIAL_TASKS, ("eda",), ("music",), frozenset()),
     "maet": Inputs(("binary", "multiclass"), (), ("eda", "music"), frozenset()),
+    "aimstf": Inputs(("binary", "multiclass"), ("eda",), ("music",), frozenset(), on_request=True),
     "muse": Inputs(("sequence-regression",), (), (), frozenset()),
+    "alexnet2d": _ON_REQUEST,
+    "dcnn": _ON_REQUEST,
+    "machot": _ON_REQUEST,
+    "ressin": _ON_REQUEST._replace(features=("music",)),
+    "deepvanet": _ON_REQUEST,
+    "tsception": _ON_REQUEST,
+    "inceptiontime": _ON_REQUEST,
 }
 # All registered networks, by name.
 NETWORKS: dict[str, type[nn.Module]] = {}

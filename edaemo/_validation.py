@@ -261,6 +261,30 @@ def distinct_values(values: Sequence[Any] | np.ndarray) -> np.ndarray:
     return as_copied(array)
 
 
+def trial_order(X: object, needed_by: str) -> np.ndarray | None:
+    """Return the rank of each row's ``trial``; None if X has no such column or index level.
+
+    Raise a ValueError if a trial is missing, or is not a number or a time; the message names
+    `needed_by`.
+    """
+    ids = find_ids("trial", X, may_miss=True)
+    if ids is None:
+        return None
+    trial = pd.Series(ids).infer_objects()
+    if trial.isna().any():
+        row = int(np.flatnonzero(trial.isna())[0])
+        raise ValueError(
+            f"{name_trial(X, row)}: trial is missing, so its order is unknown. Fill it in."
+        )
+    known = pd.api.types.is_numeric_dtype, pd.api.types.is_datetime64_any_dtype
+    if not any(is_ordered(trial) for is_ordered in known):
+        raise ValueError(
+            f"{needed_by} needs the order of each subject's trials, but trial holds "
+            f"{trial.iloc[0]!r}: use numbers or times that increase during the session."
+        )
+    return pd.factorize(trial, sort=True)[0]
+
+
 def n_rows(X: object) -> int:
     """Return the number of trials, also of sparse matrices and array-likes without len()."""
     if hasattr(X, "shape"):
@@ -275,11 +299,22 @@ def name_trial(X: object, row: int) -> str:
     return f"row {row} ({ids})" if ids else f"row {row}"
 
 
+def name_some(names: Iterable[object]) -> str:
+    """Return a list of names as text: at most the first 30, each cut to 60 characters."""
+    listed = [name if len(str(name)) <= 60 else f"{str(name)[:60]}…" for name in names]
+    more = f" and {len(listed) - 30} more" if len(listed) > 30 else ""
+    return f"{listed[:30]}{more}"
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """Return a hint for an unknown name: the most similar known names, or all of them."""
     known = list(known)
     near = get_close_matches(str(name), known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {known}."
+    return (
+        f"did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else f"there are {name_some(known)}."
+    )
 
 
 def as_plain(value: Any) -> Any:

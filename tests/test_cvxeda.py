@@ -492,3 +492,36 @@ def test_solver_cvxopt_agrees():
     ours = CvxEDATransformer(sampling_rate=4).fit_transform(signals)
     theirs = CvxEDATransformer(sampling_rate=4, solver="cvxopt").fit_transform(signals)
     np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_channels_on_the_scale_of_the_subject_keep_the_level():
+    rng = np.random.default_rng(0)
+    levels = np.array([2.0, 5.0, 3.0, 4.0, 6.0, 20.0, 50.0, 30.0, 40.0, 60.0])
+    cells = [level + np.cumsum(rng.normal(0, 0.1, 100)) for level in levels]
+    table = make_table(cells).assign(subject=["a"] * 5 + ["b"] * 5, trial=[*range(5)] * 2)
+    settings = {"sampling_rate": 4, "n_times": 64, "trim_seconds": 1.0}
+    plain = CvxEDATransformer(scale=None, **settings).fit_transform(table)["eda"]
+    original, _, tonic = np.stack(list(plain)).swapaxes(0, 1)
+    raw = np.array([np.interp(np.linspace(4, 99, 64), np.arange(100), cell) for cell in cells])
+    assert np.abs(original - raw).std() < 0.1  # in µS, after the anti-alias filter
+    np.testing.assert_allclose(tonic.mean(axis=1), levels, atol=2)
+    transformer = CvxEDATransformer(scale="subject", **settings).fit(table)
+    scaled = np.stack(list(transformer.transform(table)["eda"]))
+    for rows in (slice(5), slice(5, 10)):
+        given = np.stack(list(plain))[rows]
+        mean, std = (f(given, axis=(0, 2), keepdims=True) for f in (np.mean, np.std))
+        np.testing.assert_allclose(scaled[rows], (given - mean) / std, rtol=1e-4, atol=1e-5)
+    alone = transformer.transform(table.iloc[[1]])["eda"].iloc[0]  # a subject of fit
+    np.testing.assert_allclose(alone, scaled[1], atol=1e-6)
+    by_trial = np.stack(list(CvxEDATransformer(**settings).fit_transform(table)["eda"]))
+    lost, kept = (channels[:, 0].mean(axis=1).std() for channels in (by_trial, scaled))
+    assert lost < 0.2 < 0.9 < kept
+
+
+def test_scale_that_does_not_suit_is_refused():
+    signals = np.stack(make_eda())
+    with pytest.raises(ValueError, match="scale='subject' needs a trials table"):
+        CvxEDATransformer(4, scale="subject").fit(signals)
+    for scale in ("subject", None):
+        with pytest.raises(ValueError, match="needs standardize_output=True"):
+            CvxEDATransformer(4, scale=scale, standardize_output=False).fit(make_table(make_eda()))

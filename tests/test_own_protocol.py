@@ -184,9 +184,9 @@ def test_share_is_read_from_what_is_stored_and_from_the_name_of_older_folds():
 def test_registered_protocols_are_made_with_the_folds_and_seed_that_are_asked_for():
     assert_array_equal(
         [getattr(make_protocol(name, 4, 9), "n_splits", None) for name in PROTOCOLS],
-        [4, None, 4, 4, 4, 4, 10, None, None],
+        [4, None, 4, 4, 4, 4, 10, 4, None, None],
     )
     assert_array_equal(
         [getattr(make_protocol(name, 4, 9), "random_state", None) for name in PROTOCOLS],
-        [9, None, 9, 9, 9, 9, 9, None, None],
+        [9, None, 9, 9, 9, 9, 9, 9, None, None],
     )

@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator, clone
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo.estimators import (
+    AIMSTFClassifier,
     CNNClassifier,
     MAETClassifier,
     MuSeLSTMRegressor,
@@ -96,6 +97,25 @@ CASES = {
         reversal="first",
         recipe="default",
         domain_loss=True,
+        class_weight={0: 1.0, 1: 2.0},
+        label_smoothing=0.1,
+        **NETWORK,
+    ),
+    "AIMSTFClassifier": AIMSTFClassifier(
+        {"eda": (2, 8), "music": 8},
+        architecture="mended",
+        n_filters=8,
+        depth=1,
+        n_heads=2,
+        embed_dim=8,
+        dropout=0.1,
+        attention_dropout=0.1,
+        modality_dropout=0.25,
+        alpha=0.1,
+        beta=0.1,
+        gamma=0.1,
+        n_moments=3,
+        recipe="default",
         class_weight={0: 1.0, 1: 2.0},
         label_smoothing=0.1,
         **NETWORK,

@@ -22,6 +22,7 @@ from sklearn.model_selection import (
 
 from edaemo.model_selection import (
     PROTOCOLS,
+    CalibratedSubjectKFold,
     LeaveOneSubjectOut,
     PaperKFold,
     StimulusKFold,
@@ -117,9 +118,15 @@ def test_what_is_announced():
         "within-subject": {"subject"},
         "trial": {"subject", "stimulus"},
         "paper": {"stimulus"},
+        "subject-calibrated": {"subject", "stimulus"},
+        "condition-held-out": {"stimulus"},
+        "new-people": {"stimulus"},
     }
     warned = {name: protocol.warning for name, protocol in PROTOCOLS.items() if protocol.warning}
-    assert warned == {"trial": "leaks subjects and stimuli"}
+    assert warned == {
+        "trial": "leaks subjects and stimuli",
+        "subject-calibrated": "trains on the first k labelled trials of each test person",
+    }
 
 
 @pytest.mark.parametrize("name", ["subject", "subject-loso", "stimulus", "trial"])
@@ -697,6 +704,72 @@ def test_repr_clone_and_pickle(name):
     assert repr(LeaveOneSubjectOut()) == "LeaveOneSubjectOut()"
 
 
+# --- people with labelled trials
+
+
+def calibrated_table(n_people=6, n_trials=8):
+    """Rows in no order; ``trial`` counts the trials of a person from 10."""
+    index = pd.MultiIndex.from_product([range(n_people), range(10, 10 + n_trials)])
+    table = index.to_frame(index=False, name=["subject", "trial"])
+    return table.sample(frac=1, random_state=0).reset_index(drop=True)
+
+
+def test_the_first_trials_of_a_test_person_are_in_training_and_never_tested():
+    table = calibrated_table()
+    tested = []
+    for training, test in CalibratedSubjectKFold(3, k=2).split(table):
+        people = table["subject"][test].unique()
+        theirs = table[table["subject"].isin(people)]
+        assert set(theirs.index[theirs["trial"] >= 12]) == set(test)
+        assert set(theirs.index[theirs["trial"] < 12]) == set(training) & set(theirs.index)
+        assert len(training) + len(test) == len(table)
+        tested += [*test]
+    assert sorted(tested) == list(np.flatnonzero(table["trial"] >= 12))
+
+
+def test_the_same_trials_are_tested_for_every_number_of_labelled_trials():
+    table = calibrated_table()
+    folds = {k: list(CalibratedSubjectKFold(3, k=k, first_tested=5).split(table)) for k in (0, 5)}
+    for (without, test), (with_labels, same) in zip(*folds.values(), strict=True):
+        assert_array_equal(test, same)
+        assert (table["trial"][test] >= 15).all()
+        added = table.loc[np.setdiff1d(with_labels, without)]
+        assert set(added["subject"]) == set(table["subject"][test])
+        assert set(added["trial"]) == set(range(10, 15))
+        assert not set(without) - set(with_labels)
+
+
+def test_without_labelled_trials_whole_people_are_held_out():
+    table = calibrated_table()
+    for fold, expected in zip(
+        CalibratedSubjectKFold(3, k=0).split(table), SubjectKFold(3).split(table), strict=True
+    ):
+        for rows, same in zip(fold, expected, strict=True):
+            assert_array_equal(rows, same)
+
+
+def test_people_who_watched_together_have_first_trials_of_their_own():
+    table = calibrated_table().assign(viewing_group=lambda t: t["subject"] // 2)
+    for training, test in CalibratedSubjectKFold(3, k=2).split(table):
+        assert table["subject"][test].nunique() == 2
+        assert len(set(table["viewing_group"][test])) == 1
+        assert (table.loc[test].groupby("subject").size() == 6).all()
+        known = table.loc[training][table["subject"][training].isin(table["subject"][test])]
+        assert [sorted(trials) for _, trials in known.groupby("subject")["trial"]] == [[10, 11]] * 2
+
+
+def test_people_with_few_trials_are_always_in_training():
+    table = calibrated_table()
+    table = table[(table["subject"] < 5) | (table["trial"] < 12)].reset_index(drop=True)
+    for training, test in CalibratedSubjectKFold(2, k=2).split(table):
+        assert 5 not in set(table["subject"][test])
+        assert (table["subject"][training] == 5).sum() == 2
+    with pytest.raises(ValueError, match="No subject has more than 8 trials"):
+        list(CalibratedSubjectKFold(2, k=8).split(table))
+    with pytest.raises(ValueError, match="first_tested must be an integer of at least k=3"):
+        CalibratedSubjectKFold(2, k=3, first_tested=2)
+
+
 # --- inner validation
 
 
@@ -792,7 +865,8 @@ def test_too_few_units_for_validation_are_an_error():
 
 
 def test_protocols_by_name():
-    assert list(PROTOCOLS) == [*NAMES, "condition-held-out", "new-people"]
+    added = ["subject-calibrated", "condition-held-out", "new-people"]
+    assert list(PROTOCOLS) == [*NAMES, *added]
     assert {name: repr(make_protocol(name, 3, 4)) for name in NAMES} == {
         "subject": "SubjectKFold(n_splits=3, random_state=4)",
         "subject-loso": "LeaveOneSubjectOut()",

@@ -27,13 +27,24 @@ from edaemo.benchmark import (
     reproduce_table3,
     reproduce_table4,
     reproduce_table5,
+    reproduce_table6,
 )
 from edaemo.cli import main
 from edaemo.datasets import load_induced_stress, make_music_listening
+from edaemo.evaluation._registry import GROUPS
 from edaemo.inspection._learning_curve import plot_learning_curve
 from edaemo.model_selection import SubjectKFold, TrialKFold, make_protocol
 from edaemo.model_selection._fewer_people import FewerPeople, FewerTrainingPeople
-from edaemo.reproduction.rtcan._published import TABLE_1, TABLE_2, TABLE_3, TABLE_4, TABLE_5
+from edaemo.reproduction.rtcan import _previous
+from edaemo.reproduction.rtcan._published import (
+    NOT_IN_TABLE_6,
+    TABLE_1,
+    TABLE_2,
+    TABLE_3,
+    TABLE_4,
+    TABLE_5,
+    TABLE_6,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(subjects|ratings):UserWarning")
 
@@ -67,6 +78,15 @@ def figure(tiny, settings):
 @pytest.fixture(scope="module")
 def table3(tiny, settings):
     return reproduce_table3(tiny, settings._replace(protocols=("subject", "trial")))
+
+
+@pytest.fixture
+def few_rows(monkeypatch):
+    """Table 6 with three of its rows; test_persistence.py trains the model of each row."""
+    names = ("svm-rbf-eda", "machot-eda", "deepvanet-eda")
+    monkeypatch.setattr(_previous, "TABLE_6", [row for row in TABLE_6 if row.pipeline in names])
+    others = {method: name for method, name in NOT_IN_TABLE_6.items() if name in names}
+    monkeypatch.setattr(_previous, "NOT_IN_TABLE_6", others)
 
 
 def hand_made(ratings: dict[str, list[tuple[float, float]]]) -> Bunch:
@@ -132,6 +152,26 @@ class TestPublished:
 
         for (_, _), (n_high, high, n_low, low) in TABLE_1.items():
             assert re.search(rf"{n_high} \({high}%\) {n_low} \({low:g}(\.0)?%\)", text)
+
+    @pytest.mark.skipif(not PAPER.exists(), reason="the paper's text is not beside the checkout")
+    def test_what_is_legible_of_table_6_is_in_the_paper_s_text(self):
+        text = PAPER.read_text(encoding="utf-8")
+        part = " ".join(text[text.index("Table 6. Comparison") :][:1500].split())
+        for legible in (
+            "SVM[12] AMIGOS 40 EDA 10-fold",
+            "MLP [52] DEAP 32 EDA 10-fold",
+            "Res-SIN [62] PMEmo 457 EDA+music 10-fold",
+            "RTCAN-1D PMEmo 457 EDA+music",
+            "82.45% A:83.76% A:86.12%",
+        ):
+            assert legible in part
+        assert "to get 82% accuracy on the subject-\nindependent model" in text
+        legible = {(row.method, row.dataset, row.n_people, row.split) for row in TABLE_6}
+        assert {
+            ("SVM, linear [12]", "amigos", 40, "10-fold"),
+            ("MLP [52]", "deap", 32, "10-fold"),
+            ("Res-SIN [62]", "pmemo", 457, "10-fold"),
+        } <= legible
 
     def test_headline_numbers_recur_where_the_paper_repeats_them(self):
         full = TABLE_3["RTCAN-1D", BOTH, "pmemo", 100]
@@ -405,6 +445,53 @@ class TestTrained:
         ]
         assert any(row[2] == "majority" for row in cells)
 
+    def test_table_6_has_the_rows_of_the_group(self, tiny):
+        rows = _previous._list_models(tiny)
+        assert {row.pipeline for row in rows} == set(GROUPS["table6"])
+        without = _previous._list_models(Bunch(**{**tiny, "music": None}))
+        assert [row.pipeline for row in without] == [
+            row.pipeline for row in rows if "music" not in row.pipeline
+        ]
+
+    def test_table_6_prints_earlier_models_with_what_is_published(self, tiny, settings, few_rows):
+        made = reproduce_table6(tiny, settings)
+        arousal = made.table[(made.table["target"] == "arousal") & ~made.table["reference"]]
+        accuracy = arousal[arousal["score"] == "accuracy"].set_index("method")
+        assert list(accuracy.index) == [
+            "SVM, RBF [34]",
+            "3-layer CNN [1]",
+            "3-layer CNN [1], threshold 5",
+            "RTCAG",
+            "RTCAN-1D",
+            "DeepVANet, bio branch",
+        ]
+        assert_array_equal(accuracy["published"], [np.nan] * 3 + [65.19, 83.76, np.nan])
+        assert accuracy["measured"].between(0, 100).all()
+        assert accuracy["note"].str.contains("numbers: illegible in the source").tolist() == [
+            *[True] * 3,
+            *[False] * 3,
+        ]
+        printed = format_reproduction(made)
+        assert "## Table 6. Models of earlier work" in printed
+        assert "| RTCAN-1D | PMEmo | 457 | EDA + Music | 10-fold |" in printed
+        assert "| DeepVANet, bio branch | - | - | - | - |" in printed
+        assert "82 %, subject-independent" in printed
+        assert "| majority, threshold 5 |" in printed
+
+    def test_the_fixed_threshold_is_the_middle_of_the_scale(self, tiny, settings, few_rows):
+        """5 on the scale from 1 to 9; the share of the larger class is counted by hand."""
+        table = reproduce_table6(tiny, settings).table
+        rows = table[(table["score"] == "accuracy") & (table["target"] == "valence")]
+        rows = rows.set_index("method")
+        high = (tiny.ratings["valence"] > 5).mean()
+        majority = rows.loc["majority, threshold 5", "measured"]
+        assert_allclose(majority, 100 * max(high, 1 - high), atol=1e-6)
+        assert majority != rows.loc["majority", "measured"]
+        other = Bunch(**{**tiny, "rating_range": None})
+        made = reproduce_table6(other, settings)
+        assert not made.table["method"].str.contains("threshold").any()
+        assert made.remarks[-1].startswith("generated has no rating_range")
+
     def test_figure_4_has_both_ways_and_a_picture(self, figure, tmp_path):
         table = figure.table[~figure.table["reference"] & (figure.table["score"] == "accuracy")]
         table = (
@@ -482,13 +569,13 @@ class TestCommand:
         STUDIES.clear()
         STUDIES.update(known)
 
-    @pytest.mark.parametrize("name", ["", "table1", "table3", "table5", "figure4"])
+    @pytest.mark.parametrize("name", ["", "table1", "table3", "table5", "table6", "figure4"])
     def test_help(self, capsys, name):
         with pytest.raises(SystemExit) as ended:
             main(["reproduce", *name.split(), "--help"])
         assert ended.value.code == 0
         printed = capsys.readouterr().out
-        assert ("--protocol" in printed) == (name in ("table3", "table5"))
+        assert ("--protocol" in printed) == (name in ("table3", "table5", "table6"))
         assert ("--signal" in printed) == (name == "table5")
 
     def test_tables_of_ratings(self, tmp_path, capsys):
@@ -514,6 +601,15 @@ class TestCommand:
         assert (place / "table.md").exists()
         measured = [row["measured"] for row in rows]
         assert_allclose(np.array(measured, dtype=float), figure.table["measured"])
+
+    def test_table_6_from_end_to_end(self, tmp_path, capsys, settings, few_rows):
+        arguments = ["table6", "tiny", "--people", "all", "--folds", "2", "--epochs", "1"]
+        arguments += ["--jobs", "1", "--out", str(tmp_path), "--store", str(settings.store)]
+        assert main(["reproduce", *arguments]) == 0
+        printed = capsys.readouterr().out
+        assert "| 3-layer CNN [1], threshold 5 | DEAP | 32 | EDA | subject-independent |" in printed
+        table = pd.read_csv(tmp_path / "generated" / "table6" / "table.csv")
+        assert table.loc[~table["reference"], "measured"].notna().all()
 
     @pytest.mark.parametrize(
         ("arguments", "message"),

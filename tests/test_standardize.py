@@ -526,6 +526,123 @@ def test_it_survives_clone_and_pickle(train, new):
     assert_array_equal(again.transform(new), standardizer.transform(new))
 
 
+# Range, shift, resting trials
+
+
+def test_range_correction_maps_minimum_and_maximum_to_0_and_1(train, new):
+    standardizer = SubjectStandardizer(scale="range").fit(train)
+    for X in (train, new):
+        people = X.groupby("subject")
+        low, high = people.transform("min"), people.transform("max")
+        assert_allclose(standardizer.transform(X), (X - low) / (high - low), atol=1e-12)
+    # As in Lykken et al. (1966): (4 - 2) / (10 - 2) for a range of 2 to 10.
+    values = SubjectStandardizer(scale="range", min_trials=2).fit_transform(
+        [[2.0], [4.0], [10.0]], subject=list("aaa")
+    )
+    assert_allclose(values.ravel(), [0, 0.25, 1])
+
+
+def test_change_from_the_resting_baseline(train, new):
+    rest = SubjectStandardizer(scale="shift", rest=["s0", "s3"])
+    out = rest.fit(train).transform(new)
+    resting = new[new.index.get_level_values("stimulus").isin(["s0", "s3"])]
+    baseline = resting.groupby("subject").mean()
+    expected = new - baseline.loc[subjects_of(new)].to_numpy()
+    assert_allclose(out, expected, atol=1e-12)
+    # The other trials change nothing, so the first k need not be left out.
+    later = new.index.get_level_values("trial") > 3
+    changed = new.copy()
+    changed[later] *= 7
+    assert_array_equal(rest.transform(changed)[~later], out[~later])
+    with pytest.warns(UserWarning, match="1 of 2 subjects have fewer than 1 resting trials"):
+        rest.transform(new.drop(resting.loc[["n0"]].index))
+    with pytest.raises(ValueError, match="No trial has a stimulus of rest="):
+        SubjectStandardizer(rest=["Baseline"]).fit(train)
+    with pytest.raises(ValueError, match="both name trials"):
+        SubjectStandardizer(rest=["s0"], calibrate_on=5).fit(train)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "source", "transductive"),
+    [
+        ({}, "all trials", True),
+        ({"scale": "range"}, "all trials", True),
+        ({"calibrate_on": 5}, "first trials", False),
+        ({"rest": ["s0"]}, "resting trials", False),
+        ({"unseen": "global"}, "training trials", False),
+    ],
+)
+def test_it_states_which_trials_set_the_scale(parameters, source, transductive):
+    standardizer = SubjectStandardizer(**parameters)
+    assert (standardizer.scale_from, standardizer.transductive) == (source, transductive)
+
+
+# Signals
+
+
+def signals(n_chans=None, seed=0):
+    """A trials table of two people, with trials of unequal length."""
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame(
+        {"subject": ["a"] * 6 + ["b"] * 6, "stimulus": [*"rstuvw"] * 2, "trial": [*range(6)] * 2}
+    )
+    lengths = rng.integers(5, 9, 12)
+    shapes = [(n,) if n_chans is None else (n_chans, n) for n in lengths]
+    cells = [rng.normal(10 * (k >= 6), 1 + (k >= 6), shape) for k, shape in enumerate(shapes)]
+    return table.assign(eda=pd.Series(cells, dtype=object))
+
+
+@pytest.mark.parametrize("n_chans", [None, 3])
+@pytest.mark.parametrize("scale", ["z", "range"])
+def test_signals_are_standardised_over_all_samples_of_a_person(n_chans, scale):
+    table = signals(n_chans)
+    out = SubjectStandardizer(scale=scale).fit_transform(table)
+    assert list(out.columns) == list(table.columns)
+    for person in "ab":
+        rows = table["subject"] == person
+        given, found = (np.concatenate(list(X.loc[rows, "eda"]), axis=-1) for X in (table, out))
+        origin = given.mean(-1) if scale == "z" else given.min(-1)
+        width = given.std(-1) if scale == "z" else np.ptp(given, axis=-1)
+        expected = (given - np.expand_dims(origin, -1)) / np.expand_dims(width, -1)
+        assert_allclose(found, expected, atol=1e-12)
+
+
+def test_signals_keep_their_container_and_their_missing_samples():
+    table = signals()
+    table["eda"][2][1] = np.nan
+    expected = SubjectStandardizer().fit_transform(table)["eda"]
+    assert np.isnan(expected[2][1]) and np.isfinite(np.delete(expected[2], 1)).all()
+    for X in (table["eda"], table["eda"].to_numpy()):
+        out = SubjectStandardizer().fit_transform(X, subject=table["subject"])
+        assert type(out) is type(X)
+        for cell, other in zip(out, expected, strict=True):
+            assert_array_equal(cell, other)
+    single = table.assign(eda=[cell.astype(np.float32) for cell in table["eda"]])
+    assert SubjectStandardizer().fit_transform(single)["eda"][0].dtype == np.float32
+    wide = SubjectStandardizer().set_output(transform="pandas").fit_transform(table)
+    pd.testing.assert_frame_equal(wide, SubjectStandardizer().fit_transform(table))
+
+
+def test_infinite_samples_of_signals_are_refused():
+    table = signals()
+    table["eda"][2][1] = np.inf
+    with pytest.raises(ValueError, match=r"row 2 \(subject a.*infinite samples"):
+        SubjectStandardizer().fit(table)
+
+
+def test_signals_can_be_set_by_the_first_or_the_resting_trials():
+    table = signals()
+    own = table["subject"] == "a"
+    for parameters, setting in (
+        ({"calibrate_on": 5}, table["trial"] < 5),
+        ({"rest": ["t"]}, table["stimulus"] == "t"),
+    ):
+        out = SubjectStandardizer(**parameters).fit_transform(table)
+        samples = np.concatenate(list(table.loc[own & setting, "eda"]))
+        expected = (table["eda"][5] - samples.mean()) / samples.std()
+        assert_allclose(out["eda"][5], expected, atol=1e-12)
+
+
 # Errors
 
 
@@ -555,8 +672,7 @@ def test_it_needs_subjects_in_fit_and_in_transform(train):
         (lambda X, s: (X, [*s[:5], None, *s[6:]]), "subject is missing for row 5"),
         (lambda X, s: (X[:, 0], s), "Expected 2D array"),
         (lambda X, s: (X.astype(str) + "?", s), "holds text"),
-        (lambda X, s: (pd.Series(list(X)), s), "has signals in its cells"),
-        (lambda X, s: (pd.DataFrame({"eda": list(X), "subject": s}), None), "signals in its cells"),
+        (lambda X, s: (pd.Series([*X[:-1], X[:2]]), s), r"channels, but \d are expected"),
     ],
 )
 def test_bad_input_is_refused_and_leaves_it_as_it_was(train, method, spoil, message):
@@ -580,6 +696,8 @@ def test_bad_input_is_refused_and_leaves_it_as_it_was(train, method, spoil, mess
         {"min_trials": 2.5},
         {"calibrate_on": 1},
         {"calibrate_on": "first"},
+        {"scale": "log"},
+        {"rest": 3},
     ],
 )
 def test_unknown_parameter_values_are_refused(train, parameters):
@@ -672,3 +790,18 @@ def test_arrays_without_routing_are_an_error(problem):
     X, y = problem
     with pytest.raises(ValueError, match=NO_SUBJECTS):
         pipeline().fit(X.to_numpy(), y)
+
+
+def test_further_subjects_get_scales_of_their_own_and_the_others_keep_theirs():
+    level = np.array([[1.0], [3.0], [20.0], [24.0], [7.0], [9.0], [100.0]])
+    standardizer = SubjectStandardizer(min_trials=2, unseen="error")
+    standardizer.partial_fit(level[:4], subject=["a", "a", "b", "b"])  # the same as fit
+    standardizer.partial_fit(level[4:6], subject=["c", "c"])
+    together = standardizer.transform(level, subject=["a", "a", "b", "b", "c", "c", "a"])
+    assert_array_equal(together.ravel(), [-1, 1, -1, 1, -1, 1, 98])
+    assert standardizer.global_mean_ == 12  # of a and b
+    calibrated = SubjectStandardizer(min_trials=2, calibrate_on=2).fit(level[:4], subject=[*"aabb"])
+    calibrated.partial_fit(level[4:], subject=["c", "c", "c"])  # 7 and 9 set the scale
+    assert_array_equal(calibrated.transform([[10.0]], subject=["c"]), [[2.0]])
+    standardizer.partial_fit(level[2:4], subject=["c", "c"])  # measured anew
+    assert_array_equal(standardizer.transform(level[2:4], subject=["c", "c"]).ravel(), [-1, 1])

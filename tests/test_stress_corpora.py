@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import roc_auc_score
 from test_corpora import write
 
 from edaemo.datasets import (
@@ -18,6 +19,7 @@ from edaemo.datasets import (
     load_case,
     load_ceap360vr,
     load_freihaut_goeritz,
+    load_oxazepam_scr,
     load_stress_predict,
     load_wesad,
 )
@@ -423,3 +425,40 @@ def test_case_that_is_damaged_is_one_error(small_case, folder, change, said):
     file.write_text(change(file.read_text()))
     with pytest.raises(DatasetError, match=said):
         load_case(small_case, allow_partial=True, window=None)
+
+
+# Oxazepam: responses to shocks
+
+
+def test_responses_to_shocks_are_read(tmp_path):
+    head = '"Subject","Condition","Stimulus","SCR"\n'
+    rows = '"9","Self","High","0.25"\n"9","Other","Low",NA\n"10","Self","Low","0"\n'
+    write(tmp_path, {"SCR.csv": head + rows})
+    table = load_oxazepam_scr(tmp_path)
+    assert table.to_dict("list") == {
+        "subject": ["9", "10"],
+        "condition": ["Self", "Self"],
+        "stimulus": ["High", "Low"],
+        "amplitude": [0.25, 0.0],
+    }
+    assert table.attrs["n_missing"] == 1
+    for old, new, said in (
+        ("High", "Middle", "has 'Middle' as Stimulus in line 2"),
+        ("0.25", "much", "SCR in line 2"),
+        ('"SCR"', '"EDA"', r"lacks the columns \['SCR'\]"),
+    ):
+        write(tmp_path, {"SCR.csv": (head + rows).replace(old, new)})
+        with pytest.raises(DatasetError, match=said):
+            load_oxazepam_scr(tmp_path)
+    with pytest.raises(DatasetError, match=r"has no SCR\.csv\. Get SCR\.csv of"):
+        load_oxazepam_scr(tmp_path / "other")
+
+
+def test_one_response_tells_own_shocks_better_than_watched_ones():
+    """The values are those of the notes beside the file, found without edaemo."""
+    table = load_oxazepam_scr(original("oxazepam_scr"))
+    assert (len(table), table["subject"].nunique(), table.attrs["n_missing"]) == (2676, 67, 444)
+    for condition, expected in (("Self", 0.886), ("Other", 0.620)):
+        people = table[table["condition"] == condition].groupby("subject")
+        areas = [roc_auc_score(own["stimulus"] == "High", own["amplitude"]) for _, own in people]
+        assert np.mean(areas) == pytest.approx(expected, abs=0.0006)

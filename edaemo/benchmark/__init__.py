@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         reproduce_table3,
         reproduce_table4,
         reproduce_table5,
+        reproduce_table6,
     )
     from edaemo.statistics import (
         Calibration,
@@ -120,6 +121,7 @@ _NAMES = {
         "reproduce_table3",
         "reproduce_table4",
         "reproduce_table5",
+        "reproduce_table6",
     ),
     "edaemo.statistics": (
         "Calibration",
@@ -201,6 +203,7 @@ __all__ = [
     "reproduce_table3",
     "reproduce_table4",
     "reproduce_table5",
+    "reproduce_table6",
     "summarise_predictions",
     "write_report",
 ]

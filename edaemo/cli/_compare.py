@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from edaemo._whole_file import safe_name
 from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
+from edaemo.cli._output import to_csv
 from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
@@ -51,12 +54,15 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         default=["subject"],
         **several,
         help="protocols: subject, subject-loso, subject+stimulus, stimulus, within-subject, trial, "
-        "paper, or one that a --plugin registers",
+        "paper, subject-calibrated, condition-held-out (of studies with several versions), "
+        "new-people (train on the development people, test on the others), or one that a --plugin "
+        "registers",
     )
     compare.add_argument(
         "--pipelines",
         **several,
-        help="pipelines; None: all, without torch all that train no network",
+        help="pipelines, or table6 for the models of Table 6 of the RTCAN-1D paper and others; "
+        "None: all others, without torch all that train no network",
     )
     compare.add_argument(
         "--family",
@@ -131,6 +137,14 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "--seed", type=int, default=0, metavar="N", help="seed of all random numbers"
     )
     compare.add_argument("--path", metavar="DIR", help="original folder or zip of the corpus")
+    compare.add_argument(
+        "--window",
+        nargs=2,
+        type=float,
+        metavar=("START", "STOP"),
+        help="part of each trial in seconds; a negative START keeps seconds before the onset, "
+        "which are not part of the trial (default: that of the loader)",
+    )
     add_plugins(compare, "studies, pipelines and decompositions")
     compare.add_argument("--out", default="results", metavar="DIR", help="folder for the results")
     compare.add_argument(
@@ -157,13 +171,12 @@ def _compare(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from edaemo.evaluation import STUDIES, evaluate, find, load_continuous
+    from edaemo.evaluation import STUDIES, evaluate, find
 
     import_plugins(arguments.plugin)
     names = [find(name, STUDIES, "study") for name in arguments.study]
-    load = load_continuous if arguments.task == "continuous" else _load
     make_folder(Path(arguments.out))
-    studies = [load(name, arguments.path) for name in names]
+    studies = [_load(name, arguments) for name in names]
     with warnings.catch_warnings(record=True) as notes:
         warnings.simplefilter("always")
         table = evaluate(
@@ -193,10 +206,19 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     return 1 if table["n_failed"].any() else 0
 
 
-def _load(name: str, path: str | None) -> AnyBunch:
-    from edaemo.evaluation import STUDIES
+def _load(name: str, arguments: argparse.Namespace) -> AnyBunch:
+    from edaemo.datasets import CORPORA
+    from edaemo.evaluation import STUDIES, EvaluationError, load_continuous
 
-    return STUDIES[name](path)
+    if arguments.task == "continuous":
+        if arguments.window:
+            raise EvaluationError("--window does not suit --task continuous: remove it.")
+        return load_continuous(name, arguments.path)
+    if not arguments.window:
+        return STUDIES[name](arguments.path)
+    if name not in CORPORA:
+        raise EvaluationError(f"--window needs a corpus with files, and {name} has no files.")
+    return STUDIES[name](arguments.path, window=tuple(arguments.window))
 
 
 def _print_fold(record: FoldRecord) -> None:
@@ -207,10 +229,23 @@ def _print_fold(record: FoldRecord) -> None:
     print(json.dumps({"fold": {name: getattr(record, name) for name in names}}), flush=True)
 
 
+def folder_of(about: Sequence[Any], out: Path) -> Path:
+    """Return the folder of a table: names of users are parts of its path, and nothing else."""
+    study, target, threshold, protocol, quality, min_stability = about
+    fixed = isinstance(threshold, float) and threshold == threshold
+    rated = threshold == "none"
+    name = f"{target}-above-{threshold:g}" if fixed else target + "-as-rated" * rated
+    place = out / safe_name(study) / safe_name(name) / safe_name(protocol)
+    if quality == quality and quality is not None:
+        place = place / safe_name(f"quality-{quality}")
+    if min_stability == min_stability:
+        place = place / f"stable-{min_stability:g}"
+    return place
+
+
 def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
     """Print every table; write each table and its figure to a separate folder."""
     import matplotlib
-    import pandas as pd
 
     from edaemo.inspection import plot_comparison, save_figure
     from edaemo.statistics import format_table
@@ -218,17 +253,9 @@ def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) 
     matplotlib.use("Agg")  # figures are written to files only
     case = ["study", "target", "threshold", "protocol", "quality", "min_stability"]
     for about, rows in table.groupby(case, sort=False, dropna=False):
-        study, target, threshold, protocol, quality, min_stability = about
-        fixed = isinstance(threshold, float) and threshold == threshold
-        rated = threshold == "none"
-        name = f"{target}-above-{threshold:g}" if fixed else target + "-as-rated" * rated
-        place = out / study / name / protocol
-        if not pd.isna(quality):
-            place = place / f"quality-{quality}"
-        if not pd.isna(min_stability):
-            place = place / f"stable-{min_stability:g}"
+        place = folder_of(about, out)
         place.mkdir(parents=True, exist_ok=True)
-        rows.to_csv(place / "table.csv", index=False)
+        (place / "table.csv").write_text(to_csv(rows), encoding="utf-8")
         save_figure(plot_comparison(rows), place / "figure.png")
         if as_json:
             for line in rows.to_json(orient="records", lines=True).splitlines():

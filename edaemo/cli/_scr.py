@@ -20,6 +20,7 @@ from edaemo.cli._arguments import (
     read_repair,
     reading_settings,
 )
+from edaemo.cli._output import escape, to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,7 +240,7 @@ def _find_events(file: Path, settings: dict[str, Any]) -> pd.DataFrame:
 
 def _read_onset(text: str, where: str) -> float:
     try:
-        onset = float(text)
+        onset = float(text.replace("_", "?"))  # only Python reads 1_000 as 1000
     except ValueError:
         onset = float("nan")
     if not isfinite(onset):
@@ -277,7 +278,7 @@ def _measure(
         missing=arguments.missing,
         repair=read_repair(arguments),
     )
-    table.insert(0, "file", str(file))
+    table.insert(0, "file", escape(str(file)))
     return table
 
 
@@ -310,4 +311,4 @@ def _write(tables: Sequence[pd.DataFrame], out: Path) -> None:
     logical = table.select_dtypes(["bool", "boolean"]).columns
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as part:
-        table.astype(dict.fromkeys(logical, "Int64")).to_csv(part, index=False)
+        part.write_text(to_csv(table.astype(dict.fromkeys(logical, "Int64"))), encoding="utf-8")

@@ -309,7 +309,8 @@ What to know before believing a score:
   found by an exact match with the published mean of rolling medians. Heart rates, which were not
   used, agree in 91 % of 393 windows within 0.05 beats per minute, and in 97 % within 1. The
   prepared table lacks one of the 53 people of the release.
-- Tasks last 20.5 to 68.5 seconds: the first 20 seconds of each are used by default.
+- Tasks last 20.5 to 68.5 seconds: the first 20 seconds of each are used by default, after 5 seconds
+  of context before the onset.
 - The rating of stress belongs to the block: it is the same for four tasks.
 - The order of the blocks (the column `version`) is balanced over all people, not within the people
   who are not development people: 15 of these 23 had high stress first.
@@ -342,7 +343,7 @@ Licence: GPL-3.0, as the repository of the authors, which holds the data.
     folder="freihaut_goeritz",
     loader="load_freihaut_goeritz",
     stimuli="",
-    window=(0.0, 20.0),
+    window=(-5.0, 20.0),
     context=np.inf,
 )
 register_corpus(SPEC)
@@ -351,7 +352,7 @@ register_corpus(SPEC)
 def load_freihaut_goeritz(
     path: str | os.PathLike[str] | None = None,
     *,
-    window: Window = (0.0, 20.0),
+    window: Window = (-5.0, 20.0),
     allow_partial: bool = False,
 ) -> Study:
     """Load Freihaut and Göritz: EDA of people in mouse tasks under high and low stress.
@@ -367,6 +368,7 @@ def load_freihaut_goeritz(
         :func:`load_corpus` lists.
     window : tuple (start, stop), 'end' or None
         Part of each task to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept other counts of people and tasks than the published ones.
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from edaemo._torch import TrainingError, import_name
 from edaemo.estimators._baselines import (
     LEAST_LEAF,
-    OppositeClassifier,
     SeriesMeanRegressor,
     StepwiseRegressor,
     StimulusMeanRegressor,
@@ -20,10 +19,14 @@ from edaemo.estimators._baselines import (
     make_trial_order_reversed,
     tree_on,
 )
+from edaemo.estimators._conformal import ConformalByPerson
+from edaemo.estimators._personal import PersonalClassifier
 from edaemo.estimators._pipelines import (
     make_boosting_baseline,
     make_level_baseline,
     make_logistic_baseline,
+    make_minirocket,
+    make_mlp_baseline,
     make_recommended,
     make_ridge_baseline,
     make_step_pipeline,
@@ -32,6 +35,7 @@ from edaemo.estimators._pipelines import (
 )
 
 if TYPE_CHECKING:
+    from edaemo.estimators._aimstf import AIMSTFClassifier
     from edaemo.estimators._classifier import NetworkClassifier
     from edaemo.estimators._cnn import CNNClassifier
     from edaemo.estimators._late_fusion import LateFusionRegressor
@@ -48,6 +52,7 @@ if TYPE_CHECKING:
     from edaemo.estimators._sequence import NetworkSequenceRegressor
 
 _HOME = {
+    "AIMSTFClassifier": "edaemo.estimators._aimstf",
     "CNNClassifier": "edaemo.estimators._cnn",
     "LateFusionRegressor": "edaemo.estimators._late_fusion",
     "MAETClassifier": "edaemo.estimators._maet",
@@ -65,7 +70,9 @@ _HOME = {
 
 __all__ = [
     "LEAST_LEAF",
+    "AIMSTFClassifier",
     "CNNClassifier",
+    "ConformalByPerson",
     "LateFusionRegressor",
     "MAETClassifier",
     "MuSeLSTMRegressor",
@@ -73,7 +80,7 @@ __all__ = [
     "NetworkEstimator",
     "NetworkRegressor",
     "NetworkSequenceRegressor",
-    "OppositeClassifier",
+    "PersonalClassifier",
     "RTCANClassifier",
     "SeriesMeanRegressor",
     "StepwiseRegressor",
@@ -88,6 +95,8 @@ __all__ = [
     "make_duration_baseline",
     "make_level_baseline",
     "make_logistic_baseline",
+    "make_minirocket",
+    "make_mlp_baseline",
     "make_network_pipeline",
     "make_recommended",
     "make_ridge_baseline",

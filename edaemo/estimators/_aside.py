@@ -11,13 +11,18 @@ from sklearn.model_selection import GroupShuffleSplit
 from edaemo._validation import SAMPLED
 
 
-def choose_people(subject: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Draw a share of the subjects at random and return a mask of all their rows."""
+def choose_people(
+    subject: np.ndarray, fraction: float, seed: int, *, parameter: str = "validation_fraction"
+) -> np.ndarray:
+    """Draw a share of the subjects at random and return a mask of all their rows.
+
+    `parameter` is the name of the estimator's parameter that holds the share.
+    """
     codes = pd.factorize(subject, sort=True)[0]
     if codes.max() < 1:
         raise ValueError(
-            "validation_fraction sets whole subjects aside, but the data have one subject only: "
-            "leave it None, or pass trials of more subjects."
+            f"{parameter} sets whole subjects aside, but the data have one subject only: leave it "
+            "None, or pass trials of more subjects."
         )
     split = GroupShuffleSplit(1, test_size=fraction, random_state=seed)
     _, chosen = next(split.split(codes, groups=codes))

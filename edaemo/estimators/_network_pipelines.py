@@ -6,8 +6,10 @@ from typing import TypeAlias
 
 import pandas as pd
 from sklearn.pipeline import Pipeline
+from torch import nn
 
-import edaemo.estimators._maet  # noqa: F401  (so that its class is found by its network)
+import edaemo.estimators._aimstf
+import edaemo.estimators._maet  # noqa: F401  (so that their classes are found by their networks)
 from edaemo.estimators._classifier import NetworkClassifier
 from edaemo.estimators._cnn import CNNClassifier
 from edaemo.estimators._network import NetworkEstimator
@@ -114,8 +116,7 @@ def make_network_pipeline(
     """
     network = NETWORKS[name]
     general = _ESTIMATORS[task]
-    subclasses: list[type[NetworkEstimator]] = [*general.__subclasses__()]
-    special = next((sub for sub in subclasses if sub.network is network), None)
+    special = _find_class(general, network)
     estimator = general(network) if special is None else special()
     if task == "sequence-regression":
         return estimator
@@ -130,3 +131,15 @@ def make_network_pipeline(
         columns = {block: "passthrough" for block in names if block not in ("eda", "music")}
         fuse = BlockUnion({"eda": eda, **columns} if "eda" in names else columns, music=music)
     return Pipeline([("fuse", fuse), (name, estimator)])
+
+
+def _find_class(
+    general: type[NetworkEstimator], network: type[nn.Module]
+) -> type[NetworkEstimator] | None:
+    """Return the estimator for one network among the subclasses of a class, or None."""
+    for subclass in general.__subclasses__():
+        if subclass.network is network:
+            return subclass
+        if found := _find_class(subclass, network):
+            return found
+    return None

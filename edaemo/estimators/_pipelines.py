@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from edaemo._sklearn import AnyEstimator
 from edaemo.estimators._baselines import StepwiseRegressor
-from edaemo.features import EDAFeatureExtractor
+from edaemo.features import EDAFeatureExtractor, MiniRocket
 from edaemo.fusion import STATISTICS, MusicFeatureUnion, StepAligner
 from edaemo.preprocessing import SubjectStandardizer
 
@@ -152,6 +154,63 @@ def make_boosting_baseline(
     return scaled_pipeline(eda, music, "boosting", boosting)
 
 
+def make_mlp_baseline(
+    *, eda: object = "drop", music: pd.DataFrame | None = None, random_state: object = None
+) -> Pipeline:
+    """Make a multi-layer perceptron on EDA features, on music, or on both.
+
+    Parameters
+    ----------
+    eda : transformer or {"passthrough", "drop"}, default="drop"
+        As for :func:`make_svm_baseline`.
+    music : DataFrame or None, default=None
+        As for :func:`make_svm_baseline`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the classifier.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``scale`` and ``mlp``, with scikit-learn's defaults: one layer of 100 units
+        and Adam. It trains until the loss no longer falls, since early stopping would set single
+        trials aside, and not whole subjects.
+    """
+    mlp = MLPClassifier(max_iter=1000, random_state=random_state)
+    return scaled_pipeline(eda, music, "mlp", mlp)
+
+
+def make_minirocket(
+    *, eda: object = "passthrough", n_features: int = 9996, random_state: object = None
+) -> Pipeline:
+    """Make a ridge classifier on MiniRocket's features of the EDA.
+
+    Parameters
+    ----------
+    eda : transformer or "passthrough", default="passthrough"
+        As for :func:`make_rtcan`.
+    n_features : int, default=9996
+        As for :class:`edaemo.features.MiniRocket`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the features.
+
+    Returns
+    -------
+    Pipeline
+        Steps ``fuse``, ``minirocket``, ``scale`` and ``ridge``. Its input is a trials table. The
+        last step chooses the strength of the penalty in an inner cross-validation. Pass a splitter
+        that holds out subjects as ``ridge__cv``; :func:`edaemo.benchmark.evaluate` does so.
+    """
+    rocket = MiniRocket(n_features=n_features, random_state=random_state)
+    search = GridSearchCV(RidgeClassifier(), {"alpha": [1.0, 10.0, 100.0, 1e3, 1e4]}, cv=3)
+    steps = [
+        ("fuse", MusicFeatureUnion(eda=eda, music=None)),
+        ("minirocket", rocket.set_output(transform="pandas")),
+        ("scale", StandardScaler().set_output(transform="pandas")),
+        ("ridge", search),
+    ]
+    return Pipeline(steps)
+
+
 def make_recommended(sampling_rate: float | None = None, *, context: float = 0.0) -> Pipeline:
     """Make the recommended pipeline for EDA: compact features by person, logistic regression.
 
@@ -216,7 +275,7 @@ def make_level_baseline(sampling_rate: float | None = None, *, context: float = 
 
 
 def _classify_compact(
-    sampling_rate: float | None, context: float, steps: list[tuple[str, object]]
+    sampling_rate: float | None, context: float, steps: Sequence[tuple[str, object]]
 ) -> Pipeline:
     """Return a logistic regression on compact features after these steps."""
     if sampling_rate is not None:

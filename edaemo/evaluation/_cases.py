@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from edaemo.evaluation._exclusion import describe_counts
-from edaemo.evaluation._family import describe_added, find_family
+from edaemo.evaluation._family import describe_added, find_family, read_versions
 from edaemo.evaluation._registry import EDA, PIPELINES_OF, PLAIN, PipelineSpec, as_entry
 from edaemo.evaluation._store import Member, ResultStore
 from edaemo.statistics import (
@@ -222,7 +222,13 @@ class Case:
         ]
         family = {name: member.uses for name, member in self.family.items()}
         return make_table(
-            self.task, case, pipelines, self.scores, self.folds, family=family or None
+            self.task,
+            case,
+            pipelines,
+            self.scores,
+            self.folds,
+            family=family or None,
+            versions=read_versions(audits),
         )
 
     @property

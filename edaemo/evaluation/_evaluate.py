@@ -28,7 +28,7 @@ from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import Study, select_people
 from edaemo.evaluation._audit import audit, leaks
 from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
-from edaemo.evaluation._family import describe_added, identify_comparison
+from edaemo.evaluation._family import describe_added, identify_comparison, read_versions
 from edaemo.evaluation._fold import (
     count_warnings,
     cuda_devices,
@@ -41,6 +41,7 @@ from edaemo.evaluation._fold import (
 from edaemo.evaluation._keys import canonical, fingerprint, made_with
 from edaemo.evaluation._predictions import join_covers, read_trials
 from edaemo.evaluation._registry import (
+    GROUPS,
     INPUTS,
     OUR_INPUTS,
     PIPELINES_OF,
@@ -108,9 +109,10 @@ def evaluate(
     pipelines : str, classifier, mapping of name to classifier, or sequence of these, default=None
         Names from ``PIPELINES`` (see :func:`register_pipeline`), or your own classifiers. Your own
         classifier receives the trials table with the raw EDA. Its name is the name of its class
-        unless you pass a mapping. None for all pipelines that the study has the data for; without
-        torch, the pipelines with a network are left out with a warning. The reference rows are
-        always evaluated. With ``thresholds="none"``, pass regressors or names
+        unless you pass a mapping. None for all pipelines that the study has the data for, except
+        those that are evaluated on request; the name of a group, such as "table6", for those of the
+        group. Without torch, the pipelines with a network are left out of both with a warning. The
+        reference rows are always evaluated. With ``thresholds="none"``, pass regressors or names
         from ``REGRESSORS``. For targets that are series, pass sequence regressors or names from
         ``SEQUENCE_REGRESSORS``.
     studies : str, Bunch, or sequence of these, default="hku956"
@@ -206,8 +208,8 @@ def evaluate(
     Warns
     -----
     UserWarning
-        If `pipelines` is None and torch or skorch is not installed. The warning names the pipelines
-        that are left out.
+        If `pipelines` is None or a group, and torch or skorch is not installed. The warning names
+        the pipelines that are left out.
     """
     if people not in PEOPLE:
         raise EvaluationError(f"people={people!r} must be one of {list(PEOPLE)}.")
@@ -431,9 +433,10 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
     """Return the entries by name, the reference rows first."""
     known = PIPELINES_OF[case.task.name]
     chosen: dict[str, PipelineSpec] = {}
-    for pipeline in [None] if pipelines is None else _several(pipelines):
-        if pipeline is None:
-            chosen |= {k: entry for k, entry in known.items() if not _describe_missing_torch(entry)}
+    for pipeline in _several(pipelines):
+        if _names_several(pipeline):
+            selected = _select(pipeline, case)
+            chosen |= {k: e for k, e in selected.items() if not _describe_missing_torch(e)}
         elif isinstance(pipeline, str):
             chosen[pipeline] = known[_find_pipeline(pipeline, case.task)]
         else:
@@ -446,8 +449,8 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
                         "as {name: pipeline}."
                     )
                 chosen[name] = as_entry(estimator)
-    beside = dict.fromkeys(name for entry in chosen.values() for name in entry.beside)
-    chosen |= {name: known[name] for name in beside if name not in chosen}
+    companions = dict.fromkeys(name for entry in chosen.values() for name in entry.companions)
+    chosen |= {name: known[name] for name in companions if name not in chosen}
     if pipelines is not None:
         for name, entry in chosen.items():
             missing = _describe_missing(entry, case.study) or _describe_missing_torch(entry)
@@ -456,13 +459,38 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
     return {name: entry for name, entry in known.items() if entry.reference} | chosen
 
 
+def _names_several(pipeline: object) -> bool:
+    """Return whether a value of `pipelines` selects several: None, or the name of a group."""
+    return pipeline is None or (isinstance(pipeline, str) and pipeline in GROUPS)
+
+
+def _select(pipeline: str | None, case: _Case) -> dict[str, PipelineSpec]:
+    """Return the pipelines that None or a group selects and that the study has the data for."""
+    known = PIPELINES_OF[case.task.name]
+    if pipeline is None:
+        entries = {name: entry for name, entry in known.items() if not entry.on_request}
+    else:
+        entries = {name: known[name] for name in GROUPS[pipeline] if name in known}
+    missing = {name: _describe_missing(entry, case.study) for name, entry in entries.items()}
+    if pipeline is not None and all(missing.values()):
+        reasons = [f"{name} {why}" for name, why in missing.items()]
+        raise EvaluationError(
+            f"The group {pipeline!r} has no pipeline for {case.study.name}, target "
+            f"{case.target!r} ({'; '.join(reasons) or case.task.asks}). Name other pipelines."
+        )
+    return {name: entry for name, entry in entries.items() if not missing[name]}
+
+
 def _left_out(pipelines: Several, case: _Case) -> list[str]:
-    """Return the pipelines that ``None`` would select if torch were installed."""
-    if all(pipeline is not None for pipeline in _several(pipelines)):
-        return []
-    known = PIPELINES_OF[case.task.name].items()
-    lacking = {name: entry for name, entry in known if _describe_missing_torch(entry)}
-    return [name for name, entry in lacking.items() if not _describe_missing(entry, case.study)]
+    """Return the pipelines that None or a group would select if torch were installed."""
+    wanted = [pipeline for pipeline in _several(pipelines) if _names_several(pipeline)]
+    selected = [_select(pipeline, case) for pipeline in wanted]
+    return [
+        name
+        for entries in selected
+        for name, entry in entries.items()
+        if _describe_missing_torch(entry)
+    ]
 
 
 def _describe_missing_torch(entry: PipelineSpec) -> str:
@@ -647,6 +675,9 @@ def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list
             "remove these people or stimuli."
         )
     about = {name: table.attrs[name] for name in ("verdict", "nuisances", "order")}
+    if "version" in case.trials:
+        people = case.trials[["subject", "version"]].drop_duplicates("subject")
+        about["versions"] = people.to_numpy().tolist()
     records = table.assign(n_folds=len(table)).to_dict("records")
     return [{**record, **case.counts, **about} for record in records]
 
@@ -738,7 +769,7 @@ def _run(
     done = kept.done(by_key)
     # Long folds first, so that no single long fold runs alone at the end.
     todo = [job for key, job in by_key.items() if key not in done]
-    todo.sort(key=lambda job: job.entry.input not in ("signals", "published-signals"))
+    todo.sort(key=lambda job: not job.entry.input.endswith("signals") or job.entry.input in PLAIN)
     input_warnings: dict[_Input, list[str]] = {}
     with (
         _cluster(scheduler) as client,
@@ -1066,6 +1097,7 @@ def _summarise(
         family={name: member.uses for name, member in family.items()},
         others={name: score_people(case.task, trials_of[name]) for name in finished},
         margin=margin,
+        versions=read_versions([jobs[0].audited]),
     )
 
 

@@ -43,3 +43,9 @@ def describe_added(family: Mapping[str, Member]) -> str:
     """Return the names of the pipelines that were added after the first declaration."""
     first = min((member.added for member in family.values()), default="")
     return ", ".join(name for name, member in family.items() if member.added > first)
+
+
+def read_versions(audits: Sequence[Mapping[str, Any]]) -> dict[Any, str] | None:
+    """Return the version of the study that each subject followed, from the audits of folds."""
+    known = [audit["versions"] for audit in audits if audit.get("versions")]
+    return {subject: version for subject, version in known[0]} if known else None

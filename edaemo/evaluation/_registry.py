@@ -34,6 +34,8 @@ from edaemo.estimators import (
     make_duration_baseline,
     make_level_baseline,
     make_logistic_baseline,
+    make_minirocket,
+    make_mlp_baseline,
     make_recommended,
     make_ridge_baseline,
     make_step_pipeline,
@@ -56,6 +58,10 @@ INPUTS: dict[str, Callable[[float], AnyTransformer]] = {
         sampling_rate=rate, preset="compact", missing="interpolate"
     ),
     "signals": lambda rate: CvxEDATransformer(sampling_rate=rate, n_times=N_TIMES, missing="mask"),
+    # In µS, for a scale by person.
+    "unscaled-signals": lambda rate: CvxEDATransformer(
+        sampling_rate=rate, n_times=N_TIMES, missing="mask", scale=None
+    ),
     # The decomposition of the RTCAN-1D paper.
     "published-signals": lambda rate: CvxEDATransformer(
         sampling_rate=rate, n_times=N_TIMES, missing="mask", weights="published"
@@ -134,8 +140,10 @@ class PipelineSpec(NamedTuple):
         also of these trials themselves.
     fields : tuple of str, default=()
         Fields of the study that `make` requires.
-    beside : tuple of str, default=()
+    companions : tuple of str, default=()
         Pipelines that are always evaluated with it.
+    on_request : bool, default=False
+        Whether the pipeline is evaluated only if its name or its group is requested.
     """
 
     make: Callable[[Any], AnyEstimator]
@@ -149,7 +157,8 @@ class PipelineSpec(NamedTuple):
     has_network: bool = False
     calibration_trials: int = 0
     fields: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
+    on_request: bool = False
 
     def uses(self, signals: Iterable[str], has_stimulus: bool) -> tuple[str, ...]:
         """Return the signals that the pipeline uses, and "music" if it receives the stimulus.
@@ -235,9 +244,9 @@ def _find_scale(eda: object) -> dict[str, Any]:
     }
 
 
-def _on_compact(make: Callable[[], AnyEstimator], *beside: str) -> PipelineSpec:
+def _on_compact(make: Callable[[], AnyEstimator], *companions: str) -> PipelineSpec:
     return PipelineSpec(
-        lambda study: make(), "compact", needs=EDA, transductive=True, beside=beside
+        lambda study: make(), "compact", needs=EDA, transductive=True, companions=companions
     )
 
 
@@ -260,6 +269,12 @@ def _by_stimulus(estimator: AnyEstimator) -> PipelineSpec:
         knows_stimulus=True,
         reference=True,
     )
+
+
+def _make_rtcan_by_person(study: object) -> AnyEstimator:
+    from edaemo.estimators import make_rtcan
+
+    return make_rtcan(eda=SubjectStandardizer())
 
 
 _OF_CLASSES = {
@@ -292,6 +307,22 @@ _OF_CLASSES = {
         for suffix, eda in _BY_PERSON.items()
     },
     "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
+    # Channels on the scale of the person, so that the network sees the level.
+    "rtcan-eda-person": PipelineSpec(
+        _make_rtcan_by_person, "unscaled-signals", needs=EDA, transductive=True, has_network=True
+    ),
+    "svm-rbf-eda": PipelineSpec(
+        lambda study: make_svm_baseline(eda="passthrough", kernel="rbf", C=1.0),
+        "features",
+        needs=EDA,
+        on_request=True,
+    ),
+    "mlp-eda": PipelineSpec(
+        lambda study: make_mlp_baseline(eda="passthrough"), "features", needs=EDA, on_request=True
+    ),
+    "minirocket-eda": PipelineSpec(
+        lambda study: make_minirocket(), "signals", needs=EDA, on_request=True
+    ),
 }
 
 
@@ -414,7 +445,7 @@ def _around_network(name: str, network: Inputs, task: str) -> dict[str, Pipeline
             )
 
         about = {"needs": EDA, "needs_music": music, "knows_stimulus": music, **about}
-        return PipelineSpec(make, has_network=True, **about)
+        return PipelineSpec(make, has_network=True, on_request=network.on_request, **about)
 
     names = (*network.signals, *network.features)
     if task == "sequence-regression":
@@ -463,6 +494,27 @@ PIPELINES_OF: dict[str, MutableMapping[str, PipelineSpec]] = {
         ("regression", _OF_NUMBERS),
         ("sequence-regression", _OF_SERIES),
     ]
+}
+# Names for several pipelines. Those that a study has no data for are left out.
+GROUPS: dict[str, tuple[str, ...]] = {
+    # The models of Table 6 of the RTCAN-1D paper, those that AIMSTF builds on, and two that are
+    # usual for time series.
+    "table6": (
+        "svm-eda",
+        "svm-rbf-eda",
+        "mlp-eda",
+        "alexnet2d-eda",
+        "dcnn-eda",
+        "machot-eda",
+        "ressin-eda",
+        "ressin-eda-music",
+        "rtcan-eda",
+        "rtcan-eda-music",
+        "deepvanet-eda",
+        "tsception-eda",
+        "minirocket-eda",
+        "inceptiontime-eda",
+    ),
 }
 PIPELINES = PIPELINES_OF["binary"]
 REGRESSORS = PIPELINES_OF["regression"]

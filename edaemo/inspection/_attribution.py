@@ -156,7 +156,7 @@ def grad_cam(
         channels=_channel_names(task),
         target=_targets(task),
         layer=layer,
-        cam=np.stack([_over_samples(cam, n_times, padding, located.strides) for cam in cams]),
+        cam=np.stack([_over_samples(cam, n_times, padding, located) for cam in cams]),
     )
 
 
@@ -410,6 +410,12 @@ def _explain_layer(
     """Return the map, shape (n_positions,), and its mapping to the row, (1, n_columns)."""
     layer = network.get_submodule(path)
     cam = attr.LayerGradCam(network, layer).attribute(row, target=code, relu_attributions=True)
+    if cam.ndim != 3:
+        raise ValueError(
+            f"The output of {path.removeprefix('network.')} does not have the shape (n_trials, "
+            "n_filters, n_positions) with positions in time: choose another layer, or use "
+            "integrated_gradients."
+        )
     gradient = attr.LayerGradientXActivation(network, layer, multiply_by_inputs=False)
     importance = gradient.attribute(row, target=code).mean(dim=-1, keepdim=True)
     start = (importance * cam).detach()
@@ -578,17 +584,15 @@ def _channel_names(task: _Task) -> tuple[str, ...]:
     return tuple(name.removeprefix(EDA).removesuffix("_0") for name in first)
 
 
-def _over_samples(
-    cam: np.ndarray, n_times: int, n_padding: int, strides: tuple[int, ...]
-) -> np.ndarray:
+def _over_samples(cam: np.ndarray, n_times: int, n_padding: int, layer: Layer) -> np.ndarray:
     """Interpolate a map of shape (n_positions,) linearly to all samples.
 
-    All convolutions and poolings have odd kernels with padding of half the kernel, so the receptive
-    field of position i has its centre at sample i * stride. If no stride is declared, the smallest
-    possible stride is used.
+    All convolutions and poolings have odd kernels, with padding of half the kernel or, if the layer
+    has an offset, without padding. So the receptive field of position i has its centre at sample
+    offset + i * stride. If no stride is declared, the smallest possible stride is used.
     """
-    length = n_times + n_padding
-    known = (stride for stride in strides if -(-length // stride) == len(cam))
+    length = n_times + n_padding - 2 * layer.offset
+    known = (stride for stride in layer.strides if -(-length // stride) == len(cam))
     stride = next(known, -(-length // len(cam)))
-    centres = np.arange(len(cam)) * stride
+    centres = layer.offset + np.arange(len(cam)) * stride
     return np.interp(np.arange(n_times), centres, cam).astype(np.float32)

@@ -1,5 +1,6 @@
 """Splitters and scorers that take the subject of each trial into account."""
 
+from edaemo.model_selection._calibrated import CalibratedSubjectKFold
 from edaemo.model_selection._fewer_people import (
     FewerPeople,
     FewerTrainingPeople,
@@ -31,6 +32,7 @@ from edaemo.model_selection._scorers import (
 
 __all__ = [
     "PROTOCOLS",
+    "CalibratedSubjectKFold",
     "ConcordanceScorer",
     "ConditionHeldOut",
     "FewerPeople",

@@ -14,7 +14,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from edaemo._sklearn import UNCHANGED, Request
-from edaemo._validation import distinct_values, find_ids, identity, n_rows, suggest
+from edaemo._validation import (
+    distinct_values,
+    find_ids,
+    identity,
+    n_rows,
+    suggest,
+    trial_order,
+)
 
 if TYPE_CHECKING:  # as in `edaemo._sklearn`
     from sklearn.utils.metadata_routing import MetadataRequest
@@ -68,6 +75,9 @@ class TrialCodes(NamedTuple):
         Versions of the study. None if they are unknown or not used.
     development : ndarray of bool or None, default=None
         Whether the subject is a development person. None if it is unknown or not used.
+    place : ndarray of int or None, default=None
+        Place of each trial in the session of its subject, from 0. None if the protocol does not
+        use it.
     """
 
     people: np.ndarray | None
@@ -76,6 +86,7 @@ class TrialCodes(NamedTuple):
     names: pd.Index | None
     versions: np.ndarray | None = None
     development: np.ndarray | None = None
+    place: np.ndarray | None = None
 
     def take(self, rows: np.ndarray) -> TrialCodes:
         """Return the codes of some trials.
@@ -90,12 +101,12 @@ class TrialCodes(NamedTuple):
         TrialCodes
             The codes of these trials.
         """
-        ids = (self.people, self.stimuli, self.versions, self.development)
-        people, stimuli, versions, development = (
+        ids = (self.people, self.stimuli, self.versions, self.development, self.place)
+        people, stimuli, versions, development, place = (
             None if codes is None else codes[rows] for codes in ids
         )
         classes = self.classes[rows]
-        return TrialCodes(people, stimuli, classes, self.names, versions, development)
+        return TrialCodes(people, stimuli, classes, self.names, versions, development, place)
 
     def units(self, kind: str) -> tuple[np.ndarray, str]:
         """Return the unit of each trial, and the plural noun for these units.
@@ -150,6 +161,8 @@ class Protocol(BaseCrossValidator):
         Unit that is held out. It is also the meaning of a one-dimensional ``groups=``.
     has_validation : bool
         Whether the protocol defines its own validation fold.
+    uses_order : bool
+        Whether it reads the order of the trials of a subject.
     share : Share or None
         Share of the subjects to which the protocol is applied; None for all subjects.
     trains_on_development : bool
@@ -172,6 +185,7 @@ class Protocol(BaseCrossValidator):
     uses: ClassVar[dict[str, bool]]
     unit: ClassVar[str | None] = None
     has_validation: ClassVar[bool] = False
+    uses_order: ClassVar[bool] = False
     share: ClassVar[Share | None] = None
     trains_on_development: ClassVar[bool] = False
 
@@ -480,7 +494,8 @@ class Protocol(BaseCrossValidator):
                 continue
             codes, names = pd.factorize(known, sort=True)
             if name == "subject":
-                trials = trials._replace(people=codes, names=names)
+                place = self._find_places(X, codes) if self.uses_order else None
+                trials = trials._replace(people=codes, names=names, place=place)
             elif name == "stimulus":
                 trials = trials._replace(stimuli=codes)
             elif name == "version":
@@ -489,6 +504,13 @@ class Protocol(BaseCrossValidator):
                 people, _ = trials.units("subject")
                 trials = trials._replace(people=_join(people, codes), names=None)
         return trials
+
+    def _find_places(self, X: object, people: np.ndarray) -> np.ndarray:
+        """Return the place of each trial in the session of its subject, from 0."""
+        trial = trial_order(X, type(self).__name__)
+        rows = np.argsort(people, kind="stable") if trial is None else np.lexsort([trial, people])
+        place = pd.Series(people[rows], index=rows).groupby(people[rows]).cumcount()
+        return place.sort_index().to_numpy()
 
     def ids_in_groups(
         self, groups: Sequence[Any] | np.ndarray | None, name: str
@@ -620,7 +642,7 @@ class _KFold(Protocol):
     def folds(self, trials: TrialCodes) -> list[Fold]:
         assert self.unit is not None  # subclasses without a unit override this method
         fold = self._allocate(trials, self.unit)
-        return [_sides(fold != k, fold == k) for k in range(self.n_splits)]
+        return [sides(fold != k, fold == k) for k in range(self.n_splits)]
 
     def _allocate(self, trials: TrialCodes, unit: str, owner: str = "there are") -> np.ndarray:
         units, noun = trials.units(unit)
@@ -700,7 +722,7 @@ class LeaveOneSubjectOut(Protocol):
         codes = np.unique(people)
         if len(codes) < 2:
             raise ValueError(f"Leave-one-out needs at least 2 {noun}, got {len(codes)}.")
-        return [_sides(people != code, people == code) for code in codes]
+        return [sides(people != code, people == code) for code in codes]
 
 
 @register_protocol
@@ -743,7 +765,7 @@ class SubjectStimulusKFold(_KFold):
         people, stimuli = self._allocate(trials, "subject"), self._allocate(trials, "stimulus")
         folds = []
         for i, j in np.unique(np.stack([people, stimuli], axis=1), axis=0):
-            training, test = _sides((people != i) & (stimuli != j), (people == i) & (stimuli == j))
+            training, test = sides((people != i) & (stimuli != j), (people == i) & (stimuli == j))
             if not len(training):
                 units = (trials.take(test).units(kind)[0] for kind in ("subject", "stimulus"))
                 n_people, n_stimuli = (len(np.unique(codes)) for codes in units)
@@ -1034,5 +1056,6 @@ def _join(people: np.ndarray, viewing_groups: np.ndarray) -> np.ndarray:
     return connected_components(graph, directed=False)[1][people]
 
 
-def _sides(training: np.ndarray, test: np.ndarray) -> Fold:
+def sides(training: np.ndarray, test: np.ndarray) -> Fold:
+    """Return the row numbers of two masks."""
     return np.flatnonzero(training), np.flatnonzero(test)

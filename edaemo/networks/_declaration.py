@@ -112,10 +112,14 @@ class Layer(NamedTuple):
     strides : tuple of int
         Number of input samples per position, one value for each variant of the network that has
         another stride. Empty: computed from the numbers of samples and positions.
+    offset : int
+        Number of samples that the layer loses at each end, because its convolutions have no
+        padding. The centre of position i is at sample offset + i * stride.
     """
 
     path: str
     strides: tuple[int, ...] = ()
+    offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,9 @@ class Declaration:
         submodule can be explained, and its name is its path.
     groups : bool
         Whether the loss reads ``batch.group``. Training then requires the subjects.
+    on_request : bool
+        Whether a comparison of all pipelines leaves out those of the network. They are evaluated
+        if they are named.
 
     Notes
     -----
@@ -166,6 +173,7 @@ class Declaration:
     losses: Mapping[str, type[nn.Module]] = field(default_factory=dict)
     layers: Mapping[str, Layer] = field(default_factory=dict)
     groups: bool = False
+    on_request: bool = False
 
 
 def declaration_of(network: type[nn.Module]) -> Declaration:
@@ -252,7 +260,13 @@ def inputs_of_pipeline(network: type[nn.Module]) -> Inputs:
         Its tasks, and the names of its blocks.
     """
     required = frozenset(needed_blocks(network))
-    return Inputs(declaration_of(network).tasks, **blocks_of(network), required=required)
+    declared = declaration_of(network)
+    return Inputs(
+        declared.tasks,
+        **blocks_of(network),
+        required=required,
+        on_request=declared.on_request,
+    )
 
 
 def takes_blocks(network: type[nn.Module]) -> bool:

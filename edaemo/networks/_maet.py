@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from edaemo.networks._declaration import COSINE, Declaration, Recipe
 from edaemo.networks._domain import DomainHead
 from edaemo.networks._head import Head
+from edaemo.networks._modalities import embed_present, find_present
 from edaemo.networks._registry import register_network
 
 EPSILON = 1e-6  # of the layer norms
@@ -450,22 +451,8 @@ class MAET(nn.Module):
 
     def _find_present(self, blocks: Mapping[str, Tensor]) -> Tensor:
         """Return which modalities each trial has, (B, M); draw those to leave out in training."""
-        if unknown := sorted(set(blocks) - set(self.names)):
-            raise TypeError(f"MAET has the modalities {self.names}, got {unknown[0]!r}.")
-        first = next(iter(blocks.values()))
-        absent = torch.zeros(len(first), dtype=torch.bool, device=first.device)
-        present = torch.stack(
-            [
-                ~blocks[name].flatten(1).isnan().any(dim=1) if name in blocks else absent
-                for name in self.names
-            ],
-            dim=1,
-        )
-        if self.training and self.modality_dropout:
-            draw = torch.rand(present.shape, device=present.device).masked_fill(~present, -1.0)
-            kept = (draw >= self.modality_dropout) | (draw == draw.amax(dim=1, keepdim=True))
-            present = present & kept
-        return present
+        share = self.modality_dropout if self.training else 0.0
+        return find_present(self.names, blocks, drop=share)
 
     def _embed(self, blocks: Mapping[str, Tensor], present: Tensor) -> Tensor:
         """Return the input tokens, (B, T, D); those of absent modalities are not read."""
@@ -474,7 +461,7 @@ class MAET(nn.Module):
             n_tokens = self.lengths[i] - 1
             shape = (len(present), n_tokens, self.modality_type.shape[1])
             if name in blocks:
-                views = _embed_present(embed, blocks[name], present[:, i], shape)
+                views = embed_present(embed, blocks[name], present[:, i], shape)
             else:
                 views = self.modality_type.new_zeros(shape)
             parts += [self.class_token[i].expand(len(present), 1, -1), views]
@@ -494,16 +481,3 @@ class MAET(nn.Module):
         fused = self.fused_head(self.fuse(classes, present))
         alone = present.sum(dim=1, keepdim=True) == 1
         return torch.where(alone, single, fused)
-
-
-def _embed_present(
-    embed: nn.Module, block: Tensor, present: Tensor, shape: tuple[int, ...]
-) -> Tensor:
-    """Return the tokens of a modality; absent trials do not affect the batch norm in training."""
-    filled = torch.where(present.reshape(-1, *[1] * (block.ndim - 1)), block, 0)
-    if not embed.training or bool(present.all()):
-        return embed(filled)
-    if not present.any():
-        return filled.new_zeros(shape)
-    embedded = embed(filled[present])
-    return embedded.new_zeros(shape).index_put((present.nonzero().squeeze(1),), embedded)

@@ -39,6 +39,7 @@ from edaemo.preprocessing._decomposed import (
     decompose_trials,
 )
 from edaemo.preprocessing._repair import REPAIRS, describe_repairs, repair_signals
+from edaemo.preprocessing._standardize import SubjectStandardizer
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
 # A channel with a smaller standard deviation (relative to that of the trial) holds only the
@@ -58,6 +59,7 @@ SETTINGS = ("tau0", "tau1", "delta_knot", "alpha", "gamma", "weights", "solver")
     "n_times_",
     "lengths_",
     "_makes_tables",
+    "standardizer_",
     "n_features_in_",
     "feature_names_in_",
 )
@@ -103,6 +105,12 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     standardize_output : bool, default=True
         Z-score each channel. A channel whose standard deviation is below 1e-4 of its trial's holds
         only the solver's rounding errors and becomes zeros.
+    scale : {"trial", "subject"} or None, default="trial"
+        What each channel is z-scored over, if `standardize_output`. "trial": the trial, so that its
+        level is lost. "subject": all trials of the subject, so that the level of a trial on the
+        subject's scale remains; this is transductive, and X must be a trials table
+        (:class:`SubjectStandardizer`). None: the channels are not z-scored and have the unit of the
+        recording.
     trim_seconds : float, default=3.0
         Seconds removed from the start, after the decomposition and the z-scores.
     tau0, tau1 : float, default=2.0, 0.7
@@ -167,6 +175,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         Samples of each channel in the output; None if the trials differ in length.
     lengths_ : tuple of int
         Number of samples of the shortest and of the longest trial in `fit`.
+    standardizer_ : SubjectStandardizer
+        The scales of the subjects; only with ``scale="subject"``.
     n_features_in_ : int
         Number of columns of X seen in `fit`; only for a 2-D array of numbers.
 
@@ -199,6 +209,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     diagnostics_: pd.DataFrame
     n_times_: int | None
     lengths_: tuple[int, int]
+    standardizer_: SubjectStandardizer
     n_features_in_: int
     feature_names_in_: np.ndarray
 
@@ -210,6 +221,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "components": ["array-like"],
         "standardize_input": ["boolean"],
         "standardize_output": ["boolean"],
+        "scale": [StrOptions({"trial", "subject"}), None],
         "trim_seconds": [Interval(Real, 0, None, closed="left")],
         "tau0": [Interval(Real, 0, None, closed="neither")],
         "tau1": [Interval(Real, 0, None, closed="neither")],
@@ -235,6 +247,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         components: Sequence[str] = ("original", "phasic", "tonic"),
         standardize_input: bool = True,
         standardize_output: bool = True,
+        scale: str | None = "trial",
         trim_seconds: float = 3.0,
         tau0: float = 2.0,
         tau1: float = 0.7,
@@ -256,6 +269,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.components = components
         self.standardize_input = standardize_input
         self.standardize_output = standardize_output
+        self.scale = scale
         self.trim_seconds = trim_seconds
         self.tau0 = tau0
         self.tau1 = tau1
@@ -402,6 +416,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
                     "remove it, or use method='cvxeda'."
                 )
             check_masking(method, self.missing, self.repair)
+            self._check_scale(X)
             trials = self._decompose(X, reset=True)
             diagnostics = pd.DataFrame([trial.diagnose() for trial in trials])
             lengths = {len(trial.source) for trial in trials}
@@ -411,6 +426,10 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             self.n_times_ = self.n_times
             if self.n_times is None and (len(lengths) == 1 or self._length is not None):
                 self.n_times_ = (self._length or lengths.pop()) - self._n_trimmed
+            if self.scale == "subject":
+                channels = [self._channels(trial) for trial in trials]
+                table = channels_table(X, channels, self.components)
+                self.standardizer_ = SubjectStandardizer().fit(table)
         self._warn(trials, of_fit=True)
         return trials
 
@@ -454,6 +473,19 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             )
             for trial, n, repairs in zip(trials, n_missing, repaired, strict=True)
         ]
+
+    def _check_scale(self, X: object) -> None:
+        """Raise a ValueError if `scale` does not suit X or `standardize_output`."""
+        if self.scale != "trial" and not self.standardize_output:
+            raise ValueError(
+                f"scale={self.scale!r} needs standardize_output=True. For channels in the unit of "
+                "the recording, set scale=None."
+            )
+        if self.scale == "subject" and (not is_trials_table(X) or is_only_signals(X)):
+            raise ValueError(
+                "scale='subject' needs a trials table with a column subject, so that the trials of "
+                f"each subject are known, but X is a {type(X).__name__}."
+            )
 
     def _check_lengths(self, X: object, lengths: list[int], fitted: Sequence[int]) -> None:
         """Raise a ValueError if a trial has a length that `lengths` does not allow."""
@@ -509,7 +541,10 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     def _channels(self, trial: DecomposedTrial) -> np.ndarray:
         """Return the trial's channels, float32 of shape (n_chans, n_times)."""
         channels = np.stack([trial.channel(name) for name in self.components])
-        if self.standardize_output:
+        if self.scale != "trial":
+            channels *= trial.scale
+            channels[[name in ("original", "tonic") for name in self.components]] += trial.offset
+        elif self.standardize_output:
             seen = channels[:, trial.seen]
             spread = np.std(seen, axis=1, keepdims=True)
             channels = channels - np.mean(seen, axis=1, keepdims=True)
@@ -531,7 +566,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
     def _to_output(self, X: object, trials: list[DecomposedTrial]) -> Any:
         channels = [self._channels(trial) for trial in trials]
         if is_trials_table(X) and (self._makes_tables or not is_only_signals(X)):
-            return channels_table(X, channels, self.components)
+            table = channels_table(X, channels, self.components)
+            return self.standardizer_.transform(table) if self.scale == "subject" else table
         length = self.n_times_ or channels[0].shape[1]
         odd = [row for row, cell in enumerate(channels) if cell.shape[1] != length]
         if odd:

@@ -21,6 +21,7 @@ from edaemo.statistics._scores import adjust_holm
 
 LEVEL = 0.05
 POWER = 0.8
+_MOST_PEOPLE = 1_000_000
 
 
 class Claim(NamedTuple):
@@ -115,10 +116,11 @@ def judge(
     DataFrame
         One row for each tested pipeline, by name. For each claim ``p_…``, the largest p over its
         rivals, adjusted by Holm for all claims of the family; ``p_…_alone``, without adjustment;
-        ``nearest_…``, the rival with the largest p; ``detectable_…``, see `find_detectable`. They
-        are missing if a claim does not apply or is not tested. ``p_equivalent``, and for each
-        reference ``p_above_…``, adjusted by Holm for all pipelines of the family. ``n_claims``, the
-        number of claims of the family.
+        ``nearest_…``, the rival with the largest p; ``detectable_…``, see `find_detectable`;
+        ``needed_…``, see `find_needed`, for the gain over this rival. They are missing if a claim
+        does not apply or is not tested. ``p_equivalent``, and for each reference ``p_above_…``,
+        adjusted by Holm for all pipelines of the family. ``n_claims``, the number of claims of the
+        family.
     """
 
     @cache
@@ -148,6 +150,11 @@ def judge(
             f"detectable_{claim.column}": np.nan
             if nearest is None
             else _detect(people, name, rivals, LEVEL / len(claims)),
+            f"needed_{claim.column}": np.nan
+            if nearest is None
+            else find_needed(
+                people[name].minus(people[nearest]).of_people, level=LEVEL / len(claims)
+            ),
         }
     for row in references:
         column = p_column(row)
@@ -156,7 +163,7 @@ def judge(
     equivalent = _adjust([_p_equivalent(people, name, chance_row, margin) for name in tested])
     for name, p in zip(tested, equivalent, strict=True):
         found[name]["p_equivalent"] = p
-    forms = ("p_{}", "p_{}_alone", "nearest_{}", "detectable_{}")
+    forms = ("p_{}", "p_{}_alone", "nearest_{}", "detectable_{}", "needed_{}")
     columns = [form.format(claim.column) for claim in CLAIMS for form in forms]
     columns += ["n_claims", "p_equivalent", *map(p_column, references)]
     index = pd.Index(list(found), dtype=object)
@@ -227,6 +234,47 @@ def find_detectable(gains: np.ndarray, *, level: float = LEVEL, power: float = P
     if deviation == 0:
         return np.nan
     return _find_shift(level, power, n - 1) * deviation / float(np.sqrt(n * 3 / np.pi))
+
+
+def find_needed(gains: np.ndarray, *, level: float = LEVEL, power: float = POWER) -> float:
+    """Return how many people a study needs to find the mean of these gains.
+
+    Parameters
+    ----------
+    gains : ndarray of shape (n_people,)
+        Gain of each person. Their mean and standard deviation are taken for the true ones.
+    level : float, default=0.05
+        Level of the test.
+    power : float, default=0.8
+        Probability that the gain is found.
+
+    Returns
+    -------
+    float
+        The smallest number of people for which `find_detectable` is at most the mean gain. Infinite
+        if the mean is not above 0, or if more than a million people are needed. NaN if the gains do
+        not vary.
+    """
+    mean, deviation = gains.mean(), gains.std(ddof=1) if len(gains) > 1 else np.nan
+    if np.isnan(deviation) or deviation == 0:
+        return np.nan
+    if mean <= 0:
+        return np.inf
+    fewest = int(np.floor(-np.log2(level))) + 1  # as in `find_detectable`
+
+    def finds(n: int) -> bool:
+        return _find_shift(level, power, n - 1) * deviation <= mean * np.sqrt(n * 3 / np.pi)
+
+    high = fewest
+    while not finds(high):
+        high *= 2
+        if high > _MOST_PEOPLE:
+            return np.inf
+    low = max(fewest, high // 2)
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if finds(middle) else (middle + 1, high)
+    return float(high)
 
 
 def _find_shift(level: float, power: float, df: float) -> float:

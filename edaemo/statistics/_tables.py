@@ -27,6 +27,7 @@ def make_table(
     family: Mapping[str, Sequence[str]] | None = None,
     others: Mapping[str, PeopleScores] | None = None,
     margin: float | None = None,
+    versions: Mapping[Any, str] | None = None,
 ) -> pd.DataFrame:
     """Return the scores of one study, target, threshold and protocol, with tests.
 
@@ -52,6 +53,8 @@ def make_table(
         Scores of people of the pipelines of the family that are not in `pipelines`.
     margin : float or None, default=None
         Margin of the equivalence test; None for ``task.margin``.
+    versions : mapping of subject to str, or None, default=None
+        Version of the study that each subject followed, such as the order of blocks.
 
     Returns
     -------
@@ -92,6 +95,7 @@ def make_table(
                 "second_look": name in second_looks,
                 "uses": ", ".join(pipeline["uses"]),
                 **(scores[name].columns if failed.empty else undefined),
+                **_score_versions(people.get(name), versions),
                 "n_people_undefined": people[name].by_person.isna().sum()
                 if failed.empty
                 else pd.NA,
@@ -117,6 +121,20 @@ def make_table(
         margin=margin,
     )
     return _decide(table.merge(judged, "left", left_on="pipeline", right_index=True), task)
+
+
+def _score_versions(
+    people: PeopleScores | None, versions: Mapping[Any, str] | None
+) -> dict[str, Any]:
+    """Return the mean score by version in words, and the mean over versions; {} without them."""
+    if versions is None:
+        return {}
+    if people is None:
+        return {"by_version": pd.NA, "over_versions": np.nan}
+    groups = people.by_person.groupby(people.by_person.index.map(versions))
+    means, counts = groups.mean(), groups.count()
+    parts = [f"{name} {mean:.3f} ({counts[name]} people)" for name, mean in means.items()]
+    return {"by_version": ", ".join(parts), "over_versions": float(means.mean())}
 
 
 def _decide(table: pd.DataFrame, task: Task) -> pd.DataFrame:
@@ -242,7 +260,7 @@ def format_table(table: pd.DataFrame) -> str:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", *explain_marks(table), *verdicts(table)]
+    lines += ["", *explain_marks(table), *describe_versions(table), *verdicts(table)]
     lines += [
         f"{row['pipeline']}: {row['n_failed']} folds failed, first with {row['error']}"
         for _, row in table[table["n_failed"] > 0].iterrows()
@@ -314,6 +332,30 @@ def explain_marks(table: pd.DataFrame) -> list[str]:
             "Other scores of these people have no verdict."
         )
     return lines
+
+
+def describe_versions(table: pd.DataFrame) -> list[str]:
+    """Return the scores of each pipeline by version of the study, and their mean over versions.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `evaluate` returns it.
+
+    Returns
+    -------
+    list of str
+        A line for each row that is not a reference; empty if people do not differ in version.
+    """
+    if "by_version" not in table or table["by_version"].isna().all():
+        return []
+    title = make_task(table["task"].iloc[0]).tested.replace("_", " ")
+    return [
+        f"{row['pipeline']}, {title} by version: {row['by_version']}; mean over versions "
+        f"{row['over_versions']:.3f}."
+        for _, row in table[~table["reference"]].iterrows()
+        if not pd.isna(row["by_version"])
+    ]
 
 
 def _has_second_look(table: pd.DataFrame) -> bool:
@@ -447,7 +489,8 @@ def describe(row: pd.Series) -> str:
     group = "" if row["people"] == "all" else f"{row['people']} "
     text = (
         f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {group}people, "
-        f"{row['n_trials']} trials; protocol {row['protocol']}, {row['n_folds']} folds"
+        f"{row['n_trials']} trials; protocol {row['protocol']}, "
+        f"{row['n_folds']} fold{'' if row['n_folds'] == 1 else 's'}"
     )
     if row["n_repeats"] > 1:
         text += f", {row['n_repeats']} repeats"
@@ -527,8 +570,17 @@ def _say_claim(table: pd.DataFrame, claim: Claim) -> str:
         return f"{text} With {size} no gain could be found: the smallest possible p is too large."
     if effects.empty:
         return f"{text} Not shown is not absent."
-    return (
-        f"{text} Not shown is not absent: with {size}, a gain of {effects.median():.3f} over each "
-        f"of these rows (median over the pipelines) is found with a probability of at least "
+    text += (
+        f" Not shown is not absent: with {size}, a gain of {effects.median():.3f} over each of "
+        "these rows (median over the pipelines) is found with a probability of at least "
         f"{POWER:g}."
+    )
+    needed = rows.loc[~rows[claim.column]].set_index("pipeline")[f"needed_{claim.column}"]
+    needed = needed[np.isfinite(needed)]
+    if needed.empty:
+        return text
+    people = ", ".join(f"{name} {number:.0f}" for name, number in needed.items())
+    return (
+        f"{text} People needed for this probability, if the gain over the nearest row is as "
+        f"observed: {people}."
     )

@@ -25,6 +25,7 @@ from edaemo.training._net import (
 )
 from edaemo.training._recipes import Augmentation, check_augmentation, find_recipe, make_schedule
 from edaemo.training._row_groups import find_way
+from edaemo.training._specific_shared import SpecificSharedLoss
 from edaemo.training._torch import torch_deterministic, torch_seed, torch_threads
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "OnSequences",
     "RegressorNet",
     "Sequences",
+    "SpecificSharedLoss",
     "SquaredError",
     "StepError",
     "TrainingError",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +15,7 @@ from sklearn.utils import Bunch
 
 from edaemo._progress import progress_bar
 from edaemo.estimators import MAETClassifier
+from edaemo.reproduction._folds import FoldStore, average_people, score_people
 
 WITHIN, ACROSS = "subject-dependent", "cross-subject"
 PROTOCOLS = (WITHIN, ACROSS)
@@ -25,6 +25,7 @@ INPUTS = {"EEG": ("eeg_de",), "Eye": ("eye",), "EEG + Eye": ("eeg_de", "eye")}
 N_FOLDS, HELD_OUT, CLIPS_PER_SESSION = 4, 5, 20
 ONE_FOR_EACH, ONE_FOR_ALL, PLAIN = "MAET", "MAET, one model", "MAET without domain loss"
 LARGEST_CLASS = "largest class"
+KEYS = ["protocol", "method", "input"]
 
 
 class MAETSettings(NamedTuple):
@@ -129,14 +130,16 @@ def reproduce_maet(study: Bunch, settings: MAETSettings | None = None) -> MAETRe
     if settings.intensity == "weight" and np.isnan(windows.intensity).any():
         raise ValueError("intensity='weight' needs the intensity of each window; some have none.")
     folds = list(_make_folds(windows, settings))
-    store = _Store(Path(settings.store), windows, settings)
+    store = FoldStore(Path(settings.store), _content(windows, settings))
     rows = []
     with progress_bar(len(folds), unit="fold", shown=settings.progress) as bar:
         for fold in folds:
-            rows += store.find(fold) or store.add(fold, _run_fold(fold, windows, settings))
+            known = store.find(protocol=fold.protocol, person=fold.person, fold=fold.number)
+            rows += known or store.add(_run_fold(fold, windows, settings))
             bar.update()
-    people = _score_people(pd.DataFrame(rows))
-    return MAETReproduction(_average(people), people, tuple(_remarks(study, windows, settings)))
+    people = score_people(pd.DataFrame(rows), KEYS)
+    table = average_people(people, KEYS)
+    return MAETReproduction(table, people, tuple(_remarks(study, windows, settings)))
 
 
 def _check_settings(settings: MAETSettings) -> None:
@@ -280,49 +283,13 @@ def _make_model(signals: tuple[str, ...], settings: MAETSettings, **options: Any
     return make_pipeline(scale, model)
 
 
-class _Store:
-    """Finished folds in a CSV file; `key` is a digest of the data and the settings."""
-
-    def __init__(self, path: Path, windows: Windows, settings: MAETSettings) -> None:
-        digest = sha256(windows.X.to_numpy().tobytes())
-        digest.update(repr(windows.X.index.to_list()).encode())
-        digest.update(repr(windows.y.tolist()).encode())
-        digest.update(windows.intensity.tobytes())
-        digest.update(
-            repr((settings.intensity, settings.max_epochs, settings.random_state)).encode()
-        )
-        self.path, self.key = path, digest.hexdigest()[:16]
-        self.known = pd.DataFrame(columns=["key", "protocol", "person", "fold"])
-        if path.exists():
-            self.known = pd.read_csv(path, dtype={"key": str, "person": str})
-
-    def find(self, fold: Fold) -> list[dict[str, Any]]:
-        """Return the rows of a finished fold; an empty list if it is not in the file."""
-        same = (self.known["key"] == self.key) & (self.known["protocol"] == fold.protocol)
-        same &= (self.known["person"] == fold.person) & (self.known["fold"] == fold.number)
-        return self.known[same].drop(columns="key").to_dict("records")
-
-    def add(self, fold: Fold, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Append the rows of a fold to the file, and return them."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        table = pd.DataFrame(rows)
-        table.insert(0, "key", self.key)
-        table.to_csv(self.path, mode="a", header=not self.path.exists(), index=False)
-        return rows
-
-
-def _score_people(rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the accuracy of each person over all test windows, in percent."""
-    keys = ["protocol", "method", "input", "person"]
-    sums = rows.groupby(keys, sort=False)[["n_windows", "n_correct"]].sum().reset_index()
-    return sums.assign(accuracy=100 * sums["n_correct"] / sums["n_windows"])
-
-
-def _average(people: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and standard deviation over people, as the published tables have them."""
-    groups = people.groupby(["protocol", "method", "input"], sort=False)["accuracy"]
-    table = groups.agg(mean="mean", deviation="std", n_people="size")
-    return table.reset_index()
+def _content(windows: Windows, settings: MAETSettings) -> Iterator[bytes]:
+    """Yield what a stored fold depends on."""
+    yield windows.X.to_numpy().tobytes()
+    yield repr(windows.X.index.to_list()).encode()
+    yield repr(windows.y.tolist()).encode()
+    yield windows.intensity.tobytes()
+    yield repr((settings.intensity, settings.max_epochs, settings.random_state)).encode()
 
 
 def _remarks(study: Bunch, windows: Windows, settings: MAETSettings) -> Iterator[str]:

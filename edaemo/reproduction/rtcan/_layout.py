@@ -15,9 +15,10 @@ HEADINGS = {
     "table3": "Table 3. Models, input signals and shares of the people",
     "table4": "Table 4. Depth and channels of the residual blocks",
     "table5": "Table 5. Attention modules",
+    "table6": "Table 6. Models of earlier work",
     "figure4": "Figure 4. Increasing number of people",
 }
-# The scores of the paper in tables 3 to 5 and figure 4, with their titles.
+# The scores of the paper in tables 3 to 6 and figure 4, with their titles.
 PRINTED = {"accuracy": "Ave-Acc", "f1": "F1"}
 # The scores that are means over people, with their titles.
 MEANS = {"balanced_accuracy": "balanced [95 %]", "roc_auc": "AUC [95 %]"}
@@ -28,6 +29,7 @@ LEGEND = (
     f"{NONE}: not in the paper, not run, or undefined."
 )
 _BY_METHOD = ("method", "dataset", "n_people", "signal")
+_BY_ROW = ("method", "dataset", "n_people", "signal", "split")
 _BY_WAY = ("method", "way", "percent", "n_training_people", "n_test_people")
 
 
@@ -50,6 +52,7 @@ def format_reproduction(made: Reproduction) -> str:
         "table3": lambda table: _models(table, _BY_METHOD),
         "table4": _trade_off,
         "table5": _modules,
+        "table6": lambda table: _models(table, _BY_ROW),
         "figure4": lambda table: _models(table, _BY_WAY),
     }
     lines = [f"## {HEADINGS[made.name]}"]
@@ -179,9 +182,9 @@ def _cells(table: pd.DataFrame, target: str) -> list[str]:
 
 
 def _published(table: pd.DataFrame) -> str:
-    """Return the header of the published numbers, with the name of the dataset."""
+    """Return the header of the published numbers, with the name of their dataset if it is one."""
     datasets = table["published_of"].dropna().unique()
-    return f"published ({datasets[0]})" if len(datasets) else "published"
+    return f"published ({datasets[0]})" if len(datasets) == 1 else "published"
 
 
 def _number(value: float) -> str:

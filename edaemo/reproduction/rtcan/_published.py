@@ -1,4 +1,4 @@
-"""Hold the numbers of tables 1 to 5 and figure 4 of the RTCAN-1D paper, typed from its text.
+"""Hold the numbers of tables 1 to 6 and figure 4 of the RTCAN-1D paper, typed from its text.
 
 Yin, G., Sun, S., Yu, D., Li, D., Zhang, K. A multimodal framework for large-scale emotion
 recognition by fusing music and electrodermal activity signals. ACM TOMM 18, 2022. The
@@ -135,3 +135,82 @@ TABLE_5 = {
     for dataset, rows in _ACROSS_5.items()
     for variant, column in zip(MODULES, zip(*rows, strict=True), strict=True)
 }
+
+
+class Previous(NamedTuple):
+    """A row of table 6: a model of earlier work, and what the paper prints about it.
+
+    `pipeline` is the name of the model in edaemo. `scores` is None if the cells are illegible; the
+    other fields are None if the model is not in the table.
+    """
+
+    method: str
+    pipeline: str
+    dataset: str | None = None
+    n_people: int | None = None
+    signal: str | None = None
+    split: str | None = None
+    scores: Scores | None = None
+
+
+_NAN = float("nan")
+_FOLDS = "10-fold"
+_BOTH = "EDA + Music"
+TABLE_6 = (
+    Previous("SVM, linear [12]", "svm-eda", "amigos", 40, "EDA", _FOLDS),
+    Previous("SVM, RBF [34]", "svm-rbf-eda", "deap", 32, ILLEGIBLE, ILLEGIBLE),
+    Previous("MLP [52]", "mlp-eda", "deap", 32, "EDA", _FOLDS),
+    Previous("Alexnet-2D [40]", "alexnet2d-eda", "deap", 32, "7 signals", ILLEGIBLE),
+    Previous("DCNN [50]", "dcnn-eda", "amigos", 40, "EDA", ILLEGIBLE),
+    Previous("3-layer CNN [1]", "machot-eda", "deap", 32, "EDA", "subject-independent"),
+    Previous("Res-SIN [62]", "ressin-eda", "pmemo", 457, "EDA", ILLEGIBLE),
+    Previous(
+        "Res-SIN [62]",
+        "ressin-eda-music",
+        "pmemo",
+        457,
+        _BOTH,
+        _FOLDS,
+        Scores(73.43, _NAN, 73.65, _NAN),
+    ),
+)
+# The models of the paper itself: by signal, with the datasets and numbers of table 3.
+TABLE_6_RTCAN = {
+    "EDA": {
+        name: Previous(
+            "RTCAG", "rtcan-eda", name, n, "EDA", _FOLDS, TABLE_3["RTCAG", "EDA", name, 100]
+        )
+        for name, n in (("deap", 32), ("amigos", 40), ("pmemo", 457))
+    },
+    _BOTH: {
+        "pmemo": Previous(
+            "RTCAN-1D",
+            "rtcan-eda-music",
+            "pmemo",
+            457,
+            _BOTH,
+            _FOLDS,
+            TABLE_3["RTCAN-1D", _BOTH, "pmemo", 100],
+        )
+    },
+}
+# Models that are not in the table: those that AIMSTF builds on, and two for time series.
+NOT_IN_TABLE_6 = {
+    "DeepVANet, bio branch": "deepvanet-eda",
+    "TSception": "tsception-eda",
+    "MiniRocket": "minirocket-eda",
+    "InceptionTime": "inceptiontime-eda",
+}
+REMARK_6 = (
+    "Dataset, people, signal and split are those of the published numbers. Most cells of the "
+    f"paper's table 6 are {ILLEGIBLE}. Legible are the row of RTCAN-1D, and names, datasets, "
+    "people and splits of some rows. The numbers of RTCAG are those of table 3. The accuracy of "
+    "Res-SIN on EDA and music is that of its abstract (arXiv:1908.03692). For the 3-layer CNN [1], "
+    "the text has one number: 82 %, subject-independent; its abstract adds that this is on DEAP, "
+    "for four classes."
+)
+REMARK_MODELS_6 = (
+    "The earlier models were written from the descriptions that we have, and most sizes of their "
+    "layers are our choice (docs/models.md). They all take what edaemo computes from the EDA; none "
+    "of them takes ECG, EEG or other signals as their sources do."
+)

@@ -63,11 +63,11 @@ class Reproduction(NamedTuple):
     Parameters
     ----------
     name : str
-        "table1" to "table5" or "figure4".
+        "table1" to "table6" or "figure4".
     table : DataFrame
         One row for each number: columns that identify it, ``measured``, ``published`` (NaN if the
         paper does not have this number), ``published_of`` (the dataset of the published number) and
-        ``note``. Scores and shares are in percent. Tables 3 to 5 and figure 4 also have ``low`` and
+        ``note``. Scores and shares are in percent. Tables 3 to 6 and figure 4 also have ``low`` and
         ``high``, the 95 % bootstrap interval over people. Rows with ``reference`` are not in the
         paper: baselines that use no EDA, and in tables 4 and 5 a support vector machine.
         ``measured`` is NaN if a row was not run; ``note`` contains the reason.
@@ -208,7 +208,7 @@ def reproduce_table3(study: AnyBunch, settings: ReproductionSettings = DEFAULT) 
     EvaluationError, ValueError, StoreError
         As :func:`evaluate`, and if the study has no ratings of valence or arousal.
     """
-    points = shrink(_check(study, "table3", settings.people), settings)
+    points = shrink(check_study(study, "table3", settings.people), settings)
     without_music = eda_models(study)
     with_music: dict[tuple[str, str], str | Network] = {}
     if study.get("music") is not None:
@@ -230,7 +230,7 @@ def reproduce_table3(study: AnyBunch, settings: ReproductionSettings = DEFAULT) 
     ):
         if point.percent == 100 or (method, signal) in without_music:
             about = {"method": method, **_about_people(study, point), "signal": signal}
-            printed = TABLE_3.get((method, signal, _printed_on(study), point.percent))
+            printed = TABLE_3.get((method, signal, published_dataset(study), point.percent))
             rows += score_point(table, point, name_of(model), about, printed)
     for point in points:
         if point.percent == 100:
@@ -238,7 +238,7 @@ def reproduce_table3(study: AnyBunch, settings: ReproductionSettings = DEFAULT) 
     remarks = [*describe_runs(table, settings), REMARK_3]
     if not with_music:
         remarks.append(f"{study.name} has no music, so the rows with music are left out.")
-    return _finish("table3", study, rows, remarks, printed_on=_printed_on(study))
+    return _finish("table3", study, rows, remarks, printed_on=published_dataset(study))
 
 
 def reproduce_table4(
@@ -270,7 +270,7 @@ def reproduce_table4(
         As :func:`evaluate`, and if the study has no valence or arousal, or if `signal` needs music
         and the study has no music.
     """
-    _check(study, "table4", settings.people)
+    check_study(study, "table4", settings.people)
     music = _takes_music(study, signal, "table4")
     variants: _Variants = {}
     for (depth, channels), printed in TABLE_4.items():
@@ -309,11 +309,11 @@ def reproduce_table5(
     EvaluationError, ValueError, StoreError
         As :func:`reproduce_table4`.
     """
-    _check(study, "table5", settings.people)
+    check_study(study, "table5", settings.people)
     if signal is None:
         signal = "eda" if study.get("music") is None else "eda+music"
     music = _takes_music(study, signal, "table5")
-    printed_on = _printed_on(study)
+    printed_on = published_dataset(study)
     variants: _Variants = {
         name: (Network(music, modules=modules), {}, TABLE_5[printed_on, name])
         for name, modules in MODULES.items()
@@ -348,7 +348,7 @@ def reproduce_figure4(study: AnyBunch, settings: ReproductionSettings = REPEATED
     """
     if tuple(settings.protocols) != ("subject",):
         raise EvaluationError(f"figure4 needs protocols=('subject',), got {settings.protocols!r}.")
-    selected = _check(study, "figure4", settings.people)
+    selected = check_study(study, "figure4", settings.people)
     ways = {TEST_FIXED: fix_test(selected, settings), SHRINKING: shrink(selected, settings)}
     possible = {
         point.name: point.protocol
@@ -361,7 +361,7 @@ def reproduce_figure4(study: AnyBunch, settings: ReproductionSettings = REPEATED
     rows: list[dict[str, Any]] = []
     for way, points in ways.items():
         for ((method, signal), model), point in product(models.items(), points):
-            printed = TABLE_3.get((method, signal, _printed_on(study), point.percent))
+            printed = TABLE_3.get((method, signal, published_dataset(study), point.percent))
             if way == TEST_FIXED and point.percent < 100:
                 printed = None
             about = {"way": way, "method": method, **_about_people(study, point)}
@@ -371,7 +371,7 @@ def reproduce_figure4(study: AnyBunch, settings: ReproductionSettings = REPEATED
                 about = {"way": way, **_about_people(study, point)}
                 rows += references(table, point.name, about, ["majority"])
     remarks = [*describe_runs(table, settings), REMARK_FIGURE_4, REMARK_3]
-    return _finish("figure4", study, rows, remarks, printed_on=_printed_on(study))
+    return _finish("figure4", study, rows, remarks, printed_on=published_dataset(study))
 
 
 def _about_people(study: Bunch, point: Point) -> dict[str, Any]:
@@ -425,10 +425,10 @@ def _finish(
 
 def _several(studies: Bunch | Sequence[Bunch], people: str, name: str) -> list[Bunch]:
     studies = [studies] if isinstance(studies, Bunch) else list(studies)
-    return [_check(study, name, people) for study in studies]
+    return [check_study(study, name, people) for study in studies]
 
 
-def _check(study: Bunch, name: str, people: str) -> Bunch:
+def check_study(study: Bunch, name: str, people: str) -> Bunch:
     """Return the study with the chosen people; raise if it has no valence or arousal."""
     missing = [target for target in TARGETS if target not in study.ratings]
     if missing:
@@ -456,7 +456,7 @@ def _title(study: Bunch) -> str:
     return TITLES.get(study.name, study.name)
 
 
-def _printed_on(study: Bunch) -> str:
+def published_dataset(study: Bunch) -> str:
     """Return the dataset whose published numbers are shown with the results of a study."""
     return study.name if study.name in TITLES else "pmemo"
 

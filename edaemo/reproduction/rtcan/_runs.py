@@ -1,4 +1,4 @@
-"""Evaluate the models of tables 3 to 5 and figure 4 of the RTCAN-1D paper."""
+"""Evaluate the models of tables 3 to 6 and figure 4 of the RTCAN-1D paper."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ SCORES = {
 
 
 class ReproductionSettings(NamedTuple):
-    """Settings of the evaluation for tables 3 to 5 and figure 4; see :func:`evaluate`.
+    """Settings of the evaluation for tables 3 to 6 and figure 4; see :func:`evaluate`.
 
     Parameters
     ----------
@@ -214,6 +214,8 @@ def evaluate_models(
     models: Iterable[str | Network],
     protocols: Iterable[str | Protocol],
     settings: ReproductionSettings,
+    *,
+    threshold: str | float = "subject",
 ) -> pd.DataFrame:
     """Evaluate models on valence and arousal; return the table of `evaluate`."""
     find_recipe(settings.recipe, RTCAN)  # otherwise every fold would fail
@@ -226,6 +228,7 @@ def evaluate_models(
             study,
             list(TARGETS),
             list(protocols),
+            thresholds=threshold,
             people=settings.people,
             n_splits=settings.n_splits,
             n_repeats=settings.n_repeats,
