@@ -223,7 +223,7 @@ def _read_events(path: Path, found: Sequence[tuple[Path, Path]]) -> dict[Path, p
 
 def _read_onset(text: str, where: str) -> float:
     try:
-        onset = float(text)
+        onset = float(text.replace("_", "?"))  # only Python reads 1_000 as 1000
     except ValueError:
         onset = float("nan")
     if not isfinite(onset):

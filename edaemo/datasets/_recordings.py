@@ -15,6 +15,7 @@ import pandas as pd
 
 from edaemo._child_process import ChildError, call_in_child
 from edaemo._child_readers import load_parquet
+from edaemo._validation import name_some
 from edaemo.datasets._channels import (
     OTHER_SIGNALS,
     Channel,
@@ -297,15 +298,15 @@ def _open_workbook(path: Path, options: FileOptions) -> OpenFile:
     """Open the sheet that the user names, or the only sheet with a column of EDA."""
     sheets = read_sheets(path)
     if options.sheet is not None and options.sheet not in sheets:
-        raise DatasetError(f"{path}: no sheet is named {options.sheet!r}: {[*sheets]}.")
+        raise DatasetError(f"{path}: no sheet is named {options.sheet!r}: {name_some(sheets)}.")
     wanted = [*sheets] if options.sheet is None else [options.sheet]
     plain = replace(options, delimiter=",", decimal=".", encoding="utf-8")
     opened = {name: _open_text(path, plain, sheets[name]) for name in wanted}
     with_eda = [name for name in wanted if find_eda(opened[name], path)] or wanted
     if len(with_eda) > 1:
         raise DatasetError(
-            f"{path}: more than one sheet may hold the recording: {with_eda}. Choose one with "
-            "sheet (--sheet)."
+            f"{path}: more than one sheet may hold the recording: {name_some(with_eda)}. Choose "
+            "one with sheet (--sheet)."
         )
     return opened[with_eda[0]]
 
@@ -448,7 +449,8 @@ def _find_times(
     if options.time != "auto":
         if options.time not in names:
             raise DatasetError(
-                f"{path}: no column of times is named {options.time!r}. The columns are {names}."
+                f"{path}: no column of times is named {options.time!r}. The columns are "
+                f"{name_some(names)}."
             )
         return names.index(options.time)
     found = [i for i, name in enumerate(names) if is_time_name(name) and i not in chosen]
