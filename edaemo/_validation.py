@@ -299,11 +299,22 @@ def name_trial(X: object, row: int) -> str:
     return f"row {row} ({ids})" if ids else f"row {row}"
 
 
+def name_some(names: Iterable[object]) -> str:
+    """Return a list of names as text: at most the first 30, each cut to 60 characters."""
+    listed = [name if len(str(name)) <= 60 else f"{str(name)[:60]}…" for name in names]
+    more = f" and {len(listed) - 30} more" if len(listed) > 30 else ""
+    return f"{listed[:30]}{more}"
+
+
 def suggest(name: object, known: Iterable[str]) -> str:
     """Return a hint for an unknown name: the most similar known names, or all of them."""
     known = list(known)
     near = get_close_matches(str(name), known, n=3, cutoff=0.5)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"there are {known}."
+    return (
+        f"did you mean {' or '.join(map(repr, near))}?"
+        if near
+        else f"there are {name_some(known)}."
+    )
 
 
 def as_plain(value: Any) -> Any:

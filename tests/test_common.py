@@ -24,7 +24,7 @@ from edaemo.estimators import (
     NetworkRegressor,
     PersonalClassifier,
 )
-from edaemo.features import EDAFeatureExtractor, MiniRocket
+from edaemo.features import EDAFeatureExtractor, EncoderFeatureExtractor, MiniRocket
 from edaemo.networks import (
     DCNN,
     AlexNet2D,
@@ -68,6 +68,11 @@ class PersonalClassifierOfOne(PersonalClassifier):
         return super().predict_proba(X, subject=np.zeros(_num_samples(X)))
 
 
+def encode(windows):
+    """Stand in for a pre-trained encoder."""
+    return windows.reshape(len(windows), -1)[:, ::2]
+
+
 ESTIMATORS = [
     CvxEDATransformer(sampling_rate=4, trim_seconds=0),
     CvxEDATransformer(sampling_rate=4, trim_seconds=0, n_times=16, missing="interpolate"),
@@ -77,6 +82,8 @@ ESTIMATORS = [
     EDADecomposer(sampling_rate=1, method="smooth", missing="interpolate"),
     EDAFeatureExtractor(sampling_rate=1),
     EDAFeatureExtractor(sampling_rate=1, missing="interpolate"),
+    EncoderFeatureExtractor(encode, 1, encoder_rate=2, window=3),
+    EncoderFeatureExtractor(encode, 1, encoder_rate=1, window=3, missing="interpolate"),
     MiniRocket(n_features=84, n_chans=1),
     MusicFeatureUnion(),
     RTCANClassifier(n_chans=1, channels=(8, 8, 8, 8), max_epochs=30),

@@ -449,8 +449,8 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
                         "as {name: pipeline}."
                     )
                 chosen[name] = as_entry(estimator)
-    beside = dict.fromkeys(name for entry in chosen.values() for name in entry.beside)
-    chosen |= {name: known[name] for name in beside if name not in chosen}
+    companions = dict.fromkeys(name for entry in chosen.values() for name in entry.companions)
+    chosen |= {name: known[name] for name in companions if name not in chosen}
     if pipelines is not None:
         for name, entry in chosen.items():
             missing = _describe_missing(entry, case.study) or _describe_missing_torch(entry)

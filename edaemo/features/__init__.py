@@ -1,5 +1,6 @@
 """Features of a trial: its responses, those of its electrodermal activity, and of its music."""
 
+from edaemo.features._encoder import EncoderFeatureExtractor
 from edaemo.features._extractor import EDAFeatureExtractor
 from edaemo.features._families import feature_families
 from edaemo.features._minirocket import MiniRocket
@@ -8,6 +9,7 @@ from edaemo.features._scr_table import scr_table
 
 __all__ = [
     "EDAFeatureExtractor",
+    "EncoderFeatureExtractor",
     "MiniRocket",
     "MusicFeatureExtractor",
     "feature_families",

@@ -79,8 +79,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         ``edaemo.decomposition.Median(window=8.0)``, as in
         :class:`edaemo.preprocessing.EDADecomposer`. "bandpass": forward-backward Butterworth
         filters, high-pass at 0.05 Hz and, if the rate exceeds 6 Hz, low-pass at 3 Hz. "cvxeda":
-        the trial is z-scored, decomposed by cvxEDA [3]_ with default settings, and the phasic
-        component is scaled back. For every method, the component has the unit of the recording.
+        cvxEDA [3]_ with default settings. For every method, the component has the unit of the
+        recording.
     preset : {"edaemo", "pmemo", "level", "compact"}, default="edaemo"
         Definitions of the features. "level": 23 features of the skin conductance level, of
         responses to the onset of the trial, and of sympathetic spectra, which describe what the 128

@@ -24,6 +24,9 @@ class CalibratedSubjectKFold(SubjectKFold):
     test. The score is for a new person who has labelled k trials. Stimuli are on both sides of the
     split. Subjects with few trials, without a trial to test, are always in training.
 
+    With another `k` or `first_tested` than the default, the name states them, as in
+    "subject-calibrated, k = 2".
+
     Parameters
     ----------
     n_splits : int, default=5
@@ -83,6 +86,10 @@ class CalibratedSubjectKFold(SubjectKFold):
             )
         self.k = k
         self.first_tested = first_tested
+        if (k, first_tested) != (5, None):
+            # Stores and tables tell protocols apart by their names.
+            after = "" if first_tested is None else f", tested after {first_tested}"
+            vars(self)["name"] = f"{self.name}, k = {k}{after}"
 
     def inner(self, n_splits: int) -> CalibratedSubjectKFold:
         """Make a splitter of the training trials with the same `k` and `first_tested`."""
