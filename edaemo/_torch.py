@@ -46,7 +46,7 @@ OWN_NETWORKS = {
     "cnn": Inputs(_TRIAL_TASKS, (), (), frozenset()),
     "rtcan": Inputs(_TRIAL_TASKS, ("eda",), ("music",), frozenset()),
     "maet": Inputs(("binary", "multiclass"), (), ("eda", "music"), frozenset()),
-    "aimstf": Inputs(("binary", "multiclass"), ("eda",), ("music",), frozenset()),
+    "aimstf": Inputs(("binary", "multiclass"), ("eda",), ("music",), frozenset(), on_request=True),
     "muse": Inputs(("sequence-regression",), (), (), frozenset()),
     "alexnet2d": _ON_REQUEST,
     "dcnn": _ON_REQUEST,

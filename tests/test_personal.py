@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from outside_network import Line
 from sklearn import config_context
+from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import balanced_accuracy_score
@@ -15,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from edaemo import load, save
 from edaemo.benchmark import evaluate
 from edaemo.datasets import Study
-from edaemo.estimators import PersonalClassifier
+from edaemo.estimators import NetworkClassifier, PersonalClassifier
 from edaemo.model_selection import CalibratedSubjectKFold
 from edaemo.preprocessing import SubjectStandardizer
 
@@ -189,6 +191,25 @@ def test_an_update_continues_the_training_of_the_population_model():
     assert_array_equal(model.estimator_.coef_, before)
     with pytest.raises(ValueError, match="partial_fit, which LogisticRegression does not have"):
         PersonalClassifier(LogisticRegression(), method="update").fit(X, y)
+
+
+def test_a_network_in_a_pipeline_is_fine_tuned(tmp_path):
+    X, y = people_frame(offset=2.0)
+    known = first_trials(X, 4, [11])
+    is_new = np.asarray(X.index.get_level_values("subject") == 11)
+    scale = StandardScaler().set_output(transform="pandas")
+    network = NetworkClassifier(Line, max_epochs=3, batch_size=8, lr=0.1, random_state=0)
+    inside = make_pipeline(scale, network)
+    model = PersonalClassifier(inside, k=4, method="update", weight=5).fit(X[known], y[known])
+    oracle = clone(inside).fit(X[~is_new], y[~is_new])
+    before = oracle.predict_proba(X[is_new])
+    oracle[-1].fine_tune(oracle[0].transform(X[is_new][:4]), y[is_new][:4], epochs=5)
+    assert_array_equal(model.predict_proba(X[is_new]), oracle.predict_proba(X[is_new]))
+    assert_array_equal(model.estimator_.predict_proba(X[is_new]), before)
+    assert np.abs(oracle.predict_proba(X[is_new]) - before).max() > 0.01
+    save(model, tmp_path / "tuned.edaemo")
+    loaded = load(tmp_path / "tuned.edaemo", trusted=["outside_network.Line"])
+    assert_array_equal(loaded.predict_proba(X[is_new]), model.predict_proba(X[is_new]))
 
 
 # --- the choice

@@ -184,7 +184,7 @@ def test_commands(folder):
     assert note == (
         "Note: Pipelines with a network are left out, because they need torch: pip install torch "
         "skorch. They are cnn-eda, cnn-eda-person, cnn-eda-calibrated, rtcan-eda, rtcan-eda-music, "
-        "maet-eda, maet-eda-music, aimstf-eda, aimstf-eda-music."
+        "maet-eda, maet-eda-music."
     )
     table = pd.read_csv(folder / "all" / "small" / "arousal" / "subject" / "table.csv")
     assert {"svm-eda", "boosting-eda", "svm-eda-music"} <= set(table["pipeline"])

@@ -286,6 +286,24 @@ class NetworkEstimator(BaseEstimator, ABC):
             net.train_split = None  # drop the validation trials from the net
         return net
 
+    def _continue(self, data: Data, epochs: int, lr: float | None) -> Net:
+        """Return a net with the weights of the fitted one, trained further."""
+        weights, others = self.give_network()
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        net = self._make_like(others["loss"])
+        net.module_.load_state_dict(weights)
+        net.criterion_.load_state_dict(others["loss"])
+        net.history = History(others["history"])
+        if lr is not None:
+            net.set_params(lr=lr)
+        with (
+            torch_threads(self.n_threads),
+            torch_seed(seed, net.device),
+            torch_deterministic(self.deterministic, net.device),
+        ):
+            train(net, self._make_dataset(data, data.training, net.device), epochs=epochs)
+        return net
+
     def to_module(self) -> nn.Module:
         """Return the fitted network as a torch module that maps rows to predictions.
 

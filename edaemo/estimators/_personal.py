@@ -16,6 +16,7 @@ from scipy.special import log_softmax, softmax
 from sklearn.base import _fit_context, clone
 from sklearn.metrics import accuracy_score
 from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
@@ -89,24 +90,25 @@ class PersonalClassifier(ByPersonClassifier):
         "threshold": an offset is added to the log odds of the classes. It is the mode of its
         posterior for a normal prior (a random intercept for each person, see Notes).
 
-        "scale": each column is standardised by mean and standard deviation of the person's first k
-        trials (:class:`edaemo.preprocessing.SubjectStandardizer`), also in training. This does not
-        use the labels, needs columns of numbers, and `k` of at least 2.
+        "scale": each column (or the signal, if X holds signals) is standardised by mean and
+        standard deviation of the person's first k trials
+        (:class:`edaemo.preprocessing.SubjectStandardizer`), also in training. This does not use
+        the labels, and needs `k` of at least 2.
 
         "refit": for each new person, the classifier is fitted to the population and to the person's
         trials, which are repeated `weight` times, so that any classifier can be used.
 
-        "update": for each new person, a copy of the population model makes `weight` steps with
-        ``partial_fit`` on the person's trials: the fine-tuning of networks, and
-        scikit-learn's models with this method.
+        "update": for each new person, a copy of the population model is trained further on the
+        person's trials: a network of edaemo for `weight` epochs (`fine_tune`), another classifier
+        by `weight` calls of ``partial_fit``. In a pipeline, the last step is trained.
 
         "choose": inner cross-validation over people selects one of the first four, and its
-        strength. "scale" is left out if it is impossible.
+        strength. "scale" is left out if `k` is less than 2 or X holds signals.
     prior_sd : float or sequence of float, default=(0.5, 1.0, 2.0)
         For "threshold": prior standard deviation of a person's log odds of two classes. Inner
         cross-validation selects one of several values.
     weight : int or sequence of int, default=(1, 4, 16)
-        For "refit": how often each of the person's trials counts. For "update": number of steps.
+        For "refit": how often each of the person's trials counts. For "update": number of epochs.
         Inner cross-validation selects one of several values.
     n_splits : int, default=5
         Number of folds of the inner cross-validation. Each holds out whole people of the
@@ -407,10 +409,13 @@ class PersonalClassifier(ByPersonClassifier):
             return [_Way("population")]
         if self.method == "scale" and self.k < 2:
             raise ValueError("method='scale' needs k of at least 2, for a standard deviation.")
-        if self.method == "update" and not hasattr(self.estimator, "partial_fit"):
+        last = _last_step(self.estimator)
+        if self.method == "update" and not any(
+            hasattr(last, name) for name in ("fine_tune", "partial_fit")
+        ):
             raise ValueError(
-                f"method='update' needs a classifier with partial_fit, which "
-                f"{type(self.estimator).__name__} does not have: use method='refit'."
+                "method='update' needs a classifier with fine_tune or partial_fit, which "
+                f"{type(last).__name__} does not have: use method='refit'."
             )
         methods = [self.method]
         if self.method == "choose":
@@ -506,15 +511,30 @@ class PersonalClassifier(ByPersonClassifier):
         assert self.strength_ is not None
         weight = int(self.strength_)
         if self.method_ == "update":
-            model = deepcopy(self.estimator_)
-            for _ in range(weight):
-                model.partial_fit(X, labels)
-            return model
+            return _update(deepcopy(self.estimator_), X, labels, weight)
         assert self.population_ is not None
         rows = np.tile(np.arange(len(labels)), weight)
         joined = [self.population_, (_safe_indexing(X, rows), labels[rows], people[rows])]
         X, labels, people = (_join(parts) for parts in zip(*joined, strict=True))
         return self._fit_on(clone(self.estimator), X, labels, people)
+
+
+def _last_step(estimator: Any) -> Any:
+    """Return the classifier at the end of a pipeline, or the classifier itself."""
+    return estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+
+
+def _update(model: Any, X: Any, labels: np.ndarray, n_epochs: int) -> Any:
+    """Train a fitted classifier further, or the last step of a pipeline, and return it."""
+    last = _last_step(model)
+    if last is not model and len(model.steps) > 1:
+        X = model[:-1].transform(X)
+    if hasattr(last, "fine_tune"):
+        last.fine_tune(X, labels, epochs=n_epochs)
+        return model
+    for _ in range(n_epochs):
+        last.partial_fit(X, labels)
+    return model
 
 
 def fit_offset(probability: np.ndarray, codes: np.ndarray, prior_sd: float) -> np.ndarray:

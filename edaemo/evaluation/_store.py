@@ -599,7 +599,7 @@ class ResultStore:
             raise self._error(f"{_DAMAGED} Its end is missing.")
 
     def _check_rows(self) -> None:
-        """Raise if a row differs from its checksum, or has none, or a row is missing."""
+        """Raise if a row differs from its checksum, or a row or a checksum is missing."""
         ask = self._connection.execute
         with self._transaction("DEFERRED"):  # all queries read the same state
             for table, query in _ROWS.items():
