@@ -607,7 +607,7 @@ def test_trials_of_another_length_than_those_of_fit_are_told():
     extractor = EDAFeatureExtractor(4).fit(trials(25))
     extractor.transform(trials(40))
     for seconds in (75, 10):
-        message = rf"row 0 has {seconds} s, but the trials of fit had 25 to 25 s \(3 such trials\)"
+        message = rf"row 0 has {seconds} s, but the trials of fit had 25 to 25 s \(3 of 3 trials\)"
         with pytest.warns(UserWarning, match=message):
             extractor.transform(trials(seconds))
 

@@ -371,9 +371,9 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             rate = self.sampling_rate
             warnings.warn(
                 f"{name_trial(X, other[0])} has {len(signals[other[0]]) / rate:g} s, but the "
-                f"trials of fit had {least / rate:g} to {most / rate:g} s ({len(other)} such "
-                "trials). Energies, counts and other features depend on the length: cut the trials "
-                "to that of fit.",
+                f"trials of fit had {least / rate:g} to {most / rate:g} s ({len(other)} of "
+                f"{len(signals)} trials). Energies, counts and other features depend on the "
+                "length: cut the trials to that of fit.",
                 UserWarning,
                 stacklevel=3,
             )
