@@ -34,7 +34,7 @@ class Signature(NamedTuple):
     message: bytes
 
     def is_right(self) -> bool:
-        """Return whether the owner of the key has signed the file as it is.
+        """Return whether the owner of the key has signed this content.
 
         Raises
         ------

@@ -279,9 +279,11 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     found: list[dict[str, Any] | None] = []
-    members = read_archive(
-        path, "model", FORMAT, check=lambda one: found.append(_describe_signature(path, one))
-    )
+
+    def keep(signature: Signature | None) -> None:
+        found.append(_describe_signature(path, signature))
+
+    members = read_archive(path, "model", FORMAT, check=keep)
     try:
         return {**json.loads(members[HEAD]), "signature": found[0]}
     except FileError:

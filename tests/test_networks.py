@@ -242,6 +242,58 @@ class TestWeights:
             CNNClassifier(n_filters=2).fit(X, y, sample_weight=wrong(len(y)))
 
 
+class TestFineTuning:
+    def fitted(self, **parameters):
+        rng = np.random.default_rng(3)
+        X = rng.normal(size=(30, 2)).astype(np.float32)
+        y = np.where(X[:, 0] + rng.normal(size=30) / 4 > 0, "up", "down")
+        model = NetworkClassifier(Line, **{**FULL, "max_epochs": 5, **parameters})
+        return model.fit(X, y), X, y
+
+    def test_an_epoch_is_a_step_along_the_gradient_of_the_further_trials(self):
+        model, X, y = self.fitted()
+        weights, _ = model.give_network()
+        before = np.c_[weights["linear.weight"], weights["linear.bias"]].astype(np.float64)
+        rows = np.c_[X[:7], np.ones(7)].astype(np.float64)
+        p = np.exp(rows @ before.T)
+        p /= p.sum(axis=1, keepdims=True)
+        hits = (y[:7, None] == np.array(["down", "up"])).astype(np.float64)
+        gradient = (p - hits).T @ rows / 7
+        model.fine_tune(X[:7], y[:7], lr=0.05)
+        weights, _ = model.give_network()
+        after = np.c_[weights["linear.weight"], weights["linear.bias"]]
+        assert_allclose(after, before - 0.05 * gradient, atol=1e-6)
+        assert len(model.net_.history) == 6
+
+    def test_trials_of_one_class_are_enough(self):
+        model, X, _ = self.fitted()
+        before = model.predict_proba(X)[:, 1]
+        model.fine_tune(X[:3], ["up"] * 3, epochs=3)
+        assert (model.predict_proba(X)[:, 1].mean() > before.mean()) and model.classes_[1] == "up"
+
+    def test_early_stopping_and_its_validation_are_not_continued(self):
+        person = np.repeat(np.arange(6), 5)
+        rng = np.random.default_rng(0)
+        model = NetworkClassifier(Line, validation_fraction=0.3, **FULL, max_epochs=4)
+        model.fit(rng.normal(size=(30, 2)), [0, 1] * 15, subject=person)
+        n_epochs = len(model.net_.history)
+        model.fine_tune(rng.normal(size=(4, 2)), [0, 1, 1, 1], epochs=3)
+        assert len(model.net_.history) == n_epochs + 3
+
+    def test_after_an_error_the_network_is_unchanged(self):
+        model, X, y = self.fitted()
+        before = model.predict_proba(X)
+        for arguments, about, message in (
+            ((X, ["up", "left"] * 15), {}, "label 'left' was not in fit"),
+            ((X[:, :1], y), {}, "1 features"),
+            ((X, y), {"epochs": 0}, "must be above 0"),
+            ((X, y), {"lr": -1.0}, "must be above 0"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                model.fine_tune(*arguments, **about)
+        assert_array_equal(model.predict_proba(X), before)
+
+
 class TestNamedNetworks:
     def test_a_network_of_ours_as_a_module_is_its_named_classifier(self):
         X, y, _ = make_rows()

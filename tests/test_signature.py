@@ -153,13 +153,13 @@ def test_wrong_keys_are_errors_that_name_them(signed, tmp_path):
 def test_the_command_says_who_signed(signed, tmp_path, capsys):
     assert main(["describe", str(signed)]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first == f"Signed by: {PUBLIC}. The file is as this key has signed it."
+    assert first == f"Signed by: {PUBLIC}. The file was not changed since."
     assert any(line.startswith("Versions: ") for line in rest)
     assert main(["describe", "--json", str(signed)]) == 0
     assert json.loads(capsys.readouterr().out)["signature"]["public_key"] == PUBLIC
     edaemo.save(MODEL, tmp_path / "plain.edaemo")
     assert main(["describe", str(tmp_path / "plain.edaemo")]) == 0
-    assert capsys.readouterr().out.startswith("Signed by: nobody.")
+    assert capsys.readouterr().out.startswith("Signed by: no key.")
     signed.write_bytes(signed.read_bytes()[:-1])
     with pytest.raises(SystemExit) as ended:
         main(["describe", str(signed)])

@@ -800,5 +800,8 @@ def test_further_subjects_get_scales_of_their_own_and_the_others_keep_theirs():
     together = standardizer.transform(level, subject=["a", "a", "b", "b", "c", "c", "a"])
     assert_array_equal(together.ravel(), [-1, 1, -1, 1, -1, 1, 98])
     assert standardizer.global_mean_ == 12  # of a and b
+    calibrated = SubjectStandardizer(min_trials=2, calibrate_on=2).fit(level[:4], subject=[*"aabb"])
+    calibrated.partial_fit(level[4:], subject=["c", "c", "c"])  # 7 and 9 set the scale
+    assert_array_equal(calibrated.transform([[10.0]], subject=["c"]), [[2.0]])
     standardizer.partial_fit(level[2:4], subject=["c", "c"])  # measured anew
     assert_array_equal(standardizer.transform(level[2:4], subject=["c", "c"]).ravel(), [-1, 1])

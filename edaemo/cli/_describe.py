@@ -40,10 +40,10 @@ def _describe(arguments: argparse.Namespace, parser: argparse.ArgumentParser) ->
 
 def _name_signer(signature: dict[str, Any] | None) -> str:
     if signature is None:
-        return "nobody. Anyone may have written or changed this file."
+        return "no key. Any person may have written or changed this file."
     if not signature["checked"]:
         return (
             f"perhaps {signature['public_key']}. The signature was not checked, because it needs "
             "pip install edaemo[sign]."
         )
-    return f"{signature['public_key']}. The file is as this key has signed it."
+    return f"{signature['public_key']}. The file was not changed since."

@@ -53,7 +53,7 @@ def escape(text: str) -> str:
 
 
 def to_csv(table: pd.DataFrame) -> str:
-    """Return a table as CSV whose text cells are no formulas: those get a quote at the beginning.
+    """Return a table as CSV; text cells that would be formulas begin with a quote.
 
     Characters that are not text, such as bytes of names that are not UTF-8, are escaped.
     """

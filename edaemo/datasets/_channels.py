@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from edaemo._validation import suggest
+from edaemo._validation import name_some, suggest
 from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._text import is_eda_name
 from edaemo.datasets._time_axis import is_time_name
@@ -187,13 +187,13 @@ def choose_channel(file: OpenFile, path: Path, column: str | None) -> tuple[int,
             raise DatasetError(f"{path}: the file has no header, so no column is named {column!r}.")
         if not found:
             raise DatasetError(
-                f"{path}: no column is named {column!r}. The columns are {names}. "
+                f"{path}: no column is named {column!r}. The columns are {name_some(names)}. "
                 f"{suggest(column, [name for name in names if name])}"
             )
         if len(found) > 1:
             raise DatasetError(
                 f"{path}: more than one column is named {column!r}: rename one. The columns are "
-                f"{names}."
+                f"{name_some(names)}."
             )
         return found[0], ()
     found = find_eda(file, path)
@@ -227,7 +227,7 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
     if len({*names}) < len(names):
         return DatasetError(
             f"{path}: more than one column is named {names[0]!r}: rename one. The columns are "
-            f"{file.names}."
+            f"{name_some(file.names)}."
         )
     is_named = bool(find_eda(file, path))
     kind = DatasetError if is_named else NoEDAError
@@ -242,7 +242,7 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
         listed.append(f"{file.names[i]} ({values.min():g} to {values.max():g}{unit}{rate})")
     return kind(
         f"{path}: {wrong}: choose one with column (--column). "
-        f"{'; '.join(listed)}. The columns are {file.names}."
+        f"{'; '.join(listed)}. The columns are {name_some(file.names)}."
     )
 
 
@@ -252,8 +252,8 @@ def describe(file: OpenFile) -> str:
     call = f" To read it: read_recording(path, column={example!r}, sampling_rate=…)." * bool(
         example
     )
-    rows = f" The first row is {[*file.first]}." if file.first else ""
-    return f"The columns are {file.names[:50]}.{rows}{call}"
+    rows = f" The first row is {name_some(file.first)}." if file.first else ""
+    return f"The columns are {name_some(file.names)}.{rows}{call}"
 
 
 def check_unit(path: Path, channel: Channel, unit: str) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,8 @@ def _read_channel(path: Path, channel: Channel) -> np.ndarray:
     is_brainvision = path.suffix.lower() == ".vhdr"
     settings = {} if is_brainvision else {"include": [channel.name]}
     raw = _read(path, settings)
-    samples = raw.get_data(picks=[channel.name], verbose="error")[0]
+    with _naming(path):
+        samples = raw.get_data(picks=[channel.name], verbose="error")[0]
     return np.multiply(samples, (BRAINVISION if is_brainvision else VOLTS).get(channel.unit, 1.0))
 
 
@@ -194,11 +196,17 @@ def _read(path: Path, settings: dict[str, Any]) -> Any:
 
     if path.suffix.lower() != ".vhdr":
         settings = {"stim_channel": None, **settings}
+    with _naming(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of filters and units of other channels
+        return getattr(mne.io, READERS[path.suffix.lower()])(path, verbose="error", **settings)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Raise any error inside the with block as a DatasetError; MNE raises plain Exceptions, too."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of filters and units of other channels
-            return getattr(mne.io, READERS[path.suffix.lower()])(path, verbose="error", **settings)
-    except (ValueError, RuntimeError, LookupError, OSError, EOFError) as error:
+        yield
+    except Exception as error:
         what = " ".join(str(error).split())[:200]
         raise DatasetError(
             f"{path}: cannot be read by MNE: {what.rstrip('.')}. Copy or export it again."

@@ -5,16 +5,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from edaemo._saved import saved
 from edaemo._sklearn import ClassifierMixin
-from edaemo._validation import check_labels
+from edaemo._validation import check_labels, whole_or_nothing
 from edaemo.estimators._network import Data, Loss, NetworkEstimator
 from edaemo.networks import declaration_of
 from edaemo.training import ClassifierNet, CrossEntropy, DomainCrossEntropy
@@ -169,6 +171,52 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         probability = self.predict_proba(X)
         return self.classes_[np.argmax(probability, axis=1)]
 
+    def fine_tune(self, X: object, y: object, *, epochs: int = 1, lr: float | None = None) -> Self:
+        """Continue the training of the fitted network on further trials, with all its weights.
+
+        Parameters
+        ----------
+        X : DataFrame or array of shape (n_trials, n_columns)
+            As in `fit`, all of them for training.
+        y : array-like of shape (n_trials,)
+            Labels; each must be in `classes_`. Not all classes need to occur.
+        epochs : int, default=1
+            Number of epochs, at least 1. Early stopping is off.
+        lr : float or None, default=None
+            Learning rate; None: that of the recipe. The state of the optimizer is new.
+
+        Returns
+        -------
+        self
+            The estimator with changed weights.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If `epochs` or `lr` is not above 0, a label is unknown, X is not as in `fit`, or the
+            loss reads the subjects. After an error, the estimator is unchanged.
+        """
+        check_is_fitted(self, "net_")
+        if epochs < 1 or (lr is not None and not 0 < lr < np.inf):
+            raise ValueError(f"epochs={epochs} and lr={lr} must be above 0.")
+        if self._reads_subjects:
+            raise ValueError("A network whose loss reads the subjects cannot be fine-tuned.")
+        rows, labels = self.read(X), check_labels(self, X, y)
+        codes = pd.Index(self.classes_).get_indexer(pd.Index(labels))
+        if (codes < 0).any():
+            strange = labels[codes < 0].tolist()[0]
+            raise ValueError(
+                f"The label {strange!r} was not in fit, only {self.classes_.tolist()}: remove its "
+                "trials, or fit again."
+            )
+        every = np.ones(len(rows), dtype=bool)
+        data = Data(rows, codes, None, every, ~every, None)
+        with whole_or_nothing(self):
+            self.net_ = self._continue(data, epochs, lr)
+        return self
+
     def _answer(self, predicted: Tensor) -> Tensor:
         return torch.softmax(predicted, dim=1)
 
@@ -215,6 +263,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 y=self.classes_[data.target[data.training]],
                 sample_weight=share,
             )
+            for label, value in zip(self.classes_, weigh, strict=True):
+                if not 0 < value < np.inf:
+                    raise ValueError(
+                        f"class_weight has {value!r:.40} for class {label!r:.40}: it must be a "
+                        "positive finite number. To leave a class out, leave out its trials."
+                    )
             weight = torch.as_tensor(weigh, dtype=torch.float32)
         default = DomainCrossEntropy if getattr(self, "domain_loss", False) else CrossEntropy
         kind = declaration_of(self._network).losses.get(self._task, default)

@@ -24,8 +24,8 @@ from edaemo._sklearn import UNCHANGED, BaseEstimator, Request
 from edaemo._validation import (
     SAMPLED,
     as_plain,
+    check_predicted,
     find_ids,
-    name_trial,
     read_inputs,
     whole_or_nothing,
     without_gradient,
@@ -69,8 +69,6 @@ from edaemo.training import (
 FEW_ROWS = 16
 # Maximum number of rows in a forward pass of prediction.
 PREDICTED_TOGETHER = 64
-# Maximum number of trials that an error names.
-NAMED_TRIALS = 5
 # Network arguments that depend on the layout of a row.
 _BY_LAYOUT = {"n_chans", "n_times", "n_music_features", "blocks"}
 # Estimator parameters that define the layout of a row.
@@ -284,6 +282,24 @@ class NetworkEstimator(BaseEstimator, ABC):
                 net.callbacks.append(checkpoint)
             train(net, self._make_dataset(data, data.training, device), checkpoint)
             net.train_split = None  # drop the validation trials from the net
+        return net
+
+    def _continue(self, data: Data, epochs: int, lr: float | None) -> Net:
+        """Return a net with the weights of the fitted one, trained further."""
+        weights, others = self.give_network()
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        net = self._make_like(others["loss"])
+        net.module_.load_state_dict(weights)
+        net.criterion_.load_state_dict(others["loss"])
+        net.history = History(others["history"])
+        if lr is not None:
+            net.set_params(lr=lr)
+        with (
+            torch_threads(self.n_threads),
+            torch_seed(seed, net.device),
+            torch_deterministic(self.deterministic, net.device),
+        ):
+            train(net, self._make_dataset(data, data.training, net.device), epochs=epochs)
         return net
 
     def to_module(self) -> nn.Module:
@@ -773,34 +789,6 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
     if not weight.any():
         raise ValueError("sample_weight is zero for all trials: no training trial is left.")
     return weight.astype(np.float32)
-
-
-def check_predicted(X: object, is_finite: np.ndarray) -> None:
-    """Raise a ValueError that names the trials without a finite prediction.
-
-    Parameters
-    ----------
-    X : object
-        The input of the prediction.
-    is_finite : ndarray of bool of shape (n_trials,)
-        Whether the prediction of each trial is finite.
-
-    Raises
-    ------
-    ValueError
-        If a prediction is NaN or infinite.
-    """
-    wrong = np.flatnonzero(~is_finite)
-    if not len(wrong):
-        return
-    named = "; ".join(name_trial(X, int(row)) for row in wrong[:NAMED_TRIALS])
-    more = f" and {len(wrong) - NAMED_TRIALS} more" if len(wrong) > NAMED_TRIALS else ""
-    raise ValueError(
-        f"The network has no finite prediction for {len(wrong)} of {len(is_finite)} trials: "
-        f"{named}{more}. Their values may be too large for single precision: check their unit, "
-        "and standardise them as the training trials. If no trial has a finite prediction, the "
-        "weights of the network may have become infinite in training: fit again with a lower lr."
-    )
 
 
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:

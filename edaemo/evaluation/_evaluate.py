@@ -520,7 +520,7 @@ def _find_pipeline(name: str, task: Task) -> str:
     others = [other for other, pipelines in PIPELINES_OF.items() if name in pipelines]
     if name not in known and others:
         raise _wrong_kind(name, make_task(others[0]).predictor, task)
-    return find(name, known, "pipeline")
+    return find(name, [*known, *GROUPS], "pipeline")
 
 
 def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:

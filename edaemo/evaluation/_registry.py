@@ -663,7 +663,7 @@ def register_pipeline(
         "sequence-regression": SEQUENCE_REGRESSORS,
     }
     known = kinds[find(task, kinds, "task")]
-    if name in known:
+    if name in known or name in GROUPS:
         raise EvaluationError(f"There is a pipeline {name!r} already: choose another name.")
     known[name] = as_entry(
         make,

@@ -599,7 +599,7 @@ class ResultStore:
             raise self._error(f"{_DAMAGED} Its end is missing.")
 
     def _check_rows(self) -> None:
-        """Raise if a row differs from its checksum, or has none, or a row is missing."""
+        """Raise if a row differs from its checksum, or a row or a checksum is missing."""
         ask = self._connection.execute
         with self._transaction("DEFERRED"):  # all queries read the same state
             for table, query in _ROWS.items():
@@ -655,6 +655,8 @@ class ResultStore:
             name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
             advice = _ADVICE.get(name, "SQLite refuses it.")
             raise self._error(f"{advice} SQLite says: {error}") from error
+        except UnicodeDecodeError as error:  # of a message of SQLite that quotes the file
+            raise self._error(f"{_DAMAGED} A text is not UTF-8: {error}") from error
         except OSError as error:
             raise self._error(
                 f"it cannot be read or created ({error.strerror}): pass the path of a file in a "

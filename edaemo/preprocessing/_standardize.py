@@ -304,7 +304,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         with whole_or_nothing(self):
             values, ids, _, _ = self._read(X, subject, reset=False)
             subjects, rows_of = self._sessions(X, ids)
-            means, scales = self._learn(values, subjects, rows_of)
+            means, scales = self._learn(values, subjects, self._find_setting(X, rows_of))
             self.means_ = _replace_rows(self.means_, subjects, means)
             self.scales_ = _replace_rows(self.scales_, subjects, scales)
         return self

@@ -460,7 +460,13 @@ class RegressorNet(Net, NeuralNetRegressor):
     """A net that skorch treats as a regressor."""
 
 
-def train(net: NeuralNet, trials: Trials | Sequences, checkpoint: Checkpoint | None = None) -> None:
+def train(
+    net: NeuralNet,
+    trials: Trials | Sequences,
+    checkpoint: Checkpoint | None = None,
+    *,
+    epochs: int | None = None,
+) -> None:
     """Initialise the net and train it, or continue from the checkpoint if there is one.
 
     Parameters
@@ -471,9 +477,14 @@ def train(net: NeuralNet, trials: Trials | Sequences, checkpoint: Checkpoint | N
         The training trials.
     checkpoint : Checkpoint or None, default=None
         The checkpoint; None: none is written.
+    epochs : int or None, default=None
+        Number of epochs in which a net that is initialised is trained further, without a
+        checkpoint. None: a new training.
     """
     with in_memory(net.batch_size):
-        if checkpoint is None:
+        if epochs is not None:
+            net.partial_fit(trials, y=None, epochs=epochs)
+        elif checkpoint is None:
             net.fit(trials, y=None)
         else:
             remaining = checkpoint.begin(net)
