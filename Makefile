@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: compare test test-oldest test-newest test-without-torch docs-tables lint clean
+.PHONY: compare test test-oldest test-newest test-without-torch fuzz docs-tables lint clean
 
 # Whole people held out, on recordings of people listening to music. Other studies and settings:
 # make compare ARGS="induced-stress --folds 9", make compare ARGS=--help
@@ -24,6 +24,11 @@ test-oldest test-newest test-without-torch: test-%:
 	$(VENV)-$*/bin/python -m pip install --quiet --requirement $(VENV)-$*/requirements.txt
 	$(VENV)-$*/bin/python -m pip install --quiet --no-deps --editable .
 	$(VENV)-$*/bin/python -m pytest $(ARGS)
+
+# Damaged files of every format, for an hour: prints the table of docs/security.md.
+# make fuzz ARGS="--seconds 60 --readers MATLAB --keep fallen"
+fuzz: $(VENV)/installed
+	$(VENV)/bin/python tests/fuzz/fuzz.py --seconds 3600 $(ARGS)
 
 # The tables of docs/ and README.md, from the stores in results/docs; hours without them.
 docs-tables: $(VENV)/installed

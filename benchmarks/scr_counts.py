@@ -10,9 +10,11 @@ trial; the true sum is that of their amplitudes. Of NeuroKit2: the number that i
 given (1 to one every 10 s).
 
 The bound counts the rises of the true phasic component. It differs from the true number where
-responses overlap, or where the decay of an earlier one hides a small one. The recordings without
-breathing lack the sine that the generator adds; all other noise remains. Recordings in which
-nothing happens are the same without their phasic component; those of NeuroKit2 have no response.
+responses overlap, or where the decay of an earlier one hides a small one. A second bound has the
+default method count only rises of more than 1.1 times the true height of a breath. The recordings
+without breathing lack the sine that the generator adds; all other noise remains. Recordings in
+which nothing happens are the same without their phasic component; those of NeuroKit2 have no
+response.
 """
 
 from __future__ import annotations
@@ -41,6 +43,9 @@ METHODS: dict[str, str | DecompositionMethod] = {
     "smooth": "smooth",
 }
 BOUND = "bound: rises of the true phasic component"
+BREATHS = "bound: bandpass, rises above the true height of breathing"
+# Share of the true height of a breath that a rise must exceed to count in this row.
+ABOVE = 1.1
 GENERATED = {
     "180 s, 50 Hz": (50.0, 180.0, "laboratory"),
     "180 s, 4 Hz": (4.0, 180.0, "laboratory"),
@@ -92,6 +97,7 @@ class Recordings(NamedTuple):
     numbers: np.ndarray
     sums: np.ndarray | None  # of the true amplitudes
     bound: np.ndarray | None  # counted in the true phasic component
+    above_breaths: np.ndarray | None  # counted above the true height of breathing
     rate: float
 
 
@@ -109,7 +115,7 @@ def generate(
         random_state=seed,
     )
     forms: dict[str, list[np.ndarray]] = {}
-    numbers, sums, bound = [], [], []
+    numbers, sums, bound, above_breaths = [], [], [], []
     for eda, ((subject, trial), known) in zip(
         study.trials["eda"], study.truth.iterrows(), strict=True
     ):
@@ -132,7 +138,10 @@ def generate(
         numbers.append(np.count_nonzero(counting))
         sums.append(np.sum(sizes[counting]))
         bound.append(len(scr_events(phasic, rate, min_amplitude=0.0)))
-    return Recordings(forms, np.array(numbers), np.array(sums), np.array(bound), rate)
+        least = max(SMALLEST_US, ABOVE * 2 * known.breathing_depth)
+        table = scr_table(eda[None], rate, min_amplitude_us=least)
+        above_breaths.append(table["n_responses"][0])
+    return Recordings(forms, *map(np.array, (numbers, sums, bound, above_breaths)), rate)
 
 
 def sine(noise: np.ndarray, cycles: float) -> np.ndarray:
@@ -148,7 +157,8 @@ def simulate(python: str, rate: int, duration: int, n: int, seed: int) -> tuple[
     done = subprocess.run([python, "-c", SIMULATE, *arguments], stdout=subprocess.PIPE, check=True)
     with np.load(io.BytesIO(done.stdout)) as held:
         forms = {"as recorded": list(held["eda"]), "no response": list(held["nothing"])}
-        return Recordings(forms, held["numbers"], None, None, float(rate)), str(held["version"])
+        known = Recordings(forms, held["numbers"], None, None, None, float(rate))
+        return known, str(held["version"])
 
 
 def measure(
@@ -202,6 +212,10 @@ def print_agreement(tables: Tables, groups: dict[str, Recordings]) -> None:
         if (form, column) == ("as recorded", "n_responses"):
             rows[BOUND] = [
                 "" if group.bound is None else agreement(group.bound, group.numbers)
+                for group in groups.values()
+            ]
+            rows[BREATHS] = [
+                "" if group.above_breaths is None else agreement(group.above_breaths, group.numbers)
                 for group in groups.values()
             ]
         print_table(head, kinds, rows)

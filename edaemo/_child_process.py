@@ -126,11 +126,11 @@ class _Child:
         status = self._process.returncode
         self._errors.seek(0)
         lines = self._errors.read()[-2000:].decode("utf-8", "replace").split("\n")
-        said = " ".join(next((line for line in reversed(lines) if line.strip()), "").split())
+        last = " ".join(next((line for line in reversed(lines) if line.strip()), "").split())
         self.end()
         if too_late or status == -_OUT_OF_TIME:
             return f"it took more than {seconds} s and was ended"
-        return f"the library ended its process, status {status}" + f": {said[:120]}" * bool(said)
+        return f"the library ended its process, status {status}" + f": {last[:120]}" * bool(last)
 
     def end(self) -> None:
         """End the process, if it is a child of this process."""
@@ -156,7 +156,7 @@ _child: _Child | None = None
 
 
 def _running_child() -> _Child:
-    """Return the child of this process; start one if there is none."""
+    """Return the child of this process; start one if necessary."""
     global _child
     if _child is None or not _child.is_alive():
         if _child is not None:
@@ -170,7 +170,7 @@ def _running_child() -> _Child:
 def _serve() -> None:
     """Answer the calls of the parent until it closes the pipe."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print is no answer
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries may print, too
     while True:
         try:
             function, args, kwargs, memory, seconds = pickle.load(sys.stdin.buffer)

@@ -17,6 +17,35 @@ def name_some(subjects: Iterable[Any]) -> str:
     return ", ".join(names[:5]) + more
 
 
+def group_messages(messages: Iterable[tuple[object, str]], several: int = 4) -> list[str]:
+    """Return a line for each message on a file; one line if at least `several` files have it.
+
+    Parameters
+    ----------
+    messages : iterable of (file, str)
+        The files and the messages.
+    several : int, default=4
+        Minimum number of files to group.
+
+    Returns
+    -------
+    list of str
+        In the order of the messages; a group is at the place of its first file.
+    """
+    pairs = [(str(file), message) for file, message in messages]
+    files_of: dict[str, list[str]] = {}
+    for file, message in pairs:
+        files_of.setdefault(message, []).append(file)
+    lines = []
+    for file, message in pairs:
+        files = files_of[message]
+        if len(files) < max(several, 2):
+            lines.append(f"{file}: {message}")
+        elif file == files[0]:
+            lines.append(f"{len(files)} files ({name_some(files)}): {message}")
+    return list(dict.fromkeys(lines))
+
+
 def near_ids(ids: Iterable[Any]) -> list[list[Any]]:
     """Return the groups of different ids that may be one id, written in several ways.
 

@@ -53,18 +53,19 @@ def export_onnx(estimator: AnyEstimator, path: str | PathLike[str]) -> Path:
     Returns
     -------
     Path
-        The JSON file, with the same name and the suffix ``.json``. It holds ``columns`` and
-        ``layout`` of a row; ``before``, the steps before the network with their parameters, and
-        the means and scales of scalers; ``classes`` in the order of the probabilities (null for a
-        regressor); and ``deviation``, the largest difference between onnxruntime and torch.
+        The JSON file: the name of the ONNX file, with ``.json`` instead of ``.onnx``, or after any
+        other name. It holds ``columns`` and ``layout`` of a row; ``before``, the steps before the
+        network with their parameters, and the means and scales of scalers; ``classes`` in the order
+        of the probabilities (null for a regressor); and ``deviation``, the largest difference
+        between onnxruntime and torch.
 
     Raises
     ------
     ImportError
         If onnx, onnxscript or onnxruntime is not installed: ``pip install edaemo[onnx]``.
     FileError
-        If the estimator does not end in a network, a file cannot be written, or torch cannot
-        export the network.
+        If the estimator does not end in a network, a file cannot be written, a file of one of the
+        names exists and `export_onnx` did not write it, or torch cannot export the network.
     RuntimeError
         If the outputs differ by more than 1e-5 (relative where an output is above 1). Then no file
         is written.
@@ -79,24 +80,56 @@ def export_onnx(estimator: AnyEstimator, path: str | PathLike[str]) -> Path:
     before, last = _split(estimator)
     check_is_fitted(last, "net_")
     path = Path(path)
-    description = path.with_suffix(".json")
-    if description == path:
+    if path.suffix == ".json":
         raise FileError(
             f"{path}: the suffix .json is reserved for the description; call the network ….onnx."
         )
+    # A name such as model-v1.0 has no suffix, although it has a dot.
+    description = path.with_name(path.name.removesuffix(".onnx") + ".json")
+    _check_replaceable(path, description)
     network = last.to_module().cpu().eval()
     try:
-        with torch_threads(last.n_threads), whole_file(path) as part:
+        with (
+            torch_threads(last.n_threads),
+            whole_file(description) as description_part,
+            whole_file(path) as part,
+        ):
             _write(network, last, part)
             deviation = _compare(network, last, part)
             content = _describe(before, last, deviation)
-            with whole_file(description) as description_part:
-                description_part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            description_part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
     finally:
         last.net_.module_.to(last.net_.device)
     return description
+
+
+def _check_replaceable(path: Path, description: Path) -> None:
+    """Raise a FileError if one of the files exists and `export_onnx` did not write it."""
+    try:
+        for file in (path, description):
+            if file.is_dir():
+                raise FileError(f"{file}: cannot be written: it is a folder.")
+        # The first field of every ONNX file is the version of the format, a number.
+        is_onnx = not path.exists() or path.read_bytes()[:1] in (b"", b"\x08")
+        known = not description.exists() or _is_description(description.read_bytes())
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
+    for file, ours in ((path, is_onnx), (description, known)):
+        if not ours:
+            raise FileError(
+                f"{file}: this file exists, and export_onnx did not write it. Remove it, or use "
+                "another name."
+            )
+
+
+def _is_description(content: bytes) -> bool:
+    try:
+        found = json.loads(content) if content else {"edaemo": "", "deviation": 0}
+    except ValueError:
+        return False
+    return isinstance(found, dict) and {"edaemo", "deviation"} <= found.keys()
 
 
 def _split(estimator: BaseEstimator) -> tuple[list[tuple[str, Any]], NetworkEstimator]:

@@ -25,7 +25,9 @@ def _write_safe_path(value: str | None) -> None:
 
 # Python looks for modules in the current folder first if it is started with -m or -c, as joblib
 # does. A file there with the name of a library would be run.
-_safe_path = SharedSetting(lambda: os.environ.get(_SAFE_PATH), _write_safe_path, "1")
+_safe_path: SharedSetting[str | None] = SharedSetting(
+    lambda: os.environ.get(_SAFE_PATH), _write_safe_path, "1"
+)
 
 
 def end_with(driver: int) -> None:

@@ -19,6 +19,7 @@ import pandas as pd
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from edaemo._signature import Signature, empty_signature, find_signature, sign
 from edaemo._torch import loaded_class
 from edaemo._whole_file import whole_file
 from edaemo.decomposition import (
@@ -30,6 +31,7 @@ from edaemo.decomposition import (
 
 if TYPE_CHECKING:
     import torch
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from skorch.callbacks import LRScheduler
 
 HEAD, ARRAYS = "edaemo.json", "arrays.safetensors"
@@ -94,11 +96,14 @@ def write_archive(
     members: Mapping[str, bytes],
     *,
     check: Callable[[Path], None] | None = None,
+    key: Ed25519PrivateKey | None = None,
 ) -> None:
     """Write named members to a file, completely or not at all.
 
     The file is a zip archive without compression. Its comment, at the end of the file, is
-    ``edaemo <kind> <version> sha256 <digest>``. The digest covers all bytes before it.
+    ``edaemo <kind> <version> sha256 <digest>``. The digest covers all bytes before it. The comment
+    of a signed file begins with ``ed25519 <public key> <signature>``. The signature covers all
+    bytes before the digest, with zeros in the place of the signature.
 
     Parameters
     ----------
@@ -109,20 +114,26 @@ def write_archive(
     check : callable or None, default=None
         Takes the path of the written file, before it gets the name `path`. Raises a FileError if
         the file is not right.
+    key : Ed25519PrivateKey or None, default=None
+        Key to sign the file with; None: the file is not signed.
 
     Raises
     ------
     FileError
-        If the file cannot be written, or `check` raises it. An earlier file of this name is then
-        unchanged.
+        If the file cannot be written, another program wrote the file of this name, or `check`
+        raises it. An earlier file of this name is then unchanged.
     """
+    _check_replaceable(path)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
-        archive.comment = f"edaemo {kind} {version} sha256 {'0' * 64}".encode()
+        signature = b"" if key is None else empty_signature(key)
+        archive.comment = signature + f"edaemo {kind} {version} sha256 {'0' * 64}".encode()
     # Without a view of the buffer: Python 3.13 warns if the buffer is collected before its view.
     content = buffer.getvalue()[:-64]
+    if key is not None:
+        content = sign(content, key)
     try:
         with whole_file(path) as part:
             part.write_bytes(content + hashlib.sha256(content).hexdigest().encode())
@@ -132,8 +143,44 @@ def write_archive(
         raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
 
 
-def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
+def _check_replaceable(path: Path) -> None:
+    """Raise a FileError if a path has a file with content that edaemo did not write."""
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            begin = file.read(30 + len(HEAD))
+    except OSError as error:
+        raise FileError(f"{path}: cannot be written: {error.strerror}.") from error
+    if begin and not begin.endswith(HEAD.encode()):
+        raise FileError(
+            f"{path}: this file exists, and edaemo did not write it. Remove it, or use another "
+            "name."
+        )
+
+
+def read_archive(
+    path: Path,
+    kind: str,
+    version: int,
+    *,
+    check: Callable[[Signature | None], object] | None = None,
+) -> dict[str, bytes]:
     """Read the members of a file that `write_archive` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    kind : str
+    version : int
+    check : callable or None, default=None
+        Takes the signature of the file, or None, before the members are read. Raises an error if
+        the file must not be read.
+
+    Returns
+    -------
+    dict of str to bytes
+        The members by name.
 
     Raises
     ------
@@ -143,8 +190,8 @@ def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
     """
     try:
         # A pipe or a device may never end.
-        if path.exists() and not path.is_file():
-            raise FileError(f"{path}: cannot be read: it is a folder or a device, not a file.")
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise FileError(f"{path}: cannot be read: it is a device or a pipe, not a file.")
         data = path.read_bytes()
     except OSError as error:
         raise FileError(f"{path}: cannot be read: {error.strerror}.") from error
@@ -166,6 +213,8 @@ def read_archive(path: Path, kind: str, version: int) -> dict[str, bytes]:
             f"{path}: the file has format {version_of_file}, written by a newer edaemo. This "
             f"version reads formats up to {version}: pip install --upgrade edaemo."
         )
+    if check is not None:
+        check(find_signature(data[:-64], len(end[0]) - 64))
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             check_members(archive)

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from importlib import import_module
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -269,7 +270,10 @@ def _check_array(file: IO[bytes], size: int) -> None:
     read = {b"\1\0": npy.read_array_header_1_0, b"\2\0": npy.read_array_header_2_0}.get(version)
     if read is None:
         raise ValueError(f"an array has the unknown format {version!r}")
-    shape, _, dtype = read(file)
+    try:
+        shape, _, dtype = read(file)
+    except TokenError as error:
+        raise ValueError(f"an array has a wrong header: {error}") from error
     if math.prod(shape) * max(dtype.itemsize, 1) > size:
         raise ValueError(f"an array of shape {shape!r:.80} has only {size} bytes")
 

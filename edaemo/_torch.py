@@ -39,22 +39,22 @@ class Inputs(NamedTuple):
 _TRIAL_TASKS = ("binary", "multiclass", "regression")
 # A network on EDA signals whose pipelines are evaluated if they are named.
 _ON_REQUEST = Inputs(_TRIAL_TASKS, ("eda",), (), frozenset(), on_request=True)
-# The networks of edaemo, in the order of registration. Their pipelines thus have names, and reports
-# on their results are complete, where torch is not installed. A test compares them with the
+# The networks of edaemo, in the order of their rows in tables. Their pipelines thus have names, and
+# reports on their results are complete, where torch is not installed. A test compares them with the
 # declarations in edaemo.networks.
 OWN_NETWORKS = {
-    "alexnet2d": _ON_REQUEST,
     "cnn": Inputs(_TRIAL_TASKS, (), (), frozenset()),
-    "dcnn": _ON_REQUEST,
-    "deepvanet": _ON_REQUEST,
     "rtcan": Inputs(_TRIAL_TASKS, ("eda",), ("music",), frozenset()),
-    "inceptiontime": _ON_REQUEST,
-    "machot": _ON_REQUEST,
     "maet": Inputs(("binary", "multiclass"), (), ("eda", "music"), frozenset()),
-    "aimstf": Inputs(("binary", "multiclass"), ("eda",), ("music",), frozenset()),
+    "aimstf": Inputs(("binary", "multiclass"), ("eda",), ("music",), frozenset(), on_request=True),
     "muse": Inputs(("sequence-regression",), (), (), frozenset()),
+    "alexnet2d": _ON_REQUEST,
+    "dcnn": _ON_REQUEST,
+    "machot": _ON_REQUEST,
     "ressin": _ON_REQUEST._replace(features=("music",)),
+    "deepvanet": _ON_REQUEST,
     "tsception": _ON_REQUEST,
+    "inceptiontime": _ON_REQUEST,
 }
 # All registered networks, by name.
 NETWORKS: dict[str, type[nn.Module]] = {}

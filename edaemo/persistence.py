@@ -7,11 +7,12 @@ import json
 import platform
 import sys
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from numbers import Integral
 from os import PathLike
 from pathlib import Path
@@ -45,6 +46,14 @@ from edaemo._safe_file import (
     write_archive,
 )
 from edaemo._saved import SAVED, Saved, name_of, saved
+from edaemo._signature import (
+    NEEDS_CRYPTOGRAPHY,
+    PrivateKey,
+    PublicKey,
+    Signature,
+    read_private_key,
+    read_public_keys,
+)
 from edaemo._sklearn import AnyEstimator
 from edaemo._torch import import_name, loaded_class
 
@@ -57,6 +66,8 @@ if TYPE_CHECKING:
 __all__ = ["FileError", "describe", "export_onnx", "load", "save"]
 
 _Kind = TypeVar("_Kind")
+_Key = TypeVar("_Key")
+_Read = TypeVar("_Read")
 _HOME = {"export_onnx": "edaemo._onnx"}
 
 FORMAT = 2
@@ -99,6 +110,7 @@ def save(
     path: str | PathLike[str],
     *,
     audit: pd.DataFrame | Mapping[str, Any] | None = None,
+    key: PrivateKey | None = None,
 ) -> None:
     """Write a fitted estimator or pipeline to a file that holds no code.
 
@@ -116,9 +128,15 @@ def save(
     audit : DataFrame, dict or None, default=None
         Evaluation of the model to store in the file, such as the table of
         :func:`edaemo.benchmark.audit`; `describe` returns it.
+    key : Ed25519PrivateKey, path or None, default=None
+        Key to sign the file with: a key of the package cryptography, or a file in PEM format, as
+        ``openssl genpkey -algorithm ed25519`` writes it. None: the file is not signed. Needs
+        ``pip install edaemo[sign]``.
 
     Raises
     ------
+    ValueError
+        If `key` is not a private Ed25519 key.
     FileError
         If a part of the estimator cannot be saved (the error names the step and the solution), the
         file cannot be written, or the written file cannot be read back. An earlier file of this
@@ -149,6 +167,7 @@ def save(
     """
     if hasattr(estimator, "predict"):
         check_is_fitted(estimator)
+    private = None if key is None else _with_cryptography(read_private_key, key)
     writer = _Writer()
     tree = writer.encode(estimator, type(estimator).__name__)
     head = {
@@ -160,11 +179,16 @@ def save(
         "audit": readable(audit),
     }
     members = {HEAD: to_json(head), ARRAYS: writer.array_bytes(), **writer.members}
-    write_archive(Path(path), "model", FORMAT, members, check=partial(writer.check, path))
+    check = partial(writer.check, path)
+    write_archive(Path(path), "model", FORMAT, members, check=check, key=private)
 
 
 def load(
-    path: str | PathLike[str], *, device: str | None = None, trusted: Sequence[str] = ()
+    path: str | PathLike[str],
+    *,
+    device: str | None = None,
+    trusted: Sequence[str] = (),
+    trusted_keys: Sequence[PublicKey] | None = None,
 ) -> Any:
     """Read an estimator that `save` wrote. No code in the file is run.
 
@@ -178,6 +202,10 @@ def load(
     trusted : sequence of str, default=()
         Your own classes (torch modules, network estimators) that the file may name, each by its
         module and name, such as ``"mypackage.MyNet"``. Their modules are imported.
+    trusted_keys : sequence of Ed25519PublicKey, str or path, or None, default=None
+        Public keys, one of which must have signed the file: keys of the package cryptography, 64
+        hexadecimal digits each, or files in PEM format. None: the file need not be signed, and its
+        signature is not checked. Needs ``pip install edaemo[sign]``.
 
     Returns
     -------
@@ -189,8 +217,10 @@ def load(
     ------
     FileError
         If the file is missing, damaged, not written by edaemo, of a newer format, names a class
-        that is neither registered nor trusted, cannot be read by the installed versions, or holds
-        a network and torch is not installed.
+        that is neither registered nor trusted, cannot be read by the installed versions, holds
+        a network and torch is not installed, or is not signed with one of `trusted_keys`.
+    ValueError
+        If `trusted_keys` is empty or holds something that is not a public Ed25519 key.
 
     Warns
     -----
@@ -201,7 +231,10 @@ def load(
     path = Path(path)
     if isinstance(trusted, str):
         raise TypeError(f"trusted must be a list of names, got the text {trusted!r}.")
-    members = read_archive(path, "model", FORMAT)
+    check = None
+    if trusted_keys is not None:
+        check = partial(_check_signer, path, _with_cryptography(read_public_keys, trusted_keys))
+    members = read_archive(path, "model", FORMAT, check=check)
     others: dict[str, str] = {}
     try:
         head = json.loads(members[HEAD])
@@ -235,20 +268,67 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
         ``versions`` of Python and the libraries; ``classes`` and their dtype; ``input``, the
         columns that the last step takes; ``training``, a list with one entry per network (layout
         of a row, epochs, losses, recipe, seed, subjects held out for validation, number of
-        training rows); ``estimator``, the steps and their parameters; ``audit``.
+        training rows); ``estimator``, the steps and their parameters; ``audit``; ``signature``,
+        None if the file is not signed, else a dict of ``public_key``, 64 hexadecimal digits, and
+        ``checked``, False if the package cryptography is not installed.
 
     Raises
     ------
     FileError
-        As for `load`.
+        As for `load`, and if the signature is wrong.
     """
     path = Path(path)
+    found: list[dict[str, Any] | None] = []
+
+    def keep(signature: Signature | None) -> None:
+        found.append(_describe_signature(path, signature))
+
+    members = read_archive(path, "model", FORMAT, check=keep)
     try:
-        return json.loads(read_archive(path, "model", FORMAT)[HEAD])
+        return {**json.loads(members[HEAD]), "signature": found[0]}
     except FileError:
         raise
     except BROKEN as error:
         raise edited(path, error) from error
+
+
+def _describe_signature(path: Path, signature: Signature | None) -> dict[str, Any] | None:
+    if signature is None:
+        return None
+    is_checked = find_spec("cryptography") is not None
+    if is_checked and not signature.is_right():
+        raise FileError(_WRONG_SIGNATURE.format(path, signature.public_key))
+    return {"public_key": signature.public_key, "checked": is_checked}
+
+
+def _check_signer(path: Path, trusted: Collection[str], signature: Signature | None) -> None:
+    """Raise a FileError unless a file was signed with a trusted key."""
+    if signature is None:
+        raise FileError(
+            f"{path}: the file is not signed, but trusted_keys asks for a signature: load it "
+            "without trusted_keys if you trust it, or have it signed."
+        )
+    if signature.public_key not in trusted:
+        raise FileError(
+            f"{path}: the file was signed with {signature.public_key}, which is not one of "
+            "trusted_keys."
+        )
+    if not signature.is_right():
+        raise FileError(_WRONG_SIGNATURE.format(path, signature.public_key))
+
+
+_WRONG_SIGNATURE = (
+    "{}: the signature of the key {} does not belong to this file: the file was changed after it "
+    "was signed. Get it again from its author."
+)
+
+
+def _with_cryptography(read: Callable[[_Key], _Read], key: _Key) -> _Read:
+    """Return the result of a function that needs cryptography; name the extra if it is missing."""
+    try:
+        return read(key)
+    except ModuleNotFoundError as error:
+        raise ImportError(f"Signatures need {NEEDS_CRYPTOGRAPHY}") from error
 
 
 class _TrustError(LackingError):

@@ -131,10 +131,7 @@ _MEAN_OVER_TIME = (
 _WEIGHTS = dict.fromkeys(["check_sample_weight_equivalence_on_dense_data"], _BATCHES)
 # By the class of the estimator, or of its network.
 EXPECTED_FAILURES = {
-    **{
-        name: _WEIGHTS | {"check_classifiers_train": _MEAN_OVER_TIME}
-        for name in ("InceptionTime", "ResSIN", "TSception")
-    },
+    "TSception": _WEIGHTS | {"check_classifiers_train": _MEAN_OVER_TIME},
     "RTCANClassifier": _WEIGHTS,
     "CNNClassifier": _WEIGHTS,
     "AIMSTFClassifier": _WEIGHTS,

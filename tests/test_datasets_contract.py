@@ -35,6 +35,7 @@ from test_seed_corpora import muse as muse
 from test_seed_corpora import seed as seed
 from test_seed_corpora import written_mahnob as written_mahnob
 from test_seed_corpora import written_seed as written_seed
+from test_stress_corpora import freihaut_release as freihaut_release
 from test_stress_corpora import small_case as small_case
 from test_stress_corpora import small_ceap as small_ceap
 from test_stress_corpora import small_freihaut as small_freihaut
@@ -105,13 +106,18 @@ SMALL = {
         {"c1_muse_wild": "^c1", "metadata": "^meta"},
     ),
     "stress-predict": ("small_stress_predict", {"window": None}, {"a": "^Raw", "b": "^Proc"}),
-    "freihaut-goeritz": ("small_freihaut", {"window": None}, {}),
+    "freihaut-goeritz (prepared)": ("small_freihaut", {"window": None}, {"prepared": ""}),
+    "freihaut-goeritz (release)": (
+        "freihaut_release",
+        {"window": None},
+        {"Raw_Data_EDA": "Raw_Data_EDA", "the rest": "json"},
+    ),
     "wesad": ("small_wesad", {"segment": 10.0}, {"one": "^S2/", "other": "^S17/"}),
     "ceap-360vr": ("small_ceap", {"window": (0, 2)}, {"physio": "^5_", "questions": "^2_"}),
     "case": ("small_case", {"window": (0, 0.1)}, {"one": "annotations", "two": "physiological"}),
 }
 SPECS = pytest.mark.parametrize("name", SOURCES)
-ANY_DEPTH = [n for n in SMALL if n not in ("hku956", "induced-stress", "freihaut-goeritz")]
+ANY_DEPTH = [n for n in SMALL if n not in ("hku956", "induced-stress")]
 CACHED = [name for name in ANY_DEPTH if CORPORA[name.partition(" ")[0]].reader is not None]
 
 

@@ -483,6 +483,26 @@ class TestOutputs:
 
 
 class TestCommand:
+    def test_what_holds_of_many_files_is_printed_once(self, tmp_path, capsys):
+        eda = "".join(f"{2 + i % 7 / 10}\n" for i in range(60))
+        for i in range(7):
+            write(tmp_path / "in" / f"{i}.csv", f"eda\n{eda}")
+            write(tmp_path / "in" / f"e4_{i}" / "EDA.csv", f"1600000000\n4\n0.0\n{eda}")
+        for i in range(3):
+            write(tmp_path / "in" / f"empty{i}.csv", "")
+        status, out, err = run(
+            capsys, tmp_path / "in", tmp_path / "out", "--method", "highpass", "--jobs", 1
+        )
+        assert status == 1
+        notes = [line for line in out.splitlines() if "the first sample is 0." in line]
+        assert len(notes) == 1
+        assert notes[0].startswith("Note: 7 files (")
+        lines = [line for line in err.splitlines() if ": " in line]
+        assert [line.endswith("the file is empty.") for line in lines].count(True) == 3
+        (line,) = (line for line in lines if "does not contain its sampling rate" in line)
+        first = ", ".join(str(tmp_path / "in" / f"{i}.csv") for i in range(5))
+        assert line.startswith(f"7 files ({first} and 2 more): the file does not contain")
+
     @pytest.mark.parametrize(
         "arguments",
         [

@@ -11,12 +11,12 @@ from sklearn.tree import DecisionTreeClassifier
 from edaemo.benchmark import PIPELINES, EvaluationError, audit, evaluate, load_predictions
 from edaemo.datasets import Study
 from edaemo.estimators import (
-    OppositeClassifier,
     make_level_baseline,
     make_recommended,
     make_trial_order_baseline,
     make_trial_order_reversed,
 )
+from edaemo.estimators._baselines import OppositeClassifier
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import PROTOCOLS, make_protocol
 from edaemo.statistics import describe_claims, format_table

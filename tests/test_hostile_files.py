@@ -11,6 +11,7 @@ import struct
 import sys
 import tracemalloc
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import pytest
 import safetensors.numpy
 from scipy.io import savemat
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -26,11 +28,19 @@ import edaemo
 from edaemo import CvxEDATransformer, MusicFeatureUnion, _child_process
 from edaemo._child_process import ChildError, call_in_child
 from edaemo._safe_file import ARRAYS, HEAD, FileError, read_archive, write_archive
-from edaemo.datasets import DatasetError, read_recording
+from edaemo._whole_file import safe_name
+from edaemo.cli import _compare, main
+from edaemo.cli._output import to_csv
+from edaemo.datasets import DatasetError, read_recording, read_trials
 from edaemo.datasets._matlab import read_matlab
+from edaemo.datasets._numbers import read_number
+from edaemo.datasets._recordings import read_columns
 from edaemo.datasets._unpickle import read_pickled_arrays
+from edaemo.decomposition import find_decomposition
 from edaemo.estimators import CNNClassifier
+from edaemo.features import EDAFeatureExtractor
 from edaemo.persistence import FORMAT
+from edaemo.preprocessing import decompose_files
 
 
 def unpickle(content):
@@ -383,5 +393,237 @@ def test_a_model_of_too_many_processes_is_not_saved(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a system without devices")
 def test_a_device_is_not_read_as_a_model():
-    with pytest.raises(FileError, match="a folder or a device"):
+    with pytest.raises(FileError, match="a device or a pipe"):
         edaemo.load("/dev/zero")
+
+
+# Files that exist, and names that are more than text
+
+
+@pytest.fixture(scope="module")
+def network():
+    X = np.random.default_rng(0).normal(size=(20, 16))
+    return CNNClassifier(n_filters=8, max_epochs=1, random_state=0).fit(X, [0, 1] * 10)
+
+
+def test_descriptions_of_two_onnx_files_are_two_files(network, tmp_path):
+    for name in ("model-v1.0", "model-v1.5", "model-v1.0"):  # its own files are replaced
+        edaemo.export_onnx(network, tmp_path / name)
+    names = [f"model-v1.{number}{end}" for number in "05" for end in ("", ".json")]
+    assert sorted(os.listdir(tmp_path)) == names
+
+
+@pytest.mark.parametrize("content", ['{"notes": 1}', "notes", "[]"])
+def test_what_others_wrote_is_not_overwritten(content, network, tmp_path):
+    for name in ("notes.json", "data.onnx"):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(FileError, match=f"{name}: this file exists, and .* did not write it"):
+            edaemo.export_onnx(network, (tmp_path / name).with_suffix(".onnx"))
+    with pytest.raises(FileError, match=r"notes\.json: this file exists, and edaemo did not write"):
+        edaemo.save(network, tmp_path / "notes.json")
+    assert sorted(os.listdir(tmp_path)) == ["data.onnx", "notes.json"]
+    assert (tmp_path / "notes.json").read_text() == (tmp_path / "data.onnx").read_text() == content
+
+
+def test_a_failed_export_leaves_no_file(network, tmp_path):
+    for name in ("m.onnx", "m.json"):
+        folder = tmp_path / name
+        folder.mkdir()
+        with pytest.raises(FileError, match="cannot be written: it is a folder"):
+            edaemo.export_onnx(network, tmp_path / "m.onnx")
+        folder.rmdir()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions and links of POSIX")
+def test_save_keeps_the_permissions_and_the_link(network, tmp_path):
+    (tmp_path / "real").mkdir()
+    edaemo.save(network, tmp_path / "real" / "model")
+    (tmp_path / "real" / "model").chmod(0o640)
+    (tmp_path / "link").symlink_to("real/model")
+    before = (tmp_path / "real" / "model").stat().st_mtime_ns
+    edaemo.save(network, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "model").stat().st_mtime_ns > before
+    assert (tmp_path / "real" / "model").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("valence", "valence"),
+        ("subject+stimulus", "subject+stimulus"),
+        ("flat=0,lost_contact_share=0.5", "flat=0,lost_contact_share=0.5"),
+        ("größe 2", "größe 2"),
+        ("../../x", "%2E.%2F..%2Fx"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("", "%"),
+        ("a/b\\c", "a%2Fb%5Cc"),
+        ("\x1b[2J", "%1B%5B2J"),
+        ("100%", "100%25"),
+        ("a\udcff", "a%ED%B3%BF"),
+    ],
+)
+def test_a_name_becomes_one_part_of_a_path(name, safe):
+    assert safe_name(name) == safe
+
+
+def test_long_names_stay_different_and_fit_any_file_system():
+    names = {safe_name("ä" * 200 + end) for end in "abc"}
+    assert len(names) == 3
+    assert max(len(name.encode()) for name in names) <= 150
+
+
+def test_a_target_named_like_a_path_stays_in_the_folder(tmp_path):
+    about = ("a", "../../x", "subject", "subject", None, np.nan)
+    place = _compare.folder_of(about, tmp_path / "out")
+    assert place == tmp_path / "out" / "a" / "%2E.%2F..%2Fx" / "subject"
+
+
+def recording(path):
+    rng = np.random.default_rng(0)
+    values = 5 + np.cumsum(rng.normal(size=400) * 0.05)
+    path.write_text("eda\n" + "\n".join(map(str, np.round(values, 4))) + "\n")
+    return path
+
+
+def with_names(folder):
+    """Recordings with a plain name, a name that is not UTF-8, and an escape sequence."""
+    names = [b"plain.csv", b"not-\xff-utf8.csv", b"red-\x1b[31m.csv"]
+    return [recording(folder / os.fsdecode(name)) for name in names]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not UTF-8")
+def test_names_that_are_not_text_are_predicted_and_control_no_terminal(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    signals = [pd.read_csv(file)["eda"].to_numpy() for file in with_names(tmp_path / "in")]
+    trials = pd.DataFrame({"eda": [signals[0] + 1, *signals[1:]]})
+    model = make_pipeline(EDAFeatureExtractor(4, preset="level"), LogisticRegression())
+    edaemo.save(model.fit(trials, [0, 1, 1]), tmp_path / "m")
+    for out in ([], ["--out", str(tmp_path / "table.csv")]):
+        command = ["predict", str(tmp_path / "m"), str(tmp_path / "in"), "--sampling-rate", "4"]
+        assert main([*command, *out]) == 0
+        printed = capsys.readouterr()
+        assert "\x1b" not in printed.out + printed.err
+        text = (tmp_path / "table.csv").read_bytes() if out else printed.out.encode()
+        files = pd.read_csv(io.BytesIO(text))["file"].map(lambda file: file.rpartition("/")[2])
+        assert sorted(files) == ["not-\\udcff-utf8.csv", "plain.csv", "red-\\x1b[31m.csv"]
+
+
+def test_a_cell_that_is_a_formula_is_text_in_a_table():
+    table = pd.DataFrame({"file": ["=HYPERLINK(1)", "a=b", "@x", None], "x": [-1.5, 2, 3, 4]})
+    read = pd.read_csv(io.StringIO(to_csv(table)))
+    assert read["file"].tolist()[:3] == ["'=HYPERLINK(1)", "a=b", "'@x"]
+    assert read["x"].tolist() == [-1.5, 2, 3, 4]
+
+
+# Damage that no error tells, archives that unpack to gigabytes, lists of thousands of names
+
+
+def test_a_flipped_bit_in_a_decomposition_never_changes_its_values(tmp_path):
+    recording(tmp_path / "a.csv")
+    plan = [(tmp_path / "a.csv", tmp_path / "a.parquet")]
+    read = partial(read_recording, sampling_rate=4.0)
+    (outcome,) = decompose_files(plan, read, method="highpass")
+    assert outcome.error is None
+    columns = ["eda", "phasic", "tonic"]
+    expected, rate = read_columns(tmp_path / "a.parquet", columns)
+    content, rng = (tmp_path / "a.parquet").read_bytes(), np.random.default_rng(0)
+    n_refused = 0
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[rng.integers(len(damaged))] ^= 1 << rng.integers(8)
+        (tmp_path / "b.parquet").write_bytes(damaged)
+        try:
+            found = read_columns(tmp_path / "b.parquet", columns)
+        except DatasetError:
+            n_refused += 1
+            continue
+        np.testing.assert_array_equal(found[0], expected)
+        assert found[1] == rate
+    assert n_refused > 30  # without checksums of the pages it is half of that
+
+
+def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path):
+    with (
+        zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("EDA.csv", "w") as file,
+    ):
+        for _ in range(300):
+            file.write(b"\0" * 2**20)
+    assert (tmp_path / "a.zip").stat().st_size < 2**21
+    with pytest.raises(DatasetError, match=r"a\.zip is not read: unpacked, .* would have 0\.3 GB"):
+        read_recording(tmp_path / "a.zip")
+
+
+def test_errors_list_some_of_many_columns_and_problems(tmp_path):
+    for count, message in ((1000, "and 970 more"), (50_000, "50000 columns, and may have 10000")):
+        names = ",".join(f"column{i}" for i in range(count))
+        (tmp_path / "wide.csv").write_text(f"{names}\n{','.join('1' * count)}\n")
+        with pytest.raises(DatasetError, match=message) as caught:
+            read_trials(tmp_path / "wide.csv")
+        assert len(str(caught.value)) < 2000
+    (tmp_path / "long.csv").write_text("subject,stimulus,file,valence\n" + ",,,\n" * 5000)
+    with pytest.raises(DatasetError, match=r"and \d+ more") as caught:
+        read_trials(tmp_path / "long.csv")
+    assert len(str(caught.value)) < 5000
+
+
+@pytest.mark.parametrize("text", ["1_000", "1_0.5"])
+def test_a_number_with_underscores_is_a_text(text, tmp_path):
+    assert read_number(text) is None
+    (tmp_path / "a.csv").write_text(f"eda\n1\n{text}\n3\n")
+    with pytest.raises(DatasetError, match=f"line 3 does not hold a number: '{text}'"):
+        read_recording(tmp_path / "a.csv", sampling_rate=4)
+
+
+@pytest.mark.parametrize("method", ["cvxeda", "highpass", "bandpass", "median", "smooth"])
+@pytest.mark.parametrize(
+    "y",
+    [np.full(60, 1e300), np.full(60, -1e200), 1e300 * np.sin(np.arange(60.0))],
+    ids=["constant", "negative", "sine"],
+)
+def test_huge_recordings_are_decomposed_without_a_warning(y, method):
+    parts = find_decomposition(method).decompose(y, 4.0)
+    np.testing.assert_allclose(parts.phasic + parts.tonic + parts.residual, y, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0, -1.0, np.inf, np.nan])
+def test_a_class_weight_that_is_not_positive_is_one_error(weight):
+    X = np.random.default_rng(0).normal(size=(20, 60))
+    settings = {"n_chans": 1, "channels": (8, 8, 8, 8), "max_epochs": 1, "random_state": 0}
+    model = edaemo.RTCANClassifier(class_weight={0: 1.0, 1: weight}, **settings)
+    with pytest.raises(ValueError, match=r"for class .*1.*: it must be a positive finite number"):
+        model.fit(X, [0, 1] * 10)
+
+
+def test_trials_of_another_length_than_those_of_fit_are_told():
+    def trials(seconds):
+        rng = np.random.default_rng(0)
+        signals = [5 + np.cumsum(rng.normal(size=4 * seconds) * 0.05) for _ in range(3)]
+        return pd.DataFrame({"eda": pd.Series(signals, dtype=object)})
+
+    extractor = EDAFeatureExtractor(4).fit(trials(25))
+    extractor.transform(trials(40))
+    for seconds in (75, 10):
+        message = rf"row 0 has {seconds} s, but the trials of fit had 25 to 25 s \(3 of 3 trials\)"
+        with pytest.warns(UserWarning, match=message):
+            extractor.transform(trials(seconds))
+
+
+@pytest.mark.parametrize("name", ["y" * 5000 + ".csv", "a\0b.csv"])
+def test_a_name_that_no_file_can_have_is_one_error(name, tmp_path):
+    with pytest.raises(DatasetError, match="cannot be read"):
+        read_recording(name)
+    table = pd.DataFrame({"subject": ["a"], "stimulus": ["b"], "file": [name], "valence": [4]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DatasetError):
+        read_trials(tmp_path / "t.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes")
+def test_a_pipe_is_not_read_as_a_recording(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(DatasetError, match=r"a\.csv: this is a device or a pipe"):
+        read_recording(tmp_path / "a.csv")

@@ -149,7 +149,9 @@ def test_arrays_of_any_dtype_are_told_apart():
         (np.array(1.0), np.array([1.0])),
         (np.array([(1, 2.0)], "i4,f8"), np.array([(1, 3.0)], "i4,f8")),
     ]:
-        assert fingerprint(first) == fingerprint(copy.deepcopy(first))
+        # numpy 2.0.0 crashes on a deep copy of texts.
+        copied = first.copy() if first.dtype.kind == "T" else copy.deepcopy(first)
+        assert fingerprint(first) == fingerprint(copied)
         differ([first, second])
 
 

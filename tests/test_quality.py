@@ -8,7 +8,7 @@ import pytest
 from sklearn.utils import Bunch
 
 from edaemo.datasets import load_hku956, load_induced_stress
-from edaemo.preprocessing._quality import signal_quality
+from edaemo.preprocessing import describe_quality, signal_quality
 
 DOCS = Path(__file__).parents[1] / "docs" / "signal-quality.md"
 RATE = 4
@@ -443,6 +443,24 @@ def test_threshold_out_of_range_is_refused(name, value):
 )
 def test_threshold_may_be_infinite(name):
     signal_quality([clean_eda(), with_values(100, 120, 0.1)], RATE, **{name: np.inf})
+
+
+# --- findings for one recording ------------------------------------------------------------------
+
+
+def test_samples_of_two_kinds_are_found_once():
+    eda = clean_eda()
+    eda[40:60] = 0.0  # without contact, and equal for 5 s at the smallest value
+    eda[-16:] = 100.0  # the upper end of the range, for 4 s
+    eda[200:206] = np.nan
+    found = describe_quality(eda, RATE)
+    assert found.findings == (
+        "2.5% of the samples are missing.",
+        "8.3% of the samples are without contact to the skin.",
+        "6.7% of the samples are saturated.",
+    )
+    bad = [*range(40, 60), *range(200, 206), *range(224, 240)]
+    assert np.flatnonzero(~found.usable).tolist() == bad
 
 
 # --- the corpora, as in docs/signal-quality.md ---------------------------------------------------

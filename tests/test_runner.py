@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial, wraps
 from pathlib import Path
 
@@ -582,7 +582,7 @@ def test_a_pipeline_gets_the_device_that_is_free(study, store, tmp_path, monkeyp
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for module in (_evaluate, _fold):
         monkeypatch.setattr(module, "cuda_devices", lambda: {"cuda:0": "a", "cuda:1": "b"})
-    monkeypatch.setattr(_evaluate, "Parallel", in_this_process)
+    monkeypatch.setattr(_evaluate, "worker_processes", in_this_process)
     with claim(["a"]):
         evaluate({"net": make_pipeline(outside.Watched())}, study, store=store, **FOLDS)
     folds = folds_in(store).set_index("pipeline")
@@ -592,8 +592,8 @@ def test_a_pipeline_gets_the_device_that_is_free(study, store, tmp_path, monkeyp
     assert "cuda" not in json.dumps(folds.loc["net", "settings"].iloc[0]["parameters"])
 
 
-def in_this_process(**settings: object) -> object:
-    return lambda tasks: (function(*args, **named) for function, args, named in tasks)
+def in_this_process(n_jobs: int, **settings: object) -> AbstractContextManager:
+    return nullcontext(lambda tasks: (function(*args, **named) for function, args, named in tasks))
 
 
 # What reaches a fit -------------------------------------------------------------------------------

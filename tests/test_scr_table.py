@@ -19,6 +19,7 @@ from edaemo.decomposition import (
 from edaemo.features import scr_table
 
 DATA = Path(__file__).parent / "data"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
 RATES = [4, 50, 1000, 2000]
 LEVEL, SLOPE = 5.0, 0.02  # µS, µS/s
 TOP = np.log(2 / 0.7) / (1 / 0.7 - 1 / 2)  # where the slope of bateman is zero
@@ -256,6 +257,54 @@ def test_measures_agree_with_neurokit2_on_its_simulated_recording():
     trial = scr_table(eda[None], 25).iloc[0]
     assert trial["n_responses"] == 6  # SCR_Peaks_N
     assert trial["amplitude_mean"] == pytest.approx(1.0199305306, rel=3e-4)
+
+
+def test_magnitudes_are_those_of_the_example_in_the_documentation_of_neurokit2():
+    """Its page "Event-related Analysis": the largest amplitude 0 to 6 s after each of four images.
+
+    The page prints SCR_Magnitude for the images at these samples of bio_eventrelated_100hz: two
+    negative ones with a response, and two neutral ones without.
+    """
+    file = SHARED / "neurokit_bio" / "data" / "bio_eventrelated_100hz.csv"
+    if not file.exists():
+        pytest.skip("the recordings of NeuroKit are not beside this checkout")
+    eda = pd.read_csv(file)["EDA"].to_numpy()
+    onsets = np.array([1024, 4957, 9224, 12984]) / 100
+    events = scr_table(eda[None], 100, events=onsets, latency=(0, 6))
+    printed = [3.114808, 0.0, 0.0, 1.675922]
+    assert_allclose(events["magnitude"], printed, rtol=5e-4)
+    assert_allclose(
+        events["largest_amplitude"], [printed[0], np.nan, np.nan, printed[3]], rtol=5e-4
+    )
+
+
+def canonical_response(rate: float) -> np.ndarray:
+    """The skin conductance response function of PsPM (Bach et al. 2010), with peak 1.
+
+    A Gaussian is convolved with two exponentials; the constants are those of PsPM 6.1.
+    """
+    time = np.arange(0, 90, 1 / rate)
+    gaussian = np.exp(-((time - 3.0745) ** 2) / (2 * 0.7013**2))
+    decay = np.exp(-0.3176 * time) + np.exp(-0.0708 * time)
+    response = np.convolve(gaussian, decay)[: len(time)]
+    return response / response.max()
+
+
+@pytest.mark.parametrize("rate", [4, 50])
+@pytest.mark.parametrize("method", ["bandpass", "cvxeda"])
+def test_every_response_of_the_shape_of_pspm_counts_once(method, rate):
+    """It is another shape than that of cvxEDA: the decay has time constants of 3 and 14 s."""
+    rng = np.random.default_rng(0)
+    n_samples, recordings = 180 * rate, []
+    for _ in range(5):
+        driver = np.zeros(n_samples)
+        onsets = 20 * np.arange(8) + rng.uniform(3, 15, 8)
+        driver[(onsets * rate).astype(int)] = rng.uniform(0.2, 0.8, 8)
+        phasic = np.convolve(driver, canonical_response(rate))[:n_samples]
+        drift = 0.1 * np.sin(np.arange(n_samples) / rate / 30)
+        recordings.append(5 + drift + phasic + 0.003 * rng.standard_normal(n_samples))
+    table = scr_table(np.stack(recordings), rate, method=method)
+    assert table["n_responses"].tolist() == [8] * 5
 
 
 FOUR = {10.0: 0.3, 25.0: 0.5, 40.0: 0.2, 60.0: 0.4}

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import zlib
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
 
 from edaemo.evaluation import _store
-from edaemo.evaluation._store import SCHEMA_VERSION, FoldRecord, ResultStore, StoreError
+from edaemo.evaluation._store import SCHEMA_VERSION, FoldRecord, Member, ResultStore, StoreError
 
 DONE = {
     "study": "hku956",
@@ -560,7 +561,7 @@ KILL_EVERYWHERE = """
         os._exit(0)
 
     killed = 0
-    for n_lines in range(1, 200):
+    for n_lines in range(1, 400):
         path = pathlib.Path(sys.argv[1], f"{n_lines}.sqlite")
         child = os.fork()
         if not child:
@@ -577,7 +578,7 @@ KILL_EVERYWHERE = """
 
 def test_a_store_is_whole_or_not_there_when_its_making_is_killed(tmp_path):
     with start(KILL_EVERYWHERE, tmp_path) as run:
-        assert 40 < int(run.stdout.read()) < 198
+        assert 40 < int(run.stdout.read()) < 398
     assert run.returncode == 0
 
 
@@ -662,13 +663,15 @@ READ_ONLY = """
         os.setuid(65534)
     for path in sys.argv[1:]:
         try:
-            t.ResultStore(path)
+            with t.ResultStore(path) as store:
+                print(len(store.folds()), len(store.predictions()))
+                store.add(t.make_record("new"))
         except t.StoreError as error:
             print(error)
 """
 
 
-def test_what_cannot_be_written_to_is_refused(tmp_path, filled):
+def test_what_cannot_be_written_to_is_read_and_takes_no_record(tmp_path, filled):
     def copy(name: str) -> Path:
         (tmp_path / name).mkdir()
         return shutil.copy(filled, tmp_path / name / "store")
@@ -691,9 +694,12 @@ def test_what_cannot_be_written_to_is_refused(tmp_path, filled):
     for path in places:
         path.parent.chmod(0o777)
     assert run.returncode == 0
-    assert len(lines) == 4
+    n_trials = sum(30 + i for i in range(40))
+    assert lines[0] == lines[2] == f"40 {n_trials}"
+    errors = [lines[1], *lines[3:]]
+    assert len(errors) == 4
     for line, path, what in zip(
-        lines, places, ["writable", "writable", "writable", "can write to"], strict=True
+        errors, places, ["writable", "writable", "writable", "can write to"], strict=True
     ):
         assert line.startswith(f"{path}: ") and what in line
     check_filled(folder)
@@ -765,6 +771,171 @@ def test_settings_are_readable_with_plain_sqlite(path):
     with closing(sqlite3.connect(path)) as other:
         (text,) = other.execute("SELECT settings FROM folds WHERE pipeline = 'svm-eda'").fetchone()
     assert json.loads(text) == DONE["settings"]
+
+
+# Stores that were changed --------------------------------------------------------------------
+
+
+def test_a_flipped_bit_is_an_error_or_changes_no_fold(filled):
+    whole = filled.read_bytes()
+    with ResultStore(filled) as store:
+        store.declare("comparison", {"svm-eda": Member(("eda",), ("k00",))})
+        expected = store.folds(), store.predictions(), store.family("comparison")
+    whole = filled.read_bytes()
+    rng = random.Random(0)
+    n_refused = 0
+    for _ in range(150):
+        content = bytearray(whole)
+        content[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        filled.write_bytes(content)
+        try:
+            with ResultStore(filled) as store:
+                found = store.folds(), store.predictions(), store.family("comparison")
+        except StoreError as error:
+            assert str(error).startswith(f"{filled}: ")
+            n_refused += 1
+        else:
+            assert_frame_equal(found[0], expected[0])
+            assert_frame_equal(found[1], expected[1])
+            assert found[2] == expected[2]
+    assert n_refused > 60  # the others are in unused bytes
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE folds SET scores = replace(scores, '0.', '1.') WHERE key = 'k07'",
+        "UPDATE folds SET predictions = (SELECT predictions FROM folds WHERE key = 'k08') "
+        "WHERE key = 'k07'",
+        "UPDATE folds SET fold = '7' WHERE key = 'k07'",
+        "DELETE FROM folds WHERE key = 'k07'",
+        "DELETE FROM checksums WHERE id = 'k07'",
+        "INSERT INTO folds (key, status) VALUES ('k077', 'failed')",
+        "UPDATE families SET keys = '[\"k07\"]'",
+    ],
+)
+def test_a_row_that_was_changed_added_or_removed_is_named(filled, change):
+    with ResultStore(filled) as store:
+        store.declare("comparison", {"k07": Member(("eda",), ("k00",))})
+    with closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        assert other.execute(change).rowcount == 1
+    refuse(filled, "is damaged: restore a copy.*k07")
+
+
+@pytest.mark.parametrize(
+    ("statement", "what"),
+    [
+        ("CREATE TRIGGER spy AFTER INSERT ON folds BEGIN DELETE FROM folds; END", "trigger 'spy'"),
+        ("CREATE VIEW spy AS SELECT * FROM folds", "view 'spy'"),
+        ("CREATE TABLE spy (a)", "table 'spy'"),
+        ("CREATE INDEX spy ON folds (abs(fold))", "index 'spy'"),
+        ("ALTER TABLE folds ADD COLUMN spy AS (abs(fold))", "table 'folds'"),
+    ],
+)
+def test_what_edaemo_did_not_make_is_refused_and_runs_nothing(filled, statement, what):
+    with closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        other.execute(statement)
+    before = filled.read_bytes()
+    refuse(filled, what)
+    assert filled.read_bytes() == before
+
+
+def test_a_view_in_the_place_of_the_folds_is_refused(filled):
+    with closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        other.execute("ALTER TABLE folds RENAME TO hidden")
+        other.execute("CREATE VIEW folds AS SELECT * FROM hidden")
+    refuse(filled, "which edaemo did not make")
+
+
+WITHOUT_LABELS = {name: [1, 2] for name in ("row", "subject", "stimulus", "trial", "predicted")}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *((name, None) for name in ("key", "settings", "versions", "scores", "classes", "audit")),
+        ("predictions", None),
+        ("settings", "[]"),
+        ("training_subjects", "{}"),
+        ("scores", "3"),
+        ("scores", "[" * 100_000),
+        ("key", b"k07"),
+        ("predictions", zlib.compress(b"[]")),
+        ("predictions", zlib.compress(b"{}")),
+        ("predictions", zlib.compress(json.dumps(WITHOUT_LABELS).encode())),
+        ("predictions", zlib.compress(json.dumps(WITHOUT_LABELS | {"label": [1]}).encode())),
+        ("predictions", zlib.compress(json.dumps(WITHOUT_LABELS | {"label": None}).encode())),
+    ],
+)
+def test_missing_values_and_short_predictions_are_errors(filled, column, value):
+    """In a store without checksums, as edaemo made it before version 5."""
+    with closing(sqlite3.connect(filled, isolation_level=None)) as other:
+        other.execute(f"UPDATE folds SET {column} = ? WHERE key = 'k07'", (value,))
+        other.execute("PRAGMA user_version = 4")
+    with ResultStore(filled) as store, pytest.raises(StoreError, match="is damaged: restore"):
+        store.folds()
+        store.predictions()
+
+
+def test_folds_are_read_when_the_disk_is_full(filled):
+    code = """
+        import resource
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        with t.ResultStore(sys.argv[1]) as store:
+            os_write = __import__("os").write
+            os_write(1, f"{len(store.folds())} {len(store.done(['k01']))}\\n".encode())
+            try:
+                store.add(t.make_record("new"))
+            except t.StoreError as error:
+                os_write(1, str(error).encode())
+    """
+    with start(code, filled) as run:
+        counts, error = run.stdout.read().split("\n", 1)
+    assert run.returncode == 0
+    assert counts == "40 1"
+    assert error.startswith(f"{filled}: ") and "cannot be written" in error
+    check_filled(filled)
+
+
+def test_folds_in_the_log_of_a_killed_run_are_read_when_the_disk_is_full(filled):
+    code = """
+        import os
+        store = t.ResultStore(sys.argv[1])
+        store.add(t.make_record("k40", n_trials=70, fold=40))
+        os.kill(os.getpid(), 9)
+    """
+    with start(code, filled) as run:
+        run.wait()
+    assert Path(f"{filled}-wal").stat().st_size > 0
+    Path(f"{filled}-shm").unlink()
+    code = """
+        import os, resource
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        store = t.ResultStore(sys.argv[1])
+        os.write(1, str(len(store.folds())).encode())
+    """
+    with start(code, filled) as run:
+        assert run.stdout.read() == "41"
+    check_filled(filled, 41)
+
+
+def test_an_old_store_that_cannot_be_written_to_is_read(tmp_path):
+    folder = tmp_path / "old"
+    folder.mkdir()
+    path = Path(shutil.copy(OLD, folder))
+    before = path.read_bytes()
+    code = """
+        import os, resource
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        with t.ResultStore(sys.argv[1]) as store:
+            os.write(1, " ".join(sorted(set(store.folds()["people"]))).encode())
+    """
+    with start(code, path) as run:
+        assert run.stdout.read() == "all"
+    assert path.read_bytes() == before
 
 
 # Stores of version 1 ------------------------------------------------------------------------------

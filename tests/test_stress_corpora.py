@@ -1,5 +1,6 @@
 """Stress-Predict, Freihaut & Göritz, WESAD, CEAP-360VR, CASE: small corpora, and the originals."""
 
+import gzip
 import io
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.metrics import roc_auc_score
 from test_corpora import write
 
 from edaemo.datasets import (
@@ -17,6 +19,7 @@ from edaemo.datasets import (
     load_case,
     load_ceap360vr,
     load_freihaut_goeritz,
+    load_oxazepam_scr,
     load_stress_predict,
     load_wesad,
 )
@@ -142,6 +145,92 @@ def test_freihaut_goeritz_is_cut_by_its_table(small_freihaut):
         with pytest.raises(DatasetError, match=said):
             load_freihaut_goeritz(small_freihaut, allow_partial=True)
         table.write_text(text)
+
+
+START = 1_558_079_565_000  # ms
+
+
+@pytest.fixture
+def freihaut_release(tmp_path):
+    """Three people, one of whom did not finish, in the layout that the authors' code reads.
+
+    Each task lasts 20 s, after 10 s of arithmetic and before 5 s of ratings. The resistance is 500
+    in the block of high stress and 250 in that of low stress.
+    """
+    tasks = ["PointClick", "PatternTyping", "Drawing", "DragDrop", "FollowBox"]
+    finished, now = {"UserId": START + 1000}, START + 1000
+    pages = {"MetaData": {"physioDataId": "3CDPvC116", "condition": 0, "taskOrder": [{"phase": 1}]}}
+    for block in ("HS", "LS"):
+        for place, task in enumerate(tasks):
+            for page, seconds in (
+                (f"Mental_Arithmetic_{task}", 10),
+                (task, 20),
+                (f"SAM_{task}", 5),
+            ):
+                now += 1000 * seconds
+                finished[f"{block}_{page}"] = now
+            pages[f"{block}_SAM_{task}"] = {"samArousal": place, "samValence": 4 - place}
+            pages[f"{block}_{task}"] = [{"x": 1, "y": 2, "timestamp": now}] * 3
+        pages[f"{block}_Mdbf"] = {"stress": 4 if block == "HS" else 1, "MDBF_gut": 2}
+    pages["phaseFinishedTimestamps"] = {**finished, "BfiNeuroticism": now + 2000}
+    n = 20 * 360
+    ticks = 621_355_968_000_000_000 + 10_000 * START + 500_000 * np.arange(n)
+    resistance = np.where(np.arange(n) < 20 * 176, 500, 250)
+    resistance[20 * 300 : 20 * 310] = 0
+    lines = [f"{t};17.05.2019 09:52:45;{r}" for t, r in zip(ticks, resistance, strict=True)]
+    table = "\n".join(["UniversalTimestamp;LocalTimestamp;EDA", *lines]) + "\n"
+    people = {
+        "uid3": {**pages, "phaseFinishedTimestamps": finished, "MetaData": {}},
+        "uid2": {**pages, "MetaData": {"physioDataId": "V6TlsM319"}},
+        "uid1": pages,
+    }
+    files = {
+        "Datasets/Raw_Data_Experiment.json.gz": gzip.compress(json.dumps(people).encode()),
+        "Datasets/Raw_Data_EDA/3CDPvC116.csv": table,
+        "Datasets/Raw_Data_EDA/V6TlsM319.csv": table,
+    }
+    return write(tmp_path / "freihaut_release", files)
+
+
+def test_the_release_of_freihaut_goeritz_is_cut_at_its_pages(freihaut_release):
+    study = load_freihaut_goeritz(freihaut_release, window=None, allow_partial=True)
+    trials = study.trials
+    assert trials["subject"].tolist() == ["3CDPvC116"] * 8 + ["V6TlsM319"] * 8
+    trials = trials[:8]
+    assert trials["stimulus"].tolist() == ["PointClick", "Drawing", "DragDrop", "FollowBox"] * 2
+    # PatternTyping, a task with the keyboard, is not read.
+    assert trials["session_time"].tolist() == [11, 81, 116, 151, 186, 256, 291, 326]
+    assert trials["duration"].tolist() == [20] * 8
+    assert study.targets["condition"].tolist() == (["high"] * 4 + ["low"] * 4) * 2
+    assert study.ratings["arousal"].tolist() == [0, 2, 3, 4] * 4
+    assert study.ratings["valence"].tolist() == [4, 2, 1, 0] * 4
+    assert study.ratings["stress"].tolist() == ([4] * 4 + [1] * 4) * 2
+    assert (study.development, study.scored_once) == ((), ())
+    assert set(trials["version"]) == {"high stress first"}
+    for trial, eda in enumerate(trials["eda"]):
+        missing = np.isnan(eda)
+        assert_allclose(eda[~missing], 2.0 if trial < 4 else 4.0, rtol=1e-12)
+        assert len(eda) == 80
+        assert missing.sum() == (40 if trial == 6 else 0)  # 300 to 310 s
+    with pytest.raises(DatasetError, match=r"2 of 53 people, 16 of 424 tasks"):
+        load_freihaut_goeritz(freihaut_release)
+    experiment = freihaut_release / "Datasets" / "Raw_Data_Experiment.json.gz"
+    people = json.loads(gzip.decompress(experiment.read_bytes()))
+    people["uid1"]["HS_SAM_Drawing"]["samArousal"] = 7
+    people["uid2"]["MetaData"]["physioDataId"] = "other1"
+    experiment.write_bytes(gzip.compress(json.dumps(people).encode()))
+    with pytest.raises(DatasetError, match=r"(?s)has 7 as samArousal of 3CDPvC116.*outside 0 to 4"):
+        load_freihaut_goeritz(freihaut_release, allow_partial=True)
+    with pytest.raises(DatasetError, match="other1 has no file Raw_Data_EDA/other1"):
+        load_freihaut_goeritz(freihaut_release)
+    for bad, said in (
+        (b"version https://git-lfs.github.com/spec/v1", r"is a pointer of Git LFS"),
+        (gzip.compress(b"[1"), "is not a readable JSON file"),
+        (b"{}", "is not a readable JSON file"),
+    ):
+        experiment.write_bytes(bad)
+        with pytest.raises(DatasetError, match=said):
+            load_freihaut_goeritz(freihaut_release)
 
 
 def test_the_original_of_freihaut_goeritz_has_what_its_page_says():
@@ -336,3 +425,40 @@ def test_case_that_is_damaged_is_one_error(small_case, folder, change, said):
     file.write_text(change(file.read_text()))
     with pytest.raises(DatasetError, match=said):
         load_case(small_case, allow_partial=True, window=None)
+
+
+# Oxazepam: responses to shocks
+
+
+def test_responses_to_shocks_are_read(tmp_path):
+    head = '"Subject","Condition","Stimulus","SCR"\n'
+    rows = '"9","Self","High","0.25"\n"9","Other","Low",NA\n"10","Self","Low","0"\n'
+    write(tmp_path, {"SCR.csv": head + rows})
+    table = load_oxazepam_scr(tmp_path)
+    assert table.to_dict("list") == {
+        "subject": ["9", "10"],
+        "condition": ["Self", "Self"],
+        "stimulus": ["High", "Low"],
+        "amplitude": [0.25, 0.0],
+    }
+    assert table.attrs["n_missing"] == 1
+    for old, new, said in (
+        ("High", "Middle", "has 'Middle' as Stimulus in line 2"),
+        ("0.25", "much", "SCR in line 2"),
+        ('"SCR"', '"EDA"', r"lacks the columns \['SCR'\]"),
+    ):
+        write(tmp_path, {"SCR.csv": (head + rows).replace(old, new)})
+        with pytest.raises(DatasetError, match=said):
+            load_oxazepam_scr(tmp_path)
+    with pytest.raises(DatasetError, match=r"has no SCR\.csv\. Get SCR\.csv of"):
+        load_oxazepam_scr(tmp_path / "other")
+
+
+def test_one_response_tells_own_shocks_better_than_watched_ones():
+    """The values are those of the notes beside the file, found without edaemo."""
+    table = load_oxazepam_scr(original("oxazepam_scr"))
+    assert (len(table), table["subject"].nunique(), table.attrs["n_missing"]) == (2676, 67, 444)
+    for condition, expected in (("Self", 0.886), ("Other", 0.620)):
+        people = table[table["condition"] == condition].groupby("subject")
+        areas = [roc_auc_score(own["stimulus"] == "High", own["amplitude"]) for _, own in people]
+        assert np.mean(areas) == pytest.approx(expected, abs=0.0006)

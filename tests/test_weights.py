@@ -14,9 +14,10 @@ from scipy.signal import bilinear, lfilter
 import edaemo
 from edaemo import CvxEDATransformer
 from edaemo.cli import main
-from edaemo.datasets import make_music_listening
+from edaemo.datasets import load_hku956, make_music_listening, select_people
 from edaemo.decomposition import (
     CvxEDA,
+    DecompositionWarning,
     Weights,
     _compiled,
     decompose,
@@ -67,7 +68,7 @@ def record(seed, seconds=60.0, sampling_rate=4.0, noise=0.005, tau0=2.0, tau1=0.
 # ---------------------------------------------------------------- the optimum, from outside
 
 
-def solve_dense(y, sampling_rate, weights, seen, delta_knot=10.0):
+def solve_dense(y, sampling_rate, weights, seen, delta_knot=10.0, tonic_above_zero=False):
     """Solve the problem of `Weights` with dense matrices and return phasic and objective."""
     cvxopt = pytest.importorskip("cvxopt")
     n, step = len(y), round(delta_knot * sampling_rate)
@@ -86,11 +87,14 @@ def solve_dense(y, sampling_rate, weights, seen, delta_knot=10.0):
     price = np.full(n, weights.alpha), weights.alpha * weights.fading * sampling_rate
     cost = np.r_[(*price, np.zeros(m + 2))]
     rows = model[seen]
+    below = np.hstack((-np.eye(n + 1), np.zeros((n + 1, m + 2))))
+    if tonic_above_zero:
+        below = np.vstack((below, np.hstack((np.zeros((n, n + 1)), -model[:, n + 1 :]))))
     result = cvxopt.solvers.qp(
         cvxopt.matrix(rows.T @ rows + np.diag(penalty)),
         cvxopt.matrix(cost - rows.T @ y[seen]),
-        cvxopt.matrix(np.hstack((-np.eye(n + 1), np.zeros((n + 1, m + 2))))),
-        cvxopt.matrix(np.zeros(n + 1)),
+        cvxopt.matrix(below),
+        cvxopt.matrix(np.zeros(len(below))),
         options={"show_progress": False, "abstol": 1e-13, "reltol": 1e-13, "feastol": 1e-10},
     )
     x = np.array(result["x"]).ravel()
@@ -111,6 +115,82 @@ def test_matches_a_dense_quadratic_program(solver, seconds, sampling_rate, weigh
     assert result.objective == pytest.approx(objective, rel=1e-6)
     assert_allclose(result.phasic, phasic, rtol=0, atol=1e-3)
     assert result.initial == pytest.approx(initial, abs=1e-3)
+
+
+def begin_without_contact(seed, seconds=40, sampling_rate=4.0):
+    """Return a recording in µS that is 0 for 5 s, then steps to responses on a level of 1.5 µS."""
+    y, _ = record(seed, seconds, sampling_rate)
+    y -= 2.5
+    y[: round(5 * sampling_rate)] = 0.0
+    return np.maximum(y, 0.0)
+
+
+@both
+@pytest.mark.parametrize("sampling_rate", [4.0, 10.0])
+@pytest.mark.parametrize("weights", [WEIGHTS, Weights(2e-3, 0.3, fading=2.0)])
+def test_tonic_above_zero_is_a_row_of_the_dense_problem(solver, sampling_rate, weights):
+    y = begin_without_contact(7, 30, sampling_rate)
+    result = decompose(y, sampling_rate, weights=weights, solver=solver)
+    seen = np.ones(len(y), bool)
+    phasic, objective, _ = solve_dense(y, sampling_rate, weights, seen, tonic_above_zero=True)
+    assert (result.status, result.tonic.min() > -1e-9) == ("optimal", True)
+    assert result.objective == pytest.approx(objective, rel=1e-6)
+    assert_allclose(result.phasic, phasic, rtol=0, atol=1e-3)
+    # The condition is active: the recording raised by 5 µS has a tonic component below 5 µS.
+    free = decompose(y + 5, sampling_rate, weights=weights, solver=solver)
+    assert free.tonic.min() < 5 - 1e-3
+    assert free.objective < (1 - 1e-6) * result.objective
+
+
+def test_masked_samples_and_a_lower_bound_go_together():
+    y = begin_without_contact(8, 30)
+    seen = np.ones(len(y), bool)
+    seen[[10, 11, 12, 30, 31, 90]] = False
+    result = decompose(np.where(seen, y, np.nan), 4.0, weights=WEIGHTS, missing="mask")
+    _, objective, _ = solve_dense(y, 4.0, WEIGHTS, seen, tonic_above_zero=True)
+    assert (result.status, result.tonic.min() > -1e-9) == ("optimal", True)
+    assert result.objective == pytest.approx(objective, rel=1e-6)
+
+
+@both
+def test_the_tonic_component_is_not_negative_in_any_unit_with_a_zero(solver):
+    for seed in range(6):
+        y = begin_without_contact(seed)
+        result = decompose(y, 4.0, solver=solver)
+        assert result.status == "optimal"
+        assert result.tonic.min() > -1e-9
+        assert result.phasic.min() >= 0
+        assert_allclose(result.phasic + result.tonic + result.residual, y, rtol=0, atol=1e-12)
+        nanosiemens = decompose(1e3 * y, 4.0, solver=solver)
+        assert_allclose(nanosiemens.tonic, 1e3 * result.tonic, rtol=0, atol=1e-2)
+        # A recording with negative samples has no zero: a shift changes only the level.
+        shifted, centred = (decompose(y + by, 4.0, solver=solver) for by in (9, -y.mean()))
+        assert_allclose(centred.tonic + y.mean(), shifted.tonic - 9, rtol=0, atol=1e-4)
+
+
+def test_a_bound_needs_no_change_of_the_published_problem():
+    y = begin_without_contact(3)
+    result, raised = (decompose(x, 4.0, weights="published") for x in (y, y + 5))
+    assert_allclose(result.phasic, raised.phasic, rtol=0, atol=1e-6)
+    assert raised.tonic.min() < 5
+
+
+def test_a_recording_too_long_for_the_bound_keeps_its_optimum_with_a_warning(monkeypatch):
+    if _compiled.load() is None:
+        pytest.skip("the compiled kernel was not built")
+    y = begin_without_contact(3)
+    monkeypatch.setattr("edaemo.decomposition._decompose._DENSE_ELEMENTS", 500)
+    with pytest.warns(DecompositionWarning, match="of 160 samples falls to -.*too long"):
+        result = decompose(y, 4.0)
+    assert result.tonic.min() < 0
+
+
+def test_no_tonic_component_of_hku956_in_microsiemens_is_negative():
+    """Without the bound, 8 of these 473 windows have one below zero, by up to 0.16 µS."""
+    study = select_people(load_hku956(), "development")
+    tonic = EDADecomposer(4, components=("tonic",)).fit_transform(study.trials)["eda"]
+    assert len(tonic) == 473
+    assert min(cell.min() for cell in tonic) > -1e-6
 
 
 def test_masked_samples_are_rows_deleted_from_the_dense_problem():

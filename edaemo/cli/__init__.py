@@ -11,6 +11,8 @@ import edaemo
 from edaemo.cli._compare import add_compare
 from edaemo.cli._datasets import add_datasets
 from edaemo.cli._decompose import add_decompose
+from edaemo.cli._describe import add_describe
+from edaemo.cli._output import printable_output
 from edaemo.cli._predict import add_predict
 from edaemo.cli._report import add_report
 from edaemo.cli._reproduce import add_reproduce
@@ -33,6 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         reader of its output has closed the pipe. The process exits with 2 after wrong arguments,
         unreadable data, or if a result cannot be written.
     """
+    with printable_output():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     parser = _make_parser()
     arguments = parser.parse_args(argv)
     try:
@@ -61,6 +68,7 @@ def _make_parser() -> argparse.ArgumentParser:
     add_decompose(commands)
     add_scr(commands)
     add_predict(commands)
+    add_describe(commands)
     add_reproduce(commands)
     add_datasets(commands)
     return parser

@@ -108,6 +108,15 @@ def print_notes(source: str | Path, file: TextIO) -> Iterator[None]:
         print(f"Note: {source}: " + message.removeprefix(f"{source}: "), file=file)
 
 
+def print_errors(failed: Sequence[tuple[Path, str]], file: TextIO) -> None:
+    """Print the errors of files; an error of many files once, with their number."""
+    from edaemo._ids import group_messages
+
+    pairs = [(path, message.removeprefix(f"{path}: ")) for path, message in failed]
+    for line in group_messages(pairs):
+        print(line, file=file)
+
+
 def print_left_out(left_out: Mapping[Path, str], file: TextIO) -> None:
     """Print which files of a folder were left out because they hold no EDA, and why."""
     if left_out:

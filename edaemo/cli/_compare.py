@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from edaemo._whole_file import safe_name
 from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
+from edaemo.cli._output import to_csv
 from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
@@ -140,7 +143,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         type=float,
         metavar=("START", "STOP"),
         help="part of each trial in seconds; a negative START keeps seconds before the onset, "
-        "which are no part of the trial (default: that of the loader)",
+        "which are not part of the trial (default: that of the loader)",
     )
     add_plugins(compare, "studies, pipelines and decompositions")
     compare.add_argument("--out", default="results", metavar="DIR", help="folder for the results")
@@ -214,7 +217,7 @@ def _load(name: str, arguments: argparse.Namespace) -> AnyBunch:
     if not arguments.window:
         return STUDIES[name](arguments.path)
     if name not in CORPORA:
-        raise EvaluationError(f"--window needs a corpus with files, but {name} has none.")
+        raise EvaluationError(f"--window needs a corpus with files, and {name} has no files.")
     return STUDIES[name](arguments.path, window=tuple(arguments.window))
 
 
@@ -226,10 +229,23 @@ def _print_fold(record: FoldRecord) -> None:
     print(json.dumps({"fold": {name: getattr(record, name) for name in names}}), flush=True)
 
 
+def folder_of(about: Sequence[Any], out: Path) -> Path:
+    """Return the folder of a table: names of users are parts of its path, and nothing else."""
+    study, target, threshold, protocol, quality, min_stability = about
+    fixed = isinstance(threshold, float) and threshold == threshold
+    rated = threshold == "none"
+    name = f"{target}-above-{threshold:g}" if fixed else target + "-as-rated" * rated
+    place = out / safe_name(study) / safe_name(name) / safe_name(protocol)
+    if quality == quality and quality is not None:
+        place = place / safe_name(f"quality-{quality}")
+    if min_stability == min_stability:
+        place = place / f"stable-{min_stability:g}"
+    return place
+
+
 def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) -> None:
     """Print every table; write each table and its figure to a separate folder."""
     import matplotlib
-    import pandas as pd
 
     from edaemo.inspection import plot_comparison, save_figure
     from edaemo.statistics import format_table
@@ -237,17 +253,9 @@ def _report(table: pd.DataFrame, notes: list[str], out: Path, *, as_json: bool) 
     matplotlib.use("Agg")  # figures are written to files only
     case = ["study", "target", "threshold", "protocol", "quality", "min_stability"]
     for about, rows in table.groupby(case, sort=False, dropna=False):
-        study, target, threshold, protocol, quality, min_stability = about
-        fixed = isinstance(threshold, float) and threshold == threshold
-        rated = threshold == "none"
-        name = f"{target}-above-{threshold:g}" if fixed else target + "-as-rated" * rated
-        place = out / study / name / protocol
-        if not pd.isna(quality):
-            place = place / f"quality-{quality}"
-        if not pd.isna(min_stability):
-            place = place / f"stable-{min_stability:g}"
+        place = folder_of(about, out)
         place.mkdir(parents=True, exist_ok=True)
-        rows.to_csv(place / "table.csv", index=False)
+        (place / "table.csv").write_text(to_csv(rows), encoding="utf-8")
         save_figure(plot_comparison(rows), place / "figure.png")
         if as_json:
             for line in rows.to_json(orient="records", lines=True).splitlines():

@@ -16,6 +16,7 @@ from edaemo.cli._arguments import (
     add_reading,
     import_plugins,
     make_folder,
+    print_errors,
     print_left_out,
     read_repair,
     reading_settings,
@@ -171,10 +172,11 @@ def _decompose(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
 
 def _print_outcomes(outcomes: Sequence[Outcome], left_out: Mapping[Path, str], out: Path) -> int:
     """Print the notes and errors of all files; return the exit status."""
-    failed = [outcome.error for outcome in outcomes if outcome.error is not None]
-    for outcome in outcomes:
-        for note in outcome.notes:
-            print(f"Note: {outcome.source}: {note}")
+    from edaemo._ids import group_messages
+
+    failed = [(o.source, o.error) for o in outcomes if o.error is not None]
+    for note in group_messages((o.source, note) for o in outcomes for note in o.notes):
+        print(f"Note: {note}")
     print_left_out(left_out, sys.stdout)
     count = Counter(outcome.state for outcome in outcomes)
     n_done = count["done"] + count["skipped"]
@@ -185,8 +187,7 @@ def _print_outcomes(outcomes: Sequence[Outcome], left_out: Mapping[Path, str], o
         )
     print(f"{n_done} of {len(outcomes)} files done, {len(failed)} failed: {out}")
     sys.stdout.flush()
-    for message in failed:
-        print(message, file=sys.stderr)
+    print_errors(failed, sys.stderr)
     if count["not tried"]:
         print(
             f"{count['not tried']} files were not tried, because {out} cannot be written to: free "

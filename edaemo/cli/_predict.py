@@ -6,16 +6,19 @@ import argparse
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import edaemo
 from edaemo.cli._arguments import (
     add_plugins,
     add_reading,
     import_plugins,
+    print_errors,
     print_left_out,
     print_notes,
     reading_settings,
 )
+from edaemo.cli._output import escape, to_csv
 
 
 def add_predict(commands: argparse._SubParsersAction) -> None:
@@ -28,7 +31,8 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         "this column. An E4 session has one trial between two presses of the button. Any other "
         "file is one trial. The output is a CSV with one row for each trial: file, trial, "
         "predicted, probability_CLASS for each class, and quality (what is wrong with the "
-        "recording). The prediction is missing if more than half of the samples are not usable.",
+        "recording). The prediction is missing if more than half of the samples are not usable. "
+        "A text that a spreadsheet would run as a formula begins with a quote.",
         epilog="Exit status: 0 if all trials were predicted, 1 if some failed, 2 for wrong "
         "arguments or an unusable model, 130 after Ctrl-C.",
     )
@@ -74,6 +78,13 @@ def add_predict(commands: argparse._SubParsersAction) -> None:
         "imported",
     )
     predict.add_argument(
+        "--trusted-keys",
+        nargs="+",
+        metavar="KEY",
+        help="public Ed25519 keys, one of which must have signed the model: files in PEM format, "
+        "or 64 hexadecimal digits each, as `edaemo describe` prints them",
+    )
+    predict.add_argument(
         "--any-quality",
         action="store_true",
         help="predict also if more than half of the samples of a trial are not usable",
@@ -92,7 +103,9 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
     try:
         import_plugins(arguments.plugin)
         with print_notes(arguments.model, sys.stderr):
-            model = edaemo.load(arguments.model, trusted=arguments.trusted)
+            model = edaemo.load(
+                arguments.model, trusted=arguments.trusted, trusted_keys=arguments.trusted_keys
+            )
         needs = find_needs(model)
         needs.check_rate(arguments.sampling_rate)
         settings = reading_settings(arguments)
@@ -111,11 +124,12 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
             )
         if needs.subject and arguments.subject is None:
             raise ValueError("the model standardises within people. Pass --subject.")
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     print_left_out(left_out, sys.stderr)
     read = partial(read_file_trials, **settings, tags=arguments.tags)
-    rows, failed = [], []
+    rows: list[dict[str, Any]] = []
+    failed: list[tuple[Path, str]] = []
     for file in files:
         with print_notes(file, sys.stderr):
             predicted, errors = predict_file(
@@ -127,14 +141,13 @@ def _predict(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> 
                 subject=arguments.subject,
                 any_quality=arguments.any_quality,
             )
-        rows += predicted
-        failed += errors
-    for message in failed:
-        print(message, file=sys.stderr)
+        rows += [row | {"file": escape(row["file"])} for row in predicted]
+        failed += [(file, error) for error in errors]
+    print_errors(failed, sys.stderr)
     table = pd.DataFrame(rows)
     if rows:
         table["quality"] = table.pop("quality")  # the last column
-    text = table.to_csv(index=False) if rows else ""
+    text = to_csv(table) if rows else ""
     if arguments.out is None:
         sys.stdout.write(text)
     elif rows:

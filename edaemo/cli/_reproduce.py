@@ -8,6 +8,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edaemo._whole_file import safe_name
 from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
 from edaemo.cli._terminal import print_text
 
@@ -247,7 +248,7 @@ def _reproduce_muse(arguments: argparse.Namespace, parser: argparse.ArgumentPars
         )
     except ValueError as error:  # base of all errors about arguments and data
         parser.exit(2, f"edaemo: error: {error}\n")
-    place = Path(arguments.out) / study.name / "muse"
+    place = Path(arguments.out) / safe_name(study.name) / "muse"
     place.mkdir(parents=True, exist_ok=True)
     text = format_results(table)
     (place / "table.md").write_text(text, encoding="utf-8")
@@ -358,7 +359,7 @@ def _reproduce(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
             made, study = _make(arguments)
     except ValueError as error:  # base of all errors about arguments, data and store
         parser.exit(2, f"edaemo: error: {error}\n")
-    _print(made, Path(arguments.out) / study / made.name, as_json=arguments.json)
+    _print(made, Path(arguments.out) / safe_name(study) / made.name, as_json=arguments.json)
     for note in dict.fromkeys(str(note.message) for note in notes):
         if arguments.json:
             print(json.dumps({"note": note}))

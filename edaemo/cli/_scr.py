@@ -14,11 +14,13 @@ from edaemo.cli._arguments import (
     add_reading,
     import_plugins,
     positive_number,
+    print_errors,
     print_left_out,
     print_notes,
     read_repair,
     reading_settings,
 )
+from edaemo.cli._output import escape, to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 # Beginning of the first line of a result.
 HEADER = "file,trial,"
+# Value of --events for the events in the recordings.
+IN_RECORDING = "recording"
 
 
 def add_scr(commands: argparse._SubParsersAction) -> None:
@@ -56,7 +60,9 @@ def add_scr(commands: argparse._SubParsersAction) -> None:
         metavar="CSV",
         help="a CSV with one row for each event and the columns file (as given, or its path below "
         "a folder IN), onset (seconds from the first sample of the file or trial), optionally "
-        "event (a name) and, for files with several trials, trial",
+        "event (a name) and, for files with several trials, trial; or the word recording, for the "
+        "events in the recordings: markers of XDF, BrainVision and AcqKnowledge, annotations of "
+        "EDF, presses of an E4",
     )
     scr.add_argument(
         "--latency",
@@ -94,7 +100,9 @@ def _scr(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         method = find_decomposition(arguments.method, dict(arguments.setting))
         settings = reading_settings(arguments)
         found, left_out = _find(arguments, settings)
-        events = None if arguments.events is None else _read_events(Path(arguments.events), found)
+        events = None
+        if arguments.events not in (None, IN_RECORDING):
+            events = _read_events(Path(arguments.events), found)
     except (ValueError, OSError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     tables, failed = _measure_files(found, events, arguments, settings, method)
@@ -109,8 +117,7 @@ def _scr(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if n_repaired := sum(int((table["repaired_share"] > 0).sum()) for table in tables):
         print(f"Note: {n_repaired} rows have repaired samples, see repaired_share.")
     sys.stdout.flush()
-    for message in failed:
-        print(message, file=sys.stderr)
+    print_errors(failed, sys.stderr)
     return 1 if failed else 0
 
 
@@ -132,12 +139,13 @@ def _measure_files(
     arguments: argparse.Namespace,
     settings: dict[str, Any],
     method: DecompositionMethod,
-) -> tuple[list[pd.DataFrame], list[str]]:
-    """Return the tables of the recordings, and an error message for each that failed."""
+) -> tuple[list[pd.DataFrame], list[tuple[Path, str]]]:
+    """Return the tables of the recordings, and the path and error of each that failed."""
     from edaemo._progress import progress_bar
     from edaemo.decomposition import DecompositionError
 
-    tables, failed = [], []
+    tables: list[pd.DataFrame] = []
+    failed: list[tuple[Path, str]] = []
     with progress_bar(len(found), unit="file", shown=True) as bar:
         for file, _ in found:
             if events is None or file in events:
@@ -145,10 +153,9 @@ def _measure_files(
                     of_file = None if events is None else events[file]
                     tables.append(_measure(file, of_file, arguments, settings, method))
                 except MemoryError:
-                    failed.append(f"{file}: not enough memory for a recording of this length.")
+                    failed.append((file, "not enough memory for a recording of this length."))
                 except (ValueError, DecompositionError, OSError, ImportError) as error:
-                    reason = " ".join(str(error).split()).removeprefix(f"{file}: ")
-                    failed.append(f"{file}: {reason}")
+                    failed.append((file, " ".join(str(error).split())))
             else:
                 print(f"Note: {file}: {arguments.events} has no event of this file.")
             bar.update()
@@ -220,9 +227,20 @@ def _read_events(path: Path, found: Sequence[tuple[Path, Path]]) -> dict[Path, p
     return {file: rows for file, rows in by_file}
 
 
+def _find_events(file: Path, settings: dict[str, Any]) -> pd.DataFrame:
+    """Return the events in a recording, as `_read_events` does."""
+    from edaemo.datasets import read_events
+
+    events = read_events(file, column=settings["column"], options=settings["options"])
+    if events.empty:
+        raise ValueError(f"{file}: the recording has no events.")
+    named = events.rename(columns={"stimulus": "event"})
+    return named.assign(line=range(1, len(named) + 1))[["line", "event", "onset"]]
+
+
 def _read_onset(text: str, where: str) -> float:
     try:
-        onset = float(text)
+        onset = float(text.replace("_", "?"))  # only Python reads 1_000 as 1000
     except ValueError:
         onset = float("nan")
     if not isfinite(onset):
@@ -245,6 +263,8 @@ def _measure(
 
     with print_notes(file, sys.stdout):
         cells, rate = read_file_trials(file, **settings)
+        if arguments.events == IN_RECORDING:
+            events = _find_events(file, settings)
     trials = pd.DataFrame({"trial": list(cells)}, dtype=str)
     trials["eda"] = pd.Series(list(cells.values()), dtype=object)
     table = scr_table(
@@ -258,7 +278,7 @@ def _measure(
         missing=arguments.missing,
         repair=read_repair(arguments),
     )
-    table.insert(0, "file", str(file))
+    table.insert(0, "file", escape(str(file)))
     return table
 
 
@@ -291,4 +311,4 @@ def _write(tables: Sequence[pd.DataFrame], out: Path) -> None:
     logical = table.select_dtypes(["bool", "boolean"]).columns
     out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as part:
-        table.astype(dict.fromkeys(logical, "Int64")).to_csv(part, index=False)
+        part.write_text(to_csv(table.astype(dict.fromkeys(logical, "Int64"))), encoding="utf-8")

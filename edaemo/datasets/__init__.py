@@ -37,6 +37,7 @@ from edaemo.datasets._induced_stress import load_induced_stress
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._mahnob_hci import load_mahnob_hci
 from edaemo.datasets._muse_car import load_muse_car
+from edaemo.datasets._oxazepam_scr import load_oxazepam_scr
 from edaemo.datasets._pmemo import load_pmemo
 from edaemo.datasets._read_trials import read_trials
 from edaemo.datasets._recordings import choose_recordings, find_recordings, read_recording
@@ -102,6 +103,7 @@ __all__ = [
     "load_induced_stress",
     "load_mahnob_hci",
     "load_muse_car",
+    "load_oxazepam_scr",
     "load_pmemo",
     "load_seed_vii",
     "load_stress_predict",

@@ -112,6 +112,12 @@ def add_signal(
     wrong = _check_keys(keys, without, set(_keys(left_out)), arrays, missing)
     rows = [row for row, key in enumerate(keys) if key in arrays]
     window = report.get("window")
+    if study.get("context"):
+        raise ValueError(
+            f"{name!r} cannot be added: the cells of the study begin {study.context:g} s before "
+            f"their trials (window={window!r}), and the arrays begin with them. Load the study "
+            "with a window that starts at 0 or later."
+        )
     samples, needed = window_samples(window, sampling_rate)
     lasts = _durations(study)
     cells: list[np.ndarray] = []

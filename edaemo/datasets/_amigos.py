@@ -427,7 +427,7 @@ SPEC = CorpusSpec(
 people alone and 20 in five groups of four. There are 788 trials. The people rated arousal, valence,
 dominance, liking and familiarity from 1 to 9. They also marked which of seven emotions they had
 felt. The preprocessed files at 128 Hz are read. The first 5 seconds of a trial were recorded before
-the video and are dropped.
+the video and are dropped, unless the window starts before the video.
 
 What to know before believing a score:
 - The authors do not document the unit of the skin response. Public loaders agree that it is
@@ -499,7 +499,8 @@ def load_amigos(
     """Load AMIGOS: EDA of 40 people in 640 trials of short films and 148 of long ones.
 
     The preprocessed MATLAB files are read. The first 640 samples of each trial (5 s) were recorded
-    before the video and are dropped. All files are checked. One error lists every problem.
+    before the video; only those in the window are kept. All files are checked. One error lists
+    every problem.
 
     Parameters
     ----------
@@ -517,6 +518,7 @@ def load_amigos(
         Keep or drop P09, P12, P21, P22, P23, P24 and P33, who have invalid channels.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept missing people or videos and list them in the report. Without the spreadsheet, long
         videos then have no viewing groups. All other checks remain.

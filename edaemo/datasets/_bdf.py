@@ -7,6 +7,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from edaemo._validation import name_some
 from edaemo.datasets._corpus import CorpusFiles, DatasetError, LooseFile
 
 # MNE converts these units to volts. The factors undo that. The third unit has the Greek letter of a
@@ -80,7 +81,7 @@ def read_bdf(
         try:
             raw = mne.io.read_raw_bdf(path, include=wanted, stim_channel=trigger, verbose="error")
             data = dict(zip(raw.ch_names, raw.get_data(verbose="error"), strict=True))
-        except (ValueError, RuntimeError, LookupError, OSError) as error:
+        except Exception as error:  # MNE raises plain Exceptions, too
             raise corpus.error(name, f"cannot be read as bdf: {error}.") from error
     for label in wanted[:-1]:
         data[label] *= VOLTS.get(units[label], 1.0)
@@ -139,7 +140,9 @@ def _check_header(
     wrong = [label for label in wanted if header.labels.count(label) != 1]
     if wrong:
         raise corpus.error(
-            name, f"must have each of the channels {wrong} exactly once; it has {header.labels}."
+            name,
+            f"must have each of the channels {name_some(wrong)} exactly once; it has "
+            f"{name_some(header.labels)}.",
         )
     rates = dict(zip(header.labels, header.rates, strict=True))
     other = {label: rates[label] for label in wanted if rates[label] != sampling_rate}

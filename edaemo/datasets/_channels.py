@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from edaemo._validation import suggest
+from edaemo._validation import name_some, suggest
 from edaemo.datasets._corpus import DatasetError
 from edaemo.datasets._text import is_eda_name
 from edaemo.datasets._time_axis import is_time_name
@@ -52,6 +52,8 @@ class Channel:
         Resolution of the converter, for readings of one.
     times : ndarray or None
         Times of the samples in seconds, if the format has them for each channel.
+    start : float
+        Time of the first sample on the clock of the events, in seconds.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Channel:
     sampling_rate: float | None = None
     bits: int | None = None
     times: np.ndarray | None = None
+    start: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,8 @@ class OpenFile:
     first : tuple of str
         The first cells of each column of a text, for messages.
     read_events : callable or None
-        Takes the position of a channel; returns the events in the file, with onsets from the first
-        sample of the channel. None if the format has no events.
+        Returns the events in the file, with onsets on their clock. None if the format has no
+        events.
     """
 
     channels: list[Channel]
@@ -98,7 +101,7 @@ class OpenFile:
     device: str | None = None
     notes: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
-    read_events: Callable[[int], list[Event]] | None = None
+    read_events: Callable[[], list[Event]] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -184,13 +187,13 @@ def choose_channel(file: OpenFile, path: Path, column: str | None) -> tuple[int,
             raise DatasetError(f"{path}: the file has no header, so no column is named {column!r}.")
         if not found:
             raise DatasetError(
-                f"{path}: no column is named {column!r}. The columns are {names}. "
+                f"{path}: no column is named {column!r}. The columns are {name_some(names)}. "
                 f"{suggest(column, [name for name in names if name])}"
             )
         if len(found) > 1:
             raise DatasetError(
                 f"{path}: more than one column is named {column!r}: rename one. The columns are "
-                f"{names}."
+                f"{name_some(names)}."
             )
         return found[0], ()
     found = find_eda(file, path)
@@ -224,7 +227,7 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
     if len({*names}) < len(names):
         return DatasetError(
             f"{path}: more than one column is named {names[0]!r}: rename one. The columns are "
-            f"{file.names}."
+            f"{name_some(file.names)}."
         )
     is_named = bool(find_eda(file, path))
     kind = DatasetError if is_named else NoEDAError
@@ -238,8 +241,8 @@ def _too_many(file: OpenFile, path: Path, found: list[int]) -> DatasetError:
         unit = f" {channel.unit}" if channel.unit else ""
         listed.append(f"{file.names[i]} ({values.min():g} to {values.max():g}{unit}{rate})")
     return kind(
-        f"{path}: {wrong} the EDA: choose one with column (--column). "
-        f"{'; '.join(listed)}. The columns are {file.names}."
+        f"{path}: {wrong}: choose one with column (--column). "
+        f"{'; '.join(listed)}. The columns are {name_some(file.names)}."
     )
 
 
@@ -249,8 +252,8 @@ def describe(file: OpenFile) -> str:
     call = f" To read it: read_recording(path, column={example!r}, sampling_rate=…)." * bool(
         example
     )
-    rows = f" The first row is {[*file.first]}." if file.first else ""
-    return f"The columns are {file.names[:50]}.{rows}{call}"
+    rows = f" The first row is {name_some(file.first)}." if file.first else ""
+    return f"The columns are {name_some(file.names)}.{rows}{call}"
 
 
 def check_unit(path: Path, channel: Channel, unit: str) -> str:

@@ -6,6 +6,7 @@ import csv
 import lzma
 import os
 import re
+import struct
 import sys
 import zipfile
 import zlib
@@ -18,8 +19,8 @@ from typing import IO
 
 import numpy as np
 
-from edaemo._validation import suggest
-from edaemo.datasets._numbers import read_number
+from edaemo._validation import name_some, suggest
+from edaemo.datasets._numbers import plain_number, read_number
 
 ENVIRONMENT = "EDAEMO_DATA"
 REPOSITORY_DATA = Path(__file__).parents[2] / "data"
@@ -33,7 +34,12 @@ class DatasetError(ValueError):
 
 
 # Exceptions that a damaged member of a zip archive may raise, depending on its compression.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, MemoryError)
+# Problems that one error lists, at most.
+_MOST_LISTED = 30
+# Size of the unpacked files, as a multiple of the archive, at most, for archives above 256 MiB
+# unpacked. Recordings take 1 to 30 times their archive.
+_SMALL, _MOST_PACKED = 2**28, 200
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,10 @@ class Problems:
     def raise_all(self) -> None:
         """Raise one error that lists all noted problems, if there are any."""
         if self.found:
-            problems = "".join(f"\n  - {problem}" for problem in self.found)
+            most = _MOST_LISTED
+            problems = "".join(f"\n  - {problem[:1000]}" for problem in self.found[:most])
+            if len(self.found) > most:
+                problems += f"\n  - and {len(self.found) - most} more."
             count = f"{len(self.found)} problems" if len(self.found) > 1 else "1 problem"
             raise DatasetError(
                 f"{self._place} cannot be read as {self._name}. Found {count}:{problems}\n"
@@ -399,7 +408,7 @@ class CorpusFiles:
         names = reader.fieldnames or ()
         twice = sorted({column for column in names if names.count(column) > 1})
         if twice:
-            raise self.error(name, f"has the columns {twice} more than once.")
+            raise self.error(name, f"has the columns {name_some(twice)} more than once.")
         missing = [column for column in columns if column not in names]
         if missing:
             raise self.error(name, f"lacks the columns {missing}.")
@@ -430,12 +439,9 @@ class CorpusFiles:
         DatasetError
             If the text is not a finite number.
         """
-        try:
-            value = float(text)
-        except ValueError:
-            value = np.nan
-        if not np.isfinite(value):
-            raise self.error(name, f"needs a finite number as {what}, got {text!r}.")
+        value = read_number(text)
+        if value is None or not np.isfinite(value):
+            raise self.error(name, f"needs a finite number as {what}, got {text!r:.60}.")
         return value
 
     def rating(self, name: str, text: str, what: str, limits: tuple[float, float]) -> float:
@@ -492,7 +498,7 @@ class CorpusFiles:
             If a line is not a finite number.
         """
         try:
-            values = np.array(lines, dtype=float)
+            values = np.array([plain_number(line) for line in lines], dtype=float)
         except ValueError:
             values = np.array([np.nan])
         if not np.isfinite(values).all():
@@ -535,7 +541,7 @@ class CorpusFiles:
             raise self.error(name, "has no samples.")
         cells = ",".join(lines[1:]).split(",")
         try:
-            values = np.array([cell or "nan" for cell in cells], dtype=np.float64)
+            values = np.array([plain_number(cell) or "nan" for cell in cells], dtype=np.float64)
         except ValueError:
             numbers = list(map(read_number, cells))
             if None in numbers:
@@ -556,9 +562,22 @@ def is_hidden(name: str) -> bool:
 
 def _open_zip(place: Path) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(place)
-    except zipfile.BadZipFile as error:
+        archive = zipfile.ZipFile(place)
+    # ValueError for names that are not text; RuntimeError for versions that do not exist.
+    except (*_DAMAGED, ValueError, RuntimeError, struct.error) as error:
         raise DatasetError(f"{place} is not a readable zip archive: {error}.") from error
+    except OSError as error:
+        raise DatasetError(f"{place} cannot be read: {error.strerror or error}.") from error
+    size = sum(info.file_size for info in archive.infolist())
+    wrong = None
+    if not all(info.filename for info in archive.infolist()):
+        wrong = "one of its files has no name"
+    elif size > max(_SMALL, _MOST_PACKED * place.stat().st_size):
+        wrong = f"unpacked, its files would have {size / 1e9:.1f} GB"
+    if wrong:
+        archive.close()
+        raise DatasetError(f"{place} is not read: {wrong}. Get the archive again, or unpack it.")
+    return archive
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, PackedFile]:

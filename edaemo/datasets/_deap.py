@@ -304,7 +304,8 @@ SPEC = CorpusSpec(
     description="""
 32 people each watched the same 40 one-minute extracts of music videos. There are 1,280 trials. The
 people rated valence, arousal, dominance and liking from 1 to 9. The preprocessed archive at 128 Hz
-is read. A trial has 63 seconds. Its first 3 seconds were recorded before the video and are dropped.
+is read. A trial has 63 seconds. Its first 3 seconds were recorded before the video and are dropped,
+unless the window starts before the video.
 
 What to know before believing a score:
 - According to the authors, the galvanic skin response is skin resistance in Ohm; they converted the
@@ -364,8 +365,9 @@ def load_deap(
     """Load DEAP: EDA of 32 people in 1,280 trials of watching 40 music videos.
 
     The preprocessed files are read, as Python pickles or MATLAB files. A trial has 8,064 samples
-    (the first 384, before the video, are dropped) or 7,680 samples. Pickles are read without
-    running any code in them. All files are checked. One error lists every problem.
+    (of the first 384, before the video, only those in the window are kept) or 7,680 samples.
+    Pickles are read without running any code in them. All files are checked. One error lists every
+    problem.
 
     Parameters
     ----------
@@ -379,6 +381,7 @@ def load_deap(
         EDA as conductance in microsiemens, or the values of the files in Ohm.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
         None keeps the whole minute of every video.
     allow_partial : bool
         Accept missing people and list them in the report. All other checks remain.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -90,7 +91,7 @@ def _read_acqknowledge(path: Path) -> OpenFile:
                 "file is truncated. Copy it again."
             )
     return OpenFile(
-        channels, read_arrays(columns), is_table=False, read_events=lambda channel: marks
+        channels, read_arrays(columns), is_table=False, read_events=partial(list, marks)
     )
 
 
@@ -111,34 +112,29 @@ def open_xdf(path: Path) -> OpenFile:
 
 
 def _read_xdf(path: Path) -> OpenFile:
-    channels, columns, starts = [], [], []
-    marks: list[tuple[float, str]] = []
+    channels, columns = [], []
+    marks: list[Event] = []
     with _library(path, "pyxdf", "xdf") as pyxdf, path.open("rb") as file:
         _check_chunks(file, path.stat().st_size)
         streams, _ = pyxdf.load_xdf(file, jitter_break_threshold_samples=2)
         for stream in streams:
             if _is_markers(stream["info"]):
-                marks += zip(
-                    map(float, stream["time_stamps"]),
-                    (" ".join(map(str, sample)) for sample in stream["time_series"]),
-                    strict=True,
-                )
+                samples = zip(stream["time_stamps"], stream["time_series"], strict=True)
+                marks += [Event(float(t), 0.0, " ".join(map(str, texts))) for t, texts in samples]
             if float(stream["info"]["nominal_srate"][0]) <= 0 or not len(stream["time_stamps"]):
                 continue
             values = np.asarray(stream["time_series"], dtype=np.float64)
             times = np.asarray(stream["time_stamps"], dtype=np.float64)
             seconds = times - times[0]
             for i, (name, unit) in enumerate(_name_stream(stream["info"], values.shape[1])):
-                channels.append(Channel(name, unit, times=seconds))
+                channels.append(Channel(name, unit, times=seconds, start=float(times[0])))
                 columns.append(values[:, i])
-                starts.append(float(times[0]))
     if not channels:
         raise DatasetError(f"{path}: the file holds no stream with a sampling rate and samples.")
 
-    def read_events(channel: int) -> list[Event]:
-        return [Event(time - starts[channel], 0.0, label) for time, label in sorted(marks)]
-
-    return OpenFile(channels, read_arrays(columns), is_table=False, read_events=read_events)
+    return OpenFile(
+        channels, read_arrays(columns), is_table=False, read_events=partial(list, marks)
+    )
 
 
 def _is_markers(info: Mapping[str, Any]) -> bool:
@@ -208,15 +204,15 @@ def _read_avro(path: Path) -> OpenFile:
         if isinstance(signal, Mapping) and {"values", "samplingFrequency"} <= signal.keys():
             rate = float(signal["samplingFrequency"])
             if rate > 0 and signal["values"]:
-                channels.append(Channel(name, units.get(name, ""), sampling_rate=rate))
+                start = int(signal["timestampStart"]) / 1e6
+                channel = Channel(name, units.get(name, ""), sampling_rate=rate, start=start)
+                channels.append(channel)
                 columns.append(np.asarray(signal["values"], dtype=np.float64))
-
-    def read_events(channel: int) -> list[Event]:
-        start = int(raw[channels[channel].name]["timestampStart"])
-        presses = (raw.get("tags") or {}).get("tagsTimeMicros") or ()
-        return [Event((int(press) - start) / 1e6, 0.0, "") for press in presses]
-
-    return OpenFile(channels, read_arrays(columns), is_table=False, read_events=read_events)
+    presses = (raw.get("tags") or {}).get("tagsTimeMicros") or ()
+    marks = [Event(int(press) / 1e6, 0.0, "") for press in presses]
+    return OpenFile(
+        channels, read_arrays(columns), is_table=False, read_events=partial(list, marks)
+    )
 
 
 def open_opensignals(path: Path) -> OpenFile:

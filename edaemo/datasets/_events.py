@@ -78,7 +78,8 @@ def read_events(
                 f"{path}: files of this format have no events that can be read. Write a table with "
                 "the columns onset (seconds from the first sample), duration and stimulus."
             )
-        events = file.read_events(choose_channel(file, path, column)[0])
+        start = file.channels[choose_channel(file, path, column)[0]].start
+        events = [event._replace(onset=event.onset - start) for event in file.read_events()]
     tidy = [event._replace(label=" ".join(event.label.split())) for event in events]
     return pd.DataFrame(sorted(tidy), columns=_COLUMNS).astype(
         {"onset": float, "duration": float, "stimulus": str}

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from edaemo.datasets._generated_eda import Device
-from edaemo.preprocessing import SubjectThresholdRelabeler
 
 RATING_RANGE = (1.0, 9.0)
 AXES = ("valence", "arousal")
@@ -246,6 +245,9 @@ def bayes_rate(
 
 def _labels(ratings: np.ndarray, subject: np.ndarray) -> np.ndarray:
     """Return the labels, high or low, on both axes, of shape (2, n)."""
+    # Imported here, because it takes 30 MB that reading recordings does not need.
+    from edaemo.preprocessing import SubjectThresholdRelabeler
+
     with warnings.catch_warnings():
         # For whole-number ratings, several partitions are often equally good. The relabeler warns
         # and chooses by a fixed rule, which is part of the definition of the label.

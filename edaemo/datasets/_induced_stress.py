@@ -338,6 +338,7 @@ def load_induced_stress(
         a zip archive of it. None searches the places that :func:`load_corpus` lists.
     window : tuple (start, stop), 'end' or None
         Part of each stage to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept an incomplete corpus: people with ratings but without any recording are listed in
         the report instead of raising an error. All other checks remain.

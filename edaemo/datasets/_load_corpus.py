@@ -91,7 +91,7 @@ def load_corpus(
         ``targets`` : dict, name → Series with the same index.
         ``music`` : DataFrame with one row for each stimulus, or None.
         ``sampling_rate`` : of the signals, in Hz. ``rating_range`` : tuple (lowest, highest).
-        ``context`` : seconds before the trial with which each cell begins; only with EDA.
+        ``context`` : seconds before the trial with which each cell begins.
         ``units`` : dict, signal → unit. ``channels`` : dict, signal → names of its channels, if the
         specification has them.
         ``development`` : tuple of the people whose data may be used to choose defaults
@@ -247,10 +247,9 @@ def _make_study(
         "sampling_rate": spec.sampling_rate,
         "rating_range": spec.rating_range,
         "units": units,
+        "context": context_of(chosen.get("window")),
         "development": _find_development(spec, trials, counted["left_out"]),
     }
-    if spec.has_eda:
-        fields["context"] = context_of(chosen["window"])
     if spec.channels:
         fields["channels"] = {name: spec.channels[name] for name in signals}
     more = dict(content.more)

@@ -278,7 +278,7 @@ SPEC = CorpusSpec(
 27 people each watched up to 20 film extracts of 34 to 117 seconds. There are 527 trials. The people
 rated valence, arousal, control and predictability from 1 to 9, and named an emotion. The recordings
 at 256 Hz begin 30 seconds before the film and end 30 seconds after it. Only the samples between the
-two triggers of the channel Status are read.
+two triggers of the channel Status are read, and those before them in the window.
 
 What to know before believing a score:
 - No available publication documents the unit of the skin response. BioSemi amplifiers record Ohm
@@ -354,6 +354,7 @@ def load_mahnob_hci(
         recordings state whether these are in Ohm or nanosiemens.
     window : tuple (start, stop), 'end' or None
         Part of each film to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept missing people or trials, and list the missing people in the report. All other checks
         remain.

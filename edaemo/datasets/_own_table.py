@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from numbers import Real
@@ -15,12 +16,13 @@ import numpy as np
 import pandas as pd
 
 from edaemo._child_process import ChildError, call_in_child
-from edaemo._validation import suggest
+from edaemo._validation import name_some, suggest
 from edaemo.datasets._corpus import DatasetError, Problems
 from edaemo.datasets._numbers import read_number
 from edaemo.datasets._text import HEAD, find_encoding
 from edaemo.datasets._workbook import WORKBOOKS, read_sheets
 
+_MOST_COLUMNS = 10_000
 # A number with a decimal comma, in a table whose columns another sign separates.
 _COMMA = re.compile(r"^\s*(-?\d+),(\d+)\s*$")
 
@@ -54,14 +56,14 @@ def read_own_table(
             )
     frame = frame.rename(columns=dict(rename or {}))
     names = list(frame.columns)
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    twice = sorted(str(name) for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise DatasetError(f"The {where} has the columns {twice} more than once.")
+        raise DatasetError(f"The {where} has the columns {name_some(twice)} more than once.")
     replaced = [column for column, other in (unless or {}).items() if other in names]
     missing = [column for column in columns if column not in (*names, *replaced)]
     if missing:
         raise DatasetError(
-            f"The {where} lacks the columns {missing}; it has {names}."
+            f"The {where} lacks the columns {missing}; it has {name_some(names)}."
             f"{_suggest_columns(missing, names)}"
         )
     if not len(frame):
@@ -103,12 +105,19 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
             sheets = read_sheets(path)
             if len(sheets) > 1:
                 raise DatasetError(
-                    f"The {what} {path} has several sheets with cells: {[*sheets]}. Keep one."
+                    f"The {what} {path} has several sheets with cells: {name_some(sheets)}. Keep "
+                    "one."
                 )
             content = next(iter(sheets.values()))
         else:
             content = path.read_bytes()
         settings = {**_find_dialect(path, content), "dtype": str, "keep_default_na": False}
+        n_columns = content.partition(b"\n")[0].count(settings["sep"].encode()) + 1
+        if n_columns > _MOST_COLUMNS:
+            raise DatasetError(
+                f"The {what} {path} has {n_columns} columns, and may have {_MOST_COLUMNS}. Pass a "
+                "table with one row for each trial, and signals in files of their own."
+            )
         header = pd.read_csv(io.BytesIO(content), header=None, nrows=1, **settings)
         frame = pd.read_csv(io.BytesIO(content), **settings)
     except DatasetError:
@@ -164,7 +173,9 @@ def read_whole_numbers(frame: pd.DataFrame, column: str, problems: Problems) -> 
             numbers.append(int(value))
         else:
             cell = frame[column].iloc[row]
-            problems.add(f"row {row + 1} of the table has no whole number as {column}: {cell!r}.")
+            problems.add(
+                f"row {row + 1} of the table has no whole number as {column}: {cell!r:.60}."
+            )
             numbers.append(-1)
     return numbers
 
@@ -182,7 +193,9 @@ def read_rating_columns(
         for row, value in enumerate(_numbers(frame[name]), start=1):
             if value is None or np.isinf(value):
                 cell = frame[name].iloc[row - 1]
-                problems.add(f"row {row} of the table has no finite number as {name}: {cell!r}.")
+                problems.add(
+                    f"row {row} of the table has no finite number as {name}: {cell!r:.60}."
+                )
             elif rating_range is not None and not (
                 np.isnan(value) or rating_range[0] <= value <= rating_range[1]
             ):

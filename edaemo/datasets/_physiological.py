@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,7 @@ def _open_brainvision(path: Path) -> OpenFile:
         _read_channels_of(path, channels),
         is_table=False,
         notes=tuple(notes),
-        read_events=lambda channel: [mark for mark in marks if mark.label],
+        read_events=partial(list, [mark for mark in marks if mark.label]),
     )
 
 
@@ -68,7 +70,10 @@ def _open_edf(path: Path) -> OpenFile:
         try:
             header = parse_header(file)
         except ValueError as error:
-            raise DatasetError(f"{path}: this is not an EDF or BDF file: {error}.") from error
+            raise DatasetError(
+                f"{path}: this is not an EDF or BDF file: its header lacks numbers ({error}). "
+                "Copy or export it again."
+            ) from error
     size = path.stat().st_size
     if size != header.size:
         raise DatasetError(
@@ -86,13 +91,18 @@ def _open_edf(path: Path) -> OpenFile:
         for name, unit, rate in columns
     ]
 
-    def read_events(channel: int) -> list[Event]:
-        triggers = _read_triggers(path) if "Status" in header.labels else []
-        return sorted([*triggers, *_read_annotations(path, header)[1]])
-
     return OpenFile(
-        channels, _read_channels_of(path, channels), is_table=False, read_events=read_events
+        channels,
+        _read_channels_of(path, channels),
+        is_table=False,
+        read_events=partial(_read_events, path, header),
     )
+
+
+def _read_events(path: Path, header: Header) -> list[Event]:
+    """Return the annotations and the triggers of an EDF or BDF file."""
+    triggers = _read_triggers(path) if "Status" in header.labels else []
+    return [*triggers, *_read_annotations(path, header)[1]]
 
 
 def _read_annotations(path: Path, header: Header) -> tuple[np.ndarray, list[Event]]:
@@ -175,7 +185,8 @@ def _read_channel(path: Path, channel: Channel) -> np.ndarray:
     is_brainvision = path.suffix.lower() == ".vhdr"
     settings = {} if is_brainvision else {"include": [channel.name]}
     raw = _read(path, settings)
-    samples = raw.get_data(picks=[channel.name], verbose="error")[0]
+    with _naming(path):
+        samples = raw.get_data(picks=[channel.name], verbose="error")[0]
     return np.multiply(samples, (BRAINVISION if is_brainvision else VOLTS).get(channel.unit, 1.0))
 
 
@@ -185,10 +196,18 @@ def _read(path: Path, settings: dict[str, Any]) -> Any:
 
     if path.suffix.lower() != ".vhdr":
         settings = {"stim_channel": None, **settings}
+    with _naming(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of filters and units of other channels
+        return getattr(mne.io, READERS[path.suffix.lower()])(path, verbose="error", **settings)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Raise any error inside the with block as a DatasetError; MNE raises plain Exceptions, too."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of filters and units of other channels
-            return getattr(mne.io, READERS[path.suffix.lower()])(path, verbose="error", **settings)
-    except (ValueError, RuntimeError, LookupError, OSError, EOFError) as error:
+        yield
+    except Exception as error:
         what = " ".join(str(error).split())[:200]
-        raise DatasetError(f"{path}: cannot be read by MNE: {what}.") from error
+        raise DatasetError(
+            f"{path}: cannot be read by MNE: {what.rstrip('.')}. Copy or export it again."
+        ) from error

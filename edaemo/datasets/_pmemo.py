@@ -26,7 +26,6 @@ from edaemo.datasets._specification import (
 )
 from edaemo.datasets._study import Study
 from edaemo.datasets._window import Window
-from edaemo.features import read_pmemo_features
 
 SAMPLING_RATE = 50.0
 RATING_RANGE = (0.0, 1.0)
@@ -493,6 +492,9 @@ def _read_music(
     The index is the stimulus, and for features over time also the time. It is the end of the
     second that a row describes; the file has its start.
     """
+    # Imported here, because it takes 30 MB that reading recordings does not need.
+    from edaemo.features import read_pmemo_features
+
     name = corpus.match(pattern).get(())
     if name is None:
         return None

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from edaemo._ids import name_some
+from edaemo._ids import group_messages, name_some
 from edaemo._validation import IDENTITY
 from edaemo.datasets._assemble import assemble
 from edaemo.datasets._cache import Column, take_rows
@@ -49,8 +49,6 @@ COLUMNS = ("subject", "stimulus", "file")
 # A column that may be absent → the column that replaces it.
 UNLESS = {"stimulus": "events"}
 RATED = ("valence", "arousal")
-# An error that holds for this many files is given once, with their number.
-SEVERAL = 4
 HOW_TO_GET = (
     "The table needs the columns subject, stimulus and file, and one row for each trial. Each file "
     "holds one trial. docs/datasets.md has an example."
@@ -459,8 +457,8 @@ def _read_files(
             f"{file} is the file of {files.count(file)} trials: give each trial its own file, or "
             "add the column onset (seconds) for trials of one long recording."
         )
-    notes: dict[str, list[str]] = {}
-    wrong: dict[str, list[str]] = {}
+    notes: list[tuple[str, str]] = []
+    wrong: list[tuple[Path, str]] = []
     signals_of: dict[str, list[np.ndarray]] = {}
     for file in dict.fromkeys(filter(None, files)):
         path = folder / file
@@ -469,27 +467,22 @@ def _read_files(
                 warnings.simplefilter("always")
                 read, rate = read_columns(path, list(columns.values()), **settings)
         except DatasetError as error:
-            wrong.setdefault(str(error).removeprefix(f"{path}: "), []).append(str(path))
+            wrong.append((path, str(error).removeprefix(f"{path}: ")))
             continue
         for warning in caught:
-            notes.setdefault(str(warning.message).removeprefix(f"{path}: "), []).append(file)
+            notes.append((file, str(warning.message).removeprefix(f"{path}: ")))
         of_rate.setdefault(rate, []).append(file)
         signals_of[file] = read
     for file in files:
         for signal, samples in zip(columns, signals_of.get(file, ()), strict=False):
             cells[signal].append(samples)
-    for message, paths in wrong.items():
-        for group in [[path] for path in paths] if len(paths) < SEVERAL else [paths]:
-            problems.add(f"{_name_files(group)}: {message}")
-    for message, names in notes.items():
-        warnings.warn(f"{_name_files(names)}: {message}", RecordingWarning, stacklevel=4)
+    for problem in group_messages(wrong):
+        problems.add(problem)
+    for note in group_messages(notes, several=2):
+        warnings.warn(note, RecordingWarning, stacklevel=4)
     if len(of_rate) > 1:
         listed = "; ".join(f"{rate:g} Hz: {name_some(names)}" for rate, names in of_rate.items())
         problems.add(
             f"The files have different sampling rates: {listed}. Resample them to the same rate."
         )
     return cells, list(of_rate)
-
-
-def _name_files(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{len(names)} files ({name_some(names)})"

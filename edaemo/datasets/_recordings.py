@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ import pandas as pd
 
 from edaemo._child_process import ChildError, call_in_child
 from edaemo._child_readers import load_parquet
+from edaemo._validation import name_some
 from edaemo.datasets._channels import (
     OTHER_SIGNALS,
     Channel,
@@ -43,6 +45,8 @@ SUFFIXES = (".csv", ".parquet", ".mat", *WORKBOOKS, *READERS, *DEVICE_FILES)
 TEXTS = (".txt", ".tsv", ".asc", ".eda", ".zip")
 # Files that an E4 writes next to EDA.csv. Some have the format of EDA.csv but do not hold EDA.
 E4_OTHERS = FILES - {"EDA.csv"}
+# With fewer samples, rows without samples are missing samples, not rows of other sensors.
+FEW = 10
 # Samples that recorders write for "no value".
 CODES = (-9999.0, -999.0, -99999.0, -32768.0)
 
@@ -228,7 +232,9 @@ def place_rows(
             )
         return signals, rows.sampling_rate
     times, unit, name = rows.times
-    sampled = np.any(np.isfinite(np.stack(signals)), axis=0)
+    sampled = np.isfinite(signals[0])
+    for signal in signals[1:]:
+        sampled |= np.isfinite(signal)
     with naming(path):
         axis, notes = _find_axis(times[inside], sampled, unit, name, rows.sampling_rate)
     for note in (*notes, *axis.notes):
@@ -250,8 +256,8 @@ def _find_axis(
     def make(some: np.ndarray) -> TimeAxis:
         return make_axis(some - some[:1], unit, name, sampling_rate)
 
-    n_without = int(np.sum(~sampled))
-    if not n_without or len(times) - n_without < 2:
+    n_without = len(sampled) - int(np.count_nonzero(sampled))
+    if not n_without or len(times) - n_without < FEW:
         return make(times), ()
     note = (
         f"{n_without} of {len(times)} rows have no sample of the EDA, and times of their own, as "
@@ -293,15 +299,15 @@ def _open_workbook(path: Path, options: FileOptions) -> OpenFile:
     """Open the sheet that the user names, or the only sheet with a column of EDA."""
     sheets = read_sheets(path)
     if options.sheet is not None and options.sheet not in sheets:
-        raise DatasetError(f"{path}: no sheet is named {options.sheet!r}: {[*sheets]}.")
+        raise DatasetError(f"{path}: no sheet is named {options.sheet!r}: {name_some(sheets)}.")
     wanted = [*sheets] if options.sheet is None else [options.sheet]
     plain = replace(options, delimiter=",", decimal=".", encoding="utf-8")
     opened = {name: _open_text(path, plain, sheets[name]) for name in wanted}
     with_eda = [name for name in wanted if find_eda(opened[name], path)] or wanted
     if len(with_eda) > 1:
         raise DatasetError(
-            f"{path}: more than one sheet may hold the recording: {with_eda}. Choose one with "
-            "sheet (--sheet)."
+            f"{path}: more than one sheet may hold the recording: {name_some(with_eda)}. Choose "
+            "one with sheet (--sheet)."
         )
     return opened[with_eda[0]]
 
@@ -444,7 +450,8 @@ def _find_times(
     if options.time != "auto":
         if options.time not in names:
             raise DatasetError(
-                f"{path}: no column of times is named {options.time!r}. The columns are {names}."
+                f"{path}: no column of times is named {options.time!r}. The columns are "
+                f"{name_some(names)}."
             )
         return names.index(options.time)
     found = [i for i, name in enumerate(names) if is_time_name(name) and i not in chosen]
@@ -609,15 +616,17 @@ def _is_below(file: Path, leave_out: str | os.PathLike[str] | None, folder: Path
 
 def check_file(path: Path) -> None:
     """Raise a DatasetError if a path is not a file with content."""
-    if path.is_dir():
-        raise DatasetError(f"{path}: this is a folder. Pass a file.")
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except FileNotFoundError:
         raise DatasetError(f"{path}: this file does not exist.") from None
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}.") from error
-    if not size:
+    except (OSError, ValueError) as error:  # ValueError for a name with a null character
+        raise DatasetError(f"{str(path)[:200]}: cannot be read: {error}.") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise DatasetError(f"{path}: this is a folder. Pass a file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise DatasetError(f"{path}: this is a device or a pipe. Pass a file.")
+    if not status.st_size:
         raise DatasetError(f"{path}: the file is empty.")
 
 

@@ -160,6 +160,7 @@ def load_stress_predict(
         the places that :func:`load_corpus` lists.
     window : tuple (start, stop), 'end' or None
         Part of each stage to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept a corpus without some of the 35 people.
 

@@ -25,6 +25,8 @@ from edaemo.datasets._units import OPENSIGNALS_DEVICES, find_unit, split_name
 # Bytes of the beginning of a file that determine its layout.
 HEAD = 1 << 18
 _CHUNK = 1 << 18
+# Lines after the first line of samples that help to find the columns.
+AFTER = 4
 _DELIMITERS = ("\t", ";", ",", "|", " ", None)
 # All ways in which pandas may meet a text of MISSING.
 _NA = sorted({form(text) for text in MISSING for form in (str, str.upper, str.title)} | {"NaN"})
@@ -269,7 +271,10 @@ def _find_dialect(
             found.append((_score(lines, rows, delimiter, decimal), delimiter, decimal, rows))
     best = max(found, key=lambda choice: choice[0], default=None)  # the first of equals
     if best is None or (wrong is not None and not best[0][1]):
-        raise DatasetError(f"{path}: this is not a comma-separated table: {wrong}.")
+        raise DatasetError(
+            f"{path}: this is not a comma-separated table: {wrong}. Correct the quotes, or "
+            "export the recording as a table."
+        )
     if not best[0][0]:
         _refuse_header_alone(path, lines)
     if best[1] == "," and options.decimal is None and _holds_fractions(lines):
@@ -290,10 +295,13 @@ def _refuse_header_alone(path: Path, lines: list[str]) -> None:
 
 def _holds_fractions(lines: list[str]) -> bool:
     """Return whether all lines are one number, whose decimal comma looks like a delimiter."""
-    filled = [line.strip() for line in lines if line.strip()]
-    digits = [re.fullmatch(r"-?\d+,(\d+)", line) for line in filled]
-    # A whole number does not begin with 0.
-    return all(digits) and any(re.match(r"0\d", match[1]) for match in digits if match)
+    digits = []
+    for line in filter(None, map(str.strip, lines)):
+        match = re.fullmatch(r"-?\d+,(\d+)", line)
+        if match is None:
+            return False
+        digits.append(match[1])
+    return any(re.match(r"0\d", part) for part in digits)  # a whole number does not begin with 0
 
 
 def _score(
@@ -343,6 +351,8 @@ def _find_columns(
         rows.append(cells)
         if start is None and _is_sample(cells, numeric, decimal) and any(numeric):
             start = len(rows) - 1
+        if start is not None and len(rows) > start + AFTER:
+            break
     if start is None:
         start = 1 if rows else 0
     else:
@@ -434,9 +444,8 @@ def _is_count(rows: list[list[str]], header: int, at: int) -> bool:
     row = rows[at]
     counted = row[1:]
     if row[0]:
-        numbered = all(re.fullmatch(r"CH\d+", cell) for cell in rows[header] if cell)
-        exported = any(re.fullmatch(r"\d+ channels?", " ".join(above)) for above in rows[:header])
-        if not (numbered and exported and at == header + 1):
+        untimed = re.fullmatch(r"CH\d+", rows[header][0])
+        if not (untimed and _numbers_channels(rows, header) and at == header + 1):
             return False
         counted = row
     return (
@@ -453,6 +462,9 @@ def _find_header(rows: list[list[str]], start: int, width: int) -> int | None:
         for at in range(max(0, start - 40), start)
         if len(rows[at]) in (width, width - 1) and any(rows[at])
     ]
+    numbered = [at for at in fit if _numbers_channels(rows, at)]
+    if numbered:
+        return numbered[-1]
     above = [at for at in fit if at == fit[0] or not _holds_units(rows[at])]
     for is_name in (is_eda_name, is_time_name):
         for at in reversed(above):
@@ -461,6 +473,16 @@ def _find_header(rows: list[list[str]], start: int, width: int) -> int | None:
     words = [at for at in fit if not all(find_unit(cell) for cell in rows[at] if cell)]
     usual = words or fit
     return usual[-1] if usual else None
+
+
+def _numbers_channels(rows: list[list[str]], at: int) -> bool:
+    """Return whether a line has the names CH1, CH2, … of an export of AcqKnowledge.
+
+    The names of the channels are in the lines above. They may have commas: "EDA, X, PPGED-R".
+    """
+    names = [cell for cell in rows[at][1:] or rows[at] if cell]
+    exported = any(re.fullmatch(r"\d+ channels?", " ".join(above)) for above in rows[:at])
+    return exported and bool(names) and all(re.fullmatch(r"CH\d+", name) for name in names)
 
 
 def _holds_units(row: list[str]) -> bool:
@@ -663,7 +685,7 @@ class _Samples:
         self._mac = b"\n" not in first and b"\r" in first
         first = first.replace(b"\r", b"\n") if self._mac else first
         for _ in range(layout.start):
-            while b"\n" not in first and (more := self.read(_CHUNK)):
+            while b"\n" not in first and (more := self._next()):
                 first += more
             first = first.partition(b"\n")[2]
         # pandas is faster with a header.
@@ -696,10 +718,13 @@ class _Samples:
         if self._begin:
             begin, self._begin = self._begin, b""
             return begin
-        chunk = self._read(_CHUNK)
-        chunk = chunk.replace(b"\r", b"\n") if self._mac else chunk
+        chunk = self._next()
         self._count(chunk)
         return chunk
+
+    def _next(self) -> bytes:
+        chunk = self._read(_CHUNK)
+        return chunk.replace(b"\r", b"\n") if self._mac else chunk
 
     def _count(self, chunk: bytes) -> None:
         codes = np.frombuffer(chunk, np.uint8)

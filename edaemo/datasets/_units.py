@@ -166,7 +166,10 @@ def doubt_unit(values: np.ndarray) -> str | None:
     used = values[np.isfinite(values) & (values != 0)]
     if len(used) < 3:
         return None
-    middle, largest = float(np.median(used)), float(np.max(used))
+    smallest, largest = float(np.min(used)), float(np.max(used))
+    if 0.01 <= largest <= 64 and smallest <= 100:
+        return None
+    middle = float(np.median(used))
     if 0 < largest < 0.01:
         return f"all samples are below 0.01 µS (median {middle:.3g}); the unit may be siemens"
     if largest > 64 and len(np.unique(used[:100_000])) > 2 and np.all(used == np.round(used)):
@@ -174,7 +177,7 @@ def doubt_unit(values: np.ndarray) -> str | None:
         return f"all samples are whole numbers up to {largest:g}; the unit may be {unit}" + (
             " (readings of a converter)" if unit == "adc" else ""
         )
-    if float(np.min(used)) > 100:
+    if smallest > 100:
         unit = "ohm" if middle > 20_000 else "kiloohm or nanosiemens"
         return f"all samples are above 100 µS (median {middle:.4g}); the unit may be {unit}"
     return None

@@ -189,6 +189,7 @@ def load_wesad(
         the end is left out. None: each condition is one trial.
     window : tuple (start, stop), 'end' or None
         Part of each trial to keep. It is cut before every other step. See :func:`cut_window`.
+        A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept a corpus without some of the 15 people.
 

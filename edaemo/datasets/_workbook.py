@@ -42,7 +42,9 @@ def read_sheets(path: Path) -> dict[str, bytes]:
     try:
         sheets = call_in_child(load_sheets, path.stat().st_size, str(path))
     except (ChildError, ValueError, OSError) as error:
-        raise DatasetError(f"{path}: this is not a readable workbook: {error}.") from error
+        raise DatasetError(
+            f"{path}: this is not a readable workbook: {error}. Save it again, or as CSV."
+        ) from error
     if sheets is None:
         raise DatasetError(f"{path}: the workbook has a password. Save it without one.")
     texts = {name: _write(rows) for name, rows in sheets.items() if rows}

@@ -35,7 +35,20 @@ def trim_context(signal: np.ndarray, n_context: int) -> tuple[np.ndarray, int]:
 
 
 def leave_out_context(parts: Parts, n_context: int) -> Parts:
-    """Return components without their first `n_context` samples."""
+    """Return components without their first samples.
+
+    Parameters
+    ----------
+    parts : Components
+        The components of context and trial.
+    n_context : int
+        Number of samples before the trial.
+
+    Returns
+    -------
+    Components
+        Those of the trial, of the class of `parts`.
+    """
     if not n_context:
         return parts
     series = {name: getattr(parts, name) for name in ("phasic", "tonic", "driver", "residual")}

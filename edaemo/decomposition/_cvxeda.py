@@ -18,9 +18,9 @@ from edaemo.decomposition._settings import CvxEDASettings, Run, prepare_run
 class CvxEDA(CvxEDASettings, DecompositionMethod):
     """Decomposition by cvxEDA, with a driver and a residual.
 
-    The decomposition with the default weights does not depend on the scale; the published penalties
-    are made for recordings of unit variance. NaN samples have no weight. The variant
-    "neurokit" does not accept NaN.
+    The decomposition with the default weights does not depend on the scale, so that recordings keep
+    their unit; the published penalties are made for recordings of unit variance. NaN samples have
+    no weight. The variant "neurokit" does not accept NaN.
 
     Parameters
     ----------
@@ -38,8 +38,12 @@ class CvxEDA(CvxEDASettings, DecompositionMethod):
         As in :func:`decompose`.
     """
 
-    unit_variance = True
     has_driver = True
+
+    @property
+    def unit_variance(self) -> bool:  # type: ignore[override]
+        """Whether the penalties are made for recordings of unit variance."""
+        return self.weights == "published"
 
     @property
     def masks(self) -> bool:

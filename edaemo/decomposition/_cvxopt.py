@@ -57,12 +57,23 @@ def solve(
     if problem.fades:
         last = sparse.csr_array(([-1.0], ([0], [n + m])), shape=(1, n + m + 1))
         nonnegative = sparse.vstack([nonnegative, last])
+    bounds = np.zeros(nonnegative.shape[0])
+    if problem.floor is not None:
+        rows = sparse.hstack(
+            [
+                sparse.csr_array((len(problem.floor.rows), n)),
+                sparse.csr_array(-problem.floor.rows),
+                sparse.csr_array((len(problem.floor.rows), len(prices) - m)),
+            ]
+        )
+        nonnegative = sparse.vstack([nonnegative, rows])
+        bounds = np.concatenate((bounds, -problem.floor.level))
     try:
         result = solvers.qp(
             to_cvxopt(model.T @ model + penalty),
             matrix(alpha * total - model.T @ y[seen]),
             to_cvxopt(nonnegative),
-            matrix(0.0, (nonnegative.shape[0], 1)),
+            matrix(bounds),
             # Passed with the call, so that the user's global cvxopt options are not changed.
             options={
                 "show_progress": False,
@@ -84,7 +95,9 @@ def solve(
     theta = x[n : n + m]
     phasic, tonic = problem.split(driver, theta)
     residual = y - phasic - tonic
-    objective, gap = problem.certify(y, alpha, driver, theta, residual)
+    n_driver = n + problem.fades
+    multipliers = np.maximum(np.array(result["z"]).ravel()[n_driver:], 0.0)
+    objective, gap = problem.certify(y, alpha, driver, theta, residual, multipliers)
     ended = f"cvxopt ended with status {result['status']!r}"
     return Solution(driver, theta, objective, gap, result["iterations"], ended)
 

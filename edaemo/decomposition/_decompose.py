@@ -50,6 +50,9 @@ _DENSE_ELEMENTS = 100_000_000
 # Sums of larger samples could overflow; smaller deviations from a line count as zero.
 LARGEST, LEAST = 1e300, 1e-290
 
+# The tonic component counts as negative below this share of the largest sample.
+BELOW = 1e-9
+
 # Two samples determine constant and ramp; a free initial state needs four more.
 MIN_SAMPLES = {"reference": 2, "neurokit": 6}
 
@@ -83,8 +86,9 @@ def decompose(
     distance after the end of the recording. The problem is convex with a unique solution: any
     solver that converges finds it.
 
-    By default the penalties follow the noise of the recording (`weights`), and the objective has
-    two more terms. With ``weights="published"`` it is as above. `alpha` and `gamma` are not scale
+    By default the penalties follow the noise of the recording (`weights`), the objective has two
+    more terms, and the tonic component is not negative if no sample of y is, as in µS. With
+    ``weights="published"`` the problem is as above. `alpha` and `gamma` are not scale
     free: multiplying y by a number changes the solution unless alpha is multiplied by the same
     number. Their defaults are meant for a z-scored recording; this function does not z-score y.
 
@@ -119,8 +123,8 @@ def decompose(
         edaemo[cvxopt]``), which is slower and less accurate, but independent.
 
         ``"compiled"`` uses scipy for recordings with fewer than 16 samples, for knots less than 4
-        samples apart, for ``variant="neurokit"``, for missing samples, and for problems that the
-        kernel does not solve to `tol`.
+        samples apart, for ``variant="neurokit"``, for missing samples, for recordings whose tonic
+        component would be negative, and for problems that the kernel does not solve to `tol`.
     tol : float
         Largest acceptable relative duality gap. The solver aims at a thousandth of it, because the
         split into phasic and tonic is less well determined than the objective.
@@ -387,9 +391,10 @@ def _decompose_all(
     for y, answer in zip(recordings, answers, strict=True):
         try:
             if isinstance(answer, _compiled.Answer) and answer.gap <= run.settings.tol:
-                yield Decomposition(*answer, "optimal")
+                result = Decomposition(*answer, "optimal")
             else:
-                yield _decompose_python(y, run, tried=answer not in (None, _compiled.LINE))
+                result = _decompose_python(y, run, tried=answer not in (None, _compiled.LINE))
+            yield _hold_tonic(y, run, result)
         except DecompositionError:
             if run.on_failure == "raise":
                 raise
@@ -436,8 +441,41 @@ def _run_kernel(
     return answers
 
 
-def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
-    """Decompose by scipy or cvxopt; `tried` is true if the compiled kernel has failed."""
+def _hold_tonic(y: np.ndarray, run: Run, result: Decomposition) -> Decomposition:
+    """Return the optimum whose tonic component is not negative, if no sample of y is.
+
+    `result` is the optimum without this condition. If it does not meet the condition, scipy or
+    cvxopt solves the problem again, with a lower bound at the samples below zero and at those up to
+    half the distance of the knots from them, until no sample is below zero.
+    """
+    if run.settings.weights == "published" or not np.nanmin(y) >= 0:
+        return result
+    lowest = -BELOW * np.nanmax(y)
+    held = np.zeros(len(y), bool)
+    while (below := result.tonic < lowest).any() and not held[below].all():
+        if len(y) * (_count_knots(len(y), run) + 2) > _DENSE_ELEMENTS:
+            warnings.warn(
+                f"The tonic component of a recording of {len(y)} samples falls to "
+                f"{result.tonic.min():.3g}, below zero: it is too long for the solver that "
+                "prevents this. Cut it into pieces.",
+                DecompositionWarning,
+                stacklevel=2,
+            )
+            return result
+        reach = knot_step(run.settings.delta_knot, run.sampling_rate) // 2
+        held |= np.convolve(below, np.ones(2 * reach + 1), "same")[: len(y)] > 0.5
+        result = _decompose_python(y, run, tried=False, held=np.flatnonzero(held))
+    return result
+
+
+def _decompose_python(
+    y: np.ndarray, run: Run, *, tried: bool, held: np.ndarray | None = None
+) -> Decomposition:
+    """Decompose by scipy or cvxopt.
+
+    `tried` is true if the compiled kernel has failed. At the samples `held`, the tonic component is
+    not below zero.
+    """
     knots = _count_knots(len(y), run)
     missing = np.isnan(y)
     line, drift = _fit_line(y, ~missing)
@@ -445,12 +483,13 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
     peak = np.abs(around_line).max()
     if peak <= max(1e-11 * np.abs(y[~missing]).max(), LEAST):
         zero = np.zeros(len(y))
-        objective = float(0.5 * (around_line * around_line).sum())
+        with np.errstate(over="ignore"):  # of recordings above 1e154, whose objective is inf
+            objective = float(0.5 * (around_line * around_line).sum())
         spline = np.zeros(knots)
         return Decomposition(
             zero, line, zero.copy(), y - line, spline, drift, 0.0, objective, 0.0, 0, "optimal"
         )
-    if run.extras.slope:  # then the line has a cost
+    if run.extras.slope or held is not None:  # the line has a cost, or may be below zero
         drift = np.array([y[~missing].mean(), 0.0])
         line = np.full(len(y), drift[0])
         around_line = np.where(missing, 0.0, y - line)
@@ -471,6 +510,8 @@ def _decompose_python(y: np.ndarray, run: Run, *, tried: bool) -> Decomposition:
     # Divide by the peak first: squares of extreme values would overflow.
     scale = float(peak * (around_line[~missing] / peak).std())
     alpha = run.alpha(y) * problem.lead / scale
+    if held is not None:
+        problem = problem.hold(held, -drift[0] / scale)
     solution = _solve_python(problem, around_line / scale, alpha, missing, run)
     accepted = max(run.settings.tol, LOOSEST_GAP)
     if not solution.gap <= accepted:

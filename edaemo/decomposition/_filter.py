@@ -96,7 +96,9 @@ def silence_rounding(phasic: np.ndarray, signals: np.ndarray) -> np.ndarray:
         The phasic components, with zeros in such trials.
     """
     loudest = np.max(np.abs(signals), axis=1, keepdims=True)
-    return np.where(np.std(phasic, axis=1, keepdims=True) > RESOLUTION * loudest, phasic, 0.0)
+    # Divided by the peak, because squares of extreme values would overflow.
+    relative = phasic / np.where(loudest > 0, loudest, 1.0)
+    return np.where(np.std(relative, axis=1, keepdims=True) > RESOLUTION, phasic, 0.0)
 
 
 def around_line(signals: np.ndarray) -> np.ndarray:

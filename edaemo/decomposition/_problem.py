@@ -16,8 +16,11 @@ recording leave the part x ρ₀ⁱ, x ≥ 0, in the phasic component: a driver 
 leaves a mixture of this part and of the response to a driver at the first sample. Ã ρ₀ⁱ is
 (1, -ρ₁, 0, …), so x is one more entry of the driver, at the end, with its own price.
 
+With a `Floor`, the tonic component has a lower bound at some samples: K theta ≥ f, where K holds
+rows of the design X = [B | C] and theta = (l, d).
+
 Solvers work on p̃ = p/a₀ with α̃ = α a₀, so that every filter below has the leading coefficient 1,
-and on theta = (l, d) with the design X = [B | C].
+and on theta.
 
 Sums over samples use numpy's loops (``sum``, ``einsum``), not products of a matrix and a vector.
 BLAS distributes such products over its threads. Their number differs in worker processes and would
@@ -29,7 +32,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from numbers import Real
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 import numpy as np
 from scipy.signal import lfilter
@@ -76,6 +79,13 @@ def check_sampling_rate(sampling_rate: float) -> float:
     return float(sampling_rate)
 
 
+class Floor(NamedTuple):
+    """A lower bound of the tonic component at k samples: ``rows @ theta >= level``."""
+
+    rows: np.ndarray  # (k, m)
+    level: np.ndarray  # (k,)
+
+
 @dataclass(frozen=True, eq=False)
 class Problem:
     """The parts of the problem that do not depend on the recording.
@@ -117,6 +127,8 @@ class Problem:
         Mask of the missing samples, whose residual has no weight; None if no sample is missing.
     slack : float
         Slack of a step of `_interior_point` at missing samples.
+    floor : Floor or None
+        Lower bound of the tonic component at some samples.
     """
 
     b1: float
@@ -135,6 +147,7 @@ class Problem:
     filter_gram: np.ndarray
     missing: np.ndarray | None = None
     slack: float = 1.0
+    floor: Floor | None = None
 
     @property
     def n_observed(self) -> int:
@@ -154,6 +167,10 @@ class Problem:
             slack=slack,
             **_derive(design, self.penalty == 0, self.b1, self.b2, self.head),
         )
+
+    def hold(self, samples: np.ndarray, level: float) -> Problem:
+        """Return the problem with a lower bound of the tonic component at these samples."""
+        return replace(self, floor=Floor(self.design[samples], np.full(len(samples), level)))
 
     # These methods leave the head unchanged; those of a driver set it to zero.
 
@@ -229,6 +246,7 @@ class Problem:
         driver: np.ndarray,
         theta: np.ndarray,
         dual: np.ndarray,
+        multipliers: np.ndarray | None = None,
     ) -> tuple[float, float]:
         """Return the objective and an upper bound on its relative distance from the optimum.
 
@@ -236,7 +254,8 @@ class Problem:
         M'Ã'⁻¹e ≤ α̃ times the price and C'e = 0, where C holds the columns without penalty, and B
         the others. Any such e gives a lower bound on the optimum, regardless of its origin. A
         projection and a scaling make the solver's `dual` satisfy both conditions, so the bound does
-        not rely on the solver's own gap.
+        not rely on the solver's own gap. With a floor, K' times its multipliers w ≥ 0 joins B'e
+        and C'e, and the objective of the dual has one more term, w'f.
 
         The gap is relative to the objective or, if that is smaller, to `OBJECTIVE_FLOOR` per
         sample; `y` has unit variance. The dual is 0 at missing samples.
@@ -250,16 +269,28 @@ class Problem:
         )
         for unit in self.free:
             dual = dual - (unit * dual).sum() * unit
+        pull, lift = np.zeros(len(theta)), 0.0
+        if self.floor is not None and multipliers is not None:
+            pull = np.einsum("ij,i->j", self.floor.rows, multipliers)
+            lift = float((multipliers * self.floor.level).sum())
+            free = self.design[:, self.penalty == 0]
+            gram = np.einsum("ij,ik->jk", free, free)
+            share = np.linalg.solve(gram, pull[self.penalty == 0])
+            dual = dual - np.einsum("ij,j->i", free, share)
         # M'Ã'⁻¹ is the phasic filter applied backwards in time.
         pressure = self._respond(dual[self.head :][::-1]).max()
         if self.fades:
             pressure = max(pressure, (self._decay() * dual).sum() / self.price[-1])
-        e = dual * (alpha / max(pressure, alpha))
+        scale = alpha / max(pressure, alpha)
+        e = dual * scale
         splines = self.penalty > 0
         onto_splines = np.einsum("ij,i->j", self.design[:, splines], e)
+        if self.floor is not None:
+            onto_splines += scale * pull[splines]
         bound = (y * e).sum() - 0.5 * (
             (e * e).sum() + (onto_splines * onto_splines / self.penalty[splines]).sum()
         )
+        bound += scale * lift
         gap = (objective - bound) / max(objective, OBJECTIVE_FLOOR * self.n_observed)
         if not np.isfinite(gap):
             return float(objective), np.inf

@@ -131,7 +131,8 @@ class Decomposition(Components):
         Skin conductance responses; in the unit of y. Never negative, except for the part of the
         free initial state of ``variant="neurokit"``.
     tonic : ndarray of shape (n,)
-        Skin conductance level, with the drift; in the unit of y.
+        Skin conductance level, with the drift; in the unit of y. Not negative if no sample of y is,
+        except with the published weights.
     driver : ndarray of shape (n,)
         Sudomotor nerve activity (SMNA), never negative; in the unit of y per second. The phasic
         component is the output of the filter (1/tau1 - 1/tau0)/((s + 1/tau0)(s + 1/tau1)) for this

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from edaemo._torch import TrainingError, import_name
 from edaemo.estimators._baselines import (
     LEAST_LEAF,
-    OppositeClassifier,
     SeriesMeanRegressor,
     StepwiseRegressor,
     StimulusMeanRegressor,
@@ -81,7 +80,6 @@ __all__ = [
     "NetworkEstimator",
     "NetworkRegressor",
     "NetworkSequenceRegressor",
-    "OppositeClassifier",
     "PersonalClassifier",
     "RTCANClassifier",
     "SeriesMeanRegressor",

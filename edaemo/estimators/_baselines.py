@@ -120,7 +120,7 @@ class OppositeClassifier(ClassifierMixin, BaseEstimator):
         The classes.
     """
 
-    estimator_: AnyEstimator
+    estimator_: Any
     classes_: np.ndarray
     _parameter_constraints: dict[str, Any] = {"estimator": [HasMethods("fit")]}  # noqa: RUF012
 

@@ -263,6 +263,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 y=self.classes_[data.target[data.training]],
                 sample_weight=share,
             )
+            for label, value in zip(self.classes_, weigh, strict=True):
+                if not 0 < value < np.inf:
+                    raise ValueError(
+                        f"class_weight has {value!r:.40} for class {label!r:.40}: it must be a "
+                        "positive finite number. To leave a class out, leave out its trials."
+                    )
             weight = torch.as_tensor(weigh, dtype=torch.float32)
         default = DomainCrossEntropy if getattr(self, "domain_loss", False) else CrossEntropy
         kind = declaration_of(self._network).losses.get(self._task, default)

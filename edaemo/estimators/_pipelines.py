@@ -275,7 +275,7 @@ def make_level_baseline(sampling_rate: float | None = None, *, context: float = 
 
 
 def _classify_compact(
-    sampling_rate: float | None, context: float, steps: list[tuple[str, object]]
+    sampling_rate: float | None, context: float, steps: Sequence[tuple[str, object]]
 ) -> Pipeline:
     """Return a logistic regression on compact features after these steps."""
     if sampling_rate is not None:

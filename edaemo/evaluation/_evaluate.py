@@ -433,7 +433,7 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
     """Return the entries by name, the reference rows first."""
     known = PIPELINES_OF[case.task.name]
     chosen: dict[str, PipelineSpec] = {}
-    for pipeline in [None] if pipelines is None else _several(pipelines):
+    for pipeline in _several(pipelines):
         if _names_several(pipeline):
             selected = _select(pipeline, case)
             chosen |= {k: e for k, e in selected.items() if not _describe_missing_torch(e)}
@@ -449,8 +449,8 @@ def _choose_pipelines(pipelines: Several, case: _Case) -> dict[str, PipelineSpec
                         "as {name: pipeline}."
                     )
                 chosen[name] = as_entry(estimator)
-    beside = dict.fromkeys(name for entry in chosen.values() for name in entry.beside)
-    chosen |= {name: known[name] for name in beside if name not in chosen}
+    companions = dict.fromkeys(name for entry in chosen.values() for name in entry.companions)
+    chosen |= {name: known[name] for name in companions if name not in chosen}
     if pipelines is not None:
         for name, entry in chosen.items():
             missing = _describe_missing(entry, case.study) or _describe_missing_torch(entry)
@@ -483,8 +483,8 @@ def _select(pipeline: str | None, case: _Case) -> dict[str, PipelineSpec]:
 
 def _left_out(pipelines: Several, case: _Case) -> list[str]:
     """Return the pipelines that None or a group would select if torch were installed."""
-    wanted = [None] if pipelines is None else _several(pipelines)
-    selected = [_select(pipeline, case) for pipeline in wanted if _names_several(pipeline)]
+    wanted = [pipeline for pipeline in _several(pipelines) if _names_several(pipeline)]
+    selected = [_select(pipeline, case) for pipeline in wanted]
     return [
         name
         for entries in selected
@@ -520,7 +520,7 @@ def _find_pipeline(name: str, task: Task) -> str:
     others = [other for other, pipelines in PIPELINES_OF.items() if name in pipelines]
     if name not in known and others:
         raise _wrong_kind(name, make_task(others[0]).predictor, task)
-    return find(name, known, "pipeline")
+    return find(name, [*known, *GROUPS], "pipeline")
 
 
 def _wrong_kind(name: str, kind: str, task: Task) -> EvaluationError:

@@ -140,7 +140,7 @@ class PipelineSpec(NamedTuple):
         also of these trials themselves.
     fields : tuple of str, default=()
         Fields of the study that `make` requires.
-    beside : tuple of str, default=()
+    companions : tuple of str, default=()
         Pipelines that are always evaluated with it.
     on_request : bool, default=False
         Whether the pipeline is evaluated only if its name or its group is requested.
@@ -157,7 +157,7 @@ class PipelineSpec(NamedTuple):
     has_network: bool = False
     calibration_trials: int = 0
     fields: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()
     on_request: bool = False
 
     def uses(self, signals: Iterable[str], has_stimulus: bool) -> tuple[str, ...]:
@@ -244,9 +244,9 @@ def _find_scale(eda: object) -> dict[str, Any]:
     }
 
 
-def _on_compact(make: Callable[[], AnyEstimator], *beside: str) -> PipelineSpec:
+def _on_compact(make: Callable[[], AnyEstimator], *companions: str) -> PipelineSpec:
     return PipelineSpec(
-        lambda study: make(), "compact", needs=EDA, transductive=True, beside=beside
+        lambda study: make(), "compact", needs=EDA, transductive=True, companions=companions
     )
 
 
@@ -663,7 +663,7 @@ def register_pipeline(
         "sequence-regression": SEQUENCE_REGRESSORS,
     }
     known = kinds[find(task, kinds, "task")]
-    if name in known:
+    if name in known or name in GROUPS:
         raise EvaluationError(f"There is a pipeline {name!r} already: choose another name.")
     known[name] = as_entry(
         make,

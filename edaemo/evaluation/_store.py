@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
+import sys
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import blake2b
 from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -21,7 +24,8 @@ import pandas as pd
 # The version is in bytes 60 to 63 of the file, the application id in bytes 68 to 71. Every change
 # of the tables increases the version. Version 2 added task and artificial. Version 3 renamed two
 # reference rows and the value of people for evaluation. Version 4 added the table of families.
-SCHEMA_VERSION = 4
+# Version 5 added the checksums.
+SCHEMA_VERSION = 5
 APPLICATION_ID = int.from_bytes(b"edam", "big")
 
 _TEXT = (
@@ -51,6 +55,22 @@ _CREATE_FAMILIES = (
     "CREATE TABLE IF NOT EXISTS families (comparison, pipeline, uses, keys, added, "
     "PRIMARY KEY (comparison, pipeline))"
 )
+# A checksum of each row of the other tables. `id` is the key of a fold, or JSON of the comparison
+# and the pipeline of a family.
+_CREATE_CHECKSUMS = "CREATE TABLE IF NOT EXISTS checksums (of, id, checksum, PRIMARY KEY (of, id))"
+_SET_CHECKSUM = (
+    "INSERT INTO checksums VALUES (?, ?, ?) "
+    "ON CONFLICT (of, id) DO UPDATE SET checksum = excluded.checksum"
+)
+# The rows of each table, as the columns that a checksum covers; the id of a row comes first.
+_ROWS = {
+    "folds": f"SELECT key, {', '.join(_COLUMNS)}, predictions FROM folds",
+    "families": "SELECT json_array(comparison, pipeline), uses, keys, added FROM families",
+}
+_WHERE = {
+    "folds": " WHERE key = ?",
+    "families": " WHERE comparison = ? AND pipeline = ?",
+}
 _DECLARE = (
     "INSERT INTO families VALUES (:comparison, :pipeline, :uses, :keys, :added) "
     "ON CONFLICT (comparison, pipeline) DO UPDATE SET uses = excluded.uses, "
@@ -79,7 +99,26 @@ _UPGRADES: dict[int, tuple[str, ...]] = {
         "UPDATE folds SET pipeline = 'trial-order' WHERE pipeline = 'time'",
     ),
     3: (_CREATE_FAMILIES,),
+    4: (_CREATE_CHECKSUMS, "DELETE FROM checksums"),
 }
+_TABLES = {
+    "folds": _CREATE,
+    "families": _CREATE_FAMILIES.replace("IF NOT EXISTS ", ""),
+    "checksums": _CREATE_CHECKSUMS.replace("IF NOT EXISTS ", ""),
+}
+# Columns that the upgrade from version 1 adds, by their names in a new store.
+_ADDED = {"artificial": "artificial", "task": "task DEFAULT 'binary'"}
+# What a fold must hold in these columns.
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "scores": (dict, type(None)),
+    "training_subjects": list,
+    "test_subjects": list,
+    "classes": list,
+    "versions": dict,
+    "settings": dict,
+}
+# The file cannot be written to, or the log cannot be made next to it, so that it is read only.
+_UNWRITABLE = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
 _ORDER = "study, people, target, threshold, pipeline, protocol, repeat, fold, key"
 
 _DAMAGED = "it is damaged: restore a copy, or move the file away and run again."
@@ -189,7 +228,8 @@ class ResultStore:
     """Finished folds in one file; an added fold survives a crash or a kill of the process.
 
     Several processes of one machine may add to a store and read it at the same time. If the file
-    or its folder does not exist, it is created.
+    or its folder does not exist, it is created. If it exists and cannot be written to, as on a full
+    disk, it can be read.
 
     Parameters
     ----------
@@ -201,8 +241,9 @@ class ResultStore:
     Raises
     ------
     StoreError
-        If the file is not a store, has a newer version, is damaged, is read-only, or is locked by
-        another process.
+        If the file is not a store, has a newer version, is damaged, differs from its checksums,
+        holds a trigger, a view or anything else that edaemo did not make, or is locked by another
+        process.
 
     Notes
     -----
@@ -218,21 +259,51 @@ class ResultStore:
             if not self.path.exists():
                 self._create()
             self._check_file()
-            address = f"{self.path.absolute().as_uri()}?mode=rw"
-            # Without Python's transactions, each statement is a transaction and is committed at its
-            # end.
-            self._connection = sqlite3.connect(
-                address, uri=True, timeout=timeout, isolation_level=None
-            )
+            self._is_copy = False
+            self._connection = self._connect(timeout)
         try:
             with self._explained():
                 # Each commit waits for the disk, including the removal of a rollback journal.
                 self._connection.execute("PRAGMA synchronous = EXTRA")
+                self._check_schema()
                 self._check_content()
                 self._upgrade()
+                self._check_rows()
+                if self._is_copy:
+                    self._connection.execute("PRAGMA query_only = ON")
         except BaseException:
             self.close()
             raise
+
+    def _connect(self, timeout: float) -> sqlite3.Connection:
+        """Open the file, or a copy of it in memory if it cannot be written to."""
+        address = self.path.absolute().as_uri()
+        # A log without content holds no folds, so the file can be read without it.
+        has_log = any(log.exists() and log.stat().st_size for log in _log_files(self.path)[::2])
+        read_only = "mode=ro" if has_log else "mode=ro&immutable=1"
+        places = (self.path, self.path.absolute().parent)
+        if all(os.access(place, os.W_OK) for place in places):
+            connection = _open(f"{address}?mode=rw", timeout)
+            try:
+                connection.execute("SELECT count(*) FROM sqlite_schema")  # opens or makes the log
+                return connection
+            except sqlite3.OperationalError as error:
+                connection.close()
+                if not error.sqlite_errorname.startswith(_UNWRITABLE):
+                    raise
+            # An exclusive connection keeps the index of the log in memory.
+            read_only = "mode=rw" if has_log else read_only
+        self._is_copy = True
+        copy = _open(":memory:", timeout)
+        try:
+            with closing(_open(f"{address}?{read_only}", timeout)) as source:
+                if read_only == "mode=rw":
+                    source.execute("PRAGMA locking_mode = EXCLUSIVE")
+                source.backup(copy)
+        except BaseException:
+            copy.close()
+            raise
+        return copy
 
     def __enter__(self) -> Self:
         return self
@@ -269,8 +340,11 @@ class ResultStore:
             row = _encode(record)
         except (TypeError, ValueError, OverflowError) as error:
             raise self._error(f"cannot store the record {record.key!r}: {error}") from error
-        with self._explained():
-            return self._connection.execute(_ADD, row).rowcount == 1
+        with self._explained(), self._transaction():
+            is_added = self._connection.execute(_ADD, row).rowcount == 1
+            if is_added:
+                self._set_checksum("folds", record.key)
+            return is_added
 
     def done(self, keys: Iterable[str]) -> set[str]:
         """Return the keys whose fold is stored and did not fail.
@@ -310,8 +384,11 @@ class ResultStore:
             table[name] = [
                 self._decode(*cell) for cell in zip(table["key"], table[name], strict=True)
             ]
+            for key, value in zip(table["key"], table[name], strict=True):
+                if not isinstance(value, _TYPES.get(name, object)):
+                    raise self._error(f"{_DAMAGED} Fold {key}: {name} is {value!r:.60}.")
         for name in ("quality", "min_stability"):
-            table[name] = [(settings or {}).get(name) for settings in table["settings"]]
+            table[name] = [settings.get(name) for settings in table["settings"]]
         return pd.DataFrame({name: series(values) for name, values in table.items()})
 
     def predictions(self, keys: Iterable[str] | None = None) -> pd.DataFrame:
@@ -353,12 +430,23 @@ class ResultStore:
         columns : dict of str to list
             Values by column.
         """
-        for key, packed in self._select(("key", "predictions"), keys):
-            if packed is not None:
-                trials = self._decode(key, packed)
-                # Stores of older versions have no decision values.
-                nothing = [None] * len(trials["row"])
-                yield key, {name: nothing for name in _OPTIONAL} | trials
+        for key, status, packed in self._select(("key", "status", "predictions"), keys):
+            if status == "failed" and packed is None:
+                continue
+            trials = self._decode(key, packed)
+            columns = trials if isinstance(trials, dict) else {}
+            wanted = {name: columns.get(name) for name in _TRIAL}
+            # Stores of older versions have no decision values.
+            nothing = [None] * len(wanted["row"] or ())
+            columns = {name: nothing for name in _OPTIONAL} | columns
+            for name in (*_TRIAL, *_OPTIONAL):
+                values = columns.get(name)
+                if not isinstance(values, list) or len(values) != len(nothing):
+                    raise self._error(
+                        f"{_DAMAGED} Fold {key}: its predictions do not hold a value of {name} for "
+                        "each trial."
+                    )
+            yield key, columns
 
     def declare(self, comparison: str, members: Mapping[str, Member]) -> None:
         """Add pipelines to the family of a comparison, whose tests are adjusted together.
@@ -384,9 +472,10 @@ class ResultStore:
             }
             for name, member in members.items()
         ]
-        with self._explained():
+        with self._explained(), self._transaction():
             for row in rows:
                 self._connection.execute(_DECLARE, row)
+                self._set_checksum("families", comparison, row["pipeline"])
 
     def family(self, comparison: str) -> dict[str, Member]:
         """Return the family of a comparison, in the order in which it was declared.
@@ -408,9 +497,16 @@ class ResultStore:
         with self._explained():
             rows = self._connection.execute(query, (comparison,)).fetchall()
         return {
-            name: Member(tuple(json.loads(uses)), tuple(json.loads(keys)), added)
+            name: Member(self._names(name, uses), self._names(name, keys), added)
             for name, uses, keys, added in rows
         }
+
+    def _names(self, pipeline: str, stored: object) -> tuple[str, ...]:
+        """Return a list of names of a family; raise a StoreError if it is something else."""
+        names = self._decode(f"family of {pipeline}", stored)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise self._error(f"{_DAMAGED} The family of {pipeline} has no list of names.")
+        return tuple(names)
 
     def _select(self, columns: Sequence[str], keys: Iterable[str] | None) -> list[tuple[Any, ...]]:
         where = "" if keys is None else "WHERE key IN (SELECT value FROM json_each(:keys))"
@@ -420,11 +516,13 @@ class ResultStore:
                 query, {"keys": json.dumps(list(keys or ()))}
             ).fetchall()
 
-    def _decode(self, key: str, stored: str | bytes) -> Any:
+    def _decode(self, key: object, stored: object) -> Any:
+        if not isinstance(key, str) or not isinstance(stored, str | bytes):
+            raise self._error(f"{_DAMAGED} Fold {key!r}: a value is missing, or of a wrong type.")
         try:
             text = zlib.decompress(stored).decode() if isinstance(stored, bytes) else stored
             return (_RESTORING if '"$"' in text else _PLAIN).decode(text)
-        except (ValueError, zlib.error) as error:
+        except (ValueError, RecursionError, zlib.error) as error:
             raise self._error(f"{_DAMAGED} Fold {key}: {error}") from error
 
     def _create(self) -> None:
@@ -468,38 +566,85 @@ class ResultStore:
                 f"{age} edaemo made it (store version {version}; this edaemo reads versions 1 to "
                 f"{SCHEMA_VERSION}): use {age} edaemo, or pass another path."
             )
-        if not all(os.access(place, os.W_OK) for place in (self.path, self.path.absolute().parent)):
-            raise self._error(_ADVICE["READONLY"])
+
+    def _check_schema(self) -> None:
+        """Raise if the file holds anything but the tables of a store, before it is used."""
+        query = "SELECT type, name, sql FROM sqlite_schema WHERE substr(name, 1, 7) <> 'sqlite_'"
+        found = self._connection.execute(query).fetchall()
+        for kind, name, sql in found:
+            if kind != "table" or name not in _TABLES:
+                raise self._error(
+                    f"it holds a {kind} {name!r}, which edaemo did not make: remove it (DROP "
+                    f"{str(kind).upper()} with a program for SQLite), or restore a copy."
+                )
+            if _columns_in(sql) not in _known_columns(name):
+                raise self._error(
+                    f"{_DAMAGED} edaemo did not make its table {name!r}, or it was changed."
+                )
+        if "folds" not in {name for _, name, _ in found}:
+            raise self._error(f"{_DAMAGED} It has no table of folds.")
 
     def _check_content(self) -> None:
         """Raise if pages are missing or damaged."""
         ask = self._connection.execute
-        answer = ask("PRAGMA quick_check(1)").fetchone()[0]
+        answer = ask("PRAGMA integrity_check(1)").fetchone()[0]
         if answer != "ok":
             raise self._error(f"{_DAMAGED} SQLite says: {answer}")
         # SQLite reads missing bytes of the last page as zeros. If no other process uses the store,
         # the log is empty after this checkpoint, and the file has all pages.
         n_bytes = ask("PRAGMA page_count").fetchone()[0] * ask("PRAGMA page_size").fetchone()[0]
         _, n_logged, n_moved = ask("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if n_moved == n_logged and self.path.stat().st_size < n_bytes:
+        has_log = self._is_copy and _log_files(self.path)[0].exists()
+        if n_moved == n_logged and not has_log and self.path.stat().st_size < n_bytes:
             raise self._error(f"{_DAMAGED} Its end is missing.")
+
+    def _check_rows(self) -> None:
+        """Raise if a row differs from its checksum, or a row or a checksum is missing."""
+        ask = self._connection.execute
+        with self._transaction("DEFERRED"):  # all queries read the same state
+            for table, query in _ROWS.items():
+                known = dict(ask("SELECT id, checksum FROM checksums WHERE of = ?", (table,)))
+                for name, *values in ask(query):
+                    if known.pop(name, None) != _checksum(values):
+                        raise self._error(
+                            f"{_DAMAGED} Its {table} differ from their checksum: {name}"
+                        )
+                if known:
+                    raise self._error(f"{_DAMAGED} Its {table} lack a row: {min(map(str, known))}")
+
+    def _set_checksum(self, table: str, *identity: str) -> None:
+        """Store the checksum of a row as SQLite returns it."""
+        query = f"{_ROWS[table]}{_WHERE[table]}"
+        name, *values = self._connection.execute(query, identity).fetchone()
+        self._connection.execute(_SET_CHECKSUM, (table, name, _checksum(values)))
 
     def _upgrade(self) -> None:
         """Upgrade an older store to the columns and names of this version in one transaction."""
         run = self._connection.execute
         if run("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
             return
-        run("BEGIN IMMEDIATE")
-        try:
+        with self._transaction():
             # Another process may have upgraded it first.
-            for version in range(run("PRAGMA user_version").fetchone()[0], SCHEMA_VERSION):
+            before = run("PRAGMA user_version").fetchone()[0]
+            for version in range(before, SCHEMA_VERSION):
                 for statement in _UPGRADES[version]:
                     run(statement)
+            if before < SCHEMA_VERSION:
+                for table, query in _ROWS.items():
+                    for name, *values in run(query).fetchall():
+                        run(_SET_CHECKSUM, (table, name, _checksum(values)))
             run(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            run("COMMIT")
+
+    @contextmanager
+    def _transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        """Commit all statements of this context together, or none of them after an error."""
+        self._connection.execute(f"BEGIN {kind}")
+        try:
+            yield
+            self._connection.execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
-                run("ROLLBACK")
+                self._connection.execute("ROLLBACK")
             raise
 
     @contextmanager
@@ -510,6 +655,8 @@ class ResultStore:
             name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
             advice = _ADVICE.get(name, "SQLite refuses it.")
             raise self._error(f"{advice} SQLite says: {error}") from error
+        except UnicodeDecodeError as error:  # of a message of SQLite that quotes the file
+            raise self._error(f"{_DAMAGED} A text is not UTF-8: {error}") from error
         except OSError as error:
             raise self._error(
                 f"it cannot be read or created ({error.strerror}): pass the path of a file in a "
@@ -518,6 +665,42 @@ class ResultStore:
 
     def _error(self, text: str) -> StoreError:
         return StoreError(f"{self.path}: {text}")
+
+
+def _open(address: str, timeout: float) -> sqlite3.Connection:
+    """Open a database with SQLite's protection against files that other programs have made."""
+    # Without Python's transactions, each statement outside of `_transaction` is one.
+    connection = sqlite3.connect(address, uri=True, timeout=timeout, isolation_level=None)
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
+    return connection
+
+
+def _columns_in(sql: object) -> frozenset[str]:
+    """Return the columns and constraints in a CREATE TABLE statement, with its name."""
+    return frozenset(re.split(r", | \(", str(sql)))
+
+
+def _known_columns(table: str) -> list[frozenset[str]]:
+    """Return the columns and constraints that a table of a store of any version can have."""
+    now = _columns_in(_TABLES[table])
+    if table != "folds":
+        return [now]
+    first = now - set(_ADDED)  # version 1
+    return [now, first, first | set(_ADDED.values())]
+
+
+def _checksum(values: Iterable[object]) -> str:
+    """Return a digest of the values of a row and of their types."""
+    digest = blake2b(digest_size=16)
+    for value in values:
+        content = value if isinstance(value, bytes) else repr(value).encode()
+        digest.update(f"{type(value).__name__} {len(content)} ".encode() + content)
+    return digest.hexdigest()
 
 
 def _log_files(path: Path) -> list[Path]:
@@ -531,6 +714,7 @@ def _make(path: Path, journal: str) -> None:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute(_CREATE)
         connection.execute(_CREATE_FAMILIES)
+        connection.execute(_CREATE_CHECKSUMS)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

@@ -290,6 +290,9 @@ class Fusion(nn.Module):
         the same layers for each vector, so that all weights are equal, as in the released code.
     """
 
+    score: nn.Sequential
+    published: bool
+
     def __init__(self, n_parts: int, n_features: int, *, published: bool) -> None:
         super().__init__()
         n_scored = n_parts * n_features if published else n_features
@@ -327,7 +330,7 @@ class AIMSTF(nn.Module):
     blocks : mapping from str to tuple of int
         Shape of each modality in a trial, in order: (n_chans, n_times) for a signal, (n_features,)
         for features, or (n_frames, n_colours, height, width) for video frames. The source has two
-        modalities, EEG and faces. With one modality, there is no other to share features with.
+        modalities, EEG and faces. With a single modality, no other one has shared features.
     n_outputs : int
         Number of classes.
     architecture : {"mended", "published"}, default="mended"
@@ -392,6 +395,7 @@ class AIMSTF(nn.Module):
         },
         # The steps after it join three scales, so they do not have one time axis.
         layers={"convolve": Layer("encoders.0.scales.scales.2")},
+        on_request=True,
     )
     names: tuple[str, ...]
     modality_dropout: float

@@ -45,6 +45,7 @@ class AlexNet2D(nn.Module):
 
     fold: Fold
     convolve: nn.Sequential
+    shape: tuple[int, int]
     classify: Head
     declaration: ClassVar[Declaration] = Declaration(
         tasks=("binary", "multiclass", "regression"),

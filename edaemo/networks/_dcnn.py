@@ -39,6 +39,7 @@ class DCNN(nn.Module):
     """
 
     convolve: nn.Sequential
+    shape: tuple[int, int]
     classify: Head
     declaration: ClassVar[Declaration] = Declaration(
         tasks=("binary", "multiclass", "regression"),

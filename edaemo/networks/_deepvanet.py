@@ -42,6 +42,7 @@ class DeepVANetBio(nn.Module):
     """
 
     convolve: nn.Sequential
+    shape: tuple[int, int]
     classify: Head
     declaration: ClassVar[Declaration] = Declaration(
         tasks=("binary", "multiclass", "regression"),

@@ -17,6 +17,9 @@ class Fold(nn.Module):
         Number of samples. The image has ceil(sqrt(n_times)) rows; zeros fill the rest of it.
     """
 
+    side: int
+    n_padding: int
+
     def __init__(self, n_times: int) -> None:
         super().__init__()
         self.side = ceil(sqrt(n_times))

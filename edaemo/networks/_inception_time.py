@@ -123,6 +123,7 @@ class InceptionTime(nn.Module):
     """
 
     trunk: nn.Sequential
+    shape: tuple[int, int]
     classify: Head
     declaration: ClassVar[Declaration] = Declaration(
         tasks=("binary", "multiclass", "regression"),

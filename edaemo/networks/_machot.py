@@ -38,6 +38,7 @@ class MachotCNN(nn.Module):
     """
 
     convolve: nn.Sequential
+    shape: tuple[int, int]
     classify: Head
     declaration: ClassVar[Declaration] = Declaration(
         tasks=("binary", "multiclass", "regression"),

@@ -77,6 +77,7 @@ class ResSIN(nn.Module):
 
     fold: Fold
     trunk: nn.Sequential
+    shape: tuple[int, int]
     classify: Head
     declaration: ClassVar[Declaration] = Declaration(
         tasks=("binary", "multiclass", "regression"),

@@ -91,6 +91,7 @@ class TSception(nn.Module):
     temporal_norm: nn.BatchNorm2d
     spatial_norm: nn.BatchNorm2d
     fuse: nn.Sequential
+    shape: tuple[int, int, int]
     classify: Head
     declaration: ClassVar[Declaration] = Declaration(
         tasks=("binary", "multiclass", "regression"),

@@ -77,9 +77,10 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         ``edaemo.decomposition.Median(window=8.0)``. For the filters, tonic is the recording minus
         phasic. Built-in names:
 
-        "cvxeda" : cvxEDA [1]_ with its default settings. The trial is z-scored first, because the
-        penalties are made for unit variance, and the result is scaled back; the subtracted mean is
-        part of the tonic component. The phasic component is never negative.
+        "cvxeda" : cvxEDA [1]_ with its default settings. The phasic component is never negative,
+        and neither is the tonic component if no sample of the recording is. With the published
+        weights (``CvxEDA(weights="published")``), the trial is z-scored first, because these
+        penalties are made for unit variance, and the result is scaled back.
 
         "highpass" : phasic is the output of a Butterworth high-pass of order 2 at 0.05 Hz, applied
         forwards and backwards, with a gain of one half at 0.05 Hz. As in all of edaemo's filters,

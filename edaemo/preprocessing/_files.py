@@ -36,15 +36,15 @@ Read = Callable[[Path], tuple[np.ndarray, float]]
 class Outcome:
     """Result of the decomposition of one file.
 
-    Attributes
+    Parameters
     ----------
     source : Path
         The recording.
-    error : str or None
+    error : str or None, default=None
         Error message, one line that begins with the path of the file; None if it succeeded.
-    notes : tuple of str
+    notes : tuple of str, default=()
         Remarks that affect the interpretation of the output.
-    state : {"done", "skipped", "failed", "not tried"}
+    state : {"done", "skipped", "failed", "not tried"}, default="done"
         "skipped": an earlier run has finished it with the same settings. "not tried": the disk of
         the outputs is full or read-only, which is the error of an earlier file.
     """

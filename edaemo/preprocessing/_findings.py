@@ -13,7 +13,8 @@ SETTLED = 0.9
 # Longest settling of a sensor, and the time that determines the level after it, in seconds.
 LONGEST_SETTLING = 15.0
 LEVEL_SECONDS = 30.0
-# Kinds of `signal_quality` → words for messages.
+# Kinds of `signal_quality` → words for messages. A sample of several kinds is of the first of them:
+# a run of zeros is a loss of contact, not a saturated recorder.
 _KINDS = {
     "missing": "are missing",
     "lost_contact": "are without contact to the skin",
@@ -49,7 +50,8 @@ def describe_quality(eda: np.ndarray, sampling_rate: float) -> RecordingQuality:
     Sensors settle after they are switched on: the first sample of an Empatica E4 is 0, and the next
     seconds rise to the level of the skin. A recording settles if its first sample is below half of
     the level of the next 30 s, up to the sample that first reaches 90 % of this level, if it does
-    so within 15 s.
+    so within 15 s. A sample is counted once: as missing, else as without contact, else as
+    saturated.
 
     Parameters
     ----------
@@ -84,13 +86,16 @@ def describe_quality(eda: np.ndarray, sampling_rate: float) -> RecordingQuality:
     if n_settling > 1:
         usable[:n_settling] = False
         findings.append(f"the sensor settles during the first {n_settling / sampling_rate:.3g} s.")
+    counted = np.zeros(len(eda), dtype=bool)
     for kind, words in _KINDS.items():
-        bad = [(start, stop) for start, stop in row["positions"][kind] if stop > max(n_settling, 1)]
-        for start, stop in bad:
-            usable[start:stop] = False
-        if bad:
-            share = sum(stop - start for start, stop in bad) / len(eda)
-            findings.append(f"{share:.1%} of the samples {words}.")
+        bad = np.zeros(len(eda), dtype=bool)
+        for start, stop in row["positions"][kind]:
+            bad[start:stop] = stop > max(n_settling, 1)
+        bad &= ~counted
+        if bad.any():
+            findings.append(f"{np.mean(bad):.1%} of the samples {words}.")
+        counted |= bad
+    usable &= ~counted
     if row["flat"]:
         usable[:] = False
         findings.append("flat: the samples vary by less than 0.01 µS.")

@@ -69,12 +69,12 @@ class FinishedFiles:
         if line is None or line.get("settings") != self._settings:
             return None
         notes = line.get("notes")
+        if not isinstance(notes, list):
+            return None
         try:
-            is_same = (
-                isinstance(notes, list)
-                and line.get("output digest") == _digest([target])
-                and line.get("recording digest") == _digest_recording(source)
-            )
+            is_same = line.get("output digest") == _digest([target]) and line.get(
+                "recording digest"
+            ) == _digest_recording(source)
         except OSError:
             return None  # a file is missing, or the decomposition will raise the error
         return tuple(map(str, notes)) if is_same else None

@@ -45,7 +45,18 @@ class Repaired(NamedTuple):
         return int(self.replaced.sum())
 
     def leave_out(self, n_context: int) -> Repaired:
-        """Return the recording without its first `n_context` samples."""
+        """Return the recording without its first samples.
+
+        Parameters
+        ----------
+        n_context : int
+            Number of samples before the trial.
+
+        Returns
+        -------
+        Repaired
+            The rest.
+        """
         return self._replace(signal=self.signal[n_context:], replaced=self.replaced[n_context:])
 
 

@@ -61,14 +61,6 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
 
     Parameters
     ----------
-    scale : {"z", "range", "shift"}, default="z"
-        "z": subtract the mean and divide by the standard deviation. "range": subtract the minimum
-        and divide by maximum minus minimum, the range correction of Lykken et al. [2]_. "shift":
-        subtract the mean only; with `rest`, the change from the resting baseline.
-    rest : sequence or None, default=None
-        Stimuli of the resting stage, such as ``("Baseline",)``. Only trials with these stimuli set
-        a subject's scale, so that it does not depend on the trials to be predicted. One such trial
-        is enough. None: trials set the scale regardless of their stimulus.
     unseen : {"self", "global", "error"}, default="self"
         Treatment of subjects that were not seen in `fit`; under GroupKFold these are all test
         subjects. "self": use the mean and standard deviation of their own trials in the same call
@@ -84,6 +76,14 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
         subject's trials; later trials do not change it, as in a live system. Subjects with fewer
         than k trials are treated like those with fewer than `min_trials`. Must be at least
         `min_trials`.
+    scale : {"z", "range", "shift"}, default="z"
+        "z": subtract the mean and divide by the standard deviation. "range": subtract the minimum
+        and divide by maximum minus minimum, the range correction of Lykken et al. [2]_. "shift":
+        subtract the mean only; with `rest`, the change from the resting baseline.
+    rest : sequence or None, default=None
+        Stimuli of the resting stage, such as ``("Baseline",)``. Only trials with these stimuli set
+        a subject's scale, so that it does not depend on the trials to be predicted. One such trial
+        is enough. None: trials set the scale regardless of their stimulus.
 
     Attributes
     ----------
@@ -265,7 +265,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
             if not len(pooled):
                 raise ValueError(
                     f"No trial has a stimulus of rest={self.rest!r}: pass the names of the resting "
-                    "stage as they are in the column stimulus."
+                    "stage in the column stimulus."
                 )
             self.global_mean_, spread = self._measure(values, pooled)
             self.global_scale_ = np.where(spread > 0, spread, 1.0)
@@ -432,11 +432,10 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     def _read_signals(self, X: object, cells: np.ndarray, *, reset: bool) -> np.ndarray:
         """Return the samples of each trial, shape (n_samples, n_channels), as an object array."""
         values = np.empty(len(cells), dtype=object)
-        n_channels = None if reset else self.n_features_in_
+        n_channels = 0 if reset else self.n_features_in_
         for row, cell in enumerate(cells):
             samples = np.atleast_2d(read_cell(X, row, cell)).T
-            if n_channels is None:
-                n_channels = samples.shape[1]
+            n_channels = n_channels or samples.shape[1]
             if samples.shape[1] != n_channels:
                 raise ValueError(
                     f"{name_trial(X, row)}: its signal has {samples.shape[1]} channels, but "

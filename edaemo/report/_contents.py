@@ -31,6 +31,7 @@ from edaemo.statistics import (
     describe,
     describe_scores,
     describe_test,
+    describe_versions,
     explain_marks,
     format_claim,
     mark_name,
@@ -485,6 +486,7 @@ def _table_scores(case: Case) -> Table:
         "against the row in brackets, the nearest of all rows that do not use the input in "
         "question, with Holm's adjustment for the family of tests.",
         *explain_marks(case.table),
+        *describe_versions(case.table),
     ]
     unregistered = [name for name in case.trials if name not in case.known]
     if unregistered:

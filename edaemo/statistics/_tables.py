@@ -489,7 +489,8 @@ def describe(row: pd.Series) -> str:
     group = "" if row["people"] == "all" else f"{row['people']} "
     text = (
         f"{row['study']}, {row['target']}{labelled}: {row['n_people']} {group}people, "
-        f"{row['n_trials']} trials; protocol {row['protocol']}, {row['n_folds']} folds"
+        f"{row['n_trials']} trials; protocol {row['protocol']}, "
+        f"{row['n_folds']} fold{'' if row['n_folds'] == 1 else 's'}"
     )
     if row["n_repeats"] > 1:
         text += f", {row['n_repeats']} repeats"

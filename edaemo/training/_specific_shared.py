@@ -15,7 +15,7 @@ from edaemo.training._losses import CrossEntropy, Outputs
 SPAN = 2.0
 
 
-def difference(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
+def difference(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
     """Return the difference loss of two feature vectors of the same trials.
 
     With the features divided by their norm in each trial, p and q, this is the mean over all pairs
@@ -25,7 +25,7 @@ def difference(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
 
     Parameters
     ----------
-    one, other : Tensor of shape (B, D)
+    first, second : Tensor of shape (B, D)
         The features.
     weight : Tensor of shape (B,)
         Weight of each trial; 0 if it is not used.
@@ -35,12 +35,12 @@ def difference(one: Tensor, other: Tensor, weight: Tensor) -> Tensor:
     Tensor
         The loss, a scalar.
     """
-    one, other = F.normalize(one, dim=1), F.normalize(other, dim=1)
-    return (one.mT @ (weight.unsqueeze(1) * other)).square().mean()
+    first, second = F.normalize(first, dim=1), F.normalize(second, dim=1)
+    return (first.mT @ (weight.unsqueeze(1) * second)).square().mean()
 
 
 def moment_discrepancy(
-    one: Tensor, other: Tensor, weights: tuple[Tensor, Tensor], *, n_moments: int
+    first: Tensor, second: Tensor, weights: tuple[Tensor, Tensor], *, n_moments: int
 ) -> Tensor:
     """Return the central moment discrepancy of two samples of features from -1 to 1.
 
@@ -51,7 +51,7 @@ def moment_discrepancy(
 
     Parameters
     ----------
-    one, other : Tensor of shape (B, D)
+    first, second : Tensor of shape (B, D)
         The samples, one row for each trial.
     weights : pair of Tensor of shape (B,)
         Weight of each row of each sample; 0 if it is not used.
@@ -64,11 +64,11 @@ def moment_discrepancy(
         The discrepancy, a scalar; 0 if a sample has no row.
     """
     if not all(bool(weight.any()) for weight in weights):
-        return one.new_zeros(())
+        return first.new_zeros(())
     shares = [(weight / weight.sum()).unsqueeze(1) for weight in weights]
-    means = [(w * x).sum(dim=0) for w, x in zip(shares, (one, other), strict=True)]
+    means = [(w * x).sum(dim=0) for w, x in zip(shares, (first, second), strict=True)]
     gap = torch.linalg.vector_norm(means[0] - means[1]) / SPAN
-    centred = (one - means[0], other - means[1])
+    centred = (first - means[0], second - means[1])
     for order in range(2, n_moments + 1):
         moments = [(w * x**order).sum(dim=0) for w, x in zip(shares, centred, strict=True)]
         gap = gap + torch.linalg.vector_norm(moments[0] - moments[1]) / SPAN**order
@@ -100,6 +100,11 @@ class SpecificSharedLoss(CrossEntropy):
     subtracts the mean before, so that its first term is always zero. Here each feature has its own
     mean and moments.
     """
+
+    alpha: float
+    beta: float
+    gamma: float
+    n_moments: int
 
     def __init__(
         self,

@@ -199,7 +199,7 @@ def cut_windows(study: AnyBunch, target: str, seconds: float) -> Windows:
         joined = np.concatenate(signals).astype(np.float32)
         n = joined.shape[1] // n_samples
         cut = joined[:, : n * n_samples].reshape(len(joined), n, n_samples)
-        rows.append(cut.transpose(1, 0, 2).reshape(n, -1))
+        rows.append(cut.transpose(1, 0, 2).reshape(n, len(joined) * n_samples))
         place += [(row, number) for number in range(n)]
     X, stretch = np.concatenate(rows), np.array(place).reshape(-1, 2)
     complete = np.isfinite(X).all(axis=1)

@@ -1,0 +1,84 @@
+"""The readers of edaemo that take files of others: the calls, and the errors that are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import edaemo
+from edaemo._safe_file import FileError
+from edaemo.datasets import DatasetError, load_e4, read_file_trials, read_trials
+from edaemo.datasets._unpickle import read_pickled_tree
+from edaemo.evaluation import ResultStore, StoreError
+from edaemo.persistence import FORMAT, describe
+from edaemo.training._checkpoint import FORMAT as CHECKPOINT
+from edaemo.training._checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How files of a format are read.
+
+    Attributes
+    ----------
+    read : callable
+        Takes the path of a damaged file.
+    errors : type
+        The error of edaemo that may come out.
+    name : str or None
+        Name of the file, if the reader needs one.
+    sealed : (str, int) or None
+        Kind and format of an archive with a checksum.
+    lacks : bool
+        Whether the undamaged file is refused, because other files are not there.
+    """
+
+    read: Callable[[Path], object]
+    error: type[Exception] = DatasetError
+    name: str | None = None
+    sealed: tuple[str, int] | None = None
+    lacks: bool = False
+
+
+def read_recording(path: Path) -> None:
+    """Read a recording as the commands do."""
+    with_rate = path.suffix in (".txt", ".xlsx", ".ods")
+    read_file_trials(path, sampling_rate=4.0 if with_rate else None)
+
+
+def read_pickle(path: Path) -> None:
+    """Read a pickle of arrays."""
+    with path.open("rb") as file:
+        read_pickled_tree(file)
+
+
+def read_model(path: Path) -> None:
+    """Read the description of a model, and the model."""
+    describe(path)
+    edaemo.load(path)
+
+
+def read_store(path: Path) -> None:
+    """Read all that a store of results holds."""
+    with ResultStore(path) as store:
+        store.folds()
+        store.predictions()
+
+
+READERS = {
+    "model": Reader(read_model, FileError, sealed=("model", FORMAT)),
+    "checkpoint": Reader(Checkpoint, FileError, sealed=("checkpoint", CHECKPOINT)),
+    "store": Reader(read_store, StoreError),
+    "pickle": Reader(read_pickle, ValueError),
+    "MATLAB": Reader(read_recording),
+    "workbook": Reader(read_recording),
+    "parquet": Reader(read_recording),
+    "csv": Reader(read_recording),
+    "table": Reader(lambda path: read_trials(path), lacks=True),
+    "E4": Reader(lambda path: load_e4(path.parent, tags="ignore"), name="EDA.csv"),
+    "zip": Reader(read_recording),
+    "HDF5": Reader(read_recording),
+    "avro": Reader(read_recording),
+    "EDF": Reader(read_recording),
+}
