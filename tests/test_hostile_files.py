@@ -587,3 +587,43 @@ def test_a_number_with_underscores_is_a_text(text, tmp_path):
 def test_huge_recordings_are_decomposed_without_a_warning(y, method):
     parts = find_decomposition(method).decompose(y, 4.0)
     np.testing.assert_allclose(parts.phasic + parts.tonic + parts.residual, y, rtol=1e-6)
+
+
+@pytest.mark.parametrize("weight", [0, -1.0, np.inf, np.nan])
+def test_a_class_weight_that_is_not_positive_is_one_error(weight):
+    X = np.random.default_rng(0).normal(size=(20, 60))
+    settings = {"n_chans": 1, "channels": (8, 8, 8, 8), "max_epochs": 1, "random_state": 0}
+    model = edaemo.RTCANClassifier(class_weight={0: 1.0, 1: weight}, **settings)
+    with pytest.raises(ValueError, match=r"for class .*1.*: it must be a positive finite number"):
+        model.fit(X, [0, 1] * 10)
+
+
+def test_trials_of_another_length_than_those_of_fit_are_told():
+    def trials(seconds):
+        rng = np.random.default_rng(0)
+        signals = [5 + np.cumsum(rng.normal(size=4 * seconds) * 0.05) for _ in range(3)]
+        return pd.DataFrame({"eda": pd.Series(signals, dtype=object)})
+
+    extractor = EDAFeatureExtractor(4).fit(trials(25))
+    extractor.transform(trials(40))
+    for seconds in (75, 10):
+        message = rf"row 0 has {seconds} s, but the trials of fit had 25 to 25 s \(3 of 3 trials\)"
+        with pytest.warns(UserWarning, match=message):
+            extractor.transform(trials(seconds))
+
+
+@pytest.mark.parametrize("name", ["y" * 5000 + ".csv", "a\0b.csv"])
+def test_a_name_that_no_file_can_have_is_one_error(name, tmp_path):
+    with pytest.raises(DatasetError, match="cannot be read"):
+        read_recording(name)
+    table = pd.DataFrame({"subject": ["a"], "stimulus": ["b"], "file": [name], "valence": [4]})
+    table.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(DatasetError):
+        read_trials(tmp_path / "t.csv")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="a system without pipes")
+def test_a_pipe_is_not_read_as_a_recording(tmp_path):
+    os.mkfifo(tmp_path / "a.csv")
+    with pytest.raises(DatasetError, match=r"a\.csv: this is a device or a pipe"):
+        read_recording(tmp_path / "a.csv")

@@ -112,12 +112,13 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
         else:
             content = path.read_bytes()
         settings = {**_find_dialect(path, content), "dtype": str, "keep_default_na": False}
-        header = pd.read_csv(io.BytesIO(content), header=None, nrows=1, **settings)
-        if header.shape[1] > _MOST_COLUMNS:
+        n_columns = content.partition(b"\n")[0].count(settings["sep"].encode()) + 1
+        if n_columns > _MOST_COLUMNS:
             raise DatasetError(
-                f"The {what} {path} has {header.shape[1]} columns, and may have {_MOST_COLUMNS}. "
-                "Pass a table with one row for each trial, and signals in files of their own."
+                f"The {what} {path} has {n_columns} columns, and may have {_MOST_COLUMNS}. Pass a "
+                "table with one row for each trial, and signals in files of their own."
             )
+        header = pd.read_csv(io.BytesIO(content), header=None, nrows=1, **settings)
         frame = pd.read_csv(io.BytesIO(content), **settings)
     except DatasetError:
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -615,15 +616,17 @@ def _is_below(file: Path, leave_out: str | os.PathLike[str] | None, folder: Path
 
 def check_file(path: Path) -> None:
     """Raise a DatasetError if a path is not a file with content."""
-    if path.is_dir():
-        raise DatasetError(f"{path}: this is a folder. Pass a file.")
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except FileNotFoundError:
         raise DatasetError(f"{path}: this file does not exist.") from None
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}.") from error
-    if not size:
+    except (OSError, ValueError) as error:  # ValueError for a name with a null character
+        raise DatasetError(f"{str(path)[:200]}: cannot be read: {error}.") from error
+    if stat.S_ISDIR(status.st_mode):
+        raise DatasetError(f"{path}: this is a folder. Pass a file.")
+    if not stat.S_ISREG(status.st_mode):
+        raise DatasetError(f"{path}: this is a device or a pipe. Pass a file.")
+    if not status.st_size:
         raise DatasetError(f"{path}: the file is empty.")
 
 

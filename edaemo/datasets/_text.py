@@ -685,7 +685,7 @@ class _Samples:
         self._mac = b"\n" not in first and b"\r" in first
         first = first.replace(b"\r", b"\n") if self._mac else first
         for _ in range(layout.start):
-            while b"\n" not in first and (more := self.read(_CHUNK)):
+            while b"\n" not in first and (more := self._next()):
                 first += more
             first = first.partition(b"\n")[2]
         # pandas is faster with a header.
@@ -718,10 +718,13 @@ class _Samples:
         if self._begin:
             begin, self._begin = self._begin, b""
             return begin
-        chunk = self._read(_CHUNK)
-        chunk = chunk.replace(b"\r", b"\n") if self._mac else chunk
+        chunk = self._next()
         self._count(chunk)
         return chunk
+
+    def _next(self) -> bytes:
+        chunk = self._read(_CHUNK)
+        return chunk.replace(b"\r", b"\n") if self._mac else chunk
 
     def _count(self, chunk: bytes) -> None:
         codes = np.frombuffer(chunk, np.uint8)

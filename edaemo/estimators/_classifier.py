@@ -181,7 +181,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         y : array-like of shape (n_trials,)
             Labels; each must be in `classes_`. Not all classes need to occur.
         epochs : int, default=1
-            Number of epochs, at least 1. There is no early stopping.
+            Number of epochs, at least 1. Early stopping is off.
         lr : float or None, default=None
             Learning rate; None: that of the recipe. The state of the optimizer is new.
 
@@ -263,6 +263,12 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
                 y=self.classes_[data.target[data.training]],
                 sample_weight=share,
             )
+            for label, value in zip(self.classes_, weigh, strict=True):
+                if not 0 < value < np.inf:
+                    raise ValueError(
+                        f"class_weight has {value!r:.40} for class {label!r:.40}: it must be a "
+                        "positive finite number. To leave a class out, leave out its trials."
+                    )
             weight = torch.as_tensor(weigh, dtype=torch.float32)
         default = DomainCrossEntropy if getattr(self, "domain_loss", False) else CrossEntropy
         kind = declaration_of(self._network).losses.get(self._task, default)

@@ -655,6 +655,8 @@ class ResultStore:
             name = getattr(error, "sqlite_errorname", "SQLITE_").split("_")[1]
             advice = _ADVICE.get(name, "SQLite refuses it.")
             raise self._error(f"{advice} SQLite says: {error}") from error
+        except UnicodeDecodeError as error:  # of a message of SQLite that quotes the file
+            raise self._error(f"{_DAMAGED} A text is not UTF-8: {error}") from error
         except OSError as error:
             raise self._error(
                 f"it cannot be read or created ({error.strerror}): pass the path of a file in a "

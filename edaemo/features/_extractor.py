@@ -57,7 +57,11 @@ BLOCK = 2**20  # samples per batch; bounds the memory for the frames
 _cache = TrialCache(max_bytes=64 * 2**20)
 
 
-@saved("edaemo.features.EDAFeatureExtractor", "n_features_in_", "feature_names_in_")
+# Lengths of trials that differ from those of fit by more than this factor give a warning.
+_OTHER_LENGTH = 2
+
+
+@saved("edaemo.features.EDAFeatureExtractor", "n_features_in_", "feature_names_in_", "lengths_")
 class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     """Compute hand-crafted features of each trial's EDA: 128 of its phasic component by default.
 
@@ -118,9 +122,15 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
     ----------
     n_features_in_ : int
         Number of columns of X seen in `fit`; only for a 2-D array of numbers.
+    lengths_ : tuple of int
+        Number of samples of the shortest and of the longest trial in `fit`. Features do not depend
+        on it.
 
     Warns
     -----
+    UserWarning
+        If trials in `transform` have less than half the samples of the shortest trial in `fit`, or
+        more than twice those of the longest.
     SignalQualityWarning
         One warning per `transform`, with the number of trials that `repair` changed or could not
         repair.
@@ -165,6 +175,7 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
 
     n_features_in_: int
     feature_names_in_: np.ndarray
+    lengths_: tuple[int, int]
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
@@ -341,7 +352,31 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
                     f"too few: the features need {SHORTEST:g} s{after}, which are {shortest} "
                     f"samples at {rate} Hz. Remove the trial, or check sampling_rate."
                 )
+        lengths = [len(signal) for signal in signals if len(signal)]
+        if reset and lengths:
+            self.lengths_ = (min(lengths), max(lengths))
+        elif not reset:
+            self._warn_of_lengths(X, signals)
         return signals
+
+    def _warn_of_lengths(self, X: object, signals: Sequence[np.ndarray]) -> None:
+        """Warn of trials that are much shorter or longer than those of `fit`."""
+        least, most = getattr(self, "lengths_", (0, np.inf))  # not fitted, or an older file
+        other = [
+            row
+            for row, signal in enumerate(signals)
+            if len(signal) and not least / _OTHER_LENGTH <= len(signal) <= most * _OTHER_LENGTH
+        ]
+        if other:
+            rate = self.sampling_rate
+            warnings.warn(
+                f"{name_trial(X, other[0])} has {len(signals[other[0]]) / rate:g} s, but the "
+                f"trials of fit had {least / rate:g} to {most / rate:g} s ({len(other)} of "
+                f"{len(signals)} trials). Energies, counts and other features depend on the "
+                "length: cut the trials to that of fit.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _compute(
         self,
