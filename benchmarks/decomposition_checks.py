@@ -12,10 +12,10 @@ corpora: development people of HKU956, of the induced-stress study and of Freiha
 in the folder DATA. For each window of 25 s, the decompositions are checked for cancellation (the
 range of the phasic component is more than twice that of the recording) and for a tonic component
 below zero. Events: a response to the beginning of a song, stage or task starts 1 to 4 s after it.
-The table shows the driver events per minute in these 3 s and from 7 to 25 s. Only Freihaut &
-Goeritz has recordings before the beginning, which are used as context of 15 s. Odd and even: the
-correlation of the phasic components of the odd and of the even samples (2 Hz each), median over
-windows whose range is at least 0.05 µS.
+The table shows the driver events per minute in these 3 s and from 7 to 25 s. The recordings of the
+induced-stress study are decomposed without and with a context of 15 s before the beginning, those
+of Freihaut & Goeritz with it. Odd and even: the correlation of the phasic components of the odd and
+of the even samples (2 Hz each), median over windows whose range is at least 0.05 µS.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ import pandas as pd
 from generated_decomposition import correlation, impulses, print_table, z_score
 
 from edaemo.datasets import load_hku956, load_induced_stress, select_people
-from edaemo.decomposition import Decomposition, Highpass, decompose, fit_time_constants
+from edaemo.decomposition import (
+    Decomposition,
+    Highpass,
+    decompose,
+    fit_time_constants,
+    trim_context,
+)
 
 WINDOW = 25.0  # s
 CONTEXT = 15.0  # s, of Freihaut & Goeritz
@@ -38,6 +44,7 @@ RATE = 4.0  # Hz
 EARLY, LATE = (1.0, 4.0), (7.0, 25.0)  # s
 VISIBLE = 0.05  # µS
 SMALLEST = 0.01  # µS, of an impulse's response
+LEAST = 1e-6  # µS, below which a tonic component counts as negative
 PEAK = 0.369  # of the response to an impulse of 1, with the published constants
 
 THEIRS = """
@@ -118,22 +125,26 @@ def check_neurokit(python: str) -> None:
     print_table(["", "phasic r (10th percentile)", "found per true", "found without"], cells)
 
 
-def read_windows(data: Path) -> dict[str, tuple[list[np.ndarray], float]]:
-    """Return the windows of development people, and the seconds of context."""
-    loaded = {
-        "HKU956": select_people(load_hku956(data / "hku956"), "development"),
-        "induced stress": select_people(
-            load_induced_stress(data / "physionet_wearable_stress"), "development"
-        ),
+def read_windows(data: Path) -> dict[str, list[tuple[np.ndarray, float]]]:
+    """Return the windows of development people, each with its seconds of context."""
+    stress = data / "physionet_wearable_stress"
+    studies = {
+        "HKU956": load_hku956(data / "hku956"),
+        "induced stress": load_induced_stress(stress),
+        "induced stress, with context": load_induced_stress(stress, window=(-CONTEXT, WINDOW)),
     }
-    windows = {name: (list(study.trials["eda"]), 0.0) for name, study in loaded.items()}
+    windows: dict[str, list[tuple[np.ndarray, float]]] = {}
+    for name, study in studies.items():
+        chosen = select_people(study, "development")
+        trimmed = [trim_context(y, round(study.context * RATE)) for y in chosen.trials["eda"]]
+        windows[name] = [(y, n_context / RATE) for y, n_context in trimmed]
     tasks = pd.read_csv(data / "freihaut_goeritz" / "trials.csv")
     cut = []
     with np.load(data / "freihaut_goeritz" / "eda_4hz.npz") as sessions:
         for task in tasks[tasks["development"] == 1].itertuples():
             begin = round((task.onset - CONTEXT) * RATE)
             cut.append(sessions[task.subject][begin : begin + round((CONTEXT + WINDOW) * RATE)])
-    windows["Freihaut & Goeritz"] = [np.asarray(y, float) for y in cut], CONTEXT
+    windows["Freihaut & Goeritz"] = [(np.asarray(y, float), CONTEXT) for y in cut]
     return windows
 
 
@@ -146,19 +157,19 @@ def per_minute(times: list[np.ndarray], ends: tuple[float, float]) -> float:
 def check_corpora(data: Path) -> None:
     """Print the table of development people's windows."""
     cells = []
-    for name, (windows, context) in read_windows(data).items():
+    for name, windows in read_windows(data).items():
         found: dict[str, list[Decomposition]] = {}
-        for y in windows:
+        for y, context in windows:
             for way, parts in by_weights(y, RATE, context).items():
                 found.setdefault(way, []).append(parts)
-        visible = [y for y in windows if np.ptp(y) >= VISIBLE]
+        visible = [y for y, _ in windows if np.ptp(y) >= VISIBLE]
         halves = [[by_weights(y[first::2], RATE / 2) for first in (0, 1)] for y in visible]
         for way, decomposed in found.items():
             times = [impulses(parts.driver, RATE) for parts in decomposed]
             cancels = [np.ptp(p.phasic) > 2 * np.ptp(p.phasic + p.tonic) for p in decomposed]
             negative = np.nan
             if way == "noise":
-                negative = np.mean([parts.tonic.min() < 0 for parts in decomposed])
+                negative = np.mean([parts.tonic.min() < -LEAST for parts in decomposed])
             agreement = [correlation(odd[way].phasic, even[way].phasic) for odd, even in halves]
             early, late = per_minute(times, EARLY), per_minute(times, LATE)
             cells.append(

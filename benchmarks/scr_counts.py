@@ -11,9 +11,10 @@ given (1 to one every 10 s).
 
 The bound counts the rises of the true phasic component. It differs from the true number where
 responses overlap, or where the decay of an earlier one hides a small one. A second bound has the
-default method count only rises of more than 1.1 times the true height of a breath. The recordings without
-breathing lack the sine that the generator adds; all other noise remains. Recordings in which
-nothing happens are the same without their phasic component; those of NeuroKit2 have no response.
+default method count only rises of more than 1.1 times the true height of a breath. The recordings
+without breathing lack the sine that the generator adds; all other noise remains. Recordings in
+which nothing happens are the same without their phasic component; those of NeuroKit2 have no
+response.
 """
 
 from __future__ import annotations

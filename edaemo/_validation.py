@@ -26,6 +26,9 @@ IDENTITY = ("subject", "stimulus", "trial")
 # Networks compute in float32. Larger numbers count as infinite everywhere.
 LARGEST = float(np.finfo(np.float32).max)
 
+# Maximum number of trials that an error names.
+NAMED_TRIALS = 5
+
 # Hint for metadata that do not fit the rows.
 SAMPLED = (
     "(A sampler before this step, such as RandomOverSampler, resamples the rows but not their "
@@ -304,6 +307,34 @@ def name_some(names: Iterable[object]) -> str:
     listed = [name if len(str(name)) <= 60 else f"{str(name)[:60]}…" for name in names]
     more = f" and {len(listed) - 30} more" if len(listed) > 30 else ""
     return f"{listed[:30]}{more}"
+
+
+def check_predicted(X: object, is_finite: np.ndarray) -> None:
+    """Raise a ValueError that names the trials without a finite prediction.
+
+    Parameters
+    ----------
+    X : object
+        The input of the prediction.
+    is_finite : ndarray of bool of shape (n_trials,)
+        Whether the prediction of each trial is finite.
+
+    Raises
+    ------
+    ValueError
+        If a prediction is NaN or infinite.
+    """
+    wrong = np.flatnonzero(~is_finite)
+    if not len(wrong):
+        return
+    named = "; ".join(name_trial(X, int(row)) for row in wrong[:NAMED_TRIALS])
+    more = f" and {len(wrong) - NAMED_TRIALS} more" if len(wrong) > NAMED_TRIALS else ""
+    raise ValueError(
+        f"The prediction is not finite for {len(wrong)} of {len(is_finite)} trials: "
+        f"{named}{more}. Their values may be too large for single precision: check their unit, "
+        "and standardise them as the training trials. If no trial has a finite prediction, the "
+        "weights of a network may have become infinite in training: fit again with a lower lr."
+    )
 
 
 def suggest(name: object, known: Iterable[str]) -> str:

@@ -190,6 +190,7 @@ def test_events_and_sliding_windows_have_a_context(tmp_path):
         [40, 55, 5],
     ]
     assert study.context == 10
+    assert "10 s before each trial" in repr(study)
     assert study.report["missing_context"]["n_missing"].tolist() == [24]
     table = pd.DataFrame({"subject": ["a"], "stimulus": ["day"], "file": ["a.csv"], "valence": [1]})
     study = read_trials(table, folder=tmp_path, length=40, window=(-10, 20))

@@ -51,6 +51,13 @@ def each(form: str) -> list[str]:
 @pytest.mark.parametrize(
     ("name", "lines"),
     [
+        (
+            "acqknowledge.txt",  # the name of the channel has as many cells as a line of samples
+            [
+                *("rest.acq", "250 msec/sample", "1 channels", "EDA, X, PPGED-R", "microsiemens"),
+                *("sec,CH1,", f",{N},", *each("{t},{x},")),
+            ],
+        ),
         ("biotrace.txt", [*BIOTRACE, "4 SPS\t", "Sensor-E:SC/GSR\t", "", "", *each("{x}\t"), *END]),
         (
             "biotrace_seconds.txt",  # times are cut to whole seconds

@@ -26,11 +26,13 @@ from edaemo.benchmark import StimulusPriorClassifier, SubjectMeanRegressor
 from edaemo.datasets import DatasetError, cut_window, load_hku956, load_induced_stress
 from edaemo.estimators import (
     CNNClassifier,
+    ConformalByPerson,
     LateFusionRegressor,
     MAETClassifier,
     NetworkClassifier,
     NetworkRegressor,
     NetworkSequenceRegressor,
+    PersonalClassifier,
 )
 from edaemo.features import EDAFeatureExtractor
 from edaemo.model_selection import SubjectThresholdScorer
@@ -1022,6 +1024,33 @@ def test_a_trial_of_enormous_values_gets_a_finite_prediction_or_an_error_that_na
     else:
         series = np.concatenate([*predicted]) if predicted.dtype == object else predicted
         assert np.isfinite(series).all() and np.isfinite(shares).all()
+
+
+class Undecided(ClassifierMixin, BaseEstimator):
+    """A user's classifier whose probabilities are NaN for large values."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.where(np.abs(X).max(axis=1, keepdims=True) > 1e9, np.nan, 0.5).repeat(2, axis=1)
+
+
+@pytest.mark.parametrize(
+    "predict",
+    [
+        PersonalClassifier(Undecided(), k=0).fit(ROW, Y, subject=SUBJECT).predict,
+        ConformalByPerson(Undecided(), coverage=0.4).fit(ROW, Y, subject=SUBJECT).predict,
+        ConformalByPerson(Undecided(), coverage=0.4).fit(ROW, Y, subject=SUBJECT).predict_set,
+    ],
+    ids=["personal", "conformal", "set"],
+)
+def test_a_class_is_not_chosen_by_probabilities_that_are_not_finite(predict):
+    X = ROW.copy()
+    X[5] *= 1e20
+    with pytest.raises(ValueError, match="for 1 of 8 trials: row 5"):
+        predict(X, subject=SUBJECT)
 
 
 def test_a_network_whose_weights_are_not_finite_does_not_predict_the_first_class():

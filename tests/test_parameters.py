@@ -21,7 +21,7 @@ from edaemo.estimators import (
     NetworkRegressor,
     SubjectPriorClassifier,
 )
-from edaemo.features import EDAFeatureExtractor
+from edaemo.features import EDAFeatureExtractor, MiniRocket
 from edaemo.fusion import BlockUnion, StepAligner
 from edaemo.model_selection import make_protocol
 from edaemo.networks import FeatureCNN
@@ -160,6 +160,7 @@ CASES = {
     ),
     "EDADecomposer": EDADecomposer(sampling_rate=4, components=("tonic", "phasic")),
     "EDAFeatureExtractor": EDAFeatureExtractor(sampling_rate=4.0),
+    "MiniRocket": MiniRocket(n_features=168, max_dilations=4, n_chans=2, random_state=0),
     "MusicFeatureUnion": MusicFeatureUnion(eda="drop", music=MUSIC),
     "BlockUnion": BlockUnion({"eye": "passthrough"}, music=MUSIC, standardize_music=False),
     "StepAligner": StepAligner(
@@ -196,6 +197,8 @@ def results(estimator: BaseEstimator) -> np.ndarray:
         return predict(X)
     if name == "SubjectStandardizer":
         return fitted.fit(ROWS, subject=SUBJECT).transform(ROWS, subject=SUBJECT)
+    if name == "MiniRocket":
+        return fitted.fit_transform(ROWS)
     trials = TRIALS.drop(columns="eye") if name != "BlockUnion" else TRIALS.drop(columns="eda")
     transformed = fitted.fit_transform(trials)
     if "eda" in transformed:

@@ -89,6 +89,7 @@ class TestTimes:
             ("datetime", stamps("iso")),
             ("Time", stamps("%H:%M:%S.%f")),  # passes midnight
             ("Timestamp", stamps("%Y/%m/%d %H:%M:%S.%f")),
+            ("Time", stamps("%m/%d/%Y %I:%M:%S.%f %p")),
             ("Zeit", stamps("%d.%m.%Y %H:%M:%S.%f")),
         ],
     )

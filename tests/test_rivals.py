@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from edaemo import export_onnx
-from edaemo.benchmark import PIPELINES, EvaluationError, evaluate
+from edaemo.benchmark import PIPELINES, EvaluationError, evaluate, register_pipeline
 from edaemo.datasets import make_music_listening
 from edaemo.estimators import NetworkClassifier, NetworkRegressor
 from edaemo.evaluation import _evaluate
@@ -301,6 +301,15 @@ class TestMiniRocket:
         assert set(np.unique(sizes)) == {1, 2, 3, 4}
         assert (sizes == 1).mean() > 0.35  # log(2) / log(5) of them
 
+    def test_a_table_keeps_the_ids_of_its_trials(self):
+        table = make_input("minirocket-eda", make_rows(2)[0]).assign(subject="q")
+        found = MiniRocket(n_features=84, random_state=0).fit_transform(table)
+        assert list(found.index.unique("subject")) == ["q"]
+        assert list(found.columns[:2]) == ["minirocket_0", "minirocket_1"]
+        signals = np.stack(table["eda"])
+        same = MiniRocket(n_features=84, random_state=0).fit_transform(signals)
+        assert_array_equal(found, same)
+
     def test_errors(self):
         X = np.random.default_rng(0).normal(size=(5, 30))
         with pytest.raises(ValueError, match="set n_chans"):
@@ -309,6 +318,9 @@ class TestMiniRocket:
             MiniRocket(n_chans=4).fit(X)
         with pytest.raises(ValueError, match="n_chans=2, but the"):
             MiniRocket(n_chans=2).fit(X.reshape(5, 3, 10))
+        model = MiniRocket(n_features=84).fit(X.reshape(5, 3, 10))
+        with pytest.raises(ValueError, match=r"holds .*\(2, 15\).*was fitted with .*\(3, 10\)"):
+            model.transform(X.reshape(5, 2, 15))
         with pytest.raises(ValueError, match="'n_features' parameter"):
             MiniRocket(n_features=83, n_chans=1).fit(X)
 
@@ -388,6 +400,12 @@ class TestGroup:
         study = type(study)(**{**study, "trials": study.trials.drop(columns="eda"), "music": None})
         with pytest.raises(EvaluationError, match="group 'table6' has no pipeline for generated"):
             evaluate("table6", study, "arousal", people="all")
+
+    def test_the_name_of_a_group_is_not_free(self, study):
+        with pytest.raises(EvaluationError, match="There is a pipeline 'table6' already"):
+            register_pipeline("table6", NetworkClassifier(DCNN))
+        with pytest.raises(EvaluationError, match="'tabel6': did you mean 'table6'"):
+            evaluate("tabel6", study, "arousal", people="all")
 
     def test_every_member_is_registered(self):
         assert set(GROUPS["table6"]) <= set(PIPELINES)

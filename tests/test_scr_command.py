@@ -159,6 +159,20 @@ def test_an_earlier_table_is_replaced_only_on_demand_and_never_a_recording(
     assert (status, "is a folder" in said) == (2, True)
 
 
+def test_events_may_be_those_in_the_recordings(folder, tmp_path, capsys):
+    session, out = folder / "S01", tmp_path / "scr.csv"
+    write(session / "tags.csv", ["1544027347.0", "1544027375.0"])  # 10 and 38 s after the start
+    status, _, said = run(capsys, session / "EDA.csv", out, "--events", "recording")
+    assert (status, said) == (0, "")
+    table = pd.read_csv(out)
+    assert table["onset"].tolist() == [10, 38]
+    assert table["first_latency"].tolist() == [2.0, 2.0]  # the pulses are at 12 and 40 s
+    (session / "tags.csv").write_text("")
+    arguments = (session / "EDA.csv", out, "--events", "recording", "--overwrite")
+    status, _, said = run(capsys, *arguments)
+    assert (status, said) == (1, f"{session / 'EDA.csv'}: the recording has no events.\n")
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 # Beginning of the first line of a result.
 HEADER = "file,trial,"
+# Value of --events for the events in the recordings.
+IN_RECORDING = "recording"
 
 
 def add_scr(commands: argparse._SubParsersAction) -> None:
@@ -58,7 +60,9 @@ def add_scr(commands: argparse._SubParsersAction) -> None:
         metavar="CSV",
         help="a CSV with one row for each event and the columns file (as given, or its path below "
         "a folder IN), onset (seconds from the first sample of the file or trial), optionally "
-        "event (a name) and, for files with several trials, trial",
+        "event (a name) and, for files with several trials, trial; or the word recording, for the "
+        "events in the recordings: markers of XDF, BrainVision and AcqKnowledge, annotations of "
+        "EDF, presses of an E4",
     )
     scr.add_argument(
         "--latency",
@@ -96,7 +100,9 @@ def _scr(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
         method = find_decomposition(arguments.method, dict(arguments.setting))
         settings = reading_settings(arguments)
         found, left_out = _find(arguments, settings)
-        events = None if arguments.events is None else _read_events(Path(arguments.events), found)
+        events = None
+        if arguments.events not in (None, IN_RECORDING):
+            events = _read_events(Path(arguments.events), found)
     except (ValueError, OSError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     tables, failed = _measure_files(found, events, arguments, settings, method)
@@ -221,6 +227,17 @@ def _read_events(path: Path, found: Sequence[tuple[Path, Path]]) -> dict[Path, p
     return {file: rows for file, rows in by_file}
 
 
+def _find_events(file: Path, settings: dict[str, Any]) -> pd.DataFrame:
+    """Return the events in a recording, as `_read_events` does."""
+    from edaemo.datasets import read_events
+
+    events = read_events(file, column=settings["column"], options=settings["options"])
+    if events.empty:
+        raise ValueError(f"{file}: the recording has no events.")
+    named = events.rename(columns={"stimulus": "event"})
+    return named.assign(line=range(1, len(named) + 1))[["line", "event", "onset"]]
+
+
 def _read_onset(text: str, where: str) -> float:
     try:
         onset = float(text.replace("_", "?"))  # only Python reads 1_000 as 1000
@@ -246,6 +263,8 @@ def _measure(
 
     with print_notes(file, sys.stdout):
         cells, rate = read_file_trials(file, **settings)
+        if arguments.events == IN_RECORDING:
+            events = _find_events(file, settings)
     trials = pd.DataFrame({"trial": list(cells)}, dtype=str)
     trials["eda"] = pd.Series(list(cells.values()), dtype=object)
     table = scr_table(

@@ -72,8 +72,8 @@ def _read_ratings(
         order = [f"V{number}" for number in entry["VideoOrder"].split()]
         ratings = {
             video["VideoID"]: (
-                corpus.rating(name, video["ValenceValue"], "valence", RATING_RANGE),
-                corpus.rating(name, video["ArousalValue"], "arousal", RATING_RANGE),
+                corpus.rating(name, str(video["ValenceValue"]), "valence", RATING_RANGE),
+                corpus.rating(name, str(video["ArousalValue"]), "arousal", RATING_RANGE),
             )
             for video in entry["Video_SAMRating_VideoTime_Data"]
         }

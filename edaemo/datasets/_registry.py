@@ -33,7 +33,7 @@ SESSIONS = OwnRecordings("e4", load_e4, EDA_FILE, "EDA.csv")
 TABLE = OwnRecordings(
     "own study",
     read_trials,
-    re.compile(r"\.(csv|parquet)$"),
+    re.compile(r"\.(csv|tsv|parquet|xlsx|xlsm|xlsb|xls|ods)$", re.IGNORECASE),
     "a table with the columns subject, stimulus and file",
 )
 _OWN = {recordings.name: recordings for recordings in (SESSIONS, TABLE)}

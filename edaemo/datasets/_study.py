@@ -62,6 +62,8 @@ class Study(Bunch):
         rows.append(("signals", ", ".join(signals) or "none"))
         if rate is not None:
             rows.append(("sampling rate", f"{rate:g} Hz"))
+        if self.get("context"):
+            rows.append(("context", f"{self.context:g} s before each trial"))
         rows.append(("targets", ", ".join(map(str, self.targets)) or "none"))
         if self.get("rating_range") is not None:
             rows.append(("rating range", "{:g} to {:g}".format(*self.rating_range)))

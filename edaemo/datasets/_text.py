@@ -444,9 +444,8 @@ def _is_count(rows: list[list[str]], header: int, at: int) -> bool:
     row = rows[at]
     counted = row[1:]
     if row[0]:
-        numbered = all(re.fullmatch(r"CH\d+", cell) for cell in rows[header] if cell)
-        exported = any(re.fullmatch(r"\d+ channels?", " ".join(above)) for above in rows[:header])
-        if not (numbered and exported and at == header + 1):
+        untimed = re.fullmatch(r"CH\d+", rows[header][0])
+        if not (untimed and _numbers_channels(rows, header) and at == header + 1):
             return False
         counted = row
     return (
@@ -463,6 +462,9 @@ def _find_header(rows: list[list[str]], start: int, width: int) -> int | None:
         for at in range(max(0, start - 40), start)
         if len(rows[at]) in (width, width - 1) and any(rows[at])
     ]
+    numbered = [at for at in fit if _numbers_channels(rows, at)]
+    if numbered:
+        return numbered[-1]
     above = [at for at in fit if at == fit[0] or not _holds_units(rows[at])]
     for is_name in (is_eda_name, is_time_name):
         for at in reversed(above):
@@ -471,6 +473,16 @@ def _find_header(rows: list[list[str]], start: int, width: int) -> int | None:
     words = [at for at in fit if not all(find_unit(cell) for cell in rows[at] if cell)]
     usual = words or fit
     return usual[-1] if usual else None
+
+
+def _numbers_channels(rows: list[list[str]], at: int) -> bool:
+    """Return whether a line has the names CH1, CH2, … of an export of AcqKnowledge.
+
+    The names of the channels are in the lines above. They may have commas: "EDA, X, PPGED-R".
+    """
+    names = [cell for cell in rows[at][1:] or rows[at] if cell]
+    exported = any(re.fullmatch(r"\d+ channels?", " ".join(above)) for above in rows[:at])
+    return exported and bool(names) and all(re.fullmatch(r"CH\d+", name) for name in names)
 
 
 def _holds_units(row: list[str]) -> bool:

@@ -38,7 +38,7 @@ _FORMATS = tuple(
     f"{date} %H:%M:%S{fraction}"
     for date in ("%d.%m.%Y", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y")
     for fraction in (".%f", "")
-)
+) + tuple(f"{date}%I:%M:%S{fraction} %p" for date in ("%m/%d/%Y ", "") for fraction in (".%f", ""))
 
 
 @dataclass(frozen=True)

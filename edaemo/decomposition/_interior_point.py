@@ -13,8 +13,8 @@ J. Optim. 2(4), 1992).
 
 With a floor K theta ≥ f, the slack s = K theta - f > 0 and its multiplier w > 0 join (3), which
 becomes (ÃX)'v + K'w = Γ theta, and (4), with sᵢwᵢ = 0. They are eliminated like p̃ and z:
-K'diag(w/s)K joins Γ in the Schur complement. The other steps from the first point satisfy (3) only
-once a full step was taken; until then its mismatch counts in the gap.
+K'diag(w/s)K joins Γ in the Schur complement. The first point does not satisfy (3) then. Its
+mismatch shrinks with each step, and counts in the gap.
 
 A missing sample of y is a free variable, which requires eᵢ = 0. Each step starts from the value
 that p̃ explains at present and penalises a change by ½/slack times its square: ÃΣÃ' replaces ÃÃ' in

@@ -14,7 +14,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.validation import _num_samples
 
 from edaemo._sklearn import UNCHANGED, BaseEstimator, ClassifierMixin, Request
-from edaemo._validation import check_labels, find_ids
+from edaemo._validation import check_labels, check_predicted, find_ids
 
 
 class ByPersonClassifier(ClassifierMixin, BaseEstimator, ABC):
@@ -102,6 +102,7 @@ class ByPersonClassifier(ClassifierMixin, BaseEstimator, ABC):
             Labels of the type of `classes_`.
         """
         probability = self.predict_proba(X, subject=subject)
+        check_predicted(X, np.isfinite(probability).all(axis=1))
         return self.classes_[np.argmax(probability, axis=1)]
 
     def _read_training(

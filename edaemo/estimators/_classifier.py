@@ -181,7 +181,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         y : array-like of shape (n_trials,)
             Labels; each must be in `classes_`. Not all classes need to occur.
         epochs : int, default=1
-            Number of epochs, at least 1. There is no early stopping.
+            Number of epochs, at least 1. Early stopping is off.
         lr : float or None, default=None
             Learning rate; None: that of the recipe. The state of the optimizer is new.
 

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from edaemo._saved import saved
 from edaemo._sklearn import AnyEstimator
-from edaemo._validation import whole_or_nothing
+from edaemo._validation import check_predicted, whole_or_nothing
 from edaemo.estimators._aside import choose_people
 from edaemo.estimators._by_person import ByPersonClassifier
 
@@ -249,7 +249,9 @@ class ConformalByPerson(ByPersonClassifier):
             Whether the set holds each class of `classes_`. A set may be empty: then no class is as
             probable as the classes of the people in calibration were.
         """
-        return 1 - self.predict_proba(X, subject=subject) <= self.quantile_
+        probability = self.predict_proba(X, subject=subject)
+        check_predicted(X, np.isfinite(probability).all(axis=1))
+        return 1 - probability <= self.quantile_
 
     def predict_proba(self, X: object, *, subject: Sequence[Any] | None = None) -> np.ndarray:
         """Return the probability of each class, as the classifier predicts it.

@@ -24,8 +24,8 @@ from edaemo._sklearn import UNCHANGED, BaseEstimator, Request
 from edaemo._validation import (
     SAMPLED,
     as_plain,
+    check_predicted,
     find_ids,
-    name_trial,
     read_inputs,
     whole_or_nothing,
     without_gradient,
@@ -69,8 +69,6 @@ from edaemo.training import (
 FEW_ROWS = 16
 # Maximum number of rows in a forward pass of prediction.
 PREDICTED_TOGETHER = 64
-# Maximum number of trials that an error names.
-NAMED_TRIALS = 5
 # Network arguments that depend on the layout of a row.
 _BY_LAYOUT = {"n_chans", "n_times", "n_music_features", "blocks"}
 # Estimator parameters that define the layout of a row.
@@ -791,34 +789,6 @@ def _check_weight(sample_weight: Sequence[float] | None, n: int) -> np.ndarray |
     if not weight.any():
         raise ValueError("sample_weight is zero for all trials: no training trial is left.")
     return weight.astype(np.float32)
-
-
-def check_predicted(X: object, is_finite: np.ndarray) -> None:
-    """Raise a ValueError that names the trials without a finite prediction.
-
-    Parameters
-    ----------
-    X : object
-        The input of the prediction.
-    is_finite : ndarray of bool of shape (n_trials,)
-        Whether the prediction of each trial is finite.
-
-    Raises
-    ------
-    ValueError
-        If a prediction is NaN or infinite.
-    """
-    wrong = np.flatnonzero(~is_finite)
-    if not len(wrong):
-        return
-    named = "; ".join(name_trial(X, int(row)) for row in wrong[:NAMED_TRIALS])
-    more = f" and {len(wrong) - NAMED_TRIALS} more" if len(wrong) > NAMED_TRIALS else ""
-    raise ValueError(
-        f"The network has no finite prediction for {len(wrong)} of {len(is_finite)} trials: "
-        f"{named}{more}. Their values may be too large for single precision: check their unit, "
-        "and standardise them as the training trials. If no trial has a finite prediction, the "
-        "weights of the network may have become infinite in training: fit again with a lower lr."
-    )
 
 
 def check_callbacks(callbacks: Sequence[Any] | None) -> None:

@@ -19,6 +19,7 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_random_state, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.validation import check_is_fitted
 
 from edaemo._ids import name_some
@@ -110,6 +111,11 @@ class PersonalClassifier(ByPersonClassifier):
     weight : int or sequence of int, default=(1, 4, 16)
         For "refit": how often each of the person's trials counts. For "update": number of epochs.
         Inner cross-validation selects one of several values.
+    class_weight : "balanced" or None, default="balanced"
+        Weight of the labels in the offset of "threshold", and in the loss by which inner
+        cross-validation selects. "balanced": the classes of a person count equally, for scores such
+        as the balanced accuracy by person. None: every trial counts equally, for scores such as the
+        accuracy; the offset then follows the frequency of the classes in the person's trials.
     n_splits : int, default=5
         Number of folds of the inner cross-validation. Each holds out whole people of the
         population, except for their first k trials. The lowest log loss, averaged over people, is
@@ -150,10 +156,10 @@ class PersonalClassifier(ByPersonClassifier):
     level; otherwise in the order of the rows.
 
     **Threshold.** Let p_i be the population model's probabilities for the person's i-th labelled
-    trial, of class y_i. The offset b minimises ``-sum_i log softmax(log p_i + b)[y_i] + |b|² /
-    prior_sd²``, so that the log odds of two classes have a normal prior with this standard
-    deviation: the random intercept of a mixed logistic model [1]_, with fixed effects of the
-    population model.
+    trial, of class y_i and weight w_i. The offset b minimises ``-sum_i w_i log softmax(log p_i +
+    b)[y_i] + |b|² / prior_sd²``, so that the log odds of two classes have a normal prior with this
+    standard deviation: the random intercept of a mixed logistic model [1]_, with fixed effects of
+    the population model.
 
     **Files.** :func:`edaemo.save` writes the ids of all people, and with "refit" the trials of the
     population, to the file.
@@ -202,6 +208,7 @@ class PersonalClassifier(ByPersonClassifier):
         "method": [StrOptions({"choose", "population", "threshold", "scale", "refit", "update"})],
         "prior_sd": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "weight": [Interval(Integral, 1, _MOST, closed="both"), "array-like"],
+        "class_weight": [StrOptions({"balanced"}), None],
         "n_splits": [Interval(Integral, 2, None, closed="left")],
         "random_state": ["random_state"],
     }
@@ -214,6 +221,7 @@ class PersonalClassifier(ByPersonClassifier):
         method: str = "choose",
         prior_sd: float | Sequence[float] = (0.5, 1.0, 2.0),
         weight: int | Sequence[int] = (1, 4, 16),
+        class_weight: str | None = "balanced",
         n_splits: int = 5,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -222,6 +230,7 @@ class PersonalClassifier(ByPersonClassifier):
         self.method = method
         self.prior_sd = prior_sd
         self.weight = weight
+        self.class_weight = class_weight
         self.n_splits = n_splits
         self.random_state = random_state
 
@@ -465,7 +474,8 @@ class PersonalClassifier(ByPersonClassifier):
         probability = self.predict_proba(_safe_indexing(X, rows), subject=people[rows])
         column = pd.Index(self.classes_).get_indexer(pd.Index(labels[rows]))
         of_label = np.where(column < 0, 0.0, probability[np.arange(len(rows)), column])
-        return float(-np.log(np.maximum(of_label, _SMALLEST)).mean())
+        weight = compute_sample_weight(self.class_weight, labels[rows])
+        return float(np.average(-np.log(np.maximum(of_label, _SMALLEST)), weights=weight))
 
     def _fit_population(
         self, X: Any, labels: np.ndarray, people: np.ndarray, rows: np.ndarray
@@ -500,7 +510,8 @@ class PersonalClassifier(ByPersonClassifier):
             probability = np.asarray(self.estimator_.predict_proba(X, **params))
             codes = np.searchsorted(self.classes_, labels)
             assert self.strength_ is not None
-            self.offsets_[person] = fit_offset(probability, codes, self.strength_)
+            weight = compute_sample_weight(self.class_weight, labels)
+            self.offsets_[person] = fit_offset(probability, codes, weight, self.strength_)
         elif self.method_ in ("refit", "update"):
             self.models_[person] = self._make_model(X, labels, people)
         if person not in self.known_people_:
@@ -537,7 +548,9 @@ def _update(model: Any, X: Any, labels: np.ndarray, n_epochs: int) -> Any:
     return model
 
 
-def fit_offset(probability: np.ndarray, codes: np.ndarray, prior_sd: float) -> np.ndarray:
+def fit_offset(
+    probability: np.ndarray, codes: np.ndarray, weight: np.ndarray, prior_sd: float
+) -> np.ndarray:
     """Return the offset of a person's log odds; see the Notes of PersonalClassifier.
 
     Parameters
@@ -546,6 +559,8 @@ def fit_offset(probability: np.ndarray, codes: np.ndarray, prior_sd: float) -> n
         Probabilities of the population model.
     codes : ndarray of int of shape (n_trials,)
         Column of the class of each trial.
+    weight : ndarray of shape (n_trials,)
+        Weight of each trial.
     prior_sd : float
         Prior standard deviation of the log odds of two classes.
 
@@ -559,8 +574,8 @@ def fit_offset(probability: np.ndarray, codes: np.ndarray, prior_sd: float) -> n
 
     def loss(offset: np.ndarray) -> tuple[float, np.ndarray]:
         logarithms = log_softmax(log_odds + offset, axis=1)
-        slope = (np.exp(logarithms) - hits).sum(axis=0) + 2 * offset / prior_sd**2
-        return -(logarithms * hits).sum() + (offset @ offset) / prior_sd**2, slope
+        slope = weight @ (np.exp(logarithms) - hits) + 2 * offset / prior_sd**2
+        return -(weight @ (logarithms * hits)).sum() + (offset @ offset) / prior_sd**2, slope
 
     start = np.zeros(probability.shape[1])
     return minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-8}).x

@@ -14,8 +14,8 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from edaemo._saved import saved
-from edaemo._validation import as_copied, name_trial, plain_numbers
-from edaemo.estimators._network import Answer, Data, Loss, NetworkEstimator, check_predicted
+from edaemo._validation import as_copied, check_predicted, name_trial, plain_numbers
+from edaemo.estimators._network import Answer, Data, Loss, NetworkEstimator
 from edaemo.estimators._regressor import target_scale
 from edaemo.metrics import series_concordance
 from edaemo.networks import declaration_of, inputs_of, takes_blocks

@@ -9,15 +9,22 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import _fit_context
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from edaemo._layout import agree, infer_layout
+from edaemo._layout import Block, agree, infer_layout, make_layout
 from edaemo._saved import saved
 from edaemo._sklearn import BaseEstimator, TransformerMixin
-from edaemo._validation import as_plain, read_inputs, whole_or_nothing
+from edaemo._validation import (
+    as_plain,
+    is_trials_table,
+    output_index,
+    read_inputs,
+    whole_or_nothing,
+)
 
 LENGTH = 9
 # The places of the weights 2 of each kernel; its other weights are -1, so the weights add up to 0.
@@ -180,8 +187,9 @@ class MiniRocket(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of float32 of shape (n_trials, n_features)
-            Shares from 0 to 1. A DataFrame after ``set_output(transform="pandas")``.
+        DataFrame or ndarray, float32, of shape (n_trials, n_features)
+            Shares from 0 to 1. A DataFrame if X is a trials table, whose index holds the subject,
+            stimulus and trial ids of X, or after ``set_output(transform="pandas")``.
 
         Raises
         ------
@@ -191,9 +199,14 @@ class MiniRocket(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "biases_")
         signals = self._read(X, reset=False)
         n_blocks = ceil(signals.size * LENGTH / BLOCK)
-        return np.concatenate(
+        values = np.concatenate(
             [self._transform(block) for block in np.array_split(signals, n_blocks) if len(block)]
         )
+        if not is_trials_table(X):
+            return values
+        index = output_index(X, self)
+        index = X.index if index is None else index
+        return pd.DataFrame(values, index=index, columns=self.get_feature_names_out())
 
     def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
         """Return the column names ``minirocket_0``, ``minirocket_1`` and so on.
@@ -218,7 +231,10 @@ class MiniRocket(TransformerMixin, BaseEstimator):
 
     def _read(self, X: object, *, reset: bool) -> np.ndarray:
         """Return the signals, float32 of shape (n_trials, n_chans, n_times)."""
-        rows, layout = read_inputs(self, X, reset=reset, signals=("eda",), features=())
+        fitted = None if reset else make_layout([Block.signal("eda", *self.shape_)])
+        rows, layout = read_inputs(
+            self, X, reset=reset, signals=("eda",), features=(), fitted=fitted
+        )
         if not reset:
             return rows.reshape(len(rows), *self.shape_)
         n_chans = as_plain(self.n_chans)
