@@ -1,7 +1,8 @@
 """Fuzz one reader guided by the coverage of edaemo's Python code, if atheris is installed.
 
-``python tests/fuzz/guided.py pickle -max_total_time=60`` (``pip install atheris``) takes the options
-of libFuzzer. It ends at the first file that raises an exception which is not edaemo's, and keeps it.
+``python tests/fuzz/guided.py pickle -max_total_time=60`` (``pip install atheris``) takes the
+options of libFuzzer. It ends at the first file that raises an exception which is not edaemo's, and
+keeps it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import atheris
+from seeds import write_seeds
 
 # The modules that read files; torch cannot compile instrumented networks.
 MODULES = ["edaemo.datasets", "edaemo._safe_file", "edaemo.persistence", "edaemo._sklearn_parts"]
 
 with atheris.instrument_imports(include=MODULES):
     from readers import READERS
-from seeds import write_seeds
 
 
 def main() -> None:
