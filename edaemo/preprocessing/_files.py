@@ -311,7 +311,9 @@ def _attempt_all(
         try:
             yield from work
         finally:
-            work.close()  # ends the workers after Ctrl-C; killed workers cannot clean up
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed")
+                work.close()  # ends the workers after Ctrl-C; killed workers cannot clean up
 
 
 def _try_file(
