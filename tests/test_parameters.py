@@ -202,7 +202,7 @@ CASES = {
         k=2,
         prior_sd=(0.5, 2.0),
         weight=(1, 2),
-        class_weight="balanced",
+        balanced=True,
         n_splits=2,
         random_state=3,
     ),

@@ -112,15 +112,18 @@ def test_the_threshold_is_that_of_a_penalised_logistic_regression_with_an_offset
     labels = np.array([1, 1, 1, 0, 1])
     X = pd.DataFrame({"x": np.zeros(45)}, index=pd.Index(np.repeat(range(9), 5), name="subject"))
     y = np.tile([0, 1], 45)[:40]
-    for sd, class_weight in product((0.5, 2.0), (None, "balanced")):
-        about = {"method": "threshold", "prior_sd": sd, "class_weight": class_weight}
+    for sd, balanced in product((0.5, 2.0), (False, True)):
+        about = {"method": "threshold", "prior_sd": sd, "balanced": balanced}
         model = PersonalClassifier(LogisticRegression(), k=4, **about)
         model.fit(X[:40], y)
         p = model.predict_proba(X[:1])[0, 1]
         assert p == pytest.approx(0.5, abs=1e-6)
         model.set_params(k=5).adapt(X[40:], labels)
         oracle = LogisticRegression(
-            C=sd**2, fit_intercept=False, tol=1e-10, class_weight=class_weight
+            C=sd**2,
+            fit_intercept=False,
+            tol=1e-10,
+            class_weight="balanced" if balanced else None,
         )
         shift = oracle.fit(np.ones((5, 1)), labels).coef_[0, 0]
         adapted = model.predict_proba(X[40:41])[0]
@@ -132,7 +135,7 @@ def test_the_threshold_of_three_classes_is_the_best_on_a_grid():
     person, y = np.repeat(np.arange(10), 12), np.tile([0, 1, 2], 40)
     X = pd.DataFrame(rng.normal(size=(120, 2)) + y[:, None], columns=["a", "b"],
                      index=pd.Index(person, name="subject"))  # fmt: skip
-    about = {"method": "threshold", "prior_sd": 1.5, "class_weight": None}
+    about = {"method": "threshold", "prior_sd": 1.5, "balanced": False}
     model = PersonalClassifier(LogisticRegression(), k=6, **about).fit(X[:108], y[:108])
     before = np.log(model.estimator_.predict_proba(X[108:114]))
     labels = np.array([2, 2, 0, 2, 2, 1])
@@ -230,18 +233,18 @@ def test_a_network_in_a_pipeline_is_fine_tuned(tmp_path):
 )
 def test_people_wise_validation_chooses_what_the_people_differ_in(about, expected):
     X, y = people_frame(40, 20, seed=1, **about)
-    about = {"weight": 2, "n_splits": 2, "class_weight": None, "random_state": 0}
+    about = {"weight": 2, "n_splits": 2, "balanced": False, "random_state": 0}
     model = PersonalClassifier(LogisticRegression(), k=8, **about).fit(X, y)
     assert model.method_ == expected
     best = model.losses_.loc[model.losses_["loss"].idxmin()]
     assert (best["method"], len(model.losses_)) == (expected, 6)
 
 
-@pytest.mark.parametrize("class_weight", [None, "balanced"])
-def test_the_losses_are_those_of_whole_people_without_their_labelled_trials(class_weight):
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_losses_are_those_of_whole_people_without_their_labelled_trials(balanced):
     X, y = people_frame(10, 9, offset=1.0)
     about = {"k": 3, "n_splits": 10, "weight": 2, "prior_sd": 1.0}  # leave one person out
-    model = PersonalClassifier(LogisticRegression(), **about, class_weight=class_weight).fit(X, y)
+    model = PersonalClassifier(LogisticRegression(), **about, balanced=balanced).fit(X, y)
     subject = X.index.get_level_values("subject")
     trial = X.index.get_level_values("trial")
     expected = []
@@ -251,7 +254,7 @@ def test_the_losses_are_those_of_whole_people_without_their_labelled_trials(clas
         p = LogisticRegression().fit(X[training], y[training]).predict_proba(X[rest])
         losses = pd.Series(-np.log(p[np.arange(6), y[rest]]))
         by_class = losses.groupby(y[rest]).mean()
-        expected.append(losses.mean() if class_weight is None else by_class.mean())
+        expected.append(by_class.mean() if balanced else losses.mean())
     losses = model.losses_.set_index("method")["loss"]
     assert losses["population"] == pytest.approx(np.mean(expected))
 
@@ -263,7 +266,7 @@ def test_it_works_in_cross_validation_and_searches_and_the_labelled_trials_help(
     X, y = people_frame(20, 15, offset=4.0)
     scores = {}
     for k in (0, 5):
-        about = {"method": "threshold", "prior_sd": 2.0, "class_weight": None}
+        about = {"method": "threshold", "prior_sd": 2.0, "balanced": False}
         model = PersonalClassifier(LogisticRegression(), k=k, **about)
         cv = CalibratedSubjectKFold(4, k=k, first_tested=5)
         scores[k] = cross_validate(model, X, y, cv=cv, error_score="raise")["test_score"].mean()

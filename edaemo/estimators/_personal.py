@@ -111,10 +111,10 @@ class PersonalClassifier(ByPersonClassifier):
     weight : int or sequence of int, default=(1, 4, 16)
         For "refit": how often each of the person's trials counts. For "update": number of epochs.
         Inner cross-validation selects one of several values.
-    class_weight : "balanced" or None, default="balanced"
+    balanced : bool, default=True
         Weight of the labels in the offset of "threshold", and in the loss by which inner
-        cross-validation selects. "balanced": the classes of a person count equally, for scores such
-        as the balanced accuracy by person. None: every trial counts equally, for scores such as the
+        cross-validation selects. True: the classes of a person count equally, for scores such as
+        the balanced accuracy by person. False: every trial counts equally, for scores such as the
         accuracy; the offset then follows the frequency of the classes in the person's trials.
     n_splits : int, default=5
         Number of folds of the inner cross-validation. Each holds out whole people of the
@@ -179,7 +179,7 @@ class PersonalClassifier(ByPersonClassifier):
     >>> model = model.fit(X[:360], label[:360], subject=person[:360])  # 18 people
     >>> model = model.adapt(X[380:384], label[380:384], subject=person[380:384])
     >>> model.score(X[384:], label[384:], subject=person[384:])
-    1.0
+    0.9375
     """
 
     estimator_: Any
@@ -208,7 +208,7 @@ class PersonalClassifier(ByPersonClassifier):
         "method": [StrOptions({"choose", "population", "threshold", "scale", "refit", "update"})],
         "prior_sd": [Interval(Real, 0, None, closed="neither"), "array-like"],
         "weight": [Interval(Integral, 1, _MOST, closed="both"), "array-like"],
-        "class_weight": [StrOptions({"balanced"}), None],
+        "balanced": ["boolean"],
         "n_splits": [Interval(Integral, 2, None, closed="left")],
         "random_state": ["random_state"],
     }
@@ -221,7 +221,7 @@ class PersonalClassifier(ByPersonClassifier):
         method: str = "choose",
         prior_sd: float | Sequence[float] = (0.5, 1.0, 2.0),
         weight: int | Sequence[int] = (1, 4, 16),
-        class_weight: str | None = "balanced",
+        balanced: bool = True,
         n_splits: int = 5,
         random_state: int | np.random.RandomState | None = None,
     ):
@@ -230,7 +230,7 @@ class PersonalClassifier(ByPersonClassifier):
         self.method = method
         self.prior_sd = prior_sd
         self.weight = weight
-        self.class_weight = class_weight
+        self.balanced = balanced
         self.n_splits = n_splits
         self.random_state = random_state
 
@@ -474,8 +474,12 @@ class PersonalClassifier(ByPersonClassifier):
         probability = self.predict_proba(_safe_indexing(X, rows), subject=people[rows])
         column = pd.Index(self.classes_).get_indexer(pd.Index(labels[rows]))
         of_label = np.where(column < 0, 0.0, probability[np.arange(len(rows)), column])
-        weight = compute_sample_weight(self.class_weight, labels[rows])
+        weight = self._weigh(labels[rows])
         return float(np.average(-np.log(np.maximum(of_label, _SMALLEST)), weights=weight))
+
+    def _weigh(self, labels: np.ndarray) -> np.ndarray:
+        """Return the weight of each of a person's trials."""
+        return compute_sample_weight("balanced" if self.balanced else None, labels)
 
     def _fit_population(
         self, X: Any, labels: np.ndarray, people: np.ndarray, rows: np.ndarray
@@ -510,7 +514,7 @@ class PersonalClassifier(ByPersonClassifier):
             probability = np.asarray(self.estimator_.predict_proba(X, **params))
             codes = np.searchsorted(self.classes_, labels)
             assert self.strength_ is not None
-            weight = compute_sample_weight(self.class_weight, labels)
+            weight = self._weigh(labels)
             self.offsets_[person] = fit_offset(probability, codes, weight, self.strength_)
         elif self.method_ in ("refit", "update"):
             self.models_[person] = self._make_model(X, labels, people)
