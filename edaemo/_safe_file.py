@@ -245,7 +245,7 @@ def check_members(archive: zipfile.ZipFile) -> None:
 
 def edited(path: object, error: object) -> FileError:
     """Return the error for a file that edaemo did not write, although its checksum is right."""
-    return FileError(f"{path}: edaemo did not write this file, or it was edited: {error}.")
+    return FileError(f"{path}: edaemo did not write this file, or it was edited: {error!s:.1000}.")
 
 
 def to_json(value: object) -> bytes:
