@@ -245,7 +245,7 @@ def check_members(archive: zipfile.ZipFile) -> None:
 
 def edited(path: object, error: object) -> FileError:
     """Return the error for a file that edaemo did not write, although its checksum is right."""
-    return FileError(f"{path}: edaemo did not write this file, or it was edited: {error}.")
+    return FileError(f"{path}: edaemo did not write this file, or it was edited: {error!s:.1000}.")
 
 
 def to_json(value: object) -> bytes:
@@ -409,6 +409,13 @@ class Encoder:
         return {"$schedule": name, "parameters": self.encode(parameters, where)}
 
 
+def _read_dtype(text: str) -> np.dtype:
+    """Return the dtype of texts, objects, dates or durations; numpy would parse much more."""
+    if re.fullmatch(r"[<>|=]?[UOmM]\d{0,10}(\[\d{0,10}\w{1,7}\])?", text) is None:
+        raise ValueError(f"{text!r:.40} is not a dtype of texts, objects, dates or durations")
+    return np.dtype(text)
+
+
 class Decoder:
     """Restores values from the output of `Encoder`; other input raises an error of `BROKEN`."""
 
@@ -443,13 +450,13 @@ class Decoder:
         return self.arrays.pop(name)  # `Encoder` writes each array for one place
 
     def _make_times(self, name: str, rest: dict[str, Any]) -> np.ndarray:
-        dtype = np.dtype(rest["dtype"])
+        dtype = _read_dtype(rest["dtype"])
         if dtype.kind not in "mM":
             raise ValueError(f"{dtype} is not a dtype of dates or durations")
         return self.arrays.pop(name).view(dtype)
 
     def _make_objects(self, values: list[Any], rest: dict[str, Any]) -> np.ndarray:
-        dtype = np.dtype(rest["dtype"])
+        dtype = _read_dtype(rest["dtype"])
         if dtype.kind not in "UO":
             raise ValueError(f"{dtype} is neither a text dtype nor object")
         n_characters = sum(len(value) if isinstance(value, str) else 1 for value in values)

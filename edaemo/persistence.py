@@ -241,7 +241,7 @@ def load(
         others = _other_versions(head["versions"])
         estimator = _Reader(members, device, trusted).decode(head["estimator"])
     except (LackingError, ImportError) as error:
-        raise FileError(f"{path}: {error}") from error
+        raise FileError(f"{path}: {error!s:.1000}") from error
     except BROKEN as error:
         wrong = edited(path, error)
         if others:

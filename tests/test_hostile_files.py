@@ -275,6 +275,7 @@ RANGE = {"$range": [0, 10**9, 1], "name": None}
     ("parameter", "value", "said"),
     [
         ("class_weight", TOO_WIDE, "too wide for 4 texts"),
+        ("class_weight", {**TOO_WIDE, "dtype": "(07,)f8,U1"}, "is not a dtype of texts"),
         ("class_weight", {"$frame": {"$dict": [["a", 1.0]]}, "index": RANGE}, "another length"),
         ("class_weight", {"$frame": 1.0, "index": RANGE, "columns": RANGE}, "another length"),
         ("n_threads", 3000, "n_threads=3000: use a number up to 256"),
