@@ -36,6 +36,7 @@ from edaemo.estimators import ConformalByPerson
 from edaemo.features import EDAFeatureExtractor
 
 LEVELS = (0.8, 0.9)
+MOST_NEW = 60  # new people in a repeat
 Data = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -112,8 +113,10 @@ def measure(name: str, model: ClassifierMixin, data: Data, n_old: int, repeats: 
     found: dict[tuple[float, str], list[np.ndarray]] = {}
     for seed in range(repeats):
         order = np.random.default_rng([1, seed]).permutation(people)
-        old = np.isin(data[2], order[:n_old])
-        for level, way, by_person in find_sets(model, data, old, seed):
+        drawn = np.isin(data[2], order[: n_old + MOST_NEW])
+        part: Data = (data[0][drawn], data[1][drawn], data[2][drawn])
+        old = np.isin(part[2], order[:n_old])
+        for level, way, by_person in find_sets(model, part, old, seed):
             found.setdefault((level, way), []).append(by_person)
     for (level, way), repeated in found.items():
         means = [by_person[:, 0].mean() for by_person in repeated]

@@ -272,7 +272,7 @@ def _check_array(file: IO[bytes], size: int) -> None:
         raise ValueError(f"an array has the unknown format {version!r}")
     try:
         shape, _, dtype = read(file)
-    except TokenError as error:
+    except (TokenError, SyntaxError) as error:
         raise ValueError(f"an array has a wrong header: {error}") from error
     if math.prod(shape) * max(dtype.itemsize, 1) > size:
         raise ValueError(f"an array of shape {shape!r:.80} has only {size} bytes")

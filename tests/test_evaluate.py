@@ -286,9 +286,12 @@ class TestPipelines:
         usual = [name for name, entry in PIPELINES.items() if not entry.on_request]
         with_music = [name for name in usual if "music" in name]
         assert len(with_music) == 4
-        assert len(table) == len(usual) - len(with_music) - 1  # and subject-prior
+        # and subject-prior, and trial-order-reversed, since there is one order only
+        assert len(table) == len(usual) - len(with_music) - 2
         assert set(table.loc[table["transductive"], "pipeline"]) == {
-            f"{name}-eda-person" for name in ("svm", "cnn", "logistic", "boosting")
+            *(f"{name}-eda-person" for name in ("svm", "cnn", "logistic", "boosting")),
+            "recommended",
+            "level-person",
         }
 
     @pytest.mark.same_bits

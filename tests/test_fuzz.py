@@ -11,7 +11,7 @@ FUZZ = Path(__file__).parent / "fuzz" / "fuzz.py"
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs the limits on processes of Linux")
 def test_damaged_files_give_only_errors_of_edaemo(tmp_path):
-    command = [sys.executable, FUZZ, "--seconds", "40", "--keep", tmp_path]
+    command = [sys.executable, FUZZ, "--seconds", "30", "--keep", tmp_path]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("| reader | files read |")

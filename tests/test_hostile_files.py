@@ -35,6 +35,7 @@ from edaemo.datasets import DatasetError, read_recording, read_trials
 from edaemo.datasets._matlab import read_matlab
 from edaemo.datasets._numbers import read_number
 from edaemo.datasets._recordings import read_columns
+from edaemo.datasets._units import to_microsiemens
 from edaemo.datasets._unpickle import read_pickled_arrays
 from edaemo.decomposition import find_decomposition
 from edaemo.estimators import CNNClassifier
@@ -627,3 +628,19 @@ def test_a_pipe_is_not_read_as_a_recording(tmp_path):
     os.mkfifo(tmp_path / "a.csv")
     with pytest.raises(DatasetError, match=r"a\.csv: this is a device or a pipe"):
         read_recording(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("bits", [-3, 0, 10**9])
+def test_a_converter_that_does_not_exist_is_one_error(bits):
+    with pytest.raises(ValueError, match="bits, which does not exist"):
+        to_microsiemens(np.array([1.0, 2.0]), "adc", device="bitalino_rev", bits=bits)
+
+
+@pytest.mark.parametrize("shape", [b"(07,)", b"(7", b"(" * 500, b"('a',)"])
+def test_a_wrong_header_of_an_array_is_refused(shape, saved, tmp_path):
+    def change(members):
+        name = next(name for name in members if name.endswith(".npy"))
+        header = b"{'descr': '<f8', 'fortran_order': False, 'shape': " + shape + b"}\n"
+        members[name] = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+
+    assert "edaemo did not write this file" in refused(tmp_path / "m", edit_part(saved, change))

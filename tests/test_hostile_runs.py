@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from edaemo.cli import main
-from edaemo.preprocessing import _finished
+from edaemo.preprocessing import _finished, decompose_files
 
 PATIENCE = 120
 ROOT = Path(__file__).parents[1]
@@ -214,6 +214,17 @@ def test_a_full_disk_is_one_error_and_the_same_command_continues(tmp_path, capsy
     status, printed, _ = run(capsys, *arguments)
     assert status == 0
     assert "2 of 6 files were done before" in printed
+
+
+def test_a_full_disk_ends_the_workers_without_a_warning(tmp_path):
+    def read(path: Path) -> tuple[np.ndarray, float]:
+        raise OSError(28, "No space left on device")
+
+    plan = [(Path(f"{name}.csv"), tmp_path / f"{name}.csv") for name in range(20)]
+    outcomes = decompose_files(plan, read, n_jobs=2)
+    states = [outcome.state for outcome in outcomes]
+    assert states.count("failed") == 1
+    assert states.count("not tried") == 19
 
 
 @pytest.mark.parametrize(

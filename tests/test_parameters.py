@@ -10,18 +10,21 @@ import pytest
 import torch
 from outside_network import Line
 from sklearn.base import BaseEstimator, clone
+from sklearn.linear_model import LogisticRegression
 
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo.estimators import (
     AIMSTFClassifier,
     CNNClassifier,
+    ConformalByPerson,
     MAETClassifier,
     MuSeLSTMRegressor,
     NetworkClassifier,
     NetworkRegressor,
+    PersonalClassifier,
     SubjectPriorClassifier,
 )
-from edaemo.features import EDAFeatureExtractor, MiniRocket
+from edaemo.features import EDAFeatureExtractor, EncoderFeatureExtractor, MiniRocket
 from edaemo.fusion import BlockUnion, StepAligner
 from edaemo.model_selection import make_protocol
 from edaemo.networks import FeatureCNN
@@ -59,6 +62,12 @@ NETWORK = TRAINING | {"gradient_clip": 1.0, "weight_decay": 0.01}
 SHAPES = {"n_chans": 2, "n_times": 10, "n_music_features": 4}
 AUGMENTATION = {"time_shift": 0.1, "scaling": 0.1, "noise": 0.1, "channel_drop": 0.2}
 CVXEDA = {"tau0": 2.0, "tau1": 0.7, "delta_knot": 10.0, "alpha": 0.0008, "gamma": 0.01}
+
+
+def encode(windows: np.ndarray) -> np.ndarray:
+    """Stand in for a pre-trained encoder."""
+    return windows[:, :, ::3].reshape(len(windows), -1)
+
 
 # Estimators with a value for each parameter that has several types, and how their results are made.
 CASES = {
@@ -160,6 +169,18 @@ CASES = {
     ),
     "EDADecomposer": EDADecomposer(sampling_rate=4, components=("tonic", "phasic")),
     "EDAFeatureExtractor": EDAFeatureExtractor(sampling_rate=4.0),
+    "EncoderFeatureExtractor": EncoderFeatureExtractor(
+        encode,
+        4.0,
+        encoder_rate=2.0,
+        window=5.0,
+        channels=("original", "tonic"),
+        method="median",
+        hop=2.5,
+        padding="reflect",
+        scale="window",
+        batch_size=2,
+    ),
     "MiniRocket": MiniRocket(n_features=168, max_dilations=4, n_chans=2, random_state=0),
     "MusicFeatureUnion": MusicFeatureUnion(eda="drop", music=MUSIC),
     "BlockUnion": BlockUnion({"eye": "passthrough"}, music=MUSIC, standardize_music=False),
@@ -176,6 +197,22 @@ CASES = {
     "SubjectStandardizer": SubjectStandardizer(unseen="global", min_trials=3, calibrate_on=3),
     "SubjectThresholdRelabeler": SubjectThresholdRelabeler(target="valence", threshold=0.25),
     "SubjectPriorClassifier": SubjectPriorClassifier(),
+    "PersonalClassifier": PersonalClassifier(
+        LogisticRegression(),
+        k=2,
+        prior_sd=(0.5, 2.0),
+        weight=(1, 2),
+        class_weight="balanced",
+        n_splits=2,
+        random_state=3,
+    ),
+    "ConformalByPerson": ConformalByPerson(
+        LogisticRegression(),
+        coverage=0.5,
+        person_share=0.5,
+        calibration_fraction=0.5,
+        random_state=3,
+    ),
 }
 
 
@@ -193,8 +230,10 @@ def results(estimator: BaseEstimator) -> np.ndarray:
         X = TRIALS.drop(columns=["eda", "eye"]) if "Prior" in name else ROWS
         known = {} if "Prior" in name else {"subject": SUBJECT}
         fitted.fit(X, Y, **known)
+        if name == "ConformalByPerson":
+            return fitted.predict_set(X)
         predict = getattr(fitted, "predict_proba", fitted.predict)
-        return predict(X)
+        return predict(X, **known) if name == "PersonalClassifier" else predict(X)
     if name == "SubjectStandardizer":
         return fitted.fit(ROWS, subject=SUBJECT).transform(ROWS, subject=SUBJECT)
     if name == "MiniRocket":

@@ -96,6 +96,14 @@ def test_interruptions_of_edf_are_missing_samples_and_shift_the_events(tmp_path)
     assert read_events(file).to_numpy().tolist() == [[21, 2, "after"], [21, 2, "song"]]
     file.write_bytes(edf_bytes("EDF+C", [float(i) for i in range(20)], texts))
     assert_allclose(read_recording(file)[0], EDA[:80], atol=1e-4)
+    untimed = edf_bytes("EDF+D", starts, texts).replace(
+        b"EDF Annotations", b"Other           "[:15]
+    )
+    file.write_bytes(untimed)
+    with pytest.raises(
+        DatasetError, match=r"a\.edf: the recording is interrupted .* no annotations"
+    ):
+        read_recording(file)
     for bad in (b"+1\0", b"1x\x14song\x14\0"):
         file.write_bytes(edf_bytes("EDF+C", [0.0], [bad]))
         with pytest.raises(DatasetError, match=r"a\.edf: annotation in record 1"):

@@ -318,6 +318,9 @@ class TestMiniRocket:
             MiniRocket(n_chans=4).fit(X)
         with pytest.raises(ValueError, match="n_chans=2, but the"):
             MiniRocket(n_chans=2).fit(X.reshape(5, 3, 10))
+        model = MiniRocket(n_features=84).fit(X.reshape(5, 3, 10))
+        with pytest.raises(ValueError, match=r"holds .*\(2, 15\).*was fitted with .*\(3, 10\)"):
+            model.transform(X.reshape(5, 2, 15))
         with pytest.raises(ValueError, match="'n_features' parameter"):
             MiniRocket(n_features=83, n_chans=1).fit(X)
 
@@ -406,5 +409,6 @@ class TestGroup:
 
     def test_every_member_is_registered(self):
         assert set(GROUPS["table6"]) <= set(PIPELINES)
-        on_request = {name for name, entry in PIPELINES.items() if entry.on_request}
-        assert on_request < set(GROUPS["table6"])
+        rivals = {name for name in PIPELINES if name.partition("-")[0] in RIVALS}
+        assert rivals < set(GROUPS["table6"])
+        assert all(PIPELINES[name].on_request for name in rivals)

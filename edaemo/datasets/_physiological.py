@@ -83,6 +83,11 @@ def _open_edf(path: Path) -> OpenFile:
     times: dict[float, np.ndarray] = {}
     if header.is_interrupted:
         starts, _ = _read_annotations(path, header)
+        if len(starts) != header.n_records:
+            raise DatasetError(
+                f"{path}: the recording is interrupted (EDF+D), but the file has no annotations "
+                "with the times of its records. Export it again."
+            )
         for rate, count in zip(header.rates, header.counts, strict=True):
             times[rate] = np.add.outer(starts, np.arange(count) / rate).ravel()
     columns = zip(header.labels, header.units, header.rates, strict=True)

@@ -123,6 +123,8 @@ def to_microsiemens(
             return np.divide(
                 1e6 / RESISTANCES[unit], values, out=np.full(len(values), np.nan), where=valid
             )
+    if bits is not None and not 1 <= bits <= 32:
+        raise ValueError(f"the file states a converter of {bits:.6g} bits, which does not exist.")
     if device == "bitalino_rev":
         return values / 2.0 ** (bits or 10) * 3.3 / 0.132
     if device == "biosignalsplux":

@@ -19,7 +19,7 @@ from edaemo._sklearn import ClassifierMixin
 from edaemo._validation import check_labels, whole_or_nothing
 from edaemo.estimators._network import Data, Loss, NetworkEstimator
 from edaemo.networks import declaration_of
-from edaemo.training import ClassifierNet, CrossEntropy, DomainCrossEntropy
+from edaemo.training import ClassifierNet, CrossEntropy, DomainCrossEntropy, Net
 
 
 @saved("edaemo.estimators.NetworkClassifier")
@@ -90,6 +90,7 @@ class NetworkClassifier(ClassifierMixin, NetworkEstimator):
         "recipe": [str, None],
     }
     classes_: np.ndarray
+    net_: Net
     state: ClassVar[tuple[str, ...]] = ("classes_", *NetworkEstimator.state)
     answer = "probability"
     _net_type = ClassifierNet

@@ -215,11 +215,11 @@ class ConformalByPerson(ByPersonClassifier):
         """Return the largest score of a class in a set; warn if it is infinite."""
         codes, names = pd.factorize(people)
         self.n_calibration_people_ = len(names)
-        level = self.coverage
+        coverage = level = float(self.coverage)
         if self.person_share is not None:
-            level = self.person_share
+            level = float(self.person_share)
             scores = np.array(
-                [_share_below(scores[codes == k], self.coverage) for k in range(len(names))]
+                [_share_below(scores[codes == k], coverage) for k in range(len(names))]
             )
             codes = np.arange(len(names))
         quantile = quantile_by_person(scores, codes, level)

@@ -676,8 +676,9 @@ def _audit(case: _Case, protocol: Protocol, copies: pd.DataFrame | None) -> list
         )
     about = {name: table.attrs[name] for name in ("verdict", "nuisances", "order")}
     if "version" in case.trials:
-        people = case.trials[["subject", "version"]].drop_duplicates("subject")
-        about["versions"] = people.to_numpy().tolist()
+        people = case.trials[["subject", "version"]].drop_duplicates()
+        if people["subject"].is_unique:  # no person followed two versions
+            about["versions"] = people.to_numpy().tolist()
     records = table.assign(n_folds=len(table)).to_dict("records")
     return [{**record, **case.counts, **about} for record in records]
 

@@ -309,7 +309,12 @@ _OF_CLASSES = {
     "svm-eda-music": _on_music(make_svm_baseline, "passthrough"),
     # Channels on the scale of the person, so that the network sees the level.
     "rtcan-eda-person": PipelineSpec(
-        _make_rtcan_by_person, "unscaled-signals", needs=EDA, transductive=True, has_network=True
+        _make_rtcan_by_person,
+        "unscaled-signals",
+        needs=EDA,
+        transductive=True,
+        has_network=True,
+        on_request=True,
     ),
     "svm-rbf-eda": PipelineSpec(
         lambda study: make_svm_baseline(eda="passthrough", kernel="rbf", C=1.0),

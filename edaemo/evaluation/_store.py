@@ -285,7 +285,8 @@ class ResultStore:
         if all(os.access(place, os.W_OK) for place in places):
             connection = _open(f"{address}?mode=rw", timeout)
             try:
-                connection.execute("SELECT count(*) FROM sqlite_schema")  # opens or makes the log
+                # Opens or makes the log, and writes its content to the file.
+                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 return connection
             except sqlite3.OperationalError as error:
                 connection.close()

@@ -129,7 +129,7 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
         "sampling_rate": [Interval(Real, 0, None, closed="neither")],
         "encoder_rate": [Interval(Real, 0, None, closed="neither")],
         "window": [Interval(Real, 0, None, closed="neither")],
-        "channels": [list, tuple],
+        "channels": ["array-like"],
         "method": [str, DecompositionMethod],
         "hop": [Interval(Real, 0, None, closed="neither"), None],
         "padding": [StrOptions(set(PADDINGS))],
@@ -265,8 +265,8 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
         return tags
 
     def _check(self) -> None:
-        unknown = [name for name in self.channels if name not in CHANNELS]
-        if unknown or not self.channels:
+        channels = list(self.channels)
+        if not channels or not set(channels) <= set(CHANNELS):
             raise ValueError(
                 f"channels={self.channels!r} must be one or more of {list(CHANNELS)}, in the order "
                 "of the encoder."
@@ -282,7 +282,7 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
                 "of a changed one. Export it to ONNX, or set memory=None."
             )
         method = find_decomposition(self.method)
-        if "driver" in self.channels and not method.has_driver:
+        if "driver" in channels and not method.has_driver:
             raise ValueError(f"method={self.method!r} has no driver: use method='cvxeda'.")
 
     def _read(self, X: object, *, reset: bool) -> list[np.ndarray]:
@@ -298,11 +298,11 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
         run, digest = self._open()
         if self.memory is None:
             ends = np.cumsum([len(part) for part in windows])
-            outputs = np.split(_run(run, np.concatenate(windows), self.batch_size), ends[:-1])
+            outputs = np.split(_run(run, np.concatenate(windows), int(self.batch_size)), ends[:-1])
             features = [part.mean(axis=0) for part in outputs]
         else:
             kept = check_memory(self.memory).cache(_encode_trial, ignore=["run", "batch_size"])
-            features = [kept(part, digest, run, self.batch_size) for part in windows]
+            features = [kept(part, digest, run, int(self.batch_size)) for part in windows]
         for row, values in enumerate(features):
             if not np.isfinite(values).all():
                 raise ValueError(

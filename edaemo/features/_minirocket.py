@@ -15,7 +15,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted
 
-from edaemo._layout import agree, infer_layout
+from edaemo._layout import Block, agree, infer_layout, make_layout
 from edaemo._saved import saved
 from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import (
@@ -231,7 +231,10 @@ class MiniRocket(TransformerMixin, BaseEstimator):
 
     def _read(self, X: object, *, reset: bool) -> np.ndarray:
         """Return the signals, float32 of shape (n_trials, n_chans, n_times)."""
-        rows, layout = read_inputs(self, X, reset=reset, signals=("eda",), features=())
+        fitted = None if reset else make_layout([Block.signal("eda", *self.shape_)])
+        rows, layout = read_inputs(
+            self, X, reset=reset, signals=("eda",), features=(), fitted=fitted
+        )
         if not reset:
             return rows.reshape(len(rows), *self.shape_)
         n_chans = as_plain(self.n_chans)

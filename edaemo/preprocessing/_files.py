@@ -309,9 +309,13 @@ def _attempt_all(
     with worker_processes(n_jobs, return_as="generator_unordered") as parallel:
         work = parallel(delayed(attempt)(source, target) for source, target in todo)
         try:
-            yield from work
+            # `yield from` would close `work` before the warning is ignored.
+            for result in work:  # noqa: UP028
+                yield result
         finally:
-            work.close()  # ends the workers after Ctrl-C; killed workers cannot clean up
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed")
+                work.close()  # ends the workers after Ctrl-C; killed workers cannot clean up
 
 
 def _try_file(
