@@ -370,6 +370,8 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             "cancellation": trial.cancellation,
         }
         residual = trial.scale * trial.channel("residual")
+        if odd["flat"]:
+            residual = np.zeros_like(residual)  # only rounding
         phasic = silence_rounding((trial.scale * trial.result.phasic)[None], signal[None])[0]
         parts = {"phasic": phasic, "tonic": signal - residual - phasic, "residual": residual}
         channels = np.stack([parts[name] for name in self.components])
