@@ -104,6 +104,7 @@ def tree_on(column: str, step: str, tree: AnyEstimator) -> Pipeline:
     return Pipeline([(step, select), ("tree", tree)])
 
 
+@saved("edaemo.estimators.OppositeClassifier", "estimator_", "classes_")
 class OppositeClassifier(ClassifierMixin, BaseEstimator):
     """Predict the class that another classifier finds least likely; of two classes, the other one.
 
