@@ -555,7 +555,7 @@ class _Reader(Decoder):
     def _make_estimator(self, name: str, node: dict[str, Any]) -> BaseEstimator:
         is_foreign = _sklearn_parts.find_class(name) is not None
         if name not in SAVED and not is_foreign:
-            _import_networks()
+            _import_networks(name)
         if name in SAVED:
             estimator = self._ours(SAVED[name], node)
         elif is_foreign:
@@ -666,9 +666,12 @@ def _is_known(estimator: BaseEstimator) -> bool:
     return name_of(type(estimator)) is not None or isinstance(estimator, network)
 
 
-def _import_networks() -> None:
-    """Import all estimators, which registers those with a network; ImportError without torch."""
-    for name in edaemo.estimators.__all__:
+def _import_networks(wanted: str) -> None:
+    """Import all estimators, which registers those with a network; ImportError without torch.
+
+    The class `wanted` is imported first, so that the error names it.
+    """
+    for name in sorted(edaemo.estimators.__all__, key=lambda name: not wanted.endswith(f".{name}")):
         getattr(edaemo.estimators, name)
 
 

@@ -104,6 +104,7 @@ def test_rtcan_from_raw_trials_is_rtcan_from_a_decomposed_table(few, y):
 def test_every_pipeline_that_has_a_name_is_a_classifier(name, few):
     pipe = PIPELINES[name].make(few)
     assert is_classifier(pipe)
-    assert PIPELINES[name].input in ("no-signals", "signals", "features")
+    ours = ("no-signals", "signals", "unscaled-signals", "features", "compact")
+    assert PIPELINES[name].input in ours
     assert name == name.lower()
     assert " " not in name
