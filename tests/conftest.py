@@ -7,6 +7,7 @@ from edaemo.datasets import load_hku956
 
 # Importing them registers what is in them, and the search for doctests imports every module.
 collect_ignore = ["outside.py", "outside_network.py", "outside_tasks.py", "without_torch.py"]
+collect_ignore += ["fuzz/guided.py"]  # needs atheris
 
 
 def pytest_configure(config: pytest.Config) -> None:

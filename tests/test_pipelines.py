@@ -57,7 +57,8 @@ def test_features_are_standardised_on_the_training_trials_alone(pipe, few, y):
 
 def test_transductive_pipelines_are_those_that_standardise_a_person_by_all_trials():
     marked = {name for name, entry in PIPELINES.items() if entry.transductive}
-    assert marked == {f"{name}-eda-person" for name in ("svm", "cnn", "logistic", "boosting")}
+    of_features = {f"{name}-eda-person" for name in ("svm", "cnn", "logistic", "boosting")}
+    assert marked == of_features | {"rtcan-eda-person", "recommended", "level-person"}
 
 
 def test_standardising_by_person_inside_a_pipeline_needs_no_routing(few, y):

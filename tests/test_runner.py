@@ -636,7 +636,7 @@ def poison(study: Bunch, jobs: list, probe: str) -> tuple[Bunch, list]:
         trials.at[row, "eda"] = 1e3 + 1e3 * rng.random(80)
     trials.loc[rows, "duration"] = 1e6
     trials.loc[rows, "trial"] = rng.permutation(1000)[: len(rows)]
-    trials.loc[rows, "stimulus"] = "s0"
+    trials.loc[rows, ["stimulus", "version"]] = "s0"
     labels[rows] = 1 - labels[rows]
     poisoned = Bunch(**{**study, "trials": trials})
     return poisoned, [job._replace(work={**job.work, "labels": labels}) for job in jobs]
@@ -644,6 +644,7 @@ def poison(study: Bunch, jobs: list, probe: str) -> tuple[Bunch, list]:
 
 def changed_by_poison(entries: dict[str, PipelineSpec]) -> set[str]:
     study = outside.make_study()
+    study.trials["version"] = (pd.factorize(study.trials["subject"])[0] % 2).astype(str)
     jobs = jobs_of(study, entries)
     assert {job.settings["pipeline"] for job in jobs} == set(entries)
     subjects = study.trials["subject"].iloc[jobs[0].work["test"]]
