@@ -101,11 +101,22 @@ def reading_settings(arguments: argparse.Namespace) -> dict[str, Any]:
 @contextmanager
 def print_notes(source: str | Path, file: TextIO) -> Iterator[None]:
     """Print each warning inside the with block once, as a note on a source."""
+    with collect_notes() as notes:
+        yield
+    for note in notes:
+        print(f"Note: {source}: " + note.removeprefix(f"{source}: "), file=file)
+
+
+@contextmanager
+def collect_notes() -> Iterator[list[str]]:
+    """Yield a list, to which each warning inside the with block is added once at its end."""
+    notes: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        yield
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        print(f"Note: {source}: " + message.removeprefix(f"{source}: "), file=file)
+        # joblib starts a process again whose memory has grown; no work is lost.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs")
+        yield notes
+    notes += dict.fromkeys(str(warning.message) for warning in caught)
 
 
 def print_errors(failed: Sequence[tuple[Path, str]], file: TextIO) -> None:

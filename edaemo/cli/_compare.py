@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edaemo._whole_file import safe_name
-from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
+from edaemo.cli._arguments import (
+    CorporaHelp,
+    add_plugins,
+    collect_notes,
+    import_plugins,
+    make_folder,
+)
 from edaemo.cli._output import to_csv
 from edaemo.cli._terminal import print_text
 
@@ -177,8 +182,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     names = [find(name, STUDIES, "study") for name in arguments.study]
     make_folder(Path(arguments.out))
     studies = [_load(name, arguments) for name in names]
-    with warnings.catch_warnings(record=True) as notes:
-        warnings.simplefilter("always")
+    with collect_notes() as notes:
         table = evaluate(
             arguments.pipelines,
             studies,
@@ -201,8 +205,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             progress=True,
             on_fold=_print_fold if arguments.json else None,
         )
-    messages = list(dict.fromkeys(str(note.message) for note in notes))
-    _report(table, messages, Path(arguments.out), as_json=arguments.json)
+    _report(table, notes, Path(arguments.out), as_json=arguments.json)
     return 1 if table["n_failed"].any() else 0
 
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edaemo._whole_file import safe_name
-from edaemo.cli._arguments import CorporaHelp, add_plugins, import_plugins, make_folder
+from edaemo.cli._arguments import (
+    CorporaHelp,
+    add_plugins,
+    collect_notes,
+    import_plugins,
+    make_folder,
+)
 from edaemo.cli._terminal import print_text
 
 if TYPE_CHECKING:
@@ -354,13 +359,12 @@ def _add_training(table: argparse.ArgumentParser, name: str) -> None:
 
 def _reproduce(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     try:
-        with warnings.catch_warnings(record=True) as notes:
-            warnings.simplefilter("always")
+        with collect_notes() as notes:
             made, study = _make(arguments)
     except ValueError as error:  # base of all errors about arguments, data and store
         parser.exit(2, f"edaemo: error: {error}\n")
     _print(made, Path(arguments.out) / safe_name(study) / made.name, as_json=arguments.json)
-    for note in dict.fromkeys(str(note.message) for note in notes):
+    for note in notes:
         if arguments.json:
             print(json.dumps({"note": note}))
         else:
