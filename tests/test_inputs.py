@@ -14,10 +14,16 @@ from test_common import ESTIMATORS
 from edaemo import CvxEDATransformer, MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo._layout import Block
 from edaemo._validation import read_inputs
-from edaemo.estimators import CNNClassifier, ConformalByPerson, PersonalClassifier
-from edaemo.features import EDAFeatureExtractor
+from edaemo.datasets import make_music_listening
+from edaemo.estimators import (
+    CNNClassifier,
+    ConformalByPerson,
+    PersonalClassifier,
+    make_recommended,
+)
+from edaemo.features import EDAFeatureExtractor, scr_table
 from edaemo.model_selection import SubjectKFold
-from edaemo.preprocessing import EDADecomposer, SubjectStandardizer
+from edaemo.preprocessing import EDADecomposer, SubjectStandardizer, signal_quality
 
 N = 8
 Y = np.array([0, 1] * (N // 2))
@@ -267,3 +273,19 @@ def test_examples_on_the_page_about_inputs_run():
     result = doctest.testfile(str(page), module_relative=False)
     assert result.failed == 0
     assert result.attempted > 5
+
+
+def test_a_repeated_index_changes_no_number():
+    study = make_music_listening(6, 8, 8, sampling_rate=4, duration=20, random_state=0)
+    repeated = study.trials.set_axis(np.zeros(len(study.trials), int))
+    y = (study.ratings["arousal"] > 5).to_numpy()
+    by_person = make_pipeline(EDAFeatureExtractor(4), SubjectStandardizer())
+    joined = make_pipeline(CvxEDATransformer(4, n_times=16), MusicFeatureUnion(music=study.music))
+    for compute in [
+        lambda trials: by_person.fit_transform(trials),
+        lambda trials: joined.fit_transform(trials),
+        lambda trials: make_recommended(4).fit(trials, y).predict_proba(trials),
+        lambda trials: scr_table(trials, sampling_rate=4).select_dtypes("number"),
+        lambda trials: signal_quality(trials, 4).select_dtypes("number"),
+    ]:
+        assert_array_equal(np.asarray(compute(repeated)), np.asarray(compute(study.trials)))
