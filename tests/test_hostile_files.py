@@ -645,3 +645,19 @@ def test_a_wrong_header_of_an_array_is_refused(shape, saved, tmp_path):
         members[name] = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
 
     assert "edaemo did not write this file" in refused(tmp_path / "m", edit_part(saved, change))
+
+
+def test_a_text_whose_lines_end_in_different_ways_is_one_error(tmp_path):
+    path = tmp_path / "mixed.csv"
+    rows = "".join(f"{i / 4},{5 + i / 100},a\r" for i in range(80))
+    path.write_bytes(b"eda\n" + b"5.0\n" * 140 + b",a\r" + rows.encode())
+    with pytest.raises(DatasetError, match=r"mixed\.csv: "):
+        read_recording(path, sampling_rate=4)
+
+
+def test_a_long_name_of_a_column_is_not_repeated_in_an_error(tmp_path):
+    table = tmp_path / "trials.csv"
+    table.write_text(f"subject,file,stimulus{'9' * 6000},valence\np1,a.csv,s,3\n")
+    with pytest.raises(DatasetError, match="lacks the columns") as caught:
+        read_trials(table)
+    assert len(str(caught.value)) < 1000

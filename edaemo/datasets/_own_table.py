@@ -86,7 +86,7 @@ def _suggest_columns(missing: Sequence[str], names: Sequence[Any]) -> str:
     likely = {}
     for column in missing:
         known = (column, *_OTHER_NAMES.get(column, ()))
-        for name in map(str, names):
+        for name in (text for text in map(str, names) if len(text) <= 60):
             words = re.findall("[a-z]+", name.lower())
             if name not in likely and any(get_close_matches(w, known, 1, 0.85) for w in words):
                 likely[name] = column

@@ -641,6 +641,11 @@ def read_numbers_of(
         with _Samples(source, layout) as samples:
             try:
                 table = samples.read_table(wanted, skipinitialspace=skip, **settings)
+            except IndexError:  # of pandas, in a file without rows
+                wrong = ValueError(
+                    f"the file has no samples after line {layout.start}. Its lines may end in "
+                    "different ways."
+                )
             except (ValueError, OverflowError) as error:
                 wrong = error
             else:
