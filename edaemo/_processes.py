@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ _safe_path: SharedSetting[str | None] = SharedSetting(
 
 
 def end_with(driver: int) -> None:
-    """End this process when `driver`, the process that started it, has ended or was killed.
+    """End this process with `driver`, the process that started it, and not at Ctrl-C before it.
 
     Parameters
     ----------
@@ -45,6 +46,8 @@ def end_with(driver: int) -> None:
         os._exit(1)
 
     if os.getpid() != driver:
+        # A terminal sends Ctrl-C to all processes. The driver ends the others.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=watch, daemon=True).start()
 
 

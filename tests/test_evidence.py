@@ -1,4 +1,4 @@
-"""The recommended pipeline, what stands beside it, and designs that a score must survive."""
+"""The recommended pipeline, the rows that are evaluated with it, and designs of studies."""
 
 import numpy as np
 import pandas as pd

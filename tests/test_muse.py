@@ -356,14 +356,14 @@ class TestRegressor:
     def test_killed_fit_ends_with_the_weights_of_an_unbroken_one(
         self, n_seeds, broken, left, tmp_path
     ):
+        X, y = make_trials()
+        unbroken = MuSeLSTMRegressor(**CHECKPOINTED, n_seeds=n_seeds).fit(X, y)
         place = tmp_path / "c"
         command = [sys.executable, "-c", KILLED_FIT, place, str(n_seeds), broken]
         done = subprocess.run(command, cwd=Path(__file__).parents[1])
         assert done.returncode == -signal.SIGKILL
         files = {path.name: path for path in tmp_path.iterdir() if path.name.startswith("c")}
         assert {name: len(Checkpoint(path).kept["history"]) for name, path in files.items()} == left
-        X, y = make_trials()
-        unbroken = MuSeLSTMRegressor(**CHECKPOINTED, n_seeds=n_seeds).fit(X, y)
         resumed = MuSeLSTMRegressor(**CHECKPOINTED, n_seeds=n_seeds, checkpoint=place).fit(X, y)
         weights = resumed.net_.module_.state_dict()
         for name, value in unbroken.net_.module_.state_dict().items():

@@ -803,5 +803,5 @@ def test_further_subjects_get_scales_of_their_own_and_the_others_keep_theirs():
     calibrated = SubjectStandardizer(min_trials=2, calibrate_on=2).fit(level[:4], subject=[*"aabb"])
     calibrated.partial_fit(level[4:], subject=["c", "c", "c"])  # 7 and 9 set the scale
     assert_array_equal(calibrated.transform([[10.0]], subject=["c"]), [[2.0]])
-    standardizer.partial_fit(level[2:4], subject=["c", "c"])  # measured anew
+    standardizer.partial_fit(level[2:4], subject=["c", "c"])  # measured again
     assert_array_equal(standardizer.transform(level[2:4], subject=["c", "c"]).ravel(), [-1, 1])

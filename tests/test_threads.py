@@ -135,10 +135,10 @@ def _fit_quickly() -> None:
 def test_a_process_forked_during_a_fit_can_fit():
     from edaemo.training import torch_seed
 
-    holds, release = threading.Event(), threading.Event()
+    holds, release, seeded = threading.Event(), threading.Event(), torch_seed(0, "cpu")
 
     def hold() -> None:
-        with torch_seed(0, "cpu"):
+        with seeded:
             holds.set()
             release.wait(60)
 

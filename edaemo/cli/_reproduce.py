@@ -361,7 +361,7 @@ def _reproduce(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -
     try:
         with collect_notes() as notes:
             made, study = _make(arguments)
-    except ValueError as error:  # base of all errors about arguments, data and store
+    except (ValueError, ImportError) as error:  # ValueError: about arguments, data and store
         parser.exit(2, f"edaemo: error: {error}\n")
     _print(made, Path(arguments.out) / safe_name(study) / made.name, as_json=arguments.json)
     for note in notes:

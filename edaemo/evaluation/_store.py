@@ -288,9 +288,12 @@ class ResultStore:
                 # Opens or makes the log, and writes its content to the file.
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
                 return connection
-            except sqlite3.OperationalError as error:
+            except BaseException as error:
                 connection.close()
-                if not error.sqlite_errorname.startswith(_UNWRITABLE):
+                is_unwritable = isinstance(error, sqlite3.OperationalError) and (
+                    error.sqlite_errorname.startswith(_UNWRITABLE)
+                )
+                if not is_unwritable:
                     raise
             # An exclusive connection keeps the index of the log in memory.
             read_only = "mode=rw" if has_log else read_only
@@ -672,12 +675,16 @@ def _open(address: str, timeout: float) -> sqlite3.Connection:
     """Open a database with SQLite's protection against files that other programs have made."""
     # Without Python's transactions, each statement outside of `_transaction` is one.
     connection = sqlite3.connect(address, uri=True, timeout=timeout, isolation_level=None)
-    connection.execute("PRAGMA trusted_schema = OFF")
-    connection.execute("PRAGMA cell_size_check = ON")
-    if sys.version_info >= (3, 12):
-        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
-        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
-        connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA cell_size_check = ON")
+        if sys.version_info >= (3, 12):
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_TRIGGER, False)
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_ENABLE_VIEW, False)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
