@@ -314,7 +314,7 @@ def _attempt_all(
                 yield result
         finally:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "[0-9]+ tasks which were still being processed")
+                warnings.filterwarnings("ignore", "[0-9]+ tasks (have been|which were)")
                 work.close()  # ends the workers after Ctrl-C; killed workers cannot clean up
 
 
