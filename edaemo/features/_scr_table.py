@@ -332,7 +332,7 @@ def scr_table(
 
 
 def _height(breathing: np.ndarray) -> float:
-    """Return the median height of breaths from trough to peak, 0 if there are none."""
+    """Return the median height of breaths from trough to peak, 0 without breaths."""
     turns = np.flatnonzero(np.diff(np.sign(np.diff(breathing)))) + 1
     return float(np.median(np.abs(np.diff(breathing[turns])))) if len(turns) > 1 else 0.0
 
