@@ -54,7 +54,14 @@ from edaemo.evaluation._registry import (
     is_second_look,
 )
 from edaemo.evaluation._store import FoldRecord, Member, ResultStore
-from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
+from edaemo.evaluation._targets import (
+    MISSING,
+    RELABELLED,
+    Target,
+    check_labels,
+    is_series,
+    make_target,
+)
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
 from edaemo.preprocessing import find_copies
@@ -370,6 +377,7 @@ def _load(study: str | Bunch) -> Bunch:
     missing += [f"trials[{key!r}]" for key in ("subject", "trial") if key not in study.trials]
     if missing:
         raise EvaluationError(f"The study {study.get('name', '')!r} has no {missing[0]}.")
+    check_labels(study)
     return study
 
 
