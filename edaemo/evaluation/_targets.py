@@ -47,8 +47,8 @@ def check_labels(study: AnyBunch) -> None:
     Raises
     ------
     EvaluationError
-        If the ratings are not a frame, there is no target, a target is not a Series, or their rows
-        are not those of the trials.
+        If the ratings are not a frame, the targets are not a dict of Series or are empty, or their
+        rows are not those of the trials.
     """
     trials, ratings, targets = study.trials, study.ratings, study.targets
     if not isinstance(ratings, pd.DataFrame):
