@@ -83,7 +83,7 @@ class BuildKernelIfPossible(build_ext):
         built.parent.mkdir(parents=True, exist_ok=True)
         sources = [str(ROOT.resolve() / name) for name in extension.sources]
         try:
-            # On Windows a linker writes more files beside the library, which the wheel must not hold.
+            # A linker for Windows writes more files to the same folder, and wheels hold all files.
             subprocess.run(
                 [
                     *find_compiler(),
@@ -152,7 +152,9 @@ def project_url():
         labels = [line.partition(", ") for line in made.get_all("Project-URL", [])]
         address = next((url for label, _, url in labels if label == "Homepage"), None)
     if address and not re.fullmatch(r"https://[^\s/]+/\S+", address):
-        raise SystemExit(f"EDAEMO_PROJECT_URL is {address!r}, not the https address of a repository.")
+        raise SystemExit(
+            f"EDAEMO_PROJECT_URL is {address!r}, not the https address of a repository."
+        )
     return address.rstrip("/") if address else None
 
 
