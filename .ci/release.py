@@ -3,9 +3,11 @@
     EDAEMO_PROJECT_URL=https://… python .ci/release.py dist
 
 `make release` calls it in an environment of its own, with zig, which compiles the kernel for all
-platforms. The wheels are built from the unpacked sdist. docs/releasing.md has the other steps.
+platforms. The wheels are built from the unpacked sdist. With --sdist only the sdist is built.
+docs/releasing.md has the other steps.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -106,8 +108,13 @@ def try_wheel(wheel: Path, folder: Path) -> str:
     return run(python, "-I", ROOT / ".ci" / "kernel.py", cwd=folder)
 
 
-def main(out: Path) -> None:
+def main() -> None:
     """Build and check everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, help="folder for the files, empty or missing")
+    parser.add_argument("--sdist", action="store_true", help="build no wheels")
+    given = parser.parse_args()
+    out = given.out.resolve()
     if not os.environ.get("EDAEMO_PROJECT_URL"):
         raise SystemExit(
             "Set EDAEMO_PROJECT_URL to the public https address of the repository: a package index "
@@ -125,12 +132,13 @@ def main(out: Path) -> None:
         (source,) = Path(temporary).iterdir()
         check_metadata((source / "PKG-INFO").read_text(encoding="utf-8"))
         wheels = []
-        for target in TARGETS:
+        for target in [] if given.sdist else TARGETS:
             wheels.append(build_wheel(source, target, out))
             print(wheels[-1].name, flush=True)
-        print(try_wheel(wheels[0], Path(temporary) / "fresh"))
+        if wheels:
+            print(try_wheel(wheels[0], Path(temporary) / "fresh"))
     print(run(sys.executable, "-m", "twine", "check", "--strict", sdist, *wheels))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).resolve())
+    main()
