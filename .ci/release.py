@@ -8,6 +8,7 @@ docs/releasing.md has the other steps.
 """
 
 import argparse
+import io
 import os
 import re
 import subprocess
@@ -74,6 +75,26 @@ def check_metadata(text: str) -> None:
         raise SystemExit(f"Metadata without project links, or with relative ones: {relative}")
 
 
+def check_libc(wheel: Path, kernel: str) -> None:
+    """Stop if the kernel of a wheel for Linux needs a newer C library than its tag promises."""
+    if "manylinux" in wheel.name:
+        shown = " ".join(run(sys.executable, "-m", "auditwheel", "show", wheel).split())
+        found = re.search(
+            r'consistent with the following platform tag: "manylinux_(\d+)_(\d+)_', shown
+        )
+        if found is None or (int(found[1]), int(found[2])) > (2, 17):
+            raise SystemExit(f"auditwheel on {wheel.name}: {shown}")
+        return
+    # auditwheel reads wheels for musl on a system with musl only.
+    from elftools.elf.elffile import ELFFile
+
+    with zipfile.ZipFile(wheel) as archive, archive.open(kernel) as file:
+        dynamic = ELFFile(io.BytesIO(file.read())).get_section_by_name(".dynamic")
+    needed = {tag.needed for tag in dynamic.iter_tags("DT_NEEDED")}
+    if not needed <= {"libc.so"}:
+        raise SystemExit(f"The kernel of {wheel.name} needs {sorted(needed)}.")
+
+
 def build_wheel(source: Path, target: Target, out: Path) -> Path:
     """Build the wheel of a platform, check its content, and return its path."""
     compiler = f"{sys.executable} -m ziglang c++ -target {target.zig} -s"
@@ -92,9 +113,8 @@ def build_wheel(source: Path, target: Target, out: Path) -> Path:
         check_metadata(archive.read(metadata).decode())
     if library != target.library or kernel.endswith(".pyd") != (library[0] == "PE"):
         raise SystemExit(f"{wheel.name} holds {kernel} of {library}, not of {target.library}.")
-    if library[0] == "ELF":
-        shown = " ".join(run(sys.executable, "-m", "auditwheel", "show", wheel).split())
-        print("  auditwheel:", shown)
+    if "linux" in target.platform:
+        check_libc(wheel, kernel)
     return wheel
 
 
