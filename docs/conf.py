@@ -34,6 +34,7 @@ nitpick_ignore_regex = [("py:.*", r"(?!edaemo).*")]
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 4
 
+python_maximum_signature_line_length = 88
 autodoc_typehints = "none"  # the types are in the docstrings
 autosummary_context = {
     "list_contents": reference.list_contents,
@@ -70,7 +71,7 @@ html_theme_options = {
     "navbar_end": ["theme-switcher"],
     "footer_start": ["copyright"],
     "footer_end": [],
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 8,
 }
 
 

@@ -15,12 +15,15 @@ from pathlib import Path
 from docstrings import find_members, is_ours, list_modules
 
 
+COLLECTIONS = ("edaemo", "edaemo.benchmark")  # of names that other packages define
+
+
 @cache
 def find_homes() -> dict[str, str]:
     """Return the path under which each public path is documented."""
     exports = [
         (module, name, getattr(import_module(module), name))
-        for module in list_modules()
+        for module in sorted(list_modules(), key=COLLECTIONS.__contains__)
         for name in getattr(import_module(module), "__all__", ())
     ]
     paths = {f"{module}.{name}" for module, name, _ in exports}

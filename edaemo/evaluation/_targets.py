@@ -179,6 +179,13 @@ def _relabel(
 ) -> Target:
     """Label by threshold; a person's threshold is computed from all complete trials."""
     relabeler = SubjectThresholdRelabeler(target=target, threshold=threshold)
+    absent = [axis for axis in RELABELLED if axis not in study.ratings]
+    if absent:
+        raise EvaluationError(
+            f"{where}: thresholds={threshold!r} divides the plane of valence and arousal, but the "
+            f"ratings have no column {absent[0]}. Add it, or pass thresholds={NUMBERS!r} to predict "
+            "the ratings as numbers."
+        )
     axes, subject = study.ratings[list(RELABELLED)], study.trials["subject"]
     is_na = axes.isna()
     if not is_na.any(axis=None):
