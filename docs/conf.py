@@ -28,7 +28,7 @@ exclude_patterns = ["_build"]
 templates_path = ["_templates"]
 default_role = "code"
 nitpicky = True
-# There are no inventories of other projects: only names of edaemo are checked.
+# Inventories of other projects are not read, so only names of edaemo are checked.
 nitpick_ignore_regex = [("py:.*", r"(?!edaemo).*")]
 
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
@@ -62,6 +62,7 @@ copybutton_prompt_is_regexp = True
 html_theme = "pydata_sphinx_theme"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_sidebars = {"first-result": [], "leak-check": [], "extend": []}  # pages without subpages
 html_title = "edaemo"
 html_theme_options = {
     "show_prev_next": False,

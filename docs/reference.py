@@ -14,7 +14,6 @@ from pathlib import Path
 
 from docstrings import find_members, is_ours, list_modules
 
-
 COLLECTIONS = ("edaemo", "edaemo.benchmark")  # of names that other packages define
 
 
@@ -80,14 +79,19 @@ def link_pages(app, what, name, value, options, lines: list[str]) -> None:
 
 
 def link_files(app, name: str, source: list[str]) -> None:
-    """Make a link to a file outside `docs/` a download, so that pages need no second address."""
+    """Adapt the links of a page, which is also read in the repository.
+
+    A link whose text is the name of a page gets the title of the page as text. A link to a file
+    outside `docs/` becomes a download.
+    """
     folder = Path(app.env.doc2path(name)).parent
 
     def mark(link: re.Match[str]) -> str:
         inside = (folder / link[1]).resolve().is_relative_to(app.srcdir)
         return link[0] if inside else f"](path:{link[1]})"
 
-    source[0] = re.sub(r"\]\((\.\./[^)\s]+)\)", mark, source[0])
+    text = re.sub(r"\[[\w-]+\.md\](?=\([\w-]+\.md)", "[]", source[0])
+    source[0] = re.sub(r"\]\((\.\./[^)\s]+)\)", mark, text)
 
 
 def resolve_alias(app, env, node, content):

@@ -1,4 +1,4 @@
-"""What the documentation promises: its commands run, its links lead somewhere, no name is missing."""
+"""The documentation keeps its promises: commands run, links lead somewhere, no name is missing."""
 
 import contextlib
 import io

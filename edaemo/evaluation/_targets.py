@@ -183,8 +183,8 @@ def _relabel(
     if absent:
         raise EvaluationError(
             f"{where}: thresholds={threshold!r} divides the plane of valence and arousal, but the "
-            f"ratings have no column {absent[0]}. Add it, or pass thresholds={NUMBERS!r} to predict "
-            "the ratings as numbers."
+            f"ratings have no column {absent[0]}. Add it, or pass thresholds={NUMBERS!r} to "
+            "predict the ratings as numbers."
         )
     axes, subject = study.ratings[list(RELABELLED)], study.trials["subject"]
     is_na = axes.isna()
