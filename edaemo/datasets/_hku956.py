@@ -355,6 +355,11 @@ def load_hku956(
     UserWarning
         See :func:`load_corpus`. Also if no tags are found.
 
+    See Also
+    --------
+    load_corpus : Any corpus by its name.
+    edaemo.evaluation.evaluate : Evaluate pipelines on it.
+
     References
     ----------
     Hu, X., Li, F., & Liu, R. (2022). Detecting music-induced emotion based on acoustic analysis
