@@ -1,7 +1,11 @@
+import runpy
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from sklearn.utils import Bunch
 
 from edaemo._torch import has_torch
@@ -23,6 +27,18 @@ def pytest_configure(config: pytest.Config) -> None:
         import without_corpora
 
         config.pluginmanager.register(without_corpora)
+
+
+@pytest.fixture
+def draw(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Draw pictures of docs/ into `tmp_path`: the example's name, and theirs; return its variables.
+
+    All figures of the example are open until the test ends.
+    """
+    plt.close("all")
+    pictures = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "pictures.py"))
+    yield lambda example, *names: pictures["draw"](example, names, tmp_path)
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")
