@@ -1,17 +1,16 @@
 """What a network looked at, how much a group of features counts, and the pictures of both."""
 
 import copy
-import runpy
 import sys
 from functools import cache
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from imblearn.pipeline import Pipeline as ImbalancedPipeline
+from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from numpy.testing import assert_allclose, assert_array_equal
@@ -49,7 +48,6 @@ from edaemo.inspection import (
 from edaemo.inspection._attribution import _explain_layer
 from edaemo.networks import RTCAN, FeatureCNN, declaration_of
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 CHANNELS = ("original", "phasic", "tonic")
 STRETCH = slice(40, 56)  # samples of the phasic channel that hold the label, of 64
 
@@ -914,14 +912,14 @@ class TestPlotAttention:
             plot_attention({"cnn": of_features}, 8.0)
 
     @pytest.mark.filterwarnings("ignore::edaemo.preprocessing.SignalQualityWarning")
-    def test_example_runs_as_it_stands(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        given = runpy.run_path(str(EXAMPLES / "plot_attention.py"))
+    def test_example_runs_as_it_stands(self, tmp_path, draw):
+        given = draw("plot_attention", "attention-arousal", "attention-valence")
         for target in ("arousal", "valence"):
             picture = (tmp_path / f"attention-{target}.png").read_bytes()
             assert picture.startswith(b"\x89PNG")
             assert len(picture) < 200_000
-        assert_legible(given["figure"])
+        for number in plt.get_fignums():
+            assert_legible(plt.figure(number))
         assert all(score > 0.55 for score in given["scores"].values())
 
 
@@ -983,9 +981,8 @@ class TestPlotRelabelling:
                 self.RATINGS[["valence"]], "p1", global_threshold=5, subject=self.SUBJECT
             )
 
-    def test_example_runs_as_it_stands(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        given = runpy.run_path(str(EXAMPLES / "plot_relabelling.py"))
+    def test_example_runs_as_it_stands(self, tmp_path, draw):
+        given = draw("plot_relabelling", "relabelling")
         assert (tmp_path / "relabelling.png").read_bytes().startswith(b"\x89PNG")
         assert_legible(given["axes"][0].figure)
 

@@ -218,6 +218,32 @@ def evaluate(
     UserWarning
         If `pipelines` is None or a group, and torch or skorch is not installed. The warning names
         the pipelines that are left out.
+
+    See Also
+    --------
+    audit : What the folds of any splitter share.
+    register_pipeline : Evaluate your own pipeline by name.
+    register_study : Evaluate your own study by name.
+    edaemo.statistics.format_table : The result as a table of text.
+    edaemo.report.write_report : The store as one page.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from edaemo.benchmark import evaluate
+    >>> from edaemo.datasets import make_music_listening
+    >>> study = make_music_listening(
+    ...     8, 12, 8, sampling_rate=4, duration=20, eda_informativeness=1, random_state=1
+    ... )
+    >>> with TemporaryDirectory() as folder:
+    ...     store = f"{folder}/results.sqlite"
+    ...     scores = evaluate(
+    ...         "svm-eda", study, "arousal", thresholds=5.0, people="all", n_splits=2, store=store
+    ...     )
+    >>> scores["pipeline"].to_list()
+    ['majority', 'trial-order', 'stimulus-prior', 'svm-eda']
+    >>> int(scores["n_people"].iloc[-1])
+    8
     """
     if people not in PEOPLE:
         raise EvaluationError(f"people={people!r} must be one of {list(PEOPLE)}.")

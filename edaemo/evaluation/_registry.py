@@ -746,6 +746,21 @@ def register_study(name: str, load: Callable[..., AnyBunch]) -> None:
     ------
     EvaluationError
         If the name is already registered.
+
+    See Also
+    --------
+    register_pipeline : The same for a pipeline.
+    edaemo.datasets.read_trials : Read your own recordings.
+    edaemo.datasets.register_corpus : Register a corpus with its own file format.
+
+    Examples
+    --------
+    >>> from edaemo.benchmark import STUDIES, register_study
+    >>> from edaemo.datasets import read_trials
+    >>> register_study("mine", lambda path=None: read_trials(path or "study/trials.csv"))
+    >>> "mine" in STUDIES
+    True
+    >>> del STUDIES["mine"]
     """
     if name in STUDIES:
         raise EvaluationError(f"There is a study {name!r} already: choose another name.")

@@ -228,7 +228,7 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        DataFrame or ndarray, float32, of shape (n_trials, n_features_out_)
+        DataFrame or ndarray, float32, of shape (n_trials, `n_features_out_`)
             As from :meth:`edaemo.features.EDAFeatureExtractor.transform`.
 
         Raises
@@ -263,7 +263,7 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        ndarray of str of shape (n_features_out_,)
+        ndarray of str of shape (`n_features_out_`,)
             The names.
         """
         check_is_fitted(self)
