@@ -668,6 +668,14 @@ class TestLabels:
         with pytest.raises(EvaluationError, match=match):
             make_target(rated, "given", threshold)
 
+    @pytest.mark.parametrize("threshold", ["subject", 5.0])
+    def test_a_threshold_needs_both_ratings(self, rated, threshold):
+        rated.ratings = rated.ratings[["arousal"]]
+        rated.targets = {"arousal": rated.ratings["arousal"]}
+        with pytest.raises(EvaluationError, match="ratings have no column valence"):
+            make_target(rated, "arousal", threshold)
+        assert make_target(rated, "arousal", "none").task.name == "regression"
+
     def test_numbers_need_a_range_to_be_parted(self, rated):
         rated.targets, rated.rating_range = {"given": pd.Series([1, 2, 3] * 48)}, None
         with pytest.raises(EvaluationError, match="the study has no rating_range, whose middle"):
