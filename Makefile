@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: compare test test-oldest test-newest test-without-torch fuzz docs docs-tables lint clean
+.PHONY: compare test test-oldest test-newest test-without-torch fuzz docs docs-tables lint release clean
 
 # Whole people held out, on recordings of people listening to music. Other studies and settings:
 # make compare ARGS="induced-stress --folds 9", make compare ARGS=--help
@@ -46,6 +46,12 @@ lint: $(VENV)/installed
 	$(VENV)/bin/python docs/english.py
 	$(VENV)/bin/python docs/docstrings.py
 	PYTHONPATH=. PATH="$(abspath $(VENV))/bin:$$PATH" pyright --verifytypes edaemo --ignoreexternal
+
+# The sdist and the wheels of all platforms in dist/: EDAEMO_PROJECT_URL=https://… make release.
+release:
+	$(PYTHON) -m venv --clear $(VENV)-release
+	$(VENV)-release/bin/python -m pip install --quiet --constraint constraints.txt auditwheel build setuptools twine ziglang
+	$(VENV)-release/bin/python .ci/release.py dist $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(VENV)-* build dist *.egg-info docs/_build docs/api docs/gallery

@@ -27,6 +27,7 @@ from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import Study, select_people
 from edaemo.evaluation._audit import audit, leaks
+from edaemo.evaluation._cases import count_calibration
 from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
 from edaemo.evaluation._family import describe_added, identify_comparison, read_versions
 from edaemo.evaluation._fold import (
@@ -54,7 +55,14 @@ from edaemo.evaluation._registry import (
     is_second_look,
 )
 from edaemo.evaluation._store import FoldRecord, Member, ResultStore
-from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
+from edaemo.evaluation._targets import (
+    MISSING,
+    RELABELLED,
+    Target,
+    check_labels,
+    is_series,
+    make_target,
+)
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
 from edaemo.preprocessing import find_copies
@@ -396,6 +404,7 @@ def _load(study: str | Bunch) -> Bunch:
     missing += [f"trials[{key!r}]" for key in ("subject", "trial") if key not in study.trials]
     if missing:
         raise EvaluationError(f"The study {study.get('name', '')!r} has no {missing[0]}.")
+    check_labels(study)
     return study
 
 
@@ -1098,7 +1107,7 @@ def _summarise(
             "reference": job.entry.reference,
             "uses": _find_uses(job.entry, job.work["estimator"], study),
             "transductive": job.entry.transductive,
-            "calibration_trials": job.entry.calibration_trials,
+            "calibration_trials": count_calibration(job.settings),
             "knows_stimulus": job.entry.receives_stimulus(job.work["estimator"]),
             "second_look": is_second_look(case.study, job.settings, job.entry),
         }
