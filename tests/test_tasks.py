@@ -668,12 +668,13 @@ class TestLabels:
         with pytest.raises(EvaluationError, match=match):
             make_target(rated, "given", threshold)
 
-    @pytest.mark.parametrize("threshold", ["subject", 5.0])
-    def test_a_threshold_needs_both_ratings(self, rated, threshold):
+    def test_the_threshold_of_a_person_needs_both_ratings(self, rated):
         rated.ratings = rated.ratings[["arousal"]]
         rated.targets = {"arousal": rated.ratings["arousal"]}
-        with pytest.raises(EvaluationError, match="ratings have no column valence"):
-            make_target(rated, "arousal", threshold)
+        with pytest.raises(EvaluationError, match="has no ratings of valence"):
+            make_target(rated, "arousal", "subject")
+        labels = make_target(rated, "arousal", 5.0).labels
+        assert_array_equal(labels, rated.ratings["arousal"] > 5.0)
         assert make_target(rated, "arousal", "none").task.name == "regression"
 
     def test_numbers_need_a_range_to_be_parted(self, rated):
