@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PICTURES))
     chosen = parser.parse_args().names or list(PICTURES)
     if unknown := set(chosen) - set(PICTURES):
-        parser.error(f"there is no picture {sorted(unknown)}: choose from {', '.join(PICTURES)}")
+        parser.error(f"unknown pictures {sorted(unknown)}: choose from {', '.join(PICTURES)}")
     matplotlib.use("agg")
     for example in dict.fromkeys(PICTURES[name][0] for name in chosen):
         draw(example, [name for name in chosen if PICTURES[name][0] == example], DOCS)
