@@ -62,3 +62,5 @@ axes[0, 0].set_ylabel("EDA (µS)")
 axes[1, 0].set_ylabel("phasic (µS)")
 axes[0, 0].legend(frameon=False)
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 2
