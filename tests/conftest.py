@@ -13,15 +13,20 @@ from edaemo.datasets import load_hku956
 
 # Importing them registers what is in them, and the search for doctests imports every module.
 collect_ignore = ["outside.py", "outside_network.py", "outside_tasks.py", "without_torch.py"]
+collect_ignore += ["without_corpora.py"]
 collect_ignore += ["fuzz/guided.py"]  # needs atheris
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Skip the tests that need torch if it is not installed."""
+    """Skip the tests that need torch or the corpora, if they are missing."""
     if not has_torch():
         import without_torch
 
         config.pluginmanager.register(without_torch)
+    if not (Path(__file__).parents[1] / "data").is_dir():
+        import without_corpora
+
+        config.pluginmanager.register(without_corpora)
 
 
 @pytest.fixture

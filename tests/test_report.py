@@ -1,6 +1,7 @@
 """The report of a store: what it says, how it is written, and what a browser makes of it."""
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -8,7 +9,9 @@ import shlex
 import shutil
 import subprocess
 import warnings
+from base64 import b64encode
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 from urllib.parse import unquote
@@ -18,11 +21,19 @@ import numpy as np
 import outside
 import pandas as pd
 import pytest
+from browser import CHROMIUM, OPTIONS
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, roc_auc_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    roc_auc_score,
+)
 from sklearn.utils import Bunch
 
 from edaemo.benchmark import (
+    PIPELINES,
     STUDIES,
     FoldRecord,
     ResultStore,
@@ -71,6 +82,15 @@ def computed(tmp_path_factory) -> Path:
 def written(computed, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("written")
     write_report(computed, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def cards(computed, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("cards")
+    about = {"model_card": "svm-eda", "data_sheet": "small"}
+    files = write_report(computed, out, studies={"small": make_study()}, **about)
+    assert [file.name for file in files[3:]] == ["model-card.md", "data-sheet.md"]
     return out
 
 
@@ -141,6 +161,7 @@ class Page(HTMLParser):
         self.reference_rows: set[str] = set()
         self.tags: list[tuple[str, dict]] = []
         self.text = ""
+        self.headings: list[tuple[str, str]] = []
         self._caption = self._cell = None
         self._rows: list[list[str]] = []
         self._grey = False
@@ -154,7 +175,7 @@ class Page(HTMLParser):
         elif tag == "tr":
             self._rows.append([])
             self._grey = found.get("class") == "reference"
-        elif tag in ("th", "td", "caption"):
+        elif tag in ("th", "td", "caption", "h2", "h3"):
             self._cell = ""
 
     def handle_data(self, data: str) -> None:
@@ -165,6 +186,9 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag == "caption":
             self._caption, self._cell = self._cell, None
+        elif tag in ("h2", "h3"):
+            self.headings.append((tag, self._cell))
+            self._cell = None
         elif tag in ("th", "td"):
             self._rows[-1].append(self._cell)
             if self._grey:
@@ -305,6 +329,235 @@ class TestContent:
 
 def confusions(page: Page) -> list[str]:
     return [caption for caption, rows in page.tables.items() if rows[0][0] == "label / predicted"]
+
+
+def paragraphs(markdown: Path, heading: str) -> list[str]:
+    """Return the lines of text between a heading and the next one."""
+    lines = markdown.read_text(encoding="utf-8").splitlines()
+    start = lines.index(heading) + 1
+    ends = [i for i, line in enumerate(lines) if i > start and line.startswith("#")]
+    return [line for line in lines[start : (ends or [None])[0]] if line]
+
+
+class TestFindings:
+    @pytest.fixture
+    def leaking(self, tmp_path) -> Path:
+        """A store whose first comparison leaks, by name and by time."""
+        audit = {"n_training": 0, "n_test": 24, "n_left_out": 0, "warnings": []}
+        leak = {**audit, "warning": "leaks subjects"}
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            for protocol, audited in (("leaking", leak), ("subject", {**audit, "warning": ""})):
+                for pipeline in ("majority", "svm-eda"):
+                    about = {"protocol": protocol, "audit": audited, "pipeline": pipeline}
+                    add_fold(store, f"{protocol} {pipeline}", **about)
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        return tmp_path
+
+    def test_comparisons_that_leak_come_last(self, leaking):
+        lines = (leaking / "tables.md").read_text(encoding="utf-8").splitlines()
+        headings = [line.split(":")[0] for line in lines if line.startswith("#")]
+        for mark in ("### made", "## made"):
+            names = [line for line in headings if line.startswith(mark)]
+            of_cases = list(dict.fromkeys(name.removeprefix(mark) for name in names))
+            assert of_cases == [", arousal, subject", ", arousal, leaking"]
+        (title,) = [line for line in lines if line.startswith("### made, arousal, leaking:")]
+        assert "This protocol leaks subjects." in paragraphs(leaking / "tables.md", title)
+
+    def test_a_finding_comes_first_with_a_figure(self, written):
+        page = Page(written / "report.html")
+        assert page.headings[0] == ("h2", "Findings")
+        assert page.headings[1][1].startswith("small, arousal, subject: no effect of EDA shown")
+        assert page.pictures[0]["alt"].startswith("Balanced accuracy over people. Means: majority")
+
+    def test_the_highest_means_are_those_of_scikit_learn(self, computed, written):
+        lines = (written / "tables.md").read_text(encoding="utf-8").splitlines()
+        (title,) = [line for line in lines if line.startswith("### small, valence, subject: ")]
+        *_, text = paragraphs(written / "tables.md", title)
+        means = {}
+        references = ("majority", "trial-order", "stimulus-prior")
+        for pipeline in (*references, "logistic-eda", "svm-eda", "svm-music", "rtcan-eda-music"):
+            about = {"pipeline": pipeline, "target": "valence", "protocol": "subject"}
+            people = predictions_of(computed, **about).groupby("subject")
+            # Of people with both classes.
+            scores = [
+                balanced_accuracy_score(rows["label"], rows["predicted"])
+                for _, rows in people
+                if rows["label"].nunique() == 2
+            ]
+            means[pipeline] = np.mean(scores) if scores else np.nan
+        shown = re.findall(r"selected: (\S+) (\S+) \(", text)
+        highest = [
+            max((means[n], n) for n in means if (n in references) == is_reference)[0]
+            for is_reference in (False, True)
+        ]
+        assert [value for _, value in shown] == [f"{mean:.3f}" for mean in highest]
+        assert [means[name] for name, _ in shown] == highest
+
+
+class TestMethods:
+    def test_the_text_states_what_was_evaluated(self, computed, written):
+        with ResultStore(computed) as store:
+            folds = store.folds()
+        sizes = pd.DataFrame(folds.loc[folds["protocol"] == "subject", "audit"].tolist())
+        about, *texts = paragraphs(written / "tables.md", "## Methods")
+        assert "Add how the data were collected" in about
+        data, protocols, models, tests, software = texts
+        assert "The generated study small was evaluated on 8 people." in data
+        told = predictions_of(computed, pipeline="majority", target="arousal", protocol="subject")
+        share = told["label"].value_counts(normalize=True).max()
+        wanted = f"has {len(told)} trials (majority class {share:.3f}); no trial was excluded."
+        assert wanted in data
+        n_training, n_test = (
+            f"{low} to {high}" if low != high else f"{low}"
+            for low, high in ((sizes[n].min(), sizes[n].max()) for n in ("n_training", "n_test"))
+        )
+        assert (
+            f"Protocol subject: hold out whole people; 2 folds; {n_training} training trials and "
+            f"{n_test} test trials in a fold. A training set and its test set share 0 subjects and "
+            "6 stimuli."
+        ) in protocols
+        assert "Protocol trial" in protocols and "leaks subjects and stimuli." in protocols
+        assert "svm-eda (MusicFeatureUnion, StandardScaler, SVC)" in models
+        assert "rtcan-eda-music (MusicFeatureUnion, RTCANClassifier, 2 epochs)" in models
+        assert "majority (DummyClassifier)" in models
+        assert "one-sided Wilcoxon" in tests
+        assert f"numpy {np.__version__}" in software and "Seeds: 3." in software
+
+    def test_excluded_trials_are_counted(self, tmp_path):
+        audit = {"n_training": 0, "n_test": 24, "n_left_out": 0, "warning": "", "n_excluded": 5}
+        settings = {"takes": "features", "quality": "flat > 0.5"}
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            audit |= {"n_missing": 2, "excluded": {"flat": 5}}
+            add_fold(store, "a", audit=audit, settings=settings)
+        write_report(tmp_path / "s.sqlite", tmp_path)
+        texts = paragraphs(tmp_path / "tables.md", "## Methods")
+        assert (
+            "2 trials without a label and 5 trials by the quality rule flat > 0.5 were excluded"
+            in texts[1]
+        )
+
+    def test_the_same_text_is_in_all_files(self, written):
+        texts = paragraphs(written / "tables.md", "## Methods")[1:]
+        page = Page(written / "report.html").text
+        latex = (written / "tables.tex").read_text(encoding="utf-8").replace("{-}", "-")
+        for text in texts:
+            start = text[:60].replace("\\", "")
+            assert start in page
+            assert f"% {start}" in latex
+
+
+class TestCalibration:
+    def test_bins_have_their_numbers_of_trials(self, computed, written):
+        page = Page(written / "report.html")
+        rows = page.tables["Calibration by bin: small, arousal, subject."][1:]
+        told = predictions_of(
+            computed, pipeline="logistic-eda", target="arousal", protocol="subject"
+        )
+        probability = np.array([p[1] for p in told["probability"]])
+        counts, edges = np.histogram(probability, np.linspace(0, 1, 11))
+        shares = [
+            told["label"][(probability >= low) & (probability < high)].mean()
+            for low, high in pairwise(edges)
+        ]
+        of_pipeline = [row for row in rows if row[0] == "logistic-eda"]
+        assert [int(row[1]) for row in of_pipeline] == [n for n in counts if n]
+        wanted = [f"{share:.3f}" for share, n in zip(shares, counts, strict=True) if n]
+        assert [row[4].split()[0] for row in of_pipeline] == wanted
+
+    def test_the_figure_has_panels_with_letters_and_counts(self, written):
+        pictures = [p for p in Page(written / "report.html").pictures if "ROC" in p["alt"]]
+        for picture in pictures:
+            svg = ElementTree.fromstring(svg_of(picture))
+            texts = [one.text for one in svg.iter() if one.tag.endswith("text")]
+            assert [text for text in texts if text in ("a", "b", "c")] == ["a", "b", "c"]
+            assert "trials in the bin" in texts
+
+
+class TestCards:
+    def test_a_model_card_has_parameters_scores_and_limits(self, written, cards):
+        card = (cards / "model-card.md").read_text(encoding="utf-8")
+        assert card.startswith("# Model card: svm-eda\n")
+        svm = PIPELINES["svm-eda"].make(None)[-1]
+        assert f"| SVC | C | {svm.C} |" in card
+        assert f"| SVC | kernel | {svm.kernel} |" in card
+        rows = Page(written / "report.html").tables["Scores: small, arousal, subject."][1:]
+        shown = {row[0]: row for row in rows}
+        for name in ("majority", "trial-order", "stimulus-prior", "svm-eda"):
+            assert f"| {' | '.join(shown[name])} |" in card
+        assert f"| {' | '.join(shown['logistic-eda'])} |" not in card
+        limits = paragraphs(cards / "model-card.md", "## Limits and warnings")
+        assert "small, arousal, trial: this protocol leaks subjects and stimuli." in limits
+        artificial = "the study is ARTIFICIAL, and no person took part."
+        assert f"small, arousal, subject: {artificial}" in limits
+        for heading in ("## Intended use", "## Ethical considerations"):
+            (text,) = paragraphs(cards / "model-card.md", heading)
+            assert text.startswith("Not stated: ")
+
+    def test_people_vary_as_numpy_says(self, computed, cards):
+        told = predictions_of(computed, pipeline="svm-eda", target="arousal", protocol="subject")
+        scores = [
+            balanced_accuracy_score(rows["label"], rows["predicted"])
+            for _, rows in told.groupby("subject")
+            if rows["label"].nunique() == 2
+        ]
+        quartiles = [f"{value:.3f}" for value in np.quantile(scores, [0, 0.25, 0.5, 0.75, 1])]
+        cells = ["small, arousal, subject", "balanced accuracy", str(len(scores)), *quartiles]
+        assert f"| {' | '.join(cells)} |" in (cards / "model-card.md").read_text(encoding="utf-8")
+
+    def test_a_data_sheet_counts_the_trials(self, computed, cards):
+        sheet = (cards / "data-sheet.md").read_text(encoding="utf-8")
+        told = predictions_of(computed, pipeline="majority", target="valence", protocol="subject")
+        target = "valence (high: above the threshold of each person, by 2-means), all"
+        for label, n in told["label"].value_counts().items():
+            assert f"| {target} | {label} | {n} |" in sheet
+        n = told["subject"].value_counts()
+        per_person = f"{n.min()} / {n.median():g} / {n.max()}"
+        assert f"| {target} | {len(told)} | 8 | 6 | {per_person} |" in sheet
+
+    def test_a_data_sheet_reads_the_study_for_what_the_store_lacks(self, cards):
+        study = make_study()
+        facts = " ".join(paragraphs(cards / "data-sheet.md", "## Collection"))
+        assert f"loaded for this file: sampling rate in Hz: {study.sampling_rate}." in facts
+        assert "Not stated: how people were recruited" in facts
+        facts = " ".join(paragraphs(cards / "data-sheet.md", "## Distribution"))
+        assert ("Not stated: licence" in facts) == (study.get("licence") is None)
+
+    def test_without_the_study_they_are_not_stated(self, tmp_path):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a")
+        write_report(tmp_path / "s.sqlite", tmp_path, data_sheet="made")
+        told = paragraphs(tmp_path / "data-sheet.md", "## Distribution")
+        assert told[0].startswith("Not stated: licence and citation.")
+        assert "this study is not registered" in told[1]
+
+    @pytest.mark.parametrize(
+        ("option", "message"),
+        [
+            ("--model-card", "Pipeline 'svm' is not in the store: did you mean 'svm-eda'?"),
+            ("--data-sheet", "Study 'svm' is not in the store"),
+        ],
+    )
+    def test_unknown_names_are_refused(self, tmp_path, capsys, option, message):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a")
+        paths = [str(tmp_path / "s.sqlite"), "--out", str(tmp_path / "x")]
+        with pytest.raises(SystemExit):
+            main(["report", *paths, option, "svm"])
+        assert message in capsys.readouterr().err
+        assert not (tmp_path / "x").exists()
+
+    def test_the_command_writes_both(self, tmp_path, capsys):
+        with ResultStore(tmp_path / "s.sqlite") as store:
+            add_fold(store, "a", study=NASTY)
+        out = str(tmp_path / "out")
+        options = ["--model-card", "svm-eda", "--data-sheet", NASTY]
+        assert main(["report", str(tmp_path / "s.sqlite"), "--out", out, *options]) == 0
+        names = ["report.html", "tables.md", "tables.tex", "model-card.md", "data-sheet.md"]
+        assert capsys.readouterr().out.splitlines() == [f"{out}/{name}" for name in names]
+        text = (tmp_path / "out" / "data-sheet.md").read_text(encoding="utf-8")
+        assert "<script" not in text.replace("\\<script", "")
+        commands = (tmp_path / "out" / "tables.md").read_text(encoding="utf-8").splitlines()
+        assert shlex.split(commands[-1])[-4:] == options
 
 
 class TestWhatIsMissing:
@@ -604,7 +857,14 @@ class TestNames:
 
     def test_names_are_text_in_html(self, nasty):
         page = Page(nasty / "report.html")
-        assert not [tag for tag, _ in page.tags if tag == "script"]
+        # The only script is the one that copies texts, and the policy allows no other one.
+        text = (nasty / "report.html").read_text(encoding="utf-8")
+        (script,) = re.findall("<script>(.*?)</script>", text, re.DOTALL)
+        assert [tag for tag, _ in page.tags].count("script") == 1
+        assert "alert" not in script
+        digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        (policy,) = [found["content"] for _, found in page.tags if "http-equiv" in found]
+        assert f"script-src 'sha256-{digest}'" in policy
         (table,) = [rows for rows in page.tables.values() if rows[0][0] == "Method"]
         assert {row[0] for row in table[1:]} == {"svm-eda", NASTY, "_hidden"}
         assert {row[1] for row in table[1:]} == {NASTY}
@@ -806,9 +1066,6 @@ def to_lab(linear: np.ndarray) -> np.ndarray:
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed: apt-get install chromium")
 class TestBrowser:
     def test_console_and_network_are_watched(self, tmp_path):
@@ -827,7 +1084,7 @@ class TestBrowser:
         assert console == []
         assert requested == []
 
-    @pytest.mark.parametrize("width", [360, 390, 1280])
+    @pytest.mark.parametrize("width", [360, 390, 1280, 1920])
     def test_nothing_is_wider_than_the_screen(self, written, tmp_path, width):
         frame = written / f"frame-{width}.html"
         frame.write_text(
@@ -857,9 +1114,7 @@ def browse(page: Path, folder: Path, *options: str) -> tuple[str, list[str], lis
     log = folder / "net.json"
     done = subprocess.run(
         [
-            *(CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-            *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-            *("--disable-default-apps", "--disable-sync", "--disable-extensions"),
+            *(CHROMIUM, *OPTIONS),
             *(
                 "--enable-logging=stderr",
                 f"--log-net-log={log}",

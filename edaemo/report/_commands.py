@@ -17,7 +17,7 @@ def section_commands(
     cases: Sequence[Case], store: str, report: str, *, has_shares: bool
 ) -> Section:
     """Return the section with the commands that reproduce the results and the report."""
-    section = Section("Commands to reproduce the results")
+    section = Section("Commands to reproduce the results", is_folded=True)
     runs: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
     unknown: dict[str, dict[str, None]] = {"studies": {}, "protocols": {}, "pipelines": {}}
     for case in cases:

@@ -108,7 +108,7 @@ def section_overview(cases: Sequence[Case], left_out: Sequence[str], store: str)
 
 def section_audit(cases: Sequence[Case]) -> Section:
     """Return the section with the audit of the folds."""
-    section = Section("Audit")
+    section = Section("Audit", is_folded=True)
     section.paragraphs.append(
         "Before the evaluation, the audit counted what the training and test trials of each fold "
         "have in common. A dash means that the study does not have this information."
@@ -146,12 +146,12 @@ def section_audit(cases: Sequence[Case]) -> Section:
 
 def section_warnings(cases: Sequence[Case]) -> Section:
     """Return the section with the warnings about labels, inputs and fits of all folds."""
-    section = Section("Warnings")
+    section = Section("Warnings", is_folded=True)
     rows = []
     for title, warned in (
-        ("labels", _warnings_of_data(cases, "label_warnings")),
-        ("signals", _warnings_of_data(cases, "input_warnings")),
-        ("fit and prediction", _warnings_of_fits(cases)),
+        ("labels", warnings_of_data(cases, "label_warnings")),
+        ("signals", warnings_of_data(cases, "input_warnings")),
+        ("fit and prediction", warnings_of_fits(cases)),
     ):
         rows += [Row([title, *cells]) for cells in warned]
     if rows:
@@ -179,7 +179,7 @@ def section_warnings(cases: Sequence[Case]) -> Section:
     return section
 
 
-def _warnings_of_data(cases: Sequence[Case], kind: str) -> list[list[str]]:
+def warnings_of_data(cases: Sequence[Case], kind: str) -> list[list[str]]:
     """Return a row for each warning about labels or inputs, which all folds of a case share."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for case in cases:
@@ -193,7 +193,7 @@ def _warnings_of_data(cases: Sequence[Case], kind: str) -> list[list[str]]:
     ]
 
 
-def _warnings_of_fits(cases: Sequence[Case]) -> list[list[str]]:
+def warnings_of_fits(cases: Sequence[Case]) -> list[list[str]]:
     """Return a row for each kind of warning in the folds; kinds differ in more than numbers."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for case in cases:
@@ -216,7 +216,7 @@ def _warnings_of_fits(cases: Sequence[Case]) -> list[list[str]]:
 
 def section_scores(cases: Sequence[Case]) -> Section:
     """Return the section with all scores in the layout of Table 3 of the RTCAN-1D paper."""
-    section = Section("Scores")
+    section = Section("Scores", is_folded=True)
     section.paragraphs.append(
         "These tables have the layout of Table 3 of the RTCAN-1D paper (Yin et al., ACM TOMM 18, "
         "2022). They show accuracy / F1 of the high class in percent, over all pooled test trials. "
@@ -250,16 +250,16 @@ def section_scores(cases: Sequence[Case]) -> Section:
     return section
 
 
-def sections_case(case: Case) -> Iterator[Section]:
+def sections_case(case: Case, *, is_folded: bool) -> Iterator[Section]:
     """Yield the sections of one comparison."""
-    head = Section(case.name, paragraphs=describe(case.table.iloc[0]).split("\n"))
+    head = Section(case.name, is_folded=is_folded)
+    head.paragraphs += describe(case.table.iloc[0]).split("\n")
     if isinstance(case.pairs, str):
         head.paragraphs.append(f"No tests: {case.pairs}")
     else:
         head.paragraphs += verdicts(case.table)
-    head.tables.append(_table_scores(case))
+    head.tables.append(table_scores(case))
     yield head
-    yield _section_people(case)
     if case.task.has_classes:
         yield _section_confusions(case)
     if _is_binary(case):
@@ -268,18 +268,9 @@ def sections_case(case: Case) -> Iterator[Section]:
     yield _section_pairs(case)
 
 
-def _section_people(case: Case) -> Section:
-    task = case.task
-    means = case.summary.xs(task.tested, level="score")
-    picture = _pictures.draw_people(
-        case.people, means, case.references, task.tested_title, task.chance
-    )
-    return Section(f"People: {case.name}", 3, pictures=[picture])
-
-
 def _section_confusions(case: Case) -> Section:
     """Return the confusion matrices, as coloured matrices and as a table."""
-    section = Section(f"Confusion matrices: {case.name}", 3)
+    section = Section(f"Confusion matrices: {case.name}", 3, is_folded=True)
     classes = tuple(map(str, case.task.classes))
     if _is_binary(case):
         rated = case.about["target"] in RATED
@@ -306,7 +297,7 @@ def _is_binary(case: Case) -> bool:
 
 
 def _section_probabilities(case: Case) -> Section:
-    section = Section(f"ROC and calibration: {case.name}", 3)
+    section = Section(f"ROC and calibration: {case.name}", 3, is_folded=True)
     silent = [name for name in case.trials if name not in case.probabilities]
     if silent:
         names = ", ".join(silent)
@@ -346,17 +337,39 @@ def _section_probabilities(case: Case) -> Section:
         "means that a value is undefined, for example because all probabilities are equal."
     ]
     section.tables.append(Table(f"Probabilities: {case.name}.", head, rows, notes))
+    section.tables.append(_table_bins(case))
     return section
 
 
+def _table_bins(case: Case) -> Table:
+    """Return the points of the calibration curves, with their numbers of trials and people."""
+    rows = [
+        Row(
+            [
+                name,
+                str(point.n_trials),
+                str(point.n_people),
+                number(point.probability),
+                with_interval(point.share, point.share_low, point.share_high),
+            ],
+            name in case.references,
+        )
+        for name, calibrated in case.calibrations.items()
+        for point in calibrated.curve.itertuples()
+    ]
+    head = ("Pipeline", "n trials", "n people", "Mean probability", "Observed share of 1")
+    notes = ["A row for each of ten bins of equal width that has trials, over all repeats."]
+    return Table(f"Calibration by bin: {case.name}.", head, rows, notes)
+
+
 def _section_training(case: Case) -> Section:
-    section = Section(f"Training curves: {case.name}", 3)
+    section = Section(f"Training curves: {case.name}", 3, is_folded=True)
     losses: dict[str, list[Any]] = {}
     for pipeline, audit in zip(case.folds["pipeline"], case.folds["audit"], strict=True):
         if (audit or {}).get("losses"):
             losses.setdefault(pipeline, []).append(audit["losses"])
     if losses:
-        loss = "cross-entropy" if case.task.has_classes else "loss"
+        loss = "cross-entropy (nats)" if case.task.has_classes else "loss"
         section.pictures = _pictures.draw_training(losses, loss)
         return section
     epochs = {name: list(find_settings(case.settings(name), "max_epochs")) for name in case.trials}
@@ -371,7 +384,7 @@ def _section_training(case: Case) -> Section:
 
 
 def _section_pairs(case: Case) -> Section:
-    section = Section(f"Pairwise tests: {case.name}", 3)
+    section = Section(f"Pairwise tests: {case.name}", 3, is_folded=True)
     if isinstance(case.pairs, str):
         section.paragraphs.append(f"No tests: {case.pairs}")
         return section
@@ -434,7 +447,7 @@ def _describe_pairs(row: pd.Series) -> str:
 
 def section_versions(folds: pd.DataFrame) -> Section:
     """Return the section with versions, devices, seeds and times."""
-    section = Section("Versions")
+    section = Section("Versions", is_folded=True)
     counts: dict[str, Counter] = {}
     for versions in folds["versions"]:
         for name, version in (versions or {}).items():
@@ -466,7 +479,7 @@ def section_versions(folds: pd.DataFrame) -> Section:
     return section
 
 
-def _table_scores(case: Case) -> Table:
+def table_scores(case: Case) -> Table:
     shown, comparable = case.task.reported, not isinstance(case.pairs, str)
     claims = [claim for claim in CLAIMS if case.table[claim.column].notna().any()]
     rows = []
@@ -511,11 +524,11 @@ def _score_row(name: str, cases: dict[str, Case], targets: Sequence[str]) -> Row
         cells.append(" / ".join(number(100 * scores[score], 2) for score in ("accuracy", "f1")))
     people = sorted({case.table["n_people"].iloc[0] for case in cases.values()})
     subjects = " or ".join(map(str, people))
-    about = [name, first.about["study"], subjects, _describe_input(first, name)]
+    about = [name, first.about["study"], subjects, describe_input(first, name)]
     return Row([*about, *cells], name in first.references)
 
 
-def _describe_input(case: Case, pipeline: str) -> str:
+def describe_input(case: Case, pipeline: str) -> str:
     if pipeline in INPUTS:
         return INPUTS[pipeline]
     taken = TAKEN.get(case.settings(pipeline).get("takes", ""), NOTHING)

@@ -11,7 +11,7 @@ from edaemo.report._pictures import draw_shares
 
 def section_learning(curves: Sequence[LearningCurve]) -> Section:
     """Return the section with the scores against the number of training people."""
-    section = Section("Learning curves")
+    section = Section("Learning curves", is_folded=True)
     if not curves:
         section.paragraphs.append(
             "The store has no evaluations on shares of the people. Run edaemo reproduce figure4 "

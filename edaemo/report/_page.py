@@ -45,15 +45,20 @@ class Confusion(NamedTuple):
 
 @dataclass
 class Section:
-    """A part of the report with a heading."""
+    """A part of the report with a heading.
+
+    A folded part shows only its heading until the reader opens it; in print it is unfolded.
+    """
 
     title: str
     level: int = 2
+    is_folded: bool = False
     paragraphs: list[str] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
     confusions: list[Confusion] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)  # to be pasted into a paper
 
 
 def number(value: float, digits: int = 3) -> str:

@@ -133,12 +133,13 @@ def draw_probabilities(
     for start in range(0, len(trials), len(COLOURS)):
         names = list(trials)[start : start + len(COLOURS)]
         n_lines = -(-len(names) // 2)  # of the legend
-        figure = _figure(2.67 + 0.18 * n_lines, bottom=0.52 + 0.18 * n_lines, between=0.3)
+        figure = _figure(4.4 + 0.18 * n_lines, bottom=0.52 + 0.18 * n_lines, top=0.25, between=0.3)
         with _style():
-            roc, calibrated = figure.subplots(1, 2)
+            grid = figure.add_gridspec(2, 2, height_ratios=(2, 1), hspace=0.45)
+            roc, calibrated = (figure.add_subplot(place) for place in (grid[0, 0], grid[0, 1]))
+            counts = figure.add_subplot(grid[1, :])
             for axes in (roc, calibrated):
                 axes.plot([0, 1], [0, 1], color="0.6", linewidth=0.8)
-                axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
                 axes.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
                 axes.set_box_aspect(1)
             for style, name in zip(_styles(), names, strict=False):
@@ -152,21 +153,25 @@ def draw_probabilities(
                 label = f"{_shown(name)} ({number(auc[name], 2)})"
                 roc.plot(rates, true, color=style[0], linestyle=style[1], label=label, lw=1.4)
                 curve = calibrations[name].curve
-                calibrated.plot(
-                    curve["probability"],
-                    curve["share"],
-                    **dict(zip(("color", "linestyle", "marker"), style, strict=True)),
-                    lw=1.2,
-                    ms=3.5,
-                )
+                line = dict(zip(("color", "linestyle", "marker"), style, strict=True))
+                calibrated.plot(curve["probability"], curve["share"], **line, lw=1.2, ms=3.5)
+                counts.plot(curve["probability"], curve["n_trials"], **line, lw=1.2, ms=3.5)
             roc.set(xlabel="false positive rate", ylabel="true positive rate")
             calibrated.set(xlabel="predicted probability", ylabel="observed share of 1")
+            counts.set(xlabel="predicted probability", ylabel="trials in the bin", yscale="log")
+            counts.yaxis.set_major_formatter("{x:g}")
+            counts.yaxis.set_minor_formatter("")
+            for letter, axes in zip("abc", (roc, calibrated, counts), strict=True):
+                axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+                axes.set_xlim(-0.05, 1.05)
+                _letter(axes, letter)
             figure.legend(loc="lower center", ncols=2, frameon=False, fontsize=8)
         areas = ", ".join(f"{name} {number(auc[name], 2)}" for name in names)
         caption = (
-            "Left: ROC of all trials together; in brackets the AUC within folds, which differs "
-            "from the area under this curve if folds have different scales. Right: calibration in "
-            "ten bins; points on the thin line are perfectly calibrated."
+            "a: ROC of all trials together; in brackets the AUC within folds, which differs from "
+            "the area under this curve if folds have different scales. b: calibration in ten bins "
+            "of equal width; points on the thin line are perfectly calibrated. c: number of trials "
+            "in each of these bins, over all repeats."
         )
         alt = f"ROC and calibration curves. AUC within folds: {areas}. Numbers: see the table."
         pictures.append(embed(figure, caption, alt))
@@ -174,7 +179,7 @@ def draw_probabilities(
 
 
 def draw_training(
-    losses: Mapping[str, list[dict[str, list[float]]]], loss: str = "cross-entropy"
+    losses: Mapping[str, list[dict[str, list[float]]]], loss: str = "cross-entropy (nats)"
 ) -> list[Picture]:
     """Draw the loss by epoch of every fold of each network, and the mean over folds.
 
@@ -182,8 +187,8 @@ def draw_training(
     ----------
     losses : mapping of str to list of dict
         By pipeline, for each fold ``train_loss`` and, with early stopping, ``valid_loss``.
-    loss : str, default="cross-entropy"
-        Title of the loss.
+    loss : str, default="cross-entropy (nats)"
+        Title of the loss, with its unit.
     """
     pictures = []
     names = {"train_loss": "training", "valid_loss": "validation"}
@@ -259,16 +264,24 @@ def draw_ratings(ratings: pd.DataFrame, person: Hashable, middle: float, study: 
         figure = Figure(figsize=(7, 4.6), layout="constrained")
         axes = figure.subplots(1, 2, sharex=True, sharey=True)
         plot_relabelling(ratings, person, global_threshold=middle, ax=axes)
+        for letter, panel in zip("ab", axes, strict=True):
+            _letter(panel, letter)
     titles = "; ".join(panel.get_title().replace("\n", ", ") for panel in axes)
     caption = (
-        f"{study}, {person}: ratings of valence and arousal, the two centres of 2-means, and the "
-        f"threshold between the centres. Dashed: the middle of the scale, {middle:g}."
+        f"{study}, {person}: ratings of valence and arousal in points of the scale, the two "
+        "centres of 2-means, and the threshold between the centres. a: labels of arousal; b: "
+        f"labels of valence. Dashed: the middle of the scale, {middle:g}."
     )
     return embed(figure, caption, f"Ratings of {person}. {titles}.")
 
 
 def _figure(
-    height: float, *, left: float = 0.6, bottom: float = 0.5, between: float = 0.2
+    height: float,
+    *,
+    left: float = 0.6,
+    bottom: float = 0.5,
+    top: float = 0.1,
+    between: float = 0.2,
 ) -> Figure:
     """Return an empty figure with these margins, in inches, and this space between panels.
 
@@ -279,9 +292,14 @@ def _figure(
 
     figure = Figure(figsize=(WIDTH, height), dpi=150)
     margins = {"left": left / WIDTH, "right": 1 - 0.15 / WIDTH}
-    margins |= {"bottom": bottom / height, "top": 1 - 0.1 / height}
+    margins |= {"bottom": bottom / height, "top": 1 - top / height}
     figure.subplots_adjust(**margins, wspace=between)
     return figure
+
+
+def _letter(axes: Axes, letter: str) -> None:
+    """Write the letter of a panel above its upper left corner."""
+    axes.set_title(letter, loc="left", fontsize=10, fontweight="bold")
 
 
 def _fit_left(figure: Figure, axes: Axes) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from edaemo.report._page import Section, Table
 
@@ -32,11 +35,33 @@ _LATEX = {
     "²": r"\textsuperscript{2}",
     **{sign: rf"\{sign}" for sign in "&%$#_{}"},
 }
+# Adds the buttons that copy texts. The page is complete without them. Its security policy allows
+# only this script.
+_SCRIPT = """
+for (const box of document.querySelectorAll(".paste")) {
+  const button = document.createElement("button");
+  button.textContent = "Copy the text";
+  button.addEventListener("click", () => {
+    getSelection().selectAllChildren(box.querySelector(".text"));
+    button.textContent = document.execCommand("copy") ? "Copied" : "Selected: press Ctrl+C";
+  });
+  box.append(button);
+}
+"""
 _INVISIBLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
 def render_html(title: str, sections: Sequence[Section]) -> str:
-    """Return the HTML page, which needs no other file."""
+    """Return the HTML page, which needs no other file.
+
+    A section of level 3 is shown inside the part that the section of level 2 before it begins.
+    """
+    parts: list[list[Section]] = []
+    for section in sections:
+        if section.level == 2:
+            parts.append([])
+        parts[-1].append(section)
+    digest = b64encode(sha256(_SCRIPT.encode()).digest()).decode()
     environment = Environment(
         loader=PackageLoader("edaemo.report", "."),
         autoescape=True,
@@ -46,7 +71,9 @@ def render_html(title: str, sections: Sequence[Section]) -> str:
         # HTML does not allow control characters, not even escaped ones.
         finalize=lambda value: _plain(value) if type(value) is str else value,
     )
-    return environment.get_template("page.html").render(title=title, sections=sections)
+    return environment.get_template("page.html").render(
+        title=title, parts=parts, script=Markup(_SCRIPT), script_hash=Markup(f"sha256-{digest}")
+    )
 
 
 def render_markdown(title: str, sections: Sequence[Section]) -> str:
@@ -55,6 +82,8 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
     for section in sections:
         lines += ["", f"{'#' * section.level} {escape_markdown(section.title)}"]
         for text in section.paragraphs:
+            lines += ["", _paragraph(text)]
+        for text in section.texts:
             lines += ["", _paragraph(text)]
         for table in section.tables:
             lines += ["", _paragraph(table.caption), ""]
@@ -68,13 +97,16 @@ def render_markdown(title: str, sections: Sequence[Section]) -> str:
 
 
 def render_latex(title: str, sections: Sequence[Section]) -> str:
-    """Return the tables as LaTeX; its comments name the required packages."""
+    """Return the tables as LaTeX; its comments name the packages and contain the texts."""
     lines = [
         f"% {_plain(title)}",
         r"% In the preamble: \usepackage[T1]{fontenc}",
         r"% \usepackage{textcomp,array,booktabs,longtable,pdflscape}",
     ]
     for section in sections:
+        if section.texts:
+            lines += ["", f"% {escape_latex(section.title)}, as a text:"]
+            lines += [f"% {escape_latex(text)}" for text in section.texts]
         for table in section.tables:
             head = " & ".join(map(escape_latex, table.head))
             wide = _is_wide(table)

@@ -28,6 +28,7 @@ from edaemo.evaluation import (
     make_learning_curves,
     read_complete,
 )
+from edaemo.report._cards import data_sheet_sections, model_card_sections
 from edaemo.report._commands import section_commands
 from edaemo.report._contents import (
     RATED,
@@ -38,7 +39,9 @@ from edaemo.report._contents import (
     section_warnings,
     sections_case,
 )
+from edaemo.report._findings import order_fairly, sections_findings
 from edaemo.report._learning import section_learning
+from edaemo.report._methods import section_methods
 from edaemo.report._page import Section
 from edaemo.report._pictures import draw_ratings
 from edaemo.report._render import render_html, render_latex, render_markdown
@@ -52,6 +55,8 @@ def write_report(
     people: Sequence[str] = (),
     studies: Mapping[str, AnyBunch] | None = None,
     path: str | Path | None = None,
+    model_card: str | None = None,
+    data_sheet: str | None = None,
 ) -> list[Path]:
     """Write the report of a store: a web page, and tables for a paper.
 
@@ -72,21 +77,34 @@ def write_report(
         their name is in ``STUDIES``. If a study is not available, the report contains a note.
     path : path or None, default=None
         Folder that is searched first for corpora, as in the loaders.
+    model_card : str or None, default=None
+        Name of a pipeline. Its model card is written to ``model-card.md`` [1]_.
+    data_sheet : str or None, default=None
+        Name of a study. Its data sheet is written to ``data-sheet.md`` [2]_. The sampling rate, the
+        licence and the citation are read from the study, as the ratings of `people`. What neither
+        the store nor the study contains is named as not stated in both files.
 
     Returns
     -------
     list of Path
-        The files: HTML, Markdown, LaTeX. The same store gives the same files, byte for byte.
+        The files: HTML, Markdown, LaTeX, model card, data sheet. The same store gives the same
+        files, byte for byte.
 
     Raises
     ------
     StoreError
         If the store does not exist or cannot be read.
     ValueError
-        If the store has no folds, or no pipeline with all folds; if a person is not in it; if a
-        pipeline was evaluated with several numbers of folds (pass `keys` then).
+        If the store has no folds, or no pipeline with all folds; if a person, the pipeline of the
+        model card or the study of the data sheet is not in it; if a pipeline was evaluated with
+        several numbers of folds (pass `keys` then).
     OSError
         If `out` cannot be written. No file is created or changed then.
+
+    References
+    ----------
+    .. [1] M. Mitchell et al., "Model cards for model reporting", FAT* 2019.
+    .. [2] T. Gebru et al., "Datasheets for datasets", Communications of the ACM 64(12), 2021.
     """
     store, out = Path(store), Path(out)
     if not store.exists():
@@ -94,29 +112,38 @@ def write_report(
     with ResultStore(store) as opened, _uncollected():
         folds, predictions, left_out = _read(opened, keys)
         curves = make_learning_curves(opened, folds)
-        cases = make_cases(opened, predictions, folds)
+        cases = order_fairly(make_cases(opened, predictions, folds))
     command = ["edaemo", "report", str(store), "--out", str(out)]
     command += ["--person", *people] if people else []
     command += ["--path", str(path)] if path is not None else []
+    command += ["--model-card", model_card] if model_card is not None else []
+    command += ["--data-sheet", data_sheet] if data_sheet is not None else []
     sections = [
+        *sections_findings(cases),
+        section_methods(cases, folds),
         section_overview(cases, left_out, store.name),
-        section_audit(cases),
-        section_warnings(cases),
+        *(section for case in cases for section in sections_case(case, is_folded=case != cases[0])),
         section_scores(cases),
-        *(section for case in cases for section in sections_case(case)),
         section_learning(curves),
         _section_people(cases, people, studies, path),
+        section_audit(cases),
+        section_warnings(cases),
         section_versions(folds),
         section_commands(cases, str(store), shlex.join(command), has_shares=bool(curves)),
     ]
     title = f"edaemo report: {store.name}"
-    return _write(
-        {
-            out / "report.html": render_html(title, sections),
-            out / "tables.md": render_markdown(title, sections),
-            out / "tables.tex": render_latex(title, sections),
-        }
-    )
+    files = {
+        out / "report.html": render_html(title, sections),
+        out / "tables.md": render_markdown(title, sections),
+        out / "tables.tex": render_latex(title, sections),
+    }
+    if model_card is not None:
+        card = model_card_sections(cases, model_card)
+        files[out / "model-card.md"] = render_markdown(f"Model card: {model_card}", card)
+    if data_sheet is not None:
+        sheet = data_sheet_sections(cases, data_sheet, _load_study(data_sheet, studies, path))
+        files[out / "data-sheet.md"] = render_markdown(f"Data sheet: {data_sheet}", sheet)
+    return _write(files)
 
 
 def _read(
@@ -165,7 +192,7 @@ def _section_people(
     path: str | Path | None,
 ) -> Section:
     """Return the section with the ratings of the chosen people, if they are available."""
-    section = Section("From ratings to labels")
+    section = Section("From ratings to labels", is_folded=not people)
     if not people:
         section.paragraphs.append(
             "No person was chosen. Run edaemo report STORE --out DIR --person ID to draw a "
@@ -189,9 +216,7 @@ def _section_people(
         chosen = [subject for person in people for subject in ids.get(person, ())]
         if not chosen:
             continue
-        data = (
-            _load_ratings(study, studies, path) if study in rated else "the study has no ratings."
-        )
+        data = _load_study(study, studies, path) if study in rated else "the study has no ratings."
         if isinstance(data, str):
             section.paragraphs.append(f"The ratings of {study} are not drawn: {data}")
             continue
@@ -214,7 +239,7 @@ def _section_people(
     return section
 
 
-def _load_ratings(
+def _load_study(
     study: str, studies: Mapping[str, Bunch] | None, path: str | Path | None
 ) -> Bunch | str:
     """Return a study, or the reason why it is not available."""
