@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: compare test test-oldest test-newest test-without-torch test-loggers fuzz docs-tables lint clean
+.PHONY: compare test test-oldest test-newest test-without-torch test-loggers fuzz docs docs-tables \
+	lint release clean
 
 # Whole people held out, on recordings of people listening to music. Other studies and settings:
 # make compare ARGS="induced-stress --folds 9", make compare ARGS=--help
@@ -36,6 +37,11 @@ test-loggers:
 fuzz: $(VENV)/installed
 	$(VENV)/bin/python tests/fuzz/fuzz.py --seconds 3600 $(ARGS)
 
+# The documentation, into docs/_build/html/index.html. Warnings are errors: broken links, names
+# without a page, pages outside of the navigation. Examples that have not changed are not run again.
+docs: $(VENV)/installed-docs
+	MPLBACKEND=Agg $(VENV)/bin/python -m sphinx -W --keep-going -n -q -j 2 $(ARGS) docs docs/_build/html
+
 # The tables of docs/ and README.md, from the stores in results/docs; hours without them.
 docs-tables: $(VENV)/installed
 	$(VENV)/bin/python docs/tables.py $(ARGS)
@@ -48,10 +54,20 @@ lint: $(VENV)/installed
 	$(VENV)/bin/python docs/docstrings.py
 	PYTHONPATH=. PATH="$(abspath $(VENV))/bin:$$PATH" pyright --verifytypes edaemo --ignoreexternal
 
+# The sdist and the wheels of all platforms in dist/: EDAEMO_PROJECT_URL=https://… make release.
+release:
+	$(PYTHON) -m venv --clear $(VENV)-release
+	$(VENV)-release/bin/python -m pip install --quiet --constraint constraints.txt auditwheel build setuptools twine ziglang
+	$(VENV)-release/bin/python .ci/release.py dist $(ARGS)
+
 clean:
-	rm -rf $(VENV) $(VENV)-* build dist *.egg-info
+	rm -rf $(VENV) $(VENV)-* build dist *.egg-info docs/_build docs/api docs/gallery
 
 $(VENV)/installed: pyproject.toml constraints.txt setup.py $(wildcard edaemo/decomposition/_kernel*.[ch]*)
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@

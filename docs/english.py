@@ -55,8 +55,9 @@ def main() -> None:
 
 def check_markdown() -> Iterator[tuple[str, str]]:
     """Look at every Markdown file of the repository."""
+    built = REPOSITORY / "docs" / "_build"
     files = [*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")]
-    for path in sorted(files):
+    for path in sorted(file for file in files if built not in file.parents):
         code = False
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
             place = f"{path.relative_to(REPOSITORY)}:{number}"

@@ -71,6 +71,26 @@ def export_onnx(estimator: AnyEstimator, path: str | PathLike[str]) -> Path:
         is written.
     NotFittedError
         If the estimator is not fitted.
+
+    See Also
+    --------
+    edaemo.save : A file that edaemo reads again.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import onnxruntime
+    >>> from edaemo import RTCANClassifier, export_onnx
+    >>> X = np.random.default_rng(0).normal(size=(8, 3 * 40)).astype(np.float32)
+    >>> model = RTCANClassifier(n_chans=3, channels=(4, 4, 4, 4), max_epochs=1, random_state=0)
+    >>> model = model.fit(X, [0, 1] * 4)
+    >>> with TemporaryDirectory() as folder:
+    ...     description = export_onnx(model, Path(folder) / "model.onnx")
+    ...     network = onnxruntime.InferenceSession(description.with_suffix(".onnx"))
+    ...     (probability,) = network.run(None, {network.get_inputs()[0].name: X})
+    >>> bool(np.allclose(probability, model.predict_proba(X), atol=1e-5))
+    True
     """
     for name in ("onnx", "onnxscript", "onnxruntime"):
         try:

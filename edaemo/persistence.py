@@ -144,6 +144,11 @@ def save(
     NotFittedError
         If the estimator has a method `predict` and is not fitted.
 
+    See Also
+    --------
+    load : Read the file.
+    export_onnx : A network that runs without torch.
+
     Notes
     -----
     ``docs/files.md`` describes the file format. The file holds ids of training subjects if a step
@@ -227,6 +232,11 @@ def load(
     UserWarning
         If steps of scikit-learn were saved with another version of scikit-learn, or a network with
         another version of torch. One warning names all versions.
+
+    See Also
+    --------
+    save : Write the file; its example reads it again.
+    describe : What a file holds, without reading its arrays.
     """
     path = Path(path)
     if isinstance(trusted, str):

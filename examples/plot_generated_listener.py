@@ -1,10 +1,18 @@
-"""Plot one trial of a generated listener: song, driver, EDA and ratings.
+"""
+A generated listener
+====================
 
-Writes ``generated.png``, the picture of docs/generated.md.
+``make_music_listening`` generates people who listen to songs and rate them. The truth is known: the
+driver of the skin conductance, the components of each recording, and the felt emotion.
 """
 
+# %%
+# One trial of one listener
+# -------------------------
+# The song itself is synthesised, too. With a strong ``stimulus_fingerprint``, most responses follow
+# the accents of the song.
 import numpy as np
-from matplotlib.figure import Figure
+from matplotlib import pyplot as plt
 
 from edaemo import SubjectThresholdRelabeler
 from edaemo.datasets import make_music_listening
@@ -14,6 +22,7 @@ study = make_music_listening(
 )
 subject, trial = "p4", 10
 known = study.truth.loc[(subject, trial)]
+print(known[["stimulus", "felt_valence", "felt_arousal", "response_rate", "latency"]].to_string())
 parts = study.make_components(subject, trial)
 time = parts.index
 
@@ -22,7 +31,13 @@ frames = audio[: len(audio) // 8000 * 8000].reshape(-1, 8000)  # frames of 0.5 s
 loudness = 10 * np.log10(np.mean(frames.astype(float) ** 2, axis=1) + 1e-10)
 accents = study.songs.at[known.stimulus, "accents"]
 
-figure = Figure(figsize=(11, 7), layout="constrained")
+# %%
+# From the song to the rating
+# ---------------------------
+# Left, from top to bottom: loudness and accents of the song; the driver, with one latency after
+# each accent; the phasic component; the recording. Right: the ratings of all trials of this person,
+# and the thresholds that separate low from high.
+figure = plt.figure(figsize=(11, 7), layout="constrained")
 grid = figure.add_gridspec(4, 2, width_ratios=[1.9, 1])
 song, driver, phasic, eda = (figure.add_subplot(grid[row, 0]) for row in range(4))
 song.plot(0.25 + 0.5 * np.arange(len(loudness)), loudness, color="0.3", linewidth=1)
@@ -68,4 +83,4 @@ plane.axhline(middle["arousal"], color="#c25b17", linestyle="--")
 plane.set(xlim=(0.5, 9.5), ylim=(0.5, 9.5), aspect="equal", xticks=range(1, 10))
 plane.set(yticks=range(1, 10), xlabel="valence rating", ylabel="arousal rating")
 figure.legend(*plane.get_legend_handles_labels(), loc="outside lower right", ncols=3)
-figure.savefig("generated.png", dpi=100)
+plt.show()

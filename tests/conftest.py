@@ -1,5 +1,11 @@
+import runpy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 from sklearn.utils import Bunch
 
 from edaemo._torch import has_torch
@@ -7,15 +13,32 @@ from edaemo.datasets import load_hku956
 
 # Importing them registers what is in them, and the search for doctests imports every module.
 collect_ignore = ["outside.py", "outside_network.py", "outside_tasks.py", "without_torch.py"]
+collect_ignore += ["without_corpora.py"]
 collect_ignore += ["fuzz/guided.py"]  # needs atheris
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Skip the tests that need torch if it is not installed."""
+    """Skip the tests that need torch or the corpora, if they are missing."""
     if not has_torch():
         import without_torch
 
         config.pluginmanager.register(without_torch)
+    if not (Path(__file__).parents[1] / "data").is_dir():
+        import without_corpora
+
+        config.pluginmanager.register(without_corpora)
+
+
+@pytest.fixture
+def draw(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Draw pictures of docs/ into `tmp_path`: the example's name, and theirs; return its variables.
+
+    All figures of the example are open until the test ends.
+    """
+    plt.close("all")
+    pictures = runpy.run_path(str(Path(__file__).parents[1] / "docs" / "pictures.py"))
+    yield lambda example, *names: pictures["draw"](example, names, tmp_path)
+    plt.close("all")
 
 
 @pytest.fixture(scope="session")

@@ -23,10 +23,13 @@ from edaemo.benchmark import (
     EvaluationError,
     classification_summary,
     evaluate,
+    make_logistic_baseline,
     regression_summary,
     summarise_predictions,
     write_report,
 )
+from edaemo.features import EDAFeatureExtractor
+from edaemo.model_selection import CalibratedSubjectKFold, SubjectKFold
 from edaemo.preprocessing import SubjectStandardizer
 from edaemo.reproduction.rtcan._runs import score_rows
 from edaemo.statistics import CLAIMS, describe_claims, format_table
@@ -402,15 +405,42 @@ class TestWords:
 @pytest.mark.filterwarnings("ignore:.*standard deviation of 0:UserWarning")
 def test_calibration_trials_are_marked(length, tmp_path):
     """The first trials of a person set the scale of these same trials, which are scored."""
-    names = ["logistic-eda", "logistic-eda-person", "logistic-eda-calibrated"]
+    scale = SubjectStandardizer(calibrate_on=5)
+    features = EDAFeatureExtractor(length.sampling_rate, missing="interpolate")
+    own = {"calibrated": make_pipeline(features, make_logistic_baseline(eda=scale))}
+    names = ["logistic-eda", "logistic-eda-person", own]
     rows = evaluate(names, length, store=tmp_path / "s", n_splits=2, n_jobs=1)
     trials = rows.set_index("pipeline")["calibration_trials"]
-    assert trials["logistic-eda-calibrated"] == trials.sum() == 5
+    assert trials["calibrated"] == trials.sum() == 5
     text = format_table(rows)
-    assert "| logistic-eda-calibrated † |" in text and "| logistic-eda-person *     |" in text
+    assert "| calibrated †          |" in text and "| logistic-eda-person * |" in text
     assert "† Partly transductive: the first 5 trials of a test person" in text
     markdown = write_report(tmp_path / "s", tmp_path / "report")[1].read_text()
-    assert "logistic-eda-calibrated †" in markdown and "† Partly transductive" in markdown
+    assert "calibrated †" in markdown and "† Partly transductive" in markdown
+
+
+def test_no_prediction_of_a_calibrated_person_depends_on_another_tested_trial():
+    """The first five trials of a person, which are not tested, set the scale of the others."""
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(6), 9)
+    index = pd.MultiIndex.from_arrays(
+        [people, np.tile(np.arange(9), 6)], names=["subject", "trial"]
+    )
+    labels = np.tile([0, 1, 1, 0, 1, 0, 0, 1, 0], 6)
+    X = pd.DataFrame(rng.normal(size=(54, 2)), index=index, columns=["a", "b"])
+    depends = {}
+    for name, protocol in {
+        "subject": SubjectKFold(3),
+        "subject-calibrated": CalibratedSubjectKFold(3, k=5),
+    }.items():
+        training, test = next(iter(protocol.split(X)))
+        changed = X.copy()
+        changed.iloc[test[-1]] += 10
+        model = make_logistic_baseline(eda=SubjectStandardizer())
+        model.fit(X.iloc[training], labels[training])
+        before, after = (model.predict_proba(x.iloc[test])[:-1] for x in (X, changed))
+        depends[name] = not np.array_equal(before, after)
+    assert depends == {"subject": True, "subject-calibrated": False}
 
 
 def test_a_later_calibration_trial_changes_the_features_of_the_first():

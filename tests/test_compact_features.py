@@ -117,6 +117,24 @@ def test_features_do_not_depend_on_the_sampling_rate(rate):
     assert others.quantile(0.9).div(slow.std()).max() < 0.05
 
 
+def test_docs_hold_the_difference_of_every_feature_between_rates():
+    slow, fast = (features_of(draw_trials(rate, 200), rate) for rate in (4, 50))
+    counts = ["responses_0.01", "responses_0.05"]
+    assert ((slow - fast)[counts] / 3).abs().max().max() <= 1 + 1e-6
+    distance = (slow - fast).abs() / slow.std()
+    part = DOCS.read_text().split("**Other rates.**")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in part.splitlines() if line.startswith("| `eda_")]
+    documented = {name.strip(" `"): [float(cell) for cell in cells] for name, *cells in rows}
+    assert list(documented) == [f"eda_{name}" for name in distance]
+    for name, values in distance.items():
+        median, high, largest, n_above = documented[f"eda_{name}"]
+        assert values.median() == pytest.approx(median, abs=1e-3)
+        assert values.quantile(0.9) == pytest.approx(high, abs=1e-3)
+        assert values.max() == pytest.approx(largest, abs=0.02)
+        assert (values > 0.05).sum() == n_above
+        assert median < 0.005 and high < 0.025 and n_above <= 10
+
+
 def test_a_factor_shifts_logarithms_of_a_high_level():
     eda = 100 * draw_trials(4, 5)
     once, twice = features_of(eda, 4), features_of(2 * eda, 4)
@@ -160,7 +178,8 @@ def test_context_is_no_part_of_the_trial(preset):
 
 
 def test_docs_name_every_feature():
-    part = DOCS.read_text().split('## The features of `preset="compact"`')[1].split("\n## ")[0]
+    part = DOCS.read_text().split('## The features of `preset="compact"`')[1]
+    part = part.split("**Other rates.**")[0]
     rows = [line for line in part.splitlines() if line.startswith("| `eda_")]
     names = EDAFeatureExtractor(4, preset="compact").get_feature_names_out().tolist()
     assert [row.split("`")[1] for row in rows] == names

@@ -41,14 +41,13 @@ def test_thresholds_stand_side_by_side(tmp_path, capsys):
 
 
 def test_transductive_pipelines_are_marked(tmp_path, capsys):
-    pipelines = ["logistic-eda-person", "logistic-eda-calibrated"]
+    pipelines = ["logistic-eda-person", "logistic-eda"]
     arguments = ["induced-stress", "--target", "task", "--pipelines", *pipelines]
     assert compare(tmp_path, *arguments) == 0
     printed = capsys.readouterr().out
     assert "| logistic-eda-person * " in printed
-    assert "| logistic-eda-calibrated † |" in printed
+    assert "| logistic-eda          |" in printed
     assert "* Transductive: all of a test person's unlabelled trials set the scale." in printed
-    assert "† Partly transductive: the first 5 trials of a test person" in printed
 
 
 def test_the_family_and_the_margin_are_printed(tmp_path, capsys):

@@ -4,6 +4,7 @@ import ctypes
 import importlib.util
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -490,6 +491,16 @@ def test_ctrl_c_ends_a_long_batch_and_leaves_no_thread(n_jobs):
 def test_the_kernel_stops_when_asked_to():
     with pytest.raises(_compiled.Stopped):
         call(simulate(0, 2000, 50.0), 50.0, stop=1)
+
+
+@built
+def test_the_kernel_uses_the_wide_registers_where_the_system_lists_them():
+    try:
+        cpu = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        pytest.skip("only Linux lists the instructions of the processor in a file")
+    flags = re.search(r"^(flags|Features)\s*: (.*)$", cpu, re.MULTILINE)[2].split()
+    assert _compiled.kernel_facts()["avx2"] == ({"avx2", "fma"} <= set(flags))
 
 
 # ---------------------------------------------------------------- without the kernel

@@ -167,6 +167,50 @@ def test_the_scale_is_that_of_the_trial_or_of_the_window():
     assert_array_equal(flat, np.zeros((1, 3)))
 
 
+@pytest.mark.parametrize("context", [0.0, 4.75, 5.0, 5.03])
+def test_windows_begin_at_the_onset_and_the_context_is_resampled_with_the_trial(context):
+    """5.03 s are 251.5 samples of 50 Hz: 252, and 20.16 samples of 4 Hz."""
+    rate, n_context = 50, round(context * 50)
+    time = (np.arange(n_context + 2000) - n_context) / rate
+
+    def wave(t):
+        return 5 + 0.02 * t + np.sin(2 * np.pi * 0.1 * t + 1)
+
+    model = EncoderFeatureExtractor(encode, rate, encoder_rate=4, window=40, context=context)
+    received = model.fit_transform(wave(time)[None])[0]
+    assert received.shape == (160,)
+    reached = 0 if context else 20  # a filter of resampling reaches beyond the start
+    assert_allclose(received[reached:140], wave(np.arange(160) / 4)[reached:140], atol=0.01)
+
+
+def test_components_of_a_trial_after_a_context_are_those_of_the_decomposer():
+    trials = table(60, 52)
+    trials["eda"].iloc[0][:3] = np.nan  # the context of this trial is shorter
+    about = {"method": "median", "context": 5.0}
+    model = extractor(encode, channels=("phasic", "tonic"), window=8, **about)
+    received = model.fit_transform(trials).to_numpy()
+    parts = EDADecomposer(4, components=("phasic", "tonic"), **about).fit_transform(trials)["eda"]
+    expected = [
+        (np.stack([parts[0][:, :32], parts[0][:, 8:]]).mean(axis=0)).ravel(),
+        parts[1].ravel(),
+    ]
+    assert_allclose(received, expected, atol=1e-5)
+
+
+def test_scale_does_not_depend_on_the_context():
+    trial = np.arange(20.0)
+    X = [np.concatenate([np.full(8, level), trial]) for level in (0.0, 100.0)]
+    model = extractor(encode, scale="trial", context=2.0)
+    expected = (trial - trial.mean()) / trial.std()
+    assert_allclose(model.fit_transform(np.array(X)), [expected, expected], atol=1e-6)
+
+
+def test_a_trial_that_is_no_longer_than_its_context_is_named():
+    trials = table(50, 20)
+    with pytest.raises(ValueError, match=r"subject b.* 20 samples, .* 5 s has 20: no sample"):
+        extractor(encode, context=5.0).fit(trials)
+
+
 # --- cache and files
 
 

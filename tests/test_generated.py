@@ -1,9 +1,7 @@
 """Artificial studies: what is told about them is true, and the dials do what they say."""
 
 import pickle
-import runpy
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -603,9 +601,7 @@ def test_linear_model_gets_most_of_the_way_to_the_bayes_rate(moderate):
         assert share < (of_both - 0.5) / (rates[target, "both"] - 0.5) < 1.1
 
 
-def test_picture_example_runs_as_it_stands(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    example = Path(__file__).parents[1] / "examples" / "plot_generated_listener.py"
-    given = runpy.run_path(str(example))
+def test_picture_example_runs_as_it_stands(tmp_path, draw):
+    given = draw("plot_generated_listener", "generated")
     assert (tmp_path / "generated.png").read_bytes().startswith(b"\x89PNG")
     assert len(given["parts"]) == given["known"].duration * given["study"].sampling_rate

@@ -1,21 +1,22 @@
 """What a network looked at, how much a group of features counts, and the pictures of both."""
 
 import copy
-import runpy
 import sys
+from functools import cache
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from imblearn.pipeline import Pipeline as ImbalancedPipeline
+from matplotlib import pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import spearmanr
 from scipy.stats import t as student_t
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import NotFittedError
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
@@ -27,20 +28,26 @@ from torch.nn import functional as F
 
 from edaemo import MusicFeatureUnion, RTCANClassifier, SubjectThresholdRelabeler
 from edaemo._layout import eda_names, music_names
+from edaemo._torch import NETWORKS
 from edaemo.benchmark import make_cnn_baseline, make_svm_baseline
-from edaemo.estimators import CNNClassifier
+from edaemo.estimators import (
+    AIMSTFClassifier,
+    CNNClassifier,
+    MAETClassifier,
+    NetworkClassifier,
+)
 from edaemo.features import EDAFeatureExtractor
 from edaemo.inspection import (
     feature_group_importance,
     grad_cam,
     integrated_gradients,
+    modality_attribution,
     plot_attention,
     plot_relabelling,
 )
 from edaemo.inspection._attribution import _explain_layer
-from edaemo.networks import RTCAN, FeatureCNN
+from edaemo.networks import RTCAN, FeatureCNN, declaration_of
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 CHANNELS = ("original", "phasic", "tonic")
 STRETCH = slice(40, 56)  # samples of the phasic channel that hold the label, of 64
 
@@ -298,6 +305,111 @@ class TestGuidedBackPropagation:
         found = grad_cam(model, rows, layer="sca", target=model.classes_[0]).weights
         assert_allclose(found, guided, rtol=0, atol=1e-4 * np.abs(guided).max())
         assert np.abs(found - plain).max() > 1e-2 * np.abs(guided).max()
+
+
+def make_planted(carrier: str, n_trials: int = 96) -> tuple[pd.DataFrame, np.ndarray]:
+    """EDA of 32 samples and 4 features of music, of which one tells the class."""
+    rng = np.random.default_rng(5)
+    y = np.arange(n_trials) % 2
+    eda, music = rng.normal(size=(n_trials, 32)), rng.normal(size=(n_trials, 4))
+    if carrier == "eda":
+        eda[:, 10:20] += 1.5 * (2 * y[:, None] - 1)
+    else:
+        music[:, 2] += 2.5 * (2 * y - 1)
+    columns = [f"eda_phasic_{i}" for i in range(32)] + [f"music_f{i}" for i in range(4)]
+    return pd.DataFrame(np.hstack([eda, music]).astype(np.float32), columns=columns), y
+
+
+QUICK = {"max_epochs": 25, "batch_size": 16, "lr": 0.005, "random_state": 0}
+BIMODAL = {
+    "RTCAN": lambda: RTCANClassifier(channels=(4, 4, 4, 4), **QUICK),
+    "AIMSTF": lambda: AIMSTFClassifier(
+        n_filters=8, depth=1, n_heads=2, embed_dim=32, dropout=0.1, modality_dropout=0.2, **QUICK
+    ),
+    "MAET": lambda: MAETClassifier(
+        {"eda": "signal", "music": "features"}, embed_dim=16, depth=1, n_heads=2, **QUICK
+    ),
+}
+
+
+@cache
+def fit_bimodal(name: str, carrier: str) -> ClassifierMixin:
+    X, y = make_planted(carrier)
+    return BIMODAL[name]().fit(X[:64], y[:64])
+
+
+class TestModalities:
+    @pytest.mark.parametrize("carrier", ["eda", "music"])
+    @pytest.mark.parametrize("name", BIMODAL)
+    def test_the_modality_that_carries_the_class_decides(self, name, carrier):
+        X, y = make_planted(carrier)
+        model = fit_bimodal(name, carrier)
+        assert model.score(X[64:], y[64:]) > 0.8
+        found = modality_attribution(model, X[64:], target=1)
+        assert found.modalities == ("eda", "music")
+        share = np.abs(found.weights).mean(axis=0)
+        assert share[found.modalities.index(carrier)] > 2 * share.min()
+        # The weights are for class 1 in trials of class 1, and against it in the others.
+        signed = found.weights[:, found.modalities.index(carrier)]
+        assert signed[y[64:] == 1].mean() > signed[y[64:] == 0].mean() + share.min()
+
+    @pytest.mark.parametrize("name", BIMODAL)
+    def test_weights_sum_to_the_logit_less_that_of_zeros(self, name):
+        X, _ = make_planted("music")
+        model = fit_bimodal(name, "music")
+        rows, total = X[:6], []
+        for target in model.classes_:
+            found = modality_attribution(model, rows, target=target, n_steps=256)
+            total.append(found.weights.sum(axis=1) - found.deviation)
+        # For two classes the difference of the logits is the log odds.
+        probability = model.predict_proba(pd.concat([rows, 0 * rows[:1]]))
+        odds = np.log(probability[:, 1] / probability[:, 0])
+        assert np.ptp(odds) > 0.1
+        assert_allclose(total[1] - total[0], odds[:-1] - odds[-1], atol=1e-4)
+        assert np.abs(found.deviation).max() < 0.05 * np.ptp(odds) + 1e-4
+        if name != "MAET":  # which is explained from its tokens
+            by_input = integrated_gradients(model, rows, target=target, n_steps=256)
+            both = [by_input.weights.sum(axis=(1, 2)), by_input.music.sum(axis=1)]
+            assert_allclose(found.weights, np.stack(both, axis=1), atol=1e-5)
+
+    def test_an_absent_modality_of_aimstf_has_no_weight(self):
+        X, y = make_planted("eda")
+        model = BIMODAL["AIMSTF"]().set_params(max_epochs=2)
+        model.set_params(modalities={"eda": "signal", "music": "features"}).fit(X, y)
+        rows = X[:3].copy()
+        rows.iloc[0, :32], rows.iloc[1, 32:] = np.nan, np.nan
+        found = modality_attribution(model, rows, target=1)
+        assert (found.weights == 0).tolist() == [[True, False], [False, True], [False, False]]
+        assert_allclose(found.fusion.sum(axis=1), 1, rtol=1e-5)
+        assert (found.fusion == 0).tolist() == [
+            [True, False, False],
+            [False, True, False],
+            [False, False, False],
+        ]
+
+    def test_one_modality_has_the_whole_sum(self, cnn):
+        X = np.random.default_rng(1).normal(size=(3, 40))
+        found = modality_attribution(cnn, X, target=1)
+        expected = integrated_gradients(cnn, X, target=1).weights.sum(axis=(1, 2))
+        assert_allclose(found.weights[:, 0], expected, atol=1e-5)
+        assert found.fusion.shape == (3, 0)
+
+    @pytest.mark.parametrize("name", sorted(NETWORKS))
+    def test_every_network_on_rows_has_attributions(self, name):
+        """The steps of MuSe are explained in tests/test_networks.py."""
+        network = NETWORKS[name]
+        if declaration_of(network).tasks == ("sequence-regression",):
+            return
+        X, y = make_planted("eda", 16)
+        takes_music = "music" in declaration_of(network).features
+        X = X if takes_music else X[[column for column in X if column.startswith("eda")]]
+        model = NetworkClassifier(network, max_epochs=1, random_state=0).fit(X, y)
+        found = modality_attribution(model, X[:2])
+        assert found.weights.shape == (2, 1 + takes_music)
+        gradients = integrated_gradients(model, X[:2])
+        for part in (found.weights, gradients.weights, gradients.music):
+            assert np.isfinite(part).all()
+        assert np.abs(gradients.weights).max() > 0
 
 
 class TestIntegratedGradients:
@@ -800,14 +912,14 @@ class TestPlotAttention:
             plot_attention({"cnn": of_features}, 8.0)
 
     @pytest.mark.filterwarnings("ignore::edaemo.preprocessing.SignalQualityWarning")
-    def test_example_runs_as_it_stands(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        given = runpy.run_path(str(EXAMPLES / "plot_attention.py"))
+    def test_example_runs_as_it_stands(self, tmp_path, draw):
+        given = draw("plot_attention", "attention-arousal", "attention-valence")
         for target in ("arousal", "valence"):
             picture = (tmp_path / f"attention-{target}.png").read_bytes()
             assert picture.startswith(b"\x89PNG")
             assert len(picture) < 200_000
-        assert_legible(given["figure"])
+        for number in plt.get_fignums():
+            assert_legible(plt.figure(number))
         assert all(score > 0.55 for score in given["scores"].values())
 
 
@@ -869,9 +981,8 @@ class TestPlotRelabelling:
                 self.RATINGS[["valence"]], "p1", global_threshold=5, subject=self.SUBJECT
             )
 
-    def test_example_runs_as_it_stands(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        given = runpy.run_path(str(EXAMPLES / "plot_relabelling.py"))
+    def test_example_runs_as_it_stands(self, tmp_path, draw):
+        given = draw("plot_relabelling", "relabelling")
         assert (tmp_path / "relabelling.png").read_bytes().startswith(b"\x89PNG")
         assert_legible(given["axes"][0].figure)
 

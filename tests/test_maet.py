@@ -695,10 +695,6 @@ class TestAttribution:
         by_column = integrated_gradients(fitted, X[2:], target=0)
         assert by_column.weights.shape == (28, 1, 5)
         assert by_column.music.shape == (28, 4)
-        with pytest.raises(TypeError, match="modality_attribution explains MAET, got RTCAN"):
-            signal = np.random.default_rng(0).normal(size=(6, 32))
-            rtcan = RTCANClassifier(n_chans=1, channels=(4, 4, 4, 4), max_epochs=1)
-            modality_attribution(rtcan.fit(signal, [0, 1] * 3), signal)
 
 
 @pytest.mark.filterwarnings("ignore:.*subjects:UserWarning")

@@ -496,7 +496,7 @@ class TestKnownByName:
     """A registered network takes part in every task that it declares, by what it takes."""
 
     def test_pipelines_follow_from_the_declaration(self):
-        of_line = {"line-eda", "line-eda-person", "line-eda-calibrated"}
+        of_line = {"line-eda", "line-eda-person"}
         for known in (PIPELINES, REGRESSORS):
             assert of_line | {"tiny-eda-music", "rtcan-eda", "rtcan-eda-music"} <= set(known)
             assert "tiny-eda" not in known  # it cannot do without music

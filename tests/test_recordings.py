@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from device_files import EDA, TIME, N, chunk, stream, write
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.io import savemat
 
@@ -29,16 +30,6 @@ FILES = Path(__file__).parent / "files" / "recordings"
 WRITTEN = np.round(2 + np.sin(np.arange(80) / 28), 6)
 
 RATE = 4
-N = 400
-TIME = np.arange(N) / RATE
-# Six digits after the point, as an E4 writes them.
-EDA = np.round(2 + np.sin(TIME / 7), 6)
-
-
-def write(path: Path, lines: list[str], *, encoding: str = "utf-8") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(("\n".join(lines) + "\n").encode(encoding))
-    return path
 
 
 def rows(*columns: object, sign: str = ",") -> list[str]:
@@ -58,18 +49,6 @@ def read(path: Path, **settings: object) -> tuple[np.ndarray, float, list[str]]:
 def stamps(form: str, start: datetime = datetime(2024, 5, 31, 23, 59, 10)) -> list[str]:
     times = [start + timedelta(seconds=second) for second in TIME.tolist()]
     return [time.isoformat() if form == "iso" else time.strftime(form) for time in times]
-
-
-def chunk(tag: int, content: bytes) -> bytes:
-    """A chunk of XDF: size of the length, length, tag, content (specification 1.0)."""
-    return b"\4" + struct.pack("<IH", len(content) + 2, tag) + content
-
-
-def stream(number: int, header: str, samples: bytes, count: int) -> bytes:
-    """The chunks of a stream of XDF: its header and its samples."""
-    head = struct.pack("<I", number) + f"<?xml version='1.0'?><info>{header}</info>".encode()
-    body = struct.pack("<I", number) + b"\4" + struct.pack("<I", count) + samples
-    return chunk(2, head) + chunk(3, body)
 
 
 class TestTimes:

@@ -26,6 +26,7 @@ from edaemo.model_selection import SubjectThresholdScorer
 pytestmark = pytest.mark.filterwarnings("ignore:.*subjects:UserWarning")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
 def routed_folds(n_folds: int = 3) -> GroupKFold:
@@ -78,10 +79,8 @@ def test_second_example_runs_as_it_stands():
     assert ((scores > 0) & (scores < 1)).all()
 
 
-@pytest.mark.filterwarnings("ignore:.*shorter than the window:UserWarning")
-def test_picture_example_runs_as_it_stands(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    given = runpy.run_path(str(EXAMPLES / "plot_decomposition.py"))
+def test_pictures_of_decompositions_are_drawn(tmp_path, draw):
+    given = draw("plot_decomposition_weights", "decomposition", "decomposition-published")
     for picture in ("decomposition.png", "decomposition-published.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
     spans = [np.ptp(parts.phasic) / np.ptp(signal) for _, signal, parts in given["recordings"]]
@@ -138,15 +137,11 @@ def test_own_csv_files_become_scores(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning")
-def test_the_picture_of_the_readme_is_drawn(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    scores = runpy.run_path(str(EXAMPLES / "plot_readme.py"))["scores"]["balanced_accuracy"]
+def test_the_picture_of_the_readme_is_drawn(tmp_path, draw):
+    scores = draw("plot_leaking_split", "readme")["scores"]["balanced_accuracy"]
     assert (tmp_path / "readme.png").read_bytes().startswith(b"\x89PNG")
     assert scores["trial"] > 0.6 and scores["subject"] > 0.6
     assert scores["subject+stimulus"] < 0.55
-
-
-DOCS = Path(__file__).parents[1] / "docs"
 
 
 @pytest.mark.parametrize("name", ["table1", "table2"])

@@ -673,3 +673,51 @@ class TestLabels:
         with pytest.raises(EvaluationError, match="the study has no rating_range, whose middle"):
             make_target(rated, "given", None)
         assert make_target(rated, "given", "none").task.name == "regression"
+
+    @pytest.mark.parametrize(
+        ("threshold", "match"),
+        [
+            (
+                "subject",
+                r"'arousal'.* needs valence and arousal, .* no ratings of valence ",
+            ),
+            (5.0, None),
+            ("none", None),
+        ],
+    )
+    def test_only_a_threshold_of_each_subject_needs_both_ratings(self, rated, threshold, match):
+        both = make_target(rated, "arousal", 5.0)
+        rated.ratings = rated.ratings[["arousal"]]
+        if match is not None:
+            with pytest.raises(EvaluationError, match=match):
+                make_target(rated, "arousal", threshold)
+        elif threshold == 5.0:
+            target = make_target(rated, "arousal", threshold)
+            assert_array_equal(target.labels, rated.ratings["arousal"] > 5)
+            assert_array_equal(target.rows, both.rows)
+        else:
+            target = make_target(rated, "arousal", threshold)
+            assert_array_equal(target.labels, rated.ratings["arousal"])
+
+    @pytest.mark.parametrize("threshold", ["subject", 5.0])
+    def test_a_target_that_the_ratings_lack_is_named_with_those_there_are(self, rated, threshold):
+        rated.ratings = rated.ratings[["valence"]]
+        with pytest.raises(EvaluationError, match=r"ratings of arousal \(its targets: .*valence"):
+            make_target(rated, "arousal", threshold)
+
+    @pytest.mark.parametrize(
+        ("changed", "match"),
+        [
+            ({"ratings": None}, "ratings of .* must be a frame with a row for each trial.*None"),
+            ({"targets": ["arousal"]}, "targets of .* must be a dict, name → labels.*'arousal'"),
+            ({"targets": {}}, "with one entry or more; got {}"),
+            ({"targets": {"given": [0, 1] * 72}}, "'given' must be a Series with a label for each"),
+            ({"targets": {"given": pd.Series([0, 1] * 70)}}, "but 140 and 144 rows have different"),
+            ({"targets": {"given": pd.Series([0, 1] * 72)[::-1]}}, "but 144 and 144 rows have dif"),
+        ],
+    )
+    def test_labels_must_be_those_of_the_trials(self, rated, tmp_path, changed, match):
+        rated.update(changed)
+        with pytest.raises(EvaluationError, match=match):
+            evaluate("majority", rated, store=tmp_path / "store")
+        assert not (tmp_path / "store").exists()

@@ -352,8 +352,7 @@ def make_music_listening(
     music_extractor : transformer or None
         Extractor of the music features, such as ``MusicFeatureExtractor(sampling_rate=16000)``. Its
         ``fit_transform`` is called for each song with a Series of one array, and must return one
-        row. None computes ten measures of the sound
-        (:func:`~edaemo.datasets._generated_songs.measure_audio`).
+        row. None computes ten measures of the sound.
     random_state : int
         Seed. The same arguments return the same study, bit by bit. A study of another size is a
         different study, not a part of it.

@@ -12,6 +12,7 @@ import pandas as pd
 
 from edaemo.datasets._cache import Reading
 from edaemo.datasets._corpus import ENVIRONMENT, CorpusFiles, open_folder, search_folders
+from edaemo.datasets._download import SUMS, Download
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
 from edaemo.datasets._specification import CorpusContent, CorpusSource, CorpusSpec
@@ -292,6 +293,11 @@ EDA and ratings are CC BY-NC 4.0, the tags CC BY-NC-SA 4.0. Commercial use of ei
     stimuli="songs",
     window=(0.0, 25.0),
     masked=False,
+    download=Download(
+        "https://raw.githubusercontent.com/pp121200z/music-emotion-probing-interactive/"
+        "dc7f07a202c58115f2c17e1343265a9ca734fa7f/data/HKU956/",
+        SUMS / "hku956.sha256",
+    ),
 )
 register_corpus(SPEC)
 
@@ -301,6 +307,7 @@ def load_hku956(
     *,
     window: Window = (0.0, 25.0),
     allow_partial: bool = False,
+    download: bool = False,
 ) -> Study:
     """Load HKU956: EDA of 30 people in 956 trials of listening to 592 songs.
 
@@ -318,6 +325,9 @@ def load_hku956(
     allow_partial : bool
         Accept an incomplete corpus: people with ratings but without any recording are listed in
         the report instead of raising an error. All other checks remain.
+    download : bool
+        Download the corpus into the cache of the user, if no searched place holds it; see
+        :func:`load_corpus`. The music tags are not downloaded.
 
     Returns
     -------
@@ -345,9 +355,14 @@ def load_hku956(
     UserWarning
         See :func:`load_corpus`. Also if no tags are found.
 
+    See Also
+    --------
+    load_corpus : Any corpus by its name.
+    edaemo.evaluation.evaluate : Evaluate pipelines on it.
+
     References
     ----------
     Hu, X., Li, F., & Liu, R. (2022). Detecting music-induced emotion based on acoustic analysis
     and physiological sensing: a multimodal approach. Applied Sciences, 12, 9354.
     """
-    return load_corpus(SPEC, path, window=window, allow_partial=allow_partial)
+    return load_corpus(SPEC, path, window=window, allow_partial=allow_partial, download=download)

@@ -12,6 +12,7 @@ import numpy as np
 
 from edaemo.datasets._cache import Reading
 from edaemo.datasets._corpus import CorpusFiles
+from edaemo.datasets._download import SUMS, Download
 from edaemo.datasets._empatica import FILES, E4Signal, read_signal, read_tags, seconds_after
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
@@ -316,6 +317,10 @@ Licence: ODC-By 1.0 according to a second-hand statement. Confirm it at PhysioNe
     window=(0.0, 25.0),
     context=np.inf,
     masked=False,
+    download=Download(
+        "https://physionet.org/files/wearable-device-dataset/1.0.1/",
+        SUMS / "induced_stress.sha256",
+    ),
 )
 register_corpus(SPEC)
 
@@ -325,6 +330,7 @@ def load_induced_stress(
     *,
     window: Window = (0.0, 25.0),
     allow_partial: bool = False,
+    download: bool = False,
 ) -> Study:
     """Load the induced-stress sessions: EDA of 36 people in 252 rests and stress tasks.
 
@@ -342,6 +348,9 @@ def load_induced_stress(
     allow_partial : bool
         Accept an incomplete corpus: people with ratings but without any recording are listed in
         the report instead of raising an error. All other checks remain.
+    download : bool
+        Download the corpus into the cache of the user, if no searched place holds it; see
+        :func:`load_corpus`.
 
     Returns
     -------
@@ -371,4 +380,4 @@ def load_induced_stress(
     physiological signals under acute stress and exercise conditions. Scientific Data.
     doi:10.1038/s41597-025-04845-9
     """
-    return load_corpus(SPEC, path, window=window, allow_partial=allow_partial)
+    return load_corpus(SPEC, path, window=window, allow_partial=allow_partial, download=download)

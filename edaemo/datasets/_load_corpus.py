@@ -27,6 +27,7 @@ from edaemo.datasets._corpus import (
     open_archives,
     open_corpus,
 )
+from edaemo.datasets._download import download_corpus
 from edaemo.datasets._registry import find_corpus
 from edaemo.datasets._specification import (
     MICROSIEMENS,
@@ -81,6 +82,10 @@ def load_corpus(
         the cache of the user (True) or in this folder; see ``docs/datasets.md``. Needs
         ``pip install edaemo[parquet]``. Only for corpora that support it.
 
+        ``download`` : bool, default=False. Download the corpus into the cache of the user, if no
+        searched place holds it. Every file is checked. Nothing is downloaded without it. Needs
+        ``pip install edaemo[download]``. Only for the corpora that ``docs/datasets.md`` lists.
+
     Returns
     -------
     Study
@@ -120,7 +125,7 @@ def load_corpus(
     if not isinstance(spec, CorpusSpec):
         raise TypeError(f"corpus must be a CorpusSpec or the name of one, got {spec!r:.80}.")
     chosen = _check_settings(spec, path, settings)
-    place = _find_place(spec, path)
+    place = _find_place(spec, path, download=chosen.get("download", False))
     problems = Problems(spec.proper_name, place, spec.how_to_get)
     with _open(spec, place, problems) as files:
         source = CorpusSource(
@@ -187,9 +192,14 @@ def _check_window(spec: CorpusSpec, window: Window) -> None:
     window_samples(window, spec.sampling_rate or 1.0, context=context)
 
 
-def _find_place(spec: CorpusSpec, path: str | os.PathLike[str] | None) -> Path:
+def _find_place(spec: CorpusSpec, path: str | os.PathLike[str] | None, *, download: bool) -> Path:
     """Return the folder or zip archive of a corpus: `path`, or the first place that holds it."""
     if path is not None:
+        if download:
+            raise ValueError(
+                f"{spec.loader}: download=True stores the corpus in the cache of the user, so it "
+                "cannot be used with path=. Leave one of them out."
+            )
         place = Path(path).expanduser()
         if not holds(place, spec.marker):
             raise DatasetError(
@@ -203,10 +213,13 @@ def _find_place(spec: CorpusSpec, path: str | os.PathLike[str] | None) -> Path:
             if holds(place, spec.marker):
                 return place
         tried += f"\n  {what}: {'not set' if folder is None else ', '.join(map(str, places))}"
+    if download and spec.download is not None:
+        return download_corpus(spec.download, spec.proper_name, spec.folder, spec.how_to_get)
+    or_download = "" if spec.download is None else " Or pass download=True."
     raise DatasetError(
         f"{spec.folder} was not found. Places searched for {spec.like!r}, in this order:{tried}"
         f"\n{spec.how_to_get} Then pass path=, or set {ENVIRONMENT} to the folder that contains "
-        f"{spec.folder} or {spec.folder}.zip."
+        f"{spec.folder} or {spec.folder}.zip.{or_download}"
     )
 
 

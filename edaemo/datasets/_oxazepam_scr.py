@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from edaemo.datasets._corpus import DatasetError, Problems, open_corpus
+from edaemo.datasets._corpus import DatasetError, Problems, holds, list_places, open_corpus
+from edaemo.datasets._download import SUMS, Download, download_corpus
 
 TABLE = "SCR.csv"
 COLUMNS = {"Subject": "subject", "Condition": "condition", "Stimulus": "stimulus"}
@@ -17,9 +18,43 @@ HOW_TO_GET = (
     "Get SCR.csv of github.com/GNilsonne/Data-and-analysis-code-Oxazepam-and-emotion (figshare "
     "1558201)."
 )
+FOLDER = "oxazepam_scr"
+DOWNLOAD = Download(
+    "https://raw.githubusercontent.com/GNilsonne/Data-and-analysis-code-Oxazepam-and-emotion/"
+    "af10b1ed55a5f53169c4160815caa986bc45f8b5/",
+    SUMS / "oxazepam_scr.sha256",
+)
 
 
-def load_oxazepam_scr(path: str | os.PathLike[str]) -> pd.DataFrame:
+def _find_place(path: str | os.PathLike[str] | None, download: bool) -> Path:
+    """Return the folder or archive of the table."""
+    if path is not None:
+        if download:
+            raise ValueError(
+                "load_oxazepam_scr: download=True stores the table in the cache of the user, so it "
+                "cannot be used with path=. Leave one of them out."
+            )
+        place = Path(path)
+        if not (place / TABLE).is_file() and place.suffix != ".zip":
+            raise DatasetError(
+                f"{place} has no {TABLE}. {HOW_TO_GET} Then pass its folder as path."
+            )
+        return place
+    places = [place for _, _, searched in list_places(FOLDER) for place in searched]
+    for place in places:
+        if holds(place, TABLE):
+            return place
+    if download:
+        return download_corpus(DOWNLOAD, FOLDER, FOLDER, HOW_TO_GET)
+    raise DatasetError(
+        f"{FOLDER} was not found. Places searched for {TABLE}: {', '.join(map(str, places))}. "
+        f"{HOW_TO_GET} Then pass its folder as path. Or pass download=True."
+    )
+
+
+def load_oxazepam_scr(
+    path: str | os.PathLike[str] | None = None, *, download: bool = False
+) -> pd.DataFrame:
     """Load the table of single responses to shocks: 2,676 amplitudes of 67 people.
 
     People received strong and weak shocks, and watched another person receive them. The table has
@@ -29,8 +64,12 @@ def load_oxazepam_scr(path: str | os.PathLike[str]) -> pd.DataFrame:
 
     Parameters
     ----------
-    path : path-like
-        The folder with ``SCR.csv``, or a zip archive of it.
+    path : path-like or None
+        The folder with ``SCR.csv``, or a zip archive of it. None searches the places that
+        :func:`load_corpus` lists for ``oxazepam_scr``.
+    download : bool
+        Download the table into the cache of the user, if no searched place holds it; see
+        :func:`load_corpus`.
 
     Returns
     -------
@@ -44,15 +83,15 @@ def load_oxazepam_scr(path: str | os.PathLike[str]) -> pd.DataFrame:
     ------
     DatasetError
         If the file is missing, or its content is not valid.
+    ValueError
+        If `path` and `download` are given together.
 
     References
     ----------
     Nilsonne, G., et al. (2015). Data from: Effects of 25 mg oxazepam on emotional mimicry and
     empathy for pain. figshare 1558201.
     """
-    place = Path(path)
-    if not (place / TABLE).is_file() and place.suffix != ".zip":
-        raise DatasetError(f"{place} has no {TABLE}. {HOW_TO_GET} Then pass its folder as path.")
+    place = _find_place(path, download)
     with open_corpus(place, TABLE, Problems("oxazepam-scr", place, HOW_TO_GET)) as corpus:
         rows = corpus.read_table(TABLE, [*COLUMNS, "SCR"])
         for line, row in enumerate(rows, start=2):

@@ -205,6 +205,12 @@ def read_trials(
     RecordingWarning
         As in `read_recording`; once for all files with the same remark.
 
+    See Also
+    --------
+    load_e4 : Sessions of an Empatica E4.
+    read_recording : One recording.
+    edaemo.evaluation.evaluate : Evaluate the study.
+
     Examples
     --------
     >>> study = read_trials("study/trials.csv", sampling_rate=4)  # doctest: +SKIP

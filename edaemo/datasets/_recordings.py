@@ -125,6 +125,24 @@ def read_recording(
     RecordingWarning
         If the layout of the file was found and is not the usual one, samples are missing in the
         times, or the values are implausible in the unit.
+
+    See Also
+    --------
+    read_trials : Many recordings, cut into trials.
+    read_events : The events of a file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from edaemo.datasets import read_recording
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "anna.csv"
+    ...     table = pd.DataFrame({"time": [0, 0.25, 0.5], "EDA (µS)": [2.0, 2.5, 4.0]})
+    ...     table.to_csv(path, index=False)
+    ...     eda, rate = read_recording(path)
+    >>> eda.tolist(), rate
+    ([2.0, 2.5, 4.0], 4.0)
     """
     signals, sampling_rate = read_columns(
         path, [column], sampling_rate=sampling_rate, unit=unit, options=options

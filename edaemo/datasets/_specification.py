@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import StrOptions
 
 from edaemo.datasets._cache import CACHE, Column, Reading, read_through_cache
 from edaemo.datasets._corpus import CorpusFiles
+from edaemo.datasets._download import Download
 from edaemo.datasets._window import Window, cut_padded
 
 MICROSIEMENS = "microsiemens"
@@ -111,6 +112,8 @@ class CorpusSpec:
         two valid samples are left out. False if `read` rejects missing samples.
     artificial : bool
         True if the data were generated, without any person.
+    download : Download or None
+        The public files of a corpus whose licence allows their distribution.
     """
 
     name: str
@@ -137,6 +140,7 @@ class CorpusSpec:
     reader: int | None = None
     masked: bool = True
     artificial: bool = False
+    download: Download | None = None
 
     def __post_init__(self) -> None:
         """Fill in the attributes that depend on other attributes."""
@@ -168,6 +172,8 @@ class CorpusSpec:
         made["allow_partial"] = Option(False, ["boolean"])
         if self.reader is not None:
             made["cache"] = Option(True, CACHE)
+        if self.download is not None:
+            made["download"] = Option(False, ["boolean"])
         return made
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from edaemo.datasets._cache import Reading
+from edaemo.datasets._download import SUMS, Download
 from edaemo.datasets._empatica import read_signal, read_tags, seconds_after
 from edaemo.datasets._load_corpus import load_corpus
 from edaemo.datasets._registry import register_corpus
@@ -140,6 +141,11 @@ Licence: MIT, as in the repository of the authors.
     stimuli="",
     window=(0.0, 25.0),
     context=np.inf,
+    download=Download(
+        "https://raw.githubusercontent.com/italha-d/Stress-Predict-Dataset/"
+        "f49d2eae603f90c3f0140fbbbae7c0480d651023/",
+        SUMS / "stress_predict.sha256",
+    ),
 )
 register_corpus(SPEC)
 
@@ -149,6 +155,7 @@ def load_stress_predict(
     *,
     window: Window = (0.0, 25.0),
     allow_partial: bool = False,
+    download: bool = False,
 ) -> Study:
     """Load Stress-Predict: EDA of 30 people in 210 rests and stress tasks.
 
@@ -163,6 +170,9 @@ def load_stress_predict(
         A negative start keeps samples before it: see :func:`load_corpus`.
     allow_partial : bool
         Accept a corpus without some of the 35 people.
+    download : bool
+        Download the corpus into the cache of the user, if no searched place holds it; see
+        :func:`load_corpus`.
 
     Returns
     -------
@@ -188,4 +198,4 @@ def load_stress_predict(
     Iqbal, T., et al. (2022). Stress monitoring using wearable sensors: A pilot study and
     Stress-Predict dataset. Sensors, 22(21), 8135. doi:10.3390/s22218135
     """
-    return load_corpus(SPEC, path, window=window, allow_partial=allow_partial)
+    return load_corpus(SPEC, path, window=window, allow_partial=allow_partial, download=download)

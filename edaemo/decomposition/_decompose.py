@@ -176,6 +176,13 @@ def decompose(
     DecompositionError
         If no iterate has a certified gap of at most 1e-4 (or `tol`, if that is larger).
 
+    See Also
+    --------
+    decompose_many : Several recordings at once, in parallel.
+    scr_events : Onset, peak and amplitude of each response.
+    edaemo.preprocessing.EDADecomposer : The same as a step of a pipeline, with other methods too.
+    edaemo.inspection.plot_decomposition : A picture of the result.
+
     Notes
     -----
     The least-squares line of y is subtracted first and added to the tonic component afterwards, and
@@ -191,6 +198,18 @@ def decompose(
     .. [1] A. Greco, G. Valenza, A. Lanata, E. P. Scilingo, L. Citi, "cvxEDA: A Convex Optimization
        Approach to Electrodermal Activity Processing", IEEE Transactions on Biomedical Engineering
        63(4), 2016.
+
+    Examples
+    --------
+    >>> from edaemo.decomposition import decompose, scr_events
+    >>> time = np.arange(0, 40, 0.25)  # 40 s at 4 Hz
+    >>> after = np.clip(time - 10, 0, None)
+    >>> response = 0.5 * (np.exp(-after / 2) - np.exp(-after / 0.7))
+    >>> parts = decompose(2 + response, sampling_rate=4)
+    >>> bool(np.allclose(parts.phasic + parts.tonic + parts.residual, 2 + response))
+    True
+    >>> scr_events(parts.phasic, sampling_rate=4)["onset"].round(1).to_list()
+    [9.8]
     """
     run = prepare_run(
         CvxEDASettings(
@@ -283,6 +302,18 @@ def decompose_many(
     -----
     DecompositionWarning
         If trials failed and ``on_failure="nan"``.
+
+    See Also
+    --------
+    decompose : One recording; describes the parameters.
+
+    Examples
+    --------
+    >>> from edaemo.decomposition import decompose_many
+    >>> rng = np.random.default_rng(0)
+    >>> trials = [2 + 0.01 * rng.standard_normal(n).cumsum() for n in (100, 80)]
+    >>> [parts.phasic.shape for parts in decompose_many(trials, sampling_rate=4, n_jobs=2)]
+    [(100,), (80,)]
     """
     run = prepare_run(
         CvxEDASettings(

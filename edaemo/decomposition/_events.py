@@ -206,6 +206,11 @@ def scr_events(
         beyond float32's range or not real numbers, if `recording` has another shape or no finite
         sample, or if a parameter is out of its range.
 
+    See Also
+    --------
+    decompose : The phasic component of a recording.
+    edaemo.features.scr_table : A table of responses for many trials or events.
+
     Notes
     -----
     NeuroKit2's ``eda_peaks`` uses a share of the peak's prominence, so it drops a peak on the flank

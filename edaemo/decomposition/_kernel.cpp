@@ -4,6 +4,7 @@
 #include "_kernel.hpp"
 
 #if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
 #include <xmmintrin.h>
 #endif
 
@@ -32,9 +33,26 @@ class FlushDenormals {
 #endif
 };
 
+#if defined(__x86_64__)
+// Whether the processor has AVX2 and FMA, and the operating system saves the wide registers.
+// __builtin_cpu_supports is not used: the run-time library of zig always answers no.
+bool has_avx2() {
+    constexpr unsigned FMA = 1u << 12, OSXSAVE = 1u << 27, AVX2 = 1u << 5, WIDE = 6;
+    unsigned a, b, c, d, saved, upper;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (FMA | OSXSAVE)) != (FMA | OSXSAVE)) return false;
+    asm("xgetbv" : "=a"(saved), "=d"(upper) : "c"(0));
+    if ((saved & WIDE) != WIDE) return false;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & AVX2);
+}
+#endif
+
 }  // namespace
 
+#if defined(_WIN32)
+#define PUBLIC __declspec(dllexport)
+#else
 #define PUBLIC __attribute__((visibility("default")))
+#endif
 
 extern "C" {
 
@@ -44,7 +62,7 @@ PUBLIC int edaemo_abi() { return KERNEL_ABI; }
 // Largest number of lanes that the instructions of this processor support.
 PUBLIC int edaemo_lanes() {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 4;
+    if (has_avx2()) return 4;
 #endif
     return 2;
 }

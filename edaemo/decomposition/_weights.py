@@ -91,9 +91,10 @@ def noise_weights(
     """Return the weights that ``decompose(..., weights="noise")`` uses for a recording.
 
     White noise of standard deviation σ changes the correlation of a recording with the response h
-    to one sample of the driver by σ|h|, and its largest change among N independent places is about
-    σ|h|√(2 ln N) (Donoho & Johnstone, Biometrika 81, 1994). A driver with less correlation is not
-    distinguishable from noise. With s, the standard deviation of the recording around its line,
+    to one sample of the driver by ``σ|h|``, and its largest change among N independent places is
+    about ``σ|h|√(2 ln N)`` (Donoho & Johnstone, Biometrika 81, 1994). A driver with less
+    correlation is not distinguishable from noise. With s, the standard deviation of the recording
+    around its line::
 
         alpha² = (0.5 σ |h| √(2 ln N))² + (0.03 s)²,    N = duration / tau1.
 

@@ -43,7 +43,7 @@ class CNNClassifier(NetworkClassifier):
         Subjects of the rows set aside. Empty if no rows are set aside or the subjects are unknown.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, if they were strings.
 
     Notes

@@ -73,7 +73,7 @@ class ConformalByPerson(ByPersonClassifier):
         Number of people in calibration.
     n_features_in_ : int
         Number of columns seen in `fit`, if the classifier has it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if the classifier has them.
 
     Notes

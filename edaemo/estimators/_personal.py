@@ -147,7 +147,7 @@ class PersonalClassifier(ByPersonClassifier):
         The people of the population, and those to whom the model is adapted.
     n_features_in_ : int
         Number of columns seen in `fit`, if the classifier has it.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if the classifier has them.
 
     Notes

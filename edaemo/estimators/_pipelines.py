@@ -49,6 +49,22 @@ def make_svm_baseline(
     -------
     Pipeline
         Steps ``fuse``, ``scale`` (standardises every column on the training trials) and ``svm``.
+
+    See Also
+    --------
+    make_recommended : The pipeline that was chosen on other people.
+    make_rtcan : RTCAN on EDA, on music, or on both.
+
+    Examples
+    --------
+    >>> from edaemo.benchmark import make_svm_baseline
+    >>> from edaemo.datasets import make_music_listening
+    >>> from edaemo.features import EDAFeatureExtractor
+    >>> study = make_music_listening(4, 6, 6, sampling_rate=4, duration=20, random_state=0)
+    >>> high = study.ratings["arousal"] > 5
+    >>> model = make_svm_baseline(eda=EDAFeatureExtractor(4, preset="compact"))
+    >>> model.fit(study.trials, high).predict(study.trials).shape
+    (24,)
     """
     return scaled_pipeline(eda, music, "svm", SVC(kernel=kernel, C=C))
 

@@ -27,6 +27,7 @@ from edaemo.evaluation._registry import (
     register_study,
 )
 from edaemo.evaluation._store import FoldRecord, ResultStore, StoreError
+from edaemo.evaluation._targets import require_ratings
 
 __all__ = [
     "PIPELINES",
@@ -58,4 +59,5 @@ __all__ = [
     "register_input",
     "register_pipeline",
     "register_study",
+    "require_ratings",
 ]

@@ -138,6 +138,11 @@ def audit(
     UserWarning
         If ids are nearly equal, or stimuli have the same music. The warning names them.
 
+    See Also
+    --------
+    evaluate : Audits the folds of each evaluation.
+    edaemo.preprocessing.find_copies : The pairs of copied or overlapping recordings.
+
     Examples
     --------
     >>> from sklearn.model_selection import KFold

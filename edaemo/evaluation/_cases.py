@@ -212,9 +212,7 @@ class Case:
                 "reference": name in self.references,
                 "uses": self._find_uses(name),
                 "transductive": name in self.known and self.known[name].transductive,
-                "calibration_trials": (
-                    self.known[name].calibration_trials if name in self.known else 0
-                ),
+                "calibration_trials": count_calibration(self.settings(name)),
                 "knows_stimulus": self._knows_stimulus(name),
                 "second_look": name in self._second_looks,
             }
@@ -336,6 +334,23 @@ def find_settings(value: object, name: str) -> Iterator[object]:
     if isinstance(value, list):
         for part in value:
             yield from find_settings(part, name)
+
+
+def count_calibration(settings: Mapping[str, Any]) -> int:
+    """Return how many first trials of a test person, which are tested, set the person's scale.
+
+    Parameters
+    ----------
+    settings : mapping
+        The settings from which the key of a fold was computed.
+
+    Returns
+    -------
+    int
+        The largest `calibrate_on` of the pipeline, else 0.
+    """
+    given = [k for k in find_settings(dict(settings), "calibrate_on") if isinstance(k, int)]
+    return max(given, default=0)
 
 
 def _mean(audits: Sequence[dict[str, Any]], name: str) -> float:

@@ -27,6 +27,7 @@ from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import Study, select_people
 from edaemo.evaluation._audit import audit, leaks
+from edaemo.evaluation._cases import count_calibration
 from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
 from edaemo.evaluation._family import describe_added, identify_comparison, read_versions
 from edaemo.evaluation._fold import (
@@ -54,7 +55,14 @@ from edaemo.evaluation._registry import (
     is_second_look,
 )
 from edaemo.evaluation._store import FoldRecord, Member, ResultStore
-from edaemo.evaluation._targets import MISSING, RELABELLED, Target, is_series, make_target
+from edaemo.evaluation._targets import (
+    MISSING,
+    RELABELLED,
+    Target,
+    check_labels,
+    is_series,
+    make_target,
+)
 from edaemo.evaluation._worker import begin_worker
 from edaemo.model_selection import PROTOCOLS, Protocol, make_protocol
 from edaemo.preprocessing import find_copies
@@ -210,6 +218,32 @@ def evaluate(
     UserWarning
         If `pipelines` is None or a group, and torch or skorch is not installed. The warning names
         the pipelines that are left out.
+
+    See Also
+    --------
+    audit : What the folds of any splitter share.
+    register_pipeline : Evaluate your own pipeline by name.
+    register_study : Evaluate your own study by name.
+    edaemo.statistics.format_table : The result as a table of text.
+    edaemo.report.write_report : The store as one page.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from edaemo.benchmark import evaluate
+    >>> from edaemo.datasets import make_music_listening
+    >>> study = make_music_listening(
+    ...     8, 12, 8, sampling_rate=4, duration=20, eda_informativeness=1, random_state=1
+    ... )
+    >>> with TemporaryDirectory() as folder:
+    ...     store = f"{folder}/results.sqlite"
+    ...     scores = evaluate(
+    ...         "svm-eda", study, "arousal", thresholds=5.0, people="all", n_splits=2, store=store
+    ...     )
+    >>> scores["pipeline"].to_list()
+    ['majority', 'trial-order', 'stimulus-prior', 'svm-eda']
+    >>> int(scores["n_people"].iloc[-1])
+    8
     """
     if people not in PEOPLE:
         raise EvaluationError(f"people={people!r} must be one of {list(PEOPLE)}.")
@@ -370,6 +404,7 @@ def _load(study: str | Bunch) -> Bunch:
     missing += [f"trials[{key!r}]" for key in ("subject", "trial") if key not in study.trials]
     if missing:
         raise EvaluationError(f"The study {study.get('name', '')!r} has no {missing[0]}.")
+    check_labels(study)
     return study
 
 
@@ -1072,7 +1107,7 @@ def _summarise(
             "reference": job.entry.reference,
             "uses": _find_uses(job.entry, job.work["estimator"], study),
             "transductive": job.entry.transductive,
-            "calibration_trials": job.entry.calibration_trials,
+            "calibration_trials": count_calibration(job.settings),
             "knows_stimulus": job.entry.receives_stimulus(job.work["estimator"]),
             "second_look": is_second_look(case.study, job.settings, job.entry),
         }

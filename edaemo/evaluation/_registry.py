@@ -135,9 +135,6 @@ class PipelineSpec(NamedTuple):
     has_network : bool, default=False
         Whether the pipeline trains a network. It then needs torch, and `evaluate` sets its number
         of epochs.
-    calibration_trials : int, default=0
-        Number of a test person's first trials that set the scale of all of this person's trials,
-        also of these trials themselves.
     fields : tuple of str, default=()
         Fields of the study that `make` requires.
     companions : tuple of str, default=()
@@ -155,7 +152,6 @@ class PipelineSpec(NamedTuple):
     needs: tuple[str, ...] = ()
     knows_subject: bool = False
     has_network: bool = False
-    calibration_trials: int = 0
     fields: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()
     on_request: bool = False
@@ -208,7 +204,6 @@ class PipelineSpec(NamedTuple):
 
 
 EDA = ("eda",)
-CALIBRATION_TRIALS = 5
 # Models on the EDA features.
 _CLASSIFIERS: dict[str, Callable[..., AnyEstimator]] = {
     "svm": make_svm_baseline,
@@ -219,12 +214,9 @@ _REGRESSORS: dict[str, Callable[..., AnyEstimator]] = {
     "svr": make_svr_baseline,
     "ridge": make_ridge_baseline,
 }
-# Features unchanged, standardised over all trials of each person, and over the first five trials.
-_BY_PERSON: dict[str, object] = {
-    "": "passthrough",
-    "-person": SubjectStandardizer(),
-    "-calibrated": SubjectStandardizer(calibrate_on=CALIBRATION_TRIALS),
-}
+# Features unchanged, and standardised over all trials of each person. Under the protocol
+# subject-calibrated, the first trials of a test person, which are not tested, set the scale.
+_BY_PERSON: dict[str, object] = {"": "passthrough", "-person": SubjectStandardizer()}
 
 
 def _on_features(make: Callable[..., AnyEstimator], eda: object) -> PipelineSpec:
@@ -232,16 +224,13 @@ def _on_features(make: Callable[..., AnyEstimator], eda: object) -> PipelineSpec
         lambda study: make(eda=eda),
         "features",
         needs=EDA,
-        **_find_scale(eda),
+        transductive=_is_transductive(eda),
     )
 
 
-def _find_scale(eda: object) -> dict[str, Any]:
-    """Return which trials of a test person set the scale of the features."""
-    return {
-        "transductive": getattr(eda, "transductive", False),
-        "calibration_trials": getattr(eda, "calibrate_on", None) or 0,
-    }
+def _is_transductive(eda: object) -> bool:
+    """Return whether all trials of a test person set the scale of the features."""
+    return getattr(eda, "transductive", False)
 
 
 def _on_compact(make: Callable[[], AnyEstimator], *companions: str) -> PipelineSpec:
@@ -457,7 +446,7 @@ def _around_network(name: str, network: Inputs, task: str) -> dict[str, Pipeline
         return {name: entry(needs=names)} if names else {}
     if not names:
         return {
-            f"{name}-eda{suffix}": entry(eda, input="features", **_find_scale(eda))
+            f"{name}-eda{suffix}": entry(eda, input="features", transductive=_is_transductive(eda))
             for suffix, eda in _BY_PERSON.items()
         }
     columns = tuple(block for block in names if block != "music")
@@ -757,6 +746,21 @@ def register_study(name: str, load: Callable[..., AnyBunch]) -> None:
     ------
     EvaluationError
         If the name is already registered.
+
+    See Also
+    --------
+    register_pipeline : The same for a pipeline.
+    edaemo.datasets.read_trials : Read your own recordings.
+    edaemo.datasets.register_corpus : Register a corpus with its own file format.
+
+    Examples
+    --------
+    >>> from edaemo.benchmark import STUDIES, register_study
+    >>> from edaemo.datasets import read_trials
+    >>> register_study("mine", lambda path=None: read_trials(path or "study/trials.csv"))
+    >>> "mine" in STUDIES
+    True
+    >>> del STUDIES["mine"]
     """
     if name in STUDIES:
         raise EvaluationError(f"There is a study {name!r} already: choose another name.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,72 @@ class Target(NamedTuple):
     labels: np.ndarray
     rows: np.ndarray
     n_unstable: int = 0
+
+
+def check_labels(study: AnyBunch) -> None:
+    """Check that each trial of a study has a row of ratings and a label of each target.
+
+    Parameters
+    ----------
+    study : Bunch
+        As a loader returns it.
+
+    Raises
+    ------
+    EvaluationError
+        If the ratings are not a frame, the targets are not a dict of Series or are empty, or their
+        rows are not those of the trials.
+    """
+    trials, ratings, targets = study.trials, study.ratings, study.targets
+    if not isinstance(ratings, pd.DataFrame):
+        raise EvaluationError(
+            f"The ratings of {study.name} must be a frame with a row for each trial, which may "
+            f"have no columns; got {ratings!r:.80}."
+        )
+    if not isinstance(targets, Mapping) or not targets:
+        raise EvaluationError(
+            f"The targets of {study.name} must be a dict, name → labels, with one entry or more; "
+            f"got {targets!r:.80}."
+        )
+    for what, values in [("ratings", ratings), *((f"target {n!r}", y) for n, y in targets.items())]:
+        if not isinstance(values, pd.Series | pd.DataFrame):
+            raise EvaluationError(
+                f"{study.name}: {what} must be a Series with a label for each trial; got "
+                f"{values!r:.80}."
+            )
+        if not values.index.equals(trials.index):
+            raise EvaluationError(
+                f"{study.name}: {what} and the trials must have the same index, but "
+                f"{len(values)} and {len(trials)} rows have different ones. Reindex them by "
+                "study.trials.index."
+            )
+
+
+def require_ratings(study: AnyBunch, names: Sequence[str], what: str, remedy: str) -> None:
+    """Raise if a study lacks ratings.
+
+    Parameters
+    ----------
+    study : Bunch
+        As a loader returns it.
+    names : sequence of str
+        Columns of ``study.ratings``.
+    what : str
+        What needs the ratings, for the message.
+    remedy : str
+        What to do, as a sentence, for the message.
+
+    Raises
+    ------
+    EvaluationError
+        If a column is missing. The message lists the targets of the study.
+    """
+    missing = [name for name in names if name not in study.ratings]
+    if missing:
+        raise EvaluationError(
+            f"{what} needs {' and '.join(names)}, but {study.name} has no ratings of "
+            f"{' and '.join(missing)} (its targets: {', '.join(map(str, study.targets))}). {remedy}"
+        )
 
 
 def is_series(study: AnyBunch, target: str) -> bool:
@@ -179,10 +246,10 @@ def _relabel(
 ) -> Target:
     """Label by threshold; a person's threshold is computed from all complete trials."""
     relabeler = SubjectThresholdRelabeler(target=target, threshold=threshold)
-    axes, subject = study.ratings[list(RELABELLED)], study.trials["subject"]
+    axes, subject = _read_axes(study, target, threshold), study.trials["subject"]
     is_na = axes.isna()
     if not is_na.any(axis=None):
-        labels = relabeler.fit_relabel(study.ratings, subject=subject)
+        labels = relabeler.fit_relabel(axes, subject=subject)
         rows = np.arange(len(labels))
     else:
         complete = ~is_na.any(axis=1)
@@ -197,6 +264,17 @@ def _relabel(
         labels = np.zeros(len(axes), np.int64)
         labels[rows] = relabeler.relabel(filled.iloc[rows], subject=subject.iloc[rows])
     return _two_classes(labels > 0, rows, where)
+
+
+def _read_axes(study: Bunch, target: str, threshold: str | float) -> pd.DataFrame:
+    """Return valence and arousal; if a number is the threshold, only the target is needed."""
+    what, remedy = f"The target {target!r}", "Add them, or choose another target."
+    if threshold == "subject":
+        remedy = f"Choose another target, or pass thresholds={NUMBERS!r} or a number."
+        require_ratings(study, RELABELLED, f"{what} with a threshold for each subject", remedy)
+    require_ratings(study, [target], what, remedy)
+    there = {name: name if name in study.ratings else target for name in RELABELLED}
+    return pd.DataFrame({name: study.ratings[column] for name, column in there.items()})
 
 
 def _keep_stable(

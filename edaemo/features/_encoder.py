@@ -30,7 +30,12 @@ from edaemo._validation import (
     read_signals,
     whole_or_nothing,
 )
-from edaemo.decomposition import DecompositionMethod, check_sampling_rate, find_decomposition
+from edaemo.decomposition import (
+    DecompositionMethod,
+    check_sampling_rate,
+    find_decomposition,
+    trim_context,
+)
 from edaemo.preprocessing import DecomposingMixin, decompose_trials
 
 CHANNELS = ("original", "phasic", "tonic", "driver")
@@ -89,6 +94,10 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
     batch_size : int, default=64
         Number of windows that the encoder receives at once. A file with a fixed number of windows
         receives this number.
+    context : float, default=0.0
+        Seconds at the beginning of each cell that were recorded before the trial, as in
+        :class:`edaemo.preprocessing.EDADecomposer`. They are resampled and decomposed with the
+        trial, and no window and no `scale` includes them.
     memory : str, joblib.Memory or None, default=None
         Folder in which the features of each trial are stored, by content of the trial and of the
         ONNX file. A callable has no content, so it cannot be used with `memory`.
@@ -136,6 +145,7 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
         "scale": [StrOptions({"trial", "window"}), None],
         "missing": [StrOptions({"raise", "interpolate"})],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "context": [Interval(Real, 0, None, closed="left")],
         "memory": [str, Memory, None],
     }
 
@@ -153,6 +163,7 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
         scale: str | None = None,
         missing: str = "raise",
         batch_size: int = 64,
+        context: float = 0.0,
         memory: str | Memory | None = None,
     ) -> None:
         self.encoder = encoder
@@ -166,6 +177,7 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
         self.scale = scale
         self.missing = missing
         self.batch_size = batch_size
+        self.context = context
         self.memory = memory
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -216,7 +228,7 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        DataFrame or ndarray, float32, of shape (n_trials, n_features_out_)
+        DataFrame or ndarray, float32, of shape (n_trials, `n_features_out_`)
             As from :meth:`edaemo.features.EDAFeatureExtractor.transform`.
 
         Raises
@@ -251,7 +263,7 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
 
         Returns
         -------
-        ndarray of str of shape (n_features_out_,)
+        ndarray of str of shape (`n_features_out_`,)
             The names.
         """
         check_is_fitted(self)
@@ -286,15 +298,22 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
             raise ValueError(f"method={self.method!r} has no driver: use method='cvxeda'.")
 
     def _read(self, X: object, *, reset: bool) -> list[np.ndarray]:
-        check_sampling_rate(self.sampling_rate)
-        read = read_signals(self, X, reset=reset, missing=self.missing)
-        return [signal for signal, _ in read]
+        """Read context and trial of each row."""
+        n_context = round(self.context * check_sampling_rate(self.sampling_rate))
+        read = read_signals(self, X, reset=reset, missing=self.missing, n_context=n_context)
+        signals = [signal for signal, _ in read]
+        for row, signal in enumerate(signals):
+            if len(signal) <= n_context:
+                raise ValueError(
+                    f"{name_trial(X, row)} has {len(signal)} samples, but a context of "
+                    f"{self.context:g} s has {n_context}: no sample of the trial is left. Check "
+                    "context and sampling_rate."
+                )
+        return signals
 
     def _encode(self, X: object, signals: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Return the features of each trial, float32 of shape (n_features,)."""
-        windows = [
-            self._cut(channels) for channels in self._split(X, [*map(self._resample, signals)])
-        ]
+        windows = [*map(self._cut, self._split(X, signals))]
         run, digest = self._open()
         if self.memory is None:
             ends = np.cumsum([len(part) for part in windows])
@@ -311,33 +330,51 @@ class EncoderFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator)
                 )
         return features
 
-    def _resample(self, signal: np.ndarray) -> np.ndarray:
+    def _resample(self, signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return context and trial at the rate of the encoder; the context begins with NaN.
+
+        The first sample of the trial stays a sample, so that the trial begins at its onset. Each
+        context has the same number of samples.
+        """
         to, given = (
             Fraction(float(rate)).limit_denominator(_LARGEST_DENOMINATOR)
             for rate in (self.encoder_rate, self.sampling_rate)
         )
         ratio = to / given
+        n_context = round(self.context * self.sampling_rate)
         if ratio == 1 or len(signal) < 2:
-            return signal
-        return resample_poly(signal, ratio.numerator, ratio.denominator, padtype="line")
+            return signal[:n_context], signal[n_context:]
+        recorded, n_recorded = trim_context(signal, n_context)
+        begin = n_recorded % ratio.denominator
+        resampled = resample_poly(
+            recorded[begin:], ratio.numerator, ratio.denominator, padtype="line"
+        )
+        longest, n_before = (
+            n // ratio.denominator * ratio.numerator for n in (n_context, n_recorded)
+        )
+        context = np.full(longest, np.nan)
+        context[longest - n_before :] = resampled[:n_before]
+        return context, resampled[n_before:]
 
-    def _split(self, X: object, signals: list[np.ndarray]) -> list[np.ndarray]:
-        """Return the channels of each trial, shape (n_channels, n_samples)."""
+    def _split(self, X: object, signals: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the channels of each trial at the rate of the encoder: (n_channels, n_samples)."""
+        resampled = [*map(self._resample, signals)]
         if set(self.channels) == {"original"}:
-            parts = [dict.fromkeys(self.channels, signal) for signal in signals]
+            parts = [dict.fromkeys(self.channels, trial) for _, trial in resampled]
         else:
             method = find_decomposition(self.method)
             trials = decompose_trials(
-                signals,
+                [np.concatenate(pair) for pair in resampled],
                 float(self.encoder_rate),
                 method,
                 standardize=method.unit_variance,
+                n_context=len(resampled[0][0]),
                 name=lambda row: name_trial(X, row),
             )
             parts = [
-                {name: getattr(found, name) for name in CHANNELS[1:]} | {"original": signal}
-                for found, signal in zip(
-                    (trial.rescale() for trial in trials), signals, strict=True
+                {name: getattr(found, name) for name in CHANNELS[1:]} | {"original": trial}
+                for found, (_, trial) in zip(
+                    (trial.rescale() for trial in trials), resampled, strict=True
                 )
             ]
         channels = [np.stack([part[name] for name in self.channels]) for part in parts]

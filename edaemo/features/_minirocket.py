@@ -79,7 +79,7 @@ class MiniRocket(TransformerMixin, BaseEstimator):
         Biases, by dilation and kernel.
     n_features_in_ : int
         Number of columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns seen in `fit`, if they were strings.
 
     Notes

@@ -238,9 +238,10 @@ def scr_table(
     Notes
     -----
     The driver of "cvxeda" has the unit µS/s, and its response to an impulse has the area
-    |tau0 - tau1| in seconds. The driver of [2]_ is scaled to a response of area 1 and has the unit
-    µS. ``iscr`` is the integral of cvxEDA's driver times |tau0 - tau1|. This is the integral of
-    the driver as in [2]_, and the area under the phasic activity that the driver causes.
+    ``|tau0 - tau1|`` in seconds. The driver of [2]_ is scaled to a response of area 1 and has the
+    unit µS. ``iscr`` is the integral of cvxEDA's driver times ``|tau0 - tau1|``. This is the
+    integral of the driver as in [2]_, and the area under the phasic activity that the driver
+    causes.
 
     References
     ----------

@@ -30,8 +30,8 @@ from edaemo.inspection._results import (
     IntegratedGradients,
     ModalityAttribution,
 )
-from edaemo.networks import MAET, Layer, declaration_of
-from edaemo.training import OnRows, OnSequences, cut_rows, torch_threads
+from edaemo.networks import AIMSTF, MAET, Layer, declaration_of
+from edaemo.training import Blocks, OnRows, OnSequences, cut_rows, torch_threads
 
 
 class _Task(NamedTuple):
@@ -166,19 +166,21 @@ def grad_cam(
 def modality_attribution(
     estimator: AnyEstimator, X: object, *, target: object = None, n_steps: int = 64
 ) -> ModalityAttribution:
-    """Attribute the logit of a class to the tokens and the modalities of MAET.
+    """Attribute the logit of a class to the modalities of a network, such as EDA and music.
 
-    These are integrated gradients [1]_ from the tokens of a trial of zeros, with the same
-    modalities, to the tokens of the trial. captum computes them. The weights of a trial sum to its
-    logit minus the logit of the zeros. The weight of a modality is the sum over its tokens, so it
-    shows which modality decided.
+    These are integrated gradients [1]_ from a trial of zeros, with the same modalities, to the
+    trial. captum computes them. The weight of a modality is the sum over all of its inputs. The
+    weights of a trial sum to its logit minus the logit of the zeros, so they show which modality
+    decided. For MAET the gradients are integrated from the tokens of the zeros to the tokens of the
+    trial, and the weight of a modality is the sum over its tokens.
 
     Parameters
     ----------
-    estimator : MAETClassifier, or a Pipeline that ends in one
-        A fitted estimator, as for :func:`grad_cam`.
+    estimator : network estimator, such as MAETClassifier, or a Pipeline that ends in one
+        A fitted estimator, as for :func:`grad_cam`. Its modalities are the named blocks of a row,
+        such as "eda" and "music" for RTCANClassifier, or those of AIMSTFClassifier.
     X : DataFrame or array of shape (n_trials, n_columns)
-        As for :func:`grad_cam`. Trials can lack modalities.
+        As for :func:`grad_cam`. Trials can lack modalities if the estimator allows it.
     target : label or None, default=None
         The class to explain in all trials. None: the predicted class of each trial.
     n_steps : int, default=64
@@ -192,7 +194,12 @@ def modality_attribution(
     Raises
     ------
     ImportError, TypeError, ValueError, NotFittedError
-        As :func:`grad_cam`. A TypeError is also raised if the network is not MAET.
+        As :func:`grad_cam`.
+
+    Notes
+    -----
+    The zeros are the mean of standardised data. For other data, a modality has a weight even if it
+    is the same in all trials.
 
     References
     ----------
@@ -200,26 +207,54 @@ def modality_attribution(
     """
     attr = _captum()
     before, last = _split(estimator)
+    if isinstance(last, NetworkSequenceRegressor):
+        raise TypeError("modality_attribution explains networks on rows; use integrated_gradients.")
     task = _prepare(before, last, X, target)
     network = task.network.network
-    if not isinstance(network, MAET):
-        raise TypeError(
-            f"modality_attribution explains MAET, got {type(network).__name__}: use "
-            "integrated_gradients."
-        )
-    explain = partial(_explain_tokens, attr, n_steps)
-    tokens, fusion, deviation = map(np.concatenate, zip(*_for_each(task, explain), strict=True))
-    of_token = network.modality_of_token.cpu().numpy()
-    weights = [tokens[:, of_token == place].sum(axis=1) for place in range(len(network.names))]
+    names = tuple(_modalities_of(task.network.feed.shapes, task.rows.shape[1]))
+    if isinstance(network, MAET):
+        explain, place = _explain_tokens, network.modality_of_token.cpu().numpy()
+    else:
+        explain, place = _explain_blocks, np.arange(len(names))
+    parts = zip(*_for_each(task, partial(explain, attr, n_steps)), strict=True)
+    tokens, fusion, deviation = map(np.concatenate, parts)
+    weights = [tokens[:, place == number].sum(axis=1) for number in range(len(names))]
     return ModalityAttribution(
-        modalities=network.names,
+        modalities=names,
         weights=np.stack(weights, axis=1),
         tokens=tokens,
-        modality_of_token=np.array(network.names)[of_token],
+        modality_of_token=np.array(names)[place],
         fusion=fusion,
         target=_targets(task),
         deviation=deviation.astype(np.float32),
     )
+
+
+def _modalities_of(shapes: Blocks, n_columns: int) -> Blocks:
+    """Return the blocks of a row; a network on features has a single one without a name."""
+    return shapes or {name: (n_columns,) for name in FEATURES}
+
+
+def _explain_blocks(
+    attr: ModuleType, n_steps: int, network: OnRows, row: Tensor, code: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the weights of the blocks, those of the fusion, and the error of the sum."""
+    absent, shapes = row.isnan(), _modalities_of(network.feed.shapes, row.shape[1])
+    zeros = torch.where(absent, torch.nan, 0.0)
+    weights = attr.IntegratedGradients(network).attribute(
+        row, baselines=zeros, target=code, n_steps=n_steps
+    )
+    blocks = cut_rows(weights.masked_fill(absent, 0.0), shapes).values()
+    of_block = torch.stack([block.flatten(1).sum(dim=1) for block in blocks], dim=1)
+    with torch.no_grad():
+        error = of_block.sum(dim=1) - (network(row) - network(zeros))[:, code]
+        shares = (
+            network.network.weigh_modalities(**cut_rows(row, shapes))
+            if isinstance(network.network, AIMSTF)
+            else of_block.new_zeros(len(row), 0)
+        )
+    summed, weighed, missed = (part.detach().cpu().numpy() for part in (of_block, shares, error))
+    return summed, weighed, missed
 
 
 def _explain_tokens(

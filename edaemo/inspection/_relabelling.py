@@ -61,11 +61,27 @@ def plot_relabelling(
         If the subject has no ratings, the subjects are unknown, `global_threshold` is not finite,
         or :class:`edaemo.SubjectThresholdRelabeler` raises a ValueError for the ratings.
 
+    See Also
+    --------
+    edaemo.preprocessing.SubjectThresholdRelabeler : The labels.
+
     References
     ----------
     .. [1] G. Yin, S. Sun, D. Yu, D. Li, K. Zhang, "A multimodal framework for large-scale emotion
        recognition by fusing music and electrodermal activity signals", ACM TOMM 18 (2022), section
        4.2.
+
+    Examples
+    --------
+    >>> from edaemo.datasets import make_music_listening
+    >>> from edaemo.inspection import plot_relabelling
+    >>> study = make_music_listening(3, 20, 12, random_state=0)
+    >>> axes = plot_relabelling(
+    ...     study.ratings, "p1", global_threshold=5, subject=study.trials["subject"]
+    ... )
+    >>> print(axes[0].get_title())
+    arousal: 6 high, 6 low
+    3 of 12 change with the global threshold
     """
     ids = find_ids("subject", ratings, subject, needed_by="plot_relabelling")
     selected = np.array([subject_id == person for subject_id in ids])

@@ -82,7 +82,7 @@ class IntegratedGradients(Attribution):
 
 @dataclass(frozen=True)
 class ModalityAttribution:
-    """The contribution of each modality to a logit of MAET; see :func:`modality_attribution`.
+    """The contribution of each modality to a logit; see :func:`modality_attribution`.
 
     Parameters
     ----------
@@ -91,12 +91,15 @@ class ModalityAttribution:
     weights : ndarray of shape (n_trials, n_modalities), float32
         The weight of each modality; 0 if the trial lacks it.
     tokens : ndarray of shape (n_trials, n_tokens), float32
-        The weight of each token. For each modality, the first token is the class token, whose
-        weight is 0, because it does not depend on the trial.
+        The weight of each token of MAET. For each modality, the first token is the class token,
+        whose weight is 0, because it does not depend on the trial. The same as `weights` for other
+        networks, which have no tokens.
     modality_of_token : ndarray of str of shape (n_tokens,)
         The modality of each token.
-    fusion : ndarray of shape (n_trials, n_modalities), float32
-        Weight of each class token in the fusion, from 0 to 1; 1 for a single modality.
+    fusion : ndarray of shape (n_trials, n_weights), float32
+        Weights in the fusion, from 0 to 1, which do not explain the prediction. MAET: of the class
+        token of each modality; 1 for a single modality. AIMSTF: of the specific features of each
+        modality, and last of the shared features. Other networks: none.
     target : ndarray of shape (n_trials,)
         The label of the class that was explained in each trial.
     deviation : ndarray of shape (n_trials,), float32

@@ -24,7 +24,7 @@ def expected_calibration_error(y_true: ArrayLike, y_prob: ArrayLike, *, n_bins: 
     Returns
     -------
     float
-        Sum over bins of (share of the trials in the bin) × |mean probability − share of 1|, in
+        Sum over bins of (share of the trials in the bin) × ``|mean probability − share of 1|``, in
         [0, 1] (Naeini, Cooper & Hauskrecht, AAAI 2015, eq. 1). Even for a perfectly calibrated
         model it is above 0, and it increases when there are fewer trials.
 

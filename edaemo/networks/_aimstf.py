@@ -473,7 +473,7 @@ class AIMSTF(nn.Module):
 
         Parameters
         ----------
-        **blocks : Tensor of shape (B, *shape)
+        **blocks : Tensor of shape (B, `*shape`)
             The modalities by name. NaN marks a trial that lacks the modality. A modality that is
             not passed is absent in all trials.
 
@@ -498,7 +498,7 @@ class AIMSTF(nn.Module):
 
         Parameters
         ----------
-        **blocks : Tensor of shape (B, *shape)
+        **blocks : Tensor of shape (B, `*shape`)
             As in `forward`.
 
         Returns

@@ -19,9 +19,8 @@ def register_network(name: str) -> Callable[[Network], Network]:
     for each task of its ``declaration``. The input of ``NAME-eda`` is decomposed EDA. The input of
     ``NAME-eda-music`` is EDA and music, if the network has a block ``music``. The input of ``NAME``
     is the other blocks that the network names. If ``eda`` is a block of features, it holds the 128
-    EDA features. A network of ``n_features`` takes the 128 EDA
-    features in ``NAME-eda``; ``NAME-eda-person`` and ``NAME-eda-calibrated`` also standardise them
-    by subject.
+    EDA features. A network of ``n_features`` takes the 128 EDA features in ``NAME-eda``;
+    ``NAME-eda-person`` also standardises them by subject.
 
     Parameters
     ----------

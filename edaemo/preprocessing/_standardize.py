@@ -101,7 +101,7 @@ class SubjectStandardizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator)
     n_features_in_ : int
         Number of columns seen in `fit`, without columns of ids (subject, stimulus, trial); for
         signals, the number of channels.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, if X is a DataFrame and all names are strings.
 
     Notes

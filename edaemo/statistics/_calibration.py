@@ -84,6 +84,10 @@ def calibration(
     ValueError
         If lengths differ, labels are not 0 and 1, or a probability or an id is missing.
 
+    See Also
+    --------
+    edaemo.metrics.expected_calibration_error : The error alone.
+
     Notes
     -----
     Slope and intercept are Cox's (Biometrika 45(3/4), 1958). Their intervals use variances that are
@@ -91,6 +95,16 @@ def calibration(
     clusters, and Student's t with one degree of freedom less than people. Probabilities are clipped
     to [1e-6, 1 − 1e-6]. Slope and intercept are NaN if all probabilities or all labels are equal,
     or if the probabilities separate the labels perfectly.
+
+    Examples
+    --------
+    >>> from edaemo.benchmark import calibration
+    >>> rng = np.random.default_rng(0)
+    >>> probability = rng.uniform(size=400)
+    >>> label = (rng.uniform(size=400) < probability).astype(int)
+    >>> result = calibration(label, probability, subject=np.repeat(range(20), 20))
+    >>> bool(0.8 < result.slope < 1.2), bool(abs(result.intercept) < 0.3)
+    (True, True)
     """
     labels = read_classes(y_true, "y_true")
     values = read_probability(probability, len(labels))

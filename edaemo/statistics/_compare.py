@@ -274,6 +274,28 @@ def compare_pipelines(
     ValueError
         If the score is unknown or does not fit the task, a column is missing, or two pipelines were
         tested on different trials.
+
+    See Also
+    --------
+    summarise_predictions : Scores with intervals.
+    paired_test : The test over people.
+
+    Examples
+    --------
+    >>> from edaemo.benchmark import compare_pipelines
+    >>> people = np.repeat([f"p{number}" for number in range(8)], 4)
+    >>> label = np.tile([0, 1], 16)
+    >>> better = np.where(np.arange(32) % 8 < 1, 1 - label, label)
+    >>> worse = np.where(np.arange(32) % 4 < 2, 1 - label, label)
+    >>> labels = pd.DataFrame({"subject": people, "label": label})
+    >>> predictions = pd.concat(
+    ...     [
+    ...         labels.assign(pipeline="better", predicted=better),
+    ...         labels.assign(pipeline="worse", predicted=worse),
+    ...     ]
+    ... )
+    >>> compare_pipelines(predictions)["p_wilcoxon"].to_list()  # 2 / 2^8
+    [0.0078125]
     """
     per_sequence = [name + PER_SEQUENCE for name in OF_NUMBERS]
     known = (*OF_CLASSES, *OF_PROBABILITIES, *OF_NUMBERS, *per_sequence)

@@ -283,6 +283,22 @@ def permutation_tests(
     ------
     ValueError
         If a column is missing, or as in :func:`permutation_test`.
+
+    See Also
+    --------
+    permutation_refit : With models that are fitted again.
+    summarise_predictions : Scores with intervals.
+
+    Examples
+    --------
+    >>> from edaemo.benchmark import permutation_tests
+    >>> people = np.repeat([f"p{number}" for number in range(6)], 4)
+    >>> predictions = pd.DataFrame(
+    ...     {"pipeline": "mine", "subject": people, "label": [0, 1] * 12, "predicted": [0, 1] * 12}
+    ... )
+    >>> table = permutation_tests(predictions, n_permutations=999)
+    >>> float(table["p_value"].iloc[0]) <= 0.01
+    True
     """
     tables = []
     for case, by_pipeline in split_cases(predictions):

@@ -178,6 +178,27 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     ------
     ValueError
         If a column or a stimulus is missing, or ``covers`` is invalid.
+
+    See Also
+    --------
+    compare_pipelines : Differences between pipelines.
+    permutation_tests : Better than chance?
+    edaemo.evaluation.load_predictions : The predictions of a store.
+
+    Examples
+    --------
+    >>> from edaemo.benchmark import summarise_predictions
+    >>> predictions = pd.DataFrame(
+    ...     {
+    ...         "pipeline": "mine",
+    ...         "subject": ["a"] * 4 + ["b"] * 4,
+    ...         "label": [0, 1] * 4,
+    ...         "predicted": [0, 1, 0, 1, 0, 1, 1, 0],
+    ...     }
+    ... )
+    >>> table = summarise_predictions(predictions)
+    >>> table.set_index("score").loc[["accuracy", "mcc"], "pooled"].to_list()
+    [0.75, 0.5]
     """
     tables = []
     for case, by_pipeline in split_cases(predictions):

@@ -319,12 +319,16 @@ def explain_marks(table: pd.DataFrame) -> list[str]:
     """
     lines = []
     if table["transductive"].any():
-        lines.append("* Transductive: all of a test person's unlabelled trials set the scale.")
+        lines.append(
+            "* Transductive: all of a test person's unlabelled trials set the scale. For a person "
+            "in training, the training trials set it."
+        )
     n_trials = table.loc[~table["transductive"], "calibration_trials"].max()
     if n_trials > 0:
         lines.append(
             f"† Partly transductive: the first {n_trials:.0f} trials of a test person, unlabelled, "
-            "set the scale, also of these trials themselves, which are scored too."
+            "set the scale, also of these trials themselves, which are scored too. The protocol "
+            "subject-calibrated does not score them."
         )
     if _has_second_look(table):
         lines.append(

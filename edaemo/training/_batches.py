@@ -119,7 +119,7 @@ def cut_rows(rows: Tensor, shapes: Blocks) -> dict[str, Tensor]:
 
     Returns
     -------
-    dict of str to Tensor of shape (B, *shape)
+    dict of str to Tensor of shape (B, `*shape`)
         The blocks.
     """
     blocks, start = {}, 0

@@ -25,7 +25,7 @@ from typing import Any
 
 from damage import write_damaged
 from readers import READERS
-from seeds import SEEDS, write_seeds
+from seeds import SEEDS, copy_companions, find_seeds, write_seeds
 
 SECONDS, MEMORY, LONGEST_MESSAGE = 5, 10**9, 5000
 
@@ -42,11 +42,12 @@ def stop(*_: object) -> None:
 def try_files(name: str, seconds: float, seed: int, folder: Path) -> dict[str, Any]:
     """Read damaged files until the time is over; return what happened."""
     reader, rng = READERS[name], random.Random(f"{name} {seed}")
-    seeds = sorted((folder / "seeds" / name).iterdir())
+    seeds = find_seeds(folder / "seeds" / name)
     originals = [path.read_bytes() for path in seeds]
     place = folder / "cases" / name
-    place.mkdir(parents=True, exist_ok=True)
-    cases = [place / (reader.name or f"case{path.suffix}") for path in seeds]
+    copy_companions(folder / "seeds" / name, place)
+    companions = {*place.iterdir()}
+    cases = [place / path.name for path in seeds]
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGPROF, stop)
     counts: Counter[str] = Counter()
@@ -54,14 +55,14 @@ def try_files(name: str, seconds: float, seed: int, folder: Path) -> dict[str, A
     for case, content in zip(cases, originals, strict=True):  # imports what the reader needs
         case.write_bytes(content)
         outcome, finding = try_file(name, case)
-        if outcome != "read" and not READERS[name].lacks:
+        if outcome != "read":
             findings.append({"what": f"the undamaged file is {outcome}: {finding}"})
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY, resource.RLIM_INFINITY))
     end, slowest = time.monotonic() + seconds, 0.0
     while time.monotonic() < end:
         which = rng.randrange(len(seeds))
-        for file in place.iterdir():  # such as the log of a store
+        for file in {*place.iterdir()} - companions:  # such as the log of a store
             file.unlink()
         write_damaged(cases[which], originals, which, reader.sealed, rng)
         content, began = cases[which].read_bytes(), time.process_time()

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import atheris
-from seeds import write_seeds
+from seeds import copy_companions, find_seeds, write_seeds
 
 # The modules that read files; torch cannot compile instrumented networks.
 MODULES = ["edaemo.datasets", "edaemo._safe_file", "edaemo.persistence", "edaemo._sklearn_parts"]
@@ -30,8 +30,8 @@ def main() -> None:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_seeds(folder, [name])
-        suffix = next((folder / name).iterdir()).suffix
-        case = folder / (reader.name or f"case{suffix}")
+        copy_companions(folder / name, folder)
+        case = folder / find_seeds(folder / name)[0].name
 
         def read(content: bytes) -> None:
             case.write_bytes(content)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import edaemo
 from edaemo._safe_file import FileError
-from edaemo.datasets import DatasetError, load_e4, read_file_trials, read_trials
+from edaemo.datasets import DatasetError, load_e4, read_events, read_file_trials, read_trials
 from edaemo.datasets._unpickle import read_pickled_tree
 from edaemo.evaluation import ResultStore, StoreError
 from edaemo.persistence import FORMAT, describe
@@ -26,25 +26,26 @@ class Reader:
         Takes the path of a damaged file.
     errors : type
         The error of edaemo that may come out.
-    name : str or None
-        Name of the file, if the reader needs one.
     sealed : (str, int) or None
         Kind and format of an archive with a checksum.
-    lacks : bool
-        Whether the undamaged file is refused, because other files are not there.
     """
 
     read: Callable[[Path], object]
     error: type[Exception] = DatasetError
-    name: str | None = None
     sealed: tuple[str, int] | None = None
-    lacks: bool = False
 
 
 def read_recording(path: Path) -> None:
     """Read a recording as the commands do."""
     with_rate = path.suffix in (".txt", ".xlsx", ".ods")
     read_file_trials(path, sampling_rate=4.0 if with_rate else None)
+
+
+def read_with_events(path: Path) -> None:
+    """Read a recording and its events; markers of BrainVision with the header of their name."""
+    path = path.with_suffix(".vhdr") if path.suffix == ".vmrk" else path
+    read_events(path)
+    read_recording(path)
 
 
 def read_pickle(path: Path) -> None:
@@ -75,10 +76,14 @@ READERS = {
     "workbook": Reader(read_recording),
     "parquet": Reader(read_recording),
     "csv": Reader(read_recording),
-    "table": Reader(lambda path: read_trials(path), lacks=True),
-    "E4": Reader(lambda path: load_e4(path.parent, tags="ignore"), name="EDA.csv"),
-    "zip": Reader(read_recording),
+    "table": Reader(lambda path: read_trials(path)),
+    "events": Reader(read_events),
+    "E4": Reader(lambda path: load_e4(path.parent, tags="ignore")),
+    "zip": Reader(read_with_events),
     "HDF5": Reader(read_recording),
-    "avro": Reader(read_recording),
-    "EDF": Reader(read_recording),
+    "avro": Reader(read_with_events),
+    "XDF": Reader(read_with_events),
+    "EDF": Reader(read_with_events),
+    "BrainVision": Reader(read_with_events),
+    "AcqKnowledge": Reader(read_with_events),
 }

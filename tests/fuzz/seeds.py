@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,7 +26,13 @@ import edaemo
 from edaemo.estimators import CNNClassifier
 from edaemo.evaluation import FoldRecord, ResultStore
 
+sys.path.append(str(Path(__file__).parents[1]))
+from device_files import edf_bytes, write_biosemi, write_brainvision, write_xdf
+
 FILES = Path(__file__).parents[1] / "files"
+# Folder among the seeds of a reader, with files that are not damaged and lie next to the damaged.
+COMPANIONS = "companions"
+EVENTS = "onset\tduration\ttrial_type\n1.5\t3\tsong 1\n9\t2.25\tsong 2\n"
 EDA = np.round(5 + np.sin(np.arange(200) / 15), 3)
 ROWS = np.random.default_rng(0).normal(size=(20, 16))
 LABELS = ["calm", "tense"] * 10
@@ -139,10 +146,30 @@ def write_csv(folder: Path) -> None:
 
 
 def write_table(folder: Path) -> None:
-    """Write tables of trials, whose recordings are not there."""
-    text = "subject,stimulus,file,valence\nanna,song 1,a.csv,4\nanna,song 2,b.csv,7\n"
-    (folder / "trials.csv").write_text(text)
-    (folder / "events.csv").write_text("subject;file;onset;duration;stimulus\na;a.csv;1,5;3;b\n")
+    """Write tables of trials, of events in recordings, and of recordings with files of events."""
+    companions = folder / COMPANIONS
+    companions.mkdir()
+    for name in ("a.csv", "b.csv"):
+        table().to_csv(companions / name, index=False)
+    (companions / "a.tsv").write_text(EVENTS)
+    rated = "anna,song 1,a.csv,1,4\nanna,song 2,b.csv,2,7\n"
+    (folder / "trials.csv").write_text(f"subject,stimulus,file,trial,valence\n{rated}")
+    onsets = "a;a.csv;1,5;3;b;4\na;a.csv;9;3;c;5\nd;b.csv;9;3;c;5\n"
+    (folder / "onsets.csv").write_text(f"subject;file;onset;duration;stimulus;arousal\n{onsets}")
+    named = "a\ta.csv\ta.tsv\tsong 1\t4\na\ta.csv\ta.tsv\tsong 2\t5\n"
+    (folder / "named.tsv").write_text(f"subject\tfile\tevents\tstimulus\tvalence\n{named}")
+    each = pd.DataFrame({"subject": ["a"], "file": "a.csv", "events": "a.tsv", "arousal": 4})
+    each.to_parquet(folder / "each.parquet", write_page_checksum=True)
+
+
+def write_events(folder: Path) -> None:
+    """Write tables of events, and the button presses of an E4."""
+    (folder / "events.tsv").write_text(EVENTS)
+    (folder / "german.csv").write_text("onset;stimulus\n1,5;Stück\n2;b\n", encoding="latin-1")
+    (folder / "tags.csv").write_text("1544027345.00\n1544027360.25\n")
+    write_e4(folder)
+    (folder / COMPANIONS).mkdir()
+    (folder / "EDA.csv").rename(folder / COMPANIONS / "EDA.csv")
 
 
 def write_e4(folder: Path) -> None:
@@ -179,21 +206,41 @@ def write_avro(folder: Path) -> None:
         {"name": "values", "type": {"type": "array", "items": "float"}},
     ]
     eda = {"type": "record", "name": "eda", "fields": fields}
-    raw = {"type": "record", "name": "rawData", "fields": [{"name": "eda", "type": eda}]}
+    presses = {"name": "tagsTimeMicros", "type": {"type": "array", "items": "long"}}
+    tags = {"type": "record", "name": "tags", "fields": [presses]}
+    signals = [{"name": "eda", "type": eda}, {"name": "tags", "type": tags}]
+    raw = {"type": "record", "name": "rawData", "fields": signals}
     schema = {"type": "record", "name": "a", "fields": [{"name": "rawData", "type": raw}]}
     signal = {"timestampStart": 0, "samplingFrequency": 4.0, "values": EDA.tolist()}
     content = io.BytesIO()
-    writer(content, parse_schema(schema), [{"rawData": {"eda": signal}}], codec="deflate")
+    record = {"eda": signal, "tags": {"tagsTimeMicros": [1_000_000, 20_500_000]}}
+    writer(content, parse_schema(schema), [{"rawData": record}], codec="deflate")
     (folder / "a.avro").write_bytes(content.getvalue())
 
 
 def write_edf(folder: Path) -> None:
-    """Write an EDF file of one channel."""
+    """Write an EDF file of one channel, an interrupted one with annotations, and one of BioSemi."""
     header = highlevel.make_signal_header("EDA", dimension="uS", sample_frequency=4)
     highlevel.write_edf(str(folder / "a.edf"), [EDA], [header])
+    starts = [i + 2.0 * (i >= 10) for i in range(20)]
+    annotated = [b"+3.5\x152\x14song\x14after\x14\0", *[b""] * 19]
+    (folder / "annotated.edf").write_bytes(edf_bytes("EDF+D", starts, annotated))
+    write_biosemi(folder / "biosemi.bdf")
 
 
-SEEDS: dict[str, Callable[[Path], None]] = {
+def write_marked(folder: Path) -> None:
+    """Write a recording of BrainVision twice: header and markers, with the files they name."""
+    companions = folder / COMPANIONS
+    companions.mkdir()
+    write_brainvision(companions)
+    for name in ("b.vhdr", "b.vmrk"):
+        text = (companions / f"a{name[1:]}").read_text().replace("a.vmrk", "b.vmrk")
+        (companions / name).write_text(text)
+    (companions / "a.vhdr").rename(folder / "a.vhdr")
+    (companions / "b.vmrk").rename(folder / "b.vmrk")
+
+
+SEEDS: dict[str, Callable[[Path], object]] = {
     "model": write_models,
     "checkpoint": write_checkpoint,
     "store": write_store,
@@ -203,11 +250,15 @@ SEEDS: dict[str, Callable[[Path], None]] = {
     "parquet": write_parquet,
     "csv": write_csv,
     "table": write_table,
+    "events": write_events,
     "E4": write_e4,
     "zip": write_zip,
     "HDF5": write_hdf5,
     "avro": write_avro,
+    "XDF": lambda folder: write_xdf(folder / "a.xdf"),
     "EDF": write_edf,
+    "BrainVision": write_marked,
+    "AcqKnowledge": lambda folder: shutil.copy(FILES / "recordings" / "acqknowledge.acq", folder),
 }
 
 
@@ -216,3 +267,15 @@ def write_seeds(folder: Path, readers: Iterable[str]) -> None:
     for name in readers:
         (folder / name).mkdir(parents=True, exist_ok=True)
         SEEDS[name](folder / name)
+
+
+def find_seeds(folder: Path) -> list[Path]:
+    """Return the files of a reader that the fuzzer damages."""
+    return sorted(path for path in folder.iterdir() if path.is_file())
+
+
+def copy_companions(seeds: Path, place: Path) -> None:
+    """Copy the files that are not damaged to a folder, which is made."""
+    place.mkdir(parents=True, exist_ok=True)
+    if (seeds / COMPANIONS).is_dir():
+        shutil.copytree(seeds / COMPANIONS, place, dirs_exist_ok=True)

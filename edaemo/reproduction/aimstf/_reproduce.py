@@ -21,7 +21,7 @@ from edaemo._progress import progress_bar
 from edaemo._sklearn import AnyBunch
 from edaemo._validation import name_trial
 from edaemo.estimators import AIMSTFClassifier
-from edaemo.evaluation import audit
+from edaemo.evaluation import audit, require_ratings
 from edaemo.reproduction._folds import FoldStore, average_people, score_people
 
 SIGNALS = ("eda", "eeg")
@@ -210,20 +210,22 @@ def cut_windows(study: AnyBunch, target: str, seconds: float) -> Windows:
     about = about.assign(
         recording=stretch[:, 0], start=stretch[:, 1] * seconds, stop=(stretch[:, 1] + 1) * seconds
     )
-    y = _label(trials, study.ratings, target)[stretch[:, 0]]
+    y = _label(study, target)[stretch[:, 0]]
     shapes = {name: (n, n_samples) for name, n in zip(SIGNALS, n_chans, strict=True)}
     about = about[complete].reset_index(drop=True)
     return Windows(X[complete], y[complete], about, shapes, int((~complete).sum()))
 
 
-def _label(trials: pd.DataFrame, ratings: pd.DataFrame, target: str) -> np.ndarray:
+def _label(study: AnyBunch, target: str) -> np.ndarray:
     """Return the class of each trial, by the thresholds of the released code."""
     names = ("valence", "arousal") if target == "quadrants" else (target,)
-    values = ratings[[*names]].to_numpy(dtype=float)
+    require_ratings(study, names, f"The target {target!r}", "Choose another study.")
+    values = study.ratings[[*names]].to_numpy(dtype=float)
     if np.isnan(values).any():
         row = int(np.argmax(np.isnan(values).any(axis=1)))
         raise ValueError(
-            f"{name_trial(trials, row)} has no rating of {' and '.join(names)}: remove the trial."
+            f"{name_trial(study.trials, row)} has no rating of {' and '.join(names)}: remove the "
+            "trial."
         )
     if target == "quadrants":
         high = values > MIDDLE

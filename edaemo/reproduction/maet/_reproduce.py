@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 
 from edaemo._progress import progress_bar
 from edaemo.estimators import MAETClassifier
+from edaemo.evaluation import find
 from edaemo.reproduction._folds import FoldStore, average_people, score_people
 
 WITHIN, ACROSS = "subject-dependent", "cross-subject"
@@ -192,7 +193,8 @@ def cut_windows(study: Bunch, min_intensity: float | None = None) -> Windows:
         parts.append(pd.DataFrame(values, columns=columns))
     keys = trials[["subject", "stimulus", "trial"]].loc[trials.index.repeat(counts)]
     X = pd.concat(parts, axis=1).set_index(pd.MultiIndex.from_frame(keys))
-    y = np.repeat(study.targets["emotion"].to_numpy(), counts)
+    emotions = study.targets[find("emotion", study.targets, f"target of {study.name}")]
+    y = np.repeat(emotions.to_numpy(), counts)
     kept = ~X.isna().all(axis=1).to_numpy()
     if min_intensity is not None:
         if np.isnan(intensity).any():

@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold
 
 from edaemo._sklearn import AnyBunch
-from edaemo.evaluation import EvaluationError, make_step_model
+from edaemo.evaluation import EvaluationError, find, make_step_model
 from edaemo.metrics import series_concordance
 
 # Emotion and partition → CCC of the baseline and of the system, as the README of the released code
@@ -130,8 +130,9 @@ def _by_people(study: AnyBunch, model: Any, emotion: str, n_splits: int) -> list
 
 def _with_lengths(study: AnyBunch, emotion: str) -> tuple[pd.DataFrame, np.ndarray]:
     """Return the trials with the column ``n_steps``, and the series of a target."""
+    name = find(emotion, study.targets, f"target of {study.name}")
     labels = np.empty(len(study.trials), dtype=object)
-    labels[:] = [np.asarray(series, dtype=float) for series in study.targets[emotion]]
+    labels[:] = [np.asarray(series, dtype=float) for series in study.targets[name]]
     return study.trials.assign(n_steps=[len(series) for series in labels]), labels
 
 

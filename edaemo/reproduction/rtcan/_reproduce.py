@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 
 from edaemo._sklearn import AnyBunch
 from edaemo.datasets import select_people
-from edaemo.evaluation import EvaluationError
+from edaemo.evaluation import EvaluationError, require_ratings
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.reproduction.rtcan._published import (
     MODULES,
@@ -430,13 +430,7 @@ def _several(studies: Bunch | Sequence[Bunch], people: str, name: str) -> list[B
 
 def check_study(study: Bunch, name: str, people: str) -> Bunch:
     """Return the study with the chosen people; raise if it has no valence or arousal."""
-    missing = [target for target in TARGETS if target not in study.ratings]
-    if missing:
-        has = ", ".join(map(str, study.targets))
-        raise EvaluationError(
-            f"{name} needs valence and arousal, but {study.name} has no ratings of "
-            f"{' and '.join(missing)} (it has {has}). Choose another study."
-        )
+    require_ratings(study, TARGETS, name, "Choose another study.")
     return select_people(study, people)
 
 
