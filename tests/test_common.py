@@ -1,10 +1,14 @@
 """scikit-learn's own checks over every estimator."""
 
+import re
+from inspect import signature
+
 import numpy as np
 import pytest
 from outside_network import Line
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import estimator_html_repr
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import _num_samples
 
@@ -180,3 +184,15 @@ def expect_failures(estimator: BaseEstimator) -> dict[str, str]:
 )
 def test_scikit_learns_own_checks(estimator: BaseEstimator, check: object) -> None:
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    {type(e).__name__: e for e in ESTIMATORS if isinstance(e, BaseEstimator)}.values(),
+    ids=lambda estimator: type(estimator).__name__,
+)
+def test_html_representation_shows_every_parameter(estimator: BaseEstimator) -> None:
+    html = estimator_html_repr(estimator)
+    cells = re.findall(r'<td class="param">(.*?)</td>', html, re.DOTALL)
+    shown = {re.sub(r"<.*?>", "", cell, flags=re.DOTALL).split()[0] for cell in cells}
+    assert set(signature(type(estimator)).parameters) <= shown

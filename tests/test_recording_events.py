@@ -88,6 +88,19 @@ def test_triggers_of_biosemi_are_events(tmp_path):
     assert events.to_numpy().tolist() == [[20, 0, "7"], [22.5, 0, "9"], [50, 0, "7"]]
 
 
+def test_other_names_of_the_channel_of_triggers(tmp_path):
+    """MNE leaves out ASCII spaces around a name, and numbers two channels of one name."""
+    content = write_biosemi(tmp_path / "a.bdf").read_bytes()
+    other = tmp_path / "other.bdf"
+    other.write_bytes(content.replace(b"Status ", b"Status\xa0"))
+    assert read_events(other).empty
+    assert_allclose(read(other)[0], EDA, atol=1e-5)
+    twice = tmp_path / "twice.bdf"
+    twice.write_bytes(content.replace(b"GSR   ", b"Status"))
+    with pytest.raises(DatasetError, match=r"twice\.bdf: cannot be read by MNE"):
+        read_events(twice)
+
+
 def test_markers_of_brainvision_are_counted_in_samples_from_one(tmp_path):
     file = write_brainvision(tmp_path)
     assert read_events(file).to_numpy().tolist() == [[20.5, 2, "S 1"], [50, 0.25, "song 2"]]

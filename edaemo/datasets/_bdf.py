@@ -104,10 +104,14 @@ def parse_header(file: IO[bytes]) -> Header:
     """Parse the header of an EDF or BDF file; raise a ValueError if it is not one."""
     fixed = file.read(256)
     n, n_records, seconds = int(fixed[252:]), int(fixed[236:244]), float(fixed[244:252])
-    text = file.read(256 * n).decode("latin-1")
-    # Each channel has a label (16 characters), a unit (8) and samples per record (8).
+    content = file.read(256 * n)
+    # Each channel has a label (16 characters), a unit (8) and samples per record (8). As in MNE,
+    # only ASCII spaces are left out, so that the names are the same.
     labels, units, counts = (
-        [text[at : at + width].strip() for at in range(start * n, stop * n, width)]
+        [
+            content[at : at + width].strip().decode("latin-1")
+            for at in range(start * n, stop * n, width)
+        ]
         for start, stop, width in ((0, 16, 16), (96, 104, 8), (216, 224, 8))
     )
     samples = list(map(int, counts))

@@ -159,7 +159,8 @@ def _read_triggers(path: Path) -> list[Event]:
 
     raw = _read(path, {"include": ["Status"], "stim_channel": "Status"})
     settings = {"consecutive": True, "mask": 0xFFFF, "mask_type": "and", "shortest_event": 1}
-    found = mne.find_events(raw, stim_channel="Status", verbose="error", **settings)
+    with _naming(path):
+        found = mne.find_events(raw, stim_channel="Status", verbose="error", **settings)
     return [Event(float(at / raw.info["sfreq"]), 0.0, str(code)) for at, _, code in found]
 
 
