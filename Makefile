@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
 
-.PHONY: compare test test-oldest test-newest test-without-torch fuzz docs docs-tables lint release clean
+.PHONY: compare test test-oldest test-newest test-without-torch test-loggers fuzz docs docs-tables \
+	lint release clean
 
 # Whole people held out, on recordings of people listening to music. Other studies and settings:
 # make compare ARGS="induced-stress --folds 9", make compare ARGS=--help
@@ -24,6 +25,12 @@ test-oldest test-newest test-without-torch: test-%:
 	$(VENV)-$*/bin/python -m pip install --quiet --requirement $(VENV)-$*/requirements.txt
 	$(VENV)-$*/bin/python -m pip install --quiet --no-deps --editable .
 	$(VENV)-$*/bin/python -m pytest $(ARGS)
+
+# The examples of docs/loggers.md, with the newest releases of the loggers; no network is needed.
+test-loggers:
+	$(PYTHON) -m venv --clear $(VENV)-loggers
+	$(VENV)-loggers/bin/python -m pip install --quiet --editable ".[loggers,sign]" pytest
+	$(VENV)-loggers/bin/python -m pytest tests/loggers $(ARGS)
 
 # Damaged files of every format, for an hour: prints the table of docs/security.md.
 # make fuzz ARGS="--seconds 60 --readers MATLAB --keep fallen"

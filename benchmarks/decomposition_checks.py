@@ -2,6 +2,7 @@
 
     python benchmarks/decomposition_checks.py neurokit --python ENV/bin/python
     python benchmarks/decomposition_checks.py corpora DATA
+    python benchmarks/decomposition_checks.py breathing DATA
 
 neurokit: recordings of NeuroKit2's simulator, whose responses rise within half a second, in an
 environment ENV with neurokit2. Half of the recordings have no
@@ -16,6 +17,10 @@ The table shows the driver events per minute in these 3 s and from 7 to 25 s. Th
 induced-stress study are decomposed without and with a context of 15 s before the beginning, those
 of Freihaut & Goeritz with it. Odd and even: the correlation of the phasic components of the odd and
 of the even samples (2 Hz each), median over windows whose range is at least 0.05 µS.
+
+breathing: the same windows. The table shows in how many windows `estimate_breathing` finds
+breathing, how high it is, and the responses that `scr_events` finds per minute, early and late,
+with and without this breathing.
 """
 
 from __future__ import annotations
@@ -31,10 +36,13 @@ from generated_decomposition import correlation, impulses, print_table, z_score
 
 from edaemo.datasets import load_hku956, load_induced_stress, select_people
 from edaemo.decomposition import (
+    Bandpass,
     Decomposition,
     Highpass,
     decompose,
+    estimate_breathing,
     fit_time_constants,
+    scr_events,
     trim_context,
 )
 
@@ -187,19 +195,47 @@ def check_corpora(data: Path) -> None:
     print_table([*head, "early / late", "odd and even"], cells)
 
 
+def check_breathing(data: Path) -> None:
+    """Print the table of breathing in development people's windows."""
+    cells = []
+    for name, windows in read_windows(data).items():
+        found = [estimate_breathing(y, RATE) for y, _ in windows]
+        heights = np.array([2 * np.sqrt(2) * np.std(breathing) for breathing in found])
+        row = [name, f"{len(windows)}", f"{100 * np.mean(heights > 0):.0f} %"]
+        row.append(f"{np.median(heights[heights > 0]):.4f}")
+        for share in (0, 1):
+            times = [
+                find_onsets(y - share * breathing) - context
+                for (y, context), breathing in zip(windows, found, strict=True)
+            ]
+            early, late = per_minute(times, EARLY), per_minute(times, LATE)
+            row.append(f"{early:.1f}, {late:.1f}; {early / late:.2f}")
+        cells.append(row)
+    head = ["", "windows", "with breathing", "its height in µS"]
+    print_table([*head, "early, late; ratio", "the same, breathing removed"], cells)
+
+
+def find_onsets(y: np.ndarray) -> np.ndarray:
+    """Return the onsets of the responses that `scr_table` counts by default, in s."""
+    phasic = Bandpass().decompose(y, RATE).phasic
+    return scr_events(phasic, RATE, recording=y)["onset"].to_numpy()
+
+
 def main() -> None:
     """Run one of the checks."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     checks = parser.add_subparsers(dest="check", required=True)
     neurokit = checks.add_parser("neurokit")
     neurokit.add_argument("--python", required=True, help="path of a Python with neurokit2")
-    corpora = checks.add_parser("corpora")
-    corpora.add_argument("data", type=Path)
+    for name in ("corpora", "breathing"):
+        checks.add_parser(name).add_argument("data", type=Path)
     args = parser.parse_args()
     if args.check == "neurokit":
         check_neurokit(args.python)
-    else:
+    elif args.check == "corpora":
         check_corpora(args.data)
+    else:
+        check_breathing(args.data)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ from edaemo.decomposition import (
     Decomposition,
     Weights,
     decompose,
+    estimate_breathing,
     fit_time_constants,
     scr_events,
 )
@@ -321,6 +322,8 @@ def by_weights(
 ) -> dict[str, Components]:
     """Decompose a trial with the weights that are compared; rows of bounds know the truth."""
     of_recording = fit_time_constants([trial.eda], sampling_rate)
+    calm = trial.eda - estimate_breathing(trial.eda, sampling_rate)
+    of_calm = fit_time_constants([calm], sampling_rate)
     rested, ideal = trial.without(earlier=True), trial.without(noise=True, earlier=True)
     phasic, tonic = filtered(trial, sampling_rate)["EDADecomposer, highpass"]
     given = {
@@ -328,6 +331,7 @@ def by_weights(
         "noise": (trial.eda, PUBLISHED, "noise"),
         "noise, constants of the person": (trial.eda, of_person, "noise"),
         "noise, constants of the recording": (trial.eda, of_recording, "noise"),
+        "the same, breathing removed first": (calm, of_calm, "noise"),
         "bound: true constants": (trial.eda, trial.constants, "noise"),
         "bound: and no response before the trial": (rested, trial.constants, "noise"),
         "bound: and no noise": (ideal, trial.constants, "noise"),

@@ -78,6 +78,7 @@ html_theme_options = {
 
 def setup(app: object) -> None:
     """Connect the reference with autodoc and the resolution of names."""
+    app.connect("autodoc-process-docstring", reference.describe_constants, priority=400)
     app.connect("autodoc-process-docstring", reference.link_pages)
     app.connect("missing-reference", reference.resolve_alias)
     app.connect("source-read", reference.link_files)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -31,8 +32,9 @@ def find_homes() -> dict[str, str]:
         path = f"{module}.{name}"
         if is_ours(value):
             defined = re.sub(r"\._.*", "", value.__module__) + f".{name}"
-            path = first.setdefault(value, defined if defined in paths else path)
-        homes[f"{module}.{name}"] = path
+            homes[path] = first.setdefault(value, defined if defined in paths else path)
+        else:
+            homes[path] = first.setdefault((name, id(value)), path)
     return homes
 
 
@@ -70,6 +72,20 @@ def list_members(path: str) -> list[tuple[str, str]]:
         ("autoproperty" if isinstance(value, property) else "automethod", member)
         for member, value in static.items()
     ]
+
+
+def describe_constants(app, what, name, value, options, lines: list[str]) -> None:
+    """Replace the docstring of a constant's type with the comment at the constant's definition."""
+    if what != "data":
+        return
+    constant = name.rpartition(".")[2]
+    pattern = rf"((?:^#.*\n)*)^{constant}\b[^=\n]* = .*?(?:  # (.*))?$"
+    modules = [module for path, module in sorted(sys.modules.items()) if path.startswith("edaemo")]
+    holders = [module for module in modules if vars(module).get(constant) is value]
+    found = [re.search(pattern, inspect.getsource(module), re.M) for module in holders]
+    comments = [(match[2] or match[1].replace("# ", "")).split() for match in found if match]
+    words = next(filter(None, comments), [f"A constant: {type(value).__name__}."])
+    lines[:] = [" ".join(words), ""]
 
 
 def link_pages(app, what, name, value, options, lines: list[str]) -> None:

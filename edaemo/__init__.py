@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edaemo.persistence import export_onnx, load, save
     from edaemo.preprocessing import CvxEDATransformer, SubjectThresholdRelabeler
 
+# Version of edaemo.
 __version__ = "0.1.0.dev0"
 
 _HOME = {

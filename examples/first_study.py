@@ -1,4 +1,9 @@
-"""Predict arousal from wrist EDA and music tags; score it on five folds of held-out subjects."""
+"""
+A first study
+=============
+
+Predict arousal from wrist EDA and music tags, and score it on five folds of held-out subjects.
+"""
 
 from sklearn.model_selection import GroupKFold, cross_validate
 from sklearn.pipeline import Pipeline

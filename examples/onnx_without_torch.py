@@ -1,8 +1,12 @@
-"""Run a trained network without torch: it takes rows of numbers and returns class probabilities.
+"""
+Run a network without torch
+===========================
+
+The network takes rows of numbers and returns the probabilities of the classes.
 
 On a computer with edaemo, ``edaemo.export_onnx(model, "model.onnx")`` writes the network. It also
 writes ``model.json``, which describes the columns of a row and the steps before the network. This
-script needs only onnxruntime and numpy:
+script needs only onnxruntime and numpy::
 
     python onnx_without_torch.py model.onnx rows.csv
 

@@ -1,4 +1,8 @@
-"""From your own CSV files to a result: long recordings, a list of events, scores.
+"""
+Your own CSV files
+==================
+
+From long recordings and a list of events to scores.
 
 Run it where ``events.csv`` is: columns subject, file, onset, duration, stimulus, condition. Each
 file is one long recording with a column of times and one of EDA, in any dialect of CSV.

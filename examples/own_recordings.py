@@ -1,4 +1,8 @@
-"""Your own recordings: a picture, a table of responses, and scores, from a table and CSV files.
+"""
+Your own recordings
+===================
+
+From a table and CSV files to a picture, a table of responses, and scores.
 
 Run it where ``trials.csv`` is: columns subject, stimulus, file, condition; one file for each trial.
 """

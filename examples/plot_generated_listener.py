@@ -9,7 +9,7 @@ driver of the skin conductance, the components of each recording, and the felt e
 # %%
 # One trial of one listener
 # -------------------------
-# The song itself is synthesised, too. With a strong ``stimulus_fingerprint``, most responses follow
+# The song itself is synthesised, too. With a strong ``stimulus_fingerprint``, many responses follow
 # the accents of the song.
 import numpy as np
 from matplotlib import pyplot as plt

@@ -70,3 +70,5 @@ axes[1, 0].set_ylabel("counted per minute")
 axes[1, 0].set_xlabel("true number per minute")
 axes[1, 1].set_xlabel("true number per minute")
 plt.show()
+
+# sphinx_gallery_thumbnail_number = 2

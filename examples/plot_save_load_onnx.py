@@ -10,6 +10,7 @@ writes the network for onnxruntime. All three predict the same.
 # Fit a pipeline
 # --------------
 # From raw EDA to a network: does the person rest or work on a task? Half of the people train it.
+# A click on a step of the display shows its parameters.
 import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,10 +37,6 @@ pipeline = Pipeline(
     ]
 )
 pipeline.fit(study.trials[train], y[train])
-
-# %%
-# A click on a step shows its parameters.
-pipeline
 
 # %%
 # Save and load

@@ -53,8 +53,8 @@ print(f"reported after the choice: {np.mean(chosen):.3f}; nested: {np.mean(neste
 # %%
 # The picture
 # -----------
-# Each line is one draw of the labels. The score that chose the setting is always above chance. The
-# nested score is at chance on average.
+# Each line is one draw of the labels. The score that chose the setting is above chance in each.
+# The nested score is lower, and near chance on average.
 figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
 axes.axhline(0.5, color="0.5", linestyle="--", label="chance")
 for pair in zip(chosen, nested, strict=True):

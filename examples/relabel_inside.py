@@ -1,4 +1,8 @@
-"""Run the whole chain in one pipeline: its input is ratings, and each fold computes its labels.
+"""
+Relabel inside the pipeline
+===========================
+
+The input of this pipeline is ratings, and each fold computes its labels.
 
 Metadata routing passes the subjects to the relabeler, to RTCAN's inner split and to the scorer. The
 scorer computes the labels of held-out subjects from their own ratings.

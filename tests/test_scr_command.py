@@ -104,7 +104,7 @@ def test_a_row_for_each_event(folder, tmp_path, capsys):
     assert table["response"].tolist()[:4] == [1, 1, 1, 0]
     assert table["first_latency"].tolist()[:3] == [2.0, 2.0, 1.5]
     assert table["magnitude"].tolist()[3] == 0.0
-    assert out.read_text().splitlines()[-1].endswith("c,28.0,0" + "," * 23)  # nothing is 0
+    assert out.read_text().splitlines()[-1].endswith("c,28.0,0" + "," * 24)  # nothing is 0
     # Another window and another baseline.
     run(capsys, *arguments, "--overwrite", "--latency", 0, 1.75, "--baseline", 5)
     other = pd.read_csv(out)

@@ -1,6 +1,7 @@
 """The documentation keeps its promises: commands run, links lead somewhere, no name is missing."""
 
 import contextlib
+import importlib
 import io
 import re
 import shutil
@@ -92,3 +93,49 @@ def test_every_command_of_the_first_result_does_what_the_page_shows(tmp_path, mo
 def test_the_code_of_a_page_prints_what_the_page_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run_page(DOCS / page, tmp_path)
+
+
+def test_every_public_name_has_one_page_in_the_reference(monkeypatch):
+    monkeypatch.syspath_prepend(str(DOCS))
+    reference = importlib.import_module("reference")
+    listed = re.findall(r"^   (edaemo[\w.]*)$", (DOCS / "api.md").read_text(), flags=re.M)
+    files = [
+        path.relative_to(REPOSITORY).with_suffix("").parts
+        for path in sorted((REPOSITORY / "edaemo").rglob("*.py"))
+    ]
+    modules = {".".join(parts).removesuffix(".__init__") for parts in files}
+    public = {name: importlib.import_module(name) for name in modules if "._" not in name}
+    exports = {
+        name: module.__all__ for name, module in public.items() if hasattr(module, "__all__")
+    }
+    assert sorted(listed) == sorted(exports)
+
+    pages = []
+    for module, names in exports.items():
+        paths = [path for _, paths, _ in reference.list_contents(module) for path in paths]
+        assert sorted(path.rpartition(".")[2] for path in paths) == sorted(names)
+        pages += [
+            page for _, paths, new in reference.list_contents(module) if new for page in paths
+        ]
+    assert len(pages) == len(set(pages))
+    assert {reference.find_homes()[f"{m}.{name}"] for m in exports for name in exports[m]} == set(
+        pages
+    )
+
+
+def list_anchors(page: Path) -> set[str]:
+    """Return the anchors of the headings of a Markdown file."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", sorted(REPOSITORY.glob("*.md")), ids=lambda page: page.name)
+def test_links_of_a_page_outside_of_the_documentation_lead_to_files_and_headings(page):
+    # Sphinx checks the links of the pages in docs/.
+    links = re.findall(r"\]\((?!https?:|mailto:)([^)\s]*)\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        assert target.exists(), link
+        assert not anchor or anchor in list_anchors(target), link

@@ -668,6 +668,15 @@ class TestLabels:
         with pytest.raises(EvaluationError, match=match):
             make_target(rated, "given", threshold)
 
+    def test_the_threshold_of_a_person_needs_both_ratings(self, rated):
+        rated.ratings = rated.ratings[["arousal"]]
+        rated.targets = {"arousal": rated.ratings["arousal"]}
+        with pytest.raises(EvaluationError, match="has no ratings of valence"):
+            make_target(rated, "arousal", "subject")
+        labels = make_target(rated, "arousal", 5.0).labels
+        assert_array_equal(labels, rated.ratings["arousal"] > 5.0)
+        assert make_target(rated, "arousal", "none").task.name == "regression"
+
     def test_numbers_need_a_range_to_be_parted(self, rated):
         rated.targets, rated.rating_range = {"given": pd.Series([1, 2, 3] * 48)}, None
         with pytest.raises(EvaluationError, match="the study has no rating_range, whose middle"):

@@ -87,6 +87,13 @@ def add_scr(commands: argparse._SubParsersAction) -> None:
         help="smallest amplitude of a response, in microsiemens (default: 0.01)",
     )
     add_method(scr, "bandpass", repair="interpolate")
+    scr.add_argument(
+        "--breathing",
+        default="auto",
+        choices=["auto", "remove", "keep"],
+        help="breathing in the recordings: remove subtracts it, keep leaves it; auto (default) "
+        "removes it without --events",
+    )
     scr.add_argument("--overwrite", action="store_true", help="replace an earlier table")
 
 
@@ -116,6 +123,8 @@ def _scr(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     print(f"{n_done} of {len(found)} files done, {len(failed)} failed: {out}")
     if n_repaired := sum(int((table["repaired_share"] > 0).sum()) for table in tables):
         print(f"Note: {n_repaired} rows have repaired samples, see repaired_share.")
+    if n_breathing := sum(int((table["breathing_height"] > 0).sum()) for table in tables):
+        print(f"Note: breathing was removed from {n_breathing} rows, see breathing_height.")
     sys.stdout.flush()
     print_errors(failed, sys.stderr)
     return 1 if failed else 0
@@ -277,6 +286,7 @@ def _measure(
         min_amplitude_us=arguments.min_amplitude,
         missing=arguments.missing,
         repair=read_repair(arguments),
+        breathing=None if arguments.breathing == "keep" else arguments.breathing,
     )
     table.insert(0, "file", escape(str(file)))
     return table

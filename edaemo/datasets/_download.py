@@ -112,7 +112,9 @@ def _fetch_all(download: Download, folder: Path, name: str, how_to_get: str) -> 
         ThreadPoolExecutor(AT_A_TIME) as pool,
         progress_bar(len(sums), unit="file", shown=None) as bar,
     ):
-        waiting = {file: pool.submit(files.fetch, file) for file in sums}
+        # Streams that fail would stay open; the files are small enough to be read at once.
+        get = pooch.HTTPDownloader(stream=False)
+        waiting = {file: pool.submit(files.fetch, file, downloader=get) for file in sums}
         try:
             for file, fetched in waiting.items():
                 try:

@@ -24,6 +24,7 @@ SIGNALS = {
     "acceleration": ("ACC.csv", "1/64 g"),
 }
 CHANNELS = {"acceleration": ("x", "y", "z")}
+# File of an E4 with the times of button presses.
 TAGS = "tags.csv"
 # All files that the folder of a session may hold.
 FILES = {*(file for file, _ in SIGNALS.values()), "IBI.csv", TAGS, "info.txt"}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edaemo.datasets._units import DEVICES
 
+# Unit of a column of times → seconds.
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
 
 

@@ -28,8 +28,10 @@ class OwnRecordings(NamedTuple):
 
 # Name → specification. Each corpus of this package registers itself in its own module.
 CORPORA: dict[str, CorpusSpec] = {}
-# Corpora are recognised first, because a corpus may consist of E4 sessions.
+# Sessions of an E4, as `load_e4` reads them. Corpora are recognised first, because a corpus may
+# consist of E4 sessions.
 SESSIONS = OwnRecordings("e4", load_e4, EDA_FILE, "EDA.csv")
+# Studies of one table, as `read_trials` reads them.
 TABLE = OwnRecordings(
     "own study",
     read_trials,

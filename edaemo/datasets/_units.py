@@ -10,12 +10,14 @@ import numpy as np
 CONDUCTANCES = {"microsiemens": 1.0, "siemens": 1e6, "nanosiemens": 1e-3}
 # Unit → ohm per unit, for resistances.
 RESISTANCES = {"ohm": 1.0, "kiloohm": 1e3, "megaohm": 1e6}
+# Values of the parameter `unit`.
 EDA_UNITS = ("auto", *CONDUCTANCES, *RESISTANCES, "adc")
 
 # Shimmer3's reference resistors (ohm), by the range in the two upper bits of a sample.
 _SHIMMER_RESISTORS = np.array([40_200.0, 287_000.0, 1_000_000.0, 3_300_000.0])
 # The first reading above the reference of 0.5 V. Below it, the circuit is open.
 _SHIMMER_LOWEST = 683
+# Devices whose readings of a converter can be converted to µS.
 DEVICES = ("bitalino_rev", "biosignalsplux", "shimmer3")
 # Names of devices in files of OpenSignals → device. The first BITalino ("bitalino") is not among
 # them, because it has another transfer function.

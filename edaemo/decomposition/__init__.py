@@ -8,6 +8,7 @@ functions and classes with a parameter ``method`` can then use it.
 from importlib import import_module
 from pkgutil import iter_modules
 
+from edaemo.decomposition._breathing import estimate_breathing
 from edaemo.decomposition._compiled import kernel_facts
 from edaemo.decomposition._constants import fit_time_constants
 from edaemo.decomposition._context import leave_out_context, trim_context
@@ -63,6 +64,7 @@ __all__ = [
     "decompose",
     "decompose_many",
     "decomposition_names",
+    "estimate_breathing",
     "find_decomposition",
     "find_own_class",
     "find_responses",

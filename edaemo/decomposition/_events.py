@@ -179,11 +179,11 @@ def scr_events(
         The recording whose phasic component is `phasic`, in its unit; NaN samples are interpolated.
         If given, the recording must rise, too, relative to its least-squares line: its average over
         a quarter of a second must increase from the onset to the peak by at least
-        `min_amplitude_us`, and by more than the largest rise that the noise of the recording is
-        expected to cause [2]_: 2 σ √(ln N), where N is the number of samples and σ the noise of
-        such averages, estimated from third differences as in :func:`noise_weights`. This excludes
-        the rise of a high-pass from its undershoot after a response, and noise that is faster than
-        responses.
+        `min_amplitude_us`. This excludes the rise of a high-pass from its undershoot after a
+        response. Both rises must also exceed 2 σ √(ln(N / 0.05)), where N is the number of samples
+        and σ the noise of such averages, estimated from third differences as in
+        :func:`noise_weights`: noise that is faster than responses causes such a rise in at most
+        one of twenty recordings [2]_. For slower noise see :func:`estimate_breathing`.
 
     Returns
     -------
@@ -294,7 +294,8 @@ def find_rises(
     Returns
     -------
     callable
-        Takes onsets and peaks (samples); returns an array of bool.
+        Takes onsets and peaks (samples); returns an array of bool: whether the recording rises,
+        and both rises exceed the noise.
     """
     samples = np.asarray(recording, dtype=np.float64)
     seen = np.flatnonzero(np.abs(samples) <= LARGEST)
@@ -309,7 +310,8 @@ def find_rises(
 
     def rises(onset: np.ndarray, peak: np.ndarray) -> np.ndarray:
         rise = averages[peak] - averages[onset]
-        return (rise >= (min_amplitude_us or 0.0)) & (rise > by_noise)
+        smaller = np.minimum(rise, phasic[peak] - phasic[onset])
+        return (rise >= (min_amplitude_us or 0.0)) & (smaller > by_noise)
 
     return rises
 

@@ -32,6 +32,9 @@ _KEPT = 0.8  # share of the third differences, without the largest
 # The lower quantiles of a driver with responses are wider than those of noise alone.
 _RESPONSES = 0.7
 
+# Share of recordings in which noise may cause a rise that counts.
+_FALSE_RISES = 0.05
+
 # Distance of the two quantiles of a standard normal variable.
 _DISTANCE = ndtri(_MIDDLE) - ndtri(_LOW)
 # Variance of a standard normal variable within its central share, and that of its third difference.
@@ -172,13 +175,13 @@ def samples_of_average(n_samples: int, sampling_rate: float) -> int:
 
 
 def largest_rise_of_noise(y: np.ndarray, sampling_rate: float) -> float:
-    """Return the largest rise that the noise of a recording is expected to cause.
+    """Return a rise that the noise of a recording exceeds in at most one of twenty recordings.
 
     The rises are those of averages over a quarter of a second. The difference of two averages with
-    independent noise of standard deviation σ has √2 σ, and the largest of N such differences is
-    about √2 σ √(2 ln N) (Donoho & Johnstone, Biometrika 81, 1994). N is the number of samples. σ
-    is the larger of the estimate from third differences and the rounding error, as in
-    `noise_weights`. Slow noise, such as breathing, is not part of it.
+    independent noise of standard deviation σ has √2 σ. It exceeds 2 σ √(ln(N / 0.05)) with a
+    probability below 0.05 / N, the largest of N of them therefore with one below 0.05. N is the
+    number of samples. σ is the larger of the estimate from third differences and the rounding
+    error, as in `noise_weights`. Slow noise, such as breathing, is not part of it.
 
     Parameters
     ----------
@@ -196,7 +199,7 @@ def largest_rise_of_noise(y: np.ndarray, sampling_rate: float) -> float:
     blocks = len(y) // averaged
     means = y[: blocks * averaged].reshape(blocks, averaged).mean(axis=1)
     noise = max(_from_differences(means), _step(y) / np.sqrt(12 * averaged))
-    return float(2 * noise * np.sqrt(np.log(len(y))))
+    return float(2 * noise * np.sqrt(np.log(len(y) / _FALSE_RISES)))
 
 
 def _from_differences(means: np.ndarray) -> float:
@@ -211,7 +214,7 @@ def _from_differences(means: np.ndarray) -> float:
 
 def _from_driver(means: np.ndarray, rate: float) -> float:
     """Return the noise of averages from the lower quantiles of the driver."""
-    taps, spread = _inverse(rate)
+    taps, spread = inverse_filter(rate)
     n = len(means) - len(taps) + 1
     blocks = max(1, round(n / (_BLOCK * rate)))
     size = n // blocks
@@ -225,7 +228,7 @@ def _from_driver(means: np.ndarray, rate: float) -> float:
 
 
 @lru_cache(maxsize=16)
-def _inverse(rate: float) -> tuple[np.ndarray, float]:
+def inverse_filter(rate: float) -> tuple[np.ndarray, float]:
     """Return the smoothed inverse of the filter, and the quantile distance for unit noise."""
     phasic = discretise(rate, *_CONSTANTS)
     reach = max(1, round(3 * _SMOOTH * rate))

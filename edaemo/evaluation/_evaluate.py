@@ -238,7 +238,7 @@ def evaluate(
     >>> with TemporaryDirectory() as folder:
     ...     store = f"{folder}/results.sqlite"
     ...     scores = evaluate(
-    ...         "svm-eda", study, "arousal", thresholds=5.0, people="all", n_splits=2, store=store
+    ...         "svm-eda", study, "arousal", thresholds=4.9, people="all", n_splits=2, store=store
     ...     )
     >>> scores["pipeline"].to_list()
     ['majority', 'trial-order', 'stimulus-prior', 'svm-eda']

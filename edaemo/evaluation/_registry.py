@@ -510,8 +510,11 @@ GROUPS: dict[str, tuple[str, ...]] = {
         "inceptiontime-eda",
     ),
 }
+# Pipelines for two classes by name.
 PIPELINES = PIPELINES_OF["binary"]
+# Pipelines that predict a number for each trial, by name.
 REGRESSORS = PIPELINES_OF["regression"]
+# Pipelines that predict a series for each trial, by name.
 SEQUENCE_REGRESSORS = PIPELINES_OF["sequence-regression"]
 
 
@@ -548,6 +551,7 @@ def _make_continuous(path: object = None) -> AnyBunch:
     return make_continuous_listening()
 
 
+# Functions that load a study, by the name of the study.
 STUDIES: MutableMapping[str, Callable[..., AnyBunch]] = _Registry(
     {
         "generated": _make_generated,

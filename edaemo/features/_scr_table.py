@@ -26,6 +26,7 @@ from edaemo.decomposition import (
     Components,
     CvxEDA,
     DecompositionMethod,
+    estimate_breathing,
     find_decomposition,
     find_responses,
     find_rises,
@@ -92,6 +93,7 @@ Events: TypeAlias = pd.DataFrame | Sequence[float] | np.ndarray
         "min_amplitude_us": [Interval(Real, 0, None, closed="left"), None],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "repair": [StrOptions(set(REPAIRS)), None],
+        "breathing": [StrOptions({"auto", "remove"}), None],
         "context": [Interval(Real, 0, None, closed="left"), None],
     },
     prefer_skip_nested_validation=True,
@@ -108,6 +110,7 @@ def scr_table(
     min_amplitude_us: float | None = SMALLEST_US,
     missing: str = "raise",
     repair: str | None = "interpolate",
+    breathing: str | None = "auto",
     context: float | None = None,
 ) -> pd.DataFrame:
     """Return a table of skin conductance responses (SCRs), with one row for each trial or event.
@@ -160,6 +163,11 @@ def scr_table(
         Treatment of artefacts before the decomposition, as in
         :class:`edaemo.preprocessing.EDADecomposer`, which does nothing by default. None for
         recordings in another unit than µS: the thresholds are for µS.
+    breathing : {"auto", "remove"} or None, default="auto"
+        "remove" subtracts what :func:`edaemo.decomposition.estimate_breathing` finds, after the
+        repair. None keeps it: then each breath higher than `min_amplitude_us` counts as a response.
+        "auto" is "remove" without `events` and None with them, because responses to events at equal
+        intervals of less than 15 s can be taken for breathing.
     context : float or None, default=None
         Seconds at the beginning of each recording that were recorded before the trial; they are
         decomposed with it. None uses the context of the Bunch, and is 0 for other input. A row for
@@ -198,6 +206,8 @@ def scr_table(
         ``repaired_share`` : float64, share of samples that were interpolated or masked as parts of
         artefacts; NaN if fewer than two samples are free of artefacts, so that the trial was not
         repaired.
+        ``breathing_height`` : float64, µS, median height of the breaths that were removed from the
+        recording, from trough to peak; 0 if none were.
 
         With events:
 
@@ -225,6 +235,7 @@ def scr_table(
         ``missing_share``, ``flat`` (boolean), ``saturated_share``, ``n_spikes`` (Int64),
         ``lost_contact_share``, ``repaired_share`` : as above, for the samples in the window. The
         defects are those found in the whole trial.
+        ``breathing_height`` : as above.
 
     Raises
     ------
@@ -273,6 +284,14 @@ def scr_table(
     placed = None if events is None else _place_events(events, ids)
     read = read_signals(None, trials, reset=None, missing=missing, n_context=n_context)
     repaired = repair_signals([signal for signal, _ in read], rate, repair)
+    heights = np.zeros(len(repaired))
+    if breathing == "remove" or (breathing == "auto" and placed is None):
+        breaths = [estimate_breathing(repairs.signal, rate) for repairs in repaired]
+        heights = np.array([_height(of_trial) for of_trial in breaths])
+        repaired = [
+            repairs._replace(signal=repairs.signal - of_trial)
+            for repairs, of_trial in zip(repaired, breaths, strict=True)
+        ]
     # Rows for trials describe the trials alone, so their context is left out here.
     leads = [0] * len(repaired)
     if placed is not None:
@@ -300,14 +319,23 @@ def scr_table(
         measures = pd.DataFrame([recording.measure() for recording in recordings])
         quality = quality[list(QUALITY)].reset_index(drop=True)
         shares = pd.Series([recording.repaired_share(slice(None)) for recording in recordings])
-        return pd.concat([ids, measures, quality.assign(repaired_share=shares)], axis=1)
+        quality = quality.assign(repaired_share=shares, breathing_height=heights)
+        return pd.concat([ids, measures, quality], axis=1)
     positions = [
         _shift(of_trial, lead - n_context)
         for of_trial, lead in zip(quality["positions"], leads, strict=True)
     ]
     measures = _measure_events(placed, recordings, positions, window, baseline)
     named = ids.iloc[placed["row"]].reset_index(drop=True)
+    of_events = np.where(measures["complete"], heights[placed["row"]], np.nan)
+    measures = measures.assign(breathing_height=of_events)
     return pd.concat([named, placed[["event", "onset"]], measures], axis=1)
+
+
+def _height(breathing: np.ndarray) -> float:
+    """Return the median height of breaths from trough to peak, 0 without breaths."""
+    turns = np.flatnonzero(np.diff(np.sign(np.diff(breathing)))) + 1
+    return float(np.median(np.abs(np.diff(breathing[turns])))) if len(turns) > 1 else 0.0
 
 
 @dataclass(frozen=True)

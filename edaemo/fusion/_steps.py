@@ -15,6 +15,7 @@ from edaemo._saved import saved
 from edaemo._sklearn import BaseEstimator, TransformerMixin
 from edaemo._validation import find_ids, name_trial, plain_numbers, signal_columns
 
+# Statistics of a signal within a step.
 STATISTICS = ("mean", "sd", "slope")
 # Seconds by which two times may differ and still count as equal.
 _CLOCK = 1e-6

@@ -17,6 +17,7 @@ from torch import nn
 
 from edaemo._torch import Inputs
 
+# The tasks that a network can declare.
 TASKS = ("binary", "multiclass", "regression", "sequence-regression")
 # Arguments of a network's constructor that are set from the data. Every network also has
 # ``n_outputs``, the number of classes or of predicted numbers.

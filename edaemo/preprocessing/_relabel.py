@@ -29,6 +29,7 @@ from edaemo._validation import (
     whole_or_nothing,
 )
 
+# The two ratings whose plane is divided into two groups.
 AXES = ("valence", "arousal")
 VALENCE, AROUSAL = range(2)
 

@@ -19,6 +19,7 @@ from scipy.stats import nct, t
 from edaemo.statistics._crossed import Gains, LeftOut, PeopleScores
 from edaemo.statistics._scores import adjust_holm
 
+# Level of significance of all tests, after the correction by Holm.
 LEVEL = 0.05
 POWER = 0.8
 _MOST_PEOPLE = 1_000_000
@@ -39,6 +40,7 @@ class Claim(NamedTuple):
         return set(used) & {"eda" if self.column == "reads_eda" else "music"}
 
 
+# The claims about a pipeline that tables test.
 CLAIMS = (
     Claim("reads_eda", "Reads EDA", "EDA", "without EDA"),
     Claim("reads_signals", "Reads other signals", "signals", "without signals"),
