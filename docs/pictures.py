@@ -20,7 +20,7 @@ PICTURES = {
     "decomposition": ("plot_decomposition_weights", 1, 100),
     "decomposition-published": ("plot_decomposition_weights", 2, 100),
     "generated": ("plot_generated_listener", 1, 100),
-    "readme": ("plot_leaking_split", 1, 100),
+    "readme": ("plot_leaking_split", 2, 100),
     "relabelling": ("plot_relabelling", 1, 110),
 }
 

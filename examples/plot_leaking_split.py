@@ -17,10 +17,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 from edaemo import SubjectThresholdRelabeler
 from edaemo.benchmark import evaluate
-from edaemo.datasets import make_music_listening
+from edaemo.datasets import load_induced_stress, make_music_listening
+from edaemo.decomposition import decompose, scr_events
+from edaemo.inspection import plot_decomposition
 from edaemo.model_selection import make_protocol
 
 study = make_music_listening(
@@ -86,14 +89,44 @@ left.set_xticks([])
 left.set_title("Trials of 20 songs", fontsize="medium")
 left.legend(loc="lower left", fontsize="small")
 
-score = scores["balanced_accuracy"]
-error = [score - scores["balanced_accuracy_low"], scores["balanced_accuracy_high"] - score]
-right.errorbar(score, PROTOCOLS, xerr=error, fmt="o", color="#0072B2", capsize=4)
-for protocol, value in score.items():
-    right.annotate(f"{value:.2f}", (value, protocol), (0, 8), textcoords="offset points")
-right.axvline(0.5, color="0.5", linestyle="--", label="chance")
-right.set(xlim=(0.3, 0.8), ylim=(2.6, -0.6), ylabel="protocol")
-right.set_xlabel("balanced accuracy (95 % interval)")
-right.set_title("One linear SVM; the EDA holds no emotion", fontsize="medium")
-right.legend(frameon=False)
+
+def draw_scores(axes: Axes, title: str) -> None:
+    """Draw the score of each protocol with its interval."""
+    score = scores["balanced_accuracy"]
+    error = [score - scores["balanced_accuracy_low"], scores["balanced_accuracy_high"] - score]
+    axes.errorbar(score, PROTOCOLS, xerr=error, fmt="o", color="#0072B2", capsize=4)
+    for protocol, value in score.items():
+        axes.annotate(f"{value:.2f}", (value, protocol), (0, 8), textcoords="offset points")
+    axes.axvline(0.5, color="0.5", linestyle="--", label="chance")
+    axes.set(xlim=(0.3, 0.8), ylim=(2.6, -0.6), ylabel="protocol")
+    axes.set_xlabel("balanced accuracy (95 % interval)")
+    axes.set_title(title, fontsize="medium")
+    axes.legend(frameon=False)
+
+
+draw_scores(right, "One linear SVM; the EDA holds no emotion")
+plt.show()
+
+# %%
+# Next to a recording
+# -------------------
+# The two things that edaemo is for, in one picture, which the README shows: to find the responses
+# in a recording (here two minutes of mental arithmetic, bundled), and to tell what a split hides.
+stress = load_induced_stress(window=None)
+rate = stress.sampling_rate
+eda = stress.trials.query("subject == 'S14' and trial == 3")["eda"].iloc[0][: round(120 * rate)]
+parts = decompose(eda, rate)
+responses = scr_events(parts.phasic, rate, min_amplitude_us=0.05)
+
+figure = plt.figure(figsize=(11, 4.6), layout="constrained")
+((left, right),) = figure.subfigures(1, 2, squeeze=False, width_ratios=(3, 2))
+plot_decomposition(
+    parts,
+    rate,
+    signal=eda,
+    responses=responses,
+    title="Wrist EDA during mental arithmetic (induced-stress, S14)",
+    ax=left.subplots(3, 1, sharex=True),
+)
+draw_scores(right.subplots(), "One SVM; EDA depends on the song")
 plt.show()

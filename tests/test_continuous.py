@@ -15,7 +15,7 @@ from edaemo.datasets import (
     repeat_ratings,
     select_people,
 )
-from edaemo.estimators import StepwiseRegressor, make_step_pipeline
+from edaemo.estimators import SeriesMeanRegressor, StepwiseRegressor, make_step_pipeline
 from edaemo.evaluation import SEQUENCE_REGRESSORS, evaluate, load_continuous
 from edaemo.metrics import series_concordance
 from edaemo.reproduction.muse import format_results, reproduce_results
@@ -140,6 +140,14 @@ class TestComparison:
         )
         assert (table["n_failed"] == 0).all()
         assert table["n_steps"].iloc[0] == sum(map(len, series.targets["arousal"]))
+
+
+def test_the_mean_series_needs_the_lengths():
+    X = pd.DataFrame({"stimulus": ["a", "b"], "n_steps": [2, 3]})
+    model = SeriesMeanRegressor(by="step").fit(X, [np.array([1.0, 3.0]), np.array([3.0, 5.0, 9.0])])
+    assert_array_equal(model.predict(X)[1], [2.0, 4.0, 9.0])
+    with pytest.raises(ValueError, match="no column n_steps"):
+        model.predict(X[["stimulus"]])
 
 
 class TestRepeatedRatings:

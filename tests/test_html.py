@@ -5,12 +5,15 @@ from html import unescape
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_html_repr
 
-from edaemo import RTCANClassifier
+from edaemo import MusicFeatureUnion, RTCANClassifier
 from edaemo.benchmark import PIPELINES
 from edaemo.datasets import make_music_listening
 from edaemo.estimators import CNNClassifier
+from edaemo.features import EDAFeatureExtractor
 
 
 def show(estimator: object) -> tuple[str, dict[str, str]]:
@@ -56,3 +59,30 @@ def test_changed_parameters_are_marked():
     (changed,) = re.findall(r'<tr class="user-set">(.*?)</tr>', html, re.DOTALL)
     assert "max_epochs" in changed
     assert values["max_epochs"] == "7"
+
+
+def test_a_pipeline_shows_nested_steps_in_order_and_whether_it_is_fitted():
+    features = MusicFeatureUnion(eda=EDAFeatureExtractor(4, preset="compact"))
+    pipeline = make_pipeline(features, LogisticRegression(max_iter=1000))
+
+    def texts() -> list[str]:
+        parts = re.split(r"<[^>]*>", show(pipeline)[0])
+        return [unescape(part).strip() for part in parts]
+
+    shown = texts()
+    union, extractor, last = (
+        shown.index(name)
+        for name in (
+            "musicfeatureunion: MusicFeatureUnion",
+            "eda: EDAFeatureExtractor",
+            "LogisticRegression",
+        )
+    )
+    assert union < extractor < last
+    assert "'compact'" in shown[extractor:last]
+    assert "Not fitted" in shown and "Fitted" not in shown
+
+    eda = np.random.default_rng(0).normal(size=(20, 100)).cumsum(axis=1) + 50
+    pipeline.fit(eda, np.arange(20) % 2)
+    shown = texts()
+    assert "Fitted" in shown and "Not fitted" not in shown

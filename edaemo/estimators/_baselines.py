@@ -507,8 +507,15 @@ class SeriesMeanRegressor(RegressorMixin, BaseEstimator):
         -------
         ndarray of shape (n_trials,)
             A 1-D float array for each trial.
+
+        Raises
+        ------
+        ValueError
+            If X has no column ``n_steps``.
         """
         check_is_fitted(self)
+        if "n_steps" not in X:
+            raise ValueError("X has no column n_steps: add the length of each predicted series.")
         predicted = np.empty(len(X), dtype=object)
         for i, (key, n_steps) in enumerate(zip(self._keys(X), X["n_steps"], strict=True)):
             series = np.full(n_steps, self.mean_)

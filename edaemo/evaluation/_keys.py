@@ -110,6 +110,7 @@ def fingerprint(value: object) -> str:
     return _sha256(_dump(canonical(value)).encode())
 
 
+@cache
 def _version(library: str) -> str | None:
     """Return the installed version of a library, or None."""
     try:

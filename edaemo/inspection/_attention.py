@@ -30,9 +30,10 @@ class _Style(TypedDict):
     label: str
 
 
-# As in the paper: red, blue and green for original, phasic and tonic.
-COLOURS = {"original": "#c0392b", "phasic": "#1f5a8a", "tonic": "#3b7d3a"}
-OTHERS = ("#8e5ea2", "#c25b17", "#17807e", "#7a5230")
+# As in the paper: red, blue and green for original, phasic and tonic, in the shades of Okabe & Ito,
+# which people with any colour vision can distinguish.
+COLOURS = {"original": "#D55E00", "phasic": "#0072B2", "tonic": "#009E73"}
+OTHERS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000")
 COLUMN: _Fill = {"facecolor": "black", "alpha": 0.45}
 WIDTH = 7.0  # inches, the text width of a page
 MOST_COLUMNS = 80  # per panel; more cannot be distinguished in a third of a page

@@ -478,8 +478,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         """Raise a ValueError if `scale` does not suit X or `standardize_output`."""
         if self.scale != "trial" and not self.standardize_output:
             raise ValueError(
-                f"scale={self.scale!r} needs standardize_output=True. For channels in the unit of "
-                "the recording, set scale=None."
+                f"scale={self.scale!r} needs standardize_output=True, the default. With it, "
+                "scale=None gives channels in the unit of the recording."
             )
         if self.scale == "subject" and (not is_trials_table(X) or is_only_signals(X)):
             raise ValueError(

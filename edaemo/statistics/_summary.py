@@ -182,7 +182,7 @@ def summarise_predictions(predictions: pd.DataFrame, *, random_state: int = 0) -
     See Also
     --------
     compare_pipelines : Differences between pipelines.
-    permutation_tests : Better than chance?
+    permutation_tests : Tests against chance over people.
     edaemo.evaluation.load_predictions : The predictions of a store.
 
     Examples
