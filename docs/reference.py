@@ -114,9 +114,10 @@ class PicturesFirst:
     """Sort examples by name, those without a picture last."""
 
     def __init__(self, folder: str) -> None:
-        pass
+        pass  # sphinx-gallery passes the folder of the examples
 
     def __call__(self, name: str) -> tuple[bool, str]:
+        """Return the key by which an example is sorted."""
         return not name.startswith("plot_"), name
 
 
