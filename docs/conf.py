@@ -52,7 +52,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "gallery/backreferences",
     "download_all_examples": False,
     "remove_config_comments": True,
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "reference.PicturesFirst",
     "show_memory": False,
     "write_computation_times": False,
 }

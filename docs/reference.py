@@ -110,6 +110,17 @@ def link_files(app, name: str, source: list[str]) -> None:
     source[0] = re.sub(r"\]\((\.\./[^)\s]+)\)", mark, text)
 
 
+class PicturesFirst:
+    """Sort examples by name, those without a picture last."""
+
+    def __init__(self, folder: str) -> None:
+        pass  # sphinx-gallery passes the folder of the examples
+
+    def __call__(self, name: str) -> tuple[bool, str]:
+        """Return the key by which an example is sorted."""
+        return not name.startswith("plot_"), name
+
+
 def resolve_alias(app, env, node, content):
     """Return a link to the page of a name that another package exports, too."""
     target = node.get("reftarget", "")
