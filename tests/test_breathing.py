@@ -9,6 +9,7 @@ import pytest
 from edaemo.cli import main
 from edaemo.decomposition import estimate_breathing
 from edaemo.features import scr_table
+from edaemo.preprocessing import CvxEDATransformer, EDADecomposer
 
 
 def respond(time: np.ndarray, onset: float, slow: float = 2.0, fast: float = 0.7) -> np.ndarray:
@@ -134,6 +135,20 @@ def test_extreme_units(size):
 def test_one_recording_is_expected(y):
     with pytest.raises(ValueError, match="one recording"):
         estimate_breathing(y, 4)
+
+
+@pytest.mark.parametrize("context", [0.0, 10.0])
+def test_transformers_decompose_what_is_left(context):
+    eda, breathing = record(70, 4, onsets=(8.0, 25.0, 44.0), breath=0.06)
+    calm = eda - estimate_breathing(eda, 4)
+    n_context = round(context * 4)
+    settings = {"sampling_rate": 4, "context": context}
+    removed = EDADecomposer(method="highpass", breathing="remove", **settings).transform(eda[None])
+    np.testing.assert_allclose(
+        removed.reshape(2, -1).sum(axis=0), (eda - breathing)[n_context:], atol=0.02
+    )
+    channels = CvxEDATransformer(breathing="remove", **settings).fit_transform(eda[None])
+    np.testing.assert_array_equal(channels, CvxEDATransformer(**settings).fit_transform(calm[None]))
 
 
 class TestTable:

@@ -26,7 +26,6 @@ from edaemo.decomposition import (
     Components,
     CvxEDA,
     DecompositionMethod,
-    estimate_breathing,
     find_decomposition,
     find_responses,
     find_rises,
@@ -40,6 +39,7 @@ from edaemo.preprocessing import (
     check_masking,
     decompose_trials,
     find_context,
+    remove_breathing,
     repair_signals,
     signal_quality,
     unpack_study,
@@ -286,13 +286,8 @@ def scr_table(
     repaired = repair_signals([signal for signal, _ in read], rate, repair)
     heights = np.zeros(len(repaired))
     if breathing == "remove" or (breathing == "auto" and placed is None):
-        breaths = [estimate_breathing(repairs.signal, rate) for repairs in repaired]
-        heights = np.array([_height(of_trial) for of_trial in breaths])
-        repaired = [
-            repairs._replace(signal=repairs.signal - of_trial)
-            for repairs, of_trial in zip(repaired, breaths, strict=True)
-        ]
-    # Rows for trials describe the trials alone, so their context is left out here.
+        repaired, removed = remove_breathing(repaired, rate)
+        heights = np.array([_height(breathing_of_trial) for breathing_of_trial in removed])
     leads = [0] * len(repaired)
     if placed is not None:
         leads = [trim_context(repairs.signal, n_context)[1] for repairs in repaired]

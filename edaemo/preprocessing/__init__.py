@@ -21,7 +21,13 @@ from edaemo.preprocessing._quality import (
     unpack_study,
 )
 from edaemo.preprocessing._relabel import AXES, SubjectThresholdRelabeler, check_ratings
-from edaemo.preprocessing._repair import REPAIRS, Repaired, describe_repairs, repair_signals
+from edaemo.preprocessing._repair import (
+    REPAIRS,
+    Repaired,
+    describe_repairs,
+    remove_breathing,
+    repair_signals,
+)
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 __all__ = [
@@ -49,6 +55,7 @@ __all__ = [
     "find_context",
     "find_copies",
     "plan_outputs",
+    "remove_breathing",
     "repair_signals",
     "signal_quality",
     "unpack_study",

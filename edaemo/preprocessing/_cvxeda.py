@@ -38,7 +38,13 @@ from edaemo.preprocessing._decomposed import (
     check_masking,
     decompose_trials,
 )
-from edaemo.preprocessing._repair import REPAIRS, describe_repairs, repair_signals
+from edaemo.preprocessing._repair import (
+    BREATHING,
+    REPAIRS,
+    describe_repairs,
+    remove_breathing,
+    repair_signals,
+)
 from edaemo.preprocessing._standardize import SubjectStandardizer
 
 COMPONENTS = ("original", "phasic", "tonic", "driver", "residual")
@@ -142,6 +148,10 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         artefact. "mask": no weight in the decomposition, for methods as in `missing`. A trial with
         fewer than two samples without artefact is not repaired. A step to another level remains.
         Repairs of long artefacts hide the responses in them.
+    breathing : {"remove"} or None, default=None
+        "remove" subtracts the breathing that :func:`edaemo.decomposition.estimate_breathing` finds
+        in the recording, after the repair. Responses at equal intervals of less than 15 s can be
+        taken for breathing.
     context : float, default=0.0
         Seconds at the beginning of each cell that were recorded before the trial
         (``window=(-10, 25)`` of the loaders: 10). They are decomposed with the trial, so that
@@ -231,6 +241,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "weights": [StrOptions({"noise", "published"}), Weights],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "repair": [StrOptions(set(REPAIRS)), None],
+        "breathing": [StrOptions(set(BREATHING)), None],
         "context": [Interval(Real, 0, None, closed="left")],
         "solver": [StrOptions({"auto", "compiled", "scipy", "cvxopt"})],
         "n_jobs": [Integral, None],
@@ -257,6 +268,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         weights: str | Weights = "noise",
         missing: str = "raise",
         repair: str | None = None,
+        breathing: str | None = None,
         context: float = 0.0,
         solver: str = "auto",
         n_jobs: int | None = None,
@@ -279,6 +291,7 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.weights = weights
         self.missing = missing
         self.repair = repair
+        self.breathing = breathing
         self.context = context
         self.solver = solver
         self.n_jobs = n_jobs
@@ -453,6 +466,8 @@ class CvxEDATransformer(DecomposingMixin, TransformerMixin, BaseEstimator):
             lengths = [len(signal) - self._n_context for signal in signals]
             self._check_lengths(X, lengths, fitted)
         repaired = repair_signals(signals, self.sampling_rate, self.repair)
+        if self.breathing is not None:
+            repaired, _ = remove_breathing(repaired, self.sampling_rate)
         trials = decompose_trials(
             [repairs.signal for repairs in repaired],
             self.sampling_rate,

@@ -40,7 +40,13 @@ from edaemo.preprocessing._decomposed import (
     check_masking,
     decompose_trials,
 )
-from edaemo.preprocessing._repair import REPAIRS, describe_repairs, repair_signals
+from edaemo.preprocessing._repair import (
+    BREATHING,
+    REPAIRS,
+    describe_repairs,
+    remove_breathing,
+    repair_signals,
+)
 
 COMPONENTS = ("phasic", "tonic", "residual")
 SHORTEST = 2.0  # seconds: half the window of the moving median
@@ -117,6 +123,11 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         fewer than two samples without artefact is not repaired. A step to another level remains.
         Repairs of long artefacts hide the responses in them.
         The components add up to the repaired recording.
+    breathing : {"remove"} or None, default=None
+        "remove" subtracts the breathing that :func:`edaemo.decomposition.estimate_breathing` finds
+        in the recording, after the repair. Responses at equal intervals of less than 15 s can be
+        taken for breathing.
+        The components add up to the recording without breathing.
     context : float, default=0.0
         Seconds at the beginning of each cell that were recorded before the trial
         (``window=(-10, 25)`` of the loaders: 10). They are decomposed with the trial, so that
@@ -181,6 +192,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         "components": ["array-like"],
         "missing": [StrOptions({"raise", "interpolate", "mask"})],
         "repair": [StrOptions(set(REPAIRS)), None],
+        "breathing": [StrOptions(set(BREATHING)), None],
         "context": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -192,6 +204,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         components: Sequence[str] = ("phasic", "tonic"),
         missing: str = "raise",
         repair: str | None = None,
+        breathing: str | None = None,
         context: float = 0.0,
     ) -> None:
         self.sampling_rate = sampling_rate
@@ -199,6 +212,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
         self.components = components
         self.missing = missing
         self.repair = repair
+        self.breathing = breathing
         self.context = context
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -264,6 +278,8 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             self._check_one_length(X, [len(signal) - self._n_context for signal in signals])
         method = find_decomposition(self.method)
         repaired = repair_signals(signals, self.sampling_rate, self.repair)
+        if self.breathing is not None:
+            repaired, _ = remove_breathing(repaired, self.sampling_rate)
         decomposed = decompose_trials(
             [repairs.signal for repairs in repaired],
             self.sampling_rate,

@@ -8,10 +8,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from edaemo.decomposition import estimate_breathing
 from edaemo.preprocessing._quality import signal_quality
 
-# Values of the parameter `repair`, besides None.
+# Values of the parameters `repair` and `breathing`, besides None.
 REPAIRS = ("interpolate", "mask")
+BREATHING = ("remove",)
 # Keys of the positions in `signal_quality` that are artefacts. Saturation at the recording's own
 # extremes is not among them: a quiet recording with coarse steps looks the same, and interpolation
 # would give the same value.
@@ -94,6 +96,33 @@ def repair_signals(
             signals, signal_quality(cells, sampling_rate)["positions"], strict=True
         )
     ]
+
+
+def remove_breathing(
+    repaired: Sequence[Repaired], sampling_rate: float
+) -> tuple[list[Repaired], list[np.ndarray]]:
+    """Subtract the breathing that :func:`edaemo.decomposition.estimate_breathing` finds.
+
+    Parameters
+    ----------
+    repaired : sequence of Repaired
+        Recordings, in any unit.
+    sampling_rate : float
+        Samples per second (Hz).
+
+    Returns
+    -------
+    calm : list of Repaired
+        The recordings without their breathing.
+    breathing : list of ndarray of float64 of shape (n_samples,)
+        What was subtracted.
+    """
+    breathing = [estimate_breathing(repairs.signal, sampling_rate) for repairs in repaired]
+    calm = [
+        repairs._replace(signal=repairs.signal - of_trial)
+        for repairs, of_trial in zip(repaired, breathing, strict=True)
+    ]
+    return calm, breathing
 
 
 def _repair(
