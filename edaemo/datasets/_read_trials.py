@@ -193,8 +193,8 @@ def read_trials(
     Raises
     ------
     DatasetError
-        If the table or a file is invalid: a column, file or rating is missing, a trial occurs
-        twice, a rating is out of range, or a file is not a recording.
+        If the table or a file is invalid: a column or file is missing, a trial occurs twice, no
+        trial has a rating, a rating is out of range, or a file is not a recording.
     ValueError
         If an argument is invalid, or the window is longer than every trial.
 
@@ -203,7 +203,8 @@ def read_trials(
     UserWarning
         If trials are shorter than the window.
     RecordingWarning
-        As in `read_recording`; once for all files with the same remark.
+        As in `read_recording`; once for all files with the same remark. And if some trials have no
+        rating: it is NaN, and evaluations that need it leave these trials out.
 
     See Also
     --------
@@ -256,7 +257,7 @@ def read_trials(
         problems.add(f"The table lacks the columns {missing}; it has {list(frame.columns)}.")
     there = [rating for rating in ratings if rating in frame.columns]
     rated = read_rating_columns(frame, there, rating_range, problems)
-    _check_complete(rated, rows, problems)
+    gaps = _find_gaps(rated, rows, problems)
     cells, rates = _read_files(
         frame,
         of_signals,
@@ -266,6 +267,8 @@ def read_trials(
         shared=spans is not None,
     )
     problems.raise_all()
+    for gap in gaps:
+        warnings.warn(f"{place}: {gap}", RecordingWarning, stacklevel=2)
     notes = (
         [] if "trial" in frame.columns else ["The order of the trials is not known: trial is 0."]
     )
@@ -295,7 +298,7 @@ def read_trials(
         "stimuli": len(set(rows["stimulus"])),
         **counted,
         **counts,
-        "notes": notes,
+        "notes": [*notes, *gaps],
     }
     labels = {name: trials.pop(name) for name in classes}
     return Study(
@@ -428,17 +431,24 @@ def _read_rows(
     }
 
 
-def _check_complete(
+def _find_gaps(
     rated: Mapping[str, np.ndarray], rows: Mapping[str, Any], problems: Problems
-) -> None:
-    """Note trials without a rating."""
+) -> list[str]:
+    """Return a sentence for each rating that some trials lack; note a rating that all lack."""
+    gaps = []
     for rating, values in rated.items():
         missing = np.flatnonzero(np.isnan(values))
-        if len(missing):
+        if len(missing) == len(values):
+            problems.add(f"No trial has a number as {rating}: fill the column, or remove it.")
+        elif len(missing):
             unrated = name_some(
                 f"{rows['subject'][row]} {rows['stimulus'][row]} (row {row + 1})" for row in missing
             )
-            problems.add(f"{len(missing)} trials have no {rating}: {unrated}. Remove these rows.")
+            gaps.append(
+                f"{len(missing)} of {len(values)} trials have no {rating}: {unrated}. Evaluations "
+                "that need it leave them out."
+            )
+    return gaps
 
 
 def _read_files(
