@@ -31,7 +31,7 @@ from edaemo._safe_file import ARRAYS, HEAD, FileError, read_archive, write_archi
 from edaemo._whole_file import safe_name
 from edaemo.cli import _compare, main
 from edaemo.cli._output import to_csv
-from edaemo.datasets import DatasetError, read_recording, read_trials
+from edaemo.datasets import DatasetError, read_events, read_recording, read_trials
 from edaemo.datasets._matlab import read_matlab
 from edaemo.datasets._numbers import read_number
 from edaemo.datasets._recordings import read_columns
@@ -545,6 +545,30 @@ def test_a_flipped_bit_in_a_decomposition_never_changes_its_values(tmp_path):
         np.testing.assert_array_equal(found[0], expected)
         assert found[1] == rate
     assert n_refused > 30  # without checksums of the pages it is half of that
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (b"\xff" * 8, "the name in its header is not text"),
+        (b"x" * 8, r"File name in directory .* and header .* differ"),
+    ],
+    ids=["not text", "other name"],
+)
+def test_a_damaged_name_in_an_archive_is_one_short_error(name, said, tmp_path):
+    place = tmp_path / "session.zip"
+    with zipfile.ZipFile(place, "w") as archive:
+        archive.writestr("EDA.csv", "1500000000\n4\n" + "\n".join(["1.0"] * 400))
+        archive.writestr("tags.csv", "1500000010\n" * 3)
+    content = bytearray(place.read_bytes())
+    header = content.index(b"tags.csv")
+    content[header : header + len(name)] = name
+    for signature, flags in ((b"PK\x03\x04", 7), (b"PK\x01\x02", 9)):
+        content[content.rindex(signature) + flags] |= 0x08  # the name is in UTF-8
+    place.write_bytes(content)
+    with pytest.raises(DatasetError, match=said) as caught:
+        read_events(place)
+    assert len(str(caught.value)) < 600
 
 
 def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path):

@@ -62,7 +62,10 @@ class PackedFile:
 
     def open(self) -> IO[bytes]:
         """Open the file for reading."""
-        return self.archive.open(self.info)
+        try:
+            return self.archive.open(self.info)
+        except UnicodeDecodeError as error:
+            raise zipfile.BadZipFile("the name in its header is not text") from error
 
 
 class Problems:
@@ -250,7 +253,7 @@ class CorpusFiles:
             with self.files[name].open() as file:
                 yield file
         except (*_DAMAGED, RuntimeError) as error:  # RuntimeError if the file is encrypted
-            raise self.error(name, f"cannot be unpacked: {error}.") from error
+            raise self.error(name, f"cannot be unpacked: {str(error).rstrip('.'):.200}.") from error
         except OSError as error:
             raise self.error(name, f"cannot be read: {error.strerror or error}.") from error
 
@@ -565,7 +568,7 @@ def _open_zip(place: Path) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(place)
     # ValueError for names that are not text; RuntimeError for versions that do not exist.
     except (*_DAMAGED, ValueError, RuntimeError, struct.error) as error:
-        raise DatasetError(f"{place} is not a readable zip archive: {error}.") from error
+        raise DatasetError(f"{place} is not a readable zip archive: {error!s:.200}.") from error
     except OSError as error:
         raise DatasetError(f"{place} cannot be read: {error.strerror or error}.") from error
     size = sum(info.file_size for info in archive.infolist())
