@@ -236,3 +236,13 @@ def test_a_window_of_no_sample_fails_the_files(folder, tmp_path, capsys):
     status, _, said = run(capsys, *arguments, *options)
     assert status == 1
     assert said.startswith(f"{folder / 'b.csv'}: latency covers 0.1 s, less than one sample")
+
+
+def test_a_note_on_many_files_is_printed_once(tmp_path, capsys):
+    for name in "abcdef":
+        lines = [f"{i / 4};{5 + 0.1 * (i % 7):.2f}".replace(".", ",") for i in range(120)]
+        write(tmp_path / "in" / f"{name}.csv", ["time;EDA (uS)", *lines])
+    status, printed, said = run(capsys, tmp_path / "in", tmp_path / "scr.csv")
+    assert (status, said) == (0, "")
+    assert printed.count("delimiter ;") == 1
+    assert "Note: 6 files (" in printed

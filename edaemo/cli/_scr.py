@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from edaemo.cli._arguments import (
     add_method,
     add_reading,
+    collect_notes,
     import_plugins,
     positive_number,
     print_errors,
     print_left_out,
-    print_notes,
     read_repair,
     reading_settings,
 )
@@ -150,9 +150,11 @@ def _measure_files(
     method: DecompositionMethod,
 ) -> tuple[list[pd.DataFrame], list[tuple[Path, str]]]:
     """Return the tables of the recordings, and the path and error of each that failed."""
+    from edaemo._ids import group_messages
     from edaemo._progress import progress_bar
     from edaemo.decomposition import DecompositionError
 
+    notes: list[tuple[Path, str]] = []
     tables: list[pd.DataFrame] = []
     failed: list[tuple[Path, str]] = []
     with progress_bar(len(found), unit="file", shown=True) as bar:
@@ -160,14 +162,18 @@ def _measure_files(
             if events is None or file in events:
                 try:
                     of_file = None if events is None else events[file]
-                    tables.append(_measure(file, of_file, arguments, settings, method))
+                    table, of_table = _measure(file, of_file, arguments, settings, method)
+                    tables.append(table)
+                    notes += [(file, note.removeprefix(f"{file}: ")) for note in of_table]
                 except MemoryError:
                     failed.append((file, "not enough memory for a recording of this length."))
                 except (ValueError, DecompositionError, OSError, ImportError) as error:
                     failed.append((file, " ".join(str(error).split())))
             else:
-                print(f"Note: {file}: {arguments.events} has no event of this file.")
+                notes.append((file, f"{arguments.events} has no event of this file."))
             bar.update()
+    for line in group_messages(notes):
+        print(f"Note: {line}")
     return tables, failed
 
 
@@ -263,14 +269,14 @@ def _measure(
     arguments: argparse.Namespace,
     settings: dict[str, Any],
     method: DecompositionMethod,
-) -> pd.DataFrame:
-    """Return the rows of one recording."""
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of one recording, and the notes on its file."""
     import pandas as pd
 
     from edaemo.datasets import read_file_trials
     from edaemo.features import scr_table
 
-    with print_notes(file, sys.stdout):
+    with collect_notes() as notes:
         cells, rate = read_file_trials(file, **settings)
         if arguments.events == IN_RECORDING:
             events = _find_events(file, settings)
@@ -289,7 +295,7 @@ def _measure(
         breathing=None if arguments.breathing == "keep" else arguments.breathing,
     )
     table.insert(0, "file", escape(str(file)))
-    return table
+    return table, notes
 
 
 def _name_trials(events: pd.DataFrame, names: Sequence[str], path: str) -> pd.DataFrame:
