@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot as plt
 
 from edaemo.cli import main
 from edaemo.decomposition import estimate_breathing
 from edaemo.features import scr_table
+from edaemo.inspection import plot_responses
 from edaemo.preprocessing import CvxEDATransformer, EDADecomposer
 
 
@@ -201,3 +203,20 @@ class TestTable:
         assert counts["keep"] > 20
         printed = capsys.readouterr().out
         assert printed.count("breathing was removed from 1 rows") == 1
+
+
+def test_the_picture_marks_what_the_table_counts():
+    eda, _ = record(180, 4, onsets=IRREGULAR, breath=0.06, noise=0.002)
+    marks = {}
+    for breathing in ("remove", None):
+        axes = plot_responses(eda, 4, breathing=breathing)
+        curves = {line.get_label(): line.get_xydata() for line in axes.get_lines()}
+        np.testing.assert_array_equal(curves["EDA"][:, 1], eda)
+        marks[breathing] = len(curves["onset"])
+        plt.close(axes.figure)
+    for breathing, n_marked in marks.items():
+        table = scr_table(eda[None], 4, breathing=breathing)
+        assert table["n_responses"][0] == n_marked
+    assert marks["remove"] == len(IRREGULAR) < marks[None]
+    with pytest.raises(ValueError, match="breathing must be"):
+        plot_responses(eda, 4, breathing="keep")

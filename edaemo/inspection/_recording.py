@@ -16,6 +16,7 @@ from edaemo.decomposition import (
     Components,
     DecompositionMethod,
     check_sampling_rate,
+    estimate_breathing,
     find_decomposition,
 )
 from edaemo.preprocessing import decompose_trials, signal_quality
@@ -35,7 +36,11 @@ VISIBLE = 1e-6
 
 
 def read_parts(
-    recording: Recording, sampling_rate: float, method: str | DecompositionMethod
+    recording: Recording,
+    sampling_rate: float,
+    method: str | DecompositionMethod,
+    *,
+    breathing: str | None = None,
 ) -> tuple[np.ndarray, Components]:
     """Return a recording and its components; decompose it if they are not given.
 
@@ -47,11 +52,14 @@ def read_parts(
         Samples per second (Hz).
     method : str or DecompositionMethod
         Decomposition of raw samples.
+    breathing : {"remove"} or None, default=None
+        "remove": subtract the breathing from raw samples before they are decomposed.
 
     Returns
     -------
     ndarray of shape (n_samples,)
-        The recording; missing samples are NaN. The sum of the components if only these are given.
+        The recording, with its breathing; missing samples are NaN. The sum of the components if
+        only these are given.
     Components
 
     Raises
@@ -81,6 +89,8 @@ def read_parts(
     signals = [np.asarray(samples)] if isinstance(samples, pd.Series) else [samples]
     ((raw, _),) = read_signals(None, pd.Series(signals, dtype=object), reset=None, missing="mask")
     ((filled, _),) = read_signals(None, pd.Series([raw]), reset=None, missing=missing)
+    if breathing is not None:
+        filled = filled - estimate_breathing(filled, sampling_rate)
     (trial,) = decompose_trials(
         [filled],
         sampling_rate,

@@ -29,6 +29,7 @@ def plot_responses(
     method: str | DecompositionMethod = "bandpass",
     min_amplitude: float = 0.1,
     min_amplitude_us: float = SMALLEST_US,
+    breathing: str | None = "remove",
     unit: str = MICROSIEMENS,
     title: str = "",
     ax: Axes | None = None,
@@ -51,6 +52,10 @@ def plot_responses(
         Minimum amplitude of a response as a share of the largest.
     min_amplitude_us : float, default=0.01
         Minimum amplitude of a response in µS; has no effect if `unit` is another one.
+    breathing : {"remove"} or None, default="remove"
+        "remove": the responses are those without the breathing that
+        :func:`edaemo.decomposition.estimate_breathing` finds, as in `scr_table`; the recording is
+        drawn with it. Has no effect on a recording that is decomposed already.
     unit : str, default="µS"
         Unit of the recording. The limits of `signal_quality` are in µS, so artefacts are shaded
         only in this unit.
@@ -79,7 +84,10 @@ def plot_responses(
     >>> axes = plot_responses(study.trials.iloc[4], study.sampling_rate)
     >>> axes.figure.savefig("responses.png")  # doctest: +SKIP
     """
-    eda, parts = read_parts(recording, sampling_rate, method)
+    if breathing not in ("remove", None):
+        raise ValueError(f"breathing must be 'remove' or None, got {breathing!r}.")
+    eda, parts = read_parts(recording, sampling_rate, method, breathing=breathing)
+    decomposed = np.where(np.isfinite(eda), parts.phasic + parts.tonic + parts.residual, np.nan)
     in_microsiemens = unit == MICROSIEMENS
     phasic = parts.phasic if is_visible(parts.phasic, eda) else np.zeros_like(parts.phasic)
     responses = scr_events(
@@ -87,7 +95,7 @@ def plot_responses(
         sampling_rate,
         min_amplitude=min_amplitude,
         min_amplitude_us=min_amplitude_us if in_microsiemens else None,
-        recording=eda,
+        recording=decomposed,
     )
     axes: Axes = use_axes(ax, 1, 1, (7, 2.6))[0, 0]
     time = np.arange(len(eda)) / sampling_rate
