@@ -127,7 +127,7 @@ def read_trials(store: ResultStore, folds: pd.DataFrame) -> tuple[np.ndarray, pd
         for name in names:
             values = fold[name]
             if tasks[key] == SequenceRegression.name and name in ("label", "predicted"):
-                values = [np.array(series, dtype=np.float64) for series in values]
+                values = [np.array(of_trial, dtype=np.float64) for of_trial in values]
             table[name] += values
         # Folds without probabilities have None for each trial.
         probability += [
