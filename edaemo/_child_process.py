@@ -101,7 +101,7 @@ class _Child:
         watch.daemon = True
         watch.start()
         try:
-            call = (function, args, kwargs, memory, seconds)
+            call = (_folder(), function, args, kwargs, memory, seconds)
             pickle.dump(call, self._process.stdin, protocol=5)
             self._process.stdin.flush()
             succeeded, result = pickle.load(self._process.stdout)
@@ -143,6 +143,14 @@ class _Child:
                 _close(pipe)
 
 
+def _folder() -> str | None:
+    """Return the current folder, None if it was deleted."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None
+
+
 def _close(pipe: IO[bytes]) -> None:
     try:
         pipe.close()
@@ -173,11 +181,13 @@ def _serve() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries may print, too
     while True:
         try:
-            function, args, kwargs, memory, seconds = pickle.load(sys.stdin.buffer)
+            folder, *call, memory, seconds = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
+        if folder is not None:
+            os.chdir(folder)  # relative paths are those of the parent, which may have moved
         with _limits(memory, seconds):
-            pickle.dump(_answer(function, args, kwargs), answers, protocol=5)
+            pickle.dump(_answer(*call), answers, protocol=5)
             answers.flush()
 
 

@@ -130,6 +130,17 @@ def test_a_pickle_of_python_2_in_text_is_read():
 # Libraries written in C, in a child process
 
 
+def test_the_child_follows_the_current_folder(tmp_path, monkeypatch):
+    assert call_in_child(operator.add, 0, 2, 3) == 5  # the child is running
+    deleted = tmp_path / "deleted"
+    for folder in (tmp_path, deleted):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        assert call_in_child(os.getcwd, 0) == str(folder)
+    deleted.rmdir()
+    assert call_in_child(operator.add, 0, 2, 3) == 5
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -531,7 +531,7 @@ class TestErrors:
         message = "table1 needs valence and arousal, but induced-stress has no ratings of"
         with pytest.raises(EvaluationError, match=f"{message} valence and arousal"):
             reproduce_table1(study)
-        with pytest.raises(EvaluationError, match=r"figure4 .* \(it has task, stress\)"):
+        with pytest.raises(EvaluationError, match=r"figure4 .* \(its targets: task, stress\)"):
             reproduce_figure4(study)
 
     def test_a_study_without_music(self, tiny, settings):
