@@ -274,7 +274,10 @@ class TestTensors:
     def test_signals(self, ours):
         expected = clone(ours).fit_transform(SIGNALS)
         tensor = torch.tensor(SIGNALS, requires_grad=True)
-        cells = pd.Series(list(tensor), index=TRIALS.index, dtype=object)
+        signals = np.empty(len(tensor), dtype=object)
+        for row, signal in enumerate(tensor):  # pandas 2.2 cannot read a list of such tensors
+            signals[row] = signal
+        cells = pd.Series(signals, index=TRIALS.index)
         for X in (tensor, list(tensor), cells, cells.to_frame("eda")):
             assert_array_equal(np.asarray(clone(ours).fit_transform(X)), expected)
         table = clone(ours).fit_transform(TRIALS.assign(eda=cells))
