@@ -107,6 +107,8 @@ def _fetch_all(download: Download, folder: Path, name: str, how_to_get: str) -> 
         urls={file: download.url + quote(file) for file in sums},
         retry_if_failed=RETRIES,
     )
+    for file in sums:  # pooch fails if two of its threads make the same folder
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
     with (
         _quiet(pooch.get_logger()),
         ThreadPoolExecutor(AT_A_TIME) as pool,
