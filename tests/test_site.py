@@ -46,7 +46,11 @@ def run_page(page: Path, folder: Path) -> None:
 
 
 def compare(expected: str, printed: str) -> None:
-    """Check that each line of the page was printed, in this order; numbers up to 0.05."""
+    """Check that each line of the page was printed, in this order; numbers up to 0.05.
+
+    A line that ends with a backslash goes on in the next line of the page.
+    """
+    expected = re.sub(r" \\\n +", " ", expected)
     lines = iter(printed.splitlines())
     for line in expected.splitlines():
         if line.strip() != "…":
