@@ -5,15 +5,15 @@ the published code), by subject (`subject`), and by subject and song (`subject+s
 difference is the gain from having the subject, or the subject's songs, in the training data.
 
 - hku956 and induced-stress, evaluation subjects, with labels by each subject's threshold and by a
-  global threshold. Brackets show the 95 % interval of a bootstrap over subjects. Both sides of a
-  difference use the same draws.
+  global threshold. Brackets show the 95 % interval over subjects, songs (not for the stages of the
+  stress study) and seeds.
 - generated studies (40 subjects, 20 songs, 20 trials of each subject) with fingerprints of subjects
   or of songs, with or without emotion in the signals. The tables show means over `--seeds` studies
   (standard deviation).
 
-Scores are pooled balanced accuracies, because the mean over subjects does not reflect differences
-between subjects in the share of high labels. Finished folds are kept in --store, and the same call
-continues from there.
+Scores are pooled balanced accuracies, which compare trials of the same fold. The mean over subjects
+does not reflect differences between subjects in the share of high labels. Finished folds are kept
+in --store, and the same call continues from there.
 
     python benchmarks/leak.py --figure docs/leak.png
 """
@@ -34,13 +34,9 @@ from sklearn.utils import Bunch
 
 from edaemo.benchmark import STUDIES, evaluate, load_predictions, newest_keys, register_pipeline
 from edaemo.datasets import make_music_listening
-from edaemo.statistics._scores import (
-    count_confusion,
-    draw_people,
-    interval_over_people,
-    pair_trials,
-    score_pairs,
-)
+from edaemo.statistics import Binary, Outcome
+from edaemo.statistics._crossed import Jackknife, LeftOut
+from edaemo.statistics._scores import widen_by_repeats
 
 PROTOCOLS = ("trial", "subject", "subject+stimulus")
 # Study, target, threshold, protocols. The stages of the stress study cannot be held out as stimuli.
@@ -101,31 +97,44 @@ def read(
     return {name: {p: trials[name, p] for p in protocols if (name, p) in trials} for name in names}
 
 
-def score(trials: dict[str, pd.DataFrame]) -> dict[str, np.ndarray]:
-    """Return pooled balanced accuracy by protocol, for all subjects and for each bootstrap draw."""
-    scores = {}
-    for protocol, tested in trials.items():
-        labels, predicted = (tested[name].to_numpy(np.int64) for name in ("label", "predicted"))
-        counts = count_confusion(labels, predicted, tested["subject"].to_numpy())
-        drawn = np.vstack([np.ones(len(counts)), draw_people(len(counts), 0)])
-        total = np.einsum("dp,pij->dij", drawn, counts)
-        scores[protocol] = score_pairs(pair_trials(total))["balanced_accuracy"]
-    return scores
+def score(trials: pd.DataFrame, covers: tuple[str, ...]) -> tuple[LeftOut, np.ndarray]:
+    """Return the pooled balanced accuracy with its jackknife, and that of each repeat."""
+    trials = trials.sort_values(["subject", "stimulus"], kind="stable")  # units in the same order
+    parts = [trials, *(repeat for _, repeat in trials.groupby("repeat"))]
+    of_all, *of_repeats = (
+        Jackknife(
+            Binary(),
+            Outcome(part["label"].to_numpy(), part["predicted"].to_numpy()),
+            {kind: part[kind].to_numpy() for kind in ("subject", "stimulus")},
+            covers,
+            folds=pd.factorize(part["fold"])[0],
+            cross_validated=True,
+        ).pooled("balanced_accuracy")
+        for part in parts
+    )
+    return of_all, np.array([of_repeat.estimate for of_repeat in of_repeats])
 
 
-def find_leaks(scores: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return the scores, and the difference of `trial` from each of the others."""
-    others = [protocol for protocol in scores if protocol != "trial" and "trial" in scores]
-    return scores | {f"leak to {p}": scores["trial"] - scores[p] for p in others}
+def find_leaks(trials: dict[str, pd.DataFrame], covers: tuple[str, ...]) -> dict[str, tuple]:
+    """Return the score of each protocol, and the difference of `trial` from each of the others."""
+    scores = {protocol: score(tested, covers) for protocol, tested in trials.items()}
+    found = {protocol: (*scores[protocol], (0.0, 1.0)) for protocol in scores}
+    for protocol, (other, of_repeats) in scores.items():
+        if protocol != "trial" and "trial" in scores:
+            leaky, of_leaky_repeats = scores["trial"]
+            without = {kind: leaky.without[kind] - other.without[kind] for kind in leaky.without}
+            difference = LeftOut(leaky.estimate - other.estimate, without, leaky.inflation)
+            found[f"leak to {protocol}"] = difference, of_leaky_repeats - of_repeats, (-1.0, 1.0)
+    return found
 
 
-def summarise_bundled(trials: dict) -> pd.DataFrame:
-    """Return the scores and leaks of each pipeline, with intervals over subjects."""
+def summarise_bundled(trials: dict, covers: tuple[str, ...]) -> pd.DataFrame:
+    """Return the scores and leaks of each pipeline, with intervals over the units and seeds."""
     rows = {}
     for pipeline, by_protocol in trials.items():
-        for what, values in find_leaks(score(by_protocol)).items():
-            n_people = by_protocol[what.removeprefix("leak to ")]["subject"].nunique()
-            rows[pipeline, what] = values[0], *interval_over_people(values[1:], n_people)
+        for what, (found, of_repeats, limits) in find_leaks(by_protocol, covers).items():
+            ends = widen_by_repeats(found.estimate, found.interval(*limits), of_repeats, limits)
+            rows[pipeline, what] = found.estimate, *ends
     return make_frame(rows)
 
 
@@ -138,8 +147,8 @@ def summarise_generated(dials: dict, args: argparse.Namespace) -> pd.DataFrame:
         )
         study.name = f"generated, {sorted(dials.items())}, {args.people} people, seed {seed}"
         for pipeline, by_protocol in read(study, "arousal", "subject", PROTOCOLS, args).items():
-            for what, values in find_leaks(score(by_protocol)).items():
-                samples.setdefault((pipeline, what), []).append(values[0])
+            for what, (found, *_) in find_leaks(by_protocol, ("subject",)).items():
+                samples.setdefault((pipeline, what), []).append(found.estimate)
     rows = {}
     for key, values in samples.items():
         mean, deviation = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else np.nan
@@ -225,7 +234,9 @@ def main() -> None:
     for study, target, threshold, protocols in BUNDLED if args.only != "generated" else []:
         how = "" if study != "hku956" else f", threshold {threshold}"
         title = f"{study}, {target}{how}"
-        tables[title] = summarise_bundled(read(study, target, threshold, protocols, args))
+        covers = ("subject", "stimulus") if "subject+stimulus" in protocols else ("subject",)
+        trials = read(study, target, threshold, protocols, args)
+        tables[title] = summarise_bundled(trials, covers)
         show(title, tables[title], over_people=True)
     for title, dials in PLANTED.items() if args.only != "bundled" else []:
         tables[title] = summarise_generated(dials, args)
