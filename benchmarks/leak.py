@@ -134,7 +134,7 @@ def summarise_bundled(trials: dict, covers: tuple[str, ...]) -> pd.DataFrame:
     for pipeline, by_protocol in trials.items():
         for what, (found, of_repeats, limits) in find_leaks(by_protocol, covers).items():
             ends = widen_by_repeats(found.estimate, found.interval(*limits), of_repeats, limits)
-            rows[pipeline, what] = found.estimate, *ends
+            rows[pipeline, what] = found.estimate, *ends, of_repeats.std(ddof=1)
     return make_frame(rows)
 
 
@@ -152,21 +152,21 @@ def summarise_generated(dials: dict, args: argparse.Namespace) -> pd.DataFrame:
     rows = {}
     for key, values in samples.items():
         mean, deviation = np.mean(values), np.std(values, ddof=1) if len(values) > 1 else np.nan
-        rows[key] = mean, mean - deviation, mean + deviation
+        rows[key] = mean, mean - deviation, mean + deviation, deviation
     return make_frame(rows)
 
 
 def make_frame(rows: dict) -> pd.DataFrame:
     """Return a frame indexed by pipeline and measure."""
     index = pd.MultiIndex.from_tuples(rows, names=["pipeline", "what"])
-    return pd.DataFrame(list(rows.values()), index, columns=["value", "low", "high"])
+    return pd.DataFrame(list(rows.values()), index, columns=["value", "low", "high", "sd"])
 
 
 def show(title: str, table: pd.DataFrame, over_people: bool) -> None:
-    """Print one table; the last column is the leaked share of the score above chance."""
+    """Print one table; "part" is the leaked share of the score above chance."""
     cells: dict[str, dict[str, str]] = {}
-    for (pipeline, what), (value, low, high) in table.iterrows():
-        spread = f"[{low:.3f}, {high:.3f}]" if over_people else f"({value - low:.3f})"
+    for (pipeline, what), (value, low, high, deviation) in table.iterrows():
+        spread = f"[{low:.3f}, {high:.3f}]" if over_people else f"({deviation:.3f})"
         cells.setdefault(pipeline, {})[what] = f"{value:.3f} {spread}"
     for pipeline, row in cells.items():
         values = table.loc[pipeline]
@@ -176,6 +176,9 @@ def show(title: str, table: pd.DataFrame, over_people: bool) -> None:
             score_above = values.loc["trial", "value"] - 0.5
             part = values.loc[leaks[-1], "value"] / score_above if above else None
             row["part"] = "-" if part is None else f"{100 * part:.0f} %"
+        if over_people:
+            over_seeds = [values.loc[what, "sd"] for what in values.index if what in PROTOCOLS]
+            row["SD over seeds"] = ", ".join(f"{deviation:.3f}" for deviation in over_seeds)
     print(f"\n{title}\n")
     print(lay_out(pd.DataFrame.from_dict(cells, orient="index").fillna("-")))
 
