@@ -166,7 +166,7 @@ def add_method(command: argparse.ArgumentParser, default: str, *, repair: str) -
         default=[],
         type=_setting,
         metavar="NAME=VALUE",
-        help="settings of the method, such as alpha=0.001 for cvxeda, or window=8 for median",
+        help="settings of the method, such as tau0=3 for cvxeda, or window=8 for median",
     )
     add_plugins(command, "decompositions")
     command.add_argument(
