@@ -85,7 +85,8 @@ class TestChance:
         summary = summarise_predictions(table).set_index("score")
         for score, chance in [("balanced_accuracy", 1 / 3), ("roc_auc", 0.5)]:
             assert_allclose(summary.loc[score, ["pooled", "over_people"]].astype(float), chance)
-            assert_allclose(summary.loc[score, ["pooled_low", "pooled_high"]].dropna(), chance)
+            ends = summary.loc[score, ["pooled_low", "pooled_high"]].astype(float)
+            assert_allclose(ends.dropna(), chance)
 
     @given(people_and_folds, st.lists(st.integers(0, 9), min_size=4, max_size=4))
     @settings(deadline=None, max_examples=60)
