@@ -251,6 +251,7 @@ class TestFamily:
         first = run(length, tmp_path / "s", "svm")
         second = run(length, tmp_path / "s", "logistic")
         assert (first["n_claims"].max(), second["n_claims"].max()) == (1, 2)
+        assert "Family of tests: 1 claim about svm." in format_table(first.reset_index())
         assert set(second["family"]) == {"svm, logistic"}
         text = format_table(second.reset_index())
         assert "Family of tests: 2 claims about svm, logistic." in text

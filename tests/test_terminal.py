@@ -1,6 +1,7 @@
 """What the command line prints fits the terminal; files and pipes get it unchanged."""
 
 import io
+import re
 import sys
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from edaemo import RTCANClassifier
 from edaemo._progress import progress_bar
-from edaemo.cli import _terminal
+from edaemo.cli import _terminal, main
 from edaemo.estimators import CNNClassifier
 
 TABLE = """\
@@ -118,6 +119,24 @@ def test_a_file_gets_no_progress_of_quick_work_or_without_request(shown, capsys)
     with progress_bar(2, unit="file", shown=shown) as bar:
         bar.update(2)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "defaults"),
+    [
+        ("compare", ["subject", "hku956", "drop", "0.0", "5", "results", "all"]),
+        ("reproduce maet", ["subject-dependent cross-subject", "recipe", "0"]),
+        ("reproduce figure4", ["hku956", "10", "3", "results.sqlite in --out"]),
+    ],
+)
+def test_help_shows_each_default_once_and_as_a_user_types_it(command, defaults, capsys):
+    with pytest.raises(SystemExit):
+        main([*command.split(), "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    shown = re.findall(r"\(default: ([^)]*)\)", text)
+    assert set(defaults) <= set(shown)
+    assert not [default for default in shown if re.match(r"None|False|\[", default)]
+    assert ") (default" not in text
 
 
 @pytest.mark.parametrize("network", [RTCANClassifier(n_chans=2), CNNClassifier()])

@@ -187,6 +187,18 @@ def _setting(text: str) -> tuple[str, object]:
         return name, value
 
 
+class DefaultsHelp(argparse.HelpFormatter):
+    """Append the default of each option to its help, as a user would type it."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text, default = action.help, action.default
+        words = default if isinstance(default, list) else [default]
+        has_default = words and not any(word in (None, argparse.SUPPRESS) for word in words)
+        if text is None or "(default" in text or not has_default or default is False:
+            return text
+        return text + f" (default: {' '.join(map(str, words))})"
+
+
 class CorporaHelp(str):
     """A help text in which ``%(corpora)s`` is replaced by the names of the corpora.
 

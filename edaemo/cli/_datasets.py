@@ -8,7 +8,6 @@ from typing import Any
 from edaemo.cli._arguments import add_plugins, add_reading, import_plugins, reading_settings
 from edaemo.cli._terminal import align, print_text
 
-
 # The arguments that only a table of trials and its files need.
 _OF_TABLES = ("ratings", "classes", "window")
 _OF_FILES = (

@@ -131,7 +131,7 @@ def describe_order(X: object, codes: np.ndarray | None, subject: np.ndarray | No
     if areas is None:
         return ""
     text = (
-        f"the place in the session tells the label with AUC {areas['linear']:.2f} (linear), "
+        f"the trial order predicts the label with AUC {areas['linear']:.2f} (linear), "
         f"{areas['any_shape']:.2f} (any shape, from other people)"
     )
     version = identity(X, "version")

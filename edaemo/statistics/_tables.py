@@ -553,7 +553,8 @@ def verdicts(table: pd.DataFrame) -> list[str]:
         f"after Holm): {', '.join(equal) or 'none'} of {len(rows)}."
     )
     n_claims, family = table["n_claims"].max(), first["family"]
-    lines.append(f"Family of tests: {n_claims} claims about {family}.")
+    count = "1 claim" if n_claims == 1 else f"{n_claims} claims"
+    lines.append(f"Family of tests: {count} about {family}.")
     if first.get("family_added"):
         lines.append(f"Added to the family after its first evaluation: {first['family_added']}.")
     return lines
