@@ -217,7 +217,7 @@ def test_protocols_leak_what_they_announce_and_nothing_else(name, study):
         assert (f" {many}" in "".join(told)) == (
             kind in protocol.may_share and name != "within-subject"
         )
-    assert ("1 subject on" in "".join(told)) == (name == "within-subject")
+    assert ("1 subject in" in "".join(told)) == (name == "within-subject")
 
 
 def test_leaks_in_words():

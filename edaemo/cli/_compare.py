@@ -112,8 +112,8 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         metavar="RULE",
         type=_rule,
         default=[None],
-        help="rules for excluding trials by signal quality. none (default): no trial; flagged: every "
-        "trial with a defect; or the largest permitted values, such as "
+        help="rules for excluding trials by signal quality. none (default): no trial; flagged: "
+        "every trial with a defect; or the largest permitted values, such as "
         "flat=0,lost_contact_share=0.5. Pass none and a rule to see its effect",
     )
     compare.add_argument(
