@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edaemo._whole_file import safe_name
 from edaemo.cli._arguments import (
     CorporaHelp,
-    DefaultsHelp,
+    HelpFormatter,
     add_plugins,
     collect_notes,
     import_plugins,
@@ -36,7 +36,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "Every finished fold is stored at once. Repeat an interrupted command to resume it.",
         epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data, an "
         "unusable store or an --out that cannot be written to; 130 after Ctrl-C.",
-        formatter_class=DefaultsHelp,
+        formatter_class=HelpFormatter,
     )
     compare.set_defaults(
         run=_compare,
@@ -67,8 +67,8 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
     compare.add_argument(
         "--pipelines",
         **several,
-        help="pipelines, or table6 for the models of Table 6 of the RTCAN-1D paper and others "
-        "(default: all others; without torch, all that train no network)",
+        help="pipelines, or table6 for the models of Table 6 of the RTCAN-1D paper and others; "
+        "by default all others, without torch all that train no network",
     )
     compare.add_argument(
         "--family",
@@ -112,9 +112,9 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         metavar="RULE",
         type=_rule,
         default=[None],
-        help="rules for excluding trials by signal quality. none (default): no trial; flagged: "
-        "every trial with a defect; or the largest permitted values, such as "
-        "flat=0,lost_contact_share=0.5. Pass none and a rule to see its effect",
+        help="rules for excluding trials by signal quality. none: no trial; flagged: every trial "
+        "with a defect; or the largest permitted values, such as flat=0,lost_contact_share=0.5. "
+        "Pass none and a rule to see its effect (default: none)",
     )
     compare.add_argument(
         "--people",
