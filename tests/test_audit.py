@@ -507,7 +507,7 @@ def test_the_verdict_is_one_sentence():
     clean = audit(SubjectKFold(2), table(eda=walks(6)), Y)
     assert clean.attrs["verdict"] == (
         "No leak found among trials, subjects, identical recordings, copied or overlapping "
-        "recordings (15 pairs of recordings compared), shared as announced: stimuli, unknown: "
+        "recordings (15 pairs of recordings compared), shared by design: stimuli, unknown: "
         "viewing groups, overlapping windows."
     )
     leaking = audit([FOLD, ([0], [1])], table(), Y)

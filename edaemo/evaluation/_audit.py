@@ -308,7 +308,7 @@ def _describe_clean(table: pd.DataFrame, counted: Mapping[str, tuple[str, str]])
     ]
     n_pairs = table.attrs["n_pairs"]
     pairs = "" if n_pairs is None else f" ({n_pairs:,} pairs of recordings compared)"
-    shared = f", shared as announced: {', '.join(allowed)}" if allowed else ""
+    shared = f", shared by design: {', '.join(allowed)}" if allowed else ""
     beside = f", unknown: {', '.join(unknown)}" if unknown else ""
     return f"No leak found among {', '.join(known)}{pairs}{shared}{beside}"
 
