@@ -77,7 +77,7 @@ def _list(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     for spec in CORPORA.values():
         found = find_places(spec)
         here = [("found in", f"{what}: {place}") for what, place in found]
-        print(f"\n{spec.name}: {spec.title.partition(': ')[2] or spec.title}")
+        print_text(f"\n{spec.name}: {spec.title.partition(': ')[2] or spec.title}")
         print(
             align(
                 [
@@ -116,7 +116,7 @@ def _check(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     except (ValueError, ImportError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     how = f"recognised by {known.like}" if arguments.study is None else "from --study"
-    print(f"{arguments.path}: {known.name} ({how})")
+    print_text(f"{arguments.path}: {known.name} ({how})")
     if findings.found:
         print(f"\n{align(findings.found)}")
     if findings.left_out:
