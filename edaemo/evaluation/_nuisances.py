@@ -94,11 +94,12 @@ def measure_order(
         regardless of the direction. ``any_shape``: of the share of the class among the trials of
         other people at the same place. The others are a random half of the people; it is the mean
         over 20 halves, and below 0.5 if the order of one half is the reverse of that of the other.
-        None with fewer than four people or two classes.
+        None with fewer than four people, two classes or two places: loaders set all places to 0 if
+        the order is not known.
     """
     people, place = pd.factorize(subject)[0], pd.factorize(places, sort=True)[0]
     n_people, n_classes = people.max() + 1, codes.max() + 1
-    if n_people < 4 or len(np.unique(codes)) < 2:
+    if n_people < 4 or len(np.unique(codes)) < 2 or place.max() < 1:
         return None
     linear = [_area(places.astype(np.float64), codes == code, people) for code in range(n_classes)]
     counts = np.zeros((n_people, place.max() + 1, n_classes))
@@ -121,7 +122,7 @@ def measure_order(
 
 
 def describe_order(X: object, codes: np.ndarray | None, subject: np.ndarray | None) -> str:
-    """Return in words how well the place of a trial tells its class; "" if it is unknown."""
+    """Return in words how well the trial order predicts the class; "" if it is not known."""
     order = identity(X, "trial")
     if codes is None or subject is None or order is None:
         return ""
@@ -131,7 +132,7 @@ def describe_order(X: object, codes: np.ndarray | None, subject: np.ndarray | No
     if areas is None:
         return ""
     text = (
-        f"the place in the session tells the label with AUC {areas['linear']:.2f} (linear), "
+        f"the trial order predicts the label with AUC {areas['linear']:.2f} (linear), "
         f"{areas['any_shape']:.2f} (any shape, from other people)"
     )
     version = identity(X, "version")
