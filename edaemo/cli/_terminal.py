@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Sequence
 
-from edaemo._fold import fold
+from edaemo._wrap import fold
 
 
 def print_text(text: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 import edaemo
-from edaemo._fold import fold
+from edaemo._wrap import fold
 from edaemo.statistics._claims import CLAIMS, LEVEL, POWER, Claim, judge
 from edaemo.statistics._crossed import STIMULUS, SUBJECT, TOO_NARROW, PeopleScores
 from edaemo.statistics._predictions import NUMBERS
