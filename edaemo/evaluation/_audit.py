@@ -120,8 +120,8 @@ def audit(
         ``share_test_<class>``.
 
         ``attrs`` of the table: ``verdict``, one sentence; ``nuisances``, a list with one dict for
-        each property of a recording that is not its signal (length, quantisation step, sampling
-        rate, device, trial order), with its area under the ROC curve for the label
+        each property of a recording that is not its signal (length, missing samples, quantisation
+        step, sampling rate, device, trial order), with its area under the ROC curve for the label
         (``auc``, ``auc_low``, ``auc_high``, ``label``; see docs/protocols.md); ``order``, a
         sentence on how well the place of a trial tells its class ("" if unknown); ``n_pairs``,
         number of pairs of recordings among which copies were looked for, and ``n_copies``, the
