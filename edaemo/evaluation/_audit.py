@@ -406,8 +406,8 @@ def _group_equal_rows(features: np.ndarray) -> list[list[int]]:
     Rows with few different values are in no group: many songs have the same tags.
     """
     features = np.where(np.isfinite(features), features, np.nan)
-    told = [len(np.unique(row[np.isfinite(row)])) >= _FEWEST_FEATURES for row in features]
-    rows = np.flatnonzero(told)
+    is_telling = [len(np.unique(row[np.isfinite(row)])) >= _FEWEST_FEATURES for row in features]
+    rows = np.flatnonzero(is_telling)
     if len(rows) < 2:
         return []
     features = features[rows]
