@@ -175,6 +175,24 @@ def test_torchs_default_dtype_changes_nothing(model, double):
     assert_array_equal(found, clone(model).fit(ROWS, Y).predict_proba(ROWS))
 
 
+@pytest.mark.parametrize(
+    "mode",
+    [
+        lambda: torch.device("meta"),  # as if a CUDA device were the default
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        torch.inference_mode,
+        torch.no_grad,
+    ],
+    ids=["default device", "autocast", "inference mode", "no gradients"],
+)
+@pytest.mark.parametrize("model", [small_net(), small_rtcan(n_chans=1)], ids=str)
+def test_modes_of_the_caller_change_nothing(model, mode):
+    expected = clone(model).fit(ROWS, Y).predict_proba(ROWS)
+    with mode():
+        found = clone(model).fit(ROWS, Y).predict_proba(ROWS)
+    assert_array_equal(found, expected)
+
+
 class TestSamplerBeforeMetadata:
     """imbalanced-learn resamples rows; their metadata stay as they were."""
 
