@@ -1017,7 +1017,7 @@ def test_real_trials_pass_through_as_the_study_gives_them(few: Bunch):
 @pytest.mark.parametrize("preset", ["edaemo", "compact", "level", "pmemo"])
 def test_flat_trials_are_counted_in_a_warning(preset):
     signals = 5 + 0.05 * np.random.default_rng(0).normal(size=(4, 100)).cumsum(axis=1)
-    signals[[1, 3]] = 2.0, 0.0
+    signals[1], signals[3] = 2.0, 0.0
     extractor = EDAFeatureExtractor(4, preset=preset)
     for _ in range(2):  # also if the features are in the cache
         with pytest.warns(SignalQualityWarning, match=r"2 of 4 trials are flat .*\[1, 3\]"):

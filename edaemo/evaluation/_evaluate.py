@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, KeysView, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from copy import copy
 from functools import cache, partial
 from itertools import compress, islice
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -253,11 +253,12 @@ def evaluate(
         raise EvaluationError(
             f"missing_ratings={missing_ratings!r} must be one of {list(MISSING)}."
         )
-    if not 0 <= min_stability <= 1:
-        raise EvaluationError(f"min_stability={min_stability} must be from 0 to 1.")
-    if n_repeats < 1:
-        raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
-    if margin is not None and not 0 < margin < np.inf:
+    _check_integers(
+        n_repeats=(n_repeats, 1), max_epochs=(max_epochs, 1), random_state=(random_state, 0)
+    )
+    if not isinstance(min_stability, Real) or not 0 <= min_stability <= 1:
+        raise EvaluationError(f"min_stability={min_stability!r} must be from 0 to 1.")
+    if margin is not None and not (isinstance(margin, Real) and 0 < margin < np.inf):
         raise EvaluationError(f"margin={margin!r} must be a number above 0.")
     cases = [
         _Case(study, data, name, threshold, protocol, *labelled, exclusion)
@@ -385,7 +386,15 @@ class _Job(NamedTuple):
 
 
 def _several(values: Several) -> list[Any]:
-    return list(values) if isinstance(values, (list, tuple)) else [values]
+    several = (list, tuple, np.ndarray, pd.Index, pd.Series, KeysView)
+    return list(values) if isinstance(values, several) else [values]
+
+
+def _check_integers(**given: tuple[object, int]) -> None:
+    """Raise if a parameter, given with its smallest value, is not an integer or is smaller."""
+    for name, (value, least) in given.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            raise EvaluationError(f"{name}={value!r} must be an integer of at least {least}.")
 
 
 def _load(study: str | Bunch) -> Bunch:
