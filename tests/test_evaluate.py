@@ -416,15 +416,17 @@ class TestRefused:
 
 
 @pytest.mark.parametrize(
-    ("p", "text"), [(0.0004, "< 0.001"), (0.0, "< 0.001"), (0.0316, "0.032"), (np.nan, "-")]
+    "several", [np.array, pd.Index, pd.Series, lambda names: {names[0]: 0}.keys()]
 )
-@pytest.mark.parametrize("several", [np.array, pd.Index, pd.Series, lambda x: {x[0]: 0}.keys()])
 def test_names_in_any_sequence(small, run, several):
     names = {"targets": several(["arousal"]), "protocols": several(["subject"])}
     expected = run(small, "svm-music")
     pd.testing.assert_frame_equal(run(small, several(["svm-music"]), **names), expected)
 
 
+@pytest.mark.parametrize(
+    ("p", "text"), [(0.0004, "< 0.001"), (0.0, "< 0.001"), (0.0316, "0.032"), (np.nan, "-")]
+)
 def test_a_p_value_is_never_zero(p, text):
     assert format_p(p) == text
 
