@@ -419,7 +419,7 @@ def _group_equal_rows(features: np.ndarray) -> list[list[int]]:
     pairs = [
         pair
         for pair in cKDTree(places).query_pairs(10 * _SAME_FEATURES)
-        if np.allclose(*scaled[list(pair)], rtol=0, atol=_SAME_FEATURES)
+        if np.abs(scaled[pair[0]] - scaled[pair[1]]).max() <= _SAME_FEATURES
         and (np.isnan(features[pair[0]]) == np.isnan(features[pair[1]])).all()
     ]
     first, second = np.array(sorted(pairs), dtype=int).reshape(-1, 2).T
