@@ -336,6 +336,8 @@ class TestNotShown:
         changed = Bunch(**{**length, "targets": {"trait": pd.Series(label).map({0: "a", 1: "b"})}})
         text = format_table(run(changed, tmp_path / "s", "svm").reset_index())
         assert f"none of 1. {words}" in text
+        page = write_report(tmp_path / "s", tmp_path / "report")[0].read_text()
+        assert ("svm, no person has a score" in page) == (n_scored == 0)
 
 
 def make_row(p: float, alone: float, low: float, high: float, **about: object) -> pd.Series:
