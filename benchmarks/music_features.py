@@ -82,7 +82,10 @@ def main() -> None:
             f"{platform.python_version()}, opensmile {opensmile.__version__}, libsndfile "
             f"{soundfile.__libsndfile_version__}.\n"
         )
-        print("| feature set | functionals | opensmile's `process_file` | lld, per second |")
+        print(
+            "| feature set | functionals | functionals by opensmile's `process_file` "
+            '| `level="lld"`, `hop=1.0` |'
+        )
         print("|---|---|---|---|")
         for feature_set in _music.FEATURE_SETS:
             functionals = MusicFeatureExtractor(feature_set)

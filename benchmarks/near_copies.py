@@ -110,9 +110,9 @@ def print_row(*cells: object) -> None:
     print(f"| {' | '.join(map(str, cells))} |")
 
 
-def print_head(*cells: str) -> None:
-    """Print the head of a Markdown table."""
-    print()
+def print_head(text: str, *cells: str) -> None:
+    """Print the text before a Markdown table, and the head of the table."""
+    print(f"\n{text}\n")
     print_row(*cells)
     print_row(*("---" for _ in cells))
 
@@ -126,12 +126,20 @@ def compare_corpora() -> None:
         "induced stress, whole": load_induced_stress(window=None),
     }
     signals = {name: list(study.trials["eda"]) for name, study in corpora.items()}
-    print_head("corpus", "recordings", "pairs compared", "copies found", "seconds")
+    print_head(
+        "In the bundled corpora:",
+        *("corpus", "recordings", "pairs compared", "copies found", "seconds"),
+    )
     for name, trials in signals.items():
         found, seconds = search(trials)
         n_pairs = len(trials) * (len(trials) - 1) // 2
         print_row(name, len(trials), f"{n_pairs:,}", len(found), f"{seconds:.1f}")
-    print_head("added to the corpus", *(f"found, {name}" for name in signals), "false")
+    print_head(
+        "Each recording with more than two different values was changed and added again. The\n"
+        "table has the share of these pairs that was found, and the number of false pairs of all\n"
+        "columns:",
+        *("added to the corpus", *(f"found, {name}" for name in signals), "false pairs"),
+    )
     for change, (first, second) in CHANGES.items():
         shares, n_false = [], 0
         for trials in signals.values():
@@ -146,7 +154,10 @@ def compare_corpora() -> None:
 
 def time_many(n_trials: int) -> None:
     """Print the third table."""
-    print_head("generated study", "recordings", "true pairs", "found", "false", "seconds")
+    print_head(
+        "Generated EDA of 30 s at 50 Hz (of `make_music_listening()`: 20 to 56 s):",
+        *("generated study", "recordings", "true pairs", "found", "false pairs", "seconds"),
+    )
     for n in (n_trials // 4, n_trials // 2, n_trials):
         alone = make_eda(n, N_SAMPLES, 0)
         found, seconds = search(alone)
@@ -179,7 +190,11 @@ def time_many(n_trials: int) -> None:
 
 def count_false() -> None:
     """Print the fourth table: short studies without noise, and one emotion for each song."""
-    print_head("60 generated studies of 240 recordings without noise", "pairs compared", "false")
+    print_head(
+        "False pairs are most likely among recordings without noise whose responses have the same\n"
+        "form. In 60 generated studies of 240 such recordings each:",
+        *("recordings", "pairs compared", "false pairs"),
+    )
     for rate, duration in ((8, 20), (8, 40), (4, 60), (8, (20, 56))):
         n_pairs = n_false = 0
         for seed in range(100, 160):
@@ -204,7 +219,9 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=8000)
     arguments = parser.parse_args()
     print("# Copied and overlapping recordings\n")
-    print("Made by `python benchmarks/near_copies.py`. See `edaemo.preprocessing.find_copies`.")
+    print("`edaemo.preprocessing.find_copies` finds copied and overlapping recordings. This page")
+    print("is the output of `python benchmarks/near_copies.py`. A false pair is one that was found")
+    print("but is not a copy. Seconds are processor time in one thread.")
     with threadpool_limits(1):
         compare_corpora()
         time_many(arguments.trials)

@@ -740,7 +740,7 @@ def test_the_command_reports_what_it_found_and_left_out(tmp_path):
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=True)
     assert "EDA.csv: the first sample is 0." in done.stdout
     assert "EDA.csv: the sensor settles during the first 0.75 s." in done.stdout
-    assert "Left out 1 files without EDA" in done.stdout
+    assert "Left out 1 file without EDA" in done.stdout
     assert "labels.csv: no column is EDA" in done.stdout
     quality = pd.read_csv(tmp_path / "out" / "P01" / "EDA.csv")["quality"]
     assert quality.tolist() == [0.0] * 3 + [1.0] * N

@@ -8,7 +8,7 @@ import pytest
 
 from edaemo import RTCANClassifier
 from edaemo._progress import progress_bar
-from edaemo.cli import _terminal
+from edaemo.cli import _terminal, main
 from edaemo.estimators import CNNClassifier
 
 TABLE = """\
@@ -127,3 +127,18 @@ def test_a_network_with_verbose_0_prints_nothing(network, capfd):
     network.set_params(validation_fraction=0.5, patience=1)
     network.fit(rows, [0, 1] * 6, subject=list("aaabbbcccddd")).predict(rows)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("command", [["compare"], ["reproduce", "table1"]])
+def test_help_shows_each_default_once_and_never_none(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    options = capsys.readouterr().out.split("\n  --")[1:]
+    assert not [option for option in options if "None" in option or "[" in option.split("  ")[-1]]
+    assert not [option for option in options if option.count("(default") > 1]
+    defaults = {option.split()[0]: option.rpartition("(default: ")[2] for option in options}
+    assert defaults["people"].startswith(("evaluation)", "all)"))
+    if command == ["compare"]:
+        assert defaults["seed"].startswith("0)")
+        assert defaults["protocol"].startswith("subject)")

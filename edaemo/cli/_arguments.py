@@ -14,6 +14,20 @@ from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 
+class HelpFormatter(argparse.HelpFormatter):
+    """Add the default of each option to its help, if it has one and its help does not name it."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        text, default = action.help, action.default
+        if text is None or "default" in text or default == argparse.SUPPRESS:
+            return text
+        if default is None or default is False or default == []:
+            return text
+        if isinstance(default, list):
+            return text + f" (default: {' '.join(map(str, default))})"
+        return text + " (default: %(default)s)"
+
+
 def positive_number(text: str) -> float:
     """Return the number of a text; raise if it is not positive and finite."""
     number = float(text)
@@ -131,7 +145,8 @@ def print_errors(failed: Sequence[tuple[Path, str]], file: TextIO) -> None:
 def print_left_out(left_out: Mapping[Path, str], file: TextIO) -> None:
     """Print which files of a folder were left out because they hold no EDA, and why."""
     if left_out:
-        print(f"Left out {len(left_out)} files without EDA:", file=file)
+        files = "1 file" if len(left_out) == 1 else f"{len(left_out)} files"
+        print(f"Left out {files} without EDA:", file=file)
     for path, reason in left_out.items():
         print(f"  {path}: {reason}", file=file)
 
@@ -151,7 +166,7 @@ def add_method(command: argparse.ArgumentParser, default: str, *, repair: str) -
         default=[],
         type=_setting,
         metavar="NAME=VALUE",
-        help="settings of the method, such as alpha=0.001 for cvxeda, or window=8 for median",
+        help="settings of the method, such as tau0=3 for cvxeda, or window=8 for median",
     )
     add_plugins(command, "decompositions")
     command.add_argument(

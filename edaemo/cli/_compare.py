@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edaemo._whole_file import safe_name
 from edaemo.cli._arguments import (
     CorporaHelp,
+    HelpFormatter,
     add_plugins,
     collect_notes,
     import_plugins,
@@ -35,7 +36,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "Every finished fold is stored at once. Repeat an interrupted command to resume it.",
         epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data, an "
         "unusable store or an --out that cannot be written to; 130 after Ctrl-C.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     compare.set_defaults(
         run=_compare,
@@ -53,7 +54,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         help="trial: the targets of the study. continuous: only targets that are series; a study "
         "without series has the rating of each trial repeated over time",
     )
-    compare.add_argument("--target", **several, help="targets; None: all")
+    compare.add_argument("--target", **several, help="targets (default: all)")
     compare.add_argument(
         "--protocol",
         default=["subject"],
@@ -67,7 +68,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         "--pipelines",
         **several,
         help="pipelines, or table6 for the models of Table 6 of the RTCAN-1D paper and others; "
-        "None: all others, without torch all that train no network",
+        "by default all others, without torch all that train no network",
     )
     compare.add_argument(
         "--family",
@@ -113,7 +114,7 @@ def add_compare(commands: argparse._SubParsersAction) -> None:
         default=[None],
         help="rules for excluding trials by signal quality. none: no trial; flagged: every trial "
         "with a defect; or the largest permitted values, such as flat=0,lost_contact_share=0.5. "
-        "Pass none and a rule to see its effect",
+        "Pass none and a rule to see its effect (default: none)",
     )
     compare.add_argument(
         "--people",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edaemo._whole_file import safe_name
 from edaemo.cli._arguments import (
     CorporaHelp,
+    HelpFormatter,
     add_plugins,
     collect_notes,
     import_plugins,
@@ -60,7 +61,7 @@ def _add_maet(actions: argparse._SubParsersAction) -> None:
         help=what,
         description=f"Tables of MAET on SEED-VII: {what}.",
         epilog="Exit status: 0; 2 for wrong arguments or unreadable data; 130 after Ctrl-C.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     kept = "Finished folds are stored: repeat the same command to resume."
     maet.set_defaults(run=_reproduce_maet, interrupted=kept)
@@ -122,7 +123,7 @@ def _add_aimstf(actions: argparse._SubParsersAction) -> None:
         help=what,
         description=f"AIMSTF on windows of EDA and EEG: {what}, and the audit of each split.",
         epilog="Exit status: 0; 2 for wrong arguments or unreadable data; 130 after Ctrl-C.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     kept = "Finished folds are stored: repeat the same command to resume."
     aimstf.set_defaults(run=_reproduce_aimstf, interrupted=kept)
@@ -221,7 +222,7 @@ def _add_muse(actions: argparse._SubParsersAction) -> None:
         description="Print the published results of the MuSe LSTM with self-attention and those of "
         "edaemo, with the split of each number.",
         epilog="Exit status: 0; 2 for wrong arguments or unreadable data; 130 after Ctrl-C.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     muse.set_defaults(run=_reproduce_muse, interrupted="Nothing was changed.")
     muse.add_argument(
@@ -274,7 +275,7 @@ def _add_table(actions: argparse._SubParsersAction, name: str, what: str) -> Non
         description=f"{name.capitalize()} of the RTCAN-1D paper: {what}.",
         epilog="Exit status: 0; 1 if some folds failed; 2 for wrong arguments, unreadable data or "
         "an unusable store; 130 after Ctrl-C.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=HelpFormatter,
     )
     trains = name not in RATINGS_ALONE
     kept = "Finished folds are stored: repeat the same command to resume."

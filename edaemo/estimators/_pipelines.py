@@ -267,7 +267,7 @@ def make_level_baseline(sampling_rate: float | None = None, *, context: float = 
     """Make a baseline on the skin conductance level alone, on each person's own scale.
 
     It is the recommended pipeline with one feature, the logarithm of the mean level. A pipeline
-    that is not above it uses no more of the EDA than its level.
+    that is not shown to be above it is not shown to use more of the EDA than its level.
 
     Parameters
     ----------
