@@ -217,24 +217,24 @@ def test_protocols_leak_what_they_announce_and_nothing_else(name, study):
         assert (f" {many}" in "".join(told)) == (
             kind in protocol.may_share and name != "within-subject"
         )
-    assert ("1 subject on" in "".join(told)) == (name == "within-subject")
+    assert ("1 subject in" in "".join(told)) == (name == "within-subject")
 
 
 def test_leaks_in_words():
     X = table(viewing_group=GROUP, eda=recordings(0, 1, 2, 1, 4, 5))
     counted = audit([FOLD, ([0, 1], [4]), ([0, 1], [1, 2])], X, Y)
     assert leaks(counted, {"stimulus"}) == [
-        "fold 0: 1 subject, 1 viewing group, 1 identical recording on both sides",
-        "fold 2: 1 trial, 1 subject, 1 identical recording on both sides",
+        "fold 0: 1 subject, 1 viewing group, 1 identical recording in both training and test",
+        "fold 2: 1 trial, 1 subject, 1 identical recording in both training and test",
     ]
     # Where people cross, those they watched with do; identical recordings are never may_share.
     assert leaks(counted, TrialKFold.may_share) == [
-        "fold 0: 1 identical recording on both sides",
-        "fold 2: 1 trial, 1 identical recording on both sides",
+        "fold 0: 1 identical recording in both training and test",
+        "fold 2: 1 trial, 1 identical recording in both training and test",
     ]
-    assert leaks(counted, [])[1] == "fold 1: 1 stimulus on both sides"
+    assert leaks(counted, [])[1] == "fold 1: 1 stimulus in both training and test"
     assert leaks(audit([FOLD], X[["subject"]], Y), iter(["stimulus"])) == [
-        "fold 0: 1 subject on both sides"
+        "fold 0: 1 subject in both training and test"
     ]
 
 
@@ -553,10 +553,10 @@ def test_the_verdict_is_one_sentence():
     clean = audit(SubjectKFold(2), table(eda=walks(6)), Y)
     assert clean.attrs["verdict"] == (
         "No leak found among trials, subjects, identical recordings, copied or overlapping "
-        "recordings (15 pairs of recordings compared), shared as announced: stimuli, unknown: "
+        "recordings (15 pairs of recordings compared), shared by design: stimuli, unknown: "
         "viewing groups, overlapping windows."
     )
     leaking = audit([FOLD, ([0], [1])], table(), Y)
     assert leaking.attrs["verdict"] == (
-        "Leak, on both sides: 1 subject in 2 of 2 folds, 1 stimulus in 1 of 2 folds."
+        "Leak, in both training and test: 1 subject in 2 of 2 folds, 1 stimulus in 1 of 2 folds."
     )

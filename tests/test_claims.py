@@ -85,7 +85,8 @@ class TestChance:
         summary = summarise_predictions(table).set_index("score")
         for score, chance in [("balanced_accuracy", 1 / 3), ("roc_auc", 0.5)]:
             assert_allclose(summary.loc[score, ["pooled", "over_people"]].astype(float), chance)
-            assert_allclose(summary.loc[score, ["pooled_low", "pooled_high"]].dropna(), chance)
+            ends = summary.loc[score, ["pooled_low", "pooled_high"]].astype(float)
+            assert_allclose(ends.dropna(), chance)
 
     @given(people_and_folds, st.lists(st.integers(0, 9), min_size=4, max_size=4))
     @settings(deadline=None, max_examples=60)
@@ -251,6 +252,7 @@ class TestFamily:
         first = run(length, tmp_path / "s", "svm")
         second = run(length, tmp_path / "s", "logistic")
         assert (first["n_claims"].max(), second["n_claims"].max()) == (1, 2)
+        assert "Family of tests: 1 claim about svm." in format_table(first.reset_index())
         assert set(second["family"]) == {"svm, logistic"}
         text = format_table(second.reset_index())
         assert "Family of tests: 2 claims about svm, logistic." in text
@@ -258,6 +260,20 @@ class TestFamily:
         again = run(length, tmp_path / "s", "svm").loc["svm"]
         alone = [first.loc["svm", "p_reads_eda"], second.loc["logistic", "p_reads_eda_alone"]]
         assert_allclose(again["p_reads_eda"], multipletests(alone, method="holm")[1][0])
+
+    def test_a_table_with_a_width_has_the_same_content_in_shorter_lines(self, length, tmp_path):
+        table = run(length, tmp_path / "s").reset_index()
+        whole, folded = format_table(table), format_table(table, width=60)
+        assert max(map(len, folded.split("\n"))) <= 60 < max(map(len, whole.split("\n")))
+        without_spaces = "".join(folded.split())
+        for line in whole.split("\n"):
+            is_row = line.startswith("|")
+            parts = (
+                [cell for cell in line.split("|") if set(cell) - set("- ")] if is_row else [line]
+            )
+            assert all("".join(part.split()) in without_spaces for part in parts)
+        with pytest.raises(ValueError, match="width must be None or a whole number"):
+            format_table(table, width=19)
 
     def test_pipelines_that_are_only_declared_count(self, length, tmp_path):
         declared = run(length, tmp_path / "s", "svm", family=some("logistic", "tree"))

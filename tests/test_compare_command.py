@@ -62,6 +62,7 @@ def test_the_family_and_the_margin_are_printed(tmp_path, capsys):
     ("arguments", "message"),
     [
         (["hku965"], "Unknown study 'hku965': did you mean 'hku956'?"),
+        ([__file__], "is a file or folder, not the name of a study. Pass to evaluate what"),
         (["--target", "boredom"], "Unknown target of hku956 'boredom'"),
         (["--pipelines", "oracle"], "Unknown pipeline 'oracle'"),
         (["--protocol", "subjct"], "Unknown protocol 'subjct': did you mean 'subject'"),

@@ -321,6 +321,35 @@ def test_a_table_is_checked_with_the_column_that_is_named(run, tmp_path):
     assert "eda 4 Hz" in out
 
 
+def test_a_table_is_checked_with_the_options_that_its_errors_name(run, tmp_path):
+    samples = "\n".join(f"{i / 4:g};{1000 + i}".replace(".", ",") for i in range(80))
+    (tmp_path / "x.csv").write_text(f"s;eda (nS)\n{samples}\n")
+    table = tmp_path / "events.csv"
+    table.write_text("subject,stimulus,file,onset,mood\na,s,x.csv,2,calm\na,t,x.csv,9,tense\n")
+    cut = ("check", table, "--window", 0, 5)
+    for command, option in (
+        (("check", table), "(--window)"),
+        (cut, "(--classes)"),
+        ((*cut, "--ratings", "mood"), "(--classes)"),
+    ):
+        status, out, _ = run(*command)
+        assert status == 1
+        assert option in out
+    asked = (*cut, "--classes", "mood")
+    status, out, _ = run(*asked)
+    assert status == 0
+    rows = rows_of(out)
+    assert rows["target mood"] == "calm (1), tense (1)"
+    assert (rows["trials"], rows["seconds of a trial"]) == ("2", "5 to 5")
+    status, out, _ = run(*asked, "--decimal", ".")
+    assert status == 1
+    status, out, _ = run(*asked, "--time", "none", "--sampling-rate", 8)
+    assert (status, rows_of(out)["sampling rates"]) == (0, "eda 8 Hz")
+    status, _, err = run("check", HKU_ZIP, "--window", 0, 5)
+    assert status == 2
+    assert "Remove --window: it is for a table of trials" in err
+
+
 def test_a_corpus_of_a_plugin_is_listed(run, tmp_path, monkeypatch):
     (tmp_path / "song_plugin.py").write_text(
         "from edaemo.datasets import CORPORA\n"

@@ -410,7 +410,7 @@ class TestRefused:
         first = [np.flatnonzero(small.trials["subject"] == person)[0] for person in people[:4]]
         for row in first[1:]:
             small.trials.at[row, "eda"] = small.trials.at[first[0], "eda"].copy()
-        with pytest.raises(EvaluationError, match=r"identical recordings? on both sides"):
+        with pytest.raises(EvaluationError, match=r"identical recordings? in both"):
             run(small)
         assert not (tmp_path / "s").exists()
 

@@ -186,8 +186,9 @@ def test_order_is_reported_with_and_without_a_line():
     trials = make_study(n_people=40).trials.drop(columns="eda")
     early = trials["trial"].to_numpy() < 4
     assert order_of(trials, early).startswith(
-        "the place in the session tells the label with AUC 1.00 (linear), 1.00 (any shape"
+        "the trial order predicts the label with AUC 1.00 (linear), 1.00 (any shape"
     )
+    assert order_of(trials.assign(trial=0), early) == ""  # the order is not known
     middle = trials["trial"].isin([2, 3, 4, 5]).to_numpy()
     assert "AUC 0.50 (linear), 1.00 (any shape, from other people)" in order_of(trials, middle)
     by_version = early == (trials["version"] == "first").to_numpy()

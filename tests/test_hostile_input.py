@@ -703,7 +703,7 @@ def test_four_people_are_four_whatever_their_ids_are(name, kind):
     fitted = ASKING[name](SUBJECTS[kind])
     if name in ("rtcan", "cnn"):
         assert len(fitted.validation_subjects_) == 2
-        assert set(fitted.validation_subjects_) < set(SUBJECTS[kind])
+        assert set(pd.Index(fitted.validation_subjects_)) < set(pd.Index(SUBJECTS[kind]))
     else:
         assert len(fitted.thresholds_ if name == "relabeler" else fitted.means_) == 4
 

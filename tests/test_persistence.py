@@ -551,6 +551,7 @@ class TestContent:
 FILES = Path(__file__).parent / "files"
 
 
+@pytest.mark.filterwarnings("ignore:.*saved with scikit-learn:UserWarning")
 class TestFormat1:
     """Files that edaemo wrote before format 2, and what their models answered then."""
 
@@ -954,18 +955,18 @@ class TestOtherVersions:
     def test_one_warning_names_both(self, tmp_path):
         model = make_pipeline(StandardScaler(), SimpleImputer(), small_net()).fit(ROWS, LABELS)
         save(model, tmp_path / "m")
-        self.other(tmp_path / "m", scikit_learn="1.8.0", torch="2.9.1")
+        self.other(tmp_path / "m", scikit_learn="1.7.2", torch="2.9.1")
         with pytest.warns(UserWarning) as caught:
             loaded = load(tmp_path / "m")
         (said,) = (str(one.message) for one in caught)
         assert said.startswith(f"{tmp_path / 'm'}: saved with")
-        assert f"scikit-learn 1.8.0 (installed: {sklearn.__version__})" in said
+        assert f"scikit-learn 1.7.2 (installed: {sklearn.__version__})" in said
         assert f"torch 2.9.1 (installed: {version('torch')})" in said
         assert_array_equal(loaded.predict_proba(ROWS), model.predict_proba(ROWS))
 
     def test_nothing_is_said_of_what_the_model_does_not_hold(self, net, tmp_path):
         save(net, tmp_path / "net")
-        self.other(tmp_path / "net", scikit_learn="1.8.0", pandas="2.0.0", skops="0.14.0")
+        self.other(tmp_path / "net", scikit_learn="1.7.2", pandas="2.0.0", skops="0.14.0")
         load(tmp_path / "net")  # a warning would be an error
         save(StandardScaler().fit(ROWS), tmp_path / "scaler")
         self.other(tmp_path / "scaler", torch="2.9.1")
@@ -978,10 +979,10 @@ class TestOtherVersions:
         """Here the parts themselves are of another version, as scikit-learn writes it into them."""
         model = make_pipeline(StandardScaler(), PCA(2), LogisticRegression()).fit(ROWS, LABELS)
         with monkeypatch.context() as older:
-            older.setattr("sklearn.base.__version__", "1.8.0")
+            older.setattr("sklearn.base.__version__", "1.7.2")
             save(model, tmp_path / "m")
-        self.other(tmp_path / "m", scikit_learn="1.8.0")
-        with pytest.warns(UserWarning, match=r"scikit-learn 1\.8\.0") as caught:
+        self.other(tmp_path / "m", scikit_learn="1.7.2")
+        with pytest.warns(UserWarning, match=r"scikit-learn 1\.7\.2") as caught:
             load(tmp_path / "m")
         assert len(caught) == 1
 

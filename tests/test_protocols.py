@@ -108,7 +108,7 @@ def test_only_what_the_name_announces_is_on_both_sides(name, table):
         assert crossing(table, training, test) <= PROTOCOLS[name].may_share
 
 
-def test_what_is_announced():
+def test_what_each_protocol_shares():
     may_share = {name: set(protocol.may_share) for name, protocol in PROTOCOLS.items()}
     assert may_share == {
         "subject": {"stimulus"},

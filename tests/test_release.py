@@ -121,6 +121,24 @@ def test_a_package_index_can_show_both_packages(released):
     assert done.stdout.count("PASSED") == 2
 
 
+def test_an_editable_install_works_in_the_folder_that_contains_the_clone(
+    source, environment, tmp_path
+):
+    clone = shutil.copytree(source, tmp_path / "edaemo")
+    build_editable = "from setuptools import build_meta; build_meta.build_editable('.')"
+    without_kernel = {**environment, "CXX": "false"}
+    subprocess.run(
+        [sys.executable, "-c", build_editable], cwd=clone, env=without_kernel, check=True
+    )
+    (wheel,) = clone.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "site")
+    # -S, -E: without the site-packages of this interpreter and PYTHONPATH, which may have edaemo.
+    code = "import site; site.addsitedir('site'); import edaemo; print(edaemo.__file__)"
+    printed = subprocess.check_output([sys.executable, "-SE", "-c", code], cwd=tmp_path, text=True)
+    assert Path(printed.strip()).resolve() == (clone / "edaemo" / "__init__.py").resolve()
+
+
 def test_without_the_address_no_link_is_made_up(source, environment, tmp_path):
     build(source, tmp_path, kind="sdist", env=environment)
     (sdist,) = tmp_path.glob("*.tar.gz")

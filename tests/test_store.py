@@ -20,6 +20,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packaging.version import Version
 from pandas.testing import assert_frame_equal
 
 from edaemo.evaluation import _store
@@ -1049,6 +1050,10 @@ def test_an_old_store_is_summarised_as_it_was(old, tmp_path):
     assert "my-study, arousal, subject" in text and "my-study, arousal as rated, subject" in text
 
 
+@pytest.mark.skipif(
+    Version(pd.__version__) < Version("3"),
+    reason="the store is of pandas 3, whose columns of text have another dtype and so other keys",
+)
 @pytest.mark.filterwarnings("ignore:.*subjects have centres:UserWarning")
 def test_an_evaluation_goes_on_from_an_old_store(old, monkeypatch):
     """The same code and libraries given, every key of an old fold is found again."""

@@ -190,6 +190,15 @@ def test_commands(folder):
     assert {"svm-eda", "boosting-eda", "svm-eda-music"} <= set(table["pipeline"])
     assert not table["pipeline"].str.startswith(("cnn", "rtcan", "maet", "aimstf")).any()
 
+    reproduce = ["-m", "edaemo.cli", "reproduce"]
+    small = ["small", "--plugin", "small_study"]
+    ratings_alone = run(folder, *reproduce, "table1", *small)
+    assert ratings_alone.returncode == 0, ratings_alone.stderr
+    assert "## Table 1." in ratings_alone.stdout
+    refused = run(folder, *reproduce, "table3", *small, "--folds", "3")
+    assert refused.returncode == 2
+    assert "needs torch: pip install torch skorch" in refused.stderr
+
 
 def test_torch_is_imported_for_networks_alone_where_it_is_installed(folder):
     code = (

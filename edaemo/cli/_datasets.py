@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
-from edaemo.cli._arguments import add_plugins, import_plugins, positive_number
+from edaemo.cli._arguments import add_plugins, add_reading, import_plugins, reading_settings
 from edaemo.cli._terminal import align, print_text
+
+# The arguments that only a table of trials and its files need.
+_OF_TABLES = ("ratings", "classes", "window")
+_OF_FILES = (
+    *("sampling_rate", "column", "unit", "device", "time", "time_unit", "delimiter", "decimal"),
+    *("encoding", "skip_rows", "sheet"),
+)
 
 
 def add_datasets(commands: argparse._SubParsersAction) -> None:
@@ -35,17 +43,24 @@ def add_datasets(commands: argparse._SubParsersAction) -> None:
     check.add_argument(
         "--study", metavar="NAME", help="name of the corpus (default: recognised by its files)"
     )
-    check.add_argument(
-        "--sampling-rate",
-        type=positive_number,
-        metavar="HZ",
-        help="samples per second of the files in a table of trials",
-    )
-    check.add_argument(
-        "--column", metavar="NAME", help="column of the EDA in the files of a table of trials"
-    )
     for command in (show, check):
         add_plugins(command, "corpora")
+    table = check.add_argument_group("table of trials", "As in edaemo.datasets.read_trials.")
+    table.add_argument(
+        "--ratings",
+        nargs="+",
+        metavar="NAME",
+        help="columns with ratings, which are numbers (default: valence and arousal)",
+    )
+    table.add_argument("--classes", nargs="+", metavar="NAME", help="columns with classes")
+    table.add_argument(
+        "--window",
+        nargs=2,
+        type=float,
+        metavar=("START", "STOP"),
+        help="part of each trial in seconds; for events, from the onset",
+    )
+    add_reading(check)
 
 
 def _list(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -62,7 +77,7 @@ def _list(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     for spec in CORPORA.values():
         found = find_places(spec)
         here = [("found in", f"{what}: {place}") for what, place in found]
-        print(f"\n{spec.name}: {spec.title.partition(': ')[2] or spec.title}")
+        print_text(f"\n{spec.name}: {spec.title.partition(': ')[2] or spec.title}")
         print(
             align(
                 [
@@ -87,19 +102,21 @@ def _check(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> in
         known = (
             recognise(arguments.path) if arguments.study is None else find_study(arguments.study)
         )
-        for option, value in (
-            ("--sampling-rate", arguments.sampling_rate),
-            ("--column", arguments.column),
-        ):
-            if value is not None and known is not TABLE:
-                raise DatasetError(f"Remove {option}: the files of {known.name} contain it.")
+        for name in (*_OF_TABLES, *_OF_FILES):
+            if known is not TABLE and getattr(arguments, name) not in (None, "auto"):
+                why = (
+                    f"the files of {known.name} contain it"
+                    if name in _OF_FILES
+                    else f"it is for a table of trials, and {arguments.path} is {known.name}"
+                )
+                raise DatasetError(f"Remove --{name.replace('_', '-')}: {why}.")
         findings = check_folder(
-            known, arguments.path, arguments.sampling_rate, column=arguments.column
+            known, arguments.path, _table_settings(arguments) if known is TABLE else None
         )
     except (ValueError, ImportError) as error:
         parser.exit(2, f"edaemo: error: {error}\n")
     how = f"recognised by {known.like}" if arguments.study is None else "from --study"
-    print(f"{arguments.path}: {known.name} ({how})")
+    print_text(f"{arguments.path}: {known.name} ({how})")
     if findings.found:
         print(f"\n{align(findings.found)}")
     if findings.left_out:
@@ -110,3 +127,14 @@ def _check(arguments: argparse.Namespace, parser: argparse.ArgumentParser) -> in
     if findings.wrong:
         print_text(f"\nErrors:\n{findings.wrong}")
     return 1 if findings.wrong else 0
+
+
+def _table_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the arguments of `edaemo.datasets.read_trials`."""
+    settings = reading_settings(arguments)
+    settings["signals"] = {"eda": settings.pop("column")}
+    settings["ratings"] = arguments.ratings
+    settings["classes"] = arguments.classes or ()
+    if arguments.window is not None:
+        settings["window"] = tuple(arguments.window)
+    return settings

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,11 +44,9 @@ class Findings(NamedTuple):
 def check_folder(
     known: CorpusSpec | OwnRecordings,
     path: str | os.PathLike[str],
-    sampling_rate: float | None = None,
-    *,
-    column: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Findings:
-    """Read a corpus with the default settings of its loader; return counts and problems.
+    """Read a corpus or your own recordings; return counts and problems.
 
     If the corpus is incomplete, the available part is counted, if it can be read.
 
@@ -58,10 +56,9 @@ def check_folder(
         The corpus or type of recordings; see :func:`recognise`.
     path : path
         Folder, archive or table to check.
-    sampling_rate : float or None, default=None
-        Samples per second (Hz), for files that do not contain it.
-    column : str or None, default=None
-        Column of the EDA in the files of a table of trials; None: the one that the loader finds.
+    settings : dict or None, default=None
+        Arguments of the loader, such as ``{"sampling_rate": 4}`` for `read_trials`; None: its
+        defaults.
 
     Returns
     -------
@@ -73,24 +70,23 @@ def check_folder(
         load, takes = partial(load_corpus, known), set(known.settings)
     else:
         load, takes = known.read, set(inspect.signature(known.read).parameters)
-    settings: dict[str, object] = {} if sampling_rate is None else {"sampling_rate": sampling_rate}
-    if column is not None:
-        settings["signals"] = {"eda": column}
+    given = dict(settings or {})
+    full_length = {"window": None} if "window" in takes - set(given) else {}
     whole, cut, wrong = None, None, ""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for part in (False, True) if "allow_partial" in takes else (False,):
             if part:
-                settings["allow_partial"] = True
+                given["allow_partial"] = True
             try:
-                whole = load(path, **settings, **({"window": None} if "window" in takes else {}))
+                whole = load(path, **given, **full_length)
                 break
             except ValueError as error:  # keep the error of the whole; it includes that of the part
                 wrong = wrong or str(error)
         if whole is None:
             return Findings([], [], [], wrong)
         try:
-            cut = load(path, **settings) if "window" in takes else whole
+            cut = load(path, **given) if full_length else whole
         except ValueError as error:  # no trial is as long as the window
             wrong = "\n".join(filter(None, [wrong, str(error)]))
     notes = [*(str(warning.message) for warning in caught), *whole.report.get("notes", ())]
@@ -120,6 +116,9 @@ def _count(study: Bunch) -> list[tuple[str, str]]:
     for name, values in study.ratings.items():
         lacking = f", {values.isna().sum()} missing" if values.isna().any() else ""
         found.append((f"rating {name}", _spread(values) + lacking))
+    for name, values in study.targets.items():
+        if name not in study.ratings and np.ndim(values.iloc[0]) == 0:  # not a series
+            found.append((f"target {name}", _spread(values)))
     if study.music is not None:
         found.append(("music", f"{len(study.music)} stimuli, {study.music.shape[1]} features"))
     return found

@@ -249,7 +249,8 @@ def read_trials(
         if not ratings and not classes:
             problems.add(
                 f"The table has neither valence nor arousal; it has {list(frame.columns)}. Name "
-                "the columns to predict: ratings=(…) for numbers, classes=(…) for classes."
+                "the columns to predict: ratings=[…] (--ratings) for numbers, classes=[…] "
+                "(--classes) for classes."
             )
     rows = _read_rows(frame, of_signals, ratings, problems)
     missing = [name for name in (*ratings, *classes) if name not in frame.columns]
@@ -439,7 +440,10 @@ def _find_gaps(
     for rating, values in rated.items():
         missing = np.flatnonzero(np.isnan(values))
         if len(missing) == len(values):
-            problems.add(f"No trial has a number as {rating}: fill the column, or remove it.")
+            problems.add(
+                f"No trial has a number as {rating}: fill the column, or remove it; if it holds "
+                "classes, name it in classes=[…] (--classes)."
+            )
         elif len(missing):
             unrated = name_some(
                 f"{rows['subject'][row]} {rows['stimulus'][row]} (row {row + 1})" for row in missing

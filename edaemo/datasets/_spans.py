@@ -49,7 +49,7 @@ def find_events(
     if span is None and "duration" not in frame.columns:
         raise DatasetError(
             "The table of trials has onset but no duration. Add the column duration (seconds), or "
-            "pass window=(start, stop), in seconds from the onset."
+            "pass window=(start, stop) (--window), in seconds from the onset."
         )
     names = ["onset"] if span is not None else ["onset", "duration"]
     times = read_rating_columns(frame, names, None, problems)
@@ -61,8 +61,8 @@ def find_events(
     if span is None and len(short := np.flatnonzero(times["duration"] <= 0)):
         problems.add(
             f"{len(short)} events have a duration of 0 or less: rows "
-            f"{name_some(row + 1 for row in short)}. Pass window=(start, stop), in seconds from "
-            "the onset."
+            f"{name_some(row + 1 for row in short)}. Pass window=(start, stop) (--window), in "
+            "seconds from the onset."
         )
     starts = times["onset"] + (span[0] if span is not None else 0.0)
     stops = times["onset"] + (span[1] if span is not None else times["duration"])

@@ -156,7 +156,7 @@ def audit(
     0           2       2                1           0.5
     1           2       2                1           0.5
     >>> table.attrs["verdict"]
-    'Leak, on both sides: 1 subject in 2 of 2 folds.'
+    'Leak, in both training and test: 1 subject in 2 of 2 folds.'
     """
     n = n_rows(X)
     given = {"subject": subject, "stimulus": stimulus, "viewing_group": viewing_group}
@@ -236,15 +236,15 @@ def leaks(table: pd.DataFrame, may_share: Iterable[str]) -> list[str]:
     Returns
     -------
     list of str
-        One line for each fold that leaks, such as "fold 2: 3 subjects, 1 identical recording on
-        both sides".
+        One line for each fold that leaks, such as "fold 2: 3 subjects, 1 identical recording in
+        both training and test".
 
     Examples
     --------
     >>> from sklearn.model_selection import KFold
     >>> table = audit(KFold(2), np.eye(4), [0, 1, 0, 1], subject=["a", "b", "b", "c"])
     >>> leaks(table, may_share={"stimulus"})
-    ['fold 0: 1 subject on both sides', 'fold 1: 1 subject on both sides']
+    ['fold 0: 1 subject in both training and test', 'fold 1: 1 subject in both training and test']
     """
     counted = _choose_leaks(table, may_share)
     lines = []
@@ -255,7 +255,7 @@ def leaks(table: pd.DataFrame, may_share: Iterable[str]) -> list[str]:
             if pd.notna(n) and n > 0
         ]
         if shares:
-            lines.append(f"fold {fold}: {', '.join(shares)} on both sides")
+            lines.append(f"fold {fold}: {', '.join(shares)} in both training and test")
     return lines
 
 
@@ -278,7 +278,7 @@ def _verdict(table: pd.DataFrame, may_share: Iterable[str], nuisances: pd.DataFr
         if (table[column] > 0).any()
     ]
     parts = (
-        [f"Leak, on both sides: {', '.join(leaking)}"]
+        [f"Leak, in both training and test: {', '.join(leaking)}"]
         if leaking
         else [_describe_clean(table, counted)]
     )
@@ -312,7 +312,7 @@ def _describe_clean(table: pd.DataFrame, counted: Mapping[str, tuple[str, str]])
     ]
     n_pairs = table.attrs["n_pairs"]
     pairs = "" if n_pairs is None else f" ({n_pairs:,} pairs of recordings compared)"
-    shared = f", shared as announced: {', '.join(allowed)}" if allowed else ""
+    shared = f", shared by design: {', '.join(allowed)}" if allowed else ""
     beside = f", unknown: {', '.join(unknown)}" if unknown else ""
     return f"No leak found among {', '.join(known)}{pairs}{shared}{beside}"
 

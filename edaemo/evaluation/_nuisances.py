@@ -106,11 +106,12 @@ def measure_order(
         over 20 halves, and below 0.5 if the order of one half is the reverse of that of the other.
         ``class_of_shape``: position of the class. ``half_width``: of the 95 % interval of
         ``any_shape``, as for a single half of the people, which is wider than that of the mean.
-        None with fewer than four people or two classes.
+        None with fewer than four people, two classes or two places: loaders set all places to 0 if
+        the order is not known.
     """
     people, place = pd.factorize(subject)[0], pd.factorize(places, sort=True)[0]
     n_people, n_classes = people.max() + 1, codes.max() + 1
-    if n_people < 4 or len(np.unique(codes)) < 2:
+    if n_people < 4 or len(np.unique(codes)) < 2 or place.max() < 1:
         return None
     linear = [_area(places.astype(np.float64), codes == code, people) for code in range(n_classes)]
     counts = np.zeros((n_people, place.max() + 1, n_classes))
@@ -151,7 +152,7 @@ def _describe_shape(
 
 
 def describe_order(X: object, codes: np.ndarray | None, subject: np.ndarray | None) -> str:
-    """Return in words how well the place of a trial tells its class; "" if it is unknown."""
+    """Return in words how well the trial order predicts the class; "" if it is not known."""
     order = identity(X, "trial")
     if codes is None or subject is None or order is None:
         return ""
@@ -161,7 +162,7 @@ def describe_order(X: object, codes: np.ndarray | None, subject: np.ndarray | No
     if areas is None:
         return ""
     text = (
-        f"the place in the session tells the label with AUC {areas['linear']:.2f} (linear), "
+        f"the trial order predicts the label with AUC {areas['linear']:.2f} (linear), "
         f"{areas['any_shape']:.2f} (any shape, from other people)"
     )
     version = identity(X, "version")

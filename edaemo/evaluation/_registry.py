@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -816,9 +817,16 @@ def find(name: object, known: Iterable[str], what: str) -> str:
     Raises
     ------
     EvaluationError
-        If the name is unknown. The message has similar names.
+        If the name is unknown. The message has similar names, or how to pass a file.
     """
     known = list(known)
     if name in known:
         return name
+    if what == "study" and isinstance(name, str) and os.path.exists(name):
+        raise EvaluationError(
+            f"{name!r} is a file or folder, not the name of a study. Pass to evaluate what "
+            "edaemo.datasets.read_trials returns. For the command line, register your study in a "
+            "module (register_study), and name the module with --plugin. The folder of a corpus "
+            "is --path."
+        )
     raise EvaluationError(f"Unknown {what} {name!r}: {suggest(name, known)}")

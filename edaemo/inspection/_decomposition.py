@@ -121,7 +121,16 @@ def plot_decomposition(
             responses = scr_events(parts.phasic, sampling_rate, recording=eda)
         if responses is not None:
             mark_responses(axes[1], time, parts.phasic, responses)
-            axes[1].legend(fontsize="small", frameon=False, loc="best")
+            bottom, top = axes[1].get_ylim()
+            axes[1].set_ylim(bottom, top + 0.2 * (top - bottom))  # room for the legend
+            axes[1].legend(
+                fontsize="small",
+                frameon=False,
+                loc="upper right",
+                ncols=4,
+                columnspacing=1,
+                handlelength=1.2,
+            )
     if parts.driver is not None:
         axes[2].set_ylabel(f"driver ({unit}/s)")
         if not is_visible(parts.driver / sampling_rate, eda):

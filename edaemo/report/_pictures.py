@@ -105,7 +105,7 @@ def draw_people(
         mean, low, high = (
             means[f"over_people{end}"][list(people)] for end in ("", "_low", "_high")
         )
-        error = [(mean - low).clip(0), (high - mean).clip(0)]
+        error = [(mean - low).clip(0).to_numpy(), (high - mean).clip(0).to_numpy()]
         axes.errorbar(mean, range(n), xerr=error, fmt="D", color="black", ms=4, capsize=3, lw=1.3)
         axes.set_yticks(range(n), shown)
         axes.set_ylim(n - 0.4, -0.6)

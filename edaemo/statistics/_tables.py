@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 import edaemo
+from edaemo._wrap import fold
 from edaemo.statistics._claims import CLAIMS, LEVEL, POWER, Claim, judge
 from edaemo.statistics._crossed import STIMULUS, SUBJECT, TOO_NARROW, PeopleScores
 from edaemo.statistics._predictions import NUMBERS
@@ -217,19 +219,29 @@ def _say_p(p: float) -> str:
     return format_p(p) if p < 0.001 else f"= {format_p(p)}"
 
 
-def format_table(table: pd.DataFrame) -> str:
-    """Format one table for a terminal; the text is also a valid Markdown table.
+def format_table(table: pd.DataFrame, *, width: int | None = None) -> str:
+    """Format one table for a terminal; the text is also valid Markdown.
 
     Parameters
     ----------
     table : DataFrame
         The rows of one study, target, threshold and protocol, as `evaluate` returns them.
+    width : int or None, default=None
+        Greatest number of characters in a line. A wider table becomes several tables, one below the
+        other, and other lines are wrapped. None: one line for each row and sentence.
 
     Returns
     -------
     str
         Lines without trailing newline.
+
+    Raises
+    ------
+    ValueError
+        If `width` is not a whole number of at least 20.
     """
+    if width is not None and (not isinstance(width, Integral) or width < 20):
+        raise ValueError(f"width must be None or a whole number of at least 20, got {width!r}.")
     first = table.iloc[0]
     titles = title_scores(table)
     spread = f"{make_task(first['task']).tested_column}_sd"
@@ -265,7 +277,8 @@ def format_table(table: pd.DataFrame) -> str:
         f"{row['pipeline']}: {row['n_failed']} folds failed, first with {row['error']}"
         for _, row in table[table["n_failed"] > 0].iterrows()
     ]
-    return "\n".join([*lines, ""])
+    text = "\n".join([*lines, ""])
+    return text if width is None else fold(text, int(width))
 
 
 def format_claim(row: pd.Series, claim: Claim) -> str:
@@ -553,7 +566,8 @@ def verdicts(table: pd.DataFrame) -> list[str]:
         f"after Holm): {', '.join(equal) or 'none'} of {len(rows)}."
     )
     n_claims, family = table["n_claims"].max(), first["family"]
-    lines.append(f"Family of tests: {n_claims} claims about {family}.")
+    count = "1 claim" if n_claims == 1 else f"{n_claims} claims"
+    lines.append(f"Family of tests: {count} about {family}.")
     if first.get("family_added"):
         lines.append(f"Added to the family after its first evaluation: {first['family_added']}.")
     return lines

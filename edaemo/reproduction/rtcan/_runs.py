@@ -15,14 +15,11 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
-from edaemo.estimators import CNNClassifier, make_rtcan
 from edaemo.evaluation import PIPELINES, PipelineSpec, evaluate
 from edaemo.model_selection import FewerPeople, FewerTrainingPeople, Protocol, draw_rows
-from edaemo.networks import RTCAN
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
 from edaemo.statistics import Binary, describe_claims
-from edaemo.training import find_recipe
 
 TARGETS = ("valence", "arousal")
 # The scores of a row, and their columns in the table of `evaluate`.
@@ -92,6 +89,8 @@ class Network(NamedTuple):
 
     def make(self, study: Bunch, settings: ReproductionSettings) -> Pipeline:
         """Make the pipeline for a study."""
+        from edaemo.estimators import make_rtcan  # imports torch, which tables 1 and 2 do not need
+
         sca_res, sca, rnta = self.modules
         pipeline = make_rtcan(
             music=study.music if self.music else None, max_epochs=settings.max_epochs
@@ -218,6 +217,10 @@ def evaluate_models(
     threshold: str | float = "subject",
 ) -> pd.DataFrame:
     """Evaluate models on valence and arousal; return the table of `evaluate`."""
+    from edaemo.estimators import CNNClassifier
+    from edaemo.networks import RTCAN
+    from edaemo.training import find_recipe
+
     find_recipe(settings.recipe, RTCAN)  # otherwise every fold would fail
     models = list(models)
     with _registered(
