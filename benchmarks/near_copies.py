@@ -4,7 +4,8 @@
 
 The script prints Markdown tables. The first table is for the bundled corpora: no pair is a copy. In
 the second table, recordings of these corpora are changed and added again; every pair of a recording
-and its changed version should be found. The third table is for generated EDA of 30 s at 50 Hz
+and its changed version should be found. Copies that were filtered, rounded or given the noise of a
+recorder are mostly missed. The third table is for generated EDA of 30 s at 50 Hz
 (`make_music_listening`, 20 to 56 s, is one row), with processor time in one thread. The fourth
 table counts pairs in independent recordings without noise, whose responses have the same form.
 """
@@ -39,9 +40,11 @@ def at_rate(signal: np.ndarray, ratio: float) -> np.ndarray:
     return np.interp(np.arange(0, len(signal) - 1, 1 / ratio), np.arange(len(signal)), signal)
 
 
-def noisy(signal: np.ndarray) -> np.ndarray:
-    """Add noise of 1e-9 µS."""
-    return signal + 1e-9 * np.random.default_rng(len(signal)).normal(size=len(signal))
+def noisy(size: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function that adds noise with this standard deviation, in µS."""
+    return lambda signal: (
+        signal + size * np.random.default_rng(len(signal)).normal(size=len(signal))
+    )
 
 
 def window(share: float, first: bool) -> Callable[[np.ndarray], np.ndarray]:
@@ -60,9 +63,14 @@ def same(signal: np.ndarray) -> np.ndarray:
 
 
 CHANGES: dict[str, tuple[Callable, Callable]] = {
-    "with noise of 1e-9 µS": (same, noisy),
+    "with noise of 1e-9 µS": (same, noisy(1e-9)),
+    "with noise of 0.0001 µS": (same, noisy(1e-4)),
+    "with noise of 0.001 µS": (same, noisy(1e-3)),
+    "with noise of 0.01 µS": (same, noisy(1e-2)),
     "times 2 plus 1": (same, lambda signal: 2 * signal + 1),
     "shifted by one sample": (lambda signal: signal[:-1], lambda signal: signal[1:]),
+    "mean of 4 samples": (same, lambda signal: np.convolve(signal, np.full(4, 0.25), "valid")),
+    "rounded to 0.01 µS": (same, lambda signal: np.round(signal, 2)),
     "windows that overlap by 50 %": (window(0.5, True), window(0.5, False)),
     "windows that overlap by 25 %": (window(0.25, True), window(0.25, False)),
     "every second sample": (same, lambda signal: signal[::2]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -58,17 +59,27 @@ def near_ids(ids: Iterable[Any]) -> list[list[Any]]:
     -------
     list of list
         Each group in the order of appearance. Ids are in one group if they are equal as text,
-        except for spaces, upper case, leading zeros, and ".0" after a whole number: 1 and "1",
-        "p0" and "p0 ", "P01" and "p1".
+        except for spaces, invisible characters, upper case, the form of accents and of wide
+        characters (Unicode's NFKC), a hyphen or underscore between a letter and a digit, leading
+        zeros, and ".0" after a whole number: 1 and "1", "p0" and "p0 ", "P01" and "p-1".
     """
     groups: dict[str, list[Any]] = {}
     for value in pd.unique(pd.Series(list(ids), dtype=object)):
         if not pd.api.types.is_scalar(value) or pd.isna(value):
             continue
-        text = re.sub(r"\s", "", str(value)).casefold()
-        text = re.sub(r"^(\d+)\.0+$", r"\1", text)
-        groups.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", text), []).append(value)
+        groups.setdefault(_normalise(value), []).append(value)
     return [group for group in groups.values() if len(group) > 1]
+
+
+def _normalise(value: object) -> str:
+    """Return the text that is the same for all ids of one group."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = "".join(mark for mark in text if unicodedata.category(mark) not in ("Cf", "Cc"))
+    text = re.sub(r"\s", "", text)
+    text = re.sub(r"(?<=[^\W\d_])[-_](?=\d)", "", text)
+    text = re.sub(r"^(\d+)\.0+$", r"\1", text)
+    return re.sub(r"(?<!\d)0+(?=\d)", "", text)
 
 
 def warn_of_near_ids(name: str, ids: Iterable[Any]) -> None:

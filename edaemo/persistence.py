@@ -275,7 +275,8 @@ def describe(path: str | PathLike[str]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``versions`` of Python and the libraries; ``classes`` and their dtype; ``input``, the
+        ``versions`` of Python and the libraries; ``classes`` and their dtype (lists of them, of
+        several outputs); ``input``, the
         columns that the last step takes; ``training``, a list with one entry per network (layout
         of a row, epochs, losses, recipe, seed, subjects held out for validation, number of
         training rows); ``estimator``, the steps and their parameters; ``audit``; ``signature``,
@@ -537,6 +538,9 @@ class _Writer(Encoder):
                 "Use numbers or text as parameters, and a number as random_state."
                 + " Of a search, save best_estimator_."
                 * is_search
+                + " Of a tuned threshold, save FixedThresholdClassifier(FrozenEstimator("
+                "model.estimator_), threshold=model.best_threshold_), fitted."
+                * hasattr(estimator, "best_threshold_")
             )
         member = f"part{len(self.members)}.skops"
         self.members[member] = content
@@ -740,7 +744,12 @@ def _describe_classes(estimator: BaseEstimator) -> dict[str, Any] | None:
     classes = getattr(_last_step(estimator), "classes_", None)
     if classes is None:
         return None
-    return {"values": readable(classes), "dtype": str(classes.dtype)}
+    dtype: str | list[str]
+    if isinstance(classes, list):  # of several outputs
+        dtype = [str(np.asarray(values).dtype) for values in classes]
+    else:
+        dtype = str(classes.dtype)
+    return {"values": readable(classes), "dtype": dtype}
 
 
 def _describe_input(estimator: BaseEstimator) -> dict[str, Any]:

@@ -381,6 +381,16 @@ def test_one_song_under_two_ids_is_named(tmp_path):
     with pytest.warns(UserWarning, match="the same music under several ids: 's' and 'v'"):
         counted = audit(folds, X, None, music=music)
     assert counted["near_stimuli_shared"].tolist() == [1, 0]
+    # Another file format, or a second computation, changes the last digits.
+    rounded = music.copy()
+    rounded.loc["v"] = music.loc["s"].to_numpy(dtype=np.float32)
+    rounded.loc[["s", "v"], 4] = np.nan
+    with pytest.warns(UserWarning, match="the same music under several ids: 's' and 'v'"):
+        counted = audit(folds, X, None, music=rounded)
+    assert counted["near_stimuli_shared"].tolist() == [1, 0]
+    other = music.copy()
+    other.loc["v"] = music.loc["s"] * 1.001
+    assert audit(folds, X, None, music=other)["near_stimuli_shared"].sum() == 0
     paths = {name: tmp_path / name for name in stimulus}
     for name, path in paths.items():
         path.write_bytes(b"same" if name in "su" else name.encode())
@@ -426,6 +436,13 @@ def told(X, y, **given):
         ("device", lambda X, y: X.assign(device=np.where(y, "E4", "Biopac"))),
         ("trial order", lambda X, y: X.assign(trial=10 * y + X["trial"])),
         ("session_time", lambda X, y: X.assign(session_time=100.0 * y + X["trial"])),
+        ("start", lambda X, y: X.assign(start=100.0 * y + X["trial"])),
+        (
+            "missing samples",
+            lambda X, y: X.assign(
+                eda=[np.r_[[np.nan] * k, e[k:]] for e, k in zip(X["eda"], y, strict=True)]
+            ),
+        ),
     ],
 )
 def test_a_label_that_follows_from_a_nuisance(nuisance, change):
@@ -436,6 +453,32 @@ def test_a_label_that_follows_from_a_nuisance(nuisance, change):
     assert "(AUC 1.00 [1.00, 1.00])" in verdict
     rows, verdict = told(change(X, np.random.default_rng(5).permutation(y)), y)
     assert rows[nuisance]["auc"] < 0.75
+
+
+@pytest.mark.parametrize("places", [[1, 3], [0, 4], [2]], ids=str)
+def test_an_order_without_a_trend_is_named(places):
+    """A condition in every second block tells the label to whoever counts the trials."""
+    X, _ = nuisance_study()
+    X = X.assign(device=["E4", "Biopac"] * 20, duration=np.arange(40.0) % 7)
+    y = X["trial"].isin(places).to_numpy().astype(int)
+    rows, verdict = told(X, y)
+    row = rows["trial order"]
+    assert (row["value"], row["auc"], row["auc_low"]) == ("in any shape", 1, 1)
+    assert "the label follows from trial order in any shape (AUC 1.00 [1.00, 1.00])," in verdict
+    assert rows["duration"]["value"] is None
+
+
+def test_larger_changes_are_not_a_quantisation_step():
+    """The smallest difference of samples that are not quantised is larger in a larger signal."""
+    X, y = nuisance_study()
+    larger = [e * (1 + 9 * k) for e, k in zip(walks(40, 60), y, strict=True)]
+    rows, verdict = told(X.assign(eda=larger), y)
+    assert "quantisation step" not in rows
+    assert "the label follows" not in verdict
+    rounded = [np.round(e, 3) for e in larger]
+    assert "quantisation step" not in told(X.assign(eda=rounded), y)[0]  # all have one step
+    mixed = [r if k else e for r, e, k in zip(rounded, larger, y, strict=True)]
+    assert told(X.assign(eda=mixed), y)[0]["quantisation step"]["auc"] == 1
 
 
 def test_a_sampling_rate_may_be_given():
@@ -498,6 +541,9 @@ def test_groups():
     assert held_out["subjects_shared"].tolist() == [2, 2]
     both = pd.DataFrame({"subject": SUBJECT, "stimulus": STIMULUS})
     assert audit(SubjectKFold(2), X, Y, groups=both)["stimuli_shared"].notna().all()
+    by_both = audit(GroupKFold(2), X, Y, groups=both)
+    assert by_both["subjects_shared"].tolist() == [0, 0]
+    assert by_both["stimuli_shared"].notna().all()
     by_stimulus = audit(make_protocol("stimulus", 2), X, Y, groups=STIMULUS)
     assert by_stimulus["stimuli_shared"].tolist() == [0, 0]
     assert by_stimulus["subjects_shared"].isna().all()

@@ -342,6 +342,19 @@ class TestNotShown:
         assert f"with 12 people and 192 trials, a gain of {effect:.3f} over each" in text
         assert "Shown to be within 0.07 of majority (two one-sided tests, p < 0.05 after" in text
 
+    @pytest.mark.parametrize(
+        ("n_scored", "words"), [(0, "No person has a score"), (2, "With 2 of 12")]
+    )
+    def test_people_with_one_class_are_not_counted(self, length, tmp_path, n_scored, words):
+        """A label that is a trait of the person is the same in all trials of a person."""
+        number, trial = length.trials["subject"].str[1:].astype(int), length.trials["trial"]
+        label = np.where(number < n_scored, trial % 2, number % 2)
+        changed = Bunch(**{**length, "targets": {"trait": pd.Series(label).map({0: "a", 1: "b"})}})
+        text = format_table(run(changed, tmp_path / "s", "svm").reset_index())
+        assert f"none of 1. {words}" in text
+        page = write_report(tmp_path / "s", tmp_path / "report")[0].read_text()
+        assert ("svm, no person has a score" in page) == (n_scored == 0)
+
 
 def make_row(p: float, alone: float, low: float, high: float, **about: object) -> pd.Series:
     """Make a row of a table in which the claim holds if p and the interval say so."""

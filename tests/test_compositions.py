@@ -14,7 +14,11 @@ from imblearn.over_sampling import RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from numpy.testing import assert_array_equal
 from sklearn.base import BaseEstimator, clone
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import StackingClassifier
+from sklearn.feature_selection import RFECV
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     GridSearchCV,
     GroupKFold,
@@ -33,6 +37,7 @@ from edaemo.decomposition import decompose
 from edaemo.estimators import CNNClassifier
 from edaemo.features import EDAFeatureExtractor
 from edaemo.fusion import BlockUnion
+from edaemo.model_selection import make_protocol
 from edaemo.preprocessing import EDADecomposer, SubjectStandardizer, signal_quality
 
 RNG = np.random.default_rng(0)
@@ -173,6 +178,24 @@ def test_torchs_default_dtype_changes_nothing(model, double):
     assert torch.get_default_dtype() == torch.float64
     torch.set_default_dtype(torch.float32)
     assert_array_equal(found, clone(model).fit(ROWS, Y).predict_proba(ROWS))
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        lambda: torch.device("meta"),  # as if a CUDA device were the default
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        torch.inference_mode,
+        torch.no_grad,
+    ],
+    ids=["default device", "autocast", "inference mode", "no gradients"],
+)
+@pytest.mark.parametrize("model", [small_net(), small_rtcan(n_chans=1)], ids=str)
+def test_modes_of_the_caller_change_nothing(model, mode):
+    expected = clone(model).fit(ROWS, Y).predict_proba(ROWS)
+    with mode():
+        found = clone(model).fit(ROWS, Y).predict_proba(ROWS)
+    assert_array_equal(found, expected)
 
 
 class TestSamplerBeforeMetadata:
@@ -374,6 +397,67 @@ class TestGroupsOfASearch:
         for ids, groups in seen:
             units = [TOGETHER.get(name, name) for name in ids]
             assert_array_equal(pd.factorize(np.array(units))[0], pd.factorize(groups)[0])
+
+    @pytest.mark.parametrize("unit", ["subject", "stimulus"])
+    @pytest.mark.parametrize(
+        "split",
+        [
+            GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1, 3]}, cv=2),
+            CalibratedClassifierCV(KNeighborsClassifier(), cv=2),
+            make_pipeline(RFECV(LogisticRegression(), cv=2, step=20), KNeighborsClassifier()),
+        ],
+        ids=lambda split: type(split).__name__,
+    )
+    def test_ids_reach_splits_behind_a_scaler(self, unit, split, tmp_path, monkeypatch):
+        """StandardScaler returns an array, which has no ids."""
+        seen = []
+        protocol = type(make_protocol(unit))
+
+        def folds(self, trials):
+            found = original(self, trials)
+            seen.append((trials.people if unit == "subject" else trials.stimuli, found))
+            return found
+
+        original = protocol.folds
+        monkeypatch.setattr(protocol, "folds", folds)
+        model = make_pipeline(EDAFeatureExtractor(4), StandardScaler(), split)
+        table = evaluate(
+            {"split": model},
+            outside.make_study(n_people=8),
+            protocols=unit,
+            store=tmp_path / "s.sqlite",
+            **self.SETTINGS,
+        )
+        assert not table["n_failed"].any(), table["error"].iloc[-1]
+        n_trials = max(len(units) for units, _ in seen)
+        inner = [(units, found) for units, found in seen if len(units) < n_trials]
+        assert len(inner) == 2
+        for units, found in inner:
+            for training, test in found:
+                assert set(units[training]).isdisjoint(units[test])
+
+    def test_an_estimator_that_passes_no_groups_on_is_an_error(self, tmp_path):
+        stack = StackingClassifier([("knn", KNeighborsClassifier())], cv=GroupKFold(2))
+        with pytest.raises(EvaluationError, match="needs groups, but its estimator does not pass"):
+            evaluate(
+                {"stack": make_pipeline(EDAFeatureExtractor(4), stack)},
+                outside.make_study(n_people=8),
+                store=tmp_path / "s.sqlite",
+                **self.SETTINGS,
+            )
+
+    @pytest.mark.parametrize("cv", [2, GroupKFold(2)], ids=str)
+    def test_a_sampler_before_a_search_is_an_error(self, cv, tmp_path):
+        search = GridSearchCV(KNeighborsClassifier(), {"n_neighbors": [1, 3]}, cv=cv)
+        sampler = RandomOverSampler(random_state=0)
+        model = imblearn.pipeline.make_pipeline(EDAFeatureExtractor(4), sampler, search)
+        with pytest.raises(EvaluationError, match=r"'gridsearchcv' splits .*'randomoversampler'"):
+            evaluate(
+                {"mine": model},
+                outside.make_study(n_people=8),
+                store=tmp_path / "s.sqlite",
+                **self.SETTINGS,
+            )
 
     @pytest.mark.parametrize("protocol", ["trial", "subject+stimulus", "within-subject"])
     def test_protocol_without_whole_groups_is_an_error(self, protocol, tmp_path):

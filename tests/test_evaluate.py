@@ -370,6 +370,11 @@ class TestRefused:
             ({"n_splits": 7}, "n_splits=7, but there are 6 people"),
             ({"n_splits": 1}, "n_splits must be an integer of at least 2, got 1"),
             ({"n_repeats": 0}, "n_repeats=0"),
+            ({"n_repeats": 1.5}, "n_repeats=1.5 must be an integer of at least 1"),
+            ({"max_epochs": 0}, "max_epochs=0 must be an integer of at least 1"),
+            ({"random_state": None}, "random_state=None must be an integer of at least 0"),
+            ({"min_stability": "0.5"}, "min_stability='0.5' must be from 0 to 1"),
+            ({"margin": "0.05"}, "margin='0.05' must be a number above 0"),
             ({"pipelines": SVC}, "A pipeline must be a scikit-learn classifier"),
             ({"pipelines": {"trial-order": SVC()}}, "a pipeline 'trial-order' already"),
             ({"pipelines": [SVC(), SVC(C=2)]}, "There is a pipeline 'SVC' already"),
@@ -408,6 +413,15 @@ class TestRefused:
         with pytest.raises(EvaluationError, match=r"identical recordings? in both"):
             run(small)
         assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    "several", [np.array, pd.Index, pd.Series, lambda names: {names[0]: 0}.keys()]
+)
+def test_names_in_any_sequence(small, run, several):
+    names = {"targets": several(["arousal"]), "protocols": several(["subject"])}
+    expected = run(small, "svm-music")
+    pd.testing.assert_frame_equal(run(small, several(["svm-music"]), **names), expected)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from edaemo.features import EDAFeatureExtractor, _edaemo, _pmemo
 from edaemo.features import _extractor as module
 from edaemo.features._moments import moments
 from edaemo.features._scr import find_responses
-from edaemo.preprocessing import _decomposed, decompose_trials
+from edaemo.preprocessing import SignalQualityWarning, _decomposed, decompose_trials
 
 DOCS = Path(__file__).parents[1] / "docs" / "features.md"
 PRESETS = ["edaemo", "pmemo"]
@@ -1012,3 +1012,14 @@ def test_real_trials_pass_through_as_the_study_gives_them(few: Bunch):
     assert (frame["eda_scr_amplitude_mean"] >= 0).all()
     in_total = frame["eda_scr_amplitude_mean"] * frame["eda_scr_count"]
     np.testing.assert_allclose(in_total, frame["eda_scr_amplitude_sum"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("preset", ["edaemo", "compact", "level", "pmemo"])
+def test_flat_trials_are_counted_in_a_warning(preset):
+    signals = 5 + 0.05 * np.random.default_rng(0).normal(size=(4, 100)).cumsum(axis=1)
+    signals[1], signals[3] = 2.0, 0.0
+    extractor = EDAFeatureExtractor(4, preset=preset)
+    for _ in range(2):  # also if the features are in the cache
+        with pytest.warns(SignalQualityWarning, match=r"2 of 4 trials are flat .*\[1, 3\]"):
+            extractor.fit_transform(signals)
+    extractor.transform(signals[[0, 2]])  # without a warning

@@ -122,3 +122,20 @@ def test_near_ids_by_hand():
     assert near_ids([1, 1.0, np.int64(1)]) == []  # equal
     assert near_ids(["1.0", "1"]) == [["1.0", "1"]]
     assert near_ids(["p1-1", "p11", "1.5", "15", None, np.nan, pd.NA, ""]) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("\ufeffp1", "p1"),  # the mark at the beginning of a file
+        ("p1\u200b", "p1"),
+        ("p1\t", "p1"),
+        ("Zo\u00eb", "Zoe\u0308"),  # as file systems of macOS write it
+        ("\uff301", "p1"),
+        (b"p1", "p1"),  # as HDF5 holds it
+        ("sub-01", "SUB_1"),
+    ],
+    ids=ascii,
+)
+def test_ids_that_look_the_same_are_near(first, second):
+    assert near_ids([first, "z", second]) == [[first, second]]

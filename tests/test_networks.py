@@ -21,7 +21,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
-from skorch.callbacks import Callback, EpochScoring, LRScheduler
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 from skorch.callbacks import Checkpoint as SkorchCheckpoint
 
 from edaemo import RTCANClassifier, export_onnx, load, save
@@ -139,6 +139,24 @@ class TestCallbacks:
         model.fit(X, y, validation=np.isin(subject, ["p1"]))
         assert (tmp_path / "params.pt").exists()
         assert set(torch.load(tmp_path / "params.pt")) == set(weights_of(model))
+
+    @pytest.mark.parametrize(
+        "callback",
+        [
+            EarlyStopping(patience=2),
+            SkorchCheckpoint(dirname="unused"),
+            LRScheduler("ReduceLROnPlateau", monitor="valid_loss"),
+        ],
+        ids=lambda callback: type(callback).__name__,
+    )
+    def test_a_monitor_without_validation_trials_is_one_clear_error(self, callback, tmp_path):
+        X, y, subject = make_rows()
+        if hasattr(callback, "dirname"):
+            callback.dirname = str(tmp_path)
+        model = CNNClassifier(n_filters=2, max_epochs=2, callbacks=[callback], random_state=0)
+        with pytest.raises(ValueError, match=r"no trials are set aside .*validation_fraction"):
+            model.fit(X, y)
+        model.fit(X, y, validation=np.isin(subject, ["p1"]))
 
     def test_a_second_schedule_may_be_a_callback(self):
         X, y, _ = make_rows()

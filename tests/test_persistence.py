@@ -50,8 +50,9 @@ from sklearn.feature_selection import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
 from sklearn.multiclass import OneVsOneClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -406,6 +407,23 @@ class TestCompositions:
         best = search.fit(TRIALS, LABELS).best_estimator_
         assert_array_equal(answers(best, TRIALS), answers(again(best, tmp_path), TRIALS))
 
+    @pytest.mark.parametrize(
+        "last",
+        [
+            MultiOutputClassifier(small_net()),
+            ClassifierChain(LogisticRegression()),
+            RandomForestClassifier(2, random_state=0),
+        ],
+        ids=lambda last: type(last).__name__,
+    )
+    def test_two_labels_of_each_trial(self, last, tmp_path):
+        """Such as valence and arousal."""
+        labels = np.column_stack([np.arange(N) % 2, np.arange(N) % 3 == 0]).astype(int)
+        model = clone(last).fit(ROWS, labels)
+        assert_array_equal(again(model, tmp_path).predict(ROWS), model.predict(ROWS))
+        said = describe(tmp_path / "model.edaemo")["classes"]
+        assert said == {"values": [[0, 1], [0, 1]], "dtype": ["int64", "int64"]}
+
     def test_description_lists_the_parts(self, tmp_path):
         model = CalibratedClassifierCV(on_features(small_net()), cv=2).fit(TRIALS, LABELS)
         save(model, tmp_path / "m")
@@ -588,6 +606,10 @@ class TestRefusals:
             (
                 GridSearchCV(SVC(), {"C": [1.0]}, cv=2, scoring="accuracy"),
                 r"GridSearchCV holds a .*accuracy_score.*save best_estimator_",
+            ),
+            (
+                TunedThresholdClassifierCV(LogisticRegression(), cv=2),
+                r"balanced_accuracy_score.*save FixedThresholdClassifier\(FrozenEstimator",
             ),
             (Pipeline([("birch", Birch())]), "step 'birch' .*Birch are not supported"),
             (PCA(random_state=np.random.RandomState(0)), "PCA holds a .*RandomState"),

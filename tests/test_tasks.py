@@ -646,6 +646,33 @@ class TestLabels:
         assert tuple(target.task.classes) == classes
         assert_array_equal(target.rows, np.flatnonzero(pd.Series(values).notna()))
 
+    @pytest.mark.parametrize("blank", ["", "  ", "nan", "NaN", "<NA>"])
+    @pytest.mark.parametrize("dtype", [object, "string", "category"])
+    def test_blank_text_is_a_missing_label(self, rated, blank, dtype):
+        """As from an empty cell, or from NaN that was converted to text."""
+        rated.targets = {"given": pd.Series(["calm", blank, "tense", "bored"] * 36, dtype=dtype)}
+        target = make_target(rated, "given", None)
+        assert target.task.classes == ("bored", "calm", "tense")
+        assert_array_equal(target.rows, np.flatnonzero(np.arange(144) % 4 != 1))
+
+    def test_classes_that_are_nearly_equal_are_named(self, rated):
+        rated.targets = {"given": pd.Series(["calm", "Calm ", "tense"] * 48)}
+        with pytest.warns(UserWarning, match="of class are nearly equal.*'Calm ' and 'calm'"):
+            target = make_target(rated, "given", None)
+        assert target.task.classes == ("Calm ", "calm", "tense")
+
+    @pytest.mark.parametrize(
+        ("name", "threshold"), [("arousal", "subject"), ("arousal", 5.0), ("given", None)]
+    )
+    @pytest.mark.parametrize("code", [0, -1, 99, 999])
+    def test_a_rating_outside_its_range_is_an_error(self, rated, name, threshold, code):
+        """Often a code for a missing rating, which would also move the person's threshold."""
+        rated.ratings.loc[7, "arousal"] = code
+        rated.targets = {name: rated.ratings["arousal"].rename(name)}
+        match = rf"rating {name} of row 7 \(.* is {code}, outside rating_range \(1, 9\).* NaN if"
+        with pytest.raises(EvaluationError, match=match):
+            make_target(rated, name, threshold)
+
     def test_booleans_are_true_or_not(self, rated):
         rated.targets = {"given": pd.Series([True, False] * 72)}
         assert_array_equal(make_target(rated, "given", None).labels, [1, 0] * 72)

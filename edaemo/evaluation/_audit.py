@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.sparse import coo_array, issparse
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 from sklearn.model_selection import check_cv
 from sklearn.utils.metadata_routing import get_routing_for_object
 
@@ -48,6 +49,7 @@ _NEAR = {
     "near_stimuli_shared": ("stimulus", "stimuli"),
 }
 _FEWEST_FEATURES = 4  # different values in a row of music features that tell one song from another
+_SAME_FEATURES = 1e-5  # difference of features, in parts of the largest value of the feature
 
 
 def audit(
@@ -82,10 +84,12 @@ def audit(
         column or index level of X with this name, else `groups`. Missing ids are not counted.
     groups : array-like of shape (n,) or (n, 2) or DataFrame, default=None
         The argument ``groups`` of the splitter. A protocol defines its meaning. For any other
-        splitter, a one-dimensional array holds the subjects. None: the subjects.
+        splitter, a one-dimensional array holds the subjects; if there are two columns, the splitter
+        gets the subjects. None: the subjects.
     music : DataFrame, mapping of stimulus to path, or None, default=None
         Music features of each stimulus (the index), or its audio file. Stimuli with the same row of
-        features, or the same content of the file, are one song under two ids.
+        features (to within 1e-5 of the largest value of each feature), or the same content of the
+        file, are one song under two ids.
     sampling_rate : float, array-like of shape (n,) or None, default=None
         Sampling rate of each trial in Hz. None: the column ``sampling_rate`` of X, if present.
     copies : DataFrame or None, default=None
@@ -120,8 +124,8 @@ def audit(
         ``share_test_<class>``.
 
         ``attrs`` of the table: ``verdict``, one sentence; ``nuisances``, a list with one dict for
-        each property of a recording that is not its signal (length, quantisation step, sampling
-        rate, device, trial order), with its area under the ROC curve for the label
+        each property of a recording that is not its signal (length, missing samples, quantisation
+        step, sampling rate, device, trial order), with its area under the ROC curve for the label
         (``auc``, ``auc_low``, ``auc_high``, ``label``; see docs/protocols.md); ``order``, a
         sentence on how well the place of a trial tells its class ("" if unknown); ``n_pairs``,
         number of pairs of recordings among which copies were looked for, and ``n_copies``, the
@@ -325,7 +329,8 @@ def _folds(
         return cv.split(X, y, groups, **given)
     splitter = check_cv(cv)
     if "groups" in get_routing_for_object(splitter).split.requests:
-        return splitter.split(X, y, subject if groups is None else groups)
+        has_columns = groups is None or np.ndim(groups) > 1  # subjects, and perhaps stimuli
+        return splitter.split(X, y, subject if has_columns else groups)
     return splitter.split(X, y)
 
 
@@ -367,12 +372,14 @@ def _same_songs(
     """Return the groups of stimuli with the same music; warn about them."""
     if music is None or stimulus is None:
         return []
-    songs: dict[bytes, list[Any]] = {}
-    for name in pd.unique(stimulus):
-        digest = _digest_song(music, name)
-        if digest is not None:
-            songs.setdefault(digest, []).append(name)
-    groups = [names for names in songs.values() if len(names) > 1]
+    known = music.index if isinstance(music, pd.DataFrame) else music
+    names = [name for name in pd.unique(stimulus) if name in known]
+    if isinstance(music, pd.DataFrame):
+        features = music[~music.index.duplicated()].loc[names]
+        same = _group_equal_rows(features.to_numpy(dtype=np.float64, na_value=np.nan))
+    else:
+        same = _group_equal_files([music[name] for name in names])
+    groups = [[names[row] for row in rows] for rows in same]
     if groups:
         pairs = name_some(" and ".join(map(repr, group)) for group in groups)
         warnings.warn(
@@ -384,17 +391,42 @@ def _same_songs(
     return groups
 
 
-def _digest_song(music: pd.DataFrame | Mapping[Any, str | Path], name: object) -> bytes | None:
-    """Return a digest of a song's features or file; None if it is unknown or says too little."""
-    if name not in (music.index if isinstance(music, pd.DataFrame) else music):
-        return None
-    if not isinstance(music, pd.DataFrame):
-        return blake2b(Path(music[name]).read_bytes(), digest_size=16).digest()
-    features = music.loc[[name]].to_numpy(dtype=np.float64, na_value=np.nan)[0]
-    # Many songs have the same tags.
-    if len(np.unique(features[np.isfinite(features)])) < _FEWEST_FEATURES:
-        return None
-    return blake2b(features.tobytes(), digest_size=16).digest()
+def _group_equal_files(paths: Sequence[str | Path]) -> list[list[int]]:
+    """Return the groups of files with the same content."""
+    groups: dict[bytes, list[int]] = {}
+    for place, path in enumerate(paths):
+        digest = blake2b(Path(path).read_bytes(), digest_size=16).digest()
+        groups.setdefault(digest, []).append(place)
+    return [places for places in groups.values() if len(places) > 1]
+
+
+def _group_equal_rows(features: np.ndarray) -> list[list[int]]:
+    """Return the groups of rows that are equal except for rounding.
+
+    Rows with few different values are in no group: many songs have the same tags.
+    """
+    features = np.where(np.isfinite(features), features, np.nan)
+    is_telling = [len(np.unique(row[np.isfinite(row)])) >= _FEWEST_FEATURES for row in features]
+    rows = np.flatnonzero(is_telling)
+    if len(rows) < 2:
+        return []
+    features = features[rows]
+    scale = np.nan_to_num(np.nanmax(np.abs(features), axis=0, initial=0.0))
+    scaled = np.nan_to_num(features / np.where(scale > 0, scale, 1.0))
+    # Rows that are nearly equal are near each other in a few directions, too.
+    directions = np.random.default_rng(0).normal(size=(scaled.shape[1], 8))
+    places = scaled @ directions / np.sqrt(len(directions))
+    pairs = [
+        pair
+        for pair in cKDTree(places).query_pairs(10 * _SAME_FEATURES)
+        if np.abs(scaled[pair[0]] - scaled[pair[1]]).max() <= _SAME_FEATURES
+        and (np.isnan(features[pair[0]]) == np.isnan(features[pair[1]])).all()
+    ]
+    first, second = np.array(sorted(pairs), dtype=int).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(rows), len(rows)))
+    joined = connected_components(graph, directed=False)[1]
+    groups = [rows[joined == code].tolist() for code in pd.unique(joined[[*first, *second]])]
+    return sorted(groups)
 
 
 def _count_near(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, KeysView, Mapping, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from copy import copy
 from functools import cache, partial
 from itertools import compress, islice
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +20,7 @@ from joblib import delayed
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Bunch, get_tags
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from edaemo._processes import worker_processes
 from edaemo._progress import progress_bar
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
 TRIALS_PER_TASK = 64
 CONNECT_SECONDS = 10
 PEOPLE = ("evaluation", "development", "all")
+_IDS_OF_SPLITS = ("subject", "stimulus", "viewing_group")
 NEEDED = ("name", "trials", "ratings", "targets")
 # What identifies an input: a study, what is made of it, and a target of series.
 _Input = tuple[int, str, str]
@@ -251,11 +253,12 @@ def evaluate(
         raise EvaluationError(
             f"missing_ratings={missing_ratings!r} must be one of {list(MISSING)}."
         )
-    if not 0 <= min_stability <= 1:
-        raise EvaluationError(f"min_stability={min_stability} must be from 0 to 1.")
-    if n_repeats < 1:
-        raise EvaluationError(f"n_repeats={n_repeats} must be at least 1.")
-    if margin is not None and not 0 < margin < np.inf:
+    _check_integers(
+        n_repeats=(n_repeats, 1), max_epochs=(max_epochs, 1), random_state=(random_state, 0)
+    )
+    if not isinstance(min_stability, Real) or not 0 <= min_stability <= 1:
+        raise EvaluationError(f"min_stability={min_stability!r} must be from 0 to 1.")
+    if margin is not None and not (isinstance(margin, Real) and 0 < margin < np.inf):
         raise EvaluationError(f"margin={margin!r} must be a number above 0.")
     cases = [
         _Case(study, data, name, threshold, protocol, *labelled, exclusion)
@@ -383,7 +386,15 @@ class _Job(NamedTuple):
 
 
 def _several(values: Several) -> list[Any]:
-    return list(values) if isinstance(values, (list, tuple)) else [values]
+    several = (list, tuple, np.ndarray, pd.Index, pd.Series, KeysView)
+    return list(values) if isinstance(values, several) else [values]
+
+
+def _check_integers(**given: tuple[object, int]) -> None:
+    """Raise if a parameter, given with its smallest value, is not an integer or is smaller."""
+    for name, (value, least) in given.items():
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            raise EvaluationError(f"{name}={value!r} must be an integer of at least {least}.")
 
 
 def _load(study: str | Bunch) -> Bunch:
@@ -590,12 +601,12 @@ def _plan(
         protocol = _make_protocol(case.protocol, settings.n_splits, seed, repeat)
         audited = _audit(case, protocol, copies)
         folds = cache(partial(_split, case, protocol))
-        groups = cache(partial(protocol.find_groups, study.trials))
         for name, entry in entries.items():
             if not _takes_part(entry, study, protocol):
                 continue
             estimator = _make_estimator(entry, study, protocol, settings.max_epochs, seed)
             _check_kind(estimator, name, case)
+            metadata = _find_metadata(estimator, protocol, study.trials)
             about = {
                 **common,
                 "pipeline": name,
@@ -616,7 +627,7 @@ def _plan(
                     "task": case.task,
                     "labels": case.labels,
                     "made_with": common["made_with"],
-                    "groups": groups() if _splits_by_groups(estimator) else None,
+                    "metadata": metadata,
                     **rows,
                 }
                 yield _Job(case, entry, protocol, made_of, work, audited[fold])
@@ -770,10 +781,11 @@ def _make_estimator(
             estimator.set_params(**{name: protocol.inner(5 if value is None else int(value))})
         elif last == "cv" and takes_groups(value):
             if protocol.find_groups(study.trials[:1]) is None:
-                raise EvaluationError(
-                    f"{name}={value!r} needs groups, but the protocol {protocol.name!r} does not "
-                    f"hold out whole groups of one kind: set {name} to a number of folds, or to "
-                    f"{protocol.inner(5)!r}."
+                raise _wrong_splitter(
+                    name,
+                    value,
+                    protocol,
+                    f"the protocol {protocol.name!r} does not hold out whole groups of one kind",
                 )
         elif last == "cv" and not getattr(value, "may_share", {"all"}) <= protocol.may_share:
             raise EvaluationError(
@@ -783,13 +795,67 @@ def _make_estimator(
     return estimator
 
 
-def _splits_by_groups(estimator: BaseEstimator) -> bool:
-    """Return whether a search in the estimator has a splitter that takes groups."""
-    return any(
-        takes_groups(value)
-        for name, value in estimator.get_params(deep=True).items()
-        if name.rpartition("__")[2] == "cv"
+def _wrong_splitter(name: str, cv: object, protocol: Protocol, reason: str) -> EvaluationError:
+    return EvaluationError(
+        f"{name}={cv!r} needs groups, but {reason}: set {name} to a number of folds, or to "
+        f"{protocol.inner(5)!r}."
     )
+
+
+def _find_metadata(
+    estimator: BaseEstimator, protocol: Protocol, trials: pd.DataFrame
+) -> dict[str, np.ndarray]:
+    """Return the ids of each trial that splitters in the estimator need, by name.
+
+    Steps before a search, such as a StandardScaler, may remove the ids from the table.
+    """
+    splitters = {
+        name: value
+        for name, value in estimator.get_params(deep=True).items()
+        if name.rpartition("__")[2] == "cv" and (isinstance(value, Protocol) or takes_groups(value))
+    }
+    if not splitters:
+        return {}
+    _check_samplers(estimator)
+    ids = {name: trials[name].to_numpy() for name in _IDS_OF_SPLITS if name in trials}
+    by_groups = {name: value for name, value in splitters.items() if takes_groups(value)}
+    if by_groups:
+        ids["groups"] = protocol.find_groups(trials)
+    consumed = [name for name in ids if _passes_on(estimator, name)]
+    for name, value in by_groups.items():
+        if "groups" not in consumed:
+            raise _wrong_splitter(name, value, protocol, "its estimator does not pass them on")
+    return {name: ids[name] for name in consumed}
+
+
+def _passes_on(estimator: BaseEstimator, name: str) -> bool:
+    """Return whether `fit` takes this metadata and passes it to a part that requests it."""
+    with config_context(enable_metadata_routing=True):
+        try:
+            routing = get_routing_for_object(estimator)
+            if not hasattr(routing, "validate_metadata"):  # an estimator without others inside
+                return bool(routing.consumes("fit", [name]))
+            # `consumes` ignores the transformers of a pipeline that split trials, such as RFECV.
+            routing.validate_metadata(method="fit", params={name: ()})
+        except (TypeError, NotImplementedError):
+            return False
+    return True
+
+
+def _check_samplers(estimator: BaseEstimator) -> None:
+    """Raise if a search follows a sampler, whose rows no longer are those of the ids."""
+    for part in [estimator, *estimator.get_params(deep=True).values()]:
+        steps = getattr(part, "steps", [])
+        samplers = [place for place, (_, step) in enumerate(steps) if hasattr(step, "fit_resample")]
+        for name, step in steps[samplers[0] + 1 :] if samplers else []:
+            searches = step.get_params(deep=True) if hasattr(step, "get_params") else {}
+            if any(parameter.rpartition("__")[2] == "cv" for parameter in searches):
+                sampler = steps[samplers[0]][0]
+                raise EvaluationError(
+                    f"The step {name!r} splits its trials, but the sampler {sampler!r} before it "
+                    "changes them, so copies of a trial would be on both sides. Put the sampler "
+                    "and the model into one pipeline, and this pipeline into the search."
+                )
 
 
 def _run(

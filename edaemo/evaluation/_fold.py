@@ -40,10 +40,10 @@ def run_fold(X: pd.DataFrame, job: dict[str, Any]) -> dict:
     job : dict
         ``key``; ``estimator``; ``task``; ``labels`` (n_trials,), in the task's form; the row
         numbers ``training``, ``validation`` (empty if the estimator takes no validation rows) and
-        ``test``; ``groups``, the unit of each trial (n_trials,), if a search in the estimator
-        splits by groups, else None; ``made_with``, the versions that are stored with the result. It
-        is a dict and not a class, so that a Dask cluster sends it with the task and does not lose
-        it with a worker.
+        ``test``; ``metadata``, the ids of each trial (n_trials,) that metadata routing passes to
+        the splitters of searches in the estimator, by name; ``made_with``, the versions that are
+        stored with the result. It is a dict and not a class, so that a Dask cluster sends it with
+        the task and does not lose it with a worker.
 
     Returns
     -------
@@ -112,12 +112,12 @@ def _fit_and_predict(X: pd.DataFrame, job: dict[str, Any]) -> dict:
             argument = find_validation(estimator)
             assert argument is not None  # otherwise no rows are held out
             settings[argument] = is_validation
-        if job["groups"] is not None:  # metadata routing passes them to every search
+        metadata = {name: values[learned] for name, values in job["metadata"].items()}
+        if metadata:
             settings = {name.rpartition("__")[2]: value for name, value in settings.items()}
-            settings["groups"] = job["groups"][learned]
         start = time.perf_counter()
-        with config_context(enable_metadata_routing=job["groups"] is not None):
-            estimator.fit(X.iloc[learned], labels[learned], **settings)
+        with config_context(enable_metadata_routing=bool(metadata)):
+            estimator.fit(X.iloc[learned], labels[learned], **settings, **metadata)
         fitted = time.perf_counter()
         predicted = np.asarray(estimator.predict(X.iloc[test]))
         probability = None

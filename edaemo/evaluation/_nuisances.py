@@ -15,9 +15,13 @@ from edaemo.preprocessing import count_levels
 # From this area under the curve on, a nuisance is named in the verdict of the audit.
 TELLING = 0.6
 _LENGTH, _STEP, _RATE, _ORDER = "length", "quantisation step", "sampling rate", "trial order"
+_MISSING, _ANY_SHAPE = "missing samples", "in any shape"
 # Columns of a trials table that are nuisances themselves.
-_COLUMNS = ("duration", "session_time", "device")
+_COLUMNS = ("duration", "session_time", "start", "device")
 _N_HALVES = 20  # random halves of the people
+# A signal is quantised if this share of the gaps between its values are whole multiples of a step,
+# to within this part of the step. The smallest gap holds up to so many steps.
+_SHARE_OF_GAPS, _PART_OF_STEP, _MOST_STEPS = 0.9, 0.1, 10
 
 
 def measure_nuisances(
@@ -44,12 +48,13 @@ def measure_nuisances(
     Returns
     -------
     DataFrame
-        One row for each nuisance that varies: ``nuisance`` (length, quantisation step, sampling
-        rate, trial order, and the columns duration, session_time and device); ``value`` of a
-        nuisance without an order, against all other values; ``label``, the class that it separates
-        best from the others; ``auc``, area under the ROC curve for this class, regardless of the
-        direction, from 0.5 to 1; ``auc_low``, ``auc_high``, its 95 % interval; ``n``, trials with
-        a known value.
+        One row for each nuisance that varies: ``nuisance`` (length, share of missing samples,
+        quantisation step, sampling rate, trial order, and the columns duration, session_time, start
+        and device); ``value`` of a nuisance without an order, against all other values; ``label``,
+        the class that it separates best from the others; ``auc``, area under the ROC curve for this
+        class, regardless of the direction, from 0.5 to 1; ``auc_low``, ``auc_high``, its 95 %
+        interval; ``n``, trials with a known value. The value of trial order is "in any shape" if
+        the classes of other people at the same place separate better (`measure_order`).
 
     Notes
     -----
@@ -67,10 +72,15 @@ def measure_nuisances(
             for code, label in enumerate(classes)
             if (area := _area(numbers, codes[known] == code, units[known]))
         ]
+        if nuisance == _ORDER and subject is not None and known.all():
+            shape = measure_order(values, codes, subject)
+            areas += [] if shape is None else [_describe_shape(shape, classes, len(codes))]
         if areas:
             rows.append(max(areas, key=lambda row: row["auc"]))
     columns = ["nuisance", "value", "label", "auc", "auc_low", "auc_high", "n"]
-    return pd.DataFrame(rows, columns=columns)
+    # Objects, since pandas replaces None by NaN if other values are text.
+    values_of = pd.Series([row["value"] for row in rows], dtype=object)
+    return pd.DataFrame(rows, columns=columns).assign(value=values_of)
 
 
 def measure_order(
@@ -94,6 +104,8 @@ def measure_order(
         regardless of the direction. ``any_shape``: of the share of the class among the trials of
         other people at the same place. The others are a random half of the people; it is the mean
         over 20 halves, and below 0.5 if the order of one half is the reverse of that of the other.
+        ``class_of_shape``: position of the class. ``half_width``: of the 95 % interval of
+        ``any_shape``, as for a single half of the people, which is wider than that of the mean.
         None with fewer than four people, two classes or two places: loaders set all places to 0 if
         the order is not known.
     """
@@ -104,20 +116,38 @@ def measure_order(
     linear = [_area(places.astype(np.float64), codes == code, people) for code in range(n_classes)]
     counts = np.zeros((n_people, place.max() + 1, n_classes))
     np.add.at(counts, (people, place, codes), 1)
-    shape = np.full((_N_HALVES, n_classes), np.nan)
+    shape = np.full((_N_HALVES, n_classes, 2, 2), np.nan)  # area and half-width of both sides
     rng = np.random.default_rng(0)
-    for half, code in np.ndindex(shape.shape):
+    for half, code in np.ndindex(shape.shape[:2]):
         inside = np.isin(people, rng.permutation(n_people)[: n_people // 2])
         of_others = [counts[np.unique(people[side])].sum(axis=0) for side in (~inside, inside)]
         shares = [of[:, code] / np.maximum(of.sum(axis=1), 1) for of in of_others]
-        areas = [
-            _directed_area(share[place[side]], codes[side] == code)
+        shape[half, code] = [
+            _directed_area(share[place[side]], codes[side] == code, people[side])
             for share, side in zip(shares, (inside, ~inside), strict=True)
         ]
-        shape[half, code] = np.mean(areas)
+    areas = shape[..., 0].mean(axis=(0, 2))
+    best = int(areas.argmax())
+    widths = shape[:, best, :, 1]
     return {
         "linear": max(area.get("auc", 0.5) for area in linear),
-        "any_shape": float(np.nanmax(np.nanmean(shape, axis=0))),
+        "any_shape": float(areas[best]),
+        "class_of_shape": best,
+        "half_width": np.nan if np.isnan(widths).all() else float(np.nanmean(widths)),
+    }
+
+
+def _describe_shape(
+    order: dict[str, float], classes: Sequence[Any] | pd.Index, n: int
+) -> dict[str, Any]:
+    """Return the row of `measure_nuisances` for the order in any shape."""
+    area, half = order["any_shape"], order["half_width"]
+    return {
+        "nuisance": _ORDER,
+        "value": _ANY_SHAPE,
+        "label": classes[int(order["class_of_shape"])],
+        "n": n,
+        **_limit(area, half),
     }
 
 
@@ -164,7 +194,8 @@ def _find(
     if cells is not None:
         signals = [read_cell(X, row, cell) for row, cell in enumerate(cells)]
         found[_LENGTH] = np.array([signal.shape[-1] for signal in signals])
-        found[_STEP] = np.array([count_levels(s[np.isfinite(s)])[1] for s in signals])
+        found[_MISSING] = np.array([1 - np.isfinite(signal).mean() for signal in signals])
+        found[_STEP] = np.array([_find_step(signal[np.isfinite(signal)]) for signal in signals])
     rate = identity(X, "sampling_rate") if sampling_rate is None else np.asarray(sampling_rate)
     if rate is not None and rate.ndim:
         found[_RATE] = rate
@@ -175,6 +206,24 @@ def _find(
         found[_ORDER] = order
     columns = {name: identity(X, name) for name in _COLUMNS}
     return found | {name: values for name, values in columns.items() if values is not None}
+
+
+def _find_step(values: np.ndarray) -> float:
+    """Return the quantisation step of samples to two digits; 0 if they are not quantised.
+
+    The smallest difference of samples that are not quantised would not do: it grows with the
+    signal. NaN if all samples are equal.
+    """
+    smallest = count_levels(values)[1]
+    if np.isnan(smallest):
+        return np.nan
+    gaps = np.diff(np.unique(values))
+    gaps = gaps[gaps >= smallest] / smallest
+    for n_steps in range(1, _MOST_STEPS + 1):
+        off = np.abs(gaps * n_steps - np.rint(gaps * n_steps))
+        if np.mean(off < _PART_OF_STEP) >= _SHARE_OF_GAPS:
+            return float(f"{smallest / n_steps:.1e}")
+    return 0.0
 
 
 def _count_earlier(subject: np.ndarray | None) -> np.ndarray | None:
@@ -192,35 +241,43 @@ def _as_numbers(values: np.ndarray) -> list[tuple[Any, np.ndarray]]:
 
 def _area(values: np.ndarray, is_class: np.ndarray, units: np.ndarray) -> dict[str, float]:
     """Return the area under the ROC curve and its interval; nothing if a side or change lacks."""
-    n, m = is_class.sum(), (~is_class).sum()
-    if not n or not m or (values == values[0]).all():
+    if is_class.all() or not is_class.any() or (values == values[0]).all():
         return {}
+    area, half = _directed_area(values, is_class, units)
+    return _limit(max(area, 1 - area), half)
+
+
+def _limit(area: float, half: float) -> dict[str, float]:
+    return {"auc": area, "auc_low": max(area - half, 0.0), "auc_high": min(area + half, 1.0)}
+
+
+def _directed_area(
+    values: np.ndarray, is_class: np.ndarray, units: np.ndarray
+) -> tuple[float, float]:
+    """Return the area under the ROC curve, and the half-width of its 95 % interval.
+
+    With one class they are 0.5 and NaN.
+    """
+    n, m = is_class.sum(), (~is_class).sum()
+    if not n or not m:
+        return 0.5, np.nan
     # Share of the other side below each trial; ties count half.
     inside, outside = np.sort(values[is_class]), np.sort(values[~is_class])
     below = _share_below(values[is_class], outside)
     above = 1 - _share_below(values[~is_class], inside)
     area = float(below.mean())
-    of_class = np.bincount(units[is_class], below - area, minlength=units.max() + 1)
-    of_others = np.bincount(units[~is_class], above - area, minlength=units.max() + 1)
     n_with_class, n_with_others = (len(np.unique(units[side])) for side in (is_class, ~is_class))
     n_units = len(np.unique(units))
-    half = np.nan
-    if min(n_with_class, n_with_others) > 1:
-        variance = (
-            n_with_class / (n_with_class - 1) * (of_class @ of_class) / n**2
-            + n_with_others / (n_with_others - 1) * (of_others @ of_others) / m**2
-            + 2 * n_units / (n_units - 1) * (of_class @ of_others) / (n * m)
-        )
-        half = float(student.ppf(0.975, n_units - 1) * np.sqrt(max(variance, 0.0)))
-    area = max(area, 1 - area)
-    return {"auc": area, "auc_low": max(area - half, 0.0), "auc_high": min(area + half, 1.0)}
-
-
-def _directed_area(values: np.ndarray, is_class: np.ndarray) -> float:
-    """Return the area under the ROC curve; 0.5 if there is only one class."""
-    if is_class.all() or not is_class.any():
-        return 0.5
-    return float(_share_below(values[is_class], np.sort(values[~is_class])).mean())
+    if min(n_with_class, n_with_others) < 2:
+        return area, np.nan
+    of_class = np.bincount(units[is_class], below - area, minlength=units.max() + 1)
+    of_others = np.bincount(units[~is_class], above - area, minlength=units.max() + 1)
+    variance = (
+        n_with_class / (n_with_class - 1) * (of_class @ of_class) / n**2
+        + n_with_others / (n_with_others - 1) * (of_others @ of_others) / m**2
+        + 2 * n_units / (n_units - 1) * (of_class @ of_others) / (n * m)
+    )
+    return area, float(student.ppf(0.975, n_units - 1) * np.sqrt(max(variance, 0.0)))
 
 
 def _share_below(values: np.ndarray, of_sorted: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
+from edaemo._ids import warn_of_near_ids
 from edaemo._sklearn import AnyBunch
 from edaemo._validation import name_trial
 from edaemo.evaluation._registry import EvaluationError, holds_series
@@ -20,6 +21,7 @@ RELABELLED = ("valence", "arousal")
 MISSING = ("drop", "raise")
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")
 _CLASSES = ("string", "boolean")
+_BLANK = ("", "nan", "NaN", "<NA>")
 
 
 class Target(NamedTuple):
@@ -136,18 +138,24 @@ def make_target(
     Target
         Arrays: sequence regression; NaN steps are masked. Ratings: regression under threshold
         "none"; else two classes, high above the threshold or above the middle of ``rating_range``.
-        Text, booleans and categories: classes in sorted order.
+        Text, booleans and categories: classes in sorted order. Blank text is a missing label.
 
     Raises
     ------
     EvaluationError
         If labels are missing (with "raise"), infinite, of mixed types, all equal, or if neither a
-        threshold nor ``rating_range`` defines their task.
+        threshold nor ``rating_range`` defines their task; if a rating that is compared with a
+        threshold lies outside ``rating_range``.
+
+    Warns
+    -----
+    UserWarning
+        If classes are nearly equal, such as "calm" and "Calm ".
     """
     where = f"{study.name}: target {target!r}"
     if is_series(study, target):
         return _read_series(study, target, where, missing_ratings)
-    values = study.targets[target]
+    values = _without_blanks(study.targets[target])
     kind = _infer(values, where)
     is_relabelled = target in RELABELLED and kind in _NUMBERS
     if is_relabelled and threshold is not None and threshold != NUMBERS:
@@ -166,6 +174,12 @@ def make_target(
     if kind in _NUMBERS:
         return _split_at_middle(study, values, where, missing_ratings)
     return _read_classes(study, values, where, missing_ratings)
+
+
+def _without_blanks(values: pd.Series) -> pd.Series:
+    """Return the labels; blank text, and NaN that was converted to text, are missing."""
+    is_blank = [isinstance(label, str) and label.strip() in _BLANK for label in values]
+    return values.mask(is_blank) if any(is_blank) else values
 
 
 def _infer(values: pd.Series, where: str) -> str:
@@ -200,6 +214,23 @@ def _refuse_infinite(study: Bunch, is_infinite: np.ndarray, where: str) -> None:
         raise EvaluationError(f"{where}: the rating of {trial} is infinite. Correct it.")
 
 
+def _refuse_outside(study: Bunch, ratings: pd.DataFrame, where: str) -> None:
+    """Raise for a rating outside ``rating_range``: it may be a code for a missing rating."""
+    if study.get("rating_range") is None:
+        return
+    lowest, highest = study.rating_range
+    values = ratings.to_numpy(dtype=np.float64, na_value=np.nan)
+    is_outside = (values < lowest) | (values > highest)
+    if is_outside.any():
+        row, column = np.argwhere(is_outside)[0]
+        raise EvaluationError(
+            f"{where}: the rating {ratings.columns[column]} of "
+            f"{name_trial(study.trials, int(row))} is {values[row, column]:g}, outside "
+            f"rating_range ({lowest:g}, {highest:g}). Correct it, or replace it by NaN if the "
+            "number is a code for a missing rating. Write classes as text."
+        )
+
+
 def _read_numbers(study: Bunch, values: pd.Series, where: str, missing_ratings: str) -> Target:
     ratings = values.to_numpy(dtype=np.float64, na_value=np.nan)
     _refuse_infinite(study, np.isinf(ratings), where)
@@ -219,6 +250,7 @@ def _split_at_middle(study: Bunch, values: pd.Series, where: str, missing_rating
             "separate low from high. Add rating_range to the study, pass "
             f"thresholds={NUMBERS!r} to keep the numbers, or use text for classes."
         )
+    _refuse_outside(study, values.to_frame(), where)
     ratings = values.to_numpy(dtype=np.float64, na_value=np.nan)
     rows = _present(study, np.isnan(ratings), where, missing_ratings)
     return _two_classes(ratings > np.mean(study.rating_range), rows, where)
@@ -228,6 +260,7 @@ def _read_classes(study: Bunch, values: pd.Series, where: str, missing_ratings: 
     rows = _present(study, values.isna().to_numpy(), where, missing_ratings)
     present = values.iloc[rows].astype(object)
     classes = name_classes(present)
+    warn_of_near_ids("class", classes)
     codes = np.zeros(len(values), np.int64)
     codes[rows] = pd.Index(classes, dtype=object).get_indexer(present)
     if len(classes) < 3:
@@ -247,6 +280,7 @@ def _relabel(
     """Label by threshold; a person's threshold is computed from all complete trials."""
     relabeler = SubjectThresholdRelabeler(target=target, threshold=threshold)
     axes, subject = _read_axes(study, target, threshold), study.trials["subject"]
+    _refuse_outside(study, axes, where)
     is_na = axes.isna()
     if not is_na.any(axis=None):
         labels = relabeler.fit_relabel(axes, subject=subject)

@@ -44,6 +44,7 @@ from edaemo.preprocessing import (
     check_masking,
     decompose_trials,
     describe_repairs,
+    is_flat,
     repair_signals,
 )
 
@@ -132,8 +133,8 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
         If trials in `transform` have less than half the samples of the shortest trial in `fit`, or
         more than twice those of the longest.
     SignalQualityWarning
-        One warning per `transform`, with the number of trials that `repair` changed or could not
-        repair.
+        One warning per `transform`, with the number of flat trials, and of trials that `repair`
+        changed or could not repair.
 
     Notes
     -----
@@ -265,10 +266,21 @@ class EDAFeatureExtractor(DecomposingMixin, TransformerMixin, BaseEstimator):
             [recordings[row] for row in present], self.sampling_rate, self.repair
         )
         signals = [repairs.signal for repairs in repaired]
-        if messages := describe_repairs(
+        messages = describe_repairs(
             [repairs.leave_out(self._n_context).n_repaired for repairs in repaired],
             [repairs.beyond_repair for repairs in repaired],
-        ):
+        )
+        flat = [
+            row
+            for row, signal in zip(present, signals, strict=True)
+            if len(seen := signal[np.isfinite(signal)]) and is_flat(seen)
+        ]
+        if flat:
+            messages.append(
+                f"{len(flat)} of {len(recordings)} trials are flat (first rows: {flat[:3]}): they "
+                "have no responses, and the features of their form are 0."
+            )
+        if messages:
             warnings.warn(" ".join(messages), SignalQualityWarning, stacklevel=2)
         rows = _cache.get_many(
             signals,

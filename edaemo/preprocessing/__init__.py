@@ -8,6 +8,7 @@ from edaemo.preprocessing._decomposed import (
     SignalQualityWarning,
     check_masking,
     decompose_trials,
+    is_flat,
 )
 from edaemo.preprocessing._decomposer import EDADecomposer
 from edaemo.preprocessing._files import Outcome, decompose_files, plan_outputs
@@ -54,6 +55,7 @@ __all__ = [
     "describe_repairs",
     "find_context",
     "find_copies",
+    "is_flat",
     "plan_outputs",
     "remove_breathing",
     "repair_signals",

@@ -45,9 +45,10 @@ def find_copies(trials: object) -> pd.DataFrame:
     """Find recordings that are copies of one another or that overlap in time.
 
     A copy may be identical, have another gain and offset, be shifted or cut by any number of
-    samples, differ by a little noise, or hold the whole recording with another number of samples
-    (decimated or resampled). Windows of one recording that overlap are found if they share about a
-    fifth of their length. The time grows almost in proportion to the number of samples.
+    samples, differ by noise far below a recorder's step, or hold the whole recording with another
+    number of samples (decimated or resampled). Windows of one recording that overlap are found if
+    they share about a fifth of their length. The time grows almost in proportion to the number of
+    samples.
 
     Two recordings are a pair if the second differences in their common stretch correlate by at
     least 0.9, and if fewer than 0.001 such pairs are expected by chance among all pairs and lags of
@@ -88,7 +89,9 @@ def find_copies(trials: object) -> pd.DataFrame:
     Notes
     -----
     Of a stretch that occurs more than eight times, some pairs may be missing. A part of a
-    recording at another sampling rate is not found.
+    recording at another sampling rate is not found. Most copies that were filtered, rounded more
+    coarsely, or given noise of a recorder's step (0.001 µS) or more are not found, nor are those
+    turned upside down or reversed; ``docs/near-copies.md`` has the shares.
 
     For random differences with n effective values, the chance of a correlation r is at most
     (1 − r²)^((n − 2) / 2). n is the smaller one of the participation ratios of the squared

@@ -339,6 +339,22 @@ def _check_components(
             )
 
 
+def is_flat(samples: np.ndarray) -> bool:
+    """Return whether samples are all equal, except for rounding errors.
+
+    Parameters
+    ----------
+    samples : ndarray of float, shape (n_samples,)
+        Finite samples, at least one.
+
+    Returns
+    -------
+    bool
+        Whether the standard deviation is at most 1e-12 of the largest absolute value.
+    """
+    return bool(np.std(samples) <= FLAT * np.max(np.abs(samples)))
+
+
 def _prepare(
     signal: np.ndarray, n_context: int, standardize: bool
 ) -> tuple[np.ndarray, float, float, bool]:
@@ -346,7 +362,7 @@ def _prepare(
     trial = signal[n_context:]
     seen = trial[~np.isnan(trial)]
     spread = float(np.std(seen))
-    flat = bool(spread <= FLAT * np.max(np.abs(seen)))
+    flat = is_flat(seen)
     if not standardize:
         return signal.copy(), 0.0, 1.0, flat
     level = np.mean(seen)

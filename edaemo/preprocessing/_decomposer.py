@@ -33,12 +33,12 @@ from edaemo.decomposition import (
     silence_rounding,
 )
 from edaemo.preprocessing._decomposed import (
-    FLAT,
     DecomposedTrial,
     DecomposingMixin,
     SignalQualityWarning,
     check_masking,
     decompose_trials,
+    is_flat,
 )
 from edaemo.preprocessing._repair import (
     BREATHING,
@@ -381,7 +381,7 @@ class EDADecomposer(DecomposingMixin, TransformerMixin, BaseEstimator):
             fit = trial.scale * (trial.result.phasic + trial.result.tonic) + trial.offset
             signal = np.where(missing, fit, signal)
         odd = {
-            "flat": np.std(signal) <= FLAT * np.max(np.abs(signal)),
+            "flat": is_flat(signal),
             "inaccurate": trial.status != "optimal",
             "cancellation": trial.cancellation,
         }

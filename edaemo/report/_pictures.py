@@ -112,7 +112,9 @@ def draw_people(
         axes.set_xlim(-0.03 if chance > 0 else -1.03, 1.03)  # a correlation may be negative
         axes.set_xlabel(f"{score} of a person")
     values = "; ".join(
-        f"{name} {number(mean[name], 2)}, people from {np.nanmin(scores):.2f} to "
+        f"{name}, no person has a score"
+        if np.isnan(scores).all()
+        else f"{name} {number(mean[name], 2)}, people from {np.nanmin(scores):.2f} to "
         f"{np.nanmax(scores):.2f}"
         for name, scores in people.items()
     )

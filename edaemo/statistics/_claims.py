@@ -255,11 +255,11 @@ def find_needed(gains: np.ndarray, *, level: float = LEVEL, power: float = POWER
     float
         The smallest number of people for which `find_detectable` is at most the mean gain. Infinite
         if the mean is not above 0, or if more than a million people are needed. NaN if the gains do
-        not vary.
+        not vary, or with fewer than two people.
     """
-    mean, deviation = gains.mean(), gains.std(ddof=1) if len(gains) > 1 else np.nan
-    if np.isnan(deviation) or deviation == 0:
+    if len(gains) < 2 or gains.std(ddof=1) == 0:
         return np.nan
+    mean, deviation = gains.mean(), gains.std(ddof=1)
     if mean <= 0:
         return np.inf
     fewest = int(np.floor(-np.log2(level))) + 1  # as in `find_detectable`

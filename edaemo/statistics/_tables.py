@@ -583,7 +583,11 @@ def _say_claim(table: pd.DataFrame, claim: Claim) -> str:
     if rows[claim.column].all():
         return text
     effects = rows.loc[~rows[claim.column], f"detectable_{claim.column}"].dropna()
-    size = f"{table['n_people'].iloc[0]} people and {table['n_trials'].iloc[0]} trials"
+    n_people, n_undefined = table[["n_people", "n_people_undefined"]].iloc[0]
+    if n_people == n_undefined:
+        return f"{text} No person has a score, so nothing can be tested over people."
+    scored = f"{n_people - n_undefined} of " if n_undefined else ""
+    size = f"{scored}{n_people} people and {table['n_trials'].iloc[0]} trials"
     if np.isinf(effects).any():
         return f"{text} With {size} no gain could be found: the smallest possible p is too large."
     if effects.empty:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, Self
 
 import torch
+from skorch.exceptions import SkorchException
 from skorch.utils import to_device, to_tensor
 from torch import Tensor, nn
 
@@ -480,8 +481,13 @@ def train(
     epochs : int or None, default=None
         Number of epochs in which a net that is initialised is trained further, without a
         checkpoint. None: a new training.
+
+    Raises
+    ------
+    ValueError
+        If a callback monitors a validation score and no trials are held out.
     """
-    with in_memory(net.batch_size):
+    with in_memory(net.batch_size), _explained_monitors(net):
         if epochs is not None:
             net.partial_fit(trials, y=None, epochs=epochs)
         elif checkpoint is None:
@@ -489,6 +495,26 @@ def train(
         else:
             remaining = checkpoint.begin(net)
             net.partial_fit(trials, y=None, epochs=remaining)
+
+
+@contextmanager
+def _explained_monitors(net: NeuralNet) -> Iterator[None]:
+    """Raise an error with advice if a callback monitors a validation score that there is not."""
+    try:
+        yield
+    except (KeyError, ValueError, SkorchException) as error:
+        text = str(error.args[0]) if error.args else ""
+        if (
+            net.train_split is not None
+            or "valid_" not in text
+            or "not found in history" not in text
+        ):
+            raise
+        raise ValueError(
+            "A callback, such as EarlyStopping, monitors the score of validation trials, but no "
+            f"trials are set aside ({text}): set validation_fraction, pass validation=, or let the "
+            "callback monitor 'train_loss'."
+        ) from error
 
 
 @contextmanager

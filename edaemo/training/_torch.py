@@ -7,7 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cache
 
 import torch
@@ -47,7 +47,8 @@ def torch_threads(n_threads: int) -> Iterator[None]:
     threads, and whether the processor replaces denormal numbers by zero. Another library can set
     only one of them. Each can change the last digits of a result, so this context sets all three.
     The default dtype of torch, which belongs to the process, is float32 in this context: networks
-    compute in single precision.
+    compute in single precision. The caller's default device, automatic mixed precision and
+    inference mode do not reach into this context.
 
     Parameters
     ----------
@@ -61,13 +62,27 @@ def torch_threads(n_threads: int) -> Iterator[None]:
     if flushed:
         torch.set_flush_denormal(False)
     try:
-        with _single_precision():
+        with _single_precision(), _without_modes():
             yield
     finally:
         if flushed:
             torch.set_flush_denormal(True)
         if torch.get_num_threads() != before:
             torch.set_num_threads(before)
+
+
+@contextmanager
+def _without_modes() -> Iterator[None]:
+    """Leave the modes of the calling thread that change where or how torch computes."""
+    with ExitStack() as left:
+        if torch.get_default_device().type != "cpu":
+            left.enter_context(torch.device("cpu"))
+        if torch.is_inference_mode_enabled():
+            left.enter_context(torch.inference_mode(False))
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                left.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
 def _flushes_denormals() -> bool:
