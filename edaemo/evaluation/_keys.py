@@ -455,7 +455,14 @@ def _find_spec(module: str) -> ModuleSpec | None:
     above = _find_spec(parent)
     if above is None or above.submodule_search_locations is None:
         return None
-    return PathFinder.find_spec(module, above.submodule_search_locations)
+    folders = list(above.submodule_search_locations)
+    try:
+        return PathFinder.find_spec(module, folders)
+    except KeyError:  # a folder without __init__.py, in a package that is not imported
+        spec = ModuleSpec(module, None, is_package=True)
+        inner = [Path(folder, module.rpartition(".")[2]) for folder in folders]
+        spec.submodule_search_locations = [str(folder) for folder in inner if folder.is_dir()]
+        return spec
 
 
 def _file_of(spec: ModuleSpec) -> Path | None:
