@@ -41,10 +41,13 @@ def at_rate(signal: np.ndarray, ratio: float) -> np.ndarray:
 
 
 def noisy(size: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that adds noise with this standard deviation, in µS."""
-    return lambda signal: (
-        signal + size * np.random.default_rng(len(signal)).normal(size=len(signal))
-    )
+    """Return a function that adds other noise to each recording, of this deviation in µS."""
+
+    def add_noise(signal: np.ndarray) -> np.ndarray:
+        rng = np.random.default_rng(np.ascontiguousarray(signal).view(np.uint32))
+        return signal + size * rng.normal(size=len(signal))
+
+    return add_noise
 
 
 def window(share: float, first: bool) -> Callable[[np.ndarray], np.ndarray]:

@@ -25,6 +25,7 @@ TRUE = {(row, row + 12) for row in range(12)}
     "change",
     [
         lambda x: x + 1e-9 * np.random.default_rng(0).normal(size=len(x)),
+        lambda x: x + 0.001 * np.random.default_rng(x.view(np.uint32)).normal(size=len(x)),
         lambda x: 2 * x + 1,
         lambda x: x[1:],
         lambda x: np.append(0.0, x),
@@ -37,6 +38,7 @@ TRUE = {(row, row + 12) for row in range(12)}
         lambda x: np.where(np.arange(300) == 150, x + 0.5, x),
     ],
     ids=[
+        "noise far below a step",
         "noise",
         "gain and offset",
         "shifted",

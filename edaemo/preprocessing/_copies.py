@@ -36,6 +36,7 @@ _INDEPENDENT, _ALMOST_EQUAL = 0.4, 0.99
 _FEWEST_SAMPLES = 16
 _LARGEST_CHANGE = 2.0  # times the mean size of the changes
 _LEAST_UNEXPLAINED = 2.0**-24  # a recorder has few digits, so equality is not unlimited evidence
+_SPANS_OF_NOISY = 2, 4, 8
 _SPAN_AT_OTHER_RATES = 2  # resampling changes single samples
 
 _Candidate = tuple[int, int, int]  # two recordings and a lag
@@ -45,20 +46,21 @@ def find_copies(trials: object) -> pd.DataFrame:
     """Find recordings that are copies of one another or that overlap in time.
 
     A copy may be identical, have another gain and offset, be shifted or cut by any number of
-    samples, differ by noise far below a recorder's step, or hold the whole recording with another
-    number of samples (decimated or resampled). Windows of one recording that overlap are found if
-    they share about a fifth of their length. The time grows almost in proportion to the number of
-    samples.
+    samples, or hold the whole recording with another number of samples (decimated or resampled). A
+    copy of the whole recording may also have noise that is small next to its changes. Windows of
+    one recording that overlap are found if they share about a fifth of their length. The time grows
+    almost in proportion to the number of samples.
 
     Two recordings are a pair if the second differences in their common stretch correlate by at
     least 0.9, and if fewer than 0.001 such pairs are expected by chance among all pairs and lags of
     these recordings. Second differences hold the noise of the recorder, which two recordings of the
-    same response do not share. At other rates, the differences of means of two samples correlate.
-    The chance takes into account how many samples in effect change, and for quantised recordings
-    how many different changes there are. So a single step in a flat stretch is not evidence for a
-    copy. Constant recordings are not copies of one another. Nor are sine waves and lines,
-    unless they are identical to the last bit. Generated signals without noise can be copies by
-    their formula.
+    same response do not share. In whole recordings whose courses are alike, the differences of
+    means of 2, 4 or 8 samples are compared, too, since means have less noise. At other rates, the
+    differences of means of two samples correlate. The chance takes into account how many samples in
+    effect change, and for quantised recordings how many different changes there are. So a single
+    step in a flat stretch is not evidence for a copy. Constant recordings are not copies of one
+    another. Nor are sine waves and lines, unless they are identical to the last bit. Generated
+    signals without noise can be copies by their formula.
 
     Parameters
     ----------
@@ -88,15 +90,15 @@ def find_copies(trials: object) -> pd.DataFrame:
 
     Notes
     -----
-    Of a stretch that occurs more than eight times, some pairs may be missing. A part of a
-    recording at another sampling rate is not found. Most copies that were filtered, rounded more
-    coarsely, or given noise of a recorder's step (0.001 µS) or more are not found, nor are those
-    turned upside down or reversed; ``docs/near-copies.md`` has the shares.
+    Of a stretch that occurs more than eight times, some pairs may be missing. A part of a recording
+    at another sampling rate is not found. Most copies of wrist recordings that were filtered,
+    rounded more coarsely, or given noise of a recorder's step (0.001 µS) or more are not found, nor
+    are those turned upside down or reversed; ``docs/near-copies.md`` has the shares.
 
-    For random differences with n effective values, the chance of a correlation r is at most
-    (1 − r²)^((n − 2) / 2). n is the smaller one of the participation ratios of the squared
-    differences and of their power spectrum. At the same rate it is multiplied by 0.4 if r is below
-    0.99, because all responses have the same form. For quantised recordings the chance is at least
+    For random differences with n effective values, the chance of a correlation r is at most (1 −
+    r²)^((n − 2) / 2). n is the smaller one of the participation ratios of the squared differences
+    and of their power spectrum. At the same rate it is multiplied by 0.4 if r is below 0.99 or of
+    means, because all responses have the same form. For quantised recordings the chance is at least
     2^(−H), where H is the entropy of the differences in bits.
 
     Examples
@@ -180,21 +182,25 @@ def _find_near(
         a = signals[first][start : start + n]
         b = signals[second][start - lag : start - lag + n]
         r = _correlation_of_copies(
-            np.diff(a), np.diff(b)[None], 1, by_chance / (2 * np.median(lengths))
+            np.diff(a), np.diff(b)[None], 1, by_chance / (2 * np.median(lengths)), _ALMOST_EQUAL
         )
         if r > found.get((first, second), ("", 0, 0, 0.0))[-1]:
             found[first, second] = ("same rate", lag, n, r)
-    for first, second in _candidates_at_other_rates(signals, lengths):
+    for first, second in _candidates_of_same_course(signals, lengths):
         if (first, second) in found:
             continue
         short, long = sorted((first, second), key=lambda row: lengths[row])
         if not _same_course(signals[short], signals[long]):
             continue
-        r = _correlation_of_copies(
-            signals[short], _at_rate(signals, short, long), _SPAN_AT_OTHER_RATES, by_chance
-        )
+        if lengths[short] == lengths[long]:
+            kind = "same rate"
+            r = _correlation_of_noisy_copies(signals[short], signals[long], by_chance)
+        else:
+            kind = "other rate"
+            at_rate = _at_rate(signals, short, long)
+            r = _correlation_of_copies(signals[short], at_rate, _SPAN_AT_OTHER_RATES, by_chance)
         if r > 0:
-            found[first, second] = ("other rate", 0, lengths[short], r)
+            found[first, second] = (kind, 0, lengths[short], r)
     return [(*pair, *about) for pair, about in found.items()]
 
 
@@ -248,12 +254,10 @@ def _fingerprints(signal: np.ndarray, step: int, gap: int) -> tuple[np.ndarray, 
     return values[kept] / np.sqrt(power[kept])[:, None], at[kept]
 
 
-def _candidates_at_other_rates(
+def _candidates_of_same_course(
     signals: Sequence[np.ndarray], lengths: np.ndarray
 ) -> list[tuple[int, int]]:
-    """Return pairs with different numbers of samples whose whole courses are alike."""
-    if (lengths == lengths[0]).all():
-        return []
+    """Return pairs of recordings whose whole courses are alike."""
     long = np.flatnonzero(lengths >= _PARTS)
     signatures = np.array([_signature(signals[row]) for row in long.tolist()]).reshape(
         -1, _PARTS - 1
@@ -263,7 +267,7 @@ def _candidates_at_other_rates(
     )[1]
     pairs = np.column_stack([np.repeat(np.arange(len(long)), _NEIGHBOURS + 1), near.ravel()])
     pairs = np.sort(long[pairs[pairs[:, 1] < len(long)]], axis=1)
-    pairs = np.unique(pairs[lengths[pairs[:, 0]] != lengths[pairs[:, 1]]], axis=0)
+    pairs = np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0)
     return [(int(first), int(second)) for first, second in pairs]
 
 
@@ -300,13 +304,31 @@ def _at_rate(signals: Sequence[np.ndarray], short: int, long: int) -> np.ndarray
     return np.interp(times.reshape(-1, n), np.arange(m), signals[long])
 
 
+def _correlation_of_noisy_copies(signal: np.ndarray, other: np.ndarray, by_chance: float) -> float:
+    """Return the correlation of the changes of two recordings at lag 0; 0 if not of copies.
+
+    Means of several samples have less noise, but their changes are never independent.
+    """
+    for span in _SPANS_OF_NOISY:
+        chance = by_chance / len(_SPANS_OF_NOISY)
+        r = _correlation_of_copies(signal, other[None], span, chance, np.inf)
+        if r > 0:
+            return r
+    return 0.0
+
+
 def _correlation_of_copies(
-    signal: np.ndarray, others: np.ndarray, span: int, by_chance: float
+    signal: np.ndarray,
+    others: np.ndarray,
+    span: int,
+    by_chance: float,
+    independent_from: float = LEAST_CORRELATION,
 ) -> float:
     """Return the highest correlation of the changes of two recordings; 0 if not of copies.
 
     `others`, shape (n, n_samples), holds the second recording at n different lags or rates.
-    Changes are those between the means of `span` samples.
+    Changes are those between the means of `span` samples. They count as independent from the
+    correlation `independent_from` on.
     """
     if len(signal) < _FEWEST_SAMPLES:
         return 0.0
@@ -317,7 +339,7 @@ def _correlation_of_copies(
     if r[best] < LEAST_CORRELATION:
         return 0.0
     pair = (a[0], b[best])
-    independent = 1.0 if r[best] >= _ALMOST_EQUAL or span > 1 else _INDEPENDENT
+    independent = 1.0 if r[best] >= independent_from else _INDEPENDENT
     unexplained = max(1.0 - r[best] ** 2, _LEAST_UNEXPLAINED)
     log2_chance = max(
         (independent * min(map(_count_effective, pair)) - 2) / 2 * np.log2(unexplained),
