@@ -541,18 +541,13 @@ OWN = {
         def kernel(a, b):
             return a @ b.T
     """,
-    "own_late.py": """
-        from own_shared import FACTOR
-
-        def scale(X):
-            return X * FACTOR
-
-        def never():
-            import own_folders.without.init.end
-    """,
+    "own_late.py": "from own_shared import FACTOR\n\ndef scale(X):\n    return X * FACTOR\n",
     "own_shared/__init__.py": "FACTOR = 2\n",
     "own_shared/tools.py": "from . import deeper\n",
-    "own_shared/deeper.py": "import own_model\nimport own_far.inner.end\n",
+    "own_shared/deeper.py": (
+        "import own_model\nimport own_far.inner.end\n"
+        "def never():\n    import own_folders.without.init.end\n"
+    ),
     "own_far/__init__.py": "",
     "own_far/inner/__init__.py": "",
     "own_far/inner/end.py": "",
