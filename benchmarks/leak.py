@@ -134,7 +134,7 @@ def summarise_bundled(trials: dict, covers: tuple[str, ...]) -> pd.DataFrame:
     for pipeline, by_protocol in trials.items():
         for what, (found, of_repeats, limits) in find_leaks(by_protocol, covers).items():
             ends = widen_by_repeats(found.estimate, found.interval(*limits), of_repeats, limits)
-            rows[pipeline, what] = found.estimate, *ends, of_repeats.std(ddof=1)
+            rows[pipeline, what] = found.estimate, *ends, pd.Series(of_repeats).std()
     return make_frame(rows)
 
 

@@ -838,6 +838,8 @@ def _passes_on(estimator: BaseEstimator, name: str) -> bool:
             # `consumes` ignores the transformers of a pipeline that split trials, such as RFECV.
             routing.validate_metadata(method="fit", params={name: ()})
         except (TypeError, NotImplementedError):
+            # scikit-learn's answers for metadata that no part requests, and for meta-estimators
+            # that cannot pass on any.
             return False
     return True
 
