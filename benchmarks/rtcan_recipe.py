@@ -7,6 +7,8 @@ development subjects of HKU956, the mean over five folds of whole subjects. No r
 subjects are used. For the column with unequal classes, the labels are "above the 30th percentile of
 the person's own arousal"; its best score is unknown, so it holds plain balanced accuracies.
 
+Each cell has the mean over `--seeds` seeds (standard deviation).
+
     python benchmarks/rtcan_recipe.py --jobs 2
     python benchmarks/rtcan_recipe.py --only paper --tasks EDA
     python benchmarks/rtcan_recipe.py --only "the default" --weights published  # of cvxEDA
@@ -21,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from generated_null import lay_out
 from joblib import Parallel, delayed
 from sklearn.metrics import balanced_accuracy_score
 
@@ -119,18 +122,19 @@ def make_real(weights: str) -> Iterator[Task]:
         )
 
 
-def score(name: str, settings: dict, task: Task) -> dict:
+def score(name: str, settings: dict, task: Task, seed: int) -> dict:
     """Train one candidate on one task, and return its score."""
-    model = RTCANClassifier(random_state=0, **settings).fit(task.X, task.y)
+    model = RTCANClassifier(random_state=seed, **settings).fit(task.X, task.y)
     right = balanced_accuracy_score(task.labels, model.predict(task.new))
     way = (right - 0.5) / (task.best - 0.5) if task.best < 1 else right
-    return {"": name, "task": task.column, "score": way}
+    return {"": name, "task": task.column, "seed": seed, "score": way}
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=5, help="seeds of the networks")
     parser.add_argument("--only", default="", help="only candidates whose names contain this text")
     parser.add_argument("--tasks", default="", help="only columns whose names contain this text")
     parser.add_argument("--weights", default="noise", help="of cvxEDA: noise or published")
@@ -139,17 +143,21 @@ def main() -> None:
     tasks = [*make_generated(args.weights), *make_real(args.weights)]
     tasks = [task for task in tasks if args.tasks in task.column]
     rows = Parallel(args.jobs, verbose=1)(
-        delayed(score)(name, settings, task)
+        delayed(score)(name, settings, task, seed)
         for name, settings in CANDIDATES.items()
         if args.only in name
         for task in tasks
+        for seed in range(args.seeds)
     )
-    table = pd.DataFrame(rows).pivot_table(
-        index="", columns="task", values="score", aggfunc="mean", sort=False
+    of_seeds = pd.DataFrame(rows).groupby(["", "task", "seed"], sort=False)["score"].mean()
+    cells = of_seeds.reset_index().pivot_table(
+        index="",
+        columns="task",
+        values="score",
+        aggfunc=lambda scores: f"{scores.mean():.2f} ({scores.std():.2f})",
+        sort=False,
     )
-    lines = [["", *table.columns], ["---"] * (1 + len(table.columns))]
-    lines += [[name, *map("{:.2f}".format, row)] for name, row in table.iterrows()]
-    print("\n".join(f"| {' | '.join(line)} |" for line in lines))
+    print(lay_out(cells))
 
 
 if __name__ == "__main__":
