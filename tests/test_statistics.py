@@ -373,6 +373,42 @@ class TestRepeats:
         assert two["over_people_low"] == 0
         assert one["over_people_low"] > 0.4
 
+    @pytest.mark.parametrize("covers", ["subject", "subject+stimulus"])
+    def test_repeats_of_one_fixed_split_share_no_training_trials(self, predictions, covers):
+        once = pd.DataFrame(
+            {
+                "pipeline": "net",
+                "fold": 0,
+                "repeat": 0,
+                "subject": predictions["subject"],
+                "stimulus": np.arange(len(predictions["labels"])) % 7,
+                "covers": covers,
+                "label": predictions["labels"],
+                "predicted": predictions["predicted"],
+                "n_training": 100,
+            }
+        )
+        again = pd.concat([once, once.assign(repeat=1)])
+        ends = ["pooled_low", "pooled_high", "over_people_low", "over_people_high"]
+        single, same = (summarise_predictions(rows).set_index("score") for rows in (once, again))
+        assert_allclose(same[ends], single[ends])
+
+        # Repeats with other test people: people who test one model train the other one.
+        half = once["subject"].isin(pd.unique(once["subject"])[::2])
+        others = pd.concat([once[half], once[~half].assign(repeat=1)])
+        apart = summarise_predictions(others).set_index("score")
+        folds = summarise_predictions(others.assign(repeat=0, fold=1 * ~half)).set_index("score")
+        lengths = [
+            table.loc["accuracy", "pooled_high"] - table.loc["accuracy", "pooled_low"]
+            for table in (single, folds, apart)
+        ]
+        assert lengths[1] > 1.2 * lengths[0]
+        assert lengths[2] >= lengths[1]
+
+        # Seeds of one split differ less than splits, so a test over them claims too much.
+        guess = again.assign(pipeline="guess", predicted=1)
+        assert np.isnan(compare_pipelines(pd.concat([again, guess]))["p_t"].iloc[0])
+
 
 class TestCalibration:
     def test_curve_is_scikit_learns(self, predictions):

@@ -30,6 +30,7 @@ from edaemo.statistics._scores import (
 )
 from edaemo.statistics._summary import (
     find_covers,
+    has_several_parts,
     make_jackknife,
     number_units,
     score_units,
@@ -267,7 +268,8 @@ def compare_pipelines(
         ``p_wilcoxon`` is then NaN, since it holds for these stimuli only. Over folds:
         ``fold_difference`` (mean), ``n_folds``, ``n_folds_undefined`` (not in the mean), and ``t``,
         ``p_t``, ``p_t_holm`` of the corrected resampled t-test. These are NaN with fewer than two
-        folds, or if the table has no ``fold`` or no ``n_training``.
+        folds, with repeats of one fixed split, or if the table has no ``fold`` or no
+        ``n_training``.
 
     Raises
     ------
@@ -512,11 +514,12 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
     folds = fold_codes(trials)
     of_people = score_each(people, folds)
     subject, stimulus = trials["subject"].to_numpy(), trials.get("stimulus")
-    crossed = make_jackknife(task, outcome, subject, stimulus, find_covers(trials), folds)
+    repeat = trials.get("repeat")
+    crossed = make_jackknife(task, outcome, subject, stimulus, find_covers(trials), folds, repeat)
     if folds is None:
         return _Scored(of_people, crossed, np.empty(0), None, np.nan)
     n_training = None
-    if "n_training" in trials:
+    if "n_training" in trials and has_several_parts(folds, repeat, subject):
         _, first = np.unique(folds, return_index=True)
         n_training = trials["n_training"].iloc[first].mean()
     n_test = np.bincount(folds).mean()

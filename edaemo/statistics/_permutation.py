@@ -17,7 +17,7 @@ from edaemo.statistics._compare import task_with
 from edaemo.statistics._crossed import STIMULUS, SUBJECT, Jackknife
 from edaemo.statistics._predictions import fold_codes, hashable, split_cases
 from edaemo.statistics._scores import adjust_holm, divide
-from edaemo.statistics._summary import find_covers, has_several_models, number_units
+from edaemo.statistics._summary import find_covers, has_several_parts, number_units
 from edaemo.statistics._sums import (
     OF_CLASSES,
     OF_NUMBERS,
@@ -343,7 +343,9 @@ def _test_crossed(
         outcome,
         {kind: trials[kind].to_numpy() for kind in (SUBJECT, STIMULUS)},
         find_covers(trials),
-        cross_validated=has_several_models(fold_codes(trials)),
+        cross_validated=has_several_parts(
+            fold_codes(trials), trials.get("repeat"), trials[SUBJECT]
+        ),
     )
     left = jackknife.over_people(score) if average == "people" else jackknife.pooled(score)
     return left.p_below(chance) if score in _LOWER_IS_BETTER else left.p_above(chance)

@@ -89,8 +89,8 @@ def classification_summary(
         intervals are expanded percentiles (:func:`interval_over_people`). They are NaN if a score
         was undefined in any draw. With several folds, both sides are longer by the square root of
         1 + 2/π for scores of classes and of 2 for scores of numbers, since models of different
-        folds share training trials. With several repeats, they also hold the spread over repeats
-        (``docs/statistics.md``).
+        folds share training trials. Repeats of one fixed split are one fold in this sense. With
+        several repeats, both sides also hold the spread over repeats (``docs/statistics.md``).
 
     Raises
     ------
@@ -233,7 +233,7 @@ def score_people(task: Task, trials: pd.DataFrame) -> PeopleScores:
     return PeopleScores(
         task.tested,
         pd.Series(scores, index=pd.unique(pd.Series(subject, dtype=object))),
-        make_jackknife(task, outcome, subject, stimulus, covers, folds),
+        make_jackknife(task, outcome, subject, stimulus, covers, folds, trials.get("repeat")),
     )
 
 
@@ -290,6 +290,7 @@ def make_jackknife(
     stimulus: Sequence[Any] | np.ndarray | None,
     covers: Sequence[str],
     folds: np.ndarray | None,
+    repeat: Sequence[Any] | np.ndarray | pd.Series | None,
 ) -> Jackknife | None:
     """Return the scores without each person and stimulus; None if only people are covered."""
     if STIMULUS not in covers:
@@ -298,14 +299,28 @@ def make_jackknife(
         raise ValueError(f"covers={covers!r} needs the stimulus of each trial.")
     number_units(stimulus, len(outcome.labels), STIMULUS)
     ids = {SUBJECT: subject, STIMULUS: np.asarray(stimulus, dtype=object)}
-    return Jackknife(
-        task, outcome, ids, covers, folds=folds, cross_validated=has_several_models(folds)
-    )
+    several = has_several_parts(folds, repeat, subject)
+    return Jackknife(task, outcome, ids, covers, folds=folds, cross_validated=several)
 
 
-def has_several_models(folds: np.ndarray | None) -> bool:
-    """Return whether the trials were predicted by models of several folds."""
-    return folds is not None and bool(folds.max() > 0)
+def has_several_parts(
+    folds: np.ndarray | None,
+    repeat: Sequence[Any] | np.ndarray | pd.Series | None,
+    subject: Sequence[Any] | np.ndarray | pd.Series,
+) -> bool:
+    """Return whether models of different folds were tested on different trials.
+
+    If all folds have the same test trials, as in repeats of one fixed split, no test trial trains
+    another model. With one fold in each repeat, test trials are the same if each person has equally
+    many.
+    """
+    n_folds = 1 if folds is None else int(folds.max()) + 1
+    if folds is None or n_folds == 1:
+        return False
+    if repeat is None or n_folds > len(pd.unique(pd.Series(repeat))):
+        return True
+    n_trials = pd.crosstab(folds, pd.factorize(pd.Series(subject))[0]).to_numpy()
+    return bool((n_trials != n_trials[0]).any())
 
 
 def _read(task: Task, trials: pd.DataFrame) -> Outcome:
@@ -446,8 +461,8 @@ class Scores:
         self._subjects = pd.unique(pd.Series(subject, dtype=object))
         self._n_people = len(self._subjects)
         self._drawn = draw_people(self._n_people, random_state)
-        self._cross_validated = has_several_models(folds)
-        self._jackknife = make_jackknife(task, outcome, subject, stimulus, covers, folds)
+        self._cross_validated = has_several_parts(folds, repeat, subject)
+        self._jackknife = make_jackknife(task, outcome, subject, stimulus, covers, folds, repeat)
         weights = np.ones((1, self._n_people))
         if self._jackknife is None:
             weights = np.vstack([weights, self._drawn])

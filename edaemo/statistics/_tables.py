@@ -419,7 +419,7 @@ def _describe_intervals(row: pd.Series, titles: Mapping[str, str]) -> list[str]:
         method = "bootstrap"
     text = f"In brackets: 95 % {method} interval over {name_covered(row)}"
     narrow = []
-    if row["n_folds"] * row["n_repeats"] > 1:
+    if row["n_folds"] > 1:
         text += ", widened because the models of different folds share training trials"
         narrow = [titles[name] for name in titles if name.removesuffix(BY_PERSON) in TOO_NARROW]
     if covers == STIMULUS:
