@@ -17,7 +17,7 @@ from packaging.version import Version
 from sklearn.base import BaseEstimator, clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
-from sklearn.ensemble import StackingClassifier
+from sklearn.ensemble import AdaBoostClassifier, StackingClassifier
 from sklearn.feature_selection import RFECV
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
@@ -443,11 +443,19 @@ class TestGroupsOfASearch:
             for training, test in found:
                 assert set(units[training]).isdisjoint(units[test])
 
-    def test_an_estimator_that_passes_no_groups_on_is_an_error(self, tmp_path):
-        stack = StackingClassifier([("knn", KNeighborsClassifier())], cv=GroupKFold(2))
+    @pytest.mark.parametrize(
+        "model",
+        [
+            StackingClassifier([("knn", KNeighborsClassifier())], cv=GroupKFold(2)),
+            # scikit-learn has no metadata routing for it.
+            AdaBoostClassifier(GridSearchCV(LogisticRegression(), {"C": [1]}, cv=GroupKFold(2))),
+        ],
+        ids=lambda model: type(model).__name__,
+    )
+    def test_an_estimator_that_passes_no_groups_on_is_an_error(self, model, tmp_path):
         with pytest.raises(EvaluationError, match="needs groups, but its estimator does not pass"):
             evaluate(
-                {"stack": make_pipeline(EDAFeatureExtractor(4), stack)},
+                {"model": make_pipeline(EDAFeatureExtractor(4), model)},
                 outside.make_study(n_people=8),
                 store=tmp_path / "s.sqlite",
                 **self.SETTINGS,

@@ -438,6 +438,7 @@ def test_each_trial_is_decomposed_once_in_a_process(monkeypatch):
     assert len(calls) == 7
 
 
+@pytest.mark.filterwarnings("ignore:Persisting input arguments took")  # on a busy machine
 @pytest.mark.parametrize("as_path", [True, False])
 def test_memory_keeps_each_trial_on_disk_by_its_content(as_path, monkeypatch, tmp_path):
     signals = make_eda(5, 90, seed=14)

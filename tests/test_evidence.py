@@ -253,6 +253,19 @@ def test_only_what_was_fixed_first_has_a_verdict(tmp_path):
     assert not developed["second_look"].any()
 
 
+def test_seeds_of_one_split_do_not_widen_intervals(tmp_path):
+    study, ends = make_scored(effect=1.0), ["f1", "f1_low", "f1_high"]
+    once = run(study, "recommended", tmp_path, "new-people").set_index("pipeline")
+    twice = run(study, "recommended", tmp_path, "new-people", n_repeats=2).set_index("pipeline")
+    assert not once["widened"].any() and not twice["widened"].any()
+    assert_allclose(twice.loc["recommended", ends], once.loc["recommended", ends])
+    text = " ".join(format_table(twice.reset_index()).split())
+    assert "over people; it includes the spread over 2 repeats." in text
+    folds = run(study, "recommended", tmp_path, "subject", n_splits=2)
+    assert folds["widened"].all()
+    assert "widened because" in " ".join(format_table(folds).split())
+
+
 def test_names_are_registered():
     assert {"recommended", "level-person", "trial-order-reversed"} <= {*PIPELINES}
     assert {"condition-held-out", "new-people"} <= {*PROTOCOLS}

@@ -265,6 +265,7 @@ def test_clone_and_pickle_give_the_same_model(few, y):
     assert_array_equal(pickle.loads(pickle.dumps(pipe)).predict_proba(few.trials), expected)
 
 
+@pytest.mark.filterwarnings("ignore:Persisting input arguments took")  # on a busy machine
 def test_memory_in_the_pipeline_changes_nothing(few, y, tmp_path):
     expected = make_pipe(few).fit(few.trials, y).predict_proba(few.trials)
     cached = make_pipe(few).set_params(memory=Memory(tmp_path, verbose=0))

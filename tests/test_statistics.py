@@ -393,6 +393,12 @@ class TestRepeats:
         single, same = (summarise_predictions(rows).set_index("score") for rows in (once, again))
         assert_allclose(same[ends], single[ends])
 
+        if covers != "subject":
+            p_values = [
+                permutation_tests(rows, n_permutations=20)["p_value"] for rows in (once, again)
+            ]
+            assert_allclose(*p_values)
+
         # Repeats with other test people: people who test one model train the other one.
         half = once["subject"].isin(pd.unique(once["subject"])[::2])
         others = pd.concat([once[half], once[~half].assign(repeat=1)])

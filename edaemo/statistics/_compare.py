@@ -514,12 +514,12 @@ def _score_units(task: Task, trials: pd.DataFrame, score: str) -> _Scored:
     folds = fold_codes(trials)
     of_people = score_each(people, folds)
     subject, stimulus = trials["subject"].to_numpy(), trials.get("stimulus")
-    repeat = trials.get("repeat")
-    crossed = make_jackknife(task, outcome, subject, stimulus, find_covers(trials), folds, repeat)
+    several = has_several_parts(folds, trials.get("repeat"), subject)
+    crossed = make_jackknife(task, outcome, subject, stimulus, find_covers(trials), folds, several)
     if folds is None:
         return _Scored(of_people, crossed, np.empty(0), None, np.nan)
     n_training = None
-    if "n_training" in trials and has_several_parts(folds, repeat, subject):
+    if "n_training" in trials and several:
         _, first = np.unique(folds, return_index=True)
         n_training = trials["n_training"].iloc[first].mean()
     n_test = np.bincount(folds).mean()

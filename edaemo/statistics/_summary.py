@@ -230,10 +230,11 @@ def score_people(task: Task, trials: pd.DataFrame) -> PeopleScores:
     units = number_units(subject, len(trials), "subject")
     scores = score_units(task, outcome, units, folds)[task.tested]
     stimulus, covers = trials.get("stimulus"), find_covers(trials)
+    several = has_several_parts(folds, trials.get("repeat"), subject)
     return PeopleScores(
         task.tested,
         pd.Series(scores, index=pd.unique(pd.Series(subject, dtype=object))),
-        make_jackknife(task, outcome, subject, stimulus, covers, folds, trials.get("repeat")),
+        make_jackknife(task, outcome, subject, stimulus, covers, folds, several),
     )
 
 
@@ -290,7 +291,7 @@ def make_jackknife(
     stimulus: Sequence[Any] | np.ndarray | None,
     covers: Sequence[str],
     folds: np.ndarray | None,
-    repeat: Sequence[Any] | np.ndarray | pd.Series | None,
+    cross_validated: bool,
 ) -> Jackknife | None:
     """Return the scores without each person and stimulus; None if only people are covered."""
     if STIMULUS not in covers:
@@ -299,8 +300,7 @@ def make_jackknife(
         raise ValueError(f"covers={covers!r} needs the stimulus of each trial.")
     number_units(stimulus, len(outcome.labels), STIMULUS)
     ids = {SUBJECT: subject, STIMULUS: np.asarray(stimulus, dtype=object)}
-    several = has_several_parts(folds, repeat, subject)
-    return Jackknife(task, outcome, ids, covers, folds=folds, cross_validated=several)
+    return Jackknife(task, outcome, ids, covers, folds=folds, cross_validated=cross_validated)
 
 
 def has_several_parts(
@@ -461,8 +461,10 @@ class Scores:
         self._subjects = pd.unique(pd.Series(subject, dtype=object))
         self._n_people = len(self._subjects)
         self._drawn = draw_people(self._n_people, random_state)
-        self._cross_validated = has_several_parts(folds, repeat, subject)
-        self._jackknife = make_jackknife(task, outcome, subject, stimulus, covers, folds, repeat)
+        self.cross_validated = has_several_parts(folds, repeat, subject)
+        self._jackknife = make_jackknife(
+            task, outcome, subject, stimulus, covers, folds, self.cross_validated
+        )
         weights = np.ones((1, self._n_people))
         if self._jackknife is None:
             weights = np.vstack([weights, self._drawn])
@@ -562,7 +564,7 @@ class Scores:
     def _interval(self, score: str, estimate: float, draws: np.ndarray) -> tuple[float, float]:
         """Return the interval over people."""
         interval = interval_over_people(draws, self._n_people)
-        if not self._cross_validated:
+        if not self.cross_validated:
             return interval
         return widen(estimate, interval, inflate_variance(score) ** 0.5, limits_of(score))
 

@@ -79,6 +79,7 @@ def make_table(
         "chance": task.chance,
         "family": ", ".join(tested if family is None else family),
         "margin": margin,
+        "widened": any(of_one.cross_validated for of_one in scores.values()),
     }
     people: dict[str, PeopleScores] = dict(others)
     undefined = {name + end: np.nan for name in task.columns for end in ENDS}
@@ -419,7 +420,7 @@ def _describe_intervals(row: pd.Series, titles: Mapping[str, str]) -> list[str]:
         method = "bootstrap"
     text = f"In brackets: 95 % {method} interval over {name_covered(row)}"
     narrow = []
-    if row["n_folds"] > 1:
+    if row["widened"]:
         text += ", widened because the models of different folds share training trials"
         narrow = [titles[name] for name in titles if name.removesuffix(BY_PERSON) in TOO_NARROW]
     if covers == STIMULUS:
