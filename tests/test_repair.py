@@ -168,7 +168,7 @@ def test_scr_command_repairs_and_reports(tmp_path: Path, capsys):
     arguments = ["scr", str(source), str(out), "--sampling-rate", str(RATE)]
     assert main(arguments) == 0
     assert "Note: 1 rows have repaired samples" in capsys.readouterr().out
-    table = pd.read_csv(out, float_precision="round_trip")
+    table = pd.read_csv(out, converters={"repaired_share": float})
     assert table["n_responses"].tolist() == [3]
     assert table["repaired_share"].tolist() == [4 / 240]
     assert main([*arguments, "--repair", "none", "--overwrite"]) == 0
