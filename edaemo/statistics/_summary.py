@@ -461,7 +461,7 @@ class Scores:
         self._subjects = pd.unique(pd.Series(subject, dtype=object))
         self._n_people = len(self._subjects)
         self._drawn = draw_people(self._n_people, random_state)
-        self.cross_validated = has_several_parts(folds, repeat, subject)
+        self.cross_validated: bool = has_several_parts(folds, repeat, subject)
         self._jackknife = make_jackknife(
             task, outcome, subject, stimulus, covers, folds, self.cross_validated
         )
