@@ -5,6 +5,7 @@ they say.
 """
 
 import importlib.util
+from argparse import Namespace
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +19,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from edaemo.benchmark import PIPELINES, ResultStore, evaluate, make_rtcan, make_svm_baseline
 from edaemo.datasets import make_music_listening
+from edaemo.model_selection import PROTOCOLS
 from edaemo.preprocessing import CvxEDATransformer, SubjectThresholdRelabeler
 from edaemo.statistics._scores import adjust_holm
 
@@ -38,6 +40,7 @@ def load_benchmark(name: str) -> ModuleType:
 
 decomposition = load_benchmark("generated_decomposition")
 relabelling = load_benchmark("generated_relabelling")
+null = load_benchmark("generated_null")
 
 NOTHING = {
     "eda_informativeness": 0,
@@ -306,6 +309,12 @@ class TestNothingToFind:
         assert len(p) == len(self.READERS) * len(self.PROTOCOLS)
         assert p.min() > 0.01
         assert abs(read["score"].mean() - 0.5) < 0.015
+
+    def test_the_large_one_runs_under_each_protocol_that_needs_no_groups(self, capsys):
+        null.find_nothing(Namespace(pipelines=["majority"], seeds=2, epochs=1, jobs=1))
+        header = next(line for line in capsys.readouterr().out.splitlines() if line[0:1] == "|")
+        named = [cell.strip() for cell in header.strip("|").split("|")]
+        assert set(named) == {"", *PROTOCOLS} - {"condition-held-out", "new-people"}
 
     def test_the_same_test_sees_what_can_be_read(self, folder):
         dials = {"eda_informativeness": 1.0, "music_informativeness": 1.0}
