@@ -13,6 +13,7 @@ The EDA and the music of these studies carry no information about emotion.
 Cells are means over studies (standard deviation).
 
     python benchmarks/generated_null.py nothing
+    python benchmarks/generated_null.py nothing --seeds 40 --protocols subject trial
     python benchmarks/generated_null.py fingerprints
 """
 
@@ -44,12 +45,12 @@ NOTHING = {
     "time_drift": 0,
 }
 FINGERPRINTS = {
-    "people": ({"subject_fingerprint": 1.0}, ("trial", "subject")),
-    "songs": ({"stimulus_fingerprint": 1.0}, ("trial", "subject", "subject+stimulus")),
+    "people": ({"subject_fingerprint": 1.0}, ["trial", "subject"]),
+    "songs": ({"stimulus_fingerprint": 1.0}, ["trial", "subject", "subject+stimulus"]),
 }
 N_SPLITS = 3
-# These need groups of people: conditions, and people of the development.
-NEED_GROUPS = ("condition-held-out", "new-people")
+# The others need groups of people: conditions, and people of the development.
+OF_NOTHING = [name for name in PROTOCOLS if name not in ("condition-held-out", "new-people")]
 
 
 def describe(trials: pd.DataFrame) -> np.ndarray:
@@ -89,7 +90,9 @@ def lay_out(cells: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
-def score(seeds: range, n_people: int, dials: dict, protocols: tuple, args: object) -> pd.DataFrame:
+def score(
+    seeds: range, n_people: int, dials: dict, protocols: list[str], args: object
+) -> pd.DataFrame:
     """Evaluate all pipelines on each study, and return the concatenated tables."""
     tables = []
     for seed in seeds:
@@ -98,7 +101,7 @@ def score(seeds: range, n_people: int, dials: dict, protocols: tuple, args: obje
                 args.pipelines,
                 make_study(seed, n_people, dials),
                 "arousal",
-                list(protocols),
+                protocols,
                 people="all",
                 n_splits=N_SPLITS,
                 max_epochs=args.epochs,
@@ -126,8 +129,7 @@ def lay_out_scores(table: pd.DataFrame, score: str, mark: pd.Series | None = Non
 
 def find_nothing(args: argparse.Namespace) -> None:
     """Print the scores on studies without information, and their tests."""
-    protocols = tuple(name for name in PROTOCOLS if name not in NEED_GROUPS)
-    table = score(range(args.seeds), 16, {}, protocols, args)
+    table = score(range(args.seeds), 16, {}, args.protocols, args)
     varied = table.groupby(["pipeline", "protocol"], sort=False)["balanced_accuracy_by_person"]
     p = varied.agg(lambda scores: ttest_1samp(scores, 0.5).pvalue if scores.std() > 0 else 1.0)
     adjusted = pd.Series(adjust_holm(p.to_numpy()), p.index)
@@ -152,6 +154,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("part", choices=["nothing", "fingerprints"])
     parser.add_argument("--pipelines", nargs="+", default=list(PIPELINES))
+    parser.add_argument("--protocols", nargs="+", default=OF_NOTHING, help="of the part nothing")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=5, help="epochs of the networks")
     parser.add_argument("--jobs", type=int, default=2)

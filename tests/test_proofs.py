@@ -311,7 +311,8 @@ class TestNothingToFind:
         assert abs(read["score"].mean() - 0.5) < 0.015
 
     def test_the_large_one_runs_under_each_protocol_that_needs_no_groups(self, capsys):
-        null.find_nothing(Namespace(pipelines=["majority"], seeds=2, epochs=1, jobs=1))
+        args = {"pipelines": ["majority"], "seeds": 2, "epochs": 1, "jobs": 1}
+        null.find_nothing(Namespace(protocols=null.OF_NOTHING, **args))
         header = next(line for line in capsys.readouterr().out.splitlines() if line[0:1] == "|")
         named = [cell.strip() for cell in header.strip("|").split("|")]
         assert set(named) == {"", *PROTOCOLS} - {"condition-held-out", "new-people"}
