@@ -37,6 +37,7 @@ NEWER = ("maet-eda", "maet-eda-music", "recommended", "svm-music")
 # The recommended pipeline, and what its table compares it with.
 EVIDENCE = ("recommended", "level-person", "svm-eda-person", "rtcan-eda", "rtcan-eda-person")
 CASE = ["study", "target", "protocol"]
+evaluate_seeds = partial(evaluate, n_repeats=REPEATS, n_jobs=2, progress=True)
 README_LINKS = {
     "stimulus-prior": "[`stimulus-prior`](docs/evaluation.md), the song's mean label",
     "trial-order": "[`trial-order`](docs/evaluation.md)",
@@ -55,16 +56,13 @@ class Table(NamedTuple):
 
 def compare(study: str, *protocols: str, pipelines: Sequence[str] | None = None) -> pd.DataFrame:
     """Evaluate all pipelines, or some, on a bundled study."""
-    return evaluate(
+    return evaluate_seeds(
         pipelines,
         study,
         None,
         list(protocols),
-        n_repeats=REPEATS,
         max_epochs=10,
-        n_jobs=2,
         store=STORES / ("" if pipelines is None else "newer") / study / "results.sqlite",
-        progress=True,
     )
 
 
@@ -82,33 +80,27 @@ def write_generated() -> str:
     """Return the models of other work and AIMSTF on a small generated study."""
     study = make_music_listening(40, 40, 10, sampling_rate=4.0, duration=25.0)
     study["name"] = "generated-small"
-    table = evaluate(
+    table = evaluate_seeds(
         ["table6", "aimstf-eda", "aimstf-eda-music"],
         study,
         "arousal",
         n_splits=3,
-        n_repeats=REPEATS,
         max_epochs=5,
-        n_jobs=2,
         store=STORES / "generated-small.sqlite",
-        progress=True,
     )
     return format_table(table).strip()
 
 
 def write_continuous() -> str:
     """Return all pipelines for continuous ratings on the generated study."""
-    table = evaluate(
+    table = evaluate_seeds(
         None,
         load_continuous("generated"),
         "arousal",
         ["subject", "subject+stimulus"],
         n_splits=2,
-        n_repeats=REPEATS,
         max_epochs=10,
-        n_jobs=2,
         store=STORES / "generated-continuous.sqlite",
-        progress=True,
     )
     return "\n\n".join(format_table(rows).strip() for _, rows in table.groupby(CASE, sort=False))
 
@@ -125,17 +117,14 @@ def write_evidence() -> str:
         ("generated", "arousal", "subject", "evaluation"),
         ("generated", "valence", "subject", "evaluation"),
     ]:
-        table = evaluate(
+        table = evaluate_seeds(
             EVIDENCE,
             study,
             target,
             protocol,
             people=people,
-            n_repeats=REPEATS,
             max_epochs=10,
-            n_jobs=2,
             store=STORES / "evidence.sqlite",
-            progress=True,
         )
         head = f"{study}, {target}, `{protocol}`, {table['n_people'].iloc[0]} people"
         columns[head] = list_evidence(table.set_index("pipeline"))
