@@ -6,8 +6,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Any
 
 from joblib import Parallel
@@ -15,6 +17,9 @@ from joblib import Parallel
 from edaemo._shared_setting import SharedSetting
 
 _SAFE_PATH = "PYTHONSAFEPATH"
+
+# Seconds that joblib's thread gets to hand out its last task. It needs less than a thousandth.
+_LAST_TASK = 0.3
 
 
 def _write_safe_path(value: str | None) -> None:
@@ -75,3 +80,37 @@ def worker_processes(
     """
     with _safe_path():
         yield Parallel(n_jobs=n_jobs, initializer=begin, initargs=(os.getpid(),), **options)
+
+
+def results_as_finished(parallel: Parallel, tasks: Iterable[Any]) -> Generator[Any, None, None]:
+    """Yield the results of tasks in the order in which they finish.
+
+    Closing the generator kills the processes, without a message of joblib.
+
+    Parameters
+    ----------
+    parallel : Parallel
+        With ``return_as="generator_unordered"``.
+    tasks : iterable
+        Delayed calls, as joblib takes them.
+
+    Yields
+    ------
+    object
+    """
+    closed = threading.Event()
+    work = parallel(takewhile(lambda _: not closed.is_set(), tasks))
+    try:
+        # `yield from` would close `work` at once.
+        for result in work:  # noqa: UP028
+            yield result
+    except GeneratorExit:
+        # A thread of joblib hands out the next task while the caller gets a result. If the
+        # processes are killed meanwhile, it looks for that task in vain and prints a KeyError.
+        closed.set()
+        time.sleep(_LAST_TASK)
+        raise
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "[0-9]+ tasks (have been|which were)")
+            work.close()  # ends the processes after Ctrl-C; killed processes cannot clean up

@@ -1,10 +1,12 @@
 import runpy
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from joblib.externals.loky import process_executor
 from matplotlib import pyplot as plt
 from sklearn.utils import Bunch
 
@@ -61,3 +63,17 @@ def few(study: Bunch) -> Bunch:
         sampling_rate=study.sampling_rate,
         subject=trials["subject"],
     )
+
+
+@pytest.fixture
+def slow_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread that hands out joblib's tasks waits after the first one, as if it were stopped."""
+    thread = process_executor._ExecutorManagerThread
+    process = thread.process_result_item
+    waits = iter([0.02])
+
+    def process_slowly(*arguments: object) -> None:
+        process(*arguments)
+        time.sleep(next(waits, 0))
+
+    monkeypatch.setattr(thread, "process_result_item", process_slowly)

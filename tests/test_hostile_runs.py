@@ -216,6 +216,7 @@ def test_a_full_disk_is_one_error_and_the_same_command_continues(tmp_path, capsy
     assert "2 of 6 files were done before" in printed
 
 
+@pytest.mark.usefixtures("slow_thread")
 def test_a_full_disk_ends_the_workers_without_a_warning(tmp_path):
     def read(path: Path) -> tuple[np.ndarray, float]:
         raise OSError(28, "No space left on device")

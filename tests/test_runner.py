@@ -128,6 +128,16 @@ def has_folds(store: Path, n: int, is_alive: Callable[[], bool]) -> bool:
 # Stopped, and going on ----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("slow_thread")
+def test_an_error_between_folds_ends_the_workers_without_a_warning(study, store):
+    def fail(fold: FoldRecord) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        evaluate(["svm-eda"], study, store=store, **FOLDS | {"n_jobs": 2, "on_fold": fail})
+    assert len(created_in(store)) == 1
+
+
 def command(out: Path, *more: str) -> list[str]:
     arguments = ["compare", "my-study", "--plugin", "outside", "--target", "arousal"]
     arguments += ["--pipelines", "my-slow", "my-guess", "--folds", "4", "--repeats", "2"]

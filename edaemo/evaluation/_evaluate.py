@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.utils import Bunch, get_tags
 from sklearn.utils.metadata_routing import get_routing_for_object
 
-from edaemo._processes import worker_processes
+from edaemo._processes import results_as_finished, worker_processes
 from edaemo._progress import progress_bar
 from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, is_trials_table, signal_columns
@@ -921,7 +921,7 @@ def _compute(
         )
         try:
             with pool as parallel:
-                yield from parallel(tasks)
+                yield from results_as_finished(parallel, tasks)
         except BrokenProcessPool as error:
             raise EvaluationError(
                 "A process that worked on a fold was killed. If memory ran out, use fewer "

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from joblib import delayed
 
-from edaemo._processes import worker_processes
+from edaemo._processes import results_as_finished, worker_processes
 from edaemo._progress import progress_bar
 from edaemo._validation import LARGEST, read_signals
 from edaemo._whole_file import whole_file
@@ -307,15 +307,8 @@ def _attempt_all(
 ) -> Generator[tuple[Path, Outcome, bool], None, None]:
     """Yield the results of `attempt` in the order in which they finish."""
     with worker_processes(n_jobs, return_as="generator_unordered") as parallel:
-        work = parallel(delayed(attempt)(source, target) for source, target in todo)
-        try:
-            # `yield from` would close `work` before the warning is ignored.
-            for result in work:  # noqa: UP028
-                yield result
-        finally:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "[0-9]+ tasks (have been|which were)")
-                work.close()  # ends the workers after Ctrl-C; killed workers cannot clean up
+        tasks = (delayed(attempt)(source, target) for source, target in todo)
+        yield from results_as_finished(parallel, tasks)
 
 
 def _try_file(
