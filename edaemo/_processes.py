@@ -9,10 +9,10 @@ import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from itertools import takewhile
 from typing import Any
 
 from joblib import Parallel
+from joblib.parallel import LokyBackend, get_active_backend
 
 from edaemo._shared_setting import SharedSetting
 
@@ -56,6 +56,17 @@ def end_with(driver: int) -> None:
         threading.Thread(target=watch, daemon=True).start()
 
 
+class _Loky(LokyBackend):  # type: ignore[misc]
+    """joblib's own processes, killed without a message."""
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:
+        """Kill the processes."""
+        # A thread of joblib hands out the next task while the caller gets a result. If the
+        # processes are killed meanwhile, it looks for that task in vain and prints a KeyError.
+        time.sleep(_LAST_TASK)
+        super().abort_everything(ensure_ready)
+
+
 @contextmanager
 def worker_processes(
     n_jobs: int | None, *, begin: Callable[[int], object] = end_with, **options: Any
@@ -78,6 +89,8 @@ def worker_processes(
     ------
     Parallel
     """
+    if options.get("backend") == "loky" or isinstance(get_active_backend()[0], LokyBackend):
+        options["backend"] = _Loky()
     with _safe_path():
         yield Parallel(n_jobs=n_jobs, initializer=begin, initargs=(os.getpid(),), **options)
 
@@ -98,18 +111,11 @@ def results_as_finished(parallel: Parallel, tasks: Iterable[Any]) -> Generator[A
     ------
     object
     """
-    closed = threading.Event()
-    work = parallel(takewhile(lambda _: not closed.is_set(), tasks))
+    work = parallel(tasks)
     try:
-        # `yield from` would close `work` at once.
+        # `yield from` would close `work` at once, and joblib would warn.
         for result in work:  # noqa: UP028
             yield result
-    except GeneratorExit:
-        # A thread of joblib hands out the next task while the caller gets a result. If the
-        # processes are killed meanwhile, it looks for that task in vain and prints a KeyError.
-        closed.set()
-        time.sleep(_LAST_TASK)
-        raise
     finally:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "[0-9]+ tasks (have been|which were)")
