@@ -89,7 +89,8 @@ def worker_processes(
     ------
     Parallel
     """
-    if options.get("backend") == "loky" or isinstance(get_active_backend()[0], LokyBackend):
+    backend = options.get("backend") or get_active_backend()[0]
+    if backend == "loky" or isinstance(backend, LokyBackend):
         options["backend"] = _Loky()
     with _safe_path():
         yield Parallel(n_jobs=n_jobs, initializer=begin, initargs=(os.getpid(),), **options)
