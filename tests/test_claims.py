@@ -436,16 +436,21 @@ def test_calibration_trials_are_marked(length, tmp_path):
     """The first trials of a person set the scale of these same trials, which are scored."""
     scale = SubjectStandardizer(calibrate_on=5)
     features = EDAFeatureExtractor(length.sampling_rate, missing="interpolate")
-    own = {"calibrated": make_pipeline(features, make_logistic_baseline(eda=scale))}
+    own = {
+        "calibrated": make_pipeline(features, make_logistic_baseline(eda=scale)),
+        "own": make_pipeline(features, make_logistic_baseline(eda=SubjectStandardizer())),
+    }
     names = ["logistic-eda", "logistic-eda-person", own]
     rows = evaluate(names, length, store=tmp_path / "s", n_splits=2, n_jobs=1)
     trials = rows.set_index("pipeline")["calibration_trials"]
     assert trials["calibrated"] == trials.sum() == 5
     text = format_table(rows)
     assert "| calibrated †          |" in text and "| logistic-eda-person * |" in text
+    assert "| own *                 |" in text
     assert "† Partly transductive: the first 5 trials of a test person" in text
     markdown = write_report(tmp_path / "s", tmp_path / "report")[1].read_text()
     assert "calibrated †" in markdown and "† Partly transductive" in markdown
+    assert r"own \*" in markdown
 
 
 def test_no_prediction_of_a_calibrated_person_depends_on_another_tested_trial():

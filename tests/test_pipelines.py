@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import is_classifier
-from sklearn.model_selection import GroupKFold, cross_validate
-from sklearn.pipeline import make_pipeline
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.ensemble import VotingClassifier
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_validate
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch
 
 from edaemo import CvxEDATransformer, SubjectThresholdRelabeler
@@ -17,6 +18,8 @@ from edaemo.benchmark import (
     make_rtcan,
     make_svm_baseline,
 )
+from edaemo.evaluation._cases import is_transductive
+from edaemo.evaluation._keys import canonical
 from edaemo.features import EDAFeatureExtractor
 from edaemo.preprocessing import SubjectStandardizer
 
@@ -55,10 +58,37 @@ def test_features_are_standardised_on_the_training_trials_alone(pipe, few, y):
     assert np.abs(other.mean()).max() > 0.1
 
 
-def test_transductive_pipelines_are_those_that_standardise_a_person_by_all_trials():
-    marked = {name for name, entry in PIPELINES.items() if entry.transductive}
+def is_marked(pipeline: BaseEstimator) -> bool:
+    return is_transductive({"pipeline": canonical(pipeline)})
+
+
+def test_transductive_pipelines_are_those_that_standardise_a_person_by_all_trials(few):
+    made = {name: entry.make(few) for name, entry in PIPELINES.items()}
+    marked = {name for name, pipeline in made.items() if is_marked(pipeline)}
     of_features = {f"{name}-eda-person" for name in ("svm", "cnn", "logistic", "boosting")}
     assert marked == of_features | {"rtcan-eda-person", "recommended", "level-person"}
+
+
+def of_person(**settings: object) -> Pipeline:
+    return make_logistic_baseline(eda=make_pipeline(FEATURES, SubjectStandardizer(**settings)))
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "is_one"),
+    [
+        (of_person(), True),
+        (GridSearchCV(of_person(), {"logistic__C": [1.0]}), True),
+        (VotingClassifier([("a", make_logistic_baseline(eda=FEATURES)), ("b", of_person())]), True),
+        (CvxEDATransformer(4, n_times=16, scale="subject"), True),
+        (of_person(calibrate_on=5), False),
+        (of_person(unseen="global"), False),
+        (of_person(rest=["baseline"]), False),
+        (make_logistic_baseline(eda=FEATURES), False),
+        (CvxEDATransformer(4, n_times=16), False),
+    ],
+)
+def test_own_pipelines_are_marked_by_their_steps(pipeline, is_one):
+    assert is_marked(pipeline) == is_one
 
 
 def test_standardising_by_person_inside_a_pipeline_needs_no_routing(few, y):

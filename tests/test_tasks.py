@@ -641,10 +641,22 @@ class TestLabels:
     )
     def test_labels_of_each_kind(self, rated, values, task, classes):
         rated.targets = {"given": pd.Series(values)}
+        rated.ratings = rated.ratings.assign(given=rated.targets["given"])
         target = make_target(rated, "given", None)
         assert target.task.name == task
         assert tuple(target.task.classes) == classes
         assert_array_equal(target.rows, np.flatnonzero(pd.Series(values).notna()))
+
+    def test_whole_numbers_that_may_be_codes_of_classes_are_said_to_be_ratings(self, rated):
+        rated.targets = {"emotion": pd.Series([1, 2, 3, 4, 5, 6, 7, 2] * 18)}
+        with pytest.warns(UserWarning, match="holds whole numbers.*: high above 5, the middle"):
+            target = make_target(rated, "emotion", None)
+        assert_array_equal(target.labels, [0, 0, 0, 0, 0, 1, 1, 0] * 18)
+        rated.targets["emotion"] = rated.targets["emotion"].astype(str)
+        assert make_target(rated, "emotion", None).task.name == "multiclass"
+        rated.targets["emotion"] = pd.Series([1, 2, 3] * 48)
+        with pytest.raises(EvaluationError, match=r"all ratings are at or below 5,.*as text"):
+            make_target(rated, "emotion", None)
 
     @pytest.mark.parametrize("blank", ["", "  ", "nan", "NaN", "<NA>"])
     @pytest.mark.parametrize("dtype", [object, "string", "category"])

@@ -287,7 +287,7 @@ def _verdict(table: pd.DataFrame, may_share: Iterable[str], nuisances: pd.DataFr
             parts.append(f"{_describe_count(table[column], *nouns)} may be under two ids")
     telling = describe_nuisances(nuisances)
     if telling:
-        parts.append(f"the label follows from {', '.join(telling)}, without the signal")
+        parts.append(f"the label can be predicted without the signal, from {', '.join(telling)}")
     return "; ".join(parts) + "."
 
 

@@ -32,6 +32,9 @@ from edaemo.statistics import (
     tabulate_scores,
 )
 
+# `unseen`, `calibrate_on` and `rest` of a SubjectStandardizer with which all trials set the scale.
+_ALL_OF_A_PERSON = ("self", None, None)
+
 
 @dataclass(eq=False)
 class Case:
@@ -211,7 +214,7 @@ class Case:
                 "pipeline": name,
                 "reference": name in self.references,
                 "uses": self._find_uses(name),
-                "transductive": name in self.known and self.known[name].transductive,
+                "transductive": self._is_transductive(name),
                 "calibration_trials": count_calibration(self.settings(name)),
                 "knows_stimulus": self._knows_stimulus(name),
                 "second_look": name in self._second_looks,
@@ -259,6 +262,10 @@ class Case:
             taken = self.settings(pipeline).get("takes", "trials")
             entry = as_entry(lambda study: None, input=taken if taken in PLAIN else "features")
         return entry.uses(EDA, self._knows_stimulus(pipeline))
+
+    def _is_transductive(self, pipeline: str) -> bool:
+        registered = pipeline in self.known and self.known[pipeline].transductive
+        return registered or is_transductive(self.settings(pipeline))
 
     def _knows_stimulus(self, pipeline: str) -> bool:
         """Return whether a pipeline receives the stimulus of a trial, as `evaluate` does."""
@@ -334,6 +341,28 @@ def find_settings(value: object, name: str) -> Iterator[object]:
     if isinstance(value, list):
         for part in value:
             yield from find_settings(part, name)
+
+
+def is_transductive(settings: Mapping[str, Any]) -> bool:
+    """Return whether all trials of a test person set the person's scale.
+
+    Parameters
+    ----------
+    settings : mapping
+        The settings from which the key of a fold was computed.
+
+    Returns
+    -------
+    bool
+        Whether the pipeline has a step like `SubjectStandardizer()` or
+        ``CvxEDATransformer(scale="subject")``, at any depth.
+    """
+    states = [s for s in find_settings(dict(settings), "state") if isinstance(s, dict)]
+    return any(
+        state.get("scale") == "subject"
+        or (state.get("unseen"), state.get("calibrate_on"), state.get("rest")) == _ALL_OF_A_PERSON
+        for state in states
+    )
 
 
 def count_calibration(settings: Mapping[str, Any]) -> int:

@@ -28,7 +28,7 @@ from edaemo._torch import NEEDS_TORCH, has_torch
 from edaemo._validation import IDENTITY, is_trials_table, signal_columns
 from edaemo.datasets import Study, select_people
 from edaemo.evaluation._audit import audit, leaks
-from edaemo.evaluation._cases import count_calibration
+from edaemo.evaluation._cases import count_calibration, is_transductive
 from edaemo.evaluation._exclusion import Exclusion, describe_counts, make_exclusion
 from edaemo.evaluation._family import describe_added, identify_comparison, read_versions
 from edaemo.evaluation._fold import (
@@ -1174,7 +1174,7 @@ def _summarise(
             "pipeline": job.settings["pipeline"],
             "reference": job.entry.reference,
             "uses": _find_uses(job.entry, job.work["estimator"], study),
-            "transductive": job.entry.transductive,
+            "transductive": job.entry.transductive or is_transductive(job.settings),
             "calibration_trials": count_calibration(job.settings),
             "knows_stimulus": job.entry.receives_stimulus(job.work["estimator"]),
             "second_look": is_second_look(case.study, job.settings, job.entry),

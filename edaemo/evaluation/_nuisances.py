@@ -58,22 +58,29 @@ def measure_nuisances(
 
     Notes
     -----
-    The largest area over classes and values is returned. The interval is that of a single area. It
-    is for trials that are clustered by subject (Obuchowski, Biometrics 53, 1997, 567-578), with
-    Student's t. It is NaN if fewer than two subjects have trials of the class, or of the others.
+    The largest area over classes and values is returned. All intervals together have 95 % coverage
+    (Bonferroni, over nuisances, values and classes), so that the largest of many areas is not
+    taken for a finding. They are for trials that are clustered by subject (Obuchowski, Biometrics
+    53, 1997, 567-578), with Student's t. An interval is NaN if fewer than two subjects have trials
+    of the class, or of the others.
     """
     units = np.arange(len(codes)) if subject is None else pd.factorize(subject)[0]
+    found = _find(X, subject, sampling_rate)
+    known_of = {name: ~pd.isna(values) & (units >= 0) for name, values in found.items()}
+    numbers_of = {name: _as_numbers(values[known_of[name]]) for name, values in found.items()}
+    n_numbers = sum(map(len, numbers_of.values())) + (_ORDER in found)
+    # The areas of two classes are the same.
+    error = 0.05 / max(1, n_numbers * (len(classes) if len(classes) > 2 else 1))
     rows = []
-    for nuisance, values in _find(X, subject, sampling_rate).items():
-        known = ~pd.isna(values) & (units >= 0)
+    for nuisance, known in known_of.items():
         areas = [
             {"nuisance": nuisance, "value": value, "label": label, "n": int(known.sum()), **area}
-            for value, numbers in _as_numbers(values[known])
+            for value, numbers in numbers_of[nuisance]
             for code, label in enumerate(classes)
-            if (area := _area(numbers, codes[known] == code, units[known]))
+            if (area := _area(numbers, codes[known] == code, units[known], error))
         ]
         if nuisance == _ORDER and subject is not None and known.all():
-            shape = measure_order(values, codes, subject)
+            shape = measure_order(found[nuisance], codes, subject, error)
             areas += [] if shape is None else [_describe_shape(shape, classes, len(codes))]
         if areas:
             rows.append(max(areas, key=lambda row: row["auc"]))
@@ -84,7 +91,7 @@ def measure_nuisances(
 
 
 def measure_order(
-    places: np.ndarray, codes: np.ndarray, subject: np.ndarray
+    places: np.ndarray, codes: np.ndarray, subject: np.ndarray, error: float = 0.05
 ) -> dict[str, float] | None:
     """Compute how well the place of a trial in the session tells its class.
 
@@ -96,6 +103,8 @@ def measure_order(
         Class of each trial, from 0.
     subject : ndarray of shape (n,)
         Subject of each trial.
+    error : float, default=0.05
+        One minus the confidence level of the interval.
 
     Returns
     -------
@@ -104,7 +113,7 @@ def measure_order(
         regardless of the direction. ``any_shape``: of the share of the class among the trials of
         other people at the same place. The others are a random half of the people; it is the mean
         over 20 halves, and below 0.5 if the order of one half is the reverse of that of the other.
-        ``class_of_shape``: position of the class. ``half_width``: of the 95 % interval of
+        ``class_of_shape``: position of the class. ``half_width``: of the interval of
         ``any_shape``, as for a single half of the people, which is wider than that of the mean.
         None with fewer than four people, two classes or two places: loaders set all places to 0 if
         the order is not known.
@@ -113,7 +122,8 @@ def measure_order(
     n_people, n_classes = people.max() + 1, codes.max() + 1
     if n_people < 4 or len(np.unique(codes)) < 2 or place.max() < 1:
         return None
-    linear = [_area(places.astype(np.float64), codes == code, people) for code in range(n_classes)]
+    numbers = places.astype(np.float64)
+    linear = [_area(numbers, codes == code, people, error) for code in range(n_classes)]
     counts = np.zeros((n_people, place.max() + 1, n_classes))
     np.add.at(counts, (people, place, codes), 1)
     shape = np.full((_N_HALVES, n_classes, 2, 2), np.nan)  # area and half-width of both sides
@@ -123,7 +133,7 @@ def measure_order(
         of_others = [counts[np.unique(people[side])].sum(axis=0) for side in (~inside, inside)]
         shares = [of[:, code] / np.maximum(of.sum(axis=1), 1) for of in of_others]
         shape[half, code] = [
-            _directed_area(share[place[side]], codes[side] == code, people[side])
+            _directed_area(share[place[side]], codes[side] == code, people[side], error)
             for share, side in zip(shares, (inside, ~inside), strict=True)
         ]
     areas = shape[..., 0].mean(axis=(0, 2))
@@ -239,11 +249,13 @@ def _as_numbers(values: np.ndarray) -> list[tuple[Any, np.ndarray]]:
     return [(value, (values == value).astype(np.float64)) for value in different]
 
 
-def _area(values: np.ndarray, is_class: np.ndarray, units: np.ndarray) -> dict[str, float]:
+def _area(
+    values: np.ndarray, is_class: np.ndarray, units: np.ndarray, error: float
+) -> dict[str, float]:
     """Return the area under the ROC curve and its interval; nothing if a side or change lacks."""
     if is_class.all() or not is_class.any() or (values == values[0]).all():
         return {}
-    area, half = _directed_area(values, is_class, units)
+    area, half = _directed_area(values, is_class, units, error)
     return _limit(max(area, 1 - area), half)
 
 
@@ -252,9 +264,9 @@ def _limit(area: float, half: float) -> dict[str, float]:
 
 
 def _directed_area(
-    values: np.ndarray, is_class: np.ndarray, units: np.ndarray
+    values: np.ndarray, is_class: np.ndarray, units: np.ndarray, error: float
 ) -> tuple[float, float]:
-    """Return the area under the ROC curve, and the half-width of its 95 % interval.
+    """Return the area under the ROC curve, and the half-width of its interval.
 
     With one class they are 0.5 and NaN.
     """
@@ -277,7 +289,10 @@ def _directed_area(
         + n_with_others / (n_with_others - 1) * (of_others @ of_others) / m**2
         + 2 * n_units / (n_units - 1) * (of_class @ of_others) / (n * m)
     )
-    return area, float(student.ppf(0.975, n_units - 1) * np.sqrt(max(variance, 0.0)))
+    return area, float(
+        student.ppf(1 - error / 2, min(n_with_class, n_with_others) - 1)
+        * np.sqrt(max(variance, 0.0))
+    )
 
 
 def _share_below(values: np.ndarray, of_sorted: np.ndarray) -> np.ndarray:

@@ -125,7 +125,7 @@ class PipelineSpec(NamedTuple):
     knows_stimulus : bool or None, default=False
         Whether it receives the stimulus of a trial; None: if a parameter ``music`` is set.
     transductive : bool, default=False
-        Whether a prediction uses other test trials.
+        Whether a prediction uses other test trials in a way that its steps do not show.
     reference : bool, default=False
         Whether it uses no signal. It is in every table if the columns that it reads differ between
         trials.
@@ -225,19 +225,11 @@ def _on_features(make: Callable[..., AnyEstimator], eda: object) -> PipelineSpec
         lambda study: make(eda=eda),
         "features",
         needs=EDA,
-        transductive=_is_transductive(eda),
     )
-
-
-def _is_transductive(eda: object) -> bool:
-    """Return whether all trials of a test person set the scale of the features."""
-    return getattr(eda, "transductive", False)
 
 
 def _on_compact(make: Callable[[], AnyEstimator], *companions: str) -> PipelineSpec:
-    return PipelineSpec(
-        lambda study: make(), "compact", needs=EDA, transductive=True, companions=companions
-    )
+    return PipelineSpec(lambda study: make(), "compact", needs=EDA, companions=companions)
 
 
 def _on_music(make: Callable[..., AnyEstimator], eda: str = "drop") -> PipelineSpec:
@@ -302,7 +294,6 @@ _OF_CLASSES = {
         _make_rtcan_by_person,
         "unscaled-signals",
         needs=EDA,
-        transductive=True,
         has_network=True,
         on_request=True,
     ),
@@ -447,7 +438,7 @@ def _around_network(name: str, network: Inputs, task: str) -> dict[str, Pipeline
         return {name: entry(needs=names)} if names else {}
     if not names:
         return {
-            f"{name}-eda{suffix}": entry(eda, input="features", transductive=_is_transductive(eda))
+            f"{name}-eda{suffix}": entry(eda, input="features")
             for suffix, eda in _BY_PERSON.items()
         }
     columns = tuple(block for block in names if block != "music")
@@ -639,6 +630,7 @@ def register_pipeline(
         helps is then tested. None: True if any of its parameters ``music`` is set.
     transductive : bool, default=False
         Whether each prediction uses all unlabelled trials of the test person. Such rows are marked.
+        `SubjectStandardizer` and ``CvxEDATransformer(scale="subject")`` are found without it.
     task : {"classification", "regression", "sequence-regression"}, default="classification"
         What the pipeline predicts: a class for each trial, the rating itself
         (``thresholds="none"``), or a series for each trial. For a series, ``fit`` receives an

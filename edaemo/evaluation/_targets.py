@@ -150,7 +150,8 @@ def make_target(
     Warns
     -----
     UserWarning
-        If classes are nearly equal, such as "calm" and "Calm ".
+        If classes are nearly equal, such as "calm" and "Calm ", or if whole numbers that are not in
+        ``study.ratings`` are taken as ratings, though they may be codes of classes.
     """
     where = f"{study.name}: target {target!r}"
     if is_series(study, target):
@@ -172,7 +173,7 @@ def make_target(
             )
         return _read_numbers(study, values, where, missing_ratings)
     if kind in _NUMBERS:
-        return _split_at_middle(study, values, where, missing_ratings)
+        return _split_at_middle(study, target, where, missing_ratings)
     return _read_classes(study, values, where, missing_ratings)
 
 
@@ -242,8 +243,9 @@ def _read_numbers(study: Bunch, values: pd.Series, where: str, missing_ratings: 
     return Target(make_task("regression"), ratings, rows)
 
 
-def _split_at_middle(study: Bunch, values: pd.Series, where: str, missing_ratings: str) -> Target:
+def _split_at_middle(study: Bunch, target: str, where: str, missing_ratings: str) -> Target:
     """Label ratings as high if they are above the middle of their range."""
+    values = study.targets[target]
     if study.get("rating_range") is None:
         raise EvaluationError(
             f"{where} holds numbers, but the study has no rating_range, whose middle would "
@@ -253,7 +255,21 @@ def _split_at_middle(study: Bunch, values: pd.Series, where: str, missing_rating
     _refuse_outside(study, values.to_frame(), where)
     ratings = values.to_numpy(dtype=np.float64, na_value=np.nan)
     rows = _present(study, np.isnan(ratings), where, missing_ratings)
-    return _two_classes(ratings > np.mean(study.rating_range), rows, where)
+    middle = np.mean(study.rating_range)
+    is_high, codes = ratings > middle, "If the numbers are codes of classes, write them as text."
+    if is_high[rows].all() or not is_high[rows].any():
+        side = "above" if is_high[rows].all() else "at or below"
+        raise EvaluationError(
+            f"{where} has only one class: all ratings are {side} {middle:g}, the middle of "
+            f"rating_range. {codes}"
+        )
+    if target not in study.ratings and np.array_equal(ratings[rows], np.rint(ratings[rows])):
+        warnings.warn(
+            f"{where} holds whole numbers. They are taken as ratings: high above {middle:g}, the "
+            f"middle of rating_range. {codes}",
+            stacklevel=2,
+        )
+    return Target(make_task("binary"), is_high.astype(np.int64), rows)
 
 
 def _read_classes(study: Bunch, values: pd.Series, where: str, missing_ratings: str) -> Target:
