@@ -36,6 +36,7 @@ REPEATS = 5  # of everything that trains a network
 NEWER = ("maet-eda", "maet-eda-music", "recommended", "svm-music")
 # The recommended pipeline, and what its table compares it with.
 EVIDENCE = ("recommended", "level-person", "svm-eda-person", "rtcan-eda", "rtcan-eda-person")
+QUALITY = ("svm-eda", "logistic-eda")
 CASE = ["study", "target", "protocol"]
 evaluate_seeds = partial(evaluate, n_repeats=REPEATS, n_jobs=2, progress=True)
 README_LINKS = {
@@ -151,6 +152,36 @@ def list_evidence(table: pd.DataFrame) -> dict[str, str]:
     return cells
 
 
+def write_quality() -> str:
+    """Return two pipelines on HKU956, with and without trials with defects."""
+    table = evaluate_seeds(
+        QUALITY,
+        "hku956",
+        quality=[None, "flat=0", "flagged"],
+        store=STORES / "quality.sqlite",
+    )
+    head = [
+        "target",
+        "rule",
+        "trials",
+        *(f"`{name}`" for name in QUALITY),
+        "gain that would be found",
+    ]
+    lines = [head, ["---"] * len(head)]
+    for (target, rule), rows in table.groupby(["target", "quality"], sort=False, dropna=False):
+        of = rows.set_index("pipeline")
+        score = "balanced_accuracy_by_person"
+        scores = [
+            f"{of.loc[name, score]:.3f} [{of.loc[name, score + '_low']:.3f}, "
+            f"{of.loc[name, score + '_high']:.3f}]"
+            for name in QUALITY
+        ]
+        gain = of.loc[list(QUALITY), "detectable_reads_eda"].median()
+        name = "none" if pd.isna(rule) else f"`{rule}`"
+        lines.append([target, name, str(rows["n_trials"].iloc[0]), *scores, f"{gain:.3f}"])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def write_readme() -> str:
     """Return five rows of the comparison on HKU956."""
     table = compare("hku956", "subject", "subject+stimulus", "trial")
@@ -209,6 +240,7 @@ TABLES = {
     "newer": Table(
         "docs/comparison.md", partial(write_comparison, "hku956", "subject", pipelines=NEWER)
     ),
+    "quality": Table("docs/signal-quality.md", write_quality),
     "leak": Table(
         "docs/leak.md",
         partial(

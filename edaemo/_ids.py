@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 
@@ -82,6 +83,11 @@ def _normalise(value: object) -> str:
     return re.sub(r"(?<!\d)0+(?=\d)", "", text)
 
 
+def _quote(value: object) -> str:
+    """Return an id as it is written in Python: 1 for the 1 of a numpy array."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
+
+
 def warn_of_near_ids(name: str, ids: Iterable[Any]) -> None:
     """Warn if some ids may be one id, written in several ways; see `near_ids`.
 
@@ -89,7 +95,7 @@ def warn_of_near_ids(name: str, ids: Iterable[Any]) -> None:
     """
     groups = near_ids(ids)
     if groups:
-        pairs = name_some(" and ".join(map(repr, group)) for group in groups)
+        pairs = name_some(" and ".join(map(_quote, group)) for group in groups)
         warnings.warn(
             f"Some ids of {name} are nearly equal and count as different: {pairs}. If they are "
             f"the same {name}, write the id in the same way everywhere.",

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from edaemo import SubjectThresholdRelabeler
-from edaemo._ids import near_ids
+from edaemo._ids import near_ids, warn_of_near_ids
 from edaemo.benchmark import audit
 from edaemo.estimators import SubjectPriorClassifier
 from edaemo.model_selection import SubjectKFold, make_protocol
@@ -107,6 +107,11 @@ def test_near_ids_are_two_people_everywhere_and_named(count, first, second):
     named = [str(note.message) for note in noted if "nearly equal" in str(note.message)]
     assert named
     assert all(repr(first) in text and repr(second) in text for text in named)
+
+
+def test_ids_of_numpy_are_named_as_they_are_written():
+    with pytest.warns(UserWarning, match="count as different: 1 and '1'"):
+        warn_of_near_ids("subject", [np.int64(1), np.str_("1")])
 
 
 @pytest.mark.parametrize("count", COUNTS, ids=lambda count: count.__name__)

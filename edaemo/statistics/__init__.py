@@ -33,6 +33,7 @@ from edaemo.statistics._summary import (
 from edaemo.statistics._tables import (
     describe,
     describe_claims,
+    describe_intervals,
     describe_scores,
     describe_test,
     describe_versions,
@@ -82,6 +83,7 @@ __all__ = [
     "critical_difference",
     "describe",
     "describe_claims",
+    "describe_intervals",
     "describe_scores",
     "describe_test",
     "describe_versions",

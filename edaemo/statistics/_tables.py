@@ -406,34 +406,45 @@ def describe_scores(table: pd.DataFrame) -> list[str]:
             lines.append(f"{joined[:1].upper()}{joined[1:]}: {text}.")
     n_undefined = table["n_people_undefined"].max()
     if pd.notna(n_undefined) and n_undefined > 0:
+        people = "1 person" if n_undefined == 1 else f"{n_undefined} people"
         lines.append(
-            f"{n_undefined} people without a score, such as people with one class, are "
-            "left out of the means over people."
+            f"{people} without a score, for example with trials of one class only, "
+            f"{'is' if n_undefined == 1 else 'are'} left out of the means over people."
         )
-    return [*lines, *_describe_intervals(table.iloc[0], titles)]
+    lines.append(describe_intervals(table.iloc[0]))
+    narrow = [title for name, title in titles.items() if name.removesuffix(BY_PERSON) in TOO_NARROW]
+    if table["widened"].iloc[0] and narrow:
+        lines.append(
+            f"The interval of {' and '.join(narrow)} is too narrow: it does not contain how the "
+            "level and the scale of the predictions vary with the training trials."
+        )
+    return lines
 
 
-def _describe_intervals(row: pd.Series, titles: Mapping[str, str]) -> list[str]:
-    """Return what the intervals of a table cover, and which of them are too narrow."""
+def describe_intervals(row: pd.Series) -> str:
+    """Return what the intervals of a table cover.
+
+    Parameters
+    ----------
+    row : Series
+        A row of the table that `evaluate` returns.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
     covers, method = row.get("covers", SUBJECT), "jackknife"
     if covers == SUBJECT:
         method = "bootstrap"
     text = f"In brackets: 95 % {method} interval over {name_covered(row)}"
-    narrow = []
     if row["widened"]:
         text += ", widened because the models of different folds share training trials"
-        narrow = [titles[name] for name in titles if name.removesuffix(BY_PERSON) in TOO_NARROW]
     if covers == STIMULUS:
         text += "; it holds for these people"
     if row["n_repeats"] > 1:
         text += f"; it includes the spread over {row['n_repeats']} repeats"
-    if not narrow:
-        return [f"{text}."]
-    return [
-        f"{text}.",
-        f"The interval of {' and '.join(narrow)} is too narrow: it does not contain how the level "
-        "and the scale of the predictions vary with the training trials.",
-    ]
+    return f"{text}."
 
 
 def describe_test(row: pd.Series) -> str:

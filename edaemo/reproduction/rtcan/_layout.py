@@ -25,7 +25,8 @@ MEANS = {"balanced_accuracy": "balanced [95 %]", "roc_auc": "AUC [95 %]"}
 NONE = "-"
 LEGEND = (
     "Scores in percent. Balanced and AUC: balanced accuracy and area under the ROC curve, each the "
-    "mean over people with its 95 % bootstrap interval; chance is 50 in each setting. "
+    "mean over people with its 95 % interval; chance is 50 in each setting. With several repeats, "
+    "SD is the standard deviation of the balanced accuracy over the seeds. "
     f"{NONE}: not in the paper, not run, or undefined."
 )
 _BY_METHOD = ("method", "dataset", "n_people", "signal")
@@ -177,6 +178,7 @@ def _cells(table: pd.DataFrame, target: str) -> list[str]:
     for score in MEANS:
         row = by_score.loc[score]
         mean = f"{row['measured']:.1f} [{row['low']:.1f}, {row['high']:.1f}]"
+        mean += "" if pd.isna(row["sd"]) else f", SD {row['sd']:.1f}"
         cells.append(NONE if pd.isna(row["measured"]) else mean)
     return cells
 

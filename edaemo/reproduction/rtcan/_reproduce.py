@@ -68,8 +68,9 @@ class Reproduction(NamedTuple):
         One row for each number: columns that identify it, ``measured``, ``published`` (NaN if the
         paper does not have this number), ``published_of`` (the dataset of the published number) and
         ``note``. Scores and shares are in percent. Tables 3 to 6 and figure 4 also have ``low`` and
-        ``high``, the 95 % bootstrap interval over people. Rows with ``reference`` are not in the
-        paper: baselines that use no EDA, and in tables 4 and 5 a support vector machine.
+        ``high``, the 95 % interval over people and repeats, and ``sd``, the standard deviation of
+        the balanced accuracy over repeats (NaN for other scores). Rows with ``reference`` are not
+        in the paper: baselines that use no EDA, and in tables 4 and 5 a support vector machine.
         ``measured`` is NaN if a row was not run; ``note`` contains the reason.
     remarks : tuple of str
         Descriptions of the protocols, and caveats.

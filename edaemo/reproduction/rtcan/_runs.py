@@ -19,7 +19,7 @@ from edaemo.evaluation import PIPELINES, PipelineSpec, evaluate
 from edaemo.model_selection import FewerPeople, FewerTrainingPeople, Protocol, draw_rows
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
-from edaemo.statistics import Binary, describe_claims
+from edaemo.statistics import Binary, describe_claims, describe_intervals, verdicts
 
 TARGETS = ("valence", "arousal")
 # The scores of a row, and their columns in the table of `evaluate`.
@@ -29,6 +29,10 @@ SCORES = {
     "roc_auc": "roc_auc_by_person",
     "f1": "f1",
 }
+
+
+# The numbers of a row, and the ends of their columns in the table of `evaluate`.
+_NUMBERS = {"measured": "", "low": "_low", "high": "_high", "sd": "_sd"}
 
 
 class ReproductionSettings(NamedTuple):
@@ -274,7 +278,7 @@ def score_point(
     """Return a row for each target and score of a pipeline on a share of the people."""
     if point.why_not is None:
         return score_rows(table, point.name, pipeline, about, published)
-    missing = dict.fromkeys(("measured", "low", "high"), np.nan)
+    missing = dict.fromkeys(_NUMBERS, np.nan)
     return [
         {"reference": False, **about, **key, **missing, "note": point.why_not}
         for key in _keys(published)
@@ -292,9 +296,8 @@ def score_rows(
     rows = []
     for key in _keys(published):
         row = results[results["target"] == key["target"]].iloc[0]
-        names = {"measured": "", "low": "_low", "high": "_high"}
         column = SCORES[key["score"]]
-        measured = {name: 100 * row[column + end] for name, end in names.items()}
+        measured = {name: 100 * row.get(column + end, np.nan) for name, end in _NUMBERS.items()}
         rows.append({"reference": False, **about, **key, **measured, "note": describe_claims(row)})
     return rows
 
@@ -353,9 +356,10 @@ def describe_runs(table: pd.DataFrame, settings: ReproductionSettings) -> Iterat
             text += f" **This protocol {row['warning']}.**"
         if row["artificial"]:
             text += " **This study is ARTIFICIAL: no person took part.**"
-        yield text
+        yield f"{text} {describe_intervals(row)}"
+        for target, of_target in results.groupby("target", sort=False):
+            yield f"{target.capitalize()}, `{protocol}`: {' '.join(verdicts(of_target))}"
     epochs = settings.max_epochs or "defaults of the recipe and the CNN"
-    yield (
-        f"Networks: RTCAN recipe `{settings.recipe}`, epochs: {epochs}, seed: "
-        f"{settings.random_state}."
-    )
+    first, n = settings.random_state, settings.n_repeats
+    seeds = f"seed: {first}" if n == 1 else f"seeds: {first} to {first + n - 1}"
+    yield f"Networks: RTCAN recipe `{settings.recipe}`, epochs: {epochs}, {seeds}."
