@@ -84,7 +84,7 @@ def _normalise(value: object) -> str:
 
 
 def _quote(value: object) -> str:
-    """Return an id as it is written in Python: 1 for the 1 of a numpy array."""
+    """Return how Python writes an id: 1 for the 1 of a numpy array."""
     return repr(value.item() if isinstance(value, np.generic) else value)
 
 
