@@ -45,6 +45,7 @@ from edaemo.reproduction.rtcan._published import (
     TABLE_5,
     TABLE_6,
 )
+from edaemo.reproduction.rtcan._runs import evaluate_models, score_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*(subjects|ratings):UserWarning")
 
@@ -492,6 +493,22 @@ class TestTrained:
         assert not made.table["method"].str.contains("threshold").any()
         assert made.remarks[-1].startswith("generated has no rating_range")
 
+    def test_repeats_have_their_spread(self, tiny, settings, tmp_path):
+        own = settings._replace(n_repeats=2, store=tmp_path / "s")
+        table = evaluate_models(tiny, ["svm-eda"], ["subject"], own)
+        rows = pd.DataFrame(score_rows(table, "subject", "svm-eda", {}, None))
+        of_score = rows[rows["target"] == "arousal"].set_index("score")["sd"]
+        evaluated = table[(table["target"] == "arousal") & (table["pipeline"] == "svm-eda")].iloc[0]
+        expected = evaluated["balanced_accuracy_by_person_sd"]
+        assert of_score["balanced_accuracy"] == pytest.approx(100 * expected) and expected > 0
+        assert of_score.drop("balanced_accuracy").isna().all()
+
+    def test_the_spread_is_printed_where_there_is_one(self, figure):
+        is_tested = figure.table["score"] == "balanced_accuracy"
+        shown = figure._replace(table=figure.table.assign(sd=np.where(is_tested, 1.5, np.nan)))
+        assert "], SD 1.5 | " in format_reproduction(shown)
+        assert "], SD" not in format_reproduction(figure)
+
     def test_figure_4_has_both_ways_and_a_picture(self, figure, tmp_path):
         table = figure.table[~figure.table["reference"] & (figure.table["score"] == "accuracy")]
         table = (
@@ -507,6 +524,11 @@ class TestTrained:
             assert shrinking["published"].notna().all()
             assert fixed.loc[100, "measured"] == shrinking.loc[100, "measured"]
         assert any("illegible in the source" in remark for remark in figure.remarks)
+        power = (
+            r"Valence, `subject`: with 14 people, a gain in balanced accuracy of .* over each row "
+        )
+        power += r"without EDA .*Family of tests: \d+ claims about all models in the store\."
+        assert any(re.fullmatch(power, remark) for remark in figure.remarks)
         panels = plot_learning_curve(figure)
         assert panels.shape == (2, 2)
         picture = panels[0, 0].figure

@@ -1,7 +1,7 @@
 """Compute scores with intervals over people and stimuli, tests, comparisons and calibration."""
 
 from edaemo.statistics._calibration import Calibration, calibration
-from edaemo.statistics._claims import CLAIMS, LEVEL
+from edaemo.statistics._claims import CLAIMS, LEVEL, POWER
 from edaemo.statistics._compare import (
     CriticalDifference,
     PairedTest,
@@ -62,6 +62,7 @@ __all__ = [
     "CLAIMS",
     "LEVEL",
     "NUMBERS",
+    "POWER",
     "Binary",
     "Calibration",
     "CriticalDifference",

@@ -19,7 +19,7 @@ from edaemo.evaluation import PIPELINES, PipelineSpec, evaluate
 from edaemo.model_selection import FewerPeople, FewerTrainingPeople, Protocol, draw_rows
 from edaemo.preprocessing import SubjectThresholdRelabeler
 from edaemo.reproduction.rtcan._published import MODULES, NARROW, PERCENTS, Scores
-from edaemo.statistics import Binary, describe_claims, describe_intervals, verdicts
+from edaemo.statistics import CLAIMS, POWER, Binary, describe_claims, describe_intervals
 
 TARGETS = ("valence", "arousal")
 # The scores of a row, and their columns in the table of `evaluate`.
@@ -331,6 +331,26 @@ def references(
     ]
 
 
+def _describe_power(results: pd.DataFrame) -> str:
+    """Return which gains could have been found, and how many tests are adjusted together."""
+    gains = []
+    for claim in CLAIMS:
+        gain = results[
+            f"detectable_{claim.column}"
+        ].median()  # infinite: the smallest p is too large
+        if not np.isnan(gain):
+            size = f"{100 * gain:.1f} points" if np.isfinite(gain) else "no size"
+            gains.append(f"{size} over each row {claim.without}")
+    if not gains:
+        return "nothing is tested."
+    n_claims = results["n_claims"].max()
+    return (
+        f"with {results['n_people'].iloc[0]} people, a gain in balanced accuracy of "
+        f"{' and of '.join(gains)} is found with a probability of at least {POWER:g} (median over "
+        f"the models). Family of tests: {n_claims} claims about all models in the store."
+    )
+
+
 def describe_runs(table: pd.DataFrame, settings: ReproductionSettings) -> Iterator[str]:
     """Yield a description of each protocol's data, and of the training of the networks."""
     for protocol in settings.protocols:
@@ -358,7 +378,7 @@ def describe_runs(table: pd.DataFrame, settings: ReproductionSettings) -> Iterat
             text += " **This study is ARTIFICIAL: no person took part.**"
         yield f"{text} {describe_intervals(row)}"
         for target, of_target in results.groupby("target", sort=False):
-            yield f"{target.capitalize()}, `{protocol}`: {' '.join(verdicts(of_target))}"
+            yield f"{target.capitalize()}, `{protocol}`: {_describe_power(of_target)}"
     epochs = settings.max_epochs or "defaults of the recipe and the CNN"
     first, n = settings.random_state, settings.n_repeats
     seeds = f"seed: {first}" if n == 1 else f"seeds: {first} to {first + n - 1}"
