@@ -61,8 +61,9 @@ def measure_nuisances(
     The largest area over classes and values is returned. All intervals together have 95 % coverage
     (Bonferroni, over nuisances, values and classes), so that the largest of many areas is not
     taken for a finding. They are for trials that are clustered by subject (Obuchowski, Biometrics
-    53, 1997, 567-578), with Student's t. An interval is NaN if fewer than two subjects have trials
-    of the class, or of the others.
+    53, 1997, 567-578), with Student's t. Its degrees of freedom are the number of subjects with
+    trials of the class, or with others if they are fewer, minus one. An interval is NaN if fewer
+    than two subjects have trials of the class, or of the others.
     """
     units = np.arange(len(codes)) if subject is None else pd.factorize(subject)[0]
     found = _find(X, subject, sampling_rate)

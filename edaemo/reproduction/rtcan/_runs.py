@@ -29,8 +29,6 @@ SCORES = {
     "roc_auc": "roc_auc_by_person",
     "f1": "f1",
 }
-
-
 # The numbers of a row, and the ends of their columns in the table of `evaluate`.
 _NUMBERS = {"measured": "", "low": "_low", "high": "_high", "sd": "_sd"}
 
@@ -335,10 +333,8 @@ def _describe_power(results: pd.DataFrame) -> str:
     """Return which gains could have been found, and how many tests are adjusted together."""
     gains = []
     for claim in CLAIMS:
-        gain = results[
-            f"detectable_{claim.column}"
-        ].median()  # infinite: the smallest p is too large
-        if not np.isnan(gain):
+        gain = results[f"detectable_{claim.column}"].median()
+        if not np.isnan(gain):  # infinite if even the smallest possible p is too large
             size = f"{100 * gain:.1f} points" if np.isfinite(gain) else "no size"
             gains.append(f"{size} over each row {claim.without}")
     if not gains:
